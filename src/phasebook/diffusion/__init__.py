@@ -1,0 +1,1 @@
+"""Noise schedules, exact mixtures, samplers, modes, spacetime geometry. Knows nothing of pipelines."""

@@ -1,0 +1,1 @@
+"""Slices of latent space, the pullback metric, basins, hierarchy, editing."""

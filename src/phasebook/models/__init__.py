@@ -1,0 +1,1 @@
+"""Image sets and models: the exact denoiser of a finite image set, pipelines, features."""

@@ -1,0 +1,1 @@
+"""What the reader sees: parameters, claims ledger, figures, explorer, notebook runner. Imports no other room."""

@@ -1,0 +1,48 @@
+"""Figures of the book: plotly, from builders that take arrays; `show` puts one into the page.
+
+Labels are Unicode and HTML, never LaTeX (blank in JupyterLab). Colour scales are perceptually uniform.
+"""
+
+import json
+from itertools import count
+
+import plotly.graph_objects as go
+from IPython.display import display
+
+__all__ = ["show", "layout", "COLOURS", "SEQUENTIAL", "DIVERGING"]
+
+SEQUENTIAL = "Viridis"
+DIVERGING = "RdBu"
+# a qualitative set that survives colour blindness (Okabe and Ito 2008)
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+_number = count(1)
+
+
+def layout(fig: go.Figure, *, height: int = 420, width: int | None = None, **options) -> go.Figure:
+    """The house layout, in place and returned: margins, font, no title (captions carry it)."""
+    fig.update_layout(template="plotly_white", height=height, width=width, font={"size": 13},
+                      margin={"l": 60, "r": 20, "t": 40, "b": 50}, **options)
+    return fig
+
+
+def show(fig: go.Figure, alt: str) -> None:
+    """Display a figure with its alternative text.
+
+    The page gets a div and the figure's JSON, drawn by the site's one shared plotly.js; JupyterLab gets
+    plotly's own mime type and draws it itself.
+    """
+    from html import escape
+
+    if not alt.strip():
+        raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
+    spec = json.loads(fig.to_json())
+    spec["layout"].pop("template", None)      # the site's script supplies the template of the theme
+    name = f"pb-figure-{next(_number)}"
+    text = json.dumps(spec, separators=(",", ":")).replace("</", "<\\/")
+    html = (
+        f'<div class="pb-plotly" id="{name}" role="img" aria-label="{escape(alt, quote=True)}" '
+        f'style="min-height:{spec["layout"].get("height", 420)}px"></div>'
+        f'<script type="application/json" class="pb-plotly-data" data-for="{name}">{text}</script>'
+    )
+    display({"text/html": html, "application/vnd.plotly.v1+json": json.loads(fig.to_json())}, raw=True)

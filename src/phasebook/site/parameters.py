@@ -1,0 +1,134 @@
+"""A chapter's parameters: literals in its tagged cell, checked by a frozen pydantic model in the next.
+
+The next cell of each notebook reads
+
+    class Chapter(Parameters):
+        epsilons: Annotated[list[Positive], Field(min_length=2)]
+        grid: Annotated[int, Field(ge=2, le=1001)]
+
+    p = Chapter.read(globals())
+
+so that the notebook is the only place that says what a parameter takes. The runner executes these two cells
+before anything else; a plain papermill run meets the same check in the notebook itself.
+"""
+
+import json
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+__all__ = ["ParameterError", "Parameters", "Count", "Positive", "Finite", "Fraction"]
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+# What IPython puts into a fresh notebook's namespace.
+SHELL_NAMES = {"In", "Out", "exit", "quit", "get_ipython", "open"}
+
+
+class ParameterError(ValueError):
+    """One line: the parameter, the value, and what is accepted."""
+
+
+class Parameters(BaseModel):
+    """Base of every chapter's parameter model: frozen, strict about names and types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any, info) -> Any:
+        """A list given as text (`-p extent "[0,1,0,1]"`) is read as JSON."""
+        takes_text = _mentions(cls.model_fields[info.field_name].annotation, str, top=True)
+        if isinstance(value, str) and not takes_text:
+            try:
+                value = json.loads(value)
+            except json.JSONDecodeError:
+                raise ValueError(f"text is not accepted here ({_takes(cls, info.field_name)})") from None
+        return value
+
+    @classmethod
+    def read(cls, namespace: Mapping[str, Any]) -> Self:
+        """The model from a notebook's globals, or ParameterError with one line.
+
+        Every public name that is plain data counts as a parameter, so that a misspelt one
+        (papermill injects it all the same) is refused by name.
+        """
+        given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
+        unknown = sorted(set(given) - set(cls.model_fields))
+        if unknown:
+            raise ParameterError(
+                f"{unknown[0]} = {given[unknown[0]]!r}: unknown parameter; known are {', '.join(cls.model_fields)}"
+            )
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise ParameterError(_one_line(cls, error)) from None
+
+
+def _is_parameter(name: str, value: Any) -> bool:
+    hidden = name.startswith("_") or name in SHELL_NAMES
+    # typing's special forms (Literal, Annotated) are imported into the same cell; data never comes from there
+    code = isinstance(value, types.ModuleType | type) or callable(value) or type(value).__module__ == "typing"
+    return not (hidden or code)
+
+
+def _mentions(annotation: Any, wanted: type, top: bool = False) -> bool:
+    """Whether `annotation` accepts `wanted` itself (through Annotated, Union, Literal), not inside a list."""
+    if annotation is wanted:
+        return True
+    if isinstance(annotation, str):  # a Literal's value
+        return wanted is str
+    origin = getattr(annotation, "__origin__", None)
+    if origin in (list, tuple, dict):
+        return False
+    return any(_mentions(a, wanted) for a in get_args(annotation))
+
+
+def _takes(cls: type[BaseModel], name: str) -> str:
+    """What a parameter takes, in words, from its JSON schema."""
+    schema = cls.model_json_schema(mode="validation")
+    return "takes " + _words(schema["properties"][name], schema)
+
+
+def _words(s: dict, root: dict) -> str:
+    if "$ref" in s:
+        s = root["$defs"][s["$ref"].rsplit("/", 1)[1]]
+    if s.get("description"):
+        return s["description"]
+    if "enum" in s or "const" in s:
+        return "one of " + ", ".join(repr(v) for v in s.get("enum", [s.get("const")]))
+    if "anyOf" in s:
+        return " or ".join(_words(a, root) for a in s["anyOf"])
+    kind = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "True or False",
+            "array": "a list", "null": "None"}.get(s.get("type"), "another value")
+    if s.get("type") == "array":
+        inner = s.get("items") or (s.get("prefixItems") or [{}])[0]
+        kind += f" of {_words(inner, root)}"
+        low, high = s.get("minItems"), s.get("maxItems")
+        if low is not None or high is not None:
+            kind += f" (length {low if low == high else f'{low or 0} to {high or 'any'}'})"
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {s[key]}" for key, sign in signs.items() if key in s]
+    return " ".join([kind, " and ".join(bounds)]).strip()
+
+
+def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
+    """The first complaint as `name = value: reason; takes ...`; later ones only counted."""
+    first, *more = error.errors(include_url=False)
+    message = first["msg"].removeprefix("Value error, ").replace("\n", " ")
+    tail = f" (and {len(more)} more)" if more else ""
+    if not first["loc"]:  # a check across parameters names them itself
+        return message + tail
+    name, *inside = first["loc"]
+    if first["type"] == "missing":
+        return f"{name}: no value given; {_takes(cls, name)}{tail}"
+    where = str(name) + "".join(f"[{i}]" for i in inside if isinstance(i, int))
+    value = repr(first["input"])
+    value = value if len(value) <= 60 else value[:57] + "..."
+    takes = "" if first["type"] == "value_error" else f"; {_takes(cls, name)}"
+    return f"{where} = {value}: {message[0].lower() + message[1:]}{takes}{tail}"

@@ -1,0 +1,1 @@
+"""Heat flow, Brenier maps, their composition, power cells. float64; knows nothing of images."""
