@@ -111,7 +111,7 @@ def _words(s: dict, root: dict) -> str:
         kind += f" of {_words(inner, root)}"
         low, high = s.get("minItems"), s.get("maxItems")
         if low is not None or high is not None:
-            kind += f" (length {low if low == high else f'{low or 0} to {high or 'any'}'})"
+            kind += f" (length {low if low == high else str(low or 0) + ' to ' + str(high or 'any')})"
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {s[key]}" for key, sign in signs.items() if key in s]
     return " ".join([kind, " and ".join(bounds)]).strip()
@@ -125,6 +125,8 @@ def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
     if not first["loc"]:  # a check across parameters names them itself
         return message + tail
     name, *inside = first["loc"]
+    if first["type"] == "value_error" and message.startswith(str(name)):  # the check has said it all
+        return message + tail
     if first["type"] == "missing":
         return f"{name}: no value given; {_takes(cls, name)}{tail}"
     where = str(name) + "".join(f"[{i}]" for i in inside if isinstance(i, int))

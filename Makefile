@@ -1,0 +1,58 @@
+# The only entry a person needs:
+#   make book              environment, chapters, pages (unchanged parts are kept)
+#   make book PROFILE=smoke   a quick look, in _build/smoke
+#   make test              environment, every test
+PYTHON  ?= python3
+PROFILE ?= default
+BIN     := .venv/bin
+SHELL   := /bin/sh
+
+.PHONY: book test env lint lab bench reference relock emoji clean
+
+book: env
+	@$(BIN)/phasebook book --profile $(PROFILE)
+
+test: env
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --nbval-lax --nbval-current-env tests
+
+env: .venv/.complete
+
+# A stamp marks a finished environment: an interrupted one is completed by the next call.
+.venv/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1); the book needs Python >= 3.11 (make PYTHON=/path/to/python)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: $(PYTHON) cannot make environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "environment: .venv (about 6 GB on Linux, a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+lint: env
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+
+lab: env
+	@$(BIN)/jupyter lab notebooks
+
+bench: env
+	@$(BIN)/phasebook bench
+
+# Stored outputs for nbval, made again from the sources and the smoke parameters.
+reference: env
+	@$(BIN)/python -m phasebook.site.reference
+
+# Newer versions of everything: resolves requirements.txt again.
+relock:
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-emit-index-url --no-header \
+	  requirements.txt -o requirements.lock
+
+# The emoji sprite and table, rendered again (Debian: fonts-noto-color-emoji unicode-data).
+emoji: env
+	@$(BIN)/python -m phasebook.models.render_emoji
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find book/chapters -type f ! -name .gitkeep -delete

@@ -1,0 +1,112 @@
+"""The door: `phasebook run | book | bench`."""
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from phasebook.site import book, runner
+from phasebook.site.parameters import ParameterError
+from phasebook.site.runner import ChapterError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, exit code 2, as for a bad parameter."""
+        sys.exit(_fail(f"{message}; see {self.prog} --help", 2))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 a chapter, a verdict or the pages failed, 2 a bad parameter (nothing was written)."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.action(options)
+    except ParameterError as error:
+        return _fail(str(error), 2)
+    except ChapterError as error:
+        if getattr(options, "traceback", False):
+            print(error.traceback, file=sys.stderr)
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing half-written is left", 130)
+    return 0
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"phasebook: {line}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="phasebook", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="run | book | bench", parser_class=_Parser)
+
+    run = verbs.add_parser("run", help="execute one chapter with your parameters")
+    run.add_argument("chapter", metavar="CHAPTER", help="5, 05 or 05_phase_boundaries")
+    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters",
+                     help="one parameter; lists as JSON text, e.g. -p extent '[0,1,0,1]'")
+    run.add_argument("-f", type=Path, action="append", default=[], metavar="FILE.yaml", dest="files",
+                     help="a flat YAML file of parameters; -p wins over it")
+    run.add_argument("--profile", default="default", help="start from notebooks/params/PROFILE (smoke, sd15)")
+    run.add_argument("-o", type=Path, metavar="DIR", dest="out",
+                     help="where notebook and results go (default: book/chapters)")
+    run.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
+    run.set_defaults(action=_run)
+
+    build = verbs.add_parser("book", help="execute every chapter and build the site")
+    build.add_argument("--profile", default="default", help="default, or a folder of notebooks/params")
+    build.add_argument("--to", type=Path, metavar="DIR", help="build in this folder (default: the repository)")
+    build.add_argument("--accept", action="store_true", help="take the verdicts found as the tracked list")
+    build.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
+    build.set_defaults(action=lambda o: book.build(o.profile, o.to, accept=o.accept))
+
+    bench = verbs.add_parser("bench", help="time the book's routines against their peers, ratios within one run")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="files of benchmarks/ (default: all)")
+    bench.set_defaults(action=_bench)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    source = runner.find_chapter(options.chapter)
+    changes: dict[str, Any] = runner.profile(options.profile, source)
+    for file in options.files:
+        changes |= runner.given(file)
+    changes |= {name: _typed(value) for name, value in options.parameters}
+    out = options.out or runner.root() / "book" / "chapters"
+    done = runner.run(source, changes, out, progress=sys.stderr.isatty())
+    print(f"{done.notebook} ({done.seconds:.1f} s)" if done.seconds else f"{done.notebook} (unchanged)")
+    print(done.results)
+
+
+def _typed(text: str) -> Any:
+    """A value as papermill's own -p reads it: booleans, None, numbers, else text."""
+    words = {"True": True, "true": True, "False": False, "false": False, "None": None, "null": None}
+    if text in words:
+        return words[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _bench(options: argparse.Namespace) -> None:
+    """Each file of benchmarks/ has `rows()`: what was timed, ours, the peer, the ratio and its target."""
+    files = {f.stem: f for f in sorted((runner.root() / "benchmarks").glob("*.py"))}
+    unknown = [n for n in options.names if n not in files]
+    if unknown:
+        raise ParameterError(f"NAME = {unknown[0]!r}: no such benchmark; known are {', '.join(files)}")
+    print(f"{'what':<58}{'ours s':>10}{'peer s':>10}{'ratio':>9}  target")
+    for name in options.names or files:
+        spec = importlib.util.spec_from_file_location(name, files[name])
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for row in module.rows():
+            print(f"{row['name']:<58}{row['ours_s']:>10.4g}{row['peer_s']:>10.4g}{row['ratio']:>9.3g}  "
+                  f"{row['target']}  {row.get('detail', '')}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Chapter 8: the results files of all chapters, side by side."""
+
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import get_args
+
+import plotly.graph_objects as go
+
+from phasebook.site import runner
+from phasebook.site.figures import COLOURS, layout
+from phasebook.site.ledger import Claim, Results, Verdict
+
+__all__ = ["count", "count_figure", "provenance_table", "read_results", "results_folder", "untested"]
+
+KINDS: tuple[str, ...] = get_args(Verdict)
+OWN = "08_claims"
+
+# Statements of the paper about experiments that need its own model, or that no chapter measures.
+# A chapter that records a claim of the same id takes it off this list.
+STATEMENTS = (
+    ("sd.slice", "Sec. 3, Fig. 1", "On DreamShaper-8 with CLIP ViT-B/32 features, S is near 0 early, ridges appear and "
+     "branch, and the mean of S reaches a plateau."),
+    ("sd.pairs", "Figs. 4, 5", "On DreamShaper-8, the named pairs of nearby latents agree before a boundary and differ "
+     "after it."),
+    ("sd.edits", "Fig. 3", "On DreamShaper-8, the eye needs an inversion back to step 11, the mountains only to "
+     "step 23."),
+    ("hierarchy.ultrametric_slice", "Abstract", "Distances between images in this geometry follow an ultrametric "
+     "structure."),
+    ("hierarchy.pairs_diverge", "Sec. 3", "Before two nearby points are separated by a ridge their predictions agree; "
+     "afterwards they diverge."),
+    ("edit.k_follows_split", "Sec. 3", "Editing success correlates with mode-splitting times."),
+    ("edit.same_basin_fewer", "Abstract", "Images within one basin can be edited with fewer inversion steps than "
+     "images across a boundary."),
+)
+
+
+def results_folder(value: str) -> str:
+    """Validator of the parameter: '' or a folder that holds results files (relative: from here or the repository)."""
+    if value and not _files(value):
+        raise ValueError(f"results = {value!r}: no *.results.json there; takes a folder of them, '' for the book's own")
+    return value
+
+
+def _files(folder: str) -> list[Path]:
+    """Results files of all chapters but this one."""
+    here = Path(folder or "book/chapters")
+    where = here if folder and here.is_dir() else runner.root() / here
+    return sorted(f for f in where.glob("*.results.json") if not f.name.startswith(OWN))
+
+
+def read_results(folder: str) -> list[Results]:
+    """All chapters' results but this chapter's own, in order. ValueError, naming the file, for an invalid one."""
+    files = _files(folder)
+    if not files:
+        raise ValueError(f"results = {folder!r}: no *.results.json yet; run the other chapters first (`make book`)")
+    found = []
+    for file in files:
+        try:
+            found.append(Results.model_validate_json(file.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{file.name} is not a results file: {' '.join(str(error).split())}") from None
+    return found
+
+
+def count(claims: Iterable[Claim]) -> dict[str, int]:
+    """How many claims have each verdict."""
+    found = [c.verdict for c in claims]
+    return {kind: found.count(kind) for kind in KINDS}
+
+
+def count_figure(chapters: list[Results]) -> go.Figure:
+    """Stacked bars: claims by verdict, one bar a chapter."""
+    names = [title(c.chapter) for c in chapters]
+    colours = dict(zip(KINDS, (COLOURS[2], COLOURS[4], COLOURS[1], "#999999"), strict=True))
+    bars = [go.Bar(y=names, x=[count(c.claims)[kind] for c in chapters], name=kind, orientation="h",
+                   marker_color=colours[kind]) for kind in KINDS]
+    fig = layout(go.Figure(bars), height=120 + 42 * len(names), barmode="stack")
+    fig.update_layout(legend={"orientation": "h", "y": 1.15, "traceorder": "normal"}, margin_l=190)
+    fig.update_xaxes(title="claims", dtick=5)
+    fig.update_yaxes(autorange="reversed")
+    return fig
+
+
+def title(chapter: str) -> str:
+    """'05_phase_boundaries' -> '5  phase boundaries'."""
+    number, _, name = chapter.partition("_")
+    return f"{int(number)}  {name.replace('_', ' ')}"
+
+
+def untested(ids: set[str]) -> list[tuple[str, str, str]]:
+    """(id, reference, statement) of the paper's statements that no chapter recorded."""
+    return [s for s in STATEMENTS if s[0] not in ids]
+
+
+def provenance_table(chapters: list[Results]) -> str:
+    """Chapter, seconds, counts, versions, as an HTML table."""
+    rows = [
+        f"<tr><td>{escape(title(c.chapter))}</td><td>{c.seconds:.1f}</td><td>{len(c.claims)}</td>"
+        f"<td>{len(c.numbers)}</td><td>{escape(', '.join(f'{k} {v}' for k, v in c.versions.items()))}</td></tr>"
+        for c in chapters
+    ]
+    head = "".join(f"<th>{h}</th>" for h in ("chapter", "seconds", "claims", "numbers", "versions"))
+    return (f'<div class="pb-scroll"><table class="pb-claims"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table></div>")
