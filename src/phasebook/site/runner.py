@@ -220,13 +220,17 @@ def _writable(out: Path) -> None:
 
 def _execute(source: Path, changes: Mapping[str, Any], progress: bool) -> nbformat.NotebookNode:
     import papermill
+    from traitlets.config import Config
 
+    # sockets in the file system, readable by this user alone; Windows has none
+    transport = Config(KernelManager={"transport": "tcp" if os.name == "nt" else "ipc"})
     with tempfile.TemporaryDirectory() as folder:
         plain, executed = Path(folder, "in.ipynb"), Path(folder, "out.ipynb")
         nbformat.write(notebook(source), plain)
         try:
             papermill.execute_notebook(str(plain), str(executed), parameters=dict(changes), kernel_name="python3",
-                                       progress_bar={"desc": source.stem, "leave": False} if progress else False)
+                                       progress_bar={"desc": source.stem, "leave": False} if progress else False,
+                                       config=transport)
         except papermill.PapermillExecutionError as error:
             message = " ".join(str(error.evalue).split())
             failure = ChapterError(f"{source.stem}: cell {error.exec_count}: {error.ename}: {message}")
