@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -18,7 +19,7 @@ import numpy as np
 from IPython.display import display
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Claim", "Correction", "Ledger", "Results", "verdict"]
+__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "schema", "verdict"]
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 PACKAGES = ("phasebook", "numpy", "scipy", "torch", "diffusers", "plotly", "papermill", "jupyter-book")
@@ -84,6 +85,11 @@ class Results(_Record):
     finished: str
     claims: list[Claim]
     numbers: dict[str, Value]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a results file; `results.schema.json` holds the same, for readers and other languages."""
+    return Results.model_json_schema()
 
 
 def _met(expected: float | str, measured: float, tolerance: float) -> bool:
@@ -202,8 +208,6 @@ def shown(value: float | str | None) -> str:
 
 def claims_table(claims: list[Claim], caption: str = "") -> str:
     """The claims as an HTML table, one row a claim, the correction below its statement."""
-    from html import escape
-
     rows = []
     for c in claims:
         expected = shown(c.expected) + (f" ± {c.tolerance:.2g}" if c.tolerance and c.measured is not None else "")

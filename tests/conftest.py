@@ -1,0 +1,33 @@
+"""Shared by all tests: the smoke-profile book, built once, and how tests are spread over workers."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from phasebook.site import book
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test depends on a model hub
+
+
+def pytest_collection_modifyitems(items):
+    """A notebook's cells, and all tests that need the smoke book, stay on one worker, in order."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        elif "smoke" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("smoke"))
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Path:
+    """A folder with the whole book, executed at smoke parameters and laid out."""
+    folder = tmp_path_factory.mktemp("smoke")
+    book.build("smoke", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(smoke) -> Path:
+    """Its pages."""
+    return smoke / "_build" / "html"
