@@ -1,0 +1,111 @@
+"""The house rules: who imports whom, what is tracked, what the pages of the project say."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from phasebook.site import runner
+
+ROOT = runner.root()
+HEAVY = {"diffusers", "transformers", "open_clip"}
+
+
+def tracked(pattern: str = "") -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", pattern] if pattern else ["git", "ls-files"], cwd=ROOT,
+                            capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.splitlines()]
+
+
+def test_imports_run_one_way():
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_heavy_packages_are_imported_in_models_alone_and_inside_functions():
+    found = []
+    for file in (ROOT / "src").rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        top = {id(n) for n in tree.body}
+        for node in ast.walk(tree):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(n.split(".")[0] in HEAVY for n in names) and ("models" not in file.parts or id(node) in top):
+                found.append(f"{file.name}:{node.lineno}")
+    assert not found
+
+
+def test_nothing_is_unpickled():
+    forbidden = re.compile(r"torch\.load\(|pickle\.loads?\(|allow_pickle=True|trust_remote_code=True")
+    assert [f.name for f in tracked("*.py") if f != Path(__file__) and forbidden.search(f.read_text("utf-8"))] == []
+
+
+def test_lock_pins_versions_and_names_no_address():
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = [x for x in lines if x and not x.lstrip().startswith("#")]
+    assert pins and all(re.match(r"[a-z0-9.\[\]_-]+==\S+", x) for x in pins)
+    assert "://" not in "\n".join(lines)
+    wanted = [re.split(r"[<>=#\s]", x)[0].lower().replace("_", "-") for x in
+              (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines() if x and not x.startswith("#")]
+    pinned = {x.split("==")[0].split("[")[0] for x in pins}
+    assert [w for w in wanted if w not in pinned] == []
+
+
+def test_jupyter_book_is_version_1():
+    from importlib.metadata import version
+
+    assert version("jupyter-book").startswith("1.")
+
+
+def test_only_sources_and_shipped_assets_are_tracked():
+    names = [f.relative_to(ROOT).as_posix() for f in tracked()]
+    assert [n for n in names if n.endswith(".ipynb") and not n.startswith("tests/reference/")] == []
+    assert [n for n in names if n.startswith(("_build/", "book/chapters/")) and not n.endswith(".gitkeep")] == []
+    assert sum((ROOT / n).stat().st_size for n in names) < 60e6
+
+
+def test_table_of_contents_holds_every_chapter():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = [Path(c["file"]).name for c in toc["chapters"] if "/chapters/" in c["file"]]
+    assert listed == [s.stem for s in runner.chapters()]
+
+
+def test_tracked_verdicts_are_known_words():
+    verdicts = json.loads((ROOT / "tests" / "reference" / "verdicts.json").read_text(encoding="utf-8"))
+    assert set(verdicts.values()) <= {"holds", "holds with correction", "fails", "not tested here"}
+    assert len(verdicts) >= 40
+
+
+@pytest.mark.parametrize("source", runner.chapters(), ids=lambda s: s.stem)
+def test_smoke_parameters_are_accepted(source):
+    runner.check(source, runner.profile("smoke", source))
+
+
+@pytest.mark.parametrize("source", runner.chapters(), ids=lambda s: s.stem)
+def test_every_figure_has_caption_label_and_words(source):
+    """A captioned cell shows something; every `show` gives an alternative text; labels are unique in the book."""
+    cells = [c for c in runner.notebook(source).cells if c.cell_type == "code"]
+    for cell in cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        if "show(" in cell.source and "def " not in cell.source:
+            assert figure and figure["name"].startswith("fig-") and len(figure["caption"]) > 20, cell.source[:80]
+            assert re.search(r"\balt\s*=", cell.source), cell.source[:80]
+
+
+def test_figure_labels_are_unique():
+    labels = [c.metadata["mystnb"]["figure"]["name"] for s in runner.chapters() for c in runner.notebook(s).cells
+              if "figure" in c.metadata.get("mystnb", {})]
+    assert len(labels) == len(set(labels))
+
+
+def test_readme_opens_with_the_two_commands_and_links_that_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make book" in text and "make test" in text
+    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in t]
+    assert targets and [t for t in targets if not (ROOT / t).exists()] == []
