@@ -1,5 +1,39 @@
-"""Sphinx extension of the book's pages."""
+"""The page: what Sphinx needs so that the site is whole without a network.
+
+One plotly.js for the site, copied out of the installed plotly package; MathJax as one file, copied out of the package
+sphinx-mathjax-offline; the book's own style and script; none of the scripts that jupyter-book adds for live kernels
+(they name a server).
+"""
+
+from importlib.metadata import PackagePath, files
+from pathlib import Path
+
+PLOTLY = ("plotly", "package_data/plotly.min.js")
+MATHJAX = ("sphinx-mathjax-offline", "mathjax/tex-svg.js")   # `mathjax_path` in _config.yml names it
 
 
-def setup(app):
+def installed_file(package: str, ending: str) -> Path:
+    """Where a file of an installed package lies; FileNotFoundError names both."""
+    found: list[PackagePath] = [f for f in files(package) or [] if f.as_posix().endswith(ending)]
+    if not found:
+        raise FileNotFoundError(f"the installed package {package} holds no file {ending}")
+    return Path(found[0].locate())
+
+
+def add_static(app) -> None:
+    app.config.html_static_path += [str(installed_file(*PLOTLY)), str(installed_file(*MATHJAX))]
+
+
+def drop_live_kernels(app, pagename, templatename, context, doctree) -> None:
+    def wanted(script) -> bool:
+        return "thebe" not in str(script.filename).lower() and "THEBE" not in script.attributes.get("body", "")
+
+    context["script_files"] = [s for s in context.get("script_files", []) if wanted(s)]
+
+
+def setup(app) -> dict:
+    app.connect("builder-inited", add_static)
+    app.connect("html-page-context", drop_live_kernels, priority=900)
+    app.add_css_file("phasebook.css", priority=900)
+    app.add_js_file("phasebook.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

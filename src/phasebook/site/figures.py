@@ -37,12 +37,11 @@ def show(fig: go.Figure, alt: str) -> None:
     if not alt.strip():
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
     spec = json.loads(fig.to_json())
-    spec["layout"].pop("template", None)      # the site's script supplies the template of the theme
     name = f"pb-figure-{next(_number)}"
     text = json.dumps(spec, separators=(",", ":")).replace("</", "<\\/")
     html = (
-        f'<div class="pb-plotly" id="{name}" role="img" aria-label="{escape(alt, quote=True)}" '
-        f'style="min-height:{spec["layout"].get("height", 420)}px"></div>'
+        f'<div class="pb-figure"><div class="pb-plotly" id="{name}" role="img" aria-label="{escape(alt, quote=True)}" '
+        f'style="min-height:{spec["layout"].get("height", 420)}px"></div></div>'
         f'<script type="application/json" class="pb-plotly-data" data-for="{name}">{text}</script>'
     )
-    display({"text/html": html, "application/vnd.plotly.v1+json": json.loads(fig.to_json())}, raw=True)
+    display({"text/html": html, "application/vnd.plotly.v1+json": spec}, raw=True)

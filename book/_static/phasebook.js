@@ -1,0 +1,187 @@
+// Figures of the page: draws what `phasebook.site.figures.show` left, near the reader first, the rest when idle; again
+// when the theme changes. plotly.js is loaded by the first figure, so a page without figures does not carry it.
+(() => {
+  "use strict";
+  const PLOTLY = new URL("plotly.min.js", document.currentScript.src).href;
+  const CONFIG = { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage"] };
+  const PANEL = 220;     // pixels below which a panel of a figure scrolls sideways rather than shrink
+  const FIELDS = new Set(["heatmap", "image", "contour", "histogram2d", "histogram2dcontour", "surface", "heatmapgl"]);
+  let library;
+
+  const dark = () => document.documentElement.dataset.theme === "dark";
+
+  function plotly() {
+    library ??= new Promise((done, failed) => {
+      const script = document.createElement("script");
+      Object.assign(script, { src: PLOTLY, onload: () => done(window.Plotly), onerror: failed });
+      document.head.append(script);
+    });
+    return library;
+  }
+
+  function hasWebGL() {
+    const context = document.createElement("canvas").getContext("webgl");
+    context?.getExtension("WEBGL_lose_context")?.loseContext();
+    return Boolean(context);
+  }
+
+  // ---- themes: a neutral colour (ink, paper, grey) turns into its opposite; every other colour stays ----
+
+  const NAMES = { black: 0, white: 255, gray: 128, grey: 128, dimgray: 105, dimgrey: 105, lightgray: 211, lightgrey: 211, silver: 192, darkgray: 169, darkgrey: 169 };
+
+  function opposite(colour) {
+    const text = String(colour).trim().toLowerCase();
+    let parts = text in NAMES ? [NAMES[text], NAMES[text], NAMES[text]] : null;
+    if (/^#[0-9a-f]{3}$/.test(text)) parts = [...text.slice(1)].map((c) => parseInt(c + c, 16));
+    if (/^#[0-9a-f]{6}$/.test(text)) parts = text.slice(1).match(/../g).map((c) => parseInt(c, 16));
+    if (/^rgba?\(/.test(text)) parts = text.match(/[\d.]+/g).map(Number);
+    if (!parts || Math.max(...parts.slice(0, 3)) - Math.min(...parts.slice(0, 3)) > 12) return colour;
+    const [r, g, b] = parts.map((v) => Math.round(255 - 0.93 * v));
+    return `rgba(${r},${g},${b},${parts[3] ?? 1})`;
+  }
+
+  function invert(node) {
+    if (!node || typeof node !== "object") return;
+    for (const [key, value] of Object.entries(node)) {
+      const isColour = /color$/i.test(key);
+      if (isColour && typeof value === "string") node[key] = opposite(value);
+      else if (isColour && Array.isArray(value)) node[key] = value.map((v) => (typeof v === "string" ? opposite(v) : v));
+      else if (key !== "colorscale" && key !== "template") invert(value);
+    }
+  }
+
+  const axes = (item, x = "xaxis", y = "yaxis") => `${item[x] ?? "x"}|${item[y] ?? "y"}`;
+
+  // What lies over an image or a heat map keeps its colours: they were chosen for that ground.
+  function inverted({ data, layout, frames }) {
+    const grounds = new Set(data.filter((trace) => FIELDS.has(trace.type)).map((trace) => axes(trace)));
+    data.filter((trace) => !FIELDS.has(trace.type) && !grounds.has(axes(trace))).forEach(invert);
+    data.filter((trace) => FIELDS.has(trace.type)).forEach((trace) => invert(trace.colorbar));
+    const over = ["annotations", "shapes"].flatMap((k) => layout[k] ?? []).filter((item) => grounds.has(axes(item, "xref", "yref")));
+    const kept = over.map((item) => structuredClone(item));
+    invert(layout);
+    over.forEach((item, k) => Object.assign(item, kept[k]));
+    for (const frame of frames ?? []) {
+      (frame.data ?? []).forEach((trace, k) => {
+        const base = data[frame.traces?.[k] ?? k] ?? trace;
+        if (!FIELDS.has(base.type) && !grounds.has(axes(base))) invert(trace);
+      });
+    }
+  }
+
+  function template(given) {
+    const made = structuredClone(given ?? { data: {}, layout: {} });
+    const [ink, line, paper] = dark() ? ["#d5d8dc", "#3b4048", "#22262c"] : ["#2b2f36", "#e3e6ea", "#ffffff"];
+    const clear = "rgba(0,0,0,0)";
+    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line };
+    const wall = { ...axis, backgroundcolor: clear };
+    const own = {
+      font: { color: ink }, paper_bgcolor: clear, plot_bgcolor: clear, xaxis: axis, yaxis: axis,
+      scene: { xaxis: wall, yaxis: wall, zaxis: wall }, legend: { bgcolor: clear },
+      annotationdefaults: { arrowcolor: ink }, shapedefaults: { line: { color: ink } },
+      hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: ink } },
+      sliderdefaults: { bgcolor: line, activebgcolor: ink, bordercolor: line, tickcolor: ink },
+      updatemenudefaults: { bgcolor: paper, bordercolor: line },
+    };
+    const merge = (into, from) => {
+      for (const [key, value] of Object.entries(from)) {
+        if (value && typeof value === "object") into[key] = merge(into[key] ?? {}, value);
+        else into[key] = value;
+      }
+      return into;
+    };
+    merge((made.layout ??= {}), own);
+    if (dark()) for (const traces of Object.values(made.data ?? {})) traces.forEach((t) => { if (t.marker?.line) t.marker.line.color = clear; });
+    return made;
+  }
+
+  // ---- one figure ----
+
+  function panels(layout) {
+    const starts = Object.entries(layout).filter(([key]) => /^(xaxis|scene)\d*$/.test(key))
+      .map(([, axis]) => Math.round(100 * ((axis.domain?.x ?? axis.domain ?? [0])[0] ?? 0)));
+    return new Set(starts).size || 1;
+  }
+
+  class Figure {
+    constructor(node) {
+      this.node = node;
+      this.source = document.querySelector(`script.pb-plotly-data[data-for="${node.id}"]`).textContent;
+    }
+
+    spec() {
+      const spec = JSON.parse(this.source);
+      const room = this.node.parentElement.clientWidth;
+      const least = PANEL * panels(spec.layout) + 60;
+      if (dark()) inverted(spec);
+      spec.layout.template = template(spec.layout.template);
+      spec.layout.width = Math.max(Math.min(room, spec.layout.width ?? room), panels(spec.layout) > 1 ? least : 0);
+      if (room < 520) spec.layout.legend = { ...spec.layout.legend, orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
+      this.room = room;
+      return { ...spec, config: CONFIG };
+    }
+
+    async draw() {
+      const Plotly = await plotly();
+      const spec = this.spec();
+      const solid = Object.keys(spec.layout).some((key) => key.startsWith("scene")) || spec.data.some((t) => /3d$|^surface$|^volume$/.test(t.type));
+      if (!solid && !spec.data.some((t) => /gl$/.test(t.type)) || hasWebGL()) await Plotly.react(this.node, spec);
+      else this.excuse();
+      this.node.dataset.drawn = dark() ? "dark" : "light";
+    }
+
+    excuse() {
+      this.node.classList.add("pb-missing");
+      this.node.style.minHeight = "0";
+      this.node.textContent = `This figure needs WebGL, which this browser does not offer. ${this.node.getAttribute("aria-label")}`;
+    }
+
+    stale() {
+      const room = this.node.parentElement.clientWidth;
+      return this.node.dataset.drawn && (this.node.dataset.drawn !== (dark() ? "dark" : "light") || Math.abs(room - this.room) > 1);
+    }
+  }
+
+  // ---- the queue: one figure at a time, those near the reader before the others ----
+
+  const queue = [];
+  let working = false;
+
+  async function work() {
+    if (working) return;
+    working = true;
+    for (let figure = queue.shift(); figure; figure = queue.shift()) {
+      await figure.draw().catch((error) => console.error(error));
+      await new Promise((next) => setTimeout(next));
+    }
+    working = false;
+  }
+
+  function ask(figure, first) {
+    const at = queue.indexOf(figure);
+    if (at >= 0) queue.splice(at, 1);
+    queue[first ? "unshift" : "push"](figure);
+    work();
+  }
+
+  const figures = [...document.querySelectorAll(".pb-plotly")].map((node) => new Figure(node));
+  if (!figures.length) return;
+  const near = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      const figure = figures.find((f) => f.node === target);
+      if (isIntersecting && !figure.node.dataset.drawn) ask(figure, true);
+    }
+  }, { rootMargin: "400px" });
+  figures.forEach((figure) => near.observe(figure.node));
+  const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 300));
+  window.addEventListener("load", () => idle(() => figures.filter((f) => !f.node.dataset.drawn).forEach((f) => ask(f, false))));
+
+  let waiting;
+  const again = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => figures.filter((f) => f.stale()).forEach((f) => ask(f, false)), 120);
+  };
+  new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  const widths = new ResizeObserver(again);
+  figures.forEach((figure) => widths.observe(figure.node.parentElement));
+})();
