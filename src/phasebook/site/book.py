@@ -92,7 +92,7 @@ def _lay_out(home: Path, say: Callable[[str], None]) -> Path:
         stamp.unlink(missing_ok=True)
         say("pages ...")
         # --all: Sphinx would not repeat the warnings of a page that it read in an earlier, failed build
-        command = [sys.executable, "-m", "jupyter_book", "build", str(home), "--path-output", str(home),
+        command = [Path(sys.executable).with_name("jupyter-book"), "build", home, "--path-output", home,
                    "-W", "-n", "--keep-going", "--all"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
