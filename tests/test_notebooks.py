@@ -80,7 +80,8 @@ def test_a_broken_reference_fails_the_build(tmp_path):
     for folder in ("_static", "_ext"):
         (tmp_path / "book" / folder).symlink_to(runner.root() / "book" / folder)
     (tmp_path / "book" / "references.bib").write_text("")
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters: []\n")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n  - file: book/other\n")
+    (tmp_path / "book" / "other.md").write_text("# Other\n")
     (tmp_path / "book" / "intro.md").write_text("# Title\n\nSee {numref}`fig-nowhere`.\n")
     with pytest.raises(runner.ChapterError, match="fig-nowhere"):
         book._lay_out(tmp_path, lambda line: None)
