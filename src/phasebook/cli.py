@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
                      help="one parameter; lists as JSON text, e.g. -p extent '[0,1,0,1]'")
     run.add_argument("-f", type=Path, action="append", default=[], metavar="FILE.yaml", dest="files",
                      help="a flat YAML file of parameters; -p wins over it")
-    run.add_argument("--profile", default="default", help="start from notebooks/params/PROFILE (smoke, sd15)")
+    run.add_argument("--profile", default="default", help="start from notebooks/params/PROFILE (smoke)")
     run.add_argument("-o", type=Path, metavar="DIR", dest="out",
                      help="where notebook and results go (default: book/chapters)")
     run.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
