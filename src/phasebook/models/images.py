@@ -1,11 +1,12 @@
 """Image sets: finite sets of small pictures in families, each the data distribution of an exact diffusion model.
 
-A set is named: `families` (about 420 emoji that are drawn alike within their family), `emoji` (all 1600 distinct
-ones), `digits` (scikit-learn's 1797 handwritten digits of 8 x 8 pixels) or the path of a directory of pictures.
+A set is named: `families` (420 emoji that are drawn alike within their family), `emoji` (all 1600 distinct ones),
+`digits` (the 1797 handwritten digits that scikit-learn carries) or the path of a directory of pictures.
 Nothing is downloaded. Order and pixels depend on the arguments alone.
 """
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,29 +18,32 @@ from PIL import Image, ImageOps
 
 from phasebook.models.assets import asset
 
-__all__ = ["ImageSet", "load_images", "IMAGE_SETS", "RESOLUTIONS"]
+__all__ = ["ImageSet", "load_images", "IMAGE_SETS", "RESOLUTIONS", "CELL", "COLUMNS"]
 
 IMAGE_SETS = ("families", "emoji", "digits")
 RESOLUTIONS = (8, 256)
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
-CELL, COLUMNS = 64, 40
+MOST = 10_000                   # the exact model keeps a matrix of n x n numbers
+CELL, COLUMNS = 64, 40          # the emoji sprite: pixels of a cell, cells in a row
+# What counts as a picture in a directory: also formats that Pillow does not read, so that they are named, not missed.
+SUFFIXES = {"png", "jpg", "jpeg", "jfif", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "tga", "avif",
+            "heic", "heif", "svg", "jp2", "jxl", "ico", "psd"}
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """`n` pictures with two ways to sort them: `family` by looks, `group` by meaning (Unicode's, a null to compare).
+    """`n` pictures with two ways to sort them: `family` by looks, `group` by meaning (Unicode's own, the null).
 
-    `pixels` (n, y, x, rgb) in [0, 1]; `names` (n); `family` and `group` (n) index `families` and `groups`. Outside
-    the emoji, group and family are the same. An emoji without a family has the family 'other'.
+    `pixels` (n, y, x, rgb) in [0, 1]; `names` and `captions` (n); `family` and `group` (n) index `families` and
+    `groups`. An emoji that belongs to no family has the family 'other'; outside the emoji, group and family agree.
     """
 
     pixels: Float32[ndarray, "n y x 3"]
     names: tuple[str, ...]
+    captions: tuple[str, ...]
     family: Int[ndarray, " n"]
     families: tuple[str, ...]
     group: Int[ndarray, " n"]
     groups: tuple[str, ...]
-    captions: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,73 +53,73 @@ class ImageSet:
         return self.pixels.shape[1]
 
 
-def load_images(name: str = "families", resolution: int = 64, families: Sequence[str] | None = None) -> ImageSet:
-    """The image set `name` at `resolution` x `resolution` pixels, or only its `families` of those names.
+@dataclass(frozen=True)
+class _Row:
+    """One RGB picture, square but not yet of the size asked for."""
 
-    Shrinking and enlarging are Lanczos, clipped to [0, 1]. In a directory, pictures are cropped to their middle
-    square, turned as their EXIF says and put on white where they are transparent; its sub-directories, if any, are
-    the families. Equal pictures are kept: an atom that occurs twice has twice the weight.
+    picture: Image.Image
+    name: str
+    caption: str
+    family: str
+    group: str
 
-    Raises ValueError, one line that begins with the argument's name, for an unknown name or family, a resolution
-    outside 8..256, a picture that cannot be read, and fewer than two pictures.
+
+def load_images(name: str | Path = "families", resolution: int = 64,
+                families: Sequence[str] | None = None) -> ImageSet:
+    """The image set `name` at `resolution` x `resolution` pixels, or only those of its `families` that are named.
+
+    Sizes change by Lanczos filtering, which averages when it shrinks. The pictures of a directory are turned as
+    their EXIF says, cropped to their middle square and put on white where they are transparent; its
+    sub-directories, if any, are the families, and other files are passed over. Equal pictures are kept: an atom
+    that occurs twice has twice the weight.
+
+    Raises ValueError, one line that begins with the parameter (`image_set` for `name`, `resolution`, `families`):
+    an unknown name, a picture that cannot be read, fewer than 2 pictures or more than 10 000, a resolution outside
+    8..256, an unknown family.
     """
     low, high = RESOLUTIONS
-    if isinstance(resolution, bool) or not isinstance(resolution, int | np.integer) or not low <= resolution <= high:
+    whole = isinstance(resolution, int | np.integer) and not isinstance(resolution, bool)
+    if not (whole and low <= resolution <= high):
         raise ValueError(f"resolution = {resolution!r}: takes a whole number from {low} to {high}")
     if name == "digits":
         table = _digits()
     elif name in IMAGE_SETS:
         table = _emoji(only_families=name == "families")
     else:
-        table = _directory(name)
+        table = _directory(name, int(resolution))
     table = _of_families(table, families)
-    if len(table) < 2:
-        raise ValueError(f"image_set = {str(name)!r}: {len(table)} picture left; takes at least 2")
-    return _image_set(table, int(resolution))
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One picture before it is resized."""
-
-    picture: Image.Image
-    name: str
-    family: str
-    group: str
-    caption: str
-
-
-def _image_set(table: list[_Row], resolution: int) -> ImageSet:
-    family, families = _labels([row.family for row in table])
-    group, groups = _labels([row.group for row in table])
+    family, family_names = _labels([row.family for row in table])
+    group, group_names = _labels([row.group for row in table])
     return ImageSet(
-        pixels=np.stack([_resized(row.picture, resolution) for row in table]),
+        pixels=np.stack([np.asarray(_fitted(row.picture, int(resolution)), np.float32) / 255 for row in table]),
         names=tuple(row.name for row in table), captions=tuple(row.caption for row in table),
-        family=family, families=families, group=group, groups=groups,
+        family=family, families=family_names, group=group, groups=group_names,
     )
 
 
 def _labels(names: list[str]) -> tuple[Int[ndarray, " n"], tuple[str, ...]]:
     """Integers, and the names they stand for in order of first appearance."""
-    known = tuple(dict.fromkeys(names))
-    return np.array([known.index(name) for name in names]), known
+    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([place[name] for name in names]), tuple(place)
 
 
 def _of_families(table: list[_Row], families: Sequence[str] | None) -> list[_Row]:
     if families is None:
         return table
     known = list(dict.fromkeys(row.family for row in table))
-    unknown = [family for family in families if family not in known]
-    if isinstance(families, str) or unknown or not families:
+    if not isinstance(families, list | tuple) or not families or any(family not in known for family in families):
         raise ValueError(f"families = {families!r}: takes a list of names among {', '.join(known)}")
-    return [row for row in table if row.family in families]
+    kept = [row for row in table if row.family in families]
+    if len(kept) < 2:
+        raise ValueError(f"families = {families!r}: {len(kept)} picture; takes families of at least 2 together")
+    return kept
 
 
-def _resized(picture: Image.Image, resolution: int) -> Float32[ndarray, "y x 3"]:
-    """An RGB picture in [0, 1]; a power-of-two reduction of the emoji's 64 px stays close to the area mean."""
-    if picture.size != (resolution, resolution):
-        picture = picture.resize((resolution, resolution), Image.Resampling.LANCZOS)
-    return np.asarray(picture, dtype=np.float32) / 255
+def _fitted(picture: Image.Image, resolution: int) -> Image.Image:
+    """The middle square of an RGB picture at `resolution`."""
+    if picture.size == (resolution, resolution):
+        return picture
+    return ImageOps.fit(picture, (resolution, resolution), method=Image.Resampling.LANCZOS)
 
 
 def _emoji(only_families: bool) -> list[_Row]:
@@ -129,12 +133,12 @@ def _emoji(only_families: bool) -> list[_Row]:
         if entry["family"] or not only_families:
             y, x = divmod(int(entry["index"]), COLUMNS)
             cell = sheet.crop((x * CELL, y * CELL, (x + 1) * CELL, (y + 1) * CELL))
-            rows.append(_Row(cell, entry["name"], entry["family"] or "other", entry["group"], entry["caption"]))
+            rows.append(_Row(cell, entry["name"], entry["caption"], entry["family"] or "other", entry["group"]))
     return rows
 
 
 def _digits() -> list[_Row]:
-    """Black on white, 0..16 levels, sorted by digit."""
+    """8 x 8 pixels of 17 levels, black on white, sorted by digit."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -142,42 +146,46 @@ def _digits() -> list[_Row]:
     for i in np.argsort(data.target, kind="stable"):
         grey = (255 * (1 - data.images[i] / 16)).round().astype(np.uint8)
         digit = str(data.target[i])
-        rows.append(_Row(Image.fromarray(grey).convert("RGB"), f"{digit} ({i})", digit, digit, f"handwritten {digit}"))
+        picture = Image.fromarray(grey).convert("RGB")
+        rows.append(_Row(picture, f"{digit} (sample {i})", f"handwritten digit {digit}", digit, digit))
     return rows
 
 
-def _directory(name: str | Path) -> list[_Row]:
-    """Every picture below a directory; the first level of sub-directories are the families."""
-    root = Path(name)
-    if not root.is_dir():
-        raise ValueError(f"image_set = {str(name)!r}: takes {', '.join(IMAGE_SETS)} or an existing directory")
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-                   and not any(part.startswith(".") for part in path.relative_to(root).parts))
-    pictures, unreadable = [], []
+def _directory(name: str | Path, resolution: int) -> list[_Row]:
+    """Every picture below a directory, sorted by path; the first level of sub-directories are the families."""
+    refused = f"image_set = {str(name)!r}:"
+    root = Path(os.path.expanduser(name)) if isinstance(name, str | Path) and str(name) else None
+    if root is None or not os.path.isdir(root):
+        raise ValueError(f"{refused} takes {', '.join(IMAGE_SETS)} or an existing directory of pictures")
+    paths = sorted((path.relative_to(root) for path in root.rglob("*") if path.is_file()), key=Path.as_posix)
+    paths = [path for path in paths
+             if path.suffix[1:].lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)]
+    if not 2 <= len(paths) <= MOST:
+        raise ValueError(f"{refused} holds {len(paths)} picture files; takes 2 to {MOST} (png, jpg, webp, ...)")
+    rows, unreadable = [], []
     for path in paths:
+        family = path.parts[0] if len(path.parts) > 1 else root.resolve().name
         try:
-            pictures.append((path.relative_to(root), _opened(path)))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            unreadable.append(str(path.relative_to(root)))
+            picture = _fitted(_opened(root / path), resolution)
+        except Exception as error:  # corrupt files make Pillow's readers raise some ten different kinds
+            unreadable.append(f"{path.as_posix()!r} ({type(error).__name__})")
+        else:
+            rows.append(_Row(picture, path.as_posix(), path.stem.replace("_", " "), family, family))
     if unreadable:
         more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
-        raise ValueError(f"image_set = {str(name)!r}: cannot read {', '.join(unreadable[:5])}{more}; "
-                         "takes pictures that Pillow reads")
-    if len(pictures) < 2:
-        raise ValueError(f"image_set = {str(name)!r}: holds {len(pictures)} pictures ({', '.join(sorted(SUFFIXES))}); "
-                         "takes at least 2")
-    rows = []
-    for path, picture in pictures:
-        family = path.parts[0] if len(path.parts) > 1 else root.resolve().name
-        rows.append(_Row(picture, path.as_posix(), family, family, path.stem.replace("_", " ")))
+        raise ValueError(f"{refused} cannot read {', '.join(unreadable[:5])}{more}; takes pictures that Pillow reads")
     return rows
 
 
 def _opened(path: Path) -> Image.Image:
-    """The middle square in RGB, transparency on white."""
+    """The upright picture in RGB on white. Raises ValueError for pixels of no known range (32-bit numbers)."""
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
-        layers = image.convert("RGBA") if image.has_transparency_data else image.convert("RGB").convert("RGBA")
-    picture = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
-    side = min(picture.size)
-    return ImageOps.fit(picture, (side, side), method=Image.Resampling.BOX)
+        if image.mode.startswith("I;16"):       # Pillow's own conversion cuts 16 bits off at 255
+            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        elif image.mode in ("I", "F"):
+            raise ValueError(f"mode {image.mode}")
+        if not image.has_transparency_data:
+            return image.convert("RGB")
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

@@ -24,13 +24,13 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont, features
 
 from phasebook.models.assets import ROOT
+from phasebook.models.images import CELL, COLUMNS
 
-__all__ = ["Emoji", "caption_of", "family_of", "listed", "main", "draw", "load_font", "sprite", "CELL", "COLUMNS"]
+__all__ = ["Emoji", "caption_of", "family_of", "listed", "load_font", "draw", "sprite", "render", "missing", "main"]
 
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 EMOJI_TEST = Path("/usr/share/unicode/emoji/emoji-test.txt")
 PACKAGES = {FONT: "fonts-noto-color-emoji", EMOJI_TEST: "unicode-data"}
-CELL, COLUMNS = 64, 40
 LINE = re.compile(r"(?P<points>[0-9A-F ]+?) *; fully-qualified *# \S+ E[\d.]+ (?P<name>.+)")
 
 # Subgroups of which every picture is drawn alike make a family as they stand ...
@@ -122,7 +122,7 @@ def draw(emoji: Emoji, font: ImageFont.FreeTypeFont) -> UInt8[ndarray, "64 64 3"
 
 
 def sprite(cells: UInt8[ndarray, "n 64 64 3"]) -> Image.Image:
-    """The images in rows of 40 as one palette image; white is white exactly, the rest of the palette is k-means.
+    """The images in rows of 40 as one palette image: 255 colours by k-means, and exact white.
 
     Colours enter the k-means by their frequency to the power 3/4, so that rare ones keep a place.
     """
@@ -137,7 +137,8 @@ def sprite(cells: UInt8[ndarray, "n 64 64 3"]) -> Image.Image:
     _, inverse, count = np.unique(bins, return_inverse=True, return_counts=True)
     mean = np.stack([np.bincount(inverse, sheet[..., c].ravel()) / count for c in range(3)], axis=1)
     ink = (mean < 254.5).any(axis=1)
-    means = KMeans(255, n_init=1, max_iter=40, random_state=0).fit(mean[ink], sample_weight=count[ink] ** 0.75)
+    means = KMeans(min(255, ink.sum()), n_init=1, max_iter=40, random_state=0)
+    means.fit(mean[ink], sample_weight=count[ink] ** 0.75)
     palette = np.vstack([[255, 255, 255], means.cluster_centers_]).round().astype(np.uint8)
     nearest = cKDTree(palette.astype(float)).query(sheet.astype(float))[1].astype(np.uint8)
     image = Image.fromarray(nearest)
@@ -166,17 +167,23 @@ def missing() -> str:
     absent = [package for path, package in PACKAGES.items() if not path.is_file()]
     if absent:
         return f"missing Debian packages: apt install {' '.join(absent)}"
-    return "" if features.check("raqm") else "this Pillow has no raqm, which joins emoji sequences: use its own wheel"
+    return "" if features.check("raqm") else "this Pillow lacks raqm, which joins emoji sequences: use PyPI's wheel"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m phasebook.models.render_emoji", description=__doc__.split("\n")[0])
+    """The command; exit code 2 and one line where a package is missing or the directory cannot be written."""
+    summary = __doc__.split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m phasebook.models.render_emoji", description=summary)
     parser.add_argument("directory", type=Path, nargs="?", default=ROOT / "emoji")
     directory = parser.parse_args(arguments).directory
     if line := missing():
         print(line, file=sys.stderr)
         return 2
-    print(f"{render(directory)} distinct images in {directory}")
+    try:
+        print(f"{render(directory)} distinct images in {directory}")
+    except OSError as error:
+        print(f"directory = {str(directory)!r}: cannot be written ({error.strerror})", file=sys.stderr)
+        return 2
     return 0
 
 
