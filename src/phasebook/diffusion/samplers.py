@@ -1,0 +1,122 @@
+"""Discrete noise levels and the DDIM step with eta = 0 (Song, Meng, Ermon 2021): the sampler of every slice.
+
+Noise levels. `x_t = alpha x_0 + sigma eps`, `alpha^2 + sigma^2 = 1`. A sampler of S steps visits S + 1 levels;
+step k = 0 is the noisy end. At step k the denoiser gives `xhat_0 = E[x_0 | x_k]` at level k, and
+
+    x_{k+1} = alpha_{k+1} xhat_0 + sigma_{k+1} eps_k,      eps_k = (x_k - alpha_k xhat_0) / sigma_k,
+
+which is linear in the pair: `x_{k+1} = a_k x_k + b_k xhat_0`, `a_k = sigma_{k+1} / sigma_k`,
+`b_k = alpha_{k+1} - a_k alpha_k`. As the steps get finer this is the probability-flow ODE.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+__all__ = ["Levels", "SCHEDULES", "Step", "ddim", "ddim_step", "levels", "log_snr_levels", "scaled_linear_levels"]
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The S + 1 noise levels of a sampler of S steps, from the noisy end; float64.
+
+    `alpha`, `sigma` (S + 1,): the last entry is the level that the last step ends on. `timestep` (S,): the
+    training time of each step out of 1000 (SD's schedule), or minus one where the schedule has no such clock.
+    """
+
+    name: str
+    alpha: Float[ndarray, " s+1"]
+    sigma: Float[ndarray, " s+1"]
+    timestep: Int[ndarray, " s"]
+
+    @property
+    def steps(self) -> int:
+        return len(self.alpha) - 1
+
+    @property
+    def sigma_over_alpha(self) -> Float[ndarray, " s"]:
+        """The noise level of each step in units of the data."""
+        return self.sigma[:-1] / self.alpha[:-1]
+
+    @property
+    def log_snr(self) -> Float[ndarray, " s"]:
+        """`2 log(alpha / sigma)` of each step."""
+        return -2 * np.log(self.sigma_over_alpha)
+
+    def coefficients(self, step: int) -> tuple[float, float]:
+        """`(a, b)` of `x_next = a x + b xhat_0` at `step`."""
+        a = self.sigma[step + 1] / self.sigma[step]
+        return float(a), float(self.alpha[step + 1] - a * self.alpha[step])
+
+
+def _check_steps(steps: int, most: int) -> None:
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= most:
+        raise ValueError(f"steps = {steps!r}: takes an integer from 1 to {most}")
+
+
+def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: float = 0.012,
+                         train_steps: int = 1000, offset: int = 1) -> Levels:
+    """Stable Diffusion's schedule: sqrt(beta) linear, 'leading' spacing, final alpha that of training time 0.
+
+    Equal to diffusers' DDIMScheduler with `steps_offset=offset, set_alpha_to_one=False`. Leading spacing takes
+    every `floor(train_steps / steps)`-th time, so it starts at time 981 for 50 steps (sigma/alpha = 13.1) and, a
+    quirk kept on purpose, well below the noisy end when `steps` divides 1000 badly; one step starts at time 1.
+    Raises ValueError for `steps` outside 1..train_steps - 1.
+    """
+    _check_steps(steps, train_steps - 1)
+    beta = np.linspace(beta_start**0.5, beta_end**0.5, train_steps) ** 2
+    cumulative = np.cumprod(1 - beta)
+    stride = train_steps // steps
+    timestep = (np.arange(steps) * stride)[::-1] + offset
+    alpha2 = np.append(cumulative[timestep], cumulative[0])
+    # the step after time `offset` would land below 0: it ends on the level of time 0; the others on their neighbour
+    return Levels("scaled_linear", np.sqrt(alpha2), np.sqrt(1 - alpha2), timestep)
+
+
+def log_snr_levels(steps: int, noisiest: float = 20.0, cleanest: float = 0.03) -> Levels:
+    """Levels equally spaced in log-SNR: sigma/alpha geometric from `noisiest` to `cleanest`.
+
+    Raises ValueError unless `noisiest > cleanest > 0` and steps is an integer from 1 to 100000.
+    """
+    _check_steps(steps, 100_000)
+    if not noisiest > cleanest > 0:
+        raise ValueError(f"noisiest, cleanest = {noisiest}, {cleanest}: take noisiest > cleanest > 0")
+    ratio = np.geomspace(noisiest, cleanest, steps + 1)
+    alpha = 1 / np.sqrt(1 + ratio**2)
+    return Levels("log_snr", alpha, ratio * alpha, np.full(steps, -1))
+
+
+SCHEDULES: dict[str, Callable[[int], Levels]] = {"scaled_linear": scaled_linear_levels, "log_snr": log_snr_levels}
+
+
+def levels(schedule: str, steps: int) -> Levels:
+    """The named schedule with `steps` steps; ValueError names an unknown schedule and lists the known ones."""
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule = {schedule!r}: unknown; takes one of {', '.join(SCHEDULES)}")
+    return SCHEDULES[schedule](steps)
+
+
+class Step(NamedTuple):
+    """One step of a sampler: the noisy state it starts from and the clean image predicted there."""
+
+    step: int
+    x: Any
+    x0: Any
+
+
+def ddim_step(x: Any, x0: Any, step: int, levels: Levels) -> Any:
+    """The next state from the state `x` and its prediction `x0`; arrays or tensors of any shape."""
+    a, b = levels.coefficients(step)
+    return a * x + b * x0
+
+
+def ddim(denoise: Callable[[Any, float, float], Any], x: Any, levels: Levels, start: int = 0) -> Iterator[Step]:
+    """Yield every step from the state `x` at level `start`; `denoise(x, alpha, sigma)` gives `xhat_0`."""
+    for step in range(start, levels.steps):
+        x0 = denoise(x, float(levels.alpha[step]), float(levels.sigma[step]))
+        yield Step(step, x, x0)
+        x = ddim_step(x, x0, step, levels)

@@ -1,0 +1,59 @@
+"""How much of the answer is settled at a noise level: entropies of the posterior over atoms and over families.
+
+For data x_0 (atom I, family F) and `x_t = alpha x_0 + sigma eps`, the conditional entropies H(I | x_t), H(F | x_t) fall
+from H(I), H(F) at high noise to 0. The level at which half of one is gone says when that choice is made.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+__all__ = ["conditional_entropies", "entropy", "half_level", "membership"]
+
+
+def entropy(p: Float[Tensor, "*p n"]) -> Float[Tensor, "*p"]:
+    """`-sum p log p` in nats, 0 log 0 = 0."""
+    return torch.special.entr(p).sum(-1).clamp(min=0)
+
+
+def membership(labels: Int[ndarray, " n"]) -> Float[Tensor, "n f"]:
+    """Indicator matrix of integer labels: `weights @ membership` sums posterior weights by label."""
+    return torch.eye(int(np.max(labels)) + 1)[torch.as_tensor(np.asarray(labels, dtype=np.int64))]
+
+
+def conditional_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r"],
+                          labelings: dict[str, Int[ndarray, " n"]], samples: int,
+                          seed: int) -> dict[str, Float[ndarray, " r"]]:
+    """H(label | x_t) in nats at each sigma/alpha in `ratios`, for several labelings of the atoms at once.
+
+    `samples` pairs (x_0, eps) per level, the same eps for all levels. With `g = Gram_I + ratio <eps, x>` the
+    posterior is `softmax((g - |x_i|^2/2) / ratio^2)`, and `<eps, x_i>` is Gaussian with covariance Gram: no pixels.
+    """
+    gram = gram.to(torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    values, vectors = torch.linalg.eigh(gram)
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    n = len(gram)
+    noise = torch.randn(samples, n, generator=generator, dtype=torch.float64) @ root
+    origin = gram[torch.arange(samples) % n] if samples >= n else gram[torch.randperm(n, generator=generator)[:samples]]
+    groups = {name: membership(labels).to(gram) for name, labels in labelings.items()}
+    found = {name: [] for name in labelings}
+    for ratio in ratios:
+        w = torch.softmax((origin + ratio * noise - gram.diagonal() / 2) / ratio**2, -1)
+        for name, member in groups.items():
+            found[name].append(float(entropy(w @ member).mean()))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def half_level(ratios: Float[ndarray, " r"], entropies: Float[ndarray, " r"], full: float) -> float | None:
+    """The noise level at which half of the entropy `full` is gone, interpolated in log-level.
+
+    None where there is nothing to lose (`full` = 0, one family or one atom) or the levels do not bracket the half.
+    """
+    order = np.argsort(ratios)
+    level, rest = np.log(np.asarray(ratios)[order]), np.maximum.accumulate(np.asarray(entropies)[order])
+    if full <= 0 or not rest[0] < full / 2 < rest[-1]:
+        return None
+    return float(np.exp(np.interp(full / 2, rest, level)))
