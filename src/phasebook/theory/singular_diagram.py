@@ -25,7 +25,7 @@ class Walls(NamedTuple):
     """The walls of a power diagram, m pieces of lines.
 
     Wall k is `{h n + u e : u0 <= u <= u1}` with `e = direction`, `n = (e_2, -e_1)`; the cell of atom `left` lies to
-    the left of e (so h > 0 when the origin does), `right` to the right. Rays and lines have infinite u0, u1.
+    the left of e (so h > 0 when the origin does), `right` to the right. u0, u1 are infinite for rays and lines.
     """
 
     left: Int[ndarray, " m"]
@@ -49,34 +49,48 @@ class Walls(NamedTuple):
 
 
 def power_walls(y: Float[ndarray, "n 2"], g: Float[ndarray, " n"]) -> tuple[Walls, Float[ndarray, " n"]]:
-    """Walls of the diagram `max_i (x . y_i - g_i)` of atoms not on one line, and each cell's angle at infinity."""
-    facets, neighbours, vertices = _lower_hull(y, g)
+    """Walls of the diagram `max_i (x . y_i - g_i)` of atoms not on one line, and each cell's angle at infinity.
+
+    Where four cells meet in one vertex to rounding, the hull may choose the wrong diagonal: that wall comes out with
+    a length u1 - u0 of about -1e-12, which is what makes the masses of the four cells right.
+    """
+    facets, neighbours, vertices, area = _lower_hull(y, g)
     facet, corner = np.divmod(np.arange(3 * len(facets)), 3)
     across = neighbours[facet, corner]
     once = (across < 0) | (facet < across)
     facet, corner, across = facet[once], corner[once], across[once]
+    ray = across < 0
     i, j = facets[facet, (corner + 1) % 3], facets[facet, (corner + 2) % 3]
-    gap = y[i] - y[j]
+    # the wall leads out of its facet, to the right of the edge i -> j of a positively turned one;
+    # of the two facets the fatter one is asked, and a ray leads away from the middle of the atoms
+    inner, outer = facets[facet, corner], facets[across, _opposite(neighbours, facet, across)]
+    side = np.where(area[facet] >= area[across], _side(y, i, j, y[inner]), -_side(y, i, j, y[outer]))
+    side = np.where(ray, _side(y, i, j, y.mean(0)), side)
+    left, right = np.where(side > 0, j, i), np.where(side > 0, i, j)
+    gap = y[left] - y[right]
     distance = np.hypot(*gap.T)
     e = np.stack([gap[:, 1], -gap[:, 0]], axis=1) / distance[:, None]
-    ray = across < 0
-    a, b = vertices[facet], vertices[across]
-    # orient so that u grows from a to b; a ray leaves the convex hull of the atoms
-    inward = y.mean(0) - y[i]
-    ahead = np.where(ray, -(inward * e).sum(1), ((b - a) * e).sum(1))
-    turn = np.where(ahead < 0, -1.0, 1.0)
-    left, right, e = np.where(turn > 0, i, j), np.where(turn > 0, j, i), e * turn[:, None]
-    h = turn * (g[j] - g[i]) / distance
-    u0 = (a * e).sum(1)
-    u1 = np.where(ray, np.inf, np.maximum((b * e).sum(1), u0))
+    u0 = (vertices[facet] * e).sum(1)
+    u1 = np.where(ray, np.inf, (vertices[across] * e).sum(1))
     start, end = np.zeros((len(y), 2)), np.zeros((len(y), 2))
     start[left[ray]], end[right[ray]] = e[ray], e[ray]
     arcs = np.arctan2(start[:, 0] * end[:, 1] - start[:, 1] * end[:, 0], (start * end).sum(1))
-    return Walls(left, right, e, h, u0, u1), arcs
+    return Walls(left, right, e, (g[right] - g[left]) / distance, u0, u1), arcs
+
+
+def _side(y, i, j, x):
+    """Positive where x lies to the left of the way from site i to site j."""
+    edge, reach = y[j] - y[i], x - y[i]
+    return edge[:, 0] * reach[:, 1] - edge[:, 1] * reach[:, 0]
+
+
+def _opposite(neighbours, facet, across):
+    """The corner of facet `across` that faces `facet`."""
+    return np.argmax(neighbours[across] == facet[:, None], axis=1)
 
 
 def _lower_hull(y, g):
-    """Facets (k, 3), their neighbours (k, 3; -1 beyond the border) and the diagram's vertices (k, 2)."""
+    """Facets (k, 3), neighbours (k, 3; -1 beyond the border), the diagram's vertices (k, 2), relative areas (k,)."""
     n = len(y)
     # affine changes of (y, g) leave the facets alone; qhull's tolerances like a cube
     centre = y.mean(0)
@@ -94,7 +108,8 @@ def _lower_hull(y, g):
     vertices, area = _vertices(y, g, facets), _twice_area(flat, facets)
     # qhull cuts flat pieces (cocircular sites) into triangles, some without area: their plane is qhull's
     gradient = -normal[:, :2] / normal[:, 2:3] * unit + plane[:2]
-    return facets, number[hull.neighbors[lower]], np.where(area[:, None] > SLIVER, vertices, gradient @ frame.T)
+    vertices = np.where(area[:, None] > SLIVER, vertices, gradient @ frame.T)
+    return facets, number[hull.neighbors[lower]], vertices, area
 
 
 def _vertices(y, g, facets):
