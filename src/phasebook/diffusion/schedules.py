@@ -1,0 +1,91 @@
+"""Continuous noise schedules `x_t = alpha_t x_0 + sigma_t eps`, variance preserving: `alpha_t^2 + sigma_t^2 = 1`.
+
+Time runs over [0, 1], 0 = data. A schedule is its log-SNR `lambda_t = 2 log(alpha_t / sigma_t)`, strictly
+falling; `alpha_t^2 = 1 / (1 + exp(-lambda_t))`. By name:
+
+| name | `lambda_t` | at t = 0, t = 1 |
+|---|---|---|
+| `log_snr_linear` | `10 - 20 t` (the published toy of Karczewski et al.) | 10, -10 |
+| `vp_linear` | `-log(exp(B_t) - 1)`, `B_t = int_0^t beta`, `beta = 0.1 + 19.9 t` (Song et al. 2021) | inf, -10.05 |
+| `vp_cosine` | `-2 log tan(pi t / 2)` (Nichol and Dhariwal 2021, without offset) | inf, -inf |
+
+The noise levels of discrete samplers are another module's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.special import expit
+
+__all__ = ["SCHEDULES", "Schedule", "schedule"]
+
+BETA_0, BETA_1 = 0.1, 20.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule by its log-SNR and the inverse of it, both elementwise. float64."""
+
+    name: str
+    log_snr: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]
+    time: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]      # the t at a log-SNR
+    last: float = 1.0                                                    # T
+
+    def alpha(self, t: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
+        """`alpha_t`, the signal's factor."""
+        return np.sqrt(expit(self.log_snr(np.asarray(t, float))))
+
+    def sigma(self, t: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
+        """`sigma_t`, the noise's standard deviation."""
+        return np.sqrt(expit(-self.log_snr(np.asarray(t, float))))
+
+    def ratio(self, t: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
+        """`sigma_t / alpha_t = exp(-lambda_t / 2)`, the noise in units of the data."""
+        return np.exp(-self.log_snr(np.asarray(t, float)) / 2)
+
+    def check(self, t: Float[ndarray, "*b"], name: str = "t") -> None:
+        """ValueError unless every time lies in [0, T]."""
+        t = np.asarray(t, float)
+        if not ((t >= 0) & (t <= self.last)).all():
+            bad = t[~((t >= 0) & (t <= self.last))].ravel()[0]
+            raise ValueError(f"{name}: t = {bad:g} is outside the schedule; takes 0 <= t <= {self.last:g}")
+
+
+def _linear(t):
+    return 10 - 20 * t
+
+
+def _vp_linear(t):
+    with np.errstate(divide="ignore"):
+        return -np.log(np.expm1(BETA_0 * t + (BETA_1 - BETA_0) * t**2 / 2))
+
+
+def _vp_linear_time(log_snr):
+    B, slope = np.logaddexp(0, -np.asarray(log_snr, float)), BETA_1 - BETA_0
+    return 2 * B / (BETA_0 + np.sqrt(BETA_0**2 + 2 * slope * B))       # the root that does not cancel at B = 0
+
+
+def _vp_cosine(t):
+    with np.errstate(divide="ignore"):
+        # tan by the smaller angle: exact infinities at both ends
+        return 2 * (np.log(np.sin(np.pi / 2 * (1 - t))) - np.log(np.sin(np.pi / 2 * t)))
+
+
+SCHEDULES = {
+    s.name: s for s in (
+        Schedule("log_snr_linear", _linear, lambda log_snr: (10 - np.asarray(log_snr, float)) / 20),
+        Schedule("vp_linear", _vp_linear, _vp_linear_time),
+        Schedule("vp_cosine", _vp_cosine,
+                 lambda log_snr: np.arctan(np.exp(-np.asarray(log_snr, float) / 2)) * 2 / np.pi),
+    )
+}
+
+
+def schedule(name: str) -> Schedule:
+    """The schedule of that name, or ValueError with the names there are."""
+    if name not in SCHEDULES:
+        raise ValueError(f"schedule = {name!r}: unknown; takes one of {', '.join(SCHEDULES)}")
+    return SCHEDULES[name]

@@ -1,0 +1,141 @@
+"""Geodesics of the diffusion's spacetime: cubic splines of least energy between two (t, x) points.
+
+From the circle that a single Gaussian would have, a coarse free polygon (`spacetime_polygon`) is relaxed; it
+says where the spline's nodes are needed. The spline (`spacetime_spline`) is then optimised on exact gradients.
+`0 <= t <= T` is a soft constraint: a quadratic penalty, raised until it is met.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from phasebook.diffusion import spacetime
+from phasebook.diffusion.mixtures import Mixture
+from phasebook.diffusion.schedules import Schedule
+from phasebook.diffusion.spacetime_chart import Chart, CurveEnergy
+from phasebook.diffusion.spacetime_polygon import relax
+from phasebook.diffusion.spacetime_spline import COARSE, fit_spline
+
+__all__ = ["Geodesic", "check_endpoints", "edit_distance", "geodesic"]
+
+MOST_NODES = 160
+PENALTIES = (1e2, 1e4, 1e6)
+
+
+class Geodesic(NamedTuple):
+    """A curve of spacetime: times (n,), positions (n, d), `eta` and `mu` (n, d+1), raw energy and length.
+
+    `nodes` and `iterations` are what was used; `excess` the largest violation of `0 <= t <= T`, in log-SNR,
+    that the soft constraint left before the curve was put back onto the bound.
+    """
+
+    t: Float[ndarray, " n"]
+    x: Float[ndarray, "n d"]
+    eta: Float[ndarray, "n d+1"]
+    mu: Float[ndarray, "n d+1"]
+    energy: float
+    length: float
+    nodes: int
+    iterations: int
+    excess: float
+
+
+def check_endpoints(endpoints: Float[ndarray, "2 d+1"], schedule: Schedule) -> Float[ndarray, "2 d+1"]:
+    """Two (t, x) points as an array; ValueError in one line for a wrong shape, a NaN or a time off the schedule."""
+    ends = np.asarray(endpoints, dtype=float)
+    if ends.ndim != 2 or len(ends) != 2 or ends.shape[1] < 2:
+        raise ValueError(f"endpoints: shape {ends.shape}; takes two points [[t, x], [t, x]]")
+    if not np.isfinite(ends).all():
+        raise ValueError(f"endpoints = {ends.tolist()}: takes finite numbers")
+    schedule.check(ends[:, 0], "endpoints")
+    if not np.isfinite(schedule.log_snr(ends[:, 0])).all():
+        bad = ends[~np.isfinite(schedule.log_snr(ends[:, 0])), 0][0]
+        raise ValueError(f"endpoints: t = {bad:g} has log-SNR {schedule.log_snr(np.array(bad)):g} in "
+                         f"{schedule.name}; takes times of finite log-SNR")
+    return ends
+
+
+def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 d+1"], *, nodes: int = 10,
+             points: int = 512, optimiser: Literal["lbfgs", "adam"] = "lbfgs", iterations: int | None = None,
+             learning_rate: float = 0.1, refine: float | None = None) -> Geodesic:
+    """The geodesic between two (t, x) points, as a spline with `nodes` free nodes on `points` points.
+
+    `refine`: double the nodes until the energy falls by less than this fraction (160 at most). `iterations`
+    bounds the optimiser (500 for L-BFGS, 2000 for Adam at `learning_rate`, as published). Equal endpoints
+    give the constant curve, energy 0; one atom (or coincident ones) a curve of energy 0, all posteriors being
+    equal. ValueError for endpoints off the schedule, nodes < 1 or points < nodes + 2.
+    """
+    ends = check_endpoints(endpoints, schedule)
+    if ends.shape[1] != mixture.means.shape[1] + 1:
+        raise ValueError(f"endpoints: {ends.shape[1] - 1} coordinates; the mixture has {mixture.means.shape[1]}")
+    if nodes < 1 or points < nodes + 2:
+        raise ValueError(f"nodes = {nodes}, points = {points}: take nodes >= 1 and points >= nodes + 2")
+    if optimiser not in ("lbfgs", "adam"):
+        raise ValueError(f"optimiser = {optimiser!r}: takes 'lbfgs' or 'adam'")
+    alpha, sigma = schedule.alpha(ends[:, 0]), schedule.sigma(ends[:, 0])
+    curve = _curve(mixture, schedule, spacetime.eta_of(ends[:, 1:], alpha, sigma))
+    z, total = _raise_penalty(curve, _start(curve, min(COARSE, points)), lambda z: relax(curve, z, 1e-6))
+    fit = partial(fit_spline, curve, points=points, optimiser=optimiser, iterations=iterations,
+                  learning_rate=learning_rate)
+    best, count = _raise_penalty(curve, z, lambda z: fit(z, nodes))
+    total, used = total + count, nodes
+    while refine is not None and 2 * nodes <= min(MOST_NODES, points - 2):
+        nodes = 2 * nodes
+        z, count = fit(best, nodes)
+        total, gain = total + count, 1 - curve(z)[0] / max(curve(best)[0], 1e-300)
+        if gain > 0:
+            best, used = z, nodes
+        if gain < refine:
+            break
+    return _result(curve, schedule, ends, best, used, total)
+
+
+def edit_distance(mixture: Mixture, schedule: Schedule, a: Float[ndarray, " d"], b: Float[ndarray, " d"],
+                  t: float, **options) -> float:
+    """Diffusion edit distance of two data points: length of the geodesic between `(t, alpha_t a)`, `(t, alpha_t b)`.
+
+    `t` is the low noise that stands for clean data; options go to `geodesic`.
+    """
+    x = float(schedule.alpha(t)) * np.array([a, b], dtype=float).reshape(2, -1)
+    return geodesic(mixture, schedule, np.column_stack([[t, t], x]), **options).length
+
+
+def _curve(mixture, schedule, eta):
+    snr = np.exp(schedule.log_snr(np.array([schedule.last, 0.0])))
+    chart = Chart.of(mixture)
+    return CurveEnergy(mixture, eta, chart.level(snr[0]), chart.level(snr[1]))
+
+
+def _start(curve: CurveEnergy, n: int) -> Float[ndarray, "n D"]:
+    """The circle of the Gaussian with the data's mean and variance, kept within the bounds of u."""
+    z = curve.chart.circle(*curve.ends, np.linspace(0, 1, n))
+    z[1:-1, -1] = np.clip(z[1:-1, -1], curve.low, curve.high)
+    return z
+
+
+def _raise_penalty(curve: CurveEnergy, z: ndarray, solve: Callable) -> tuple[ndarray, int]:
+    """Solve; where t has left [0, T], again under a growing penalty, each time from the last curve."""
+    total, scale = 0, max(curve(z)[0], 1e-12)
+    for weight in (curve.weight, *(w * scale for w in PENALTIES if w * scale > curve.weight)):
+        curve.weight = weight
+        z, count = solve(z)
+        total += count
+        if np.abs(curve.excess(z)).max() < 1e-6:
+            break
+    return z, total
+
+
+def _result(curve, schedule, ends, z, nodes, iterations) -> Geodesic:
+    excess = float(np.abs(curve.excess(z)).max())
+    z = z.copy()
+    z[:, -1] = np.clip(z[:, -1], curve.low, curve.high)
+    x, log_snr = spacetime.x_of(curve.chart.eta(z))
+    t = np.clip(schedule.time(log_snr), 0, schedule.last)
+    t[[0, -1]], x[[0, -1]] = ends[:, 0], ends[:, 1:]
+    eta = spacetime.eta_of(x, schedule.alpha(t), schedule.sigma(t))
+    mu = spacetime.mu_of(curve.mixture, eta)
+    return Geodesic(t, x, eta, mu, spacetime.energy(eta, mu), spacetime.length(eta, mu), nodes, iterations, excess)
