@@ -21,7 +21,7 @@ from tqdm import tqdm
 from phasebook.diffusion.samplers import Levels
 from phasebook.latent.metric import Metric, finite_difference_metric, jumps, pullback
 
-__all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "seeded_anchors", "slice_of"]
+__all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "seeded_anchors", "slice_of", "telling_steps"]
 
 POINTS_IN_A_TILE = 2_500         # rows of the grid are swept in tiles of about this many points: they stay in cache
 
@@ -157,14 +157,15 @@ def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: d
     q = model.start(plane.anchors, c)
     tangents = torch.stack([model.start(plane.anchors, d) for d in dc]) if options["tangents"] else None
     mine = slice(top - low, bottom - low)
+    unit = model.unit if options["feature"] == "pixels" else 1.0
     for frame in model.sweep(q, levels, tangents, feature=options["feature"]):
         grid = lambda x: x.view(high - low, plane.grid, -1)  # noqa: E731
         f, dual = grid(frame.features), grid(frame.duals)
-        fields = _metric_fields(finite_difference_metric(f, dual, plane.spacing, model.unit), "")
+        fields = _metric_fields(finite_difference_metric(f, dual, plane.spacing, unit), "")
         if tangents is not None:
-            exact = pullback(*frame.d_features, *frame.d_duals, model.unit)
+            exact = pullback(*frame.d_features, *frame.d_duals, unit)
             fields |= {k: v.view(high - low, -1) for k, v in _metric_fields(exact, "_exact").items()}
-        up, right = jumps(f, dual, model.unit)
+        up, right = jumps(f, dual, unit)
         fields = {k: v[mine].cpu().numpy() for k, v in fields.items()}
         fields["jump_beta"] = right[mine].cpu().numpy()
         fields["jump_alpha"] = up[top - low:min(bottom, plane.grid - 1) - low].cpu().numpy()
@@ -204,10 +205,8 @@ def slice_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", ta
                 for name, value in found.items():
                     if name not in fields:
                         size = (plane.grid - (name == "jump_alpha"), value.shape[1])
-                        fields[name] = np.empty((levels.steps, *size), np.int32 if name == "atom" else np.float32)
-                    with np.errstate(over="ignore"):
-                        kept = _finite(value.astype(fields[name].dtype), name, step, plane, top)
-                    fields[name][step, top:top + len(kept)] = kept
+                        fields[name] = np.empty((levels.steps, *size), np.int32 if name == "atom" else value.dtype)
+                    fields[name][step, top:top + len(value)] = _finite(value, name, step, plane, top)
     return _dataset(model, plane, levels, fields, weights, pick, options)
 
 
@@ -229,3 +228,14 @@ def _dataset(model, plane, levels, fields, weights, pick, options) -> xr.Dataset
     }
     text = json.dumps(spec, sort_keys=True)
     return xr.Dataset(data, coords, {"spec": text, "hash": sha256(text.encode()).hexdigest(), "unit": "1"})
+
+
+def telling_steps(dataset: xr.Dataset, count: int) -> list[int]:
+    """At most `count` steps, from the first to the last, between which the logarithm of the mean of det G makes equal
+    progress, ending where it has come to rest: where pictures differ. Increasing and distinct."""
+    rise = np.maximum.accumulate(np.log(1e-8 + dataset.det_g.values.mean((1, 2))))
+    last = len(rise) - 1
+    if rise[-1] - rise[0] < 1e-6:
+        return sorted({round(k) for k in np.linspace(0, last, count)})
+    marks = rise[0] + (rise[-1] - rise[0]) * np.linspace(0, 0.98, count - 1)[1:]
+    return sorted({0, last, *(int(np.searchsorted(rise, m)) for m in marks)})

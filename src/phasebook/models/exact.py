@@ -116,6 +116,17 @@ class ExactModel:
         """Root-mean-square distance of two decoded images per unit of latent distance."""
         return 1 / (self.scale * self.atoms.shape[1] ** 0.5)
 
+    def typical_distance(self, feature: Feature = "pixels") -> float:
+        """Median feature distance of two different atoms: the yardstick for jumps. 0 for one atom."""
+        n = len(self.atoms)
+        if n < 2:
+            return 0.0
+        if feature == "posterior":
+            return 2 * 2**0.5
+        square = self._norms[:, None] + self._norms - 2 * self.gram
+        upper = torch.triu_indices(n, n, 1)
+        return float(square[upper[0], upper[1]].clamp(min=0).sqrt().median()) * self.unit
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the atoms: the same images at the same scale give the same text."""

@@ -1,0 +1,29 @@
+"""What a slice is asked for, checked before anything is computed: each refusal is one line."""
+
+import numpy as np
+
+from phasebook.latent.slices import Plane, load_anchors, seeded_anchors
+from phasebook.models.images import load_images
+
+__all__ = ["anchors_of", "check_inputs"]
+
+MOST_NUMBERS = 60_000_000
+
+
+def anchors_of(path: str, seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The anchors of a `.npy` file, or of a seed where `path` is ''."""
+    return load_anchors(path, shape) if path else seeded_anchors(shape, seed)
+
+
+def check_inputs(p) -> None:
+    """ValueError for an image set, families, an anchors file or a size that cannot be used.
+
+    `p` carries the parameters `image_set, families, resolution, anchors, anchors_seed, extent, grid, steps, normalise`.
+    """
+    load_images(p.image_set, 8, p.families or None)
+    if p.grid**2 * p.steps > MOST_NUMBERS:
+        raise ValueError(f"grid, steps = {p.grid}, {p.steps}: {p.grid**2 * p.steps} points in all; "
+                         f"take grid² x steps <= {MOST_NUMBERS}")
+    anchors = anchors_of(p.anchors, p.anchors_seed, (3, p.resolution, p.resolution))
+    plane = Plane(anchors, tuple(p.extent), p.grid, p.normalise)
+    plane.coefficients(*(x.ravel() for x in np.meshgrid(plane.alpha, plane.beta, indexing="ij")))

@@ -1,0 +1,289 @@
+"""Figures of latent slices: grids of predicted images beside maps of the metric, with alpha up and beta right.
+
+Pictures are WebP inside HTML (a strip of steps, a slider over all of them) or layout images of a plotly figure.
+Arrays come with index 0 at the lower end of alpha; `upright` turns them for display. One colour scale per row of maps,
+shared by all steps; colours are perceptually uniform.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+from itertools import count
+
+import numpy as np
+import plotly.graph_objects as go
+from IPython.display import HTML, display
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image, ImageDraw, ImageFont
+from plotly.colors import sample_colorscale, unlabel_rgb
+
+from .figures import COLOURS, layout
+
+__all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "phase_diagram", "show_slider", "show_strip"]
+
+RIDGES = "Inferno"
+_number = count(1)
+# text takes the page's colour; scientific colours are left alone in a dark theme (the site's rule for figures)
+STYLE = """<style>
+.pb-strip{display:grid;gap:4px 8px;align-items:center;font-size:.8rem;line-height:1.25;max-width:1000px}
+.pb-strip img{width:100%;display:block;filter:none!important;background:none!important;border-radius:0!important}
+.pb-strip .pb-head{text-align:center}.pb-strip .pb-sharp{image-rendering:pixelated}
+.pb-strip .pb-up{writing-mode:vertical-rl;transform:rotate(180deg);display:flex;justify-content:space-between;
+align-self:stretch;text-align:center}
+.pb-strip .pb-right{display:flex;justify-content:space-between}
+.pb-strip .pb-bar{display:grid;grid-template-columns:14px auto;gap:4px;align-self:stretch;min-height:120px}
+.pb-strip .pb-bar i{display:block;border-radius:2px}
+.pb-strip .pb-ticks{display:flex;flex-direction:column;justify-content:space-between}
+.pb-slide input{width:100%}.pb-slide output{font-variant-numeric:tabular-nums}
+</style>"""
+
+
+SLIDE = """(() => {
+const box = document.getElementById("NAME"); if (!box) return;
+const data = JSON.parse(box.querySelector("script").textContent);
+const [left, right] = box.querySelectorAll("img"), text = box.querySelector("output");
+box.querySelector("input").addEventListener("input", event => {
+  const k = +event.target.value;
+  // a number stands for an earlier picture that looks the same
+  const of = side => typeof side[k] === "number" ? side[side[k]] : side[k];
+  left.src = of(data.left); right.src = of(data.right); text.textContent = data.text[k];
+});
+})()"""
+
+
+def as_bytes(pixels: Float[ndarray, "*p y x 3"]) -> UInt8[ndarray, "*p y x 3"]:
+    """Pixels in [0, 1] as bytes."""
+    return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+
+
+def mosaic(thumbnails: UInt8[ndarray, "row col y x 3"], size: int, gap: int = 1) -> UInt8[ndarray, "h w 3"]:
+    """The pictures as one, each at `size` pixels with a white gap, row 0 at the bottom."""
+    rows, cols = thumbnails.shape[:2]
+    cell = size + gap
+    sheet = Image.new("RGB", (cols * cell - gap, rows * cell - gap), "white")
+    for i in range(rows):
+        for j in range(cols):
+            tile = Image.fromarray(thumbnails[i, j]).resize((size, size), Image.Resampling.LANCZOS)
+            sheet.paste(tile, (j * cell, (rows - 1 - i) * cell))
+    return np.asarray(sheet)
+
+
+def coloured(values: Float[ndarray, "a b"], limits: tuple[float, float],
+             colours: str = RIDGES) -> UInt8[ndarray, "a b 3"]:
+    """A map in colours between `limits`, alpha up."""
+    table = np.array([unlabel_rgb(c) for c in sample_colorscale(colours, np.linspace(0, 1, 256))])
+    low, high = limits
+    level = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
+    return np.rint(table[np.rint(level * 255).astype(int)]).astype(np.uint8)[::-1]
+
+
+def _webp(pixels: UInt8[ndarray, "h w 3"], quality: int | None = None) -> str:
+    """A data URI; without `quality` lossless, for maps."""
+    file = BytesIO()
+    options = {"lossless": True} if quality is None else {"quality": quality}
+    Image.fromarray(pixels).save(file, "WEBP", method=4, **options)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _each(pictures: list[UInt8[ndarray, "h w 3"]], quality: int | None, same: int) -> list[str | int]:
+    """Data URIs of a sequence; a picture within `same` levels of the last one kept is given as that one's index."""
+    out, kept = [], None
+    for k, picture in enumerate(pictures):
+        if kept is not None and np.abs(picture.astype(np.int16) - pictures[kept]).max() <= same:
+            out.append(kept)
+        else:
+            out.append(_webp(picture, quality))
+            kept = k
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A scalar over the slice at every step, `values` (step, alpha, beta), and its label with the unit.
+
+    `limits` of the colour scale: by default the extremes over all steps.
+    """
+
+    label: str
+    values: Float[ndarray, "step a b"]
+    limits: tuple[float, float] | None = None
+    colours: str = RIDGES
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return self.limits or (float(self.values.min()), float(self.values.max()))
+
+    def picture(self, step: int) -> UInt8[ndarray, "a b 3"]:
+        return coloured(self.values[step], self.range, self.colours)
+
+
+def _up(extent: Sequence[float]) -> str:
+    return f'<div class="pb-up"><span>{extent[0]:g}</span><span>α</span><span>{extent[1]:g}</span></div>'
+
+
+def _right(extent: Sequence[float]) -> str:
+    return f'<div class="pb-right"><span>{extent[2]:g}</span><span>β</span><span>{extent[3]:g}</span></div>'
+
+
+def _bar(field: Map) -> str:
+    stops = ",".join(sample_colorscale(field.colours, np.linspace(0, 1, 12)))
+    low, high = field.range
+    places = 0 if high - low > 8 else 2
+    ticks = "".join(f"<span>{v:.{places}f}</span>".replace("-", "−") for v in np.linspace(high, low, 5))
+    return (f'<div class="pb-bar"><i style="background:linear-gradient(to top,{stops})"></i>'
+            f'<div class="pb-ticks">{ticks}</div></div>')
+
+
+def _image(uri: str, alt: str, sharp: bool = False) -> str:
+    return f'<img src="{uri}" alt="{escape(alt, quote=True)}"{" class=pb-sharp" if sharp else ""}>'
+
+
+def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Sequence[float], maps: Sequence[Map],
+               thumbnails: UInt8[ndarray, "shown row col y x 3"] | None = None, *, alt: str, across: int = 3,
+               size: int = 40) -> str:
+    """Several steps side by side, `across` to a band: the grid of predicted images on top, a row of each map below.
+
+    `noise` is sigma/alpha of every step; `thumbnails` go with `steps`.
+    """
+    if not alt.strip():
+        raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
+    columns = f"1.2em repeat({across},minmax(0,1fr)) 4.2em"
+    cells = []
+    for first in range(0, len(steps), across):
+        band = list(range(first, min(first + across, len(steps))))
+        blank = ["<div></div>"] * (across - len(band))
+        head = [f'<div class="pb-head"><b>step {steps[k]}</b>, σ/α = {noise[steps[k]]:.3g}</div>' for k in band]
+        cells += ["<div></div>", *head, *blank, "<div></div>"]
+        if thumbnails is not None:
+            shown = [_image(_webp(mosaic(thumbnails[k], size), 80), f"Predicted images, step {steps[k]}") for k in band]
+            cells += [_up(extent), *shown, *blank, "<div>x̂₀</div>"]
+        for field in maps:
+            sharp = field.values.shape[1] < 64
+            shown = [_image(_webp(field.picture(steps[k])), f"{field.label} at step {steps[k]}", sharp) for k in band]
+            cells += [_up(extent), *shown, *blank, _bar(field)]
+            if len(maps) > 1 or thumbnails is None:
+                cells += ["<div></div>", f'<div class="pb-head" style="grid-column:span {across}">{field.label}</div>',
+                          "<div></div>"]
+        cells += ["<div></div>", *[_right(extent)] * len(band), *blank,
+                  "<div></div>" if len(maps) > 1 else f"<div>{maps[0].label}</div>"]
+    return (f'{STYLE}<div class="pb-strip pb-figure" role="group" aria-label="{escape(alt, quote=True)}" '
+            f'style="grid-template-columns:{columns}">{"".join(cells)}</div>')
+
+
+def show_strip(*args, **kwargs) -> None:
+    """Display `strip_html`."""
+    display(HTML(strip_html(*args, **kwargs)))
+
+
+def slider_html(noise: Float[ndarray, " step"], extent: Sequence[float], field: Map,
+                thumbnails: UInt8[ndarray, "step row col y x 3"], *, alt: str, size: int = 24,
+                start: int | None = None) -> str:
+    """Every step under a slider: the grid of predicted images beside one map. The script needs nothing else."""
+    if not alt.strip():
+        raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
+    steps = len(field.values)
+    sheets = [mosaic(t, size) for t in thumbnails]
+    data = {"left": _each(sheets, 55, 6), "right": _each([field.picture(k) for k in range(steps)], None, 0),
+            "text": [f"step {k} of {steps - 1}, σ/α = {noise[k]:.3g}" for k in range(steps)]}
+    name, start = f"pb-slide-{next(_number)}", steps // 2 if start is None else start
+    first = {side: uris[start] if isinstance(uris[start], str) else uris[uris[start]] for side, uris in data.items()}
+    left = _image(first["left"], "Predicted images")
+    right = _image(first["right"], field.label, field.values.shape[1] < 64)
+    body = (
+        f'<div></div><div class="pb-head">x̂₀(α, β)</div><div class="pb-head">{field.label}</div><div></div>'
+        f"{_up(extent)}{left}{right}{_bar(field)}<div></div>{_right(extent)}{_right(extent)}<div></div><div></div>"
+        f'<label style="grid-column:span 2"><output>{data["text"][start]}</output>'
+        f'<input type="range" min="0" max="{steps - 1}" value="{start}" aria-label="step"></label>'
+    )
+    script = SLIDE.replace("NAME", name)
+    return (f'{STYLE}<div id="{name}" class="pb-strip pb-slide pb-figure" role="group" '
+            f'aria-label="{escape(alt, quote=True)}" style="grid-template-columns:1.2em 1fr 1fr 4.2em">{body}'
+            f'<script type="application/json">{json.dumps(data)}</script></div><script>{script}</script>')
+
+
+def show_slider(*args, **kwargs) -> None:
+    """Display `slider_html`."""
+    display(HTML(slider_html(*args, **kwargs)))
+
+
+def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int, extent: Sequence[float],
+              labels: Sequence[tuple[float, float, str]], *, size: int = 40) -> go.Figure:
+    """Fig. 6: the grid of images and a map with (alpha, beta) axes, origin at the lower left; anchors and basins named.
+
+    `labels`: (alpha, beta, text) at a point of each basin.
+    """
+    a0, a1, b0, b1 = map(float, extent)
+    fig = go.Figure()
+    pictures = (_webp(mosaic(thumbnails, size), 82), _webp(field.picture(step)))
+    for pane, uri in enumerate(pictures, 1):
+        x, y = ("x", "y") if pane == 1 else ("x2", "y2")
+        fig.add_layout_image(source=uri, xref=x, yref=y, x=b0, y=a1, sizex=b1 - b0, sizey=a1 - a0, sizing="stretch",
+                             layer="below")
+    axes = {"xaxis": x, "yaxis": y}
+    fig.add_scatter(x=[p[1] for p in labels], y=[p[0] for p in labels], text=[p[2] for p in labels], mode="text",
+                    textfont={"color": "white", "size": 12, "shadow": "0 0 3px black, 0 0 3px black"},
+                    hovertemplate="%{text}: α = %{y:.2f}, β = %{x:.2f}<extra></extra>", showlegend=False, **axes)
+    corners = [(b, a, t) for b, a, t in ((0, 0, "z₀"), (0, 1, "z₁"), (1, 0, "z₂")) if b0 <= b <= b1 and a0 <= a <= a1]
+    low, high = field.range
+    fig.add_scatter(x=[c[0] for c in corners] or [None], y=[c[1] for c in corners] or [None], mode="markers",
+                    hovertext=[c[2] for c in corners], hoverinfo="text", showlegend=False, cliponaxis=False,
+                    marker={"size": 13, "line": {"color": "white", "width": 2}, "color": [low] * max(1, len(corners)),
+                            "cmin": low, "cmax": high, "colorscale": field.colours, "symbol": "diamond",
+                            "showscale": True, "colorbar": {"title": {"text": field.label, "side": "right"},
+                                                            "thickness": 14}}, **axes)
+    layout(fig, height=470, xaxis={"domain": [0, 0.47]}, xaxis2={"domain": [0.53, 1], "anchor": "y2"},
+           yaxis2={"anchor": "x2"})
+    fig.update_xaxes(title="β", range=[b0, b1], showgrid=False, zeroline=False, ticks="outside")
+    fig.update_yaxes(title="α", range=[a0, a1], showgrid=False, zeroline=False, ticks="outside")
+    for b, a, text in corners:
+        inward_x, inward_y = (18 if b < (b0 + b1) / 2 else -18), (14 if a < (a0 + a1) / 2 else -14)
+        fig.add_annotation(x=b, y=a, xref="x2", yref="y2", text=f"<b>{text}</b>", showarrow=False, xshift=inward_x,
+                           yshift=inward_y, font={"color": "white", "size": 15, "shadow": "0 0 3px black"})
+    return fig
+
+
+def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitle: str, log: str = "",
+           faint: dict[str, ndarray] | None = None, dash: Sequence[str] = (), height: int = 380,
+           reverse: bool = False) -> go.Figure:
+    """Lines over a common x; `faint` gives, for a line's name, a bundle (k, x) drawn thin behind it.
+
+    `log` names the axes on a logarithmic scale ('x', 'y', 'xy'); `reverse` lets x fall to the right.
+    """
+    fig = go.Figure()
+    for i, (name, y) in enumerate(series.items()):
+        colour = COLOURS[i % len(COLOURS)]
+        for one in (faint or {}).get(name, []):
+            fig.add_scatter(x=x, y=_rounded(one), mode="lines", line={"color": colour, "width": 0.8}, opacity=0.35,
+                            showlegend=False, hoverinfo="skip")
+        style = dash[i] if i < len(dash) else "solid"
+        fig.add_scatter(x=x, y=_rounded(y), name=name, mode="lines" if len(x) > 12 else "lines+markers",
+                        line={"color": colour, "width": 2.5, "dash": style})
+    layout(fig, height=height, legend={"orientation": "h", "y": 1.12, "x": 0})
+    fig.update_xaxes(title=xtitle, type="log" if "x" in log else "linear", autorange="reversed" if reverse else True)
+    fig.update_yaxes(title=ytitle, type="log" if "y" in log else "linear", exponentformat="power")
+    return fig
+
+
+def _rounded(y: ndarray) -> list[float | None]:
+    """Four significant digits, which no eye exceeds, so that pages stay small; gaps where not finite."""
+    return [float(f"{v:.4g}") if np.isfinite(v) else None for v in np.asarray(y, dtype=float)]
+
+
+def phase_diagram(thumbnails: UInt8[ndarray, "shown row col y x 3"], field: Map, steps: Sequence[int],
+                  noise: Float[ndarray, " step"], *, pane: int = 330) -> Image.Image:
+    """Predicted images (top) and a map (below) at a few steps as one picture, for places that show no HTML."""
+    gap, head, foot = 12, 34, 10
+    sheet = Image.new("RGB", (len(steps) * (pane + gap) + gap, 2 * pane + gap + head + foot), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(17)
+    for k, step in enumerate(steps):
+        x = gap + k * (pane + gap)
+        draw.text((x + pane / 2, head / 2), f"step {step},  \u03c3/\u03b1 = {noise[step]:.2g}", "black", font, "mm")
+        top = Image.fromarray(mosaic(thumbnails[k], pane // thumbnails.shape[2] - 1))
+        sheet.paste(top.resize((pane, pane), Image.Resampling.LANCZOS), (x, head))
+        below = Image.fromarray(field.picture(step)).resize((pane, pane), Image.Resampling.BICUBIC)
+        sheet.paste(below, (x, head + pane + gap))
+    return sheet
