@@ -73,11 +73,12 @@
     const made = structuredClone(given ?? { data: {}, layout: {} });
     const [ink, line, paper] = dark() ? ["#d5d8dc", "#3b4048", "#22262c"] : ["#2b2f36", "#e3e6ea", "#ffffff"];
     const clear = "rgba(0,0,0,0)";
-    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line };
+    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, exponentformat: "power" };
+    const bar = { title: { side: "right" }, outlinewidth: 0 };
     const wall = { ...axis, backgroundcolor: clear };
     const own = {
       font: { color: ink }, paper_bgcolor: clear, plot_bgcolor: clear, xaxis: axis, yaxis: axis,
-      scene: { xaxis: wall, yaxis: wall, zaxis: wall }, legend: { bgcolor: clear },
+      scene: { xaxis: wall, yaxis: wall, zaxis: wall }, coloraxis: { colorbar: bar }, legend: { bgcolor: clear },
       annotationdefaults: { arrowcolor: ink }, shapedefaults: { line: { color: ink } },
       hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: ink } },
       sliderdefaults: { bgcolor: line, activebgcolor: ink, bordercolor: line, tickcolor: ink },
@@ -91,6 +92,7 @@
       return into;
     };
     merge((made.layout ??= {}), own);
+    for (const type of FIELDS) merge(((made.data ??= {})[type] ??= [{}])[0], { colorbar: bar });
     if (dark()) for (const traces of Object.values(made.data ?? {})) traces.forEach((t) => { if (t.marker?.line) t.marker.line.color = clear; });
     return made;
   }
@@ -125,7 +127,7 @@
       const Plotly = await plotly();
       const spec = this.spec();
       const solid = Object.keys(spec.layout).some((key) => key.startsWith("scene")) || spec.data.some((t) => /3d$|^surface$|^volume$/.test(t.type));
-      if (!solid && !spec.data.some((t) => /gl$/.test(t.type)) || hasWebGL()) await Plotly.react(this.node, spec);
+      if (!(solid || spec.data.some((t) => /gl$/.test(t.type))) || hasWebGL()) await Plotly.react(this.node, spec);
       else this.excuse();
       this.node.dataset.drawn = dark() ? "dark" : "light";
     }

@@ -2,7 +2,7 @@
 // alpha is index i (up), beta index j (right), t the step; pins are points {i, j}.
 (() => {
   "use strict";
-  const PIN_COLOURS = ["#D55E00", "#0072B2", "#009E73", "#B0598F", "#8A6500", "#4A4A4A"];
+  const PIN_COLOURS = ["#C75400", "#0072B2", "#00805D", "#B0598F", "#8A6500", "#6B5FB0"];   // white reads on them
   const MARGIN = { left: 46, right: 64, top: 10, bottom: 40 };
   const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
 
@@ -49,7 +49,7 @@
       this.map = 0;
       this.t = clamp(data.start_step, 0, this.T - 1);
       Object.assign(this, this.nearest(...data.start));
-      this.pins = data.pins.slice(0, PIN_COLOURS.length).map((p) => this.nearest(...p));
+      this.pins = data.pins.slice(0, PIN_COLOURS.length).map((p, colour) => ({ ...this.nearest(...p), colour }));
       this.build();
       this.listen();
       this.paintMap();
@@ -69,7 +69,11 @@
       return low + ((high - low) * this.maps[m][(t * this.A + i) * this.B + j]) / 255;
     }
     text(m, t, i, j) { return short(this.value(t, i, j, m), this.data.maps[m].high - this.data.maps[m].low); }
-    where({ i, j }) { return `α ${short(this.alpha(i), 1)}, β ${short(this.beta(j), 1)}`; }
+    at({ i, j }) {
+      const [a0, a1, b0, b1] = this.data.extent;
+      return [short(this.alpha(i), a1 - a0), short(this.beta(j), b1 - b0)];
+    }
+    where(point) { const [alpha, beta] = this.at(point); return `α ${alpha}, β ${beta}`; }
     tile({ i, j }) {
       const { rows, cols } = this.data.tiles;
       return { row: Math.round((i / (this.A - 1)) * (rows - 1)), col: Math.round((j / (this.B - 1)) * (cols - 1)) };
@@ -171,7 +175,11 @@
       const here = this.tile(this);
       const same = this.pins.findIndex((p) => { const q = this.tile(p); return q.row === here.row && q.col === here.col; });
       if (same >= 0) this.pins.splice(same, 1);
-      else this.pins = [...this.pins, { i: this.i, j: this.j }].slice(-PIN_COLOURS.length);
+      else {
+        const kept = this.pins.slice(1 - PIN_COLOURS.length);      // the oldest makes room
+        const colour = PIN_COLOURS.findIndex((_, c) => !kept.some((p) => p.colour === c));
+        this.pins = [...kept, { i: this.i, j: this.j, colour }];
+      }
       this.draw();
       this.drawPins();
       this.say(same >= 0 ? "Unpinned. " : `Pinned, ${this.pins.length} in all. `);
@@ -213,7 +221,7 @@
       context.translate(MARGIN.left, MARGIN.top);
       context.imageSmoothingEnabled = false;
       context.drawImage(this.picture, 0, 0, this.side, this.side);
-      this.pins.forEach((pin, k) => this.drawMark(context, pin, k));
+      this.pins.forEach((pin) => this.drawMark(context, pin));
       this.drawCursor(context);
       this.drawImage();
     }
@@ -255,15 +263,15 @@
       }
     }
 
-    drawMark(context, pin, k) {
+    drawMark(context, pin) {
       const [x, y] = this.place(pin);
-      Object.assign(context, { fillStyle: PIN_COLOURS[k], strokeStyle: "#fff", lineWidth: 2 });
+      Object.assign(context, { fillStyle: PIN_COLOURS[pin.colour], strokeStyle: "#fff", lineWidth: 2 });
       context.beginPath();
       context.arc(x, y, 10, 0, 7);
       context.fill();
       context.stroke();
       Object.assign(context, { fillStyle: "#fff", font: "bold 12px system-ui, sans-serif", textAlign: "center", textBaseline: "middle" });
-      context.fillText(k + 1, x, y + 0.5);
+      context.fillText(pin.colour + 1, x, y + 0.5);
     }
 
     sprite(context, frame, point, x, y, size) {
@@ -279,7 +287,7 @@
       const context = sized(this.image, size, size, false);
       context.imageSmoothingQuality = "high";
       this.sprite(context, frame, this, 0, 0, size);
-      const rows = [["α, β", `${short(this.alpha(this.i), 1)}, ${short(this.beta(this.j), 1)}`],
+      const rows = [["α, β", this.at(this).join(", ")],
         ...this.data.maps.map((m, k) => [m.label, this.text(k, this.t, this.i, this.j)]),
         ["image of step", this.data.steps[frame]]];
       this.readout.replaceChildren();
@@ -304,12 +312,12 @@
       this.pins.forEach((pin, k) => {
         const row = element(list, "div", { class: "pbx-pin" });
         const title = element(row, "span");
-        element(title, "b", { style: `background:${PIN_COLOURS[k]}` }, k + 1);
+        element(title, "b", { style: `background:${PIN_COLOURS[pin.colour]}` }, pin.colour + 1);
         title.append(this.where(pin));
         const strip = element(row, "canvas", { role: "img",
-          "aria-label": `Point ${k + 1}, ${this.where(pin)}: images at steps ${this.data.steps.join(", ")}` });
+          "aria-label": `Point ${pin.colour + 1}, ${this.where(pin)}: images at steps ${this.data.steps.join(", ")}` });
         this.drawStrip(strip, pin);
-        const remove = element(row, "button", { type: "button", "aria-label": `Unpin point ${k + 1}`, title: "Unpin" }, "×");
+        const remove = element(row, "button", { type: "button", "aria-label": `Unpin point ${pin.colour + 1}`, title: "Unpin" }, "×");
         remove.addEventListener("click", () => {
           this.pins.splice(k, 1);
           this.draw();
@@ -350,11 +358,14 @@
       context.globalAlpha = 1;
       const every = Math.ceil(26 / size);
       steps.forEach((s, f) => { if (f % every === 0) context.fillText(s, (f + 0.5) * size, 70); });
-      this.pins.forEach((pin, k) => {
-        Object.assign(context, { strokeStyle: PIN_COLOURS[k], lineWidth: 2 });
-        context.beginPath();
-        for (let t = steps[0]; t <= steps[steps.length - 1]; t++) context.lineTo(across(t), height(this.value(t, pin.i, pin.j)));
-        context.stroke();
+      this.pins.forEach((pin) => {
+        // each curve on a pale edge, so that it reads on a dark page too
+        for (const [strokeStyle, lineWidth] of [["rgba(255,255,255,.75)", 4], [PIN_COLOURS[pin.colour], 2.5]]) {
+          Object.assign(context, { strokeStyle, lineWidth, lineJoin: "round" });
+          context.beginPath();
+          for (let t = steps[0]; t <= steps[steps.length - 1]; t++) context.lineTo(across(t), height(this.value(t, pin.i, pin.j)));
+          context.stroke();
+        }
       });
     }
   }

@@ -70,6 +70,11 @@ def explorer_html(thumbnails, values, *, extent, steps_shown, alt, ranges=None, 
     steps = _checked(thumbnails, values, extent, steps_shown, alt)
     a0, a1, b0, b1 = map(float, extent)
     count = next(iter(values.values())).shape[0]
+    unknown = sorted(set(ranges or {}) - set(values))
+    if unknown:
+        raise ValueError(f"ranges: no map {unknown[0]!r}; there are {', '.join(map(repr, values))}")
+    if start_step is not None and not 0 <= start_step < count:
+        raise ValueError(f"start_step = {start_step}: take a step in 0..{count - 1}")
     atlas, columns = pack(thumbnails)
     data = {
         "alt": alt,
