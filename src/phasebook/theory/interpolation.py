@@ -14,11 +14,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from phasebook.theory import gaussians
+from phasebook.theory.expansion import Expansion, Ladder, slope
 from phasebook.theory.line import LineMixture, norm, quadrature
 from phasebook.theory.monge_ampere import BrenierMap, brenier
 from phasebook.theory.torus import TorusDensity, grid_points, mean_norm
 
-__all__ = ["Sweep", "gaussian_sweep", "line_sweep", "torus_gap", "torus_sweep", "velocity_gap", "widest"]
+__all__ = ["Summary", "Sweep", "gaussian_sweep", "line_interpolant", "line_sweep", "summary", "torus_gap",
+           "torus_sweep", "velocity_gap", "widest"]
 
 
 class Sweep(NamedTuple):
@@ -90,3 +92,40 @@ def velocity_gap(density: TorusDensity, fractions, eps: float, n: int, whole: Br
     x = grid_points(n, density.d)
     rho, u = density(x), whole.displacement
     return np.array([mean_norm(-density.heat(f * eps).score(x + f * u) / 2 - u / eps, rho) for f in fractions])
+
+
+class Summary(NamedTuple):
+    """A sweep against the constants of its density; None where no eps of the sweep is usable."""
+
+    eps: float | None                # the smallest usable eps; the next three are taken there
+    map_ratio: float | None          # measured / predicted of (13), limit 1
+    w2_ratio: float | None           # measured / predicted of (12), limit 1
+    quotient: float | None           # map error / w2, limit 4
+    map_slope: float | None          # fitted over the usable eps, limit 2
+    w2_slope: float | None
+    usable: Float[ndarray, " e"]
+
+
+def summary(sweep: Sweep, constants: Expansion, rungs: Ladder) -> Summary:
+    """Ratios, quotient and slopes of a sweep, over the eps that `rungs` found usable before anything was measured."""
+    usable = np.isin(sweep.epsilons, rungs.epsilons[rungs.usable])
+    if not usable.any():
+        return Summary(None, None, None, None, None, None, usable)
+    first = int(np.flatnonzero(usable)[0])
+    eps, error, w2 = (float(v[first]) for v in (sweep.epsilons, sweep.map_error, sweep.w2))
+    unit = eps**2 * constants.grad_q_norm
+    slopes = [slope(sweep.epsilons[usable], v[usable]) if usable.sum() > 1 else None
+              for v in (sweep.map_error, sweep.w2)]
+    return Summary(eps, 8 * error / unit, 32 * w2 / unit, error / w2, *slopes, usable)
+
+
+def line_interpolant(rho: LineMixture, fractions, eps: float, x: Float[ndarray, " p"]) -> list[Float[ndarray, " p"]]:
+    """Densities of `mu_t^OT` (11) at the points x, `t = fraction * eps`: the image density `rho / I_t'` at `I_t`.
+
+    `T' = rho / rho_eps(T)` is exact; the image points are dense, and the density is interpolated between them.
+    """
+    spread = np.linspace(x.min() - 1, x.max() + 1, 20 * len(x))
+    u = rho.displacement(spread, eps)
+    log_source = rho.log_density(spread)
+    stretch = np.exp(log_source - rho.heat(eps).log_density(spread + u)) - 1
+    return [np.interp(x, spread + f * u, np.exp(log_source) / (1 + f * stretch)) for f in fractions]
