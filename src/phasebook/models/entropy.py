@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["conditional_entropies", "entropy", "half_level", "membership"]
+__all__ = ["conditional_entropies", "entropy", "full_entropy", "half_level", "membership"]
 
 
 def entropy(p: Float[Tensor, "*p n"]) -> Float[Tensor, "*p"]:
@@ -57,3 +57,9 @@ def half_level(ratios: Float[ndarray, " r"], entropies: Float[ndarray, " r"], fu
     if full <= 0 or not rest[0] < full / 2 < rest[-1]:
         return None
     return float(np.exp(np.interp(full / 2, rest, level)))
+
+
+def full_entropy(labels: Int[ndarray, " n"]) -> float:
+    """Entropy in nats of the label of a uniformly drawn atom."""
+    p = np.bincount(np.asarray(labels)) / len(labels)
+    return float(-(p[p > 0] * np.log(p[p > 0])).sum())
