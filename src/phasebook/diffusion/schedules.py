@@ -27,11 +27,12 @@ BETA_0, BETA_1 = 0.1, 20.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule by its log-SNR and the inverse of it, both elementwise. float64."""
+    """A schedule by its log-SNR, the inverse and the derivative of it, elementwise. float64."""
 
     name: str
     log_snr: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]
     time: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]      # the t at a log-SNR
+    slope: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]        # d lambda / d t < 0
     last: float = 1.0                                                    # T
 
     def alpha(self, t: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
@@ -63,6 +64,12 @@ def _vp_linear(t):
         return -np.log(np.expm1(BETA_0 * t + (BETA_1 - BETA_0) * t**2 / 2))
 
 
+def _vp_linear_slope(t):
+    B = BETA_0 * t + (BETA_1 - BETA_0) * t**2 / 2
+    with np.errstate(divide="ignore"):
+        return (BETA_0 + (BETA_1 - BETA_0) * t) / np.expm1(-B)
+
+
 def _vp_linear_time(log_snr):
     B, slope = np.logaddexp(0, -np.asarray(log_snr, float)), BETA_1 - BETA_0
     return 2 * B / (BETA_0 + np.sqrt(BETA_0**2 + 2 * slope * B))       # the root that does not cancel at B = 0
@@ -74,12 +81,19 @@ def _vp_cosine(t):
         return 2 * (np.log(np.sin(np.pi / 2 * (1 - t))) - np.log(np.sin(np.pi / 2 * t)))
 
 
+def _vp_cosine_slope(t):
+    with np.errstate(divide="ignore"):
+        return -2 * np.pi / np.sin(np.pi * np.asarray(t, float))
+
+
 SCHEDULES = {
     s.name: s for s in (
-        Schedule("log_snr_linear", _linear, lambda log_snr: (10 - np.asarray(log_snr, float)) / 20),
-        Schedule("vp_linear", _vp_linear, _vp_linear_time),
+        Schedule("log_snr_linear", _linear, lambda log_snr: (10 - np.asarray(log_snr, float)) / 20,
+                 lambda t: np.full_like(np.asarray(t, float), -20.0)),
+        Schedule("vp_linear", _vp_linear, _vp_linear_time, _vp_linear_slope),
         Schedule("vp_cosine", _vp_cosine,
-                 lambda log_snr: np.arctan(np.exp(-np.asarray(log_snr, float) / 2)) * 2 / np.pi),
+                 lambda log_snr: np.arctan(np.exp(-np.asarray(log_snr, float) / 2)) * 2 / np.pi,
+                 _vp_cosine_slope),
     )
 }
 

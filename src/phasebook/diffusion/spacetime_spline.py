@@ -22,6 +22,7 @@ from phasebook.diffusion.spacetime_polygon import U_MAX
 __all__ = ["COARSE", "fit_spline"]
 
 COARSE = 97
+PASSES, SETTLED = 6, 1e-4
 
 
 def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points: int,
@@ -29,10 +30,10 @@ def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points:
                learning_rate: float = 0.1) -> tuple[Float[ndarray, "n D"], int]:
     """The spline's points from a polygon near it, and the number of steps.
 
-    Two fits, the second with knots and places laid out anew from the first; the better of them.
+    Each fit lays knots and places out anew from the last; ends when a fit gains less than `SETTLED`.
     """
-    best, total = None, 0
-    for _ in range(2):
+    best, total, least = None, 0, np.inf
+    for _ in range(PASSES):
         knots, places, path = _layout(curve, z, nodes, points)
         basis = CubicSpline(knots, np.eye(nodes + 2))(places)
         v, value, at = _preconditioned(curve, basis, path(knots))
@@ -42,9 +43,12 @@ def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points:
             options = {"maxiter": iterations or 500, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 20}
             found = minimize(value, v, jac=True, method="L-BFGS-B", options=options)
             v, count = found.x, found.nit
-        z, total = at(v), total + count
-        if best is None or curve(z)[0] < curve(best)[0]:
-            best = z
+        z, total, E = at(v), total + count, value(v)[0]
+        gain = 1 - E / least if best is not None else 1.0
+        if best is None or gain > 0:
+            best, least = z, E
+        if gain < SETTLED:
+            break
     return best, total
 
 
