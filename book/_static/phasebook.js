@@ -69,12 +69,12 @@
     }
   }
 
-  function template(given) {
+  function template(given, narrow) {
     const made = structuredClone(given ?? { data: {}, layout: {} });
     const [ink, line, paper] = dark() ? ["#d5d8dc", "#3b4048", "#22262c"] : ["#2b2f36", "#e3e6ea", "#ffffff"];
     const clear = "rgba(0,0,0,0)";
     const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, exponentformat: "power" };
-    const bar = { title: { side: "right" }, outlinewidth: 0 };
+    const bar = { title: { side: "right" }, outlinewidth: 0, thickness: narrow ? 12 : 20 };
     const wall = { ...axis, backgroundcolor: clear };
     const own = {
       font: { color: ink }, paper_bgcolor: clear, plot_bgcolor: clear, xaxis: axis, yaxis: axis,
@@ -116,7 +116,7 @@
       const room = this.node.parentElement.clientWidth;
       const least = PANEL * panels(spec.layout) + 60;
       if (dark()) inverted(spec);
-      spec.layout.template = template(spec.layout.template);
+      spec.layout.template = template(spec.layout.template, room < 520);
       spec.layout.width = Math.max(Math.min(room, spec.layout.width ?? room), panels(spec.layout) > 1 ? least : 0);
       if (room < 520) spec.layout.legend = { ...spec.layout.legend, orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
       this.room = room;

@@ -360,7 +360,7 @@
       steps.forEach((s, f) => { if (f % every === 0) context.fillText(s, (f + 0.5) * size, 70); });
       this.pins.forEach((pin) => {
         // each curve on a pale edge, so that it reads on a dark page too
-        for (const [strokeStyle, lineWidth] of [["rgba(255,255,255,.75)", 4], [PIN_COLOURS[pin.colour], 2.5]]) {
+        for (const [strokeStyle, lineWidth] of [["rgba(255,255,255,.6)", 4], [PIN_COLOURS[pin.colour], 2.5]]) {
           Object.assign(context, { strokeStyle, lineWidth, lineJoin: "round" });
           context.beginPath();
           for (let t = steps[0]; t <= steps[steps.length - 1]; t++) context.lineTo(across(t), height(this.value(t, pin.i, pin.j)));
