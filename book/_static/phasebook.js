@@ -81,7 +81,7 @@
       scene: { xaxis: wall, yaxis: wall, zaxis: wall }, coloraxis: { colorbar: bar }, legend: { bgcolor: clear },
       annotationdefaults: { arrowcolor: ink }, shapedefaults: { line: { color: ink } },
       hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: ink } },
-      sliderdefaults: { bgcolor: line, activebgcolor: ink, bordercolor: line, tickcolor: ink },
+      sliderdefaults: { bgcolor: dark() ? "#56b4e9" : "#0072b2", activebgcolor: ink, bordercolor: line, tickcolor: ink },
       updatemenudefaults: { bgcolor: paper, bordercolor: line },
     };
     const merge = (into, from) => {
