@@ -1,0 +1,148 @@
+"""What is checked before a trained model is loaded: where it lies, that its weights are whole, that it is understood.
+
+Every refusal is a ValueError of one line that names the parameter, its value and what would be accepted. Weights are
+safetensors only: a file that would have to be unpickled is never opened.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from phasebook.models.assets import ROOT
+
+__all__ = ["DTYPES", "check_complete", "check_dtype", "check_weights", "cause", "fetch_pipeline", "known_directory"]
+
+DTYPES = ("float32", "bfloat16", "float16")
+PIPELINE = "StableDiffusionPipeline"
+SCHEDULES = {"linear", "scaled_linear", "squaredcos_cap_v2"}
+PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+
+
+def cause(error: BaseException) -> str:
+    """The first line of an error, shortened, for the end of a one-line refusal."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:160]
+
+
+def check_dtype(dtype: str) -> str:
+    """`dtype` if known; ValueError otherwise."""
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype = {dtype!r}: takes one of {', '.join(DTYPES)}")
+    return dtype
+
+
+def known_directory(name: str | Path) -> Path | None:
+    """The directory that `name` means, itself or one below `assets/` (whatever the working directory), or None."""
+    text = os.path.expanduser(str(name))
+    for found in (Path(text), ROOT.parent / text, ROOT / text):
+        if text and found.is_dir():
+            return found
+    return None
+
+
+def check_weights(label: str, files: Iterable[Path]) -> None:
+    """ValueError names the first of `files` that is no whole safetensors file: its header is read, its size checked."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in files:
+        try:
+            with safe_open(file, "pt") as opened:
+                opened.keys()
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{label}: {file.name} in {file.parent} is corrupted or truncated ({cause(error)}); "
+                             "fetch or train it again") from None
+
+
+def _json(label: str, path: Path, what: str) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{label}: no {what} ({path.name} is missing); takes a directory or hub id of a diffusers "
+                         f"{PIPELINE}") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{label}: {path} is not readable ({cause(error)})") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{label}: {path} is not readable (no JSON object)")
+    return found
+
+
+def _check_index(label: str, folder: Path) -> dict:
+    """The parsed model_index.json of a pipeline that this code can run."""
+    index = _json(label, folder / "model_index.json", "diffusers pipeline")
+    kind = index.get("_class_name")
+    if kind != PIPELINE:
+        raise ValueError(f"{label}: is a {kind}; takes a {PIPELINE} (Stable Diffusion 1.x or 2.x)")
+    config = _json(label, folder / "scheduler" / "scheduler_config.json", "scheduler")
+    name = str(config.get("_class_name"))
+    if "FlowMatch" in name or str(config.get("prediction_type", "")).startswith("flow") or config.get("use_flow_sigmas"):
+        raise ValueError(f"{label}: its scheduler {name} is one of flow matching; takes a diffusion model with "
+                         "noise levels from betas")
+    if config.get("beta_schedule", "linear") not in SCHEDULES and config.get("trained_betas") is None:
+        raise ValueError(f"{label}: beta_schedule = {config['beta_schedule']!r} is unknown to DDIM")
+    return index
+
+
+def check_complete(label: str, part: str, module, files: Iterable[Path]) -> None:
+    """ValueError where weights of `module` are in none of `files`: diffusers would start them at random."""
+    from safetensors import safe_open
+
+    held: set[str] = set()
+    for file in files:
+        with safe_open(file, "pt") as opened:
+            held |= set(opened.keys())
+    lacking = [key for key in module.state_dict() if key not in held]
+    if lacking:
+        raise ValueError(f"{label}: {part} lacks {len(lacking)} of its weights ({lacking[0]}, ...)")
+
+
+def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
+    """ValueError unless `folder` holds a StableDiffusionPipeline with whole safetensors weights of `variant`."""
+    index = _check_index(label, folder)
+    ending = f".{variant}.safetensors" if variant else ".safetensors"
+    for part in ("unet", "vae", "text_encoder"):
+        if not isinstance(index.get(part), list) or index[part][0] is None:
+            raise ValueError(f"{label}: has no {part}; takes a {PIPELINE}")
+        files = sorted(f for f in (folder / part).glob("*") if f.is_file())
+        if not any(f.name.endswith(ending) for f in files):
+            pickles = [f.name for f in files if f.suffix in PICKLES]
+            others = sorted({f.name for f in files if f.suffix == ".safetensors"})
+            has = f" (only {', '.join(pickles or others)})" if pickles or others else ""
+            raise ValueError(f"{label}: {part} has no weights *{ending}{has}; pickled weights are never read")
+        check_weights(label, [f for f in files if f.suffix == ".safetensors"])
+
+
+def fetch_pipeline(name: str | Path, revision: str | None = None, variant: str | None = None) -> Path:
+    """The checked local directory of a pipeline: `name` itself, or the hub's `name` at `revision`, fetched if need be.
+
+    Without a network, or with HF_HUB_OFFLINE=1, a hub model must be in the local cache already. Raises ValueError.
+    """
+    label = f"model = {str(name)!r}"
+    folder = known_directory(name)
+    if folder is None:
+        text = str(name)
+        if text.count("/") != 1 or text.startswith((".", "/", "~")) or text.endswith("/"):
+            raise ValueError(f"{label}: no such directory, and no hub id (OWNER/NAME)")
+        folder = _download(label, text, revision, variant)
+    check_pipeline(label, folder, variant)
+    return folder
+
+
+def _download(label: str, name: str, revision: str | None, variant: str | None) -> Path:
+    from diffusers import StableDiffusionPipeline
+    from huggingface_hub import constants, model_info
+
+    local = constants.HF_HUB_OFFLINE
+    reason = "HF_HUB_OFFLINE is set"
+    if not local:
+        try:
+            model_info(name, revision=revision, timeout=10)
+        except Exception as error:  # the hub's client raises its own kinds, the socket's and httpx's
+            local, reason = True, cause(error)
+    try:
+        return Path(StableDiffusionPipeline.download(
+            name, revision=revision, variant=variant, use_safetensors=True, local_files_only=local,
+            safety_checker=None, feature_extractor=None, requires_safety_checker=False, trust_remote_code=False))
+    except Exception as error:
+        reason = reason if local else cause(error)
+        raise ValueError(f"{label}: not in the local cache, and cannot be fetched from the hub ({reason})") from None

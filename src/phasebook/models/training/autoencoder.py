@@ -1,0 +1,88 @@
+"""The autoencoder of the small latent diffusion model: diffusers' AutoencoderTiny, 64 x 64 x 3 to 8 x 8 x 16.
+
+Loss: absolute + squared error of the pixels, and absolute error of their differences between neighbours, which keeps
+edges sharp. Latents are pushed to zero mean and unit variance in every channel, and decoded with noise of 0.1, so
+that the decoder bears the small errors of a diffusion model.
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phasebook.models.training.augment import affine
+from phasebook.models.training.captions import captioned, everything
+from phasebook.models.training.loop import Settings, Trained, train_loop
+
+__all__ = ["SETTINGS", "build", "reconstruction_error", "train"]
+
+SETTINGS = Settings(steps=1600, batch=32, rate=2e-3, ema=0.995)
+NOISE = 0.1
+WIDTH, ENCODER, DECODER, CHANNELS = 32, (0, 2, 3, 3), (3, 3, 2, 1), 16
+SCALING = 0.4           # unit-variance latents times this suit Stable Diffusion's noise levels
+
+
+def build(seed: int = 0) -> torch.nn.Module:
+    """The untrained autoencoder."""
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(seed)
+    n = len(ENCODER)
+    return AutoencoderTiny(encoder_block_out_channels=(WIDTH,) * n, decoder_block_out_channels=(WIDTH,) * n,
+                           num_encoder_blocks=ENCODER, num_decoder_blocks=DECODER, latent_channels=CHANNELS,
+                           scaling_factor=SCALING)
+
+
+@torch.no_grad()
+def _whiten(encoder: torch.nn.Module, x: Float[Tensor, "b 3 y x"]) -> None:
+    """Set the last convolution so that latents of `x` start with mean 0 and variance 1 in every channel.
+
+    Untouched, they start far below the decoding noise and training waits for a thousand steps.
+    """
+    last = [m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d)][-1]
+    z = encoder(x)
+    size = z.std((0, 2, 3))
+    last.weight /= size[:, None, None, None]
+    last.bias.copy_((last.bias - z.mean((0, 2, 3))) / size)
+
+
+def _edges(x: Tensor, y: Tensor) -> Tensor:
+    return ((x.diff(dim=-1) - y.diff(dim=-1)).abs().mean() + (x.diff(dim=-2) - y.diff(dim=-2)).abs().mean()) / 2
+
+
+def _terms(model, x: Float[Tensor, "b 3 y x"], generator: torch.Generator) -> dict[str, Tensor]:
+    with torch.autocast(x.device.type, torch.bfloat16):
+        z = model.encoder(x)
+        y = model.decoder(z + NOISE * torch.randn(z.shape, generator=generator).to(z))
+    z, y = z.float(), y.float()
+    squared = ((x - y) ** 2).mean()
+    mean, variance = z.mean((0, 2, 3)), z.var((0, 2, 3))
+    spread = (mean**2).mean() + (variance - 1).square().mean()
+    loss = (x - y).abs().mean() + squared + 2 * _edges(x, y) + 0.1 * spread
+    return {"loss": loss, "squared": squared, "latent_spread": spread}
+
+
+def train(folder: Path, settings: Settings = SETTINGS) -> Trained:
+    """Train in `folder` and leave `folder/vae`, a diffusers directory; two of three images are of the captioned set."""
+    own, every = captioned().pixels, everything()
+    model = build(settings.seed).to(settings.device, memory_format=torch.channels_last)
+    _whiten(model.encoder, own[::8].to(settings.device))
+
+    def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        n = settings.batch // 3
+        parts = [every[torch.randint(len(every), (n,), generator=generator)],
+                 own[torch.randint(len(own), (settings.batch - n,), generator=generator)]]
+        x = affine(torch.cat(parts), generator).to(settings.device, memory_format=torch.channels_last)
+        return _terms(model, x, generator)
+
+    done = train_loop(model, loss, settings, folder)
+    model.to("cpu", memory_format=torch.contiguous_format).save_pretrained(folder / "vae")
+    return done
+
+
+@torch.no_grad()
+def reconstruction_error(model, pixels: Float[Tensor, "n 3 y x"]) -> float:
+    """Mean squared error of decode(encode(x)), pixels in [-1, 1]."""
+    errors = [((model.decoder(model.encoder(x)).clamp(-1, 1) - x) ** 2).mean((1, 2, 3)) for x in pixels.split(64)]
+    return float(torch.cat(errors).mean())

@@ -1,0 +1,165 @@
+"""One training loop for all three models: resumable after a kill, the same bits whether it was killed or not.
+
+A step's randomness comes from a generator seeded by (seed, step), so a checkpoint needs no generator's state: it
+holds weights, their moving average and Adam's moments as safetensors, and the step in the file's metadata.
+"""
+
+import csv
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+__all__ = ["Settings", "Trained", "train_loop"]
+
+Loss = Callable[[int, torch.Generator], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is trained. The learning rate rises over `warmup` steps, stays, and falls as a half cosine over
+    the last `decay` share of `steps`; the moving average forgets with rate `1 - ema` a step."""
+
+    steps: int
+    batch: int
+    rate: float
+    ema: float = 0.998
+    warmup: int = 100
+    decay: float = 0.6
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    seed: int = 0
+    device: str = "cpu"
+    save_seconds: float = 60.0
+
+    def learning_rate(self, step: int) -> float:
+        """The rate at a step."""
+        start = self.steps * (1 - self.decay)
+        fall = min(max((step - start) / max(self.steps - start, 1), 0.0), 1.0)
+        return self.rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * (1 + math.cos(math.pi * fall)) / 2)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run came to: `seconds` of wall clock and `cpu_seconds`, summed over all restarts."""
+
+    step: int
+    seconds: float
+    cpu_seconds: float
+
+
+def _averaged(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+class _State:
+    """Weights, moving average and optimiser as one flat dictionary of tensors."""
+
+    def __init__(self, model: nn.Module, settings: Settings):
+        self.model, self.settings = model, settings
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=settings.rate, betas=(0.9, 0.99),
+                                           weight_decay=settings.weight_decay)
+        self.average = _averaged(model)
+        self.done = Trained(0, 0.0, 0.0)
+
+    def update_average(self, step: int) -> None:
+        keep = min(self.settings.ema, (1 + step) / (10 + step))
+        for name, value in self.model.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value.detach(), 1 - keep)
+            else:
+                self.average[name].copy_(value)
+
+    def save(self, path: Path) -> None:
+        moments = {f"adam.{i}.{key}": value for i, p in enumerate(self.parameters)
+                   for key, value in self.optimiser.state[p].items()}
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()} | moments
+        partial = path.with_suffix(".partial")
+        save_file({k: v.contiguous() for k, v in tensors.items()}, partial,
+                  {"done": json.dumps(asdict(self.done)), "settings": json.dumps(asdict(self.settings))})
+        os.replace(partial, path)
+
+    def load(self, path: Path) -> None:
+        """Raises ValueError, one line, for a file that is no checkpoint of this model."""
+        try:
+            with safe_open(path, "pt", device=self.settings.device) as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}
+                done = json.loads(file.metadata()["done"])
+            part = lambda head: {k[len(head):]: v for k, v in tensors.items() if k.startswith(head)}  # noqa: E731
+            self.model.load_state_dict(part("model."))
+            self.average = part("average.")
+            for i, p in enumerate(self.parameters):
+                self.optimiser.state[p] = part(f"adam.{i}.")
+        except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: no checkpoint of this model ({str(error).splitlines()[0]}); "
+                             "remove it to start anew") from None
+        self.done = Trained(**done)
+
+
+def _generator(settings: Settings, step: int) -> torch.Generator:
+    return torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+
+
+def _curve(path: Path, step: int) -> list[list[str]]:
+    """The rows of the curve before `step`, as a killed run may have written more than it saved."""
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return [row for row in csv.reader(file) if row and (row[0] == "step" or int(row[0]) <= step)]
+
+
+def train_loop(model: nn.Module, loss: Loss, settings: Settings, folder: Path, report: int = 20,
+               say: Callable[[str], None] = print) -> Trained:
+    """Train until `settings.steps`, from `folder/state.safetensors` if there; leaves the averaged weights in `model`.
+
+    `loss(step, generator)` gives named terms of which 'loss' is minimised; every `report` steps their means are
+    added to `folder/curve.csv`. Raises ValueError where a loss is not finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state, path, curve = _State(model, settings), folder / "state.safetensors", folder / "curve.csv"
+    if path.exists():
+        state.load(path)
+    rows = _curve(curve, state.done.step)
+    first, clock, cpu = state.done, time.perf_counter(), time.process_time()
+    saved, window = clock, []
+    model.train()
+    for step in range(first.step, settings.steps):
+        terms = loss(step, _generator(settings, step))
+        if not torch.isfinite(terms["loss"]):
+            raise ValueError(f"step {step}: the loss is {float(terms['loss'])}; resume with a smaller rate")
+        for group in state.optimiser.param_groups:
+            group["lr"] = settings.learning_rate(step)
+        state.optimiser.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        nn.utils.clip_grad_norm_(state.parameters, settings.clip)
+        state.optimiser.step()
+        state.update_average(step)
+        now = time.perf_counter()
+        state.done = Trained(step + 1, first.seconds + now - clock, first.cpu_seconds + time.process_time() - cpu)
+        window.append({k: v.item() for k, v in terms.items()})
+        last = step + 1 == settings.steps
+        if len(window) == report or last:
+            means = {k: sum(w[k] for w in window) / len(window) for k in window[0]}
+            rows = rows or [["step", "seconds", *means]]
+            rows.append([str(step + 1), f"{state.done.seconds:.0f}", *(f"{v:.5g}" for v in means.values())])
+            say(" ".join([f"step {step + 1}/{settings.steps}", f"{state.done.seconds:.0f} s",
+                          *(f"{k} {v:.4g}" for k, v in means.items())]))
+            window = []
+        if last or now - saved > settings.save_seconds:
+            state.save(path)
+            with open(curve, "w", newline="") as file:
+                csv.writer(file).writerows(rows)
+            saved = now
+    model.load_state_dict(state.average)
+    model.eval()
+    return state.done
