@@ -216,13 +216,14 @@ show(animated_pair(parts * long, [(x, y) for y in heat], [(x, y) for y in straig
                    [(x, a - b) for a, b in zip(heat, straight, strict=True)],
                    names=("heat flow ρₜ", "displacement interpolation"), difference_name="difference",
                    x_title="x", y_titles=("density", "difference")),
-     alt="Animation: two density curves with two bumps stay on top of each other while they flatten; their difference "
-         "grows to the middle of the step and vanishes again at its end.")
+     alt="Animation: two density curves with two bumps stay close to each other while they flatten; their difference, "
+         "positive in the valley and negative at the peak, is largest half way and vanishes at both ends.")
 
 # %% [markdown]
-# The step in {numref}`fig-line` is as long as the density's own time scale, where nothing is small any more, and still the two densities can hardly
-# be told apart by eye. The lower panel tells them apart: the difference rises from zero, is largest half way, and returns to zero where the
-# curves meet again.
+# The step in {numref}`fig-line` is as long as the density's own time scale, where nothing is small any more, and still the two densities stay
+# close. The heat flow is the earlier one: it moves fastest at the start, when the density is steepest, and fills the valley and lowers the peak
+# before the interpolation does, which keeps one velocity throughout. The difference rises from zero, is largest about half way, and returns to
+# zero where the curves meet again.
 #
 # ## The torus
 #

@@ -18,7 +18,10 @@ __all__ = ["Curve", "Field", "animated_pair", "curves", "fields"]
 
 
 class Curve(NamedTuple):
-    """One curve: `kind` 'measured' (markers), 'predicted' (line) or 'fitted' (dashes); `colour` indexes COLOURS."""
+    """One curve: `kind` 'measured' (dots), 'open' (rings), 'predicted' (line) or 'fitted' (dashes).
+
+    `colour` indexes COLOURS.
+    """
 
     name: str
     x: Float[ndarray, " p"]
@@ -52,13 +55,14 @@ def curves(panels: Sequence[Sequence[Curve]], x_titles: Sequence[str], y_titles:
            log: bool = True, height: int = 440) -> go.Figure:
     """Panels side by side, one list of curves each; log axes unless told otherwise."""
     fig = make_subplots(1, len(panels), horizontal_spacing=0.13)
-    style = {"measured": "markers", "predicted": "lines", "fitted": "lines"}
+    style = {"measured": "markers", "open": "markers", "predicted": "lines", "fitted": "lines"}
     named = set()
     for column, panel in enumerate(panels, 1):
         for c in panel:
             fig.add_trace(go.Scatter(
                 x=np.asarray(c.x), y=np.asarray(c.y), name=c.name, mode=style[c.kind], legendgroup=c.name,
-                showlegend=c.name not in named, marker={"size": 8, "color": COLOURS[c.colour]},
+                showlegend=c.name not in named, marker={"size": 8, "color": COLOURS[c.colour]} if c.kind != "open" else
+                {"size": 13, "color": COLOURS[c.colour], "symbol": "circle-open", "line": {"width": 2}},
                 line={"color": COLOURS[c.colour], "dash": "dash" if c.kind == "fitted" else "solid", "width": 1.6},
             ), 1, column)
             named.add(c.name)

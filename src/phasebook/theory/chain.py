@@ -22,7 +22,8 @@ from phasebook.theory.monge_ampere import brenier
 from phasebook.theory.spectral import spectral
 from phasebook.theory.torus import TorusDensity, grid_points, mean_norm
 
-__all__ = ["Constants", "chain_displacement", "chain_error", "flow_displacement", "predicted", "torus_flow"]
+__all__ = ["Constants", "Links", "chain_displacement", "chain_error", "flow_displacement", "limit", "links",
+           "predicted", "torus_flow"]
 
 
 def flow_displacement(velocity, x: Float[ndarray, "*p"], times: Float[ndarray, " s"]) -> Float[ndarray, "s *p"]:
@@ -101,3 +102,36 @@ def predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Con
     rho = density(x)
     local = mean_norm(solenoidal(density, bend_of_q(density, n)), rho) / 48
     return Constants(local, tau**2 * mean_norm(end[..., 0], rho), tau**2 * mean_norm(total[..., 0], rho))
+
+
+class Links(NamedTuple):
+    """The numbers of maps to compute, ascending; which of them are asymptotic; a remark."""
+
+    n: ndarray
+    usable: ndarray
+    remark: str
+
+
+def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
+    """The asked numbers of maps, and two more where they leave fewer than two asymptotic ones.
+
+    Asymptotic: a link is at most a tenth of the density's own time scale, `n >= 10 kappa tau`, so that the order
+    fitted to two such n is off by at most about 0.01. More than `most` maps are not added.
+    """
+    n = np.unique(np.asarray(asked, dtype=int))
+    least = 10 * kappa * tau
+    if (n >= least).sum() >= 2:
+        dropped = n[n < least]
+        remark = f"n <= {dropped.max()} is pre-asymptotic and not used for order and constant." if dropped.size else ""
+        return Links(n, n >= least, remark)
+    first = min(2 ** int(np.ceil(np.log2(max(least, 4)))), most // 2)
+    added = np.setdiff1d([first, 2 * first], n)
+    n = np.union1d(n, added)
+    remark = f"WARNING: too few of the n_steps are asymptotic; added: {', '.join(str(k) for k in added)}."
+    return Links(n, n >= min(least, first), remark)
+
+
+def limit(n: ndarray, errors: Float[ndarray, " s"]) -> float:
+    """`lim n^2 error` from the two largest n, their difference of relative order n^-2 extrapolated away."""
+    (a, b), (ca, cb) = n[-2:], (n**2 * errors)[-2:]
+    return float(cb + (cb - ca) / ((b / a) ** 2 - 1))

@@ -102,8 +102,9 @@ def resolving_grid(density: TorusDensity, asked: int, name: str = "torus_grid", 
 
     n, found = coarsest(q_on, asked, wanted, max(finest, asked))
     if found > wanted:
-        raise ValueError(f"torus_modes: the density falls to {density.minimum():.2g}, where no grid up to {n} resolves "
-                         f"grad Q; takes smaller amplitudes or wave numbers")
+        raise ValueError(f"{name.replace('grid', 'modes')}: no grid up to {n} resolves grad Q (least density "
+                         f"{density.minimum():.2g}, largest wave number {np.abs(density.wave).max():.0f}); takes "
+                         f"smaller amplitudes or wave numbers")
     if n == asked:
         return n, ""
     return n, (f"WARNING: {name} = {asked} under-resolves grad Q (a share {tail(q_on(asked)):.1g} of its spectrum lies "

@@ -61,12 +61,26 @@ class Spectral:
         # waves whose coefficients are round-off are left out
         heard = np.abs(hat).max(0) > 1e-16 * np.abs(hat).max()
         top = int(np.abs(self.wave).max(0, where=heard, initial=0).max()) + 2
-        last = np.exp(1j * np.outer(x[:, -1], np.arange(self.n // 2 + 1)[:top]))
+        top = min(top, self.n // 2 + 1)
+        last = _powers(x[:, -1], top)
         if self.d == 1:
             return (last @ hat[:, :top].T).real
-        rows = np.flatnonzero(np.abs(np.fft.fftfreq(self.n, 1 / self.n)) < top)
-        first = np.exp(1j * np.outer(x[:, 0], np.fft.fftfreq(self.n, 1 / self.n)[rows]))
-        return np.stack([((first @ h[rows, :top]) * last).sum(1).real for h in hat], axis=-1)
+        half = _powers(x[:, 0], top)                                   # waves 0, 1, .. and then -1, -2, ..
+        rows = np.r_[0:top, self.n - 1: self.n - min(top, (self.n + 1) // 2): -1]
+        first = np.concatenate([half, half[:, 1: len(rows) - top + 1].conj()], axis=1)
+        inner = first @ np.concatenate([h[rows, :top] for h in hat], axis=1)
+        return np.einsum("pck,pk->pc", inner.reshape(len(x), len(hat), top), last).real
+
+
+def _powers(angle: Float[ndarray, " p"], count: int) -> Complex[ndarray, "p count"]:
+    """`exp(i k angle)` for k = 0 .. count - 1, by repeated doubling: products are cheaper than exponentials."""
+    table = np.ones((len(angle), count), dtype=complex)
+    done = 1
+    while done < count:
+        more = min(done, count - done)
+        table[:, done: done + more] = table[:, :more] * np.exp(1j * done * angle)[:, None]
+        done += more
+    return table
 
 
 @lru_cache(maxsize=16)
