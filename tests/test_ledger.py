@@ -45,7 +45,9 @@ def test_a_correction_counts_only_when_the_printed_form_fails_and_it_is_met():
 
 
 def test_a_typed_verdict_is_refused():
-    good = ledger().claim("a.b", "Eq. (1)", "x", 1.0, 2.0).model_dump()
+    book = ledger()
+    book.claim("a.b", "Eq. (1)", "x", 1.0, 2.0)
+    good = book.claims["a.b"].model_dump()
     assert good["verdict"] == "fails"
     with pytest.raises(ValueError, match="does not follow"):
         Claim.model_validate({**good, "verdict": "holds"})

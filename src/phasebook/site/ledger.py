@@ -135,7 +135,7 @@ class Ledger:
 
     def claim(self, id: str, reference: str, statement: str, expected: float | str | None,
               measured: float | None, tolerance: float = 0.0, *, note: str = "",
-              correction: Correction | None = None) -> Claim:
+              correction: Correction | None = None) -> None:
         """Record a claim; its verdict is computed here. ValueError for a repeated id or a number not finite."""
         if id in self.claims:
             raise ValueError(f"claim {id!r} is recorded twice")
@@ -150,7 +150,6 @@ class Ledger:
             tolerance=float(tolerance), verdict=verdict(expected, measured, tolerance, correction), note=note,
             correction=correction,
         )
-        return self.claims[id]
 
     def number(self, name: str, value: Any, unit: str) -> None:
         """Record a raw value: a scalar or nested list (arrays and mappings are converted). Refuses NaN and Inf."""
@@ -167,10 +166,10 @@ class Ledger:
         )
 
     def emit(self) -> None:
-        """Show the ledger: one output, JSON for the runner and a table for the reader."""
+        """Show the ledger: a table for the reader, then one JSON output for the runner (a page leaves it out)."""
         results = self.results()
-        bundle = {"application/json": results.model_dump(mode="json"), "text/html": claims_table(results.claims)}
-        display(bundle, raw=True)
+        display({"text/html": claims_table(results.claims)}, raw=True)
+        display({"application/json": results.model_dump(mode="json")}, raw=True)
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -206,16 +205,20 @@ def shown(value: float | str | None) -> str:
     return value.replace("<=", "≤").replace(">=", "≥") if isinstance(value, str) else f"{value:.4g}"
 
 
+def _within(c: Claim | Correction) -> str:
+    return shown(c.expected) + (f" ± {c.tolerance:.2g}" if c.tolerance and c.measured is not None else "")
+
+
 def claims_table(claims: list[Claim], caption: str = "") -> str:
     """The claims as an HTML table, one row a claim, the correction below its statement."""
     rows = []
     for c in claims:
-        expected = shown(c.expected) + (f" ± {c.tolerance:.2g}" if c.tolerance and c.measured is not None else "")
+        expected = _within(c)
         words, measured = escape(c.statement), shown(c.measured)
         if c.correction:
             k = c.correction
             words += f'<div class="pb-correction">Corrected: {escape(k.statement)}</div>'
-            expected += f'<div class="pb-correction">{shown(k.expected)} ± {k.tolerance:.2g}</div>'
+            expected += f'<div class="pb-correction">{_within(k)}</div>'
             measured += f'<div class="pb-correction">{shown(k.measured)}</div>'
         if c.note:
             words += f'<div class="pb-note">{escape(c.note)}</div>'
