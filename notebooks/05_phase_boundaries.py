@@ -176,7 +176,7 @@ log_t = Map("log(10⁻⁸ + tr G)", np.log(1e-8 + ds.tr_g.values))
 print(f"sweep of {p.grid} x {p.grid} points and {p.steps} steps done; largest S: {ds.det_g.values.max():.3g}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-slice", "caption": "The paper's Fig. 1 for the exact model: the grid of predicted images and, below it, log(10⁻⁸ + det G) at six steps, on one colour scale for all steps."}}
-show_strip(shown, noise, p.extent, [log_s], pixels[shown], size=34,
+show_strip(shown, noise, p.extent, [log_s], pixels[shown], size=32,
            alt="Predicted images over the slice and the logarithm of det G at six steps: blurred and dark at first, "
                "then bright narrow ridges that cut the slice into regions of one picture each")
 
@@ -187,7 +187,7 @@ show_strip(shown, noise, p.extent, [log_s], pixels[shown], size=34,
 # noise; it is taken up below. The slider runs over all steps.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-slider", "caption": "All steps of the same slice."}}
-show_slider(noise, p.extent, log_s, pixels, size=22, start=shown[-2],
+show_slider(noise, p.extent, log_s, pixels, size=21, start=shown[-2],
             alt="Slider over all steps: the grid of predicted images beside the logarithm of det G")
 
 # %% [markdown]
@@ -204,7 +204,7 @@ wide = slice_of(exact, replace(plane, grid=17), L, tangents=False, posterior=Fal
 edge, rest = p.ridge * unit, shown[-2] if len(shown) > 1 else shown[-1]
 labels = basin_labels(ds.jump_alpha.values[rest], ds.jump_beta.values[rest], edge)
 names = [(plane.alpha[i], plane.beta[j], images.families[images.family[int(ds.atom[rest, i, j])]])
-         for i, j in basin_centres(labels, 0.02)]
+         for i, j in basin_centres(labels, 0.03)]
 show(annotated(as_bytes(exact.decode(wide.weights.values[rest])), log_s, rest, p.extent, names),
      alt="Grid of predicted images and map of log det G with axes alpha and beta, anchors and basins named")
 
@@ -313,7 +313,7 @@ ledger.claim("slice.ridges_sharpen", "Sec. 4", "Coarse boundaries sharpen as the
 # (a mushroom and a monkey are both 'animals & nature'), not by how they look.
 
 # %% tags=["hide-input"]
-ratios, rng = np.geomspace(20, 0.05, 33), np.random.default_rng(p.seed)
+ratios, rng = np.geomspace(30, 0.03, 37), np.random.default_rng(p.seed)
 labelings = {"atom": np.arange(len(images)), "family": images.family, "shuffled": rng.permutation(images.family)}
 entropies = conditional_entropies(exact.gram.cpu(), ratios, labelings, 500, p.seed)
 emoji = p.image_set in ("families", "emoji")
@@ -327,7 +327,9 @@ labelings |= meanings
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-entropies", "caption": "Share of each entropy that is still open at a noise level. Solid: the image set. Dashed: the families shuffled. Dotted: Unicode's groups of all emoji, and the same shuffled (for other image sets, their own families again)."}}
 full = {k: full_entropy(v) for k, v in labelings.items()}
 open_share = {k: entropies[k] / full[k] if full[k] > 0 else np.zeros_like(ratios) for k in full}
-show(curves(ratios, open_share, xtitle="noise level σ/α", ytitle="share of the entropy", log="x", reverse=True,
+seen = np.max(list(open_share.values()), 0) > 1e-3
+seen[:12] = True
+show(curves(ratios[seen], {k: v[seen] for k, v in open_share.items()}, xtitle="noise level σ/α", ytitle="share of the entropy", log="x", reverse=True,
             dash=["solid", "solid", "dash", "dot", "dot"]), alt="Entropy against noise level: the families are "
      "settled at higher noise than the pictures, shuffled families at lower noise, Unicode groups close to shuffled ones")
 
@@ -345,26 +347,29 @@ print("; ".join(f"{k} {v:.2f}" for k, v in half.items() if v))
 
 # %% [markdown]
 # Families that look alike are settled before the picture is; shuffled families of the same sizes only after it, since one
-# must then know nearly the picture itself. Unicode's groups lie close to their shuffled twin in {numref}`fig-entropies`:
-# the hierarchy is one of images, and the diffusion knows nothing of meanings. It is a fact about the chosen data, and
+# must then know nearly the picture itself. Unicode's groups lie much nearer to their shuffled twin in
+# {numref}`fig-entropies`, and they too are settled later than the single pictures of the families: the hierarchy is one of
+# images, and the diffusion knows of meanings only what they share in looks. It is a fact about the chosen data, and
 # another set of pictures can have none of it.
 #
 # ## What finite differences see
 #
 # Where the prediction jumps, a difference quotient measures the jump divided by the spacing, however steep the map is.
-# Then the height of a ridge is a property of the grid. We lay the estimates with spacings $h$, $2h$, $4h$ across the
-# steepest point of the slice, next to the exact derivative.
+# Then the height of a ridge is a property of the grid. We walk away from the steepest ridge of the slice and lay the
+# estimates with spacings $h$, $2h$, $4h$ beside the exact derivative, at two steps (in double precision).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-refinement", "caption": "Slope |∂f/∂β| across the steepest point of the slice at two steps: exactly, and by centred differences with the spacing of the grid, twice and four times it."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-refinement", "caption": "Slope |∂f/∂β| against the distance from a ridge, at two steps: exactly (solid), and by centred differences with the spacing h of the grid, with 2h and with 4h."}}
+double = ExactModel.of(images, dtype=torch.float64)
 middle = shown[max(0, len(shown) - 3)]
 i, j = np.unravel_index(ds.jump_beta.values[middle].argmax(), ds.jump_beta.shape[1:])
 lines = {}
-for step in (middle, rest):
-    cut = profile(exact, plane, L, step, float(plane.alpha[i]), float(ds.beta_edge[j]))
+for step in sorted({middle, (middle + rest) // 2}):
+    cut = profile(double, plane, L, step, float(plane.alpha[i]), float(ds.beta_edge[j]))
     lines |= {f"step {step}, exact": cut.exact} | {f"step {step}, h = {h:.3g}": e for h, e in cut.estimates.items()}
-show(curves(cut.beta, {k: np.maximum(v, 1e-3) for k, v in lines.items()}, xtitle="β", ytitle="slope", log="y",
-            dash=["solid", "dot", "dash", "dashdot"] * 2),
-     alt="Slope across a ridge at two steps; at the earlier all estimates agree, at the later they depend on the spacing")
+show(curves(cut.distance, {k: np.maximum(v, 1e-2) for k, v in lines.items()}, xtitle="distance from the ridge, in β",
+            ytitle="slope", log="xy", dash=["solid", "dot", "dash", "dashdot"] * 2, paired=4, height=430),
+     alt="Slope against the distance from a ridge at two steps; the exact slope at the ridge grows by orders of "
+         "magnitude while the estimates stay at the jump divided by twice the spacing")
 
 # %% tags=["hide-input"]
 sizes = sorted({p.grid, (p.grid - 1) // 2 + 1, (p.grid - 1) // 4 + 1} - {1})
@@ -382,8 +387,8 @@ ledger.claim("slice.fd_artefact", "Sec. 3", "The metric estimated by finite diff
              note=f"exponent p of mean tr G ~ (N - 1)^p at the last step, grids {sizes}", correction=repaired)
 
 # %% [markdown]
-# Early, every estimate lies on the exact curve. Late, the estimate is a box whose width is the spacing and whose height is
-# its inverse, while the true ridge is orders of magnitude higher and narrower than can be drawn. So the mean of
+# The estimate is a box: as wide as the spacing, as high as the jump divided by twice the spacing. Its height hardly
+# changes between the two steps, while the true ridge grows higher and narrower by orders of magnitude. So the mean of
 # $\operatorname{tr} G$ grows in proportion to the number of grid lines, and the plateau of (iii) has a height that the
 # grid sets. That the plateau is level is a fact about the model; how high it is, is not.
 #
@@ -393,7 +398,6 @@ ledger.claim("slice.fd_artefact", "Sec. 3", "The metric estimated by finite diff
 # areas: the image of a small square cell, as two triangles in feature space, against $\det G$ from the tangents.
 
 # %% tags=["hide-input"]
-double = ExactModel.of(images, dtype=torch.float64)
 area, volume = cell_areas(double, plane, L, middle, 400, 1e-4 * min(plane.spacing) * (plane.grid - 1), p.seed)
 seen = volume > 1e-12
 slope = np.polyfit(np.log(volume[seen]), np.log(area[seen]), 1)[0] if seen.sum() > 9 else None

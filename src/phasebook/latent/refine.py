@@ -15,9 +15,10 @@ __all__ = ["Profile", "cell_areas", "growth", "profile"]
 
 
 class Profile(NamedTuple):
-    """`|df/dbeta|` along a line alpha = const: exactly, and as centred differences with each spacing see it."""
+    """`|df/dbeta|` against the distance from a ridge along alpha = const, towards larger beta: the exact derivative,
+    and what centred differences of each spacing make of it."""
 
-    beta: Float[ndarray, " p"]
+    distance: Float[ndarray, " p"]
     exact: Float[ndarray, " p"]
     estimates: dict[float, Float[ndarray, " p"]]
 
@@ -30,23 +31,33 @@ def _at_step(model, plane: Plane, levels: Levels, step: int, alpha: ndarray, bet
             return frame
 
 
-def profile(model, plane: Plane, levels: Levels, step: int, alpha: float, beta: float, *, reach: int = 8,
-            fine: int = 12) -> Profile:
-    """Across the point (alpha, beta), `reach` grid spacings h to either side, at a spacing of h / fine; estimates with
-    spacings h, 2h and 4h, the grids of N, N/2 and N/4 points."""
+def _ridge(model, plane: Plane, levels: Levels, step: int, alpha: float, low: float, high: float) -> float:
+    """Where the largest jump between `low` and `high` lies: the interval of the largest difference, four times over."""
+    for _ in range(4):
+        b = np.linspace(low, high, 33)
+        frame = _at_step(model, plane, levels, step, np.full_like(b, alpha), b)
+        jump = (frame.features.diff(dim=0) * frame.duals.diff(dim=0)).sum(-1)
+        low, high = b[int(jump.argmax())], b[int(jump.argmax()) + 1]
+    return (low + high) / 2
+
+
+def profile(model, plane: Plane, levels: Levels, step: int, alpha: float, beta: float, points: int = 121) -> Profile:
+    """From the ridge nearest to (alpha, beta), at distances from 1e-4 h to 6 h, h the grid spacing along beta;
+    estimates with spacings h, 2h and 4h, as grids of N, N/2 and N/4 points have them. Use a float64 model."""
     h = plane.spacing[1]
-    ends = (reach + 4) * fine
-    b = beta + np.arange(-ends, ends + 1) * h / fine
+    centre = _ridge(model, plane, levels, step, alpha, beta - h / 2, beta + h / 2)
+    distance = h * np.geomspace(1e-4, 6, points)
+    shifts = np.array([0, -1, 1, -2, 2, -4, 4]) * h
+    b = (centre + distance + shifts[:, None]).ravel()
     frame = _at_step(model, plane, levels, step, np.full_like(b, alpha), b)
-    exact = (frame.d_features[1] * frame.d_duals[1]).sum(-1).clamp(min=0).sqrt() * model.unit
-    inside = slice(4 * fine, len(b) - 4 * fine)
+    f, m = (x.view(len(shifts), points, -1) for x in (frame.features, frame.duals))
+    d_f, d_m = frame.d_features[1, :points], frame.d_duals[1, :points]
+    exact = (d_f * d_m).sum(-1).clamp(min=0).sqrt() * model.unit
     estimates = {}
-    for k in (1, 2, 4):
-        reach_k = k * fine
-        f, m = (x[2 * reach_k:] - x[:-2 * reach_k] for x in (frame.features, frame.duals))
-        slope = (f * m).sum(-1).clamp(min=0).sqrt() * model.unit / (2 * k * h)
-        estimates[k * h] = slope[inside.start - reach_k:inside.stop - reach_k].cpu().numpy()
-    return Profile(b[inside], exact[inside].cpu().numpy(), estimates)
+    for row, k in ((1, 1), (3, 2), (5, 4)):
+        jump = ((f[row + 1] - f[row]) * (m[row + 1] - m[row])).sum(-1).clamp(min=0).sqrt()
+        estimates[k * h] = (jump * model.unit / (2 * k * h)).cpu().numpy()
+    return Profile(distance, exact.cpu().numpy(), estimates)
 
 
 def growth(means: dict[int, Float[ndarray, " step"]]) -> Float[ndarray, " step"] | None:

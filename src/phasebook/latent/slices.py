@@ -59,7 +59,7 @@ def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], 
         raise ValueError(f"{label}: NaN or Inf at [{where}]; takes finite numbers")
     edges = np.stack([anchors[1] - anchors[0], anchors[2] - anchors[0]]).reshape(2, -1).astype(np.float64)
     size = np.linalg.svd(edges, compute_uv=False)
-    if size[-1] <= 1e-9 * max(size[0], np.abs(anchors).max(), 1e-300):
+    if size[-1] <= 1e-5 * max(size[0], np.abs(anchors).max(), 1e-300):
         raise ValueError(f"{label}: the three latents lie on one line or coincide; take three that span a plane")
 
 

@@ -7,7 +7,7 @@ Data: n images `x_i` (atoms), centred and scaled, with prior `p_i`. Then
 DDIM keeps `x_t` in the span of its start and the atoms and only the products `q_i = <x_t, x_i>` enter w. One
 product with the n x n Gram matrix per step propagates them, whatever the resolution, and tangents likewise:
 
-    m = w Gram,   q' = a q + b m;        dw = w (dl - <w, dl>),  dl = (alpha / sigma^2) dq,   dq' = a dq + b dw Gram.
+    m = w Gram,   q'/sigma' = q/sigma + (alpha'/sigma' - alpha/sigma) m;   dw = w (dl - <w, dl>), dl = (alpha/sigma^2) dq.
 
 Scale: the atoms are centred and scaled to root mean square norm `NORM` = 0.4 sqrt(1024) = 12.8 at any resolution,
 so that Stable Diffusion's levels (sigma/alpha from 13 down to 0.04) bracket the levels at which they separate.
@@ -137,7 +137,7 @@ class ExactModel:
     def posterior(self, x: Float[Tensor, "p d"], alpha: float, sigma: float,
                   log_prior: Float[Tensor, " n"] | None = None) -> Float[Tensor, "p n"]:
         """`p(atom i | x_t = x)` in pixel space."""
-        return self._softmax(x @ self.atoms.T, alpha, sigma, log_prior)
+        return self._softmax(x @ self.atoms.T, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
 
     def denoise(self, x: Float[Tensor, "p *latent"], alpha: float, sigma: float,
                 log_prior: Float[Tensor, " n"] | None = None) -> Float[Tensor, "p *latent"]:
@@ -177,12 +177,13 @@ class ExactModel:
             q = torch.as_tensor(coefficients, dtype=torch.float64, device=q.device) @ q
         return q.to(self.dtype)
 
-    def _softmax(self, q: Tensor, alpha: float, sigma: float, log_prior: Tensor | None = None,
+    def _softmax(self, products: Tensor, factor: float, snr: float, log_prior: Tensor | None = None,
                  out: Tensor | None = None) -> Tensor:
-        offset = -(alpha**2 / (2 * sigma**2)) * self._norms
+        """`softmax(log p_i + factor products_i - snr |x_i|^2 / 2)`."""
+        offset = self._norms * float(-snr / 2)
         if log_prior is not None:
             offset = offset + log_prior.to(offset)
-        logits = torch.mul(q, alpha / sigma**2, out=out).add_(offset)
+        logits = torch.add(offset, products, alpha=float(factor), out=out)
         return torch.softmax(logits, -1, out=out) if out is not None else torch.softmax(logits, -1)
 
     @cached_property
@@ -196,20 +197,20 @@ class ExactModel:
         The tensors of a frame are overwritten by the next step: keep copies. With `tangents` (derivatives of q) the
         exact derivatives of the features are carried along. Neither argument is changed.
         """
-        q, weights, duals = q.clone(), torch.empty_like(q), torch.empty_like(q)
-        dq = None if tangents is None else tangents.clone()
-        d_weights, d_duals = (None, None) if dq is None else (torch.empty_like(dq), torch.empty_like(dq))
+        scaled, weights, duals = q / levels.sigma[first], torch.empty_like(q), torch.empty_like(q)
+        rates = None if tangents is None else tangents / levels.sigma[first]
+        d_weights, d_duals = (None, None) if rates is None else (torch.empty_like(rates), torch.empty_like(rates))
         for step in range(first, levels.steps):
-            alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
-            a, b = levels.coefficients(step)
-            self._softmax(q, alpha, sigma, log_prior, out=weights)
+            # q / sigma changes by d(alpha / sigma) m in a step: one addition where q itself takes two passes
+            ratio, after = levels.alpha[step:step + 2] / levels.sigma[step:step + 2]
+            self._softmax(scaled, ratio, ratio**2, log_prior, out=weights)
             torch.mm(weights, self.gram, out=duals)
-            q.mul_(a).add_(duals, alpha=b)
-            if dq is not None:
-                torch.mul(dq, alpha / sigma**2, out=d_weights)
+            scaled.add_(duals, alpha=after - ratio)
+            if rates is not None:
+                torch.mul(rates, ratio, out=d_weights)
                 d_weights.sub_((weights * d_weights).sum(-1, keepdim=True)).mul_(weights)
                 torch.matmul(d_weights, self.gram, out=d_duals)
-                dq.mul_(a).add_(d_duals, alpha=b)
+                rates.add_(d_duals, alpha=after - ratio)
             yield _frame(feature, step, weights, duals, d_weights, d_duals)
 
     def summary(self, weights: Float[Tensor, "p n"]) -> dict[str, ndarray]:

@@ -29,7 +29,7 @@ RIDGES = "Inferno"
 _number = count(1)
 # text takes the page's colour; scientific colours are left alone in a dark theme (the site's rule for figures)
 STYLE = """<style>
-.pb-strip{display:grid;gap:4px 8px;align-items:center;font-size:.8rem;line-height:1.25;max-width:1000px}
+.pb-strip{display:grid;gap:6px 8px;align-items:center;font-size:.8rem;line-height:1.25;max-width:1000px}
 .pb-strip img{width:100%;display:block;filter:none!important;background:none!important;border-radius:0!important}
 .pb-strip .pb-head{text-align:center}.pb-strip .pb-sharp{image-rendering:pixelated}
 .pb-strip .pb-up{writing-mode:vertical-rl;transform:rotate(180deg);display:flex;justify-content:space-between;
@@ -159,7 +159,7 @@ def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Seq
         head = [f'<div class="pb-head"><b>step {steps[k]}</b>, σ/α = {noise[steps[k]]:.3g}</div>' for k in band]
         cells += ["<div></div>", *head, *blank, "<div></div>"]
         if thumbnails is not None:
-            shown = [_image(_webp(mosaic(thumbnails[k], size), 80), f"Predicted images, step {steps[k]}") for k in band]
+            shown = [_image(_webp(mosaic(thumbnails[k], size), 74), f"Predicted images, step {steps[k]}") for k in band]
             cells += [_up(extent), *shown, *blank, "<div>x̂₀</div>"]
         for field in maps:
             sharp = field.values.shape[1] < 64
@@ -187,7 +187,7 @@ def slider_html(noise: Float[ndarray, " step"], extent: Sequence[float], field: 
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
     steps = len(field.values)
     sheets = [mosaic(t, size) for t in thumbnails]
-    data = {"left": _each(sheets, 55, 6), "right": _each([field.picture(k) for k in range(steps)], None, 0),
+    data = {"left": _each(sheets, 45, 8), "right": _each([field.picture(k) for k in range(steps)], None, 0),
             "text": [f"step {k} of {steps - 1}, σ/α = {noise[k]:.3g}" for k in range(steps)]}
     name, start = f"pb-slide-{next(_number)}", steps // 2 if start is None else start
     first = {side: uris[start] if isinstance(uris[start], str) else uris[uris[start]] for side, uris in data.items()}
@@ -224,7 +224,11 @@ def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int
         fig.add_layout_image(source=uri, xref=x, yref=y, x=b0, y=a1, sizex=b1 - b0, sizey=a1 - a0, sizing="stretch",
                              layer="below")
     axes = {"xaxis": x, "yaxis": y}
+    # text near a side grows inward
+    share = [(p[1] - b0) / (b1 - b0) for p in labels]
+    place = ["middle right" if s < 0.12 else "middle left" if s > 0.88 else "middle center" for s in share]
     fig.add_scatter(x=[p[1] for p in labels], y=[p[0] for p in labels], text=[p[2] for p in labels], mode="text",
+                    textposition=place or None,
                     textfont={"color": "white", "size": 12, "shadow": "0 0 3px black, 0 0 3px black"},
                     hovertemplate="%{text}: α = %{y:.2f}, β = %{x:.2f}<extra></extra>", showlegend=False, **axes)
     corners = [(b, a, t) for b, a, t in ((0, 0, "z₀"), (0, 1, "z₁"), (1, 0, "z₂")) if b0 <= b <= b1 and a0 <= a <= a1]
@@ -235,7 +239,7 @@ def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int
                             "cmin": low, "cmax": high, "colorscale": field.colours, "symbol": "diamond",
                             "showscale": True, "colorbar": {"title": {"text": field.label, "side": "right"},
                                                             "thickness": 14}}, **axes)
-    layout(fig, height=470, xaxis={"domain": [0, 0.47]}, xaxis2={"domain": [0.53, 1], "anchor": "y2"},
+    layout(fig, height=410, xaxis={"domain": [0, 0.47]}, xaxis2={"domain": [0.53, 1], "anchor": "y2"},
            yaxis2={"anchor": "x2"})
     fig.update_xaxes(title="β", range=[b0, b1], showgrid=False, zeroline=False, ticks="outside")
     fig.update_yaxes(title="α", range=[a0, a1], showgrid=False, zeroline=False, ticks="outside")
@@ -248,14 +252,15 @@ def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int
 
 def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitle: str, log: str = "",
            faint: dict[str, ndarray] | None = None, dash: Sequence[str] = (), height: int = 380,
-           reverse: bool = False) -> go.Figure:
+           reverse: bool = False, paired: int = 1) -> go.Figure:
     """Lines over a common x; `faint` gives, for a line's name, a bundle (k, x) drawn thin behind it.
 
-    `log` names the axes on a logarithmic scale ('x', 'y', 'xy'); `reverse` lets x fall to the right.
+    `log` names the axes on a logarithmic scale ('x', 'y', 'xy'); `reverse` lets x fall to the right. `paired`
+    lines in a row share a colour and differ in `dash`.
     """
     fig = go.Figure()
     for i, (name, y) in enumerate(series.items()):
-        colour = COLOURS[i % len(COLOURS)]
+        colour = COLOURS[i // paired % len(COLOURS)]
         for one in (faint or {}).get(name, []):
             fig.add_scatter(x=x, y=_rounded(one), mode="lines", line={"color": colour, "width": 0.8}, opacity=0.35,
                             showlegend=False, hoverinfo="skip")
@@ -263,9 +268,24 @@ def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitl
         fig.add_scatter(x=x, y=_rounded(y), name=name, mode="lines" if len(x) > 12 else "lines+markers",
                         line={"color": colour, "width": 2.5, "dash": style})
     layout(fig, height=height, legend={"orientation": "h", "y": 1.12, "x": 0})
-    fig.update_xaxes(title=xtitle, type="log" if "x" in log else "linear", autorange="reversed" if reverse else True)
-    fig.update_yaxes(title=ytitle, type="log" if "y" in log else "linear", exponentformat="power")
-    return fig
+    fig.update_xaxes(title=xtitle, autorange="reversed" if reverse else True, **_axis("x" in log, [x]))
+    shown = [*series.values(), *(faint or {}).values()]
+    return fig.update_yaxes(title=ytitle, **_axis("y" in log, shown))
+
+
+def _axis(log: bool, values: Sequence[ndarray]) -> dict:
+    """A linear axis, or a logarithmic one labelled at whole decades where it spans more than one."""
+    if not log:
+        return {"type": "linear"}
+    flat = np.concatenate([np.ravel(v) for v in values])
+    flat = flat[flat > 0]
+    decades = np.arange(np.floor(np.log10(flat.min())), np.log10(flat.max()) + 1) if len(flat) else np.zeros(1)
+    if len(decades) < 3:
+        return {"type": "log"}
+    decades = decades[::-(-len(decades) // 8)]
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return {"type": "log", "tickvals": [float(10.0**k) for k in decades],
+            "ticktext": ["1" if k == 0 else "10" + str(int(k)).translate(raised) for k in decades]}
 
 
 def _rounded(y: ndarray) -> list[float | None]:

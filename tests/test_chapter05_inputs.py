@@ -1,0 +1,137 @@
+"""Chapter 5 refuses what it cannot use, in one line, before anything runs."""
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook import cli
+from phasebook.latent.slices import seeded_anchors
+from phasebook.site import runner
+from phasebook.site.parameters import ParameterError
+
+SOURCE = runner.find_chapter("05")
+
+BAD = [
+    ({"grid": 1}, "grid = 1"),
+    ({"grid": -3}, "grid = -3"),
+    ({"grid": 33.5}, "grid = 33.5"),
+    ({"grid": "many"}, "grid = 'many': text is not accepted here"),
+    ({"grid": 1001, "steps": 500}, "grid, steps = 1001, 500"),
+    ({"steps": 0}, "steps = 0"),
+    ({"steps": True}, "steps = True"),
+    ({"model": "stable-diffusion"}, "model = 'stable-diffusion'"),
+    ({"image_set": "elephants"}, "image_set = 'elephants'"),
+    ({"image_set": ""}, "image_set = ''"),
+    ({"families": ["hearts", "dragons"]}, "families = ['hearts', 'dragons']"),
+    ({"families": "hearts"}, "families = 'hearts'"),
+    ({"resolution": 0}, "resolution = 0"),
+    ({"resolution": 4096}, "resolution = 4096"),
+    ({"schedule": "cosine"}, "schedule = 'cosine'"),
+    ({"feature": "clip"}, "feature = 'clip'"),
+    ({"extent": [1.0, 0.0, 0.0, 1.0]}, "extent = [1.0, 0.0, 0.0, 1.0]"),
+    ({"extent": [0.0, 1.0, 0.5, 0.5]}, "beta0 < beta1"),
+    ({"extent": [0.0, 1.0, 0.0]}, "extent = [0.0, 1.0, 0.0]"),
+    ({"extent": [0.0, float("nan"), 0.0, 1.0]}, "extent[1] = nan"),
+    ({"extent": "[0, 1, 0, Infinity]"}, "extent[3] = inf"),
+    ({"extent": "0 to 1"}, "extent = '0 to 1'"),
+    ({"anchors": "nowhere/z.npy"}, "anchors = 'nowhere/z.npy': no such file"),
+    ({"anchors": "."}, "anchors = '.': not a readable .npy array"),
+    ({"anchors_seed": -1}, "anchors_seed = -1"),
+    ({"anchors_seed": 1.5}, "anchors_seed = 1.5"),
+    ({"normalise": "yes"}, "normalise = 'yes'"),
+    ({"normalise": 1}, "normalise = 1"),
+    ({"device": "tpu"}, "device = 'tpu'"),
+    ({"ridge": 0.0}, "ridge = 0.0"),
+    ({"sets": 0}, "sets = 0"),
+    ({"sets_grid": 1}, "sets_grid = 1"),
+    ({"null_images": 5000}, "null_images = 5000"),
+    ({"seed": -1}, "seed = -1"),
+    ({"seed": None}, "seed = None"),
+    ({"guidence": 5}, "guidence = 5: unknown parameter"),
+]
+
+
+def refusal(changes) -> str:
+    with pytest.raises(ParameterError) as error:
+        runner.check(SOURCE, changes)
+    message = str(error.value)
+    assert "\n" not in message and len(message) < 400
+    return message
+
+
+@pytest.mark.parametrize("changes, words", BAD, ids=lambda v: str(v)[:40])
+def test_bad_values_are_refused(changes, words):
+    assert words in refusal(changes)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_without_cuda():
+    assert refusal({"device": "cuda"}) == "device = 'cuda': no CUDA device here; takes 'cpu'"
+
+
+def write(folder, kind):
+    """A bad anchors file of each kind."""
+    z, path = seeded_anchors((3, 64, 64), 1), folder / f"{kind}.npy"
+    if kind == "pickled":
+        np.save(path, np.array([{"z": 1}], dtype=object), allow_pickle=True)
+        return path
+    if kind == "archive":
+        np.savez(folder / "archive", z=z)
+        (folder / "archive.npz").rename(path)
+        return path
+    if kind == "nan":
+        z[1, 2, 3, 4] = np.nan
+        np.save(path, z)
+        return path
+    changed = {"coincident": np.stack([z[0], z[1], z[1]]), "collinear": np.stack([z[0], z[1], 2 * z[1] - z[0]]),
+               "shape": z[:, :, :32], "two": z[:2], "integers": (9 * z).astype(int), "infinite": z * np.float32(np.inf),
+               "zero": np.zeros_like(z)}.get(kind, z)
+    np.save(path, changed)
+    whole = path.read_bytes()
+    cut = {"truncated": whole[:-1000], "header": whole[:20], "empty": b"", "text": b"1 2 3"}
+    path.write_bytes(cut.get(kind, whole))
+    return path
+
+
+@pytest.mark.parametrize("kind, words", [
+    ("truncated", "not a readable .npy array"), ("header", "not a readable"), ("empty", "not a readable"),
+    ("text", "not a readable"), ("pickled", "not a readable"), ("archive", "holds an archive"),
+    ("shape", "shape (3, 3, 32, 64); takes (3, 3, 64, 64)"), ("two", "shape (2, 3, 64, 64)"),
+    ("nan", "NaN or Inf at [1, 2, 3, 4]"), ("infinite", "NaN or Inf"), ("integers", "takes one array of floats"),
+    ("coincident", "lie on one line or coincide"), ("collinear", "lie on one line"), ("zero", "lie on one line"),
+])
+def test_bad_anchor_files_are_refused(tmp_path, kind, words):
+    path = write(tmp_path, kind)
+    message = refusal({"anchors": str(path)})
+    assert words in message and str(path) in message
+
+
+def test_a_slice_that_cannot_be_normalised_is_refused(tmp_path):
+    z = seeded_anchors((3, 64, 64), 1)
+    np.save(tmp_path / "z.npy", np.stack([z[0], -z[0], z[1]]))
+    changes = {"anchors": str(tmp_path / "z.npy"), "grid": 3}
+    assert "standard deviation zero at alpha = 0.5, beta = 0" in refusal(changes)
+    runner.check(SOURCE, changes | {"normalise": False})
+
+
+def test_unreadable_pictures_are_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"not a picture")
+    (tmp_path / "b.png").write_bytes(b"neither")
+    assert "a.png" in refusal({"image_set": str(tmp_path)})
+
+
+@pytest.mark.parametrize("changes", [
+    {"anchors_seed": 7, "grid": 33}, {"extent": "[-1, 2, 0.5, 0.75]"}, {"families": ["hearts"]},
+    {"image_set": "digits"},
+    {"resolution": 16, "grid": 2, "steps": 1}, {"schedule": "log_snr", "normalise": False, "feature": "posterior"},
+])
+def test_good_values_are_taken(changes):
+    runner.check(SOURCE, changes)
+
+
+def test_the_door_says_one_line_and_writes_nothing(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        raise SystemExit(cli.main(["run", "05", "-p", "grid", "1", "-o", str(tmp_path / "out")]))
+    said = capsys.readouterr().err.strip()
+    assert stop.value.code == 2 and len(said.splitlines()) == 1 and "grid = 1" in said
+    assert not (tmp_path / "out").exists()
