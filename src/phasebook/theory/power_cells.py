@@ -113,10 +113,13 @@ def check_atoms(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"]
 
 
 def solve(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"] | None = None,
-          source: str = "gaussian", *, tolerance: float = 2e-12, max_steps: int = 60) -> PowerCells:
+          source: str = "gaussian", *, start: Float[ndarray, " n"] | None = None, tolerance: float = 2e-12,
+          max_steps: int = 60) -> PowerCells:
     """The power cells whose masses are the atoms' weights.
 
-    Newton stops when the L1 mass error is at most `tolerance`, or when rounding allows no further progress.
+    `start` is a first g, used where it gives every cell some mass (g of a similar problem, or any strictly convex
+    function of the atoms); the result does not depend on it. Newton stops when the L1 mass error is at most
+    `tolerance`, or when rounding allows no further progress.
     Raises ValueError (one line) for repeated atoms, weights not positive or not of sum 1, an unknown source;
     RuntimeError if the error stays above 1e-7.
     """
@@ -133,10 +136,11 @@ def solve(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"] | Non
         g, masses, walls = _strips(y, p, mu)
         steps = 0
     else:
-        start = _start(y, p, mu)
-        g, masses, walls, steps = _newton(y, p, mu, start, tolerance, max_steps)
+        first = None if start is None else np.asarray(start, dtype=float) / scale
+        first = _start(y, p, mu, first)
+        g, masses, walls, steps = _newton(y, p, mu, first, tolerance, max_steps)
         if np.abs(masses - p).sum() > 1e-7:
-            g, masses, walls, steps = _continuation(y, p, mu, start, tolerance, max_steps)
+            g, masses, walls, steps = _continuation(y, p, mu, first, tolerance, max_steps)
     cells = PowerCells(atoms, p, mu, scale * (g - g.min()), masses, walls, steps)
     if cells.mass_error > 1e-7:
         raise RuntimeError(f"solve: mass error {cells.mass_error:.1e} after {steps} Newton steps for n = {len(p)}; "
@@ -191,12 +195,14 @@ def _continuation(y, p, mu, g, tolerance, max_steps):
     return g, masses, walls, used + steps
 
 
-def _start(y, p, mu):
+def _start(y, p, mu, given):
     """A g for which every cell has mass: any strictly convex function of y does.
 
     Two are tried, the one with the larger smallest relative mass is taken: a contracted Voronoi diagram,
     `g = c |y|^2 / 2`, and a radial function whose gradient sends the quantiles of |y| to those of the source.
     """
+    if given is not None and _evaluate(y, given, mu)[0].min() > 0:
+        return given - np.median(given)
     centred = y - p @ y
     r = np.linalg.norm(centred, axis=1)
     order = np.argsort(r)
