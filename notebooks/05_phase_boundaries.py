@@ -110,7 +110,7 @@ from phasebook.site.figures_slices import Map, annotated, as_bytes, curves, show
 #
 # $$ \hat x_0(x, t) = \sum_i w_i x_i, \qquad w = \operatorname{softmax}_i \Big( -\frac{|x - \alpha_t x_i|^2}{2 \sigma_t^2} \Big). $$ (exact-denoiser)
 #
-# The sampler (DDIM with $\eta = 0$, the authors' choice) keeps $x_t$ in the span of its start and the pictures, so that
+# The sampler (DDIM with $\eta = 0$ {cite:p}`song2021ddim`, as the authors use) keeps $x_t$ in the span of its start and the pictures, so that
 # the products $\langle x_t, x_i \rangle$ are all it needs: one multiplication with the $n \times n$ Gram matrix a step, at
 # any resolution. The pictures are scaled to a root mean square norm of 12.8, about a ninth of that of the noise at 64
 # pixels; then Stable Diffusion's own schedule, with $\sigma/\alpha$ from 13 down to 0.04, covers the noise levels at
@@ -160,7 +160,8 @@ print(f"largest relative variation of S over the slice, at any step: {unevenness
 
 # %% [markdown]
 # The first number is round-off: finite differences are exact on a linear map. The second shows what the division by the
-# standard deviation does to a flat plane: it bends it onto a sphere, a little. No boundary can come from either.
+# standard deviation does to a flat plane: it bends it onto a sphere. Slopes then vary smoothly, by less than a factor of
+# two on this square and by more far outside it. No boundary can come from either.
 #
 # ## The pictures: Figure 1
 #
@@ -171,6 +172,7 @@ clock = perf_counter()
 ds = slice_of(exact, plane, L, feature=p.feature, thumbnails=13)
 ledger.number("sweep_seconds", perf_counter() - clock, "s")
 shown, pixels = telling_steps(ds, 6), as_bytes(exact.decode(ds.weights.values))
+rest = shown[-2] if len(shown) > 1 else shown[-1]            # where S has come to rest
 log_s = Map("log(10⁻⁸ + det G)", np.log(1e-8 + ds.det_g.values))
 log_t = Map("log(10⁻⁸ + tr G)", np.log(1e-8 + ds.tr_g.values))
 print(f"sweep of {p.grid} x {p.grid} points and {p.steps} steps done; largest S: {ds.det_g.values.max():.3g}")
@@ -187,21 +189,21 @@ show_strip(shown, noise, p.extent, [log_s], pixels[shown], size=32,
 # noise; it is taken up below. The slider runs over all steps.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-slider", "caption": "All steps of the same slice."}}
-show_slider(noise, p.extent, log_s, pixels, size=21, start=shown[-2],
+show_slider(noise, p.extent, log_s, pixels, size=21, start=rest,
             alt="Slider over all steps: the grid of predicted images beside the logarithm of det G")
 
 # %% [markdown]
 # The explorer below shows the prediction under the pointer. Pin a point, cross a ridge, and compare.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explorer", "caption": "Explorer of the slice: map on the left, the predicted image under the pointer on the right. Arrow keys move the point, the slider changes the step, a click pins."}}
-frames = sorted({round(k) for k in np.linspace(0, p.steps - 1, 14)} | set(shown))
+frames = sorted({round(k) for k in np.linspace(0, p.steps - 1, 10)} | set(shown))
 maps = {f.label: f.values for f in (log_s, log_t)} | {"family entropy (nats)": ds.entropy_family.values}
-show_explorer(pixels[frames], maps, extent=p.extent, steps_shown=frames, colours="Inferno", start_step=shown[-2],
+show_explorer(pixels[frames], maps, extent=p.extent, steps_shown=frames, colours="Inferno", start_step=rest,
               alt="Explorer: a map of the slice with the predicted image under the pointer")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-annotated", "caption": "The paper's Fig. 6: the slice with its axes, at the step at which S has come to rest. Origin at the lower left, α up, β right; diamonds mark the anchors, and each large basin carries the family of its picture."}}
 wide = slice_of(exact, replace(plane, grid=17), L, tangents=False, posterior=False, thumbnails=17)
-edge, rest = p.ridge * unit, shown[-2] if len(shown) > 1 else shown[-1]
+edge = p.ridge * unit
 labels = basin_labels(ds.jump_alpha.values[rest], ds.jump_beta.values[rest], edge)
 names = [(plane.alpha[i], plane.beta[j], images.families[images.family[int(ds.atom[rest, i, j])]])
          for i, j in basin_centres(labels, 0.03)]
@@ -220,7 +222,7 @@ show(annotated(as_bytes(exact.decode(wide.weights.values[rest])), log_s, rest, p
 # A trained network does not collapse like this: its predictions keep directions of their own.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-degenerate", "caption": "The determinant (top) and the trace (bottom) of the same metric, by finite differences. Late in the process the determinant survives at triple points alone."}}
-later = sorted({shown[len(shown) // 2], rest, p.steps - 1})
+later = sorted({shown[max(0, len(shown) - 3)], rest, p.steps - 1})
 show_strip(later, noise, p.extent, [log_s, log_t],
            alt="det G and tr G at three steps; at the last, det G is dark but for points while tr G shows every ridge")
 
@@ -305,8 +307,8 @@ ledger.claim("slice.ridges_sharpen", "Sec. 4", "Coarse boundaries sharpen as the
 # %% [markdown]
 # ## Families before pictures?
 #
-# The paper's word is *hierarchical*: coarse boundaries first, finer ones inside them. In the exact model this is a
-# question about entropies. Given $x_t$, how much is still open about the family of the picture, and how much about the
+# The paper's word is *hierarchical*: coarse boundaries first, finer ones inside them, as was found in time by
+# {cite:t}`biroli2024dynamical` and {cite:t}`sclocchi2025phase`. In the exact model this is a question about entropies. Given $x_t$, how much is still open about the family of the picture, and how much about the
 # picture? We mark the noise level at which half of each entropy is gone. The family should be settled at higher
 # noise than the picture. But any grouping has *some* such level, so two nulls stand beside it: the same family sizes with
 # the pictures shuffled among them, and, for the emoji, Unicode's own groups. Those sort pictures by what they mean

@@ -7,7 +7,8 @@ Data: n images `x_i` (atoms), centred and scaled, with prior `p_i`. Then
 DDIM keeps `x_t` in the span of its start and the atoms and only the products `q_i = <x_t, x_i>` enter w. One
 product with the n x n Gram matrix per step propagates them, whatever the resolution, and tangents likewise:
 
-    m = w Gram,   q'/sigma' = q/sigma + (alpha'/sigma' - alpha/sigma) m;   dw = w (dl - <w, dl>), dl = (alpha/sigma^2) dq.
+    m = w Gram,   q'/sigma' = q/sigma + (alpha'/sigma' - alpha/sigma) m;
+    dw = w (dl - <w, dl>),   dl = (alpha/sigma^2) dq.
 
 Scale: the atoms are centred and scaled to root mean square norm `NORM` = 0.4 sqrt(1024) = 12.8 at any resolution,
 so that Stable Diffusion's levels (sigma/alpha from 13 down to 0.04) bracket the levels at which they separate.
