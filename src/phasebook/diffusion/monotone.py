@@ -71,8 +71,10 @@ def minor_pair() -> Mixture:
     return Mixture.atoms([[0.0], [3.0], [3.4]], np.array([0.94, 0.03, 0.03]))
 
 
-def wide_among_narrow(unit: float, atoms: int = 0) -> Mixture:
+def wide_among_narrow(unit: float = 5.0, atoms: int = 0) -> Mixture:
     """A wide component (standard deviation 4 units) between two narrow ones at +-12 units.
+
+    The intervals on which the latent is stretched more than `unit` times merge, 2 -> 1, for units from 5 to 100.
 
     `atoms` > 0 replaces each component by that many atoms of equal weight: the wide one by its quantiles, the
     narrow ones by atoms a thousandth of a unit apart.
