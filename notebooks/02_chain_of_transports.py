@@ -279,7 +279,7 @@ _ = ledger.claim("chain.one_shot_gap", "Section 2", "It takes a chain: one Breni
 from phasebook.theory import gaussians
 from phasebook.theory.jko import jko_second
 
-steps = ladder([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1], c)
+steps = ladder(np.logspace(-6, -1, 6) / c.kappa, c)
 apart = np.array([mean_norm(jko_second(torus, h, n) - brenier(torus, h, n).second, torus(y)) for h in steps.epsilons])
 s, many = 0.5, np.array([4, 8, 16, 32, 64, 128, 256])
 behind = np.sqrt(s + p.tau) - np.array([np.sqrt(gaussians.jko_variance(s, p.tau / k, k)) for k in many])

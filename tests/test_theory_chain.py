@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from phasebook.theory import gaussians
-from phasebook.theory.chain import chain_displacement, chain_error, predicted, torus_flow
+from phasebook.theory.chain import chain_displacement, chain_error, limit, links, predicted, torus_flow
 from phasebook.theory.expansion import slope, torus_expansion
 from phasebook.theory.jko import jko_second
 from phasebook.theory.line import LineMixture, norm, quadrature
@@ -29,20 +29,20 @@ def test_local_constant(rows, d, n):
 def test_chain_on_the_torus():
     rho, tau, n = TorusDensity.from_rows(MODES), 0.5, 64
     constants, flow = predicted(rho, tau, n), torus_flow(rho, tau, n)
-    links = np.array([8, 16])
-    errors = np.array([chain_error(rho, tau, k, n, flow) for k in links])
-    assert slope(links, errors) == pytest.approx(-2, abs=0.01)
-    assert links[-1] ** 2 * errors[-1] / constants.forward == pytest.approx(1, abs=1e-3)
+    many = np.array([8, 16])
+    errors = np.array([chain_error(rho, tau, k, n, flow) for k in many])
+    assert slope(many, errors) == pytest.approx(-2, abs=0.01)
+    assert many[-1] ** 2 * errors[-1] / constants.forward == pytest.approx(1, abs=1e-3)
 
 
 def test_chain_on_the_circle_both_ways():
     rho, tau, n = TorusDensity.from_rows(CIRCLE, 1), 0.5, 128
     constants = predicted(rho, tau, n)
-    for start, signed, limit in ((rho, tau, constants.forward), (rho.heat(tau), -tau, constants.backward)):
-        links = np.array([16, 32, 64])
-        errors = np.array([chain_error(start, signed, k, n) for k in links])
-        assert slope(links, errors) == pytest.approx(-2, abs=0.01)
-        assert links[-1] ** 2 * errors[-1] / limit == pytest.approx(1, abs=1e-3)
+    for start, signed, predicted_limit in ((rho, tau, constants.forward), (rho.heat(tau), -tau, constants.backward)):
+        many = np.array([16, 32, 64])
+        errors = np.array([chain_error(start, signed, k, n) for k in many])
+        assert slope(many, errors) == pytest.approx(-2, abs=0.01)
+        assert many[-1] ** 2 * errors[-1] / predicted_limit == pytest.approx(1, abs=1e-3)
 
 
 def test_backward_chain_inverts_the_forward_one():
@@ -97,9 +97,9 @@ def test_jko_step_minimises():
 
 def test_jko_gaussian_recursion_is_first_order():
     """n JKO steps to heat time 1 from N(0, 1/2): the standard deviation converges with order 1."""
-    links = np.array([64, 128, 256])
-    errors = [abs(np.sqrt(1.5) - np.sqrt(gaussians.jko_variance(0.5, 1 / k, k))) for k in links]
-    assert slope(links, errors) == pytest.approx(-1, abs=0.02)
+    many = np.array([64, 128, 256])
+    errors = [abs(np.sqrt(1.5) - np.sqrt(gaussians.jko_variance(0.5, 1 / k, k))) for k in many]
+    assert slope(many, errors) == pytest.approx(-1, abs=0.02)
 
 
 def test_chain_on_the_line_is_exact():
@@ -109,3 +109,24 @@ def test_chain_on_the_line_is_exact():
     for j in range(4):
         y = y + rho.heat(j * 0.1).displacement(y, 0.1)
     assert norm(y - x - rho.displacement(x, 0.4), w) < 1e-12
+
+
+def test_jko_step_of_a_long_step_and_high_contrast():
+    """Where the first-order map is not even convex, damping finds the minimiser: the optimality condition holds."""
+    rho, tau, n = TorusDensity.from_rows([[1, 0, 0.6, 0.0], [0, 2, 0.25, 0.5], [1, 3, 0.12, 1.0]]), 0.3, 128
+    ops, x = spectral(n, 2), grid_points(n, 2)
+    u = jko_second(rho, tau, n) - tau / 2 * rho.score(x)
+    stretch = np.linalg.det(np.eye(2) + ops.jacobian(u))
+    log_image = np.log(rho(x) / stretch)                    # log of the end density, at the image points
+    inverse = np.linalg.inv(np.eye(2) + ops.jacobian(u))
+    end_score = np.einsum("...ji,...j->...i", inverse, ops.gradient(log_image))
+    assert u == pytest.approx(-tau / 2 * end_score, abs=2e-3)
+
+
+def test_links_and_limit():
+    enough = links([1, 4, 8, 16], tau=0.5, kappa=1.0)
+    assert enough.n[enough.usable].tolist() == [8, 16] and "pre-asymptotic" in enough.remark
+    few = links([2], tau=0.5, kappa=1.0)
+    assert few.n.tolist() == [2, 8, 16] and few.remark.startswith("WARNING")
+    n = np.array([8, 16, 32])
+    assert limit(n, 3 / n**2 + 5 / n**4) == pytest.approx(3, rel=1e-12)

@@ -19,7 +19,7 @@ from scipy.integrate import solve_ivp
 from phasebook.theory.circle import brenier_circle
 from phasebook.theory.expansion import bend_of_q, solenoidal
 from phasebook.theory.monge_ampere import brenier
-from phasebook.theory.spectral import spectral
+from phasebook.theory.spectral import coarsest, spectral
 from phasebook.theory.torus import TorusDensity, grid_points, mean_norm
 
 __all__ = ["Constants", "Links", "chain_displacement", "chain_error", "flow_displacement", "limit", "links",
@@ -45,8 +45,10 @@ def _link(density: TorusDensity, h: float, n: int):
     if density.d == 1:
         exact = brenier_circle(density, h)
         return lambda x: exact(x[:, 0])[:, None]
-    second = brenier(density, h, n).second
-    return lambda x: -h / 2 * density.score(x) + spectral(n, density.d).at(second, x)
+    # heat smooths, and maps are evaluated off the grid anyway: where the grid is fine, later links need less of it
+    enough = n if n <= 64 else coarsest(lambda k: density.q(grid_points(k, 2)), 64, 1e-8, n)[0]
+    second = brenier(density, h, enough).second
+    return lambda x: -h / 2 * density.score(x) + spectral(enough, 2).at(second, x)
 
 
 def chain_displacement(density: TorusDensity, tau: float, links: int, n: int) -> Float[ndarray, "p d"]:

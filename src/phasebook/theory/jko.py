@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator, cg
 
-from phasebook.theory.monge_ampere import _cofactor, _Equation, _least_eigenvalue
+from phasebook.theory.monge_ampere import _cofactor, _Equation
 from phasebook.theory.torus import TorusDensity, mean_norm
 
 __all__ = ["jko_second"]
@@ -28,14 +28,13 @@ def jko_second(density: TorusDensity, tau: float, n: int, max_steps: int = 30) -
     """
     step = _Step(density, tau, n)
     ops, rho = step.eq.ops, step.eq.rho
-    c = np.zeros(ops.shape)
+    c, _ = step.eq.start()
     for _ in range(max_steps):
-        delta = step.newton(c)
-        moved, length = mean_norm(ops.gradient(delta), rho), 1.0
-        while step.convexity(c + length * delta) <= 0 and length > 1e-6:
-            length /= 2
+        delta, stretch = step.newton(c)
+        # full steps where I + D^2 phi changes by less than a third, else damped so that it stays positive
+        length = 1.0 if stretch < 1 / 3 else 1 / (1 + stretch)
         c = c + length * delta
-        if length == 1 and moved <= 1e-9 * mean_norm(ops.gradient(c), rho):
+        if length == 1 and mean_norm(ops.gradient(delta), rho) <= 1e-9 * mean_norm(ops.gradient(c), rho):
             return ops.gradient(c)
     raise RuntimeError(f"tau = {tau:g}, grid = {n}: the JKO step did not converge; takes a finer grid or a smaller tau")
 
@@ -54,9 +53,6 @@ class _Step:
     def project(self, field):
         return self.eq.ops.back(self.kept * self.eq.ops.forward(field))
 
-    def convexity(self, c):
-        return _least_eigenvalue(self.eq.first_hessian + self.eq.ops.jet(self.eq.ops.forward(c))[1])
-
     def _assemble(self, gradient, second):
         """`-div(rho gradient)/tau + 1/2 sum_ij d_ij(rho second_ij)`; second's off-diagonal entry counts twice."""
         ops = self.eq.ops
@@ -64,7 +60,7 @@ class _Step:
         return ops.back(self.kept * (ops.symbols * ops.forward(both)).sum(0))
 
     def newton(self, c):
-        """Newton's correction, by conjugate gradients.
+        """Newton's correction by conjugate gradients, and the largest `|(I + H)^{-1} D^2 correction|`.
 
         Preconditioner: the Hessian for constant rho between factors rho^{-1/2}.
         """
@@ -85,7 +81,9 @@ class _Step:
 
         found, _ = cg(LinearOperator((size, size), matvec=hessian), -slope.ravel(), rtol=1e-8, atol=0.0,
                       M=LinearOperator((size, size), matvec=precondition), maxiter=300)
-        return found.reshape(ops.shape)
+        found = found.reshape(ops.shape)
+        _, s = ops.jet(self.kept * ops.forward(found))
+        return found, float(np.sqrt((_sandwich(inverse, s) * s).sum(0).max()))
 
 
 def _defect(h):
