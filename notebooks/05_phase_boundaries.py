@@ -390,7 +390,8 @@ ledger.claim("slice.fd_artefact", "Sec. 3", "The metric estimated by finite diff
 
 # %% [markdown]
 # The estimate is a box: as wide as the spacing, as high as the jump divided by twice the spacing. Its height hardly
-# changes between the two steps, while the true ridge grows higher and narrower by orders of magnitude. So the mean of
+# changes between the two steps, while the true ridge grows about tenfold in height and loses as much in width, and
+# goes on doing so with every step. So the mean of
 # $\operatorname{tr} G$ grows in proportion to the number of grid lines, and the plateau of (iii) has a height that the
 # grid sets. That the plateau is level is a fact about the model; how high it is, is not.
 #
