@@ -145,13 +145,13 @@ def _settled(terms: _Terms, m: Float[ndarray, " c"], h: Float[ndarray, " c"]) ->
         noise.append(((np.abs(wd * e) + np.abs(part)) * rounding).sum(1))
     dh, kh = np.abs(dh), np.abs(kh)                                    # the tails, each with its best lambda
     stretch = np.clip((ORDER + 1) / (dh + np.sqrt((ORDER + 1) * kh) + 1e-30), 1.2, 1e30)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):                     # an infinite tail settles nothing
         majorant = np.exp(log_w + dh * stretch + kh * stretch**2 / 2 - (ORDER + 1) * np.log(stretch))
         tail = ((np.abs(d) + k * h[:, None] * stretch) * majorant).sum(1)
-    a, noise, j = np.abs(a), np.array(noise), np.arange(ORDER + 1)[:, None]
-    empty = a[0] > a[1:].sum(0) + tail + noise.sum(0)
-    monotone = a[1] > (j * a)[2:].sum(0) + (ORDER + 1) * tail + (j * noise).sum(0)
-    flat = a.sum(0) + tail <= noise.sum(0)
+        a, noise, j = np.abs(a), np.array(noise), np.arange(ORDER + 1)[:, None]
+        empty = a[0] > a[1:].sum(0) + tail + noise.sum(0)
+        monotone = a[1] > (j * a)[2:].sum(0) + (ORDER + 1) * tail + (j * noise).sum(0)
+        flat = a.sum(0) + tail <= noise.sum(0)
     return empty | monotone | flat | (size < RESOLUTION) | (h <= 4 * np.spacing(np.abs(m)))
 
 

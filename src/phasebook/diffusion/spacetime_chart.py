@@ -113,3 +113,7 @@ class CurveEnergy:
         """By how much `u` leaves its bounds (t in [0, T]), signed."""
         u = z[:, -1]
         return np.maximum(u - self.high, 0) - np.maximum(self.low - u, 0)
+
+    def project(self, z: Float[ndarray, "n d+1"]) -> Float[ndarray, "n d+1"]:
+        """The points with `u` put back onto its bounds."""
+        return np.concatenate([z[:, :-1], np.clip(z[:, -1:], self.low, self.high)], axis=1)

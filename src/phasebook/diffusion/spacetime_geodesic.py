@@ -29,8 +29,7 @@ PENALTIES = (1e2, 1e4, 1e6)
 class Geodesic(NamedTuple):
     """A curve of spacetime: times (n,), positions (n, d), `eta` and `mu` (n, d+1), raw energy and length.
 
-    `nodes` and `iterations` are what was used; `excess` the largest violation of `0 <= t <= T`, in log-SNR,
-    that the soft constraint left before the curve was put back onto the bound.
+    `nodes` and `iterations` are what was used; `on_bound` counts inner points at t = 0 or T.
     """
 
     t: Float[ndarray, " n"]
@@ -41,7 +40,7 @@ class Geodesic(NamedTuple):
     length: float
     nodes: int
     iterations: int
-    excess: float
+    on_bound: int
 
 
 def check_endpoints(endpoints: Float[ndarray, "2 d+1"], schedule: Schedule) -> Float[ndarray, "2 d+1"]:
@@ -78,7 +77,13 @@ def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 
     if optimiser not in ("lbfgs", "adam"):
         raise ValueError(f"optimiser = {optimiser!r}: takes 'lbfgs' or 'adam'")
     alpha, sigma = schedule.alpha(ends[:, 0]), schedule.sigma(ends[:, 0])
+    if (ends[0] == ends[1]).all():
+        eta = spacetime.eta_of(ends[:1, 1:], alpha[:1], sigma[:1]).repeat(points, 0)
+        t, x = (a.repeat(points, 0) for a in (ends[:1, 0], ends[:1, 1:]))
+        return Geodesic(t, x, eta, spacetime.mu_of(mixture, eta), 0.0, 0.0, nodes, 0, 0)
     curve = _curve(mixture, schedule, spacetime.eta_of(ends[:, 1:], alpha, sigma))
+    if mixture.variances.max() == 0 and (mixture.means == mixture.means[0]).all():
+        return _result(curve, schedule, ends, _start(curve, points), nodes, 0)
     z, total = _raise_penalty(curve, _start(curve, min(COARSE, points)), lambda z: relax(curve, z, 1e-6))
     fit = partial(fit_spline, curve, points=points, optimiser=optimiser, iterations=iterations,
                   learning_rate=learning_rate)
@@ -91,13 +96,13 @@ def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 
 
 
 def edit_distance(mixture: Mixture, schedule: Schedule, a: Float[ndarray, " d"], b: Float[ndarray, " d"],
-                  t: float, **options) -> float:
+                  t: float, refine: float | None = 1e-5, **options) -> float:
     """Diffusion edit distance of two data points: length of the geodesic between `(t, alpha_t a)`, `(t, alpha_t b)`.
 
-    `t` is the low noise that stands for clean data; options go to `geodesic`.
+    `t` is the low noise that stands for clean data; options go to `geodesic`, refined unless told otherwise.
     """
     x = float(schedule.alpha(t)) * np.array([a, b], dtype=float).reshape(2, -1)
-    return geodesic(mixture, schedule, np.column_stack([[t, t], x]), **options).length
+    return geodesic(mixture, schedule, np.column_stack([[t, t], x]), refine=refine, **options).length
 
 
 def _curve(mixture, schedule, eta):
@@ -135,18 +140,18 @@ def _refine(curve, best, fit, nodes, points, tolerance) -> tuple[ndarray, int, i
         best = z if gain > 0 else best
         gain = abs(gain)
     if gain >= tolerance:
-        best, count = relax(curve, best, 1e-12, renewals=100)
+        best, count = relax(curve, best, 1e-12, 600)
         total, nodes = total + count, points - 2
     return best, nodes, total
 
 
 def _result(curve, schedule, ends, z, nodes, iterations) -> Geodesic:
-    excess = float(np.abs(curve.excess(z)).max())
-    z = z.copy()
-    z[:, -1] = np.clip(z[:, -1], curve.low, curve.high)
+    z = curve.project(z)
+    on_bound = int(((z[1:-1, -1] == curve.low) | (z[1:-1, -1] == curve.high)).sum())
     x, log_snr = spacetime.x_of(curve.chart.eta(z))
     t = np.clip(schedule.time(log_snr), 0, schedule.last)
     t[[0, -1]], x[[0, -1]] = ends[:, 0], ends[:, 1:]
     eta = spacetime.eta_of(x, schedule.alpha(t), schedule.sigma(t))
     mu = spacetime.mu_of(curve.mixture, eta)
-    return Geodesic(t, x, eta, mu, spacetime.energy(eta, mu), spacetime.length(eta, mu), nodes, iterations, excess)
+    return Geodesic(t, x, eta, mu, spacetime.energy(eta, mu), spacetime.length(eta, mu), nodes,
+                    iterations, on_bound)

@@ -3,7 +3,7 @@
 The grid lies in the chart of `spacetime_chart` for data on the line and contains both ends; an edge between
 points up to `reach` cells apart costs the root of the symmetrised divergence of its ends. Dijkstra's
 path is the shortest of the graph, hence no local minimum; it is longer than the geodesic by what the edges'
-directions cost (about 1 % with `reach = 4`).
+directions cost (about 1 %).
 """
 
 from math import gcd
@@ -23,7 +23,7 @@ __all__ = ["shortest_path"]
 
 
 def shortest_path(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 2"],
-                  shape: tuple[int, int] = (121, 121), reach: int = 4) -> tuple[float, Float[ndarray, "n 2"]]:
+                  shape: tuple[int, int] = (201, 121), reach: int = 5) -> tuple[float, Float[ndarray, "n 2"]]:
     """Length of the shortest path on the grid between two (t, x) points, and its points as `eta`."""
     ends = np.asarray(endpoints, dtype=float)
     chart = Chart.of(mixture)
@@ -31,7 +31,8 @@ def shortest_path(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray
     low = chart.level(np.exp(schedule.log_snr(np.array(schedule.last))))
     side = mixture.means[:, 0]
     wide = np.concatenate([z[:, 0], [side.min(), side.max()]])
-    y = np.union1d(np.linspace(wide.min(), wide.max(), shape[0]), z[:, 0])
+    margin = np.ptp(wide) / 2                  # near t = T geodesics between atoms bend outside the data's range
+    y = np.union1d(np.linspace(wide.min() - margin, wide.max() + margin, shape[0]), z[:, 0])
     u = np.union1d(np.linspace(low, z[:, 1].max(), shape[1]), z[:, 1])
     grid = np.stack(np.meshgrid(y, u, indexing="ij"), axis=-1)
     eta = chart.eta(grid)

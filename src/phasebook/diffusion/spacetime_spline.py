@@ -3,7 +3,8 @@
 A spline is not-a-knot through its ends and nodes (for 2 nodes one cubic) and is evaluated at `points` places.
 Knots and places are laid out from a polygon at constant speed: knots where the fourth derivative is large,
 places at equal Fisher-Rao length. The nodes are optimised in `v = U c`, `U^T U` the energy's Hessian with the
-metric frozen: by L-BFGS, or by Adam as in the paper.
+metric frozen: by L-BFGS, or by Adam as in the paper. Once the soft constraint is on, a point beyond its bound
+counts as the point on it, and its excess is penalised: the least curve then keeps the bound at any weight.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,7 @@ __all__ = ["COARSE", "fit_spline"]
 
 COARSE = 97
 PASSES, SETTLED = 6, 1e-4
+SOFT = 10.0
 
 
 def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points: int,
@@ -43,7 +45,8 @@ def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points:
             options = {"maxiter": iterations or 500, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 20}
             found = minimize(value, v, jac=True, method="L-BFGS-B", options=options)
             v, count = found.x, found.nit
-        z, total, E = at(v), total + count, value(v)[0]
+        total, E = total + count, value(v)[0]
+        z = curve.project(at(v)) if curve.weight else at(v)
         gain = 1 - E / least if best is not None else 1.0
         if best is None or gain > 0:
             best, least = z, E
@@ -87,15 +90,17 @@ def _arc(z: Float[ndarray, "c D"], M: Float[ndarray, "c D D"]) -> Float[ndarray,
 
 def _preconditioned(curve: CurveEnergy, basis: Float[ndarray, "n k"],
                     c: Float[ndarray, "k D"]) -> tuple[ndarray, Callable, Callable]:
-    """`v = U c` at the start, energy and gradient as a function of v, and the curve at v."""
+    """`v = U c` at the start, energy and gradient as a function of v, and the curve at v (beyond bounds or not)."""
     free, ends = basis[:, 1:-1], basis[:, [0, -1]] @ curve.ends
     m, (n, D) = free.shape[1], ends.shape
     z = basis @ c
-    M = curve(z)[2] + 1e-6 * curve.chart.gaussian_metric(z)
+    energy, _, M = curve(z)
+    M = M + 1e-6 * curve.chart.gaussian_metric(z)
     step = np.diff(free, axis=0)
     weighted = ((M[1:] + M[:-1])[..., None] * step[:, None, None, :]).reshape(n - 1, -1)     # (n-1, i j b)
     H = (n - 1) * (step.T @ weighted).reshape(m, D, D, m).transpose(0, 1, 3, 2)
-    H[:, -1, :, -1] += 2 * curve.weight / n * (free * (curve.excess(z) != 0)[:, None]).T @ free
+    weight = min(curve.weight, SOFT * energy)
+    H[:, -1, :, -1] += 2 * weight / n * (free * (curve.excess(z) != 0)[:, None]).T @ free
     H = H.reshape(m * D, m * D)
     U = np.linalg.cholesky((H + H.T) / 2 + 1e-9 * np.diag(H.diagonal())).T
     inverse = solve_triangular(U, np.eye(m * D))
@@ -107,8 +112,10 @@ def _preconditioned(curve: CurveEnergy, basis: Float[ndarray, "n k"],
         z = at(v)
         if not np.isfinite(z).all() or np.abs(z[:, -1]).max() > U_MAX:
             return 1e100, np.zeros_like(v)
-        E, gradient, _ = curve(z)
-        return E, inverse.T @ (free.T @ gradient).ravel()
+        E, gradient, _ = curve(curve.project(z) if weight else z)
+        excess = curve.excess(z)
+        gradient[:, -1] = np.where(excess * weight == 0, gradient[:, -1], 2 * weight / n * excess)
+        return E + weight * float((excess**2).mean()), inverse.T @ (free.T @ gradient).ravel()
 
     return U @ c[1:-1].ravel(), value, at
 
