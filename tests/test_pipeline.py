@@ -207,8 +207,9 @@ def test_tangents_are_the_limits_of_finite_differences(folders, guidance):
     torch.testing.assert_close(torch.cat([p.x0 for p in parts if p.step == 2]), plain)
 
     def at(h, k):
-        ends = [torch.cat([p.x0 for p in model.sweep(z + s * h * d[k], levels, prompt) if p.step == 2]) for s in (1, -1)]
-        return (ends[0] - ends[1]) / (2 * h)
+        up, down = (torch.cat([p.x0 for p in model.sweep(z + s * h * d[k], levels, prompt) if p.step == 2])
+                    for s in (1, -1))
+        return (up - down) / (2 * h)
 
     for k in (0, 1):
         errors = [float((at(h, k) - exact[k]).abs().max()) for h in (0.02, 0.01)]
@@ -226,6 +227,38 @@ def test_pushforward_of_the_decoder(folders):
     smooth = (value > 1e-3) & (value < 1 - 1e-3)                # elsewhere the clamp to [0, 1] may have its corner
     assert smooth.float().mean() > 0.5
     assert ((exact[0] - near).abs() * smooth).max() < 1e-6 * near.abs().max()
+
+
+# --- size -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.slow
+def test_two_steps_at_the_size_of_stable_diffusion(folders):
+    """860 million random weights at 64 x 64 x 4; about 4 GB of memory."""
+    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    with torch.device("meta"):          # the default initialisation alone would take a minute
+        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+        text = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12,
+                                            num_attention_heads=12, eos_token_id=49407))
+    generator = torch.Generator().manual_seed(0)
+    for part in (unet.to_empty(device="cpu"), text.to_empty(device="cpu")):
+        for name, weight in [*part.named_parameters(), *part.named_buffers()]:
+            weight = weight.detach()
+            if weight.is_floating_point():
+                weight.normal_(0.0, 0.01, generator=generator) if weight.ndim > 1 else weight.fill_("weight" in name)
+            else:
+                weight.copy_(torch.arange(weight.numel()).view(weight.shape))
+    assert 855e6 < sum(w.numel() for w in unet.parameters()) < 865e6
+    small = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
+    pipe = StableDiffusionPipeline(vae=small.vae, text_encoder=text, tokenizer=small.tokenizer, unet=unet,
+                                   scheduler=small.scheduler, safety_checker=None, feature_extractor=None,
+                                   requires_safety_checker=False)
+    model = PipelineModel.of(pipe, "as large as SD 1.5", batch=1)
+    assert model.shape == (4, 64, 64)
+    parts = list(model.sweep(noise(1, model.shape), model.levels(2), model.encode_prompt("red apple", "", 5.0)))
+    assert len(parts) == 2 and all(torch.isfinite(part.after).all() for part in parts)
+    assert parts[1].after.std() > 0.1
 
 
 # --- memory -----------------------------------------------------------------------------------------------------
@@ -304,10 +337,10 @@ def test_truncated_and_corrupted_weights(copy, part):
 
 
 def test_weights_of_another_network(copy):
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load, save_file
 
     weights, = (copy / "unet").glob("*.safetensors")
-    tensors = load_file(weights)
+    tensors = load(weights.read_bytes())
     save_file({k: v for k, v in tensors.items() if "conv_in" not in k}, weights)
     refuses("unet lacks", copy)
     save_file(tensors | {"conv_in.weight": torch.zeros(16, 9, 3, 3)}, weights)

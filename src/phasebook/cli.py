@@ -1,4 +1,4 @@
-"""The door: `phasebook run | book | bench`."""
+"""The door: `phasebook run | book | bench | train`."""
 
 import argparse
 import importlib.util
@@ -40,7 +40,7 @@ def _fail(line: str, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="phasebook", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="run | book | bench", parser_class=_Parser)
+    verbs = parser.add_subparsers(required=True, metavar="run | book | bench | train", parser_class=_Parser)
 
     run = verbs.add_parser("run", help="execute one chapter with your parameters")
     run.add_argument("chapter", metavar="CHAPTER", help="5, 05 or 05_phase_boundaries")
@@ -64,6 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     bench = verbs.add_parser("bench", help="time the book's routines against their peers, ratios within one run")
     bench.add_argument("names", nargs="*", metavar="NAME", help="files of benchmarks/ (default: all)")
     bench.set_defaults(action=_bench)
+
+    train = verbs.add_parser("train", help="train the small models again; resumes where it was killed")
+    train.add_argument("part", metavar="PART", help="autoencoder, clip or diffusion (which needs the autoencoder)")
+    train.add_argument("--steps", type=int, help="optimiser steps (default: those of the shipped weights)")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--device", default="cpu", help="cpu or cuda")
+    train.add_argument("--threads", type=int, help="cores to use (default: all)")
+    train.add_argument("-o", type=Path, metavar="DIR", dest="out", help="where (default: checkpoints/)")
+    train.add_argument("--publish", action="store_true", help="put the result in assets/, where the book looks for it")
+    train.set_defaults(action=_train)
     return parser
 
 
@@ -90,6 +100,20 @@ def _typed(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def _train(options: argparse.Namespace) -> None:
+    from phasebook.models import training  # torch and diffusers load in seconds, which other verbs need not pay
+
+    folder = options.out or runner.root() / "checkpoints"
+    try:
+        done = training.train(options.part, folder, steps=options.steps, seed=options.seed, device=options.device,
+                              threads=options.threads)
+    except (ValueError, FileNotFoundError) as error:
+        raise ParameterError(str(error)) from None
+    print(f"{options.part}: {done.step} steps, {done.seconds:.0f} s ({done.cpu_seconds:.0f} s of processor time)")
+    if options.publish and (place := training.publish(options.part, folder, runner.root() / "assets")):
+        print(place)
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phasebook.models.exact import check_device
-from phasebook.models.loading import cause, check_dtype, check_weights, known_directory
+from phasebook.models.loading import cause, check_dtype, check_weights, known_directory, unreachable
 
 __all__ = ["ClipFeatures"]
 
@@ -88,7 +88,7 @@ class ClipFeatures:
         h, w = self.size
         if (y, x) != (h, w):
             scale = max(h / y, w / x)           # the shorter side fits, the longer one is cropped in the middle
-            target = (max(h, round(y * scale)), max(w, round(x * scale))) if self.crop else (h, w)
+            target = (max(h, int(y * scale)), max(w, int(x * scale))) if self.crop else (h, w)
             pixels = F.interpolate(pixels, target, mode=self.interpolation, align_corners=False, antialias=True)
             top, left = (round((a - b) / 2) for a, b in zip(target, (h, w), strict=True))
             pixels = pixels[..., top:top + h, left:left + w].clamp(0, 1)
@@ -174,14 +174,14 @@ def _check_activation(label: str, name: str, tag: str, known: dict) -> None:
 
 
 def _fetched(label: str, tag: str, known: dict) -> Path:
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import hf_hub_download
 
-    hub = str(known.get("hf_hub", "")).rstrip("/")
-    if hub.count("/") != 1:
+    hub = "/".join(str(known.get("hf_hub", "")).split("/")[:2])         # OWNER/NAME[/FILE]
+    if "/" not in hub:
         raise ValueError(f"{label}: the weights {tag!r} are on no hub as safetensors; take another checkpoint")
+    reason = unreachable(hub)
     try:
-        return Path(hf_hub_download(hub, "open_clip_model.safetensors", etag_timeout=10))
+        return Path(hf_hub_download(hub, "open_clip_model.safetensors", local_files_only=bool(reason)))
     except Exception as error:  # the hub's client raises its own kinds, the socket's and httpx's
-        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else cause(error)
         raise ValueError(f"{label}: the weights {tag!r} are not in the local cache, and cannot be fetched from the "
-                         f"hub ({reason})") from None
+                         f"hub ({reason or cause(error)})") from None

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from phasebook.models.assets import ROOT
 
-__all__ = ["DTYPES", "check_complete", "check_dtype", "check_weights", "cause", "fetch_pipeline", "known_directory"]
+__all__ = ["DTYPES", "check_complete", "check_dtype", "check_weights", "cause", "fetch_pipeline", "known_directory",
+           "unreachable"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 PIPELINE = "StableDiffusionPipeline"
@@ -75,7 +76,8 @@ def _check_index(label: str, folder: Path) -> dict:
         raise ValueError(f"{label}: is a {kind}; takes a {PIPELINE} (Stable Diffusion 1.x or 2.x)")
     config = _json(label, folder / "scheduler" / "scheduler_config.json", "scheduler")
     name = str(config.get("_class_name"))
-    if "FlowMatch" in name or str(config.get("prediction_type", "")).startswith("flow") or config.get("use_flow_sigmas"):
+    predicts = str(config.get("prediction_type", ""))
+    if "FlowMatch" in name or predicts.startswith("flow") or config.get("use_flow_sigmas"):
         raise ValueError(f"{label}: its scheduler {name} is one of flow matching; takes a diffusion model with "
                          "noise levels from betas")
     if config.get("beta_schedule", "linear") not in SCHEDULES and config.get("trained_betas") is None:
@@ -128,21 +130,27 @@ def fetch_pipeline(name: str | Path, revision: str | None = None, variant: str |
     return folder
 
 
-def _download(label: str, name: str, revision: str | None, variant: str | None) -> Path:
-    from diffusers import StableDiffusionPipeline
+def unreachable(name: str, revision: str | None = None) -> str:
+    """Why the hub cannot be asked for `name`, or '' if it can; answers within seconds."""
     from huggingface_hub import constants, model_info
 
-    local = constants.HF_HUB_OFFLINE
-    reason = "HF_HUB_OFFLINE is set"
-    if not local:
-        try:
-            model_info(name, revision=revision, timeout=10)
-        except Exception as error:  # the hub's client raises its own kinds, the socket's and httpx's
-            local, reason = True, cause(error)
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        model_info(name, revision=revision, timeout=10)
+    except Exception as error:  # the hub's client raises its own kinds, the socket's and httpx's
+        return cause(error)
+    return ""
+
+
+def _download(label: str, name: str, revision: str | None, variant: str | None) -> Path:
+    from diffusers import StableDiffusionPipeline
+
+    reason = unreachable(name, revision)
     try:
         return Path(StableDiffusionPipeline.download(
-            name, revision=revision, variant=variant, use_safetensors=True, local_files_only=local,
+            name, revision=revision, variant=variant, use_safetensors=True, local_files_only=bool(reason),
             safety_checker=None, feature_extractor=None, requires_safety_checker=False, trust_remote_code=False))
-    except Exception as error:
-        reason = reason if local else cause(error)
-        raise ValueError(f"{label}: not in the local cache, and cannot be fetched from the hub ({reason})") from None
+    except Exception as error:  # as above
+        raise ValueError(f"{label}: not in the local cache, and cannot be fetched from the hub "
+                         f"({reason or cause(error)})") from None

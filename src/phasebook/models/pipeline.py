@@ -3,7 +3,7 @@
 A network predicts noise, sample or velocity at a training time; whatever it is, `xhat_0` and `eps` follow from it, and
 DDIM (Song, Meng, Ermon 2021) steps on the model's own noise levels:
 
-    x' = alpha' xhat_0 + sqrt(sigma'^2 - s^2) eps + s n,    s = eta sigma'/sigma sqrt(1 - alpha^2/alpha'^2), n ~ N(0, 1).
+    x' = alpha' xhat_0 + sqrt(sigma'^2 - s^2) eps + s n,   s = eta sigma'/sigma sqrt(1 - alpha^2/alpha'^2), n ~ N(0, 1).
 
 Guidance w > 1 (Ho, Salimans 2022) replaces the prediction by `e_neg + w (e_prompt - e_neg)`, at twice the cost. Points
 are run in batches of one fixed shape, the last one padded, so that a point's result does not depend on its company
@@ -11,6 +11,7 @@ beyond rounding. Latents have shape (channel, y, x); pixels (y, x, rgb) in [0, 1
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -58,10 +59,22 @@ class Sweep(NamedTuple):
     dx0: Float[Tensor, "t p c y x"] | None = None
 
 
+@contextmanager
+def _forward_mode():
+    """Kernels that forward-mode differentiation knows: no flash attention, no fused encoder layers."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
 def pushforward(function: Callable[[Tensor], Tensor], x: Float[Tensor, "p *s"],
                 dx: Float[Tensor, "t p *s"]) -> tuple[Tensor, Tensor]:
     """`f(x)` and `J_f(x) dx` for each tangent, by forward-mode differentiation with the math attention kernel."""
-    with sdpa_kernel(SDPBackend.MATH):
+    with _forward_mode():
         pairs = [torch.func.jvp(function, (x,), (d,)) for d in dx]
     return pairs[0][0], torch.stack([d for _, d in pairs])
 
@@ -91,36 +104,44 @@ class PipelineModel:
         decodes in place of the pipeline's VAE. `compiled`: torch.compile the network (CUDA only).
         Raises ValueError, one line, for whatever is not there, not whole or not a StableDiffusionPipeline.
         """
-        from diffusers import DDIMScheduler, StableDiffusionPipeline
-        from diffusers.utils import logging as chatter
+        from diffusers import StableDiffusionPipeline
 
-        check_device(device), check_dtype(dtype)
-        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            raise ValueError(f"batch = {batch!r}: takes a whole number >= 1")
-        if compiled and not device.startswith("cuda"):
-            raise ValueError(f"compiled = True with device = {device!r}: takes a CUDA device")
-        folder = fetch_pipeline(name, revision, variant)
-        chatter.disable_progress_bar()
+        check_dtype(dtype)
+        _check_settings(device, batch, compiled)
+        folder, label = fetch_pipeline(name, revision, variant), f"model = {str(name)!r}"
         try:
             pipe = StableDiffusionPipeline.from_pretrained(
                 folder, variant=variant, dtype=getattr(torch, dtype), use_safetensors=True, safety_checker=None,
                 feature_extractor=None, image_encoder=None, requires_safety_checker=False, local_files_only=True,
                 trust_remote_code=False)
-            scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
         except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError) as error:
-            raise ValueError(f"model = {str(name)!r}: diffusers cannot load it ({cause(error)})") from None
-        _check_parts(f"model = {str(name)!r}", pipe, scheduler)
+            raise ValueError(f"{label}: diffusers cannot load it ({cause(error)})") from None
         ending = f".{variant}.safetensors" if variant else ".safetensors"
         for part in ("unet", "vae"):
-            check_complete(f"model = {str(name)!r}", part, getattr(pipe, part), (folder / part).glob("*" + ending))
-        decoder = _small_vae(small_vae, dtype) if small_vae else pipe.vae
+            check_complete(label, part, getattr(pipe, part), (folder / part).glob("*" + ending))
+        decoder = _small_vae(small_vae, dtype) if small_vae else None
+        return cls.of(pipe, str(name), device=device, batch=batch, decoder=decoder, compiled=compiled)
+
+    @classmethod
+    def of(cls, pipe, name: str, *, device: str = "cpu", batch: int = 64, decoder=None,
+           compiled: bool = False) -> "PipelineModel":
+        """The model of a diffusers pipeline in memory, which is moved to `device` and loses its gradients."""
+        from diffusers import DDIMScheduler
+
+        _check_settings(device, batch, compiled)
+        try:
+            scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise ValueError(f"model = {name!r}: its schedule is none of DDIM's ({cause(error)})") from None
+        _check_parts(f"model = {name!r}", pipe, scheduler)
+        decoder = decoder or pipe.vae
         for part in (pipe.unet, pipe.vae, pipe.text_encoder, decoder):
             part.requires_grad_(False).eval().to(device)
             if device.startswith("cuda"):
                 part.to(memory_format=torch.channels_last)
         if compiled:
             pipe.unet.compile(dynamic=False)
-        return cls(pipe, scheduler, batch, str(name), decoder)
+        return cls(pipe, scheduler, batch, name, decoder)
 
     # --- what a model is asked for -----------------------------------------------------------------------------
 
@@ -305,13 +326,21 @@ class PipelineModel:
             return Sweep(points, step, x, x0, after), None
 
         def pushed(y: Tensor, *dy: Tensor) -> tuple[Tensor, ...]:
-            with sdpa_kernel(SDPBackend.MATH):
+            with _forward_mode():
                 pairs = [torch.func.jvp(predict, (y,), (d,)) for d in dy]
             return *pairs[0][0], *(d for _, both in pairs for d in both)
 
         x0, eps, *rest = self._batched(pushed, x, *dx)
         dx0, deps = torch.stack(rest[::2]), torch.stack(rest[1::2])
         return Sweep(points, step, x, x0, a * x0 + b * eps, dx, dx0), a * dx0 + b * deps
+
+
+def _check_settings(device: str, batch: int, compiled: bool) -> None:
+    check_device(device)
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"batch = {batch!r}: takes a whole number >= 1")
+    if compiled and not device.startswith("cuda"):
+        raise ValueError(f"compiled = True with device = {device!r}: takes a CUDA device")
 
 
 def _check_parts(label: str, pipe, scheduler) -> None:

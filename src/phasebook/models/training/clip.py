@@ -6,7 +6,6 @@ the names of the kinds, so that features also know mammals from fruit.
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from phasebook.models.training.captions import GENERIC, Captioned, captioned, ki
 from phasebook.models.training.loop import Settings, Trained, train_loop
 from phasebook.models.training.tokenizer import LENGTH, all_prompts, save_tokenizer
 
-__all__ = ["SETTINGS", "augmented", "build", "export", "retrieval", "train"]
+__all__ = ["SETTINGS", "augmented", "build", "export", "train"]
 
 SETTINGS = Settings(steps=1500, batch=96, rate=2e-3, ema=0.99, weight_decay=0.05)
 WIDTH, LAYERS, EMBEDDING = 20, (1, 1, 1, 1), 128
@@ -97,17 +96,3 @@ def export(model, folder: Path, out: Path) -> None:
     tensors = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     save_file({k: v.contiguous() for k, v in tensors.items()}, out / "open_clip_model.safetensors",
               {"format": "pt"})
-
-
-def _batches(data: Captioned, views: int, seed: int) -> Iterator[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(views):
-        yield augmented(data.pixels, generator)
-
-
-@torch.no_grad()
-def retrieval(encode_image, words: Float[Tensor, "n d"], data: Captioned, views: int = 4, seed: int = 10**9) -> float:
-    """Share of freshly augmented images whose nearest caption among all is their own."""
-    hits = [torch.cat([encode_image(x) for x in view.split(128)]) @ words.T for view in _batches(data, views, seed)]
-    own = torch.arange(len(data), device=words.device)
-    return float(torch.stack([h.argmax(-1) == own for h in hits]).float().mean())
