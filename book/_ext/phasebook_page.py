@@ -2,11 +2,14 @@
 
 One plotly.js for the site, copied out of the installed plotly package; MathJax as one file, copied out of the package
 sphinx-mathjax-offline; the book's own style and script; none of the scripts that jupyter-book adds for live kernels
-(they name a server).
+(they name a server). Equations are numbered by chapter.
 """
 
+import re
 from importlib.metadata import PackagePath, files
 from pathlib import Path
+
+from docutils.nodes import math_block
 
 PLOTLY = ("plotly", "package_data/plotly.min.js")
 MATHJAX = ("sphinx-mathjax-offline", "mathjax/tex-svg.js")   # `mathjax_path` in _config.yml names it
@@ -31,8 +34,19 @@ def drop_live_kernels(app, pagename, templatename, context, doctree) -> None:
     context["script_files"] = [s for s in context.get("script_files", []) if wanted(s)]
 
 
+def number_equations(app, doctree) -> None:
+    """Our equations as (5.1) in chapter 5, so that (1) to (38) are left to the paper's, which stand as tags."""
+    equations = app.env.get_domain("math").equations
+    chapter = re.match(r"\d+", app.env.docname.rpartition("/")[2])
+    for node in doctree.findall(math_block):
+        if chapter and node.get("number"):
+            node["number"] = f"{int(chapter[0])}.{node['number']}"
+            equations[node["label"]] = (app.env.docname, node["number"])
+
+
 def setup(app) -> dict:
     app.connect("builder-inited", add_static)
+    app.connect("doctree-read", number_equations)
     app.connect("html-page-context", drop_live_kernels, priority=900)
     app.add_css_file("phasebook.css", priority=900)
     app.add_js_file("phasebook.js", loading_method="defer")
