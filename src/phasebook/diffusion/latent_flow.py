@@ -13,11 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.ndimage import label
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from phasebook.diffusion.mixtures import Mixture
 
-__all__ = ["LatentFlow", "basins", "count_regions", "latent_flow", "line_slope", "steep_regions"]
+__all__ = ["LatentFlow", "basins", "count_regions", "latent_flow", "line_quantile", "line_slope",
+           "steep_regions"]
 
 # the flow starts this many data radii out: third cumulants then shift z by about 1e-7
 FAR = 150.0
@@ -118,6 +120,14 @@ def line_slope(mixture: Mixture, s: float, y: Float[ndarray, " g"],
     z = np.where(below < above, ndtri(np.minimum(below, 0.5)), -ndtri(np.minimum(above, 0.5)))
     log_slope = -z**2 / 2 - np.log(2 * np.pi) / 2 - mixture.log_density(y[:, None], 1.0, s)
     return z, np.where(np.isfinite(z), np.exp(log_slope), 0.0) / np.sqrt(1 + s**2)
+
+
+def line_quantile(mixture: Mixture, s: float, q: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
+    """On the line: `F_s^-1(q)`, the quantiles of p_s, by bracketed root finding."""
+    scale = np.sqrt(mixture.variances + s**2)
+    low, high = (mixture.means[:, 0] - 40 * scale).min(), (mixture.means[:, 0] + 40 * scale).max()
+    return np.array([brentq(lambda y, r=r: ndtr((y - mixture.means[:, 0]) / scale) @ mixture.weights - r, low, high,
+                            xtol=1e-14) for r in q])
 
 
 def steep_regions(mixture: Mixture, levels: Float[ndarray, " k"], threshold: float, span: float = 4.5,

@@ -6,12 +6,13 @@ Each counter takes noise levels `s = sigma / alpha` in descending order. Mixture
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.special import ndtr, ndtri
 
 from phasebook.diffusion.mixtures import Mixture
 from phasebook.diffusion.modes import _partition, _terms, detect_by_height, modes_1d
 
-__all__ = ["antimode_ranks", "falls", "height_counts", "mode_counts", "minor_pair", "random_mixture",
-           "random_mode_falls", "wide_among_narrow"]
+__all__ = ["antimode_ranks", "boundary_tracks", "falls", "height_counts", "minor_pair", "mode_counts",
+           "random_mixture", "random_mode_falls", "wide_among_narrow"]
 
 
 def falls(counts: Float[ndarray, " k"], tolerance: float = 0.0) -> int:
@@ -57,13 +58,27 @@ def random_mode_falls(steps: int, rng: np.random.Generator, chain: int = 20) -> 
 
 def antimode_ranks(mixture: Mixture, levels: Float[ndarray, " k"]) -> list[Float[ndarray, " m"]]:
     """Latent quantiles `F_s(antimode)` of the boundaries between modes at each level, ascending."""
-    from scipy.special import ndtr
-
     found = []
     for s in levels:
         y = modes_1d(mixture, 1.0, s).antimodes
         found.append(ndtr((y[:, None] - mixture.means[:, 0]) / np.sqrt(mixture.variances + s**2)) @ mixture.weights)
     return found
+
+
+def boundary_tracks(mixture: Mixture, levels: Float[ndarray, " k"]) -> list[Float[ndarray, "p 2"]]:
+    """One track of `(level, quantile)` for each boundary of the last level, followed back up to where it formed.
+
+    Levels have to be dense: each quantile is matched to the nearest one of the level below.
+    """
+    *above, last = antimode_ranks(mixture, levels)
+    tracks = [[(levels[-1], q)] for q in last]
+    alive = list(range(len(last)))
+    for s, ranks in zip(levels[-2::-1], above[::-1], strict=True):
+        nearest = {min(alive, key=lambda k, q=q: abs(tracks[k][-1][1] - q)): q for q in ranks if alive}
+        for k, q in nearest.items():
+            tracks[k].append((s, q))
+        alive = list(nearest)
+    return [np.array(track[::-1]) for track in tracks]
 
 
 def minor_pair() -> Mixture:
@@ -74,13 +89,11 @@ def minor_pair() -> Mixture:
 def wide_among_narrow(unit: float = 5.0, atoms: int = 0) -> Mixture:
     """A wide component (standard deviation 4 units) between two narrow ones at +-12 units.
 
-    The intervals on which the latent is stretched more than `unit` times merge, 2 -> 1, for units from 5 to 100.
+    At unit 5 the latent intervals stretched more than 5 times merge on the way down in noise: 2, then 1, then 3.
 
     `atoms` > 0 replaces each component by that many atoms of equal weight: the wide one by its quantiles, the
     narrow ones by atoms a thousandth of a unit apart.
     """
-    from scipy.special import ndtri
-
     if atoms == 0:
         return Mixture(unit * np.array([[-12.0], [0.0], [12.0]]), unit**2 * np.array([0.01, 16.0, 0.01]),
                        np.full(3, 1 / 3))

@@ -67,8 +67,9 @@ def torn(steps: Sequence[Torn], slider: str = "") -> go.Figure:
     """Source points and their images in one colour each, singular walls on top; a slider when there are several."""
     fig = make_subplots(1, 2, subplot_titles=("source, with its singular set", "target"), horizontal_spacing=0.1)
     dots = {"mode": "markers", "showlegend": False}
+    reach = max(np.abs(step.x[:, 0]).max() for step in steps)
     for k, step in enumerate(steps):
-        mark = {"size": 5, "color": _short(step.x[:, 0]), "colorscale": SEQUENTIAL, "cmin": -1, "cmax": 1}
+        mark = {"size": 5, "color": _short(step.x[:, 0]), "colorscale": SEQUENTIAL, "cmin": -reach, "cmax": reach}
         fig.add_trace(go.Scatter(x=_short(step.x[:, 0]), y=_short(step.x[:, 1]), marker=mark, visible=k == 0, **dots),
                       1, 1)
         fig.add_trace(go.Scatter(**_lines(step.walls), mode="lines", line={"color": WALL, "width": 4}, visible=k == 0,
