@@ -18,21 +18,24 @@
 # This chapter measures the agreement, and not only its order: each constant is predicted by a formula and met to
 # several digits. We start with a Gaussian, where both ways can be written down, continue with mixtures on the line,
 # and end on the flat torus, the one setting of the three in which the theorem's assumptions can hold.
-# On the way we test the equations of the paper's proof one by one. Three of them do not survive.
+# On the way we test the equations of the paper's proof one by one. Three of them do not survive as
+# printed.
 
 # %% tags=["parameters"]
-gaussian_variance = 2.0                      # s of N(0, s), the opening case
-mixture_means = [-1.5, 1.0]                  # a Gaussian mixture on the line
+gaussian_variance = 2.0         # s of N(0, s), the opening case
+mixture_means = [-1.5, 1.0]     # a Gaussian mixture on the line
 mixture_stds = [0.7, 0.5]
-mixture_weights = [0.4, 0.6]                 # positive, sum 1
-torus_modes = [                              # rho = 1 + sum a cos(k.x + phase), rows k1, k2, a, phase
+mixture_weights = [0.4, 0.6]    # positive, sum 1
+# rows k1, k2, a, phase of rho = 1 + sum a cos(k.x + phase)
+torus_modes = [
     [1, 0, 0.3, 0.0],
     [0, 1, 0.2, 0.5],
     [1, 1, 0.2, 1.0],
     [2, -1, 0.1, 0.3],
 ]
-torus_grid = 64                              # points an axis; refined, with a remark, where it under-resolves
-epsilons = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1]   # heat times
+torus_grid = 64                 # points an axis; refined where too coarse
+# heat times
+epsilons = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]
 
 # %% tags=["hide-input"]
 from typing import Annotated
@@ -146,8 +149,10 @@ show(curves([sag], ["t / ε"], ["W₂(μₜ, μₜᴼᵀ) / (ε² s<sup>−3/2</
 # :label: prop-sharp
 # Let $\rho$ be a smooth, positive density on the flat torus. As $\varepsilon \to 0$,
 #
-# $$ T_\varepsilon = \mathrm{Id} - \frac{\varepsilon}{2} \nabla \log \rho - \frac{\varepsilon^2}{8} \nabla Q + O(\varepsilon^3), \qquad
-# W_2(\mu_t, \mu_t^{\mathrm{OT}}) = \frac{t (\varepsilon - t)}{8} \|\nabla Q\|_{L^2(\rho)} + O(\varepsilon^3) $$ (eq-sharp)
+# $$ \begin{aligned}
+# T_\varepsilon &= \mathrm{Id} - \frac{\varepsilon}{2} \nabla \log \rho - \frac{\varepsilon^2}{8} \nabla Q + O(\varepsilon^3), \\
+# W_2(\mu_t, \mu_t^{\mathrm{OT}}) &= \frac{t (\varepsilon - t)}{8} \|\nabla Q\|_{L^2(\rho)} + O(\varepsilon^3)
+# \end{aligned} $$ (eq-sharp)
 #
 # uniformly in $t \in [0, \varepsilon]$. The left sides of (13) and (12) are therefore $\tfrac{\varepsilon^2}{8} \|\nabla Q\|$ and
 # $\tfrac{\varepsilon^2}{32} \|\nabla Q\|$ to leading order, and their quotient tends to 4.
@@ -273,9 +278,9 @@ show(curves(panels, ["ε (heat time)"] * 2, ["‖T − (Id − (ε/2) ∇ log ρ
      alt="Two log-log panels: errors of the three settings lie on their predicted lines of slope 2.")
 
 # %% tags=["hide-input"]
-shown = " · ".join(f"{k}: slopes {v.map_slope:.5f} and {v.w2_slope:.5f}" for k, v in found.items() if v.map_slope)
-print(f"fitted order of (13) and of (12) -- {shown}")
-print("||grad Q|| -- " + " · ".join(f"{k}: {c.grad_q_norm:.6f}" for k, c in constants.items()))
+for name, v in found.items():
+    orders = f"orders {v.map_slope:.5f} (13), {v.w2_slope:.5f} (12)" if v.map_slope else "no usable eps"
+    print(f"{name:9} ||grad Q|| = {constants[name].grad_q_norm:.6f}, {orders}")
 
 # %% [markdown]
 # Over the whole range the markers of {numref}`fig-errors` sit on lines that contain nothing fitted. The slopes just printed use only the usable $\varepsilon$: those above
@@ -326,7 +331,9 @@ _ = ledger.claim("heat.quotient", "Eqs. (12), (13)", "The map error is four time
 #
 # $$ v_0^{\mathrm{OT}} = -\tfrac12\nabla\log\rho = v_0^{\mathrm{heat}}, \tag{27} $$
 #
-# $$ \|\nabla(\psi_\varepsilon - \psi_0)\|_{L^2(\rho)} = O(\varepsilon), \qquad T_\varepsilon = \mathrm{Id} + \varepsilon\nabla\psi_\varepsilon,\ \psi_0 = -\tfrac12\log\rho. \tag{31} $$
+# $$ \|\nabla(\psi_\varepsilon - \psi_0)\|_{L^2(\rho)} = O(\varepsilon), \tag{31} $$
+#
+# where $T_\varepsilon = \mathrm{Id} + \varepsilon\nabla\psi_\varepsilon$ and $\psi_0 = -\tfrac12\log\rho$.
 #
 # Equation (27) needs a reading: the velocity of the displacement interpolation at $t = 0$ is $(T_\varepsilon - \mathrm{Id})/\varepsilon$, which depends on
 # $\varepsilon$ and equals $v_0$ in the limit only. We measure the rate, on the line for (27) and on the torus for (31); the proposition gives the constant
@@ -377,7 +384,8 @@ for number, (_, _, order) in rates.items():
 # %% tags=["hide-input"]
 radii = np.abs(mixture.means).max() + mixture.stds.max() * np.array([2.0, 4.0, 8.0, 16.0])
 least = np.array([mixture.log_density(np.linspace(-r, r, 4001)).min() for r in radii]) / np.log(10)
-print("log10 of the smallest density on [-R, R]:", ", ".join(f"R = {r:.3g}: {v:.1f}" for r, v in zip(radii, least, strict=True)))
+for r, v in zip(radii, least, strict=True):
+    print(f"least density on [-{r:.3g}, {r:.3g}]: 10^{v:.1f}")
 _ = ledger.claim("heat.eq7", "Eq. (7)", "The density is bounded below by a positive constant on all of R^d: its infimum over "
              "growing balls levels off (ratio of the last two infima 1).", 1.0, 10.0 ** (least[-1] - least[-2]), 1e-2,
              note=f"Impossible for a probability density on R^d. On the torus (7) holds: min rho = {torus.minimum():.4g} here.")
@@ -449,8 +457,8 @@ _ = ledger.claim("heat.eq36", "Eq. (36)", "W2(mu_t, mu_t^OT) is at most C t^2: i
 # $C_0\varepsilon$ in place of $C_0 t$ in (35).
 #
 # What we solved are smooth densities in one and two dimensions. The proposition is proved for the torus; on the line, where $\log\rho$ is unbounded below, it is observed, not proved.
-# The constant $\|\nabla Q\|$ grows like the inverse cube of the smallest length in the density: for data with sharp modes the theorem's "sufficiently small $\varepsilon$" is the variance of a
-# single mode, far below any step of a sampler. And the theorem speaks of one step. What happens when steps are composed, and which map the composition tends to, is the subject of the next chapter.
+# The constant $\|\nabla Q\|$ grows like the inverse cube of the smallest length in the density: for data with sharp modes the theorem's "sufficiently small $\varepsilon$" is small against the
+# variance of a single mode, and a sampler's steps need not be. And the theorem speaks of one step. What happens when steps are composed, and which map the composition tends to, is the subject of the next chapter.
 
 # %% tags=["results", "hide-input"]
 for name, s in sweeps.items():

@@ -19,19 +19,20 @@
 # the variance-preserving process, the object of the experiments, are the same up to scale.
 
 # %% tags=["parameters"]
-torus_modes = [                              # rho = 1 + sum a cos(k.x + phase), rows k1, k2, a, phase
+# rows k1, k2, a, phase of rho = 1 + sum a cos(k.x + phase)
+torus_modes = [
     [1, 0, 0.3, 0.0],
     [0, 1, 0.2, 0.5],
     [1, 1, 0.2, 1.0],
     [2, -1, 0.1, 0.3],
 ]
-circle_modes = [[1, 0.4, 0.0], [2, 0.3, 1.0], [3, 0.15, 0.3]]    # rows k, a, phase
-mixture_means = [-1.5, 1.0]                  # a Gaussian mixture on the line
+circle_modes = [[1, 0.4, 0.0], [2, 0.3, 1.0], [3, 0.15, 0.3]]    # k, a, phase
+mixture_means = [-1.5, 1.0]        # a Gaussian mixture on the line
 mixture_stds = [0.7, 0.5]
-mixture_weights = [0.4, 0.6]                 # positive, sum 1
-tau = 0.5                                    # total heat time (a variance)
-n_steps = [1, 4, 8, 16, 32, 64]              # numbers of Brenier maps to compose over tau
-grid = 64                                    # points an axis of the torus; refined, with a remark, where it under-resolves
+mixture_weights = [0.4, 0.6]       # positive, sum 1
+tau = 0.5                          # total heat time (a variance)
+n_steps = [1, 4, 8, 16, 32, 64]    # numbers of Brenier maps composed over tau
+grid = 64                          # points an axis; refined where too coarse
 
 # %% tags=["hide-input"]
 from typing import Annotated
@@ -90,7 +91,7 @@ for j in range(4):
     chained = chained + mixture.heat(j * p.tau / 4).displacement(x + chained, p.tau / 4)
 flow = flow_displacement(lambda t, y: -mixture.heat(t).score(y) / 2, x, [0.0, p.tau])[-1]
 off = [float(np.sqrt((weight * (u - flow) ** 2).sum() / (weight * flow**2).sum())) for u in (single, chained)]
-print(f"relative L2 distance from the flow map: one Brenier map {off[0]:.1e}, four composed {off[1]:.1e}")
+print(f"relative distance from the flow map: one map {off[0]:.1e}, four composed {off[1]:.1e}")
 _ = ledger.claim("chain.line_exact", "Section 2", "On the line the probability-flow map is the composition of Brenier maps "
                  "exactly, and one map does as well (larger of the two relative distances).", "<= 1e-9", max(off))
 
@@ -189,8 +190,10 @@ _ = ledger.claim("chain.local_constant", "Section 2", "One Brenier map differs f
 # Let $e$ solve $e' = (\nabla v_t)(X_t)\, e + w_t(X_t)$ with $e(0) = 0$ along the trajectories of the flow. Then
 # $T_n \circ \dots \circ T_1 = X_\tau - h^2 e(\tau) + O(h^3)$ and
 #
-# $$ \lim_{n\to\infty} n^2\, \|T_n \circ \dots \circ T_1 - X_\tau\|_{L^2(\rho)} = \tau^2 \|e(\tau)\|_{L^2(\rho)}, \qquad
-# e(\tau) = J_\tau \int_0^\tau J_s^{-1} w_s(X_s)\, ds, \quad J_s = D X_s . $$ (eq-chain)
+# $$ \begin{aligned}
+# \lim_{n\to\infty} n^2\, \|T_n \circ \dots \circ T_1 - X_\tau\|_{L^2(\rho)} &= \tau^2 \|e(\tau)\|_{L^2(\rho)}, \\
+# e(\tau) &= J_\tau \int_0^\tau J_s^{-1} w_s(X_s)\, ds, \quad J_s = D X_s .
+# \end{aligned} $$ (eq-chain)
 #
 # Backwards, $T_1^{-1} \circ \dots \circ T_n^{-1} = X_\tau^{-1} + h^2 J_\tau^{-1} e(\tau) + O(h^3)$ at the image points, with the norm in $L^2(\rho_\tau)$.
 # :::
@@ -254,7 +257,8 @@ _ = ledger.claim("chain.one_shot_gap", "Section 2", "It takes a chain: one Breni
 # %% [markdown]
 # ## What the JKO scheme adds
 #
-# The paper says that the composition "can also be obtained via a discretization of the JKO scheme". The scheme of {cite:t}`jordan1998variational` reads the heat equation as steepest descent of the negative entropy in the Wasserstein geometry {cite:p}`otto2001geometry`,
+# The paper argues (its sections 2 and 4) that the JKO scheme is another way to see this: that its discretisation "gives the approximation of the reverse ODE solution by a composition of
+# optimal transport maps". The scheme of {cite:t}`jordan1998variational` reads the heat equation as steepest descent of the negative entropy in the Wasserstein geometry {cite:p}`otto2001geometry`,
 # and takes implicit Euler steps: from $\rho$ go to the minimiser of
 #
 # $$ \frac{W_2^2(\rho, \sigma)}{2 h} + \frac12 \int \sigma \log \sigma $$ (eq-jko)
@@ -292,22 +296,26 @@ show(curves([left, right], ["h (heat time)", "n (JKO steps)"], ["W₂ after one 
 
 # %% tags=["hide-input"]
 first = steps.best
-ledger.claim("chain.jko", "Sections 1, 4", "A JKO step of length h misses the heat flow by (h^2/8) ||grad Q|| (ratio, torus).", 1.0,
-             8 * apart[first] / (steps.epsilons[first] ** 2 * c.grad_q_norm), 1e-3, note=f"At h = {steps.epsilons[first]:.0e}. {coarse}".strip())
-_ = ledger.claim("chain.jko_order", "Sections 1, 4", "n JKO steps over a fixed time approach the law of the heat flow with order 1 "
+ledger.claim("chain.jko", "Sections 2, 4", "A JKO step of length h misses the heat flow by (h^2/8) ||grad Q|| (ratio, torus).", 1.0,
+             8 * apart[first] / (steps.epsilons[first] ** 2 * c.grad_q_norm), 1e-3, note=f"At h = {steps.epsilons[first]:.0e}. JKO discretises the forward flow; the reverse needs the inverse maps. "
+             f"{coarse}".strip())
+_ = ledger.claim("chain.jko_order", "Sections 2, 4", "n JKO steps over a fixed time approach the law of the heat flow with order 1 "
                  "(Gaussian, fitted over the three largest n).", 1.0, -slope(many[-3:], behind[-3:]), 0.02)
 
 # %% [markdown]
-# One step is of second order and a run is of first ({numref}`fig-jko`), one order less than the chain of exact Brenier maps. So JKO is a legitimate but different discretisation, and the paper's sentence needs care in one more respect: **direction**. JKO discretises the
+# One step is of second order and a run is of first ({numref}`fig-jko`), one order less than the chain of exact Brenier maps. So JKO is a legitimate but different discretisation, and the paper's sentence needs a correction in one more respect: **direction**. JKO discretises the
 # *forward* flow, from data to noise: it is a descent of $\int\sigma\log\sigma$. A generative model runs the reverse. Turning the sign of the entropy in {eq}`eq-jko` does not give a scheme for it: for a Gaussian the functional becomes
 # $(r - \sqrt s)^2/(2h) + \tfrac12\log r$ in the standard deviation $r$, which falls to $-\infty$ as $r \to 0$. The reverse has to be built from the *inverses* of the forward maps. For the chain of exact Brenier maps this costs nothing, for the inverse
-# of a Brenier map between two marginals is the Brenier map between them in the other order; the rings in {numref}`fig-chain` are such chains. Inverses of JKO maps, in contrast, solve no variational problem of their own.
+# of a Brenier map between two marginals is the Brenier map between them in the other order; the rings in {numref}`fig-chain` are such chains. Inverses of JKO maps, in contrast, are not steps of such a scheme.
 #
 # ## From heat flow to the variance-preserving process
 #
 # The theorem is about pure heat flow, the experiments about the variance-preserving (VP) process {cite:p}`song2021score`
 #
-# $$ x_t = \alpha_t x_0 + \sigma_t z, \qquad \alpha_t^2 + \sigma_t^2 = 1, \qquad \dot x = -\tfrac12 \beta_t \bigl( x + \nabla \log p_t(x) \bigr). $$ (eq-vp)
+# $$ \begin{aligned}
+# x_t &= \alpha_t x_0 + \sigma_t z, \qquad \alpha_t^2 + \sigma_t^2 = 1, \\
+# \dot x &= -\tfrac12 \beta_t \bigl( x + \nabla \log p_t(x) \bigr).
+# \end{aligned} $$ (eq-vp)
 #
 # Dividing by the scale gives $x_t / \alpha_t = x_0 + \sqrt{s}\, z$ with $s = \sigma_t^2 / \alpha_t^2$: in the variable $x/\alpha$ and the time $s$ the process is the heat flow. The flow maps correspond, $X^{\mathrm{VP}}_t(x) = \alpha_t X^{\mathrm{heat}}_{s(t)}(x)$. So do the
 # Brenier maps, since conjugating the gradient of a convex function with a dilation gives the gradient of a convex function. Chains therefore correspond link by link, with unequal steps in $s$. We integrate {eq}`eq-vp` with $\beta = 1$, so $\alpha = e^{-t/2}$ and $s = e^t - 1$, using
@@ -335,19 +343,19 @@ show(curves([left, right], ["t (VP time)", "s = σ²/α² (heat time)"], ["x", "
 
 # %% tags=["hide-input"]
 distance = float(np.abs(vp - alpha[:, None] * pure).max())
-_ = ledger.claim("chain.vp", "Section 1, Theorem B.1", "The VP probability flow is the heat flow, rescaled: X_VP = alpha X_heat "
+_ = ledger.claim("chain.vp", "Theorem B.1, Section 3", "The VP probability flow is the heat flow, rescaled: X_VP = alpha X_heat "
                  "(largest distance along trajectories).", "<= 1e-9", distance)
 
 # %% [markdown]
-# The dots of {numref}`fig-vp` lie on the lines. Whatever was measured for heat flow in this chapter and the last holds for the sampler of the experiments after a change of clock; a step of length $\Delta s$ is short when it is small against the square of the finest scale that $\rho_s$ still has.
+# The dots of {numref}`fig-vp` lie on the lines. Whatever was measured for heat flow in this chapter and the last holds for the exact VP flow, which the samplers of the experiments discretise, after a change of clock; a step of length $\Delta s$ is short when it is small against the square of the finest scale that $\rho_s$ still has.
 #
 # ## What was shown, and what was not
 #
-# The flow map is the limit of chains of Brenier maps, with an error of second order in the number of maps, in both directions; local and global constants are the predicted ones on the torus, to better than a part in a thousand. One optimal map over a long time is not the flow map, neither in the plane nor even on a circle; on the
-# line, and only there, it is. A JKO run is a different chain, of first order, for the forward flow alone.
+# The flow map is the limit of chains of Brenier maps, with an error of second order in the number of maps, in both directions; local and global constants are the predicted ones on the torus, the local one to about a part in a thousand (its step is finite), the global ones far better. One optimal map over a long time is not the flow map, neither on the torus nor even on a circle; on the
+# line it is, and wherever the density has enough symmetry. A JKO run is a different chain, of first order, for the forward flow alone.
 #
 # All of this concerns positive smooth densities, for which every map in the chain is a diffeomorphism. The paper goes on to compose the *singular sets* of the maps in such a chain. Nothing here contradicts that, but nothing supports it either: for positive times there are no singular sets to
-# compose, and the constant $\|w\|$ blows up where a singularity would form. The next chapter looks at that limit.
+# compose, and as features sharpen the constant $\|w\|$ grows like the inverse fifth power of their size. The next chapter looks at that limit.
 
 # %% tags=["results", "hide-input"]
 ledger.number("n", rungs["torus"].n, "maps")

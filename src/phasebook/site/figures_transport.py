@@ -138,14 +138,20 @@ def _compact_broken(values):
     return [None if np.isnan(v) else round(float(v), 3) for v in values]
 
 
-def fields(panels: Sequence[Field], *, height: int = 460) -> go.Figure:
+def _below(label: str, domain: Sequence[float]) -> dict:
+    """A colour bar under its panel: beside it there is no room on a page of two panels."""
+    return {"title": {"text": label, "side": "top"}, "orientation": "h", "thickness": 12, "xanchor": "center",
+            "len": domain[1] - domain[0], "x": sum(domain) / 2, "y": -0.16, "yanchor": "top"}
+
+
+def fields(panels: Sequence[Field], *, height: int = 430) -> go.Figure:
     """Scalar fields in colour with white arrows, side by side, on [0, 2 pi)^2."""
-    fig = make_subplots(1, len(panels), subplot_titles=[p.title for p in panels], horizontal_spacing=0.2)
+    fig = make_subplots(1, len(panels), subplot_titles=[p.title for p in panels], horizontal_spacing=0.1)
     for column, p in enumerate(panels, 1):
         axis = 2 * np.pi * np.arange(len(p.z)) / len(p.z)
         domain = fig.layout[f"xaxis{column if column > 1 else ''}"].domain
         fig.add_trace(go.Heatmap(x=_compact(axis), y=_compact(axis), z=_compact(p.z.T), colorscale=SEQUENTIAL,
-                                 zsmooth="best", colorbar={"title": p.label, "x": domain[1] + 0.01, "thickness": 14},
+                                 zsmooth="best", colorbar=_below(p.label, domain),
                                  hovertemplate="x₁ %{x:.2f}, x₂ %{y:.2f}: %{z:.3f}<extra></extra>"), 1, column)
         for trace in _arrows(p):
             fig.add_trace(trace, 1, column)
@@ -154,4 +160,5 @@ def fields(panels: Sequence[Field], *, height: int = 460) -> go.Figure:
                  "ticktext": ["0", "π/2", "π", "3π/2", "2π"], "range": [0, 2 * np.pi], "constrain": "domain"}
         fig.update_xaxes(title="x₁", row=1, col=column, **ticks)
         fig.update_yaxes(title="x₂", row=1, col=column, scaleanchor=letters, **ticks)
-    return layout(fig, height=height)
+    fig.update_annotations(font_size=13)
+    return layout(fig, height=height).update_layout(margin={"b": 95})
