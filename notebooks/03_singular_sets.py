@@ -77,9 +77,9 @@ ledger = Ledger("03_singular_sets", p)
 # The cells form a power diagram: with weights $w_i = |y_i|^2 - 2 g_i$, cell $i$ holds the points for which
 # $|x - y_i|^2 - w_i$ is smallest. Everything about the transport problem is in the numbers $g_i$, which must be such that
 # cell $i$ has mass $p_i$. For two atoms at $\pm 1$ there is nothing to solve. Both cells are half planes, the wall
-# between them stands at a quantile of the source, and the potential is a roof folded along one line.
+# between them stands at a quantile of the source, and the potential is a sheet folded along one line.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crease", "caption": "The Brenier potential of the transport onto two atoms at (±1, 0). It is a roof made of two planes; the map, its gradient, is constant on each and jumps across the crease."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crease", "caption": "The Brenier potential of the transport onto two atoms at (±1, 0). It is a sheet folded once, two planes that meet in a valley; the map, its gradient, is constant on each and jumps across the crease."}}
 import numpy as np
 from scipy.stats import norm
 
@@ -88,6 +88,7 @@ from phasebook.site.figures_singular import Cells, Torn, cells_and_basins, creas
 from phasebook.theory.power_cells import solve
 from phasebook.theory.singular_targets import (
     cassini,
+    cassini_outline,
     dumbbell,
     ellipse,
     horseshoe,
@@ -98,19 +99,19 @@ from phasebook.theory.singular_targets import (
     two_disks,
 )
 
-roof = solve([[-1.0, 0.0], [1.0, 0.0]], None, source)
+sheet = solve([[-1.0, 0.0], [1.0, 0.0]], None, p.source)
 axis = np.linspace(-1.5, 1.5, 41)
 plane = np.stack(np.meshgrid(axis, axis), axis=-1)
-ridge = roof.walls.ends(1.5)
-show(crease(axis, roof.potential(plane), np.concatenate([ridge, roof.potential(ridge)[..., None]], axis=-1)),
-     alt="A roof-shaped surface over the plane, folded along the line x1 = 0, which is drawn in orange.")
+ridge = sheet.walls.ends(1.5)
+show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential(ridge)[..., None]], axis=-1)),
+     alt="A valley-shaped surface over the plane, folded along the line x1 = 0, which is drawn in orange.")
 
 # %% [markdown]
 # In {numref}`fig-crease` the singular set is the crease, the vertical line $x_1 = 0$. On it $\varphi$ is not
 # differentiable, and $T$ jumps from one atom to the other, by $|y_1 - y_2| = 2$.
 #
 # The paper's appendix describes the set differently: 'This set $S_k$ is where $\varphi_k$ fails to be strictly convex'.
-# The roof shows at a glance that this cannot be meant. Off the crease the potential is flat, so strict convexity fails
+# The folded sheet shows at a glance that this cannot be meant. Off the crease the potential is flat, so strict convexity fails
 # everywhere; across the crease it is as convex as can be. The sentence belongs to the conjugate function $\varphi^*$,
 # which is flat between the two atoms. What describes $S_k$ is that $\varphi_k$ is *not differentiable* there. We return
 # to the sentence with a continuous target, on which it can be tested without a degenerate case.
@@ -124,12 +125,12 @@ show(crease(axis, roof.potential(plane), np.concatenate([ridge, roof.potential(r
 # walls through the origin then cost no special treatment. Atoms on a line have strips for cells, cut at quantiles.
 
 # %% tags=["hide-input"]
-cells = solve(atoms, atom_weights, source)
-shoe, shoe_tear = transport_onto(horseshoe(), n_samples, source)
+cells = solve(p.atoms, p.atom_weights, p.source)
+shoe, shoe_tear = transport_onto(horseshoe(), p.n_samples, p.source)
 gaps = []
 for case in (cells, shoe):
     bowl = (case.atoms**2 @ [1.0, 0.5]) * 0.2 / np.abs(case.atoms).max()
-    again = solve(case.atoms[::-1], case.atom_weights[::-1], source, start=bowl[::-1])
+    again = solve(case.atoms[::-1], case.atom_weights[::-1], p.source, start=bowl[::-1])
     gaps += [np.abs(case.values - again.values[::-1]).max(), case.mass_error, again.mass_error]
 ledger.claim("singular.exists_unique", "Theorem 2.1.1", "Each map exists and is unique.", "<= 1e-8", max(gaps),
              note="largest mass error, and largest difference of the potentials from two starts and two orders of the atoms")
@@ -147,7 +148,7 @@ print(f"{len(shoe.atoms)} atoms: mass error {shoe.mass_error:.1e} after {shoe.st
 # measured on a million quasi-random points.
 
 # %% tags=["hide-input"]
-exponent = tube_exponent(cells, np.geomspace(0.002, 0.02, 6), seed)
+exponent = tube_exponent(cells, np.geomspace(0.002, 0.02, 6), p.seed)
 ledger.claim("singular.measure_zero", "Theorem 2.1.1", "The singular set has measure zero.", 1.0, exponent, 0.03,
              note="exponent of the mass within a distance of the walls; 1 is a set of lines, 0 would be a set of mass")
 print(f"mass within a distance of the walls ~ distance^{exponent:.3f}" if exponent else "one atom has no walls")
@@ -177,15 +178,15 @@ def arrows(cells, tear, title="", count=900):
     return Torn(title, x, cells.transport(x), tear.walls.ends(1.0 if cells.source.name == "disk" else 3.5))
 
 
-far, far_tear = transport_onto(two_disks(5.0), n_samples, "disk")
-round_tear = transport_onto(two_disks(5.0), n_samples, "gaussian")[1]
-uneven_tear = transport_onto(two_disks(5.0), n_samples, "gaussian", left_mass=unequal_mass)[1]
+far, far_tear = transport_onto(two_disks(5.0), p.n_samples, "disk")
+round_tear = transport_onto(two_disks(5.0), p.n_samples, "gaussian")[1]
+uneven_tear = transport_onto(two_disks(5.0), p.n_samples, "gaussian", left_mass=p.unequal_mass)[1]
 ledger.claim("singular.two_disks.disk", "Theorem 2.1.2", "Two far disks tear the disk along a diameter.", 2.0,
              far_tear.length, 1e-4, note="length of the singular set, disk source")
 ledger.claim("singular.two_disks.gaussian", "Theorem 2.1.2", "Two far disks tear the Gaussian along a line through 0.",
              norm.pdf(0), round_tear.length, 1e-4, note="length weighted by the density, Gaussian source")
 ledger.claim("singular.unequal", "Theorem 2.1.2", "For unequal masses the tear has the isoperimetric length.",
-             norm.pdf(norm.ppf(unequal_mass)), uneven_tear.length, 1e-4, note=f"left mass {unequal_mass}")
+             norm.pdf(norm.ppf(p.unequal_mass)), uneven_tear.length, 1e-4, note=f"left mass {p.unequal_mass}")
 mass_errors.append(far.mass_error)
 show(torn([arrows(far, far_tear)]), alt="Left: a disk coloured from left to right, split by a vertical orange line. "
      "Right: two separate disks, the left one in the colours of the left half, the right one in those of the right half.")
@@ -207,7 +208,7 @@ normal = delta * np.stack([far_tear.walls.direction[:, 1], -far_tear.walls.direc
 bend = far.potential(middle + normal) + far.potential(middle - normal) - 2 * far.potential(middle)
 kink, share = bend / (delta * far_tear.jumps), far_tear.lengths / far_tear.length
 ledger.claim(
-    "singular.not_differentiable", "Theorem B.2, proof", "The singular set is where φ fails to be strictly convex.",
+    "singular.not_differentiable", "Theorem B.2, psheet", "The singular set is where φ fails to be strictly convex.",
     1.0, share[kink < 1e-3].sum(), 1e-6, note="share of the two-disk tear on which the statement is true",
     correction=Correction(statement="The singular set is where φ fails to be differentiable.", expected=1.0,
                           measured=float(share[kink > 0.8].sum()), tolerance=1e-6))
@@ -225,14 +226,14 @@ print(f"second difference over jump along the tear: {kink.min():.3f} to {kink.ma
 # serve as the null: a disk, an ellipse, a square and the stadium. The singular set should be empty, exactly.
 
 # %% tags=["hide-input"]
-convex = [transport_onto(domain, n_samples, source) for domain in (ellipse(), ellipse(2.0, 1.0), square(), dumbbell(1.0))]
+convex = [transport_onto(domain, p.n_samples, p.source) for domain in (ellipse(), ellipse(2.0, 1.0), square(), dumbbell(1.0))]
 ledger.claim("singular.convex_zero", "Theorem 2.1.2", "A convex target leaves the map unbroken.", 0.0,
              sum(tear.jump for _, tear in convex), note="jump integral over a disk, an ellipse, a square and a stadium")
 mass_errors += [c.mass_error for c, _ in convex]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neck", "caption": "The disk transported onto a dumbbell, from a convex stadium to two separate disks. Move the slider to close the neck; the singular set is orange."}}
-necks = sorted(half_necks, reverse=True)
-closing = [transport_onto(dumbbell(w), n_samples, "disk") for w in necks]
+necks = sorted(p.half_necks, reverse=True)
+closing = [transport_onto(dumbbell(w), p.n_samples, "disk") for w in necks]
 jumps, lengths = [t.jump for _, t in closing], [t.length for _, t in closing]
 ledger.claim("singular.neck_monotone", "Theorem 2.1.2", "The closer the neck, the larger the jump.", ">= 0",
              np.diff(jumps).min(), note="smallest increase of the jump integral from one neck to the next; disk source")
@@ -243,7 +244,7 @@ show(torn([arrows(c, t, f"{w:g}") for w, (c, t) in zip(necks, closing, strict=Tr
 
 # %% [markdown]
 # The tears of {numref}`fig-neck` start where the concave corners of the target are filled, at the top and at the bottom
-# of the source, and grow towards the middle. A neck that is only slightly narrower than the disks does not tear
+# of the source, and grow towards the middle. Their inner ends fork, one branch for each corner. A neck that is only slightly narrower than the disks does not tear
 # anything that we can see at this resolution. The functional to trust is the jump integral, $\int |T^+ - T^-| \, dH^1$.
 # It counts a tear by how far apart it throws neighbours, so short jumps at the ends, which come and go with the
 # sampling, hardly weigh. The bare length converges slowly, and it need not be monotone from one sample size to another.
@@ -272,7 +273,7 @@ show(torn([arrows(shoe, shoe_tear)]), alt="A round source with a vertical orange
 # positive constants, and the image is not convex.
 # :::
 #
-# :::{prf:proof}
+# :::{prf:psheet}
 # $T$ is the gradient of $\varphi(z) = \tfrac12 |z|^2 + \tfrac{k}{3} \mathrm{Re}\, z^3$. The Hessian of the second term is traceless
 # with eigenvalues $\pm 2 k |z|$, so $D^2 \varphi \geq 1 - 2k > 0$ on the closed disk: $\varphi$ is strictly convex, $T$ is injective and by Brenier's
 # theorem optimal, and the image density $\pi^{-1} (1 - 4 k^2 |z|^2)^{-1}$ is bounded from both sides. The boundary
@@ -280,25 +281,23 @@ show(torn([arrows(shoe, shoe_tear)]), alt="A round source with a vertical orange
 # $(1 - 4k)(1 + 2k)$, negative exactly for $k > \tfrac14$: the boundary turns inwards there.
 # :::
 #
-# The power cells recover this map: with $k = 0.4$ the computed map should differ from the formula by about a brick.
+# The power cells recover this map: with $k = 0.4$ the computed map sends all but a few brick centres to
+# exactly the place that the formula names.
 # The paper's own words speak of supports, not of densities, so we add a family with uniform density: the
 # Cassini ovals $|z^2 - 1| \leq b^2$. They are convex for $b \geq \sqrt 2$, waisted below, and fall into two pieces below $b = 1$.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cassini", "caption": "Cassini ovals as targets of the uniform disk. Left: outlines, in orange where the transport has a singular set. Right: jump integral and length over b. Below √2 the oval is not convex, below 1 it is in two pieces."}}
-bricks, area, width = ellipse().sample(n_samples)
+bricks, area, width = ellipse().sample(p.n_samples)
 lobes = solve(three_lobes(bricks, 0.4), area, "disk")
 lobes_error = np.linalg.norm(lobes.transport(bricks) - three_lobes(bricks, 0.4), axis=1).mean() / width
-ovals = [transport_onto(cassini(b), n_samples, "disk")[1] for b in cassini_ratios]
-waisted = [tear for b, tear in zip(cassini_ratios, ovals, strict=True) if 1 < b < np.sqrt(2)]
+ovals = [transport_onto(cassini(b), p.n_samples, "disk")[1] for b in p.cassini_ratios]
+waisted = [tear for b, tear in zip(p.cassini_ratios, ovals, strict=True) if 1 < b < np.sqrt(2)]
 ledger.claim("singular.cassini", "Theorem 2.1.2", "A non-convex target always breaks the map.", 0.0,
              sum(tear.jump == 0 for tear in waisted) if waisted else None,
              note="number of connected, non-convex Cassini ovals without a singular set; disk source")
-angle = np.linspace(0, 2 * np.pi, 241)
-radius = [np.sqrt(np.maximum(np.cos(2 * angle) + np.sqrt(np.maximum(b**4 - np.sin(2 * angle) ** 2, 0)), 0))
-          for b in cassini_ratios]
-outlines = [r[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1) for r in radius]
-order = np.argsort(cassini_ratios)
-show(family(outlines, [f"b = {b:g}" for b in cassini_ratios], [t.jump > 0 for t in ovals], np.array(cassini_ratios)[order],
+outlines = [cassini_outline(b) for b in p.cassini_ratios]
+order = np.argsort(p.cassini_ratios)
+show(family(outlines, [f"b = {b:g}" for b in p.cassini_ratios], [t.jump > 0 for t in ovals], np.array(p.cassini_ratios)[order],
             np.array([t.jump for t in ovals])[order], np.array([t.length for t in ovals])[order], "b", np.sqrt(2)),
      alt="Left: nested Cassini ovals, the outer ones blue, the innermost in orange. Right: jump and length are zero "
          "from b = 1.6 down to about 1.08 and rise steeply as b falls to 1.")
@@ -319,12 +318,12 @@ show(family(outlines, [f"b = {b:g}" for b in cassini_ratios], [t.jump > 0 for t 
 from phasebook.diffusion.latent_flow import basins, count_regions, latent_flow
 from phasebook.diffusion.mixtures import Mixture
 
-latent_axis = np.linspace(-3.2, 3.2, grid) + 0.0037           # off the walls of symmetric atoms
+latent_axis = np.linspace(-3.2, 3.2, p.grid) + 0.0037           # off the walls of symmetric atoms
 z = np.stack(np.meshgrid(latent_axis, latent_axis), axis=-1)
 mass = np.exp(-(z**2).sum(-1) / 2) / np.exp(-(z**2).sum(-1) / 2).sum()
 cases = []
 for title, points, weights in (("four symmetric atoms", [[1, 1], [-1, 1], [-1, -1], [1, -1]], None),
-                               ("the chapter's atoms", atoms, atom_weights)):
+                               ("the chapter's atoms", p.atoms, p.atom_weights)):
     one_shot = solve(points, weights)
     flowed = basins(Mixture.atoms(points, one_shot.atom_weights), z)
     differ = 100 * mass[one_shot.cell_of(z) != flowed].sum()
@@ -348,14 +347,15 @@ show(cells_and_basins(cases, latent_axis), alt="Four maps of the latent plane. F
 # can be seen earlier is growth of the Lipschitz constant of $\mathcal{T}_{N \to k}$, from the latent to the noise level
 # $s = \sigma / \alpha$. {numref}`fig-lipschitz` follows it on the latent plane for the chapter's atoms.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lipschitz", "caption": "Lipschitz constant of the composed map from the latent plane to noise level σ/α (variance-preserving frame), base-ten logarithm. Move the slider towards less noise. Dotted: walls of the one-shot transport, for orientation."}}
-mixture = Mixture.atoms(atoms, np.array(atom_weights))
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lipschitz", "caption": "Lipschitz constant of the composed map from the latent plane to noise level σ/α, in the variance-preserving frame: the largest stretch seen in each cell of the grid. Move the slider towards less noise. Dotted: walls of the one-shot transport, for orientation."}}
+mixture = Mixture.atoms(p.atoms, np.array(p.atom_weights))
 size = np.linalg.norm(mixture.means - mixture.weights @ mixture.means, axis=1).max() or 1.0
 levels = size * np.geomspace(1.6, 0.1, 9)
 flow = latent_flow(mixture, z, levels, jacobian=True)
-steepness = flow.lipschitz()
+steepness = flow.cell_lipschitz(latent_axis[1] - latent_axis[0])
+centres, cell_mass = (latent_axis[1:] + latent_axis[:-1]) / 2, (mass[1:, 1:] + mass[:-1, :-1]) / 2
 broken = [not (np.isfinite(J).all() and (np.linalg.det(J) > 0).all()) for J in flow.jacobian[:4]]
-show(stretching([f"{s:.2f}" for s in levels], steepness, latent_axis, cases[1].walls, top=4.0),
+show(stretching([f"{s:.2f}" for s in levels], steepness, centres, cases[1].walls),
      alt="Heat maps of the latent plane. At high noise the map is nearly uniform; with falling noise bright curves form, "
          "first one between the heaviest groups of atoms, then more, and become thin and very bright.")
 
@@ -471,12 +471,12 @@ show(curves([tracks], ["noise level s"], ["quantile of the latent"], log=False),
 # %% tags=["hide-input"]
 from phasebook.diffusion.critical_points import equilateral_triangle, mode_count_changes
 
-lost_on_line = random_mode_falls(mode_steps, np.random.default_rng(seed))
+lost_on_line = random_mode_falls(p.mode_steps, np.random.default_rng(p.seed))
 changes = mode_count_changes(equilateral_triangle(), 0.4, 1.2, tolerance=1e-9)
 window = [level for level, _, _ in changes]
 lost_in_plane = sum(below < above for _, below, above in changes)
 ledger.claim("singular.mode_count_1d", "Theorem 2.1.3", "On the line the number of modes never falls as t → 0.", 0.0,
-             lost_on_line, note=f"falls in {mode_steps} random steps of random mixtures")
+             lost_on_line, note=f"falls in {p.mode_steps} random steps of random mixtures")
 ledger.claim("singular.mode_count_2d", "Theorem 2.1.3", "In the plane the number of modes never falls as t → 0.", 0.0,
              lost_in_plane, note="falls on the way down for three equal atoms in an equilateral triangle: 1, then 4, then 3")
 heights = height_counts(minor_pair(), np.geomspace(0.6, 0.05, 40), 0.05)
@@ -489,10 +489,10 @@ print("triangle: fourth mode for noise levels between", " and ".join(f"{w:.6f}" 
 # %% tags=["hide-input"]
 from IPython.display import HTML
 
-plane_regions = [count_regions(s > lipschitz_threshold) for s in steepness]
-plane_mass = [float(mass[s > lipschitz_threshold].sum()) for s in steepness]
+plane_regions = [count_regions(s > p.lipschitz_threshold) for s in steepness]
+plane_mass = [float(cell_mass[s > p.lipschitz_threshold].sum()) for s in steepness]
 rows = [
-    ("exact modes, line", f"{mode_steps} random steps", lost_on_line, "none: it is a theorem"),
+    ("exact modes, line", f"{p.mode_steps} random steps", lost_on_line, "none: it is a theorem"),
     ("exact modes, plane", "equilateral triangle", lost_in_plane, f"4 modes between s = {window[0]:.5f} and {window[-1]:.5f}"),
     ("modes above 5 % of the highest, line", "weights 0.94, 0.03, 0.03", falls(heights), "two light atoms part"),
     ("steep regions, line", "heteroscedastic: wide between narrow", falls(wide), "two regions merge into one"),
@@ -508,7 +508,8 @@ display(HTML(table(("complexity", "case", "falls seen", "counterexample"), rows,
 # %% [markdown]
 # Of the definitions in the table, one is non-decreasing for a reason that concerns diffusion: the exact number of modes
 # on the line. The triangle's window is narrow, from $1/\sqrt 2 = 0.70711$ to $0.73913$ circumradii, but no numerical noise: at its
-# lower end the covariance of the three atoms balances the noise exactly. For steep regions we first believed that equal
+# lower end the covariance of the three atoms balances the noise exactly. The steep regions of the chapter's own atoms in
+# the plane join up as well, when ridges that began apart grow into one net (at the resolution of the grid). For steep regions on the line we first believed that equal
 # atoms were safe, since thousands of small random examples show no fall. Twelve equal atoms, arranged like the wide
 # component between two narrow ones, do show it.
 #
@@ -536,7 +537,7 @@ ledger.number("three_lobes_error", lobes_error, "mean distance from the closed-f
 ledger.number("triangle_window", window, "noise level over circumradius")
 ledger.number("ot_vs_flow_percent", cases[1].differ, "per cent of Gaussian mass")
 ledger.number("ot_vs_flow_percent_symmetric", cases[0].differ, "per cent of Gaussian mass")
-ledger.number("steep_regions_plane", plane_regions, f"regions stretched more than {lipschitz_threshold:g} times, by level")
+ledger.number("steep_regions_plane", plane_regions, f"regions stretched more than {p.lipschitz_threshold:g} times, by level")
 ledger.number("largest_lipschitz", steepness.max(axis=(1, 2)), "1, by level")
 ledger.number("noise_levels", levels, "sigma / alpha")
 ledger.emit()

@@ -41,7 +41,7 @@ class Cells(NamedTuple):
 
 
 def _short(values) -> ndarray:
-    return np.round(np.asarray(values, dtype=float), 3)
+    return np.round(np.asarray(values, dtype=float), 3).astype(np.float32)
 
 
 def _lines(walls: Float[ndarray, "m 2 2"]) -> dict:
@@ -66,16 +66,16 @@ def crease(axis: Float[ndarray, " g"], potential: Float[ndarray, "g g"], walls: 
 def torn(steps: Sequence[Torn], slider: str = "") -> go.Figure:
     """Source points and their images in one colour each, singular walls on top; a slider when there are several."""
     fig = make_subplots(1, 2, subplot_titles=("source, with its singular set", "target"), horizontal_spacing=0.1)
-    dots = {"mode": "markers", "showlegend": False}
-    reach = max(np.abs(step.x[:, 0]).max() for step in steps)
+    first = 2 * len(steps) // 3
     for k, step in enumerate(steps):
-        mark = {"size": 5, "color": _short(step.x[:, 0]), "colorscale": SEQUENTIAL, "cmin": -reach, "cmax": reach}
-        fig.add_trace(go.Scatter(x=_short(step.x[:, 0]), y=_short(step.x[:, 1]), marker=mark, visible=k == 0, **dots),
-                      1, 1)
-        fig.add_trace(go.Scatter(**_lines(step.walls), mode="lines", line={"color": WALL, "width": 4}, visible=k == 0,
-                                 name="singular set"), 1, 1)
-        fig.add_trace(go.Scatter(x=_short(step.image[:, 0]), y=_short(step.image[:, 1]), marker=mark, visible=k == 0,
-                                 **dots), 1, 2)
+        seen = {"visible": k == first}
+        rank = np.argsort(np.argsort(step.x[:, 0])).astype(np.int16)      # even use of the colours, whatever the source
+        mark = {"size": 5, "color": rank, "colorscale": SEQUENTIAL, "cmin": 0, "cmax": len(rank)}
+        dots = {"mode": "markers", "marker": mark, "showlegend": False}
+        fig.add_trace(go.Scatter(x=_short(step.x[:, 0]), y=_short(step.x[:, 1]), **dots, **seen), 1, 1)
+        fig.add_trace(go.Scatter(**_lines(step.walls), mode="lines", line={"color": WALL, "width": 4},
+                                 name="singular set", **seen), 1, 1)
+        fig.add_trace(go.Scatter(x=_short(step.image[:, 0]), y=_short(step.image[:, 1]), **dots, **seen), 1, 2)
     both = np.concatenate([step.image for step in steps])
     for column, points in ((1, steps[0].x), (2, both)):
         low, high = points.min(0), points.max(0)
@@ -85,16 +85,16 @@ def torn(steps: Sequence[Torn], slider: str = "") -> go.Figure:
         fig.update_yaxes(title_text=("x₂", "y₂")[column - 1], row=1, col=column, range=[low[1] - pad, high[1] + pad],
                          scaleanchor=f"x{column if column > 1 else ''}")
     if len(steps) > 1:
-        fig.update_layout(sliders=[_slider([s.title for s in steps], 3, slider)])
+        fig.update_layout(sliders=[_slider([s.title for s in steps], 3, slider, first)])
     return layout(fig, height=470 if len(steps) > 1 else 420, legend={"x": 0.0, "y": -0.12, "orientation": "h"})
 
 
-def _slider(titles: Sequence[str], traces: int, prefix: str) -> dict:
+def _slider(titles: Sequence[str], traces: int, prefix: str, first: int = 0) -> dict:
     """A slider that shows one group of `traces` traces at a time."""
     n = len(titles)
     steps = [{"method": "restyle", "label": title,
               "args": [{"visible": [k == j // traces for j in range(n * traces)]}]} for k, title in enumerate(titles)]
-    return {"steps": steps, "active": 0, "currentvalue": {"prefix": prefix}, "pad": {"t": 55}}
+    return {"steps": steps, "active": first, "currentvalue": {"prefix": prefix}, "pad": {"t": 55}}
 
 
 def family(outlines: Sequence[Float[ndarray, "p 2"]], names: Sequence[str], torn: Sequence[bool],
@@ -104,7 +104,7 @@ def family(outlines: Sequence[Float[ndarray, "p 2"]], names: Sequence[str], torn
     fig = make_subplots(1, 2, subplot_titles=("outlines", "singular set"), horizontal_spacing=0.12,
                         column_widths=[0.55, 0.45])
     for outline, name, broken in zip(outlines, names, torn, strict=True):
-        line = {"color": WALL if broken else COLOURS[0], "width": 1.6}
+        line = {"color": WALL if broken else COLOURS[0], "width": 1.6, "simplify": False}
         fig.add_trace(go.Scatter(x=_short(outline[:, 0]), y=_short(outline[:, 1]), mode="lines", name=name, line=line,
                                  showlegend=False), 1, 1)
     for y, name, colour, dash in ((jumps, "jump integral", COLOURS[0], "solid"),
@@ -116,7 +116,7 @@ def family(outlines: Sequence[Float[ndarray, "p 2"]], names: Sequence[str], torn
     fig.update_xaxes(title_text="y₁", row=1, col=1).update_yaxes(title_text="y₂", scaleanchor="x", row=1, col=1)
     fig.update_xaxes(title_text=x_title, row=1, col=2)
     fig.update_yaxes(title_text="length; jump integral (units of the target)", row=1, col=2)
-    return layout(fig, height=400, legend={"x": 0.8, "y": 0.98})
+    return layout(fig, height=400, legend={"x": 0.72, "y": 0.6})
 
 
 def cells_and_basins(cases: Sequence[Cells], axis: Float[ndarray, " g"]) -> go.Figure:
@@ -140,16 +140,21 @@ def cells_and_basins(cases: Sequence[Cells], axis: Float[ndarray, " g"]) -> go.F
 
 
 def stretching(levels: Sequence[str], maps: Float[ndarray, "k g g"], axis: Float[ndarray, " g"],
-               walls: Float[ndarray, "m 2 2"], top: float) -> go.Figure:
-    """`log10` of a Lipschitz constant over the latent plane, one colour scale up to `top`, a slider over the levels."""
-    fig = go.Figure()
+               walls: Float[ndarray, "m 2 2"], top: int = 4) -> go.Figure:
+    """A Lipschitz constant over the latent plane, one logarithmic colour scale 0.1 .. 10^top, a slider over levels.
+
+    Values travel as bytes: steps of a thirtieth of a decade.
+    """
+    fig, first = go.Figure(), 2 * len(levels) // 3
+    ticks = list(range(-1, top + 1))
+    bar = {"title": "Lip", "tickvals": [30 * t for t in ticks], "ticktext": [f"{10.0**t:g}" for t in ticks]}
     for k, values in enumerate(maps):
-        shown = np.round(np.clip(np.log10(values), -1.0, top), 2)
-        fig.add_trace(go.Heatmap(x=_short(axis), y=_short(axis), z=shown, zmin=-1, zmax=top, colorscale="Inferno",
-                                 visible=k == 0, colorbar={"title": "log₁₀ Lip"}))
+        shown = np.rint(30 * np.clip(np.log10(np.maximum(values, 1e-9)), -1.0, top)).astype(np.int8)
+        fig.add_trace(go.Heatmap(x=_short(axis), y=_short(axis), z=shown, zmin=-30, zmax=30 * top, colorscale="Inferno",
+                                 visible=k == first, colorbar=bar, hoverinfo="x+y"))
         fig.add_trace(go.Scatter(**_lines(walls), mode="lines", line={"color": "#56B4E9", "width": 1.2, "dash": "dot"},
-                                 visible=k == 0, name="walls of the one-shot transport"))
-    fig.update_layout(sliders=[_slider(levels, 2, "noise level σ/α = ")])
+                                 visible=k == first, name="walls of the one-shot transport"))
+    fig.update_layout(sliders=[_slider(levels, 2, "noise level σ/α = ", first)])
     fig.update_xaxes(title_text="z₁ (latent)", range=[axis[0], axis[-1]], constrain="domain")
     fig.update_yaxes(title_text="z₂ (latent)", range=[axis[0], axis[-1]], scaleanchor="x")
     return layout(fig, height=600, legend={"x": 0, "y": 1.06, "orientation": "h"})

@@ -17,8 +17,8 @@ from scipy.stats import qmc
 from phasebook.theory.power_cells import PowerCells, solve
 from phasebook.theory.singular_diagram import Walls
 
-__all__ = ["Domain", "SingularSet", "cassini", "dumbbell", "ellipse", "horseshoe", "leaves", "singular_set",
-           "square", "three_lobes", "transport_onto", "tube_exponent", "two_disks"]
+__all__ = ["Domain", "SingularSet", "cassini", "cassini_outline", "dumbbell", "ellipse", "horseshoe", "leaves",
+           "singular_set", "square", "three_lobes", "transport_onto", "tube_exponent", "two_disks"]
 
 # a dual edge is long beyond this many lattice spacings; smooth maps of the book's domains stay below
 LONG = 3.0
@@ -84,6 +84,13 @@ def cassini(ratio: float) -> Domain:
         z = x[..., 0] + 1j * x[..., 1]
         return np.abs(z * z - 1) <= ratio**2
     return Domain(inside, float(np.sqrt(1 + ratio**2)), float(ratio))
+
+
+def cassini_outline(ratio: float, points: int = 161) -> Float[ndarray, "p 2"]:
+    """The boundary `z = +-sqrt(1 + ratio^2 e^(i tau))`; a row of NaN parts the two loops below ratio 1."""
+    right = np.sqrt(1 + ratio**2 * np.exp(1j * np.linspace(-np.pi, np.pi, points)))
+    z = np.concatenate([right, [np.nan] if ratio < 1 else [], -right])
+    return np.stack([z.real, z.imag], axis=1)
 
 
 def ellipse(a: float = 1.0, b: float = 1.0) -> Domain:
