@@ -255,10 +255,10 @@ def test_two_dimensions_and_edit_distance():
     g = geodesic(PLANE, LINEAR, np.array([[0.3, -0.9, 0.3], [0.4, 0.5, -0.4]]), points=128)
     assert g.x.shape == (128, 2) and g.energy > 0 and g.length**2 <= 127 * g.energy * (1 + 1e-9)
     atoms = Mixture.atoms(np.array([[-1.0], [-0.8], [1.0]]))
-    near = edit_distance(atoms, LINEAR, [-1.0], [-0.8], 0.3, points=128)
-    far = edit_distance(atoms, LINEAR, [-1.0], [1.0], 0.3, points=128)
+    near = edit_distance(atoms, LINEAR, [-1.0], [-0.8], 0.4, points=128)
+    far = edit_distance(atoms, LINEAR, [-1.0], [1.0], 0.4, points=128)
     assert 0 < near < far < 2 * np.pi
-    assert abs(edit_distance(atoms, LINEAR, [1.0], [-1.0], 0.3, points=128) / far - 1) < 1e-3
+    assert abs(edit_distance(atoms, LINEAR, [1.0], [-1.0], 0.4, points=128) / far - 1) < 1e-3
 
 
 # clear answers and refusals

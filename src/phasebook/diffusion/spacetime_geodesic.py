@@ -1,8 +1,9 @@
 """Geodesics of the diffusion's spacetime: cubic splines of least energy between two (t, x) points.
 
-From the circle that a single Gaussian would have, a coarse free polygon (`spacetime_polygon`) is relaxed; it
-says where the spline's nodes are needed. The spline (`spacetime_spline`) is then optimised on exact gradients.
-`0 <= t <= T` is a soft constraint: a quadratic penalty, raised until it is met.
+From the circle that a single Gaussian would have (for atoms on the line also from the shortest path on a grid) a
+coarse free polygon (`spacetime_polygon`) is relaxed; it says where the spline's nodes are needed. The spline
+(`spacetime_spline`) is then optimised on exact gradients. `0 <= t <= T` is a soft constraint: a quadratic
+penalty, raised until it is met.
 """
 
 from collections.abc import Callable
@@ -17,12 +18,13 @@ from phasebook.diffusion import spacetime
 from phasebook.diffusion.mixtures import Mixture
 from phasebook.diffusion.schedules import Schedule
 from phasebook.diffusion.spacetime_chart import Chart, CurveEnergy
+from phasebook.diffusion.spacetime_grid import shortest_path
 from phasebook.diffusion.spacetime_polygon import relax
 from phasebook.diffusion.spacetime_spline import COARSE, fit_spline
 
 __all__ = ["Geodesic", "check_endpoints", "edit_distance", "geodesic"]
 
-MOST_NODES = 80
+MOST_NODES, HOPELESS = 80, 2e-3
 PENALTIES = (1e2, 1e4, 1e6)
 
 
@@ -63,8 +65,8 @@ def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 
              learning_rate: float = 0.1, refine: float | None = None) -> Geodesic:
     """The geodesic between two (t, x) points, as a spline with `nodes` free nodes on `points` points.
 
-    `refine`: double the nodes until the energy changes by less than this fraction; where 80 nodes do not settle
-    it (atoms at low noise, where curves are log-singular), every point becomes a node. `iterations` bounds the
+    `refine`: double the nodes until the energy is within this fraction of its minimum over all polygons; where
+    80 nodes are not enough (atoms at low noise: curves are log-singular) every point is one. `iterations` bounds the
     optimiser (500 for L-BFGS, 2000 for Adam at `learning_rate`, as published). Equal endpoints give the
     constant curve, energy 0; one atom (or coincident ones) a curve of energy 0, all posteriors being equal.
     ValueError for endpoints off the schedule, nodes < 1 or points < nodes + 2.
@@ -85,6 +87,9 @@ def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 
     if mixture.variances.max() == 0 and (mixture.means == mixture.means[0]).all():
         return _result(curve, schedule, ends, _start(curve, points), nodes, 0)
     z, total = _raise_penalty(curve, _start(curve, min(COARSE, points)), lambda z: relax(curve, z, 1e-6))
+    if mixture.means.shape[1] == 1 and mixture.variances.min() == 0:       # atoms: not convex, start well
+        other, count = _raise_penalty(curve, _along_grid(curve, schedule, ends), lambda z: relax(curve, z, 1e-6))
+        z, total = min((z, other), key=lambda z: curve(curve.project(z))[0]), total + count
     fit = partial(fit_spline, curve, points=points, optimiser=optimiser, iterations=iterations,
                   learning_rate=learning_rate)
     best, count = _raise_penalty(curve, z, lambda z: fit(z, nodes))
@@ -118,6 +123,15 @@ def _start(curve: CurveEnergy, n: int) -> Float[ndarray, "n D"]:
     return z
 
 
+def _along_grid(curve: CurveEnergy, schedule: Schedule, ends: ndarray) -> Float[ndarray, "n D"]:
+    """The shortest path on a grid, at equal shares of its length."""
+    eta = shortest_path(curve.mixture, schedule, ends)[1]
+    step = np.diff(eta, axis=0) * np.diff(spacetime.mu_of(curve.mixture, eta), axis=0)
+    arc = np.concatenate([[0], np.cumsum(np.sqrt(np.maximum(step.sum(1), 1e-24)))])
+    z, s = curve.chart.of_eta(eta), np.linspace(0, arc[-1], COARSE)
+    return np.column_stack([np.interp(s, arc, column) for column in z.T])
+
+
 def _raise_penalty(curve: CurveEnergy, z: ndarray, solve: Callable) -> tuple[ndarray, int]:
     """Solve; where t has left [0, T], again under a growing penalty, each time from the last curve."""
     total, scale = 0, max(curve(z)[0], 1e-12)
@@ -131,18 +145,15 @@ def _raise_penalty(curve: CurveEnergy, z: ndarray, solve: Callable) -> tuple[nda
 
 
 def _refine(curve, best, fit, nodes, points, tolerance) -> tuple[ndarray, int, int]:
-    """Double the nodes while that pays; where it still does at the most, free every point."""
-    total, gain = 0, np.inf
-    while gain >= tolerance and 2 * nodes <= min(MOST_NODES, points - 2):
+    """Double the nodes until the energy is within the tolerance of the free polygon's; else that polygon."""
+    free, total = relax(curve, best, 1e-12, 600)
+    least = curve(free)[0]
+    above = curve(best)[0] / max(least, 1e-300) - 1
+    while above >= tolerance and above < HOPELESS and 2 * nodes <= min(MOST_NODES, points - 2):
         nodes = 2 * nodes
-        z, count = fit(best, nodes)
-        total, gain = total + count, 1 - curve(z)[0] / max(curve(best)[0], 1e-300)
-        best = z if gain > 0 else best
-        gain = abs(gain)
-    if gain >= tolerance:
-        best, count = relax(curve, best, 1e-12, 600)
-        total, nodes = total + count, points - 2
-    return best, nodes, total
+        best, count = fit(best, nodes)
+        total, above = total + count, curve(best)[0] / least - 1
+    return (best, nodes, total) if above < tolerance else (free, points - 2, total)
 
 
 def _result(curve, schedule, ends, z, nodes, iterations) -> Geodesic:

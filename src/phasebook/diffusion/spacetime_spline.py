@@ -65,8 +65,9 @@ def _layout(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points: in
     metric = curve(z)[2]
     own, plain = (_arc(z, M) for M in (metric, curve.chart.gaussian_metric(z)))
     mixed = (own + plain) / 2
-    path = PchipInterpolator(mixed, z)
-    places = np.clip(PchipInterpolator(own, mixed)(np.linspace(0, 1, points)), 0, 1)
+    with np.errstate(over="ignore"):                                # slopes next to none: the limit is right
+        path = PchipInterpolator(mixed, z)
+        places = np.clip(PchipInterpolator(own, mixed)(np.linspace(0, 1, points)), 0, 1)
     s = np.linspace(0, 1, COARSE)
     fourth = np.diff(path(s), 4, axis=0)
     fourth = np.concatenate([fourth[:1]] * 2 + [fourth] + [fourth[-1:]] * 2)
