@@ -261,7 +261,7 @@ show(fields([Field(f"ρ and T − Id, ε = {long / 2:.2g}", torus(x), points, ar
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-errors", "caption": "Left sides of (13) and (12) against ε. Markers: measured; solid: predicted by the sharp form, with no free constant; dashed: fitted power law over the usable range, for the torus."}}
 sweeps = {"gaussian": gaussian_sweep(p.gaussian_variance, rungs["gaussian"].epsilons),
           "line": line_sweep(mixture, rungs["line"].epsilons),
-          "torus": torus_sweep(torus, rungs["torus"].epsilons, n)}
+          "torus": torus_sweep(torus, rungs["torus"].epsilons, n, constants["torus"].kappa)}
 found = {name: summary(sweeps[name], constants[name], rungs[name]) for name in sweeps}
 panels = [[], []]
 for i, (name, s) in enumerate(sweeps.items()):
@@ -419,7 +419,7 @@ _ = ledger.claim("heat.eq7", "Eq. (7)", "The density is bounded below by a posit
 # $C \varepsilon^2$: the theorem (12) stands, with the sharp $C_0 = \tfrac18 \|\nabla Q\|$.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-velocities", "caption": "Torus, one step of the smallest usable ε. Left: the difference of the velocities over t, in units of (ε/8) ‖∇Q‖. Right: W₂ over t, in units of (ε²/32) ‖∇Q‖. Solid: the sharp form. Dashed: the printed forms, a multiple of t through the end of the step for (35), a multiple of t² through the middle for (36)."}}
-eps, size, inside = small, constants["torus"].grad_q_norm, np.linspace(0.02, 0.98, 25)
+eps, size, inside = small, constants["torus"].grad_q_norm, np.linspace(0.02, 0.98, 17)
 whole = brenier(torus, eps, n)
 speed = velocity_gap(torus, inside, eps, n, whole) / (eps / 8 * size)
 apart = np.array([torus_gap(torus, f * eps, eps, n, whole) for f in inside]) / (eps**2 / 32 * size)
@@ -432,7 +432,7 @@ show(curves([left, right], ["t / ε"] * 2, ["velocity difference", "W₂(μₜ, 
          "Right: an arch that lies above the printed parabola for small t.")
 
 # %% tags=["hide-input"]
-early = np.logspace(-3, -1.5, 5)
+early = np.logspace(-3, -1.5, 4)
 gaps = velocity_gap(torus, early, eps, n, whole)
 distances = np.array([torus_gap(torus, f * eps, eps, n, whole) for f in early])
 ledger.claim("heat.eq35", "Eq. (35)", "The velocities differ by at most C_0 t: the difference vanishes at least linearly "

@@ -239,3 +239,10 @@ def test_solver_says_when_it_cannot():
     rough = TorusDensity(np.array([[1.0, 0.0]]), np.array([0.999999]), np.array([0.0]))
     with pytest.raises(RuntimeError, match="finer grid"):
         brenier(rough, 1e-3, 32)
+
+
+def test_half_way_is_the_maximum_to_second_order():
+    rho = make("default")
+    constants = torus_expansion(rho, 64)
+    quick, full = (torus_sweep(rho, [1e-3], 64, kappa).w2[0] for kappa in (constants.kappa, np.inf))
+    assert quick == pytest.approx(full, rel=(constants.kappa * 1e-3) ** 2)

@@ -141,10 +141,10 @@ def _compact_broken(values):
 def _below(label: str, domain: Sequence[float]) -> dict:
     """A colour bar under its panel: beside it there is no room on a page of two panels."""
     return {"title": {"text": label, "side": "top"}, "orientation": "h", "thickness": 12, "xanchor": "center",
-            "len": domain[1] - domain[0], "x": sum(domain) / 2, "y": -0.16, "yanchor": "top"}
+            "len": domain[1] - domain[0], "x": sum(domain) / 2, "y": -0.21, "yanchor": "top"}
 
 
-def fields(panels: Sequence[Field], *, height: int = 430) -> go.Figure:
+def fields(panels: Sequence[Field], *, height: int = 450) -> go.Figure:
     """Scalar fields in colour with white arrows, side by side, on [0, 2 pi)^2."""
     fig = make_subplots(1, len(panels), subplot_titles=[p.title for p in panels], horizontal_spacing=0.1)
     for column, p in enumerate(panels, 1):
@@ -161,4 +161,4 @@ def fields(panels: Sequence[Field], *, height: int = 430) -> go.Figure:
         fig.update_xaxes(title="x₁", row=1, col=column, **ticks)
         fig.update_yaxes(title="x₂", row=1, col=column, scaleanchor=letters, **ticks)
     fig.update_annotations(font_size=13)
-    return layout(fig, height=height).update_layout(margin={"b": 95})
+    return layout(fig, height=height).update_layout(margin={"b": 115})
