@@ -85,19 +85,8 @@ from scipy.stats import norm
 
 from phasebook.site.figures import show
 from phasebook.site.figures_singular import Cells, Torn, cells_and_basins, crease, family, stretching, table, torn
+from phasebook.theory import singular_targets as targets
 from phasebook.theory.power_cells import solve
-from phasebook.theory.singular_targets import (
-    cassini,
-    cassini_outline,
-    dumbbell,
-    ellipse,
-    horseshoe,
-    square,
-    three_lobes,
-    transport_onto,
-    tube_exponent,
-    two_disks,
-)
 
 sheet = solve([[-1.0, 0.0], [1.0, 0.0]], None, p.source)
 axis = np.linspace(-1.5, 1.5, 41)
@@ -126,7 +115,7 @@ show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential
 
 # %% tags=["hide-input"]
 cells = solve(p.atoms, p.atom_weights, p.source)
-shoe, shoe_tear = transport_onto(horseshoe(), p.n_samples, p.source)
+shoe, shoe_tear = targets.transport_onto(targets.horseshoe(), p.n_samples, p.source)
 gaps = []
 for case in (cells, shoe):
     bowl = (case.atoms**2 @ [1.0, 0.5]) * 0.2 / np.abs(case.atoms).max()
@@ -148,7 +137,7 @@ print(f"{len(shoe.atoms)} atoms: mass error {shoe.mass_error:.1e} after {shoe.st
 # measured on a million quasi-random points.
 
 # %% tags=["hide-input"]
-exponent = tube_exponent(cells, np.geomspace(0.002, 0.02, 6), p.seed)
+exponent = targets.tube_exponent(cells, np.geomspace(0.002, 0.02, 6), p.seed)
 ledger.claim("singular.measure_zero", "Theorem 2.1.1", "The singular set has measure zero.", 1.0, exponent, 0.03,
              note="exponent of the mass within a distance of the walls; 1 is a set of lines, 0 would be a set of mass")
 print(f"mass within a distance of the walls ~ distance^{exponent:.3f}" if exponent else "one atom has no walls")
@@ -178,9 +167,9 @@ def arrows(cells, tear, title="", count=900):
     return Torn(title, x, cells.transport(x), tear.walls.ends(1.0 if cells.source.name == "disk" else 3.5))
 
 
-far, far_tear = transport_onto(two_disks(5.0), p.n_samples, "disk")
-round_tear = transport_onto(two_disks(5.0), p.n_samples, "gaussian")[1]
-uneven_tear = transport_onto(two_disks(5.0), p.n_samples, "gaussian", left_mass=p.unequal_mass)[1]
+far, far_tear = targets.transport_onto(targets.two_disks(5.0), p.n_samples, "disk")
+round_tear = targets.transport_onto(targets.two_disks(5.0), p.n_samples, "gaussian")[1]
+uneven_tear = targets.transport_onto(targets.two_disks(5.0), p.n_samples, "gaussian", left_mass=p.unequal_mass)[1]
 ledger.claim("singular.two_disks.disk", "Theorem 2.1.2", "Two far disks tear the disk along a diameter.", 2.0,
              far_tear.length, 1e-4, note="length of the singular set, disk source")
 ledger.claim("singular.two_disks.gaussian", "Theorem 2.1.2", "Two far disks tear the Gaussian along a line through 0.",
@@ -226,14 +215,15 @@ print(f"second difference over jump along the tear: {kink.min():.3f} to {kink.ma
 # serve as the null: a disk, an ellipse, a square and the stadium. The singular set should be empty, exactly.
 
 # %% tags=["hide-input"]
-convex = [transport_onto(domain, p.n_samples, p.source) for domain in (ellipse(), ellipse(2.0, 1.0), square(), dumbbell(1.0))]
+round_ones = (targets.ellipse(), targets.ellipse(2.0, 1.0), targets.square(), targets.dumbbell(1.0))
+convex = [targets.transport_onto(domain, p.n_samples, p.source) for domain in round_ones]
 ledger.claim("singular.convex_zero", "Theorem 2.1.2", "A convex target leaves the map unbroken.", 0.0,
              sum(tear.jump for _, tear in convex), note="jump integral over a disk, an ellipse, a square and a stadium")
 mass_errors += [c.mass_error for c, _ in convex]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neck", "caption": "The disk transported onto a dumbbell, from a convex stadium to two separate disks. Move the slider to close the neck; the singular set is orange."}}
 necks = sorted(p.half_necks, reverse=True)
-closing = [transport_onto(dumbbell(w), p.n_samples, "disk") for w in necks]
+closing = [targets.transport_onto(targets.dumbbell(w), p.n_samples, "disk") for w in necks]
 jumps, lengths = [t.jump for _, t in closing], [t.length for _, t in closing]
 ledger.claim("singular.neck_monotone", "Theorem 2.1.2", "The closer the neck, the larger the jump.", ">= 0",
              np.diff(jumps).min(), note="smallest increase of the jump integral from one neck to the next; disk source")
@@ -287,18 +277,18 @@ show(torn([arrows(shoe, shoe_tear)]), alt="A round source with a vertical orange
 # Cassini ovals $|z^2 - 1| \leq b^2$. They are convex for $b \geq \sqrt 2$, waisted below, and fall into two pieces below $b = 1$.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cassini", "caption": "Cassini ovals as targets of the uniform disk. Left: outlines, in orange where the transport has a singular set. Right: jump integral and length over b. Below √2 the oval is not convex, below 1 it is in two pieces."}}
-bricks, area, width = ellipse().sample(p.n_samples)
-lobes = solve(three_lobes(bricks, 0.4), area, "disk")
-lobes_error = np.linalg.norm(lobes.transport(bricks) - three_lobes(bricks, 0.4), axis=1).mean() / width
-ovals = [transport_onto(cassini(b), p.n_samples, "disk")[1] for b in p.cassini_ratios]
+bricks, area, width = targets.ellipse().sample(p.n_samples)
+lobes = solve(targets.three_lobes(bricks, 0.4), area, "disk")
+lobes_error = np.linalg.norm(lobes.transport(bricks) - targets.three_lobes(bricks, 0.4), axis=1).mean() / width
+ovals = [targets.transport_onto(targets.cassini(b), p.n_samples, "disk")[1] for b in p.cassini_ratios]
 waisted = [tear for b, tear in zip(p.cassini_ratios, ovals, strict=True) if 1 < b < np.sqrt(2)]
 ledger.claim("singular.cassini", "Theorem 2.1.2", "A non-convex target always breaks the map.", 0.0,
              sum(tear.jump == 0 for tear in waisted) if waisted else None,
              note="number of connected, non-convex Cassini ovals without a singular set; disk source")
-outlines = [cassini_outline(b) for b in p.cassini_ratios]
+outlines = [targets.cassini_outline(b) for b in p.cassini_ratios]
 order = np.argsort(p.cassini_ratios)
-show(family(outlines, [f"b = {b:g}" for b in p.cassini_ratios], [t.jump > 0 for t in ovals], np.array(p.cassini_ratios)[order],
-            np.array([t.jump for t in ovals])[order], np.array([t.length for t in ovals])[order], "b", np.sqrt(2)),
+show(family(outlines, [f"b = {b:g}" for b in p.cassini_ratios], [t.jump > 0 for t in ovals],
+            np.array(p.cassini_ratios)[order], np.array([t.jump for t in ovals])[order], np.array([t.length for t in ovals])[order], "b", np.sqrt(2)),
      alt="Left: nested Cassini ovals, the outer ones blue, the innermost in orange. Right: jump and length are zero "
          "from b = 1.6 down to about 1.08 and rise steeply as b falls to 1.")
 
@@ -369,15 +359,8 @@ show(stretching([f"{s:.2f}" for s in levels], steepness, centres, cases[1].walls
 # in the heat frame $y = x_t / \alpha$, times $\alpha$ in the frame of $x_t$. It is exponential in $1 / s^2$ and finite for every $s > 0$.
 
 # %% tags=["hide-input"]
+from phasebook.diffusion import monotone
 from phasebook.diffusion.latent_flow import line_quantile, line_slope, steep_regions
-from phasebook.diffusion.monotone import (
-    boundary_tracks,
-    falls,
-    height_counts,
-    minor_pair,
-    random_mode_falls,
-    wide_among_narrow,
-)
 
 a, noise = 1.0, np.array([2.0, 1.0, 0.6, 0.4, 0.3])
 pair = Mixture.atoms([[-a, 0.0], [a, 0.0]])
@@ -441,7 +424,7 @@ from phasebook.site.figures_transport import Curve, curves
 falling = np.geomspace(1.5, 0.05, 300)
 two = Mixture.atoms([[-1.0], [1.0]], np.array([0.3, 0.7]))
 named = [(f"{name}, boundary {j + 1}", track) for name, one in (("two atoms", two), ("three atoms", line))
-         for j, track in enumerate(boundary_tracks(one, falling))]
+         for j, track in enumerate(monotone.boundary_tracks(one, falling))]
 tracks = [Curve(name, *track.T, "predicted", k) for k, (name, track) in enumerate(named)]
 drifts = [abs(track[0, 1] - track[-1, 1]) for _, track in named]
 ledger.claim("singular.drift", "Theorem 2.1.3", "A boundary, once formed, keeps its place in the latent space.", 0.0,
@@ -471,7 +454,7 @@ show(curves([tracks], ["noise level s"], ["quantile of the latent"], log=False),
 # %% tags=["hide-input"]
 from phasebook.diffusion.critical_points import equilateral_triangle, mode_count_changes
 
-lost_on_line = random_mode_falls(p.mode_steps, np.random.default_rng(p.seed))
+lost_on_line = monotone.random_mode_falls(p.mode_steps, np.random.default_rng(p.seed))
 changes = mode_count_changes(equilateral_triangle(), 0.4, 1.2, tolerance=1e-9)
 window = [level for level, _, _ in changes]
 lost_in_plane = sum(below < above for _, below, above in changes)
@@ -479,11 +462,11 @@ ledger.claim("singular.mode_count_1d", "Theorem 2.1.3", "On the line the number 
              lost_on_line, note=f"falls in {p.mode_steps} random steps of random mixtures")
 ledger.claim("singular.mode_count_2d", "Theorem 2.1.3", "In the plane the number of modes never falls as t → 0.", 0.0,
              lost_in_plane, note="falls on the way down for three equal atoms in an equilateral triangle: 1, then 4, then 3")
-heights = height_counts(minor_pair(), np.geomspace(0.6, 0.05, 40), 0.05)
+heights = monotone.height_counts(monotone.minor_pair(), np.geomspace(0.6, 0.05, 40), 0.05)
 down = np.geomspace(150, 0.5, 60)
-(wide, wide_mass), (equal, equal_mass) = (steep_regions(wide_among_narrow(5.0, k), down, 5.0) for k in (0, 4))
+(wide, wide_mass), (equal, equal_mass) = (steep_regions(monotone.wide_among_narrow(5.0, k), down, 5.0) for k in (0, 4))
 ledger.claim("singular.regions_lipschitz", "Theorem 2.1.3", "The number of steep regions never falls as t → 0.", 0.0,
-             falls(wide), note="falls for a wide Gaussian between two narrow ones, threshold 5: two regions merge into one")
+             monotone.falls(wide), note="falls for a wide Gaussian between two narrow ones, threshold 5: two regions merge")
 print("triangle: fourth mode for noise levels between", " and ".join(f"{w:.6f}" for w in window), "circumradii")
 
 # %% tags=["hide-input"]
@@ -494,12 +477,12 @@ plane_mass = [float(cell_mass[s > p.lipschitz_threshold].sum()) for s in steepne
 rows = [
     ("exact modes, line", f"{p.mode_steps} random steps", lost_on_line, "none: it is a theorem"),
     ("exact modes, plane", "equilateral triangle", lost_in_plane, f"4 modes between s = {window[0]:.5f} and {window[-1]:.5f}"),
-    ("modes above 5 % of the highest, line", "weights 0.94, 0.03, 0.03", falls(heights), "two light atoms part"),
-    ("steep regions, line", "heteroscedastic: wide between narrow", falls(wide), "two regions merge into one"),
-    ("steep regions, line", "equal atoms: the same shape", falls(equal), "the same merger, before the atoms are resolved"),
-    ("steep regions, plane", "the chapter's atoms", falls(plane_regions), f"counts {plane_regions}"),
-    ("mass of steep regions, line", "heteroscedastic", falls(wide_mass, 1e-4), "ridges sharpen"),
-    ("mass of steep regions, plane", "the chapter's atoms", falls(plane_mass, 1e-4), "ridges sharpen"),
+    ("modes above 5 % of the highest, line", "weights 0.94, 0.03, 0.03", monotone.falls(heights), "two light atoms part"),
+    ("steep regions, line", "heteroscedastic: wide between narrow", monotone.falls(wide), "two regions merge into one"),
+    ("steep regions, line", "equal atoms: the same shape", monotone.falls(equal), "the same merger, before the atoms are resolved"),
+    ("steep regions, plane", "the chapter's atoms", monotone.falls(plane_regions), f"counts {plane_regions}"),
+    ("mass of steep regions, line", "heteroscedastic", monotone.falls(wide_mass, 1e-4), "ridges sharpen"),
+    ("mass of steep regions, plane", "the chapter's atoms", monotone.falls(plane_mass, 1e-4), "ridges sharpen"),
     ("union of preimages (2)", "any", 0, "none: true by definition"),
 ]
 display(HTML(table(("complexity", "case", "falls seen", "counterexample"), rows,
@@ -509,9 +492,9 @@ display(HTML(table(("complexity", "case", "falls seen", "counterexample"), rows,
 # Of the definitions in the table, one is non-decreasing for a reason that concerns diffusion: the exact number of modes
 # on the line. The triangle's window is narrow, from $1/\sqrt 2 = 0.70711$ to $0.73913$ circumradii, but no numerical noise: at its
 # lower end the covariance of the three atoms balances the noise exactly. The steep regions of the chapter's own atoms in
-# the plane join up as well, when ridges that began apart grow into one net (at the resolution of the grid). For steep regions on the line we first believed that equal
-# atoms were safe, since thousands of small random examples show no fall. Twelve equal atoms, arranged like the wide
-# component between two narrow ones, do show it.
+# the plane join up as well, when ridges that began apart grow into one net (at the resolution of the grid). On the line it is tempting to
+# take equal atoms for safe, since hundreds of small random examples show no fall. Twelve equal atoms, arranged like the
+# wide component between two narrow ones, do show it.
 #
 # ## What was shown, and what was not
 #
@@ -538,6 +521,6 @@ ledger.number("triangle_window", window, "noise level over circumradius")
 ledger.number("ot_vs_flow_percent", cases[1].differ, "per cent of Gaussian mass")
 ledger.number("ot_vs_flow_percent_symmetric", cases[0].differ, "per cent of Gaussian mass")
 ledger.number("steep_regions_plane", plane_regions, f"regions stretched more than {p.lipschitz_threshold:g} times, by level")
-ledger.number("largest_lipschitz", steepness.max(axis=(1, 2)), "1, by level")
+ledger.number("largest_lipschitz", steepness.max(axis=(1, 2)), "largest stretch seen on the grid, by level")
 ledger.number("noise_levels", levels, "sigma / alpha")
 ledger.emit()

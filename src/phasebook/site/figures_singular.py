@@ -111,8 +111,8 @@ def family(outlines: Sequence[Float[ndarray, "p 2"]], names: Sequence[str], torn
                                   (lengths, "length", COLOURS[2], "dot")):
         fig.add_trace(go.Scatter(x=x, y=_short(y), mode="lines+markers", name=name,
                                  line={"color": colour, "dash": dash}), 1, 2)
-    fig.add_vline(x=convex_from, line={"dash": "dash", "color": "#888888"}, annotation_text="convex from here", row=1,
-                  col=2, annotation_position="top left")
+    fig.add_vline(x=convex_from, line={"dash": "dash", "color": "#888888"}, annotation_text="convex →", row=1,
+                  col=2, annotation_position="bottom right")
     fig.update_xaxes(title_text="y₁", row=1, col=1).update_yaxes(title_text="y₂", scaleanchor="x", row=1, col=1)
     fig.update_xaxes(title_text=x_title, row=1, col=2)
     fig.update_yaxes(title_text="length; jump integral (units of the target)", row=1, col=2)
