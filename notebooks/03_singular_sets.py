@@ -304,7 +304,7 @@ show(family(outlines, [f"b = {b:g}" for b in p.cassini_ratios], [t.jump > 0 for 
 # from the Gaussian to the data and to call them the basins of the diffusion. We compare. The probability-flow ODE
 # of a mixture of atoms is exact (its score is Eq. (6)), and we follow it from a grid of latents down to the atoms.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-basins", "caption": "Cells of the one-shot transport from the Gaussian (left) and basins of the probability-flow ODE (right, with the walls of the cells in black), for four symmetric atoms and for the chapter's atoms."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cells", "caption": "Cells of the one-shot transport from the Gaussian (left) and basins of the probability-flow ODE (right, with the walls of the cells in black), for four symmetric atoms and for the chapter's atoms."}}
 from phasebook.diffusion.latent_flow import basins, count_regions, latent_flow
 from phasebook.diffusion.mixtures import Mixture
 
@@ -324,7 +324,7 @@ show(cells_and_basins(cases, latent_axis), alt="Four maps of the latent plane. F
      "are the same quadrants. For five generic atoms the basins have curved boundaries that deviate from the straight walls.")
 
 # %% [markdown]
-# For symmetric atoms the two agree, as symmetry forces them to. For generic atoms the walls of the transport are
+# For symmetric atoms the two agree, as symmetry forces them to. For generic atoms, in the second row of {numref}`fig-cells`, walls are
 # straight and the boundaries of the flow are curved, and a few per cent of the latents end in a different atom. Both maps
 # carry the right mass to each atom; only one of them is cheapest. What converges to the flow is the *composition* of many
 # transports over short times, as chapter 2 shows, and it is with the composition that the theorem is concerned.
