@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import softmax
 
-from phasebook.diffusion.mode_tree import Merge
+from phasebook.diffusion.mode_tree import Merge, linkage_of
 
 __all__ = ["SampleTree", "mean_shift", "mean_shift_tree"]
 
@@ -25,6 +25,10 @@ class SampleTree(NamedTuple):
     ratios: Float[ndarray, " l"]
     counts: Float[ndarray, " l"]
     first: Float[ndarray, " n"]
+
+    def linkage(self) -> Float[ndarray, "m-1 4"]:
+        """SciPy's linkage matrix, heights log r (`mode_tree.linkage_of`)."""
+        return linkage_of(int(self.counts[0]), self.merges)
 
 
 def mean_shift(gram: Float[ndarray, "n n"], weights: Float[ndarray, "m n"], ratio: float, steps: int = 300,

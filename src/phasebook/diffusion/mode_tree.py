@@ -13,8 +13,9 @@ from numpy import ndarray
 
 from phasebook.diffusion.mixtures import Mixture
 from phasebook.diffusion.modes import Critical, detect_by_height, modes_1d
+from phasebook.diffusion.schedules import Schedule
 
-__all__ = ["Merge", "ModeTree", "height_tree", "mode_tree"]
+__all__ = ["Merge", "ModeTree", "height_tree", "in_spacetime", "linkage_of", "mode_tree"]
 
 
 class Merge(NamedTuple):
@@ -35,18 +36,30 @@ class ModeTree(NamedTuple):
     ratios: Float[ndarray, " l"]
     counts: Float[ndarray, " l"]
 
+    def joins(self) -> list[Float[ndarray, "2 2"]]:
+        """For each merge the segment at its r from the dying mode to the one that swallows it."""
+        segments = []
+        for merge in self.merges:
+            r, y = self.branches[merge.parent].T
+            segments.append(np.array([[merge.ratio, merge.y], [merge.ratio, np.interp(merge.ratio, r, y)]]))
+        return segments
+
     def linkage(self) -> Float[ndarray, "m-1 4"]:
-        """SciPy's linkage matrix of a full tree, heights log r. ValueError unless one mode is left."""
-        n = len(self.branches)
-        if len(self.merges) != n - 1:
-            raise ValueError(f"tree: {n - len(self.merges)} modes are left at the largest noise; takes a full tree")
-        cluster, size, rows = list(range(n)), [1] * n, []
-        for step, merge in enumerate(self.merges):
-            a, b = sorted((cluster[merge.child], cluster[merge.parent]))
-            size[merge.parent] += size[merge.child]
-            rows.append([a, b, np.log(merge.ratio), size[merge.parent]])
-            cluster[merge.parent] = n + step
-        return np.array(rows, dtype=float).reshape(-1, 4)
+        """SciPy's linkage matrix, heights log r (`linkage_of`)."""
+        return linkage_of(len(self.branches), self.merges)
+
+
+def linkage_of(n: int, merges: list[Merge]) -> Float[ndarray, "n-1 4"]:
+    """SciPy's linkage matrix of the merges of n leaves, heights log r. ValueError unless one is left."""
+    if len(merges) != n - 1:
+        raise ValueError(f"tree: {n - len(merges)} modes are left at the largest noise; takes a full tree")
+    cluster, size, rows = list(range(n)), [1] * n, []
+    for step, merge in enumerate(merges):
+        a, b = sorted((cluster[merge.child], cluster[merge.parent]))
+        size[merge.parent] += size[merge.child]
+        rows.append([a, b, np.log(merge.ratio), size[merge.parent]])
+        cluster[merge.parent] = n + step
+    return np.array(rows, dtype=float).reshape(-1, 4)
 
 
 def mode_tree(mixture: Mixture, low: float, high: float, levels: int = 100, tolerance: float = 1e-9) -> ModeTree:
@@ -152,3 +165,13 @@ def height_tree(mixture: Mixture, ratios: Float[ndarray, " l"], grid: Float[ndar
         for y in modes:
             edges.append(((r, y), (after, later[np.abs(later - y).argmin()])))
     return found, edges
+
+
+def in_spacetime(polylines: list[Float[ndarray, "k 2"]], schedule: Schedule) -> list[Float[ndarray, "k 2"]]:
+    """Polylines of (r, y) as polylines of (t, x), `x = alpha_t y`, under a schedule."""
+    out = []
+    for line in polylines:
+        r, y = np.asarray(line, dtype=float).T
+        t = schedule.time(-2 * np.log(r))
+        out.append(np.column_stack([t, schedule.alpha(t) * y]))
+    return out

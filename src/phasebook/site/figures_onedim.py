@@ -88,8 +88,8 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
           log: Sequence[str] = (), marks: Mapping[str, Sequence[tuple[float, str]]] | None = None) -> go.Figure:
     """Curves side by side: each panel maps a name to (x, y) or (x, y, 'markers' / 'dash'); `log` gives the log
     axes of a panel as '', 'x', 'y' or 'xy'; `marks` vertical lines (place, words) of a panel."""
-    fig = make_subplots(1, len(panels), horizontal_spacing=0.12, subplot_titles=list(panels) if len(panels) > 1 else None)
-    seen = {}
+    titles = list(panels) if len(panels) > 1 else None
+    fig, seen = make_subplots(1, len(panels), horizontal_spacing=0.12, subplot_titles=titles), {}
     for k, (title, curves) in enumerate(panels.items(), 1):
         for name, (x, y, *style) in curves.items():
             colour = seen.setdefault(name, COLOURS[len(seen) % len(COLOURS)])
