@@ -492,7 +492,7 @@ display(HTML(table(("complexity", "case", "falls seen", "counterexample"), rows,
 # Of the definitions in the table, one is non-decreasing for a reason that concerns diffusion: the exact number of modes
 # on the line. The triangle's window is narrow, from $1/\sqrt 2 = 0.70711$ to $0.73913$ circumradii, but no numerical noise: at its
 # lower end the covariance of the three atoms balances the noise exactly. The steep regions of the chapter's own atoms in
-# the plane join up as well, when ridges that began apart grow into one net (at the resolution of the grid). On the line it is tempting to
+# the plane join up as well, when ridges that began apart grow into one net (their exact number depends on the grid). On the line it is tempting to
 # take equal atoms for safe, since hundreds of small random examples show no fall. Twelve equal atoms, arranged like the
 # wide component between two narrow ones, do show it.
 #

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from phasebook.diffusion.latent_flow import basins, count_regions, latent_flow, line_slope, steep_regions
+from phasebook.diffusion.latent_flow import (
+    basins,
+    count_regions,
+    latent_flow,
+    line_quantile,
+    line_slope,
+    steep_regions,
+)
 from phasebook.diffusion.mixtures import Mixture
 
 LEVELS = np.array([3.0, 1.0, 0.4, 0.2])
@@ -102,3 +109,23 @@ def test_steep_regions_can_merge():
 def test_count_regions():
     assert count_regions(np.array([[1, 1, 0], [0, 0, 1], [1, 0, 1]], bool)) == 3
     assert count_regions(np.zeros(5, bool)) == 0
+
+
+def test_quantiles_invert_the_cdf():
+    q = np.array([1e-6, 0.3, 0.999])
+    y = line_quantile(LINE, 0.4, q)
+    assert norm.cdf((y[:, None] - LINE.means[:, 0]) / np.sqrt(LINE.variances + 0.16)) @ LINE.weights == pytest.approx(q)
+
+
+def test_cells_see_a_ridge_thinner_than_the_grid():
+    """Two atoms, low noise: across the ridge the images differ by twice a quantile of the line."""
+    axis = np.linspace(-1, 1, 20)
+    z = np.stack(np.meshgrid(axis, axis), axis=-1)
+    flow = latent_flow(Mixture.atoms([[-1.0, 0.0], [1.0, 0.0]]), z, np.array([0.1]), jacobian=True)
+    step = axis[1] - axis[0]
+    cells = flow.cell_lipschitz(step)[0]
+    assert cells.shape == (19, 19)
+    image = line_quantile(Mixture.atoms([[-1.0], [1.0]]), 0.1, norm.cdf([step / 2]))[0]
+    assert image > 0.8 and cells[:, 9] == pytest.approx(2 * image / np.sqrt(1.01) / step, rel=1e-3)
+    assert (cells >= flow.lipschitz()[0][:-1, :-1]).all()
+    assert count_regions(cells > 5) == 1

@@ -8,6 +8,7 @@ from phasebook.diffusion.mixtures import Mixture
 from phasebook.diffusion.modes import modes_1d
 from phasebook.diffusion.monotone import (
     antimode_ranks,
+    boundary_tracks,
     falls,
     height_counts,
     minor_pair,
@@ -54,3 +55,12 @@ def test_antimode_ranks_end_at_the_weights():
     assert len(ranks[0]) == 0
     assert ranks[1] == pytest.approx([0.2508], abs=1e-3)
     assert ranks[2] == pytest.approx([0.3], abs=1e-9)
+
+
+def test_tracks_follow_each_boundary_up_to_where_it_formed():
+    levels = np.geomspace(1.5, 0.05, 150)
+    tracks = boundary_tracks(Mixture.atoms([[-2.0], [0.0], [1.0]], np.array([0.2, 0.5, 0.3])), levels)
+    assert [t[-1, 1] for t in tracks] == pytest.approx([0.2, 0.7], abs=1e-6)
+    assert [t[0, 0] for t in tracks] == pytest.approx([0.72, 0.40], abs=0.02)
+    assert all((np.diff(t[:, 0]) < 0).all() and np.abs(np.diff(t[:, 1])).max() < 0.03 for t in tracks)
+    assert boundary_tracks(Mixture.atoms([[0.0]]), levels) == []

@@ -15,6 +15,7 @@ from phasebook.theory.power_cells import solve
 from phasebook.theory.singular_sources import SOURCES
 from phasebook.theory.singular_targets import (
     cassini,
+    cassini_outline,
     dumbbell,
     ellipse,
     horseshoe,
@@ -22,6 +23,7 @@ from phasebook.theory.singular_targets import (
     square,
     three_lobes,
     transport_onto,
+    tube_exponent,
     two_disks,
 )
 
@@ -273,3 +275,19 @@ def test_marginals():
     c = np.linspace(-0.99, 0.99, 7)
     assert np.allclose(SOURCES["gaussian"].marginal_cdf(c), ndtr(c))
     assert np.allclose(SOURCES["disk"].marginal_quantile(SOURCES["disk"].marginal_cdf(c)), c, atol=1e-13)
+
+
+@BOTH
+def test_walls_have_codimension_one(source):
+    cells = solve(np.random.default_rng(6).normal(size=(5, 2)), None, source)
+    assert tube_exponent(cells, np.geomspace(0.002, 0.02, 5)) == pytest.approx(1, abs=0.02)
+    assert tube_exponent(solve([[1.0, 0.0]]), np.array([0.01, 0.02])) is None
+
+
+@pytest.mark.parametrize("ratio", [0.9, 1.1, 1.6])
+def test_outlines_lie_on_the_border(ratio):
+    outline = cassini_outline(ratio)
+    seen = outline[np.isfinite(outline).all(1)]
+    assert cassini(ratio).inside(seen * (1 - 1e-9)).mean() > 0.4
+    assert np.abs((seen[:, 0] + 1j * seen[:, 1]) ** 2 - 1) == pytest.approx(ratio**2)
+    assert np.isnan(outline).any() == (ratio < 1)
