@@ -20,7 +20,7 @@ __all__ = ["decodings", "dendrogram", "half_plane", "lines", "measured_against",
 
 # white to mid grey, even in lightness: the blue tree and the red geodesic stay readable on all of it
 GREYS = [[0, "#ffffff"], [1, "#7d7d7d"]]
-BLUE, RED = COLOURS[0], COLOURS[1]
+BLUE, RED = COLOURS[0], "#c1121f"
 
 Polyline = Float[ndarray, "k 2"]
 
@@ -55,8 +55,7 @@ def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[n
                                  hovertemplate="t %{x:.3f}, x %{y:.2f}: %{z:.2f}<extra></extra>"), 1, k)
         if panel.get("joins"):
             fig.add_trace(_tree(panel["joins"], "swallowed by", "dot", showlegend=k == 1), 1, k)
-        fig.add_trace(_tree(panel["tree"], "modes" if len(panels) == 1 else title, showlegend=len(panels) == 1),
-                      1, k)
+        fig.add_trace(_tree(panel["tree"], "modes", showlegend=k == 1), 1, k)
         fig.update_xaxes(title="diffusion time t (0 = data)", range=[t[0], t[-1]], row=1, col=k)
     for i, (name, curve) in enumerate((geodesics or {}).items()):
         (cx, cy), dash = _joined([curve]), ("solid", "dash", "dot")[i % 3]
@@ -66,7 +65,8 @@ def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[n
                                  marker={"color": RED, "size": 9, "line": {"color": "white", "width": 1}}), 1, 1)
     fig.update_yaxes(title="position x", range=[x[0], x[-1]], row=1, col=1)
     fig.update_yaxes(range=[x[0], x[-1]])
-    return layout(fig, height=470, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return layout(fig, height=470, legend={"orientation": "h", "y": 1.02 if len(panels) == 1 else -0.2,
+                                             "yanchor": "bottom" if len(panels) == 1 else "top", "x": 0})
 
 
 def half_plane(curves: Mapping[str, Polyline], reference: Mapping[str, Polyline] | None = None) -> go.Figure:
@@ -96,7 +96,8 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
             kind = style[0] if style else "lines"
             look = {"marker": {"color": colour, "size": 7}} if kind == "markers" else {
                 "line": {"color": colour, "width": 2, "dash": "dash" if kind == "dash" else "solid"}}
-            fig.add_trace(go.Scatter(x=np.round(x, 6), y=np.asarray(y, np.float32), name=name, legendgroup=name,
+            fig.add_trace(go.Scatter(x=np.asarray(x, np.float32), y=np.asarray(y, np.float32), name=name,
+                                     legendgroup=name,
                                      mode="markers" if kind == "markers" else "lines", **look), 1, k)
         for place, words in (marks or {}).get(title, ()):
             fig.add_vline(x=place, line={"color": "#777", "dash": "dot"}, row=1, col=k, annotation_text=words,
@@ -108,20 +109,22 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
     return layout(fig, legend={"orientation": "h", "y": -0.25})
 
 
-def measured_against(starts: Sequence[str], groups: Mapping[str, Mapping[str, Sequence[float]]]) -> go.Figure:
-    """Side by side, one panel a quantity: a marker for each named series at each start."""
-    fig = make_subplots(1, len(groups), horizontal_spacing=0.12, subplot_titles=list(groups))
-    colours, shapes = {}, ("circle", "diamond", "x", "square")
-    for k, (_, series) in enumerate(groups.items(), 1):
-        for name, values in series.items():
-            i = colours.setdefault(name, len(colours))
-            fig.add_trace(go.Scatter(x=list(starts), y=list(values), mode="markers", name=name, legendgroup=name,
-                                     showlegend=k == 1 or i >= len(next(iter(groups.values()))),
-                                     marker={"color": COLOURS[i], "size": 12, "symbol": shapes[i % 4]}), 1, k)
-        fig.update_xaxes(title="start of the flow at t = 1", row=1, col=k)
-        fig.update_yaxes(title=list(groups)[k - 1], rangemode="tozero", row=1, col=k)
-    fig.update_annotations(text="")
-    return layout(fig, height=360, legend={"orientation": "h", "y": -0.25})
+def measured_against(starts: Sequence[str], measured: Mapping[str, Sequence[float]],
+                     published: Mapping[str, Sequence[float]], excess: Sequence[float]) -> go.Figure:
+    """Energies by start, filled where measured and open where published; right, an excess length in per cent."""
+    fig = make_subplots(1, 2, horizontal_spacing=0.14)
+    for i, (name, values) in enumerate(measured.items()):
+        fig.add_trace(go.Scatter(x=list(starts), y=list(values), mode="markers", name=name,
+                                 marker={"color": COLOURS[i], "size": 9}), 1, 1)
+        fig.add_trace(go.Scatter(x=list(starts), y=list(published[name]), mode="markers", name=f"{name}, published",
+                                 marker={"color": COLOURS[i], "size": 16, "symbol": "circle-open",
+                                         "line": {"width": 2}}), 1, 1)
+    fig.add_trace(go.Bar(x=list(starts), y=[100 * e for e in excess], width=0.4, showlegend=False,
+                         marker={"color": COLOURS[0]}), 1, 2)
+    fig.update_xaxes(title="start of the flow at t = 1")
+    fig.update_yaxes(title="energy (raw sum)", rangemode="tozero", row=1, col=1)
+    fig.update_yaxes(title="flow's length above the geodesic's, %", row=1, col=2)
+    return layout(fig, height=380, legend={"orientation": "h", "y": -0.25})
 
 
 def decodings(axis: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], log_density: Float[ndarray, "b a"],
@@ -161,7 +164,7 @@ def dendrogram(linkage: Float[ndarray, "m-1 4"], order: Sequence[int], thumbnail
         a, b = int(a), int(b)
         place[m + i], height[m + i] = (place[a] + place[b]) / 2, h
         links.append(np.array([[place[a], height[a]], [place[a], h], [place[b], h], [place[b], height[b]]]))
-    fig = go.Figure(_tree(links, "merges", showlegend=False))
+    fig = go.Figure(_tree(links, "merges", showlegend=False).update(line={"width": 1}))
     strip, span = _strip(thumbnails[np.asarray(order)], rows, size)
     top = linkage[:, 2].max() * 1.02
     depth = 0.42 * (top - floor)
@@ -172,7 +175,7 @@ def dendrogram(linkage: Float[ndarray, "m-1 4"], order: Sequence[int], thumbnail
     fig.update_xaxes(visible=False, range=[-0.5, span - 0.5])
     ticks = [v for v in range(0, 200, 2) if floor <= v <= top]
     fig.update_yaxes(title=y_title, range=[height[0] - depth, top], tickvals=ticks, zeroline=False)
-    return layout(fig, height=620)
+    return layout(fig, height=620).update_layout(margin={"b": 10})
 
 
 def _strip(pictures: Float[ndarray, "m y x 3"], rows: int, size: int) -> tuple[str, float]:
