@@ -72,7 +72,7 @@ ledger = Ledger("03_singular_sets", p)
 # gradient of a convex function, $T = \nabla \varphi$. If the target is a set of atoms $y_i$ with masses $p_i$, the
 # function is as simple as a convex function can be, a maximum of finitely many planes:
 #
-# $$ \varphi(x) = \max_i \, (x \cdot y_i - g_i), \qquad T(x) = y_i \ \text{ on the cell }\ \{x : x \cdot y_i - g_i \text{ maximal}\}. $$ (eq-potential)
+# $$ \begin{aligned} \varphi(x) &= \max_i \, (x \cdot y_i - g_i), \\ T(x) &= y_i \ \text{ on the cell }\ \{x : x \cdot y_i - g_i \text{ maximal}\}. \end{aligned} $$ (eq-potential)
 #
 # The cells form a power diagram: with weights $w_i = |y_i|^2 - 2 g_i$, cell $i$ holds the points for which
 # $|x - y_i|^2 - w_i$ is smallest. Everything about the transport problem is in the numbers $g_i$, which must be such that
@@ -83,8 +83,8 @@ ledger = Ledger("03_singular_sets", p)
 import numpy as np
 from scipy.stats import norm
 
-from phasebook.site.figures import show
-from phasebook.site.figures_singular import Cells, Torn, cells_and_basins, crease, family, stretching, table, torn
+from phasebook.site.figures import show, table
+from phasebook.site.figures_singular import Cells, Torn, cells_and_basins, crease, family, stretching, torn
 from phasebook.theory import singular_targets as targets
 from phasebook.theory.power_cells import solve
 
@@ -197,7 +197,7 @@ normal = delta * np.stack([far_tear.walls.direction[:, 1], -far_tear.walls.direc
 bend = far.potential(middle + normal) + far.potential(middle - normal) - 2 * far.potential(middle)
 kink, share = bend / (delta * far_tear.jumps), far_tear.lengths / far_tear.length
 ledger.claim(
-    "singular.not_differentiable", "Theorem B.2, psheet", "The singular set is where φ fails to be strictly convex.",
+    "singular.not_differentiable", "Theorem B.2, proof", "The singular set is where φ fails to be strictly convex.",
     1.0, share[kink < 1e-3].sum(), 1e-6, note="share of the two-disk tear on which the statement is true",
     correction=Correction(statement="The singular set is where φ fails to be differentiable.", expected=1.0,
                           measured=float(share[kink > 0.8].sum()), tolerance=1e-6))
@@ -263,7 +263,7 @@ show(torn([arrows(shoe, shoe_tear)]), alt="A round source with a vertical orange
 # positive constants, and the image is not convex.
 # :::
 #
-# :::{prf:psheet}
+# :::{prf:proof}
 # $T$ is the gradient of $\varphi(z) = \tfrac12 |z|^2 + \tfrac{k}{3} \mathrm{Re}\, z^3$. The Hessian of the second term is traceless
 # with eigenvalues $\pm 2 k |z|$, so $D^2 \varphi \geq 1 - 2k > 0$ on the closed disk: $\varphi$ is strictly convex, $T$ is injective and by Brenier's
 # theorem optimal, and the image density $\pi^{-1} (1 - 4 k^2 |z|^2)^{-1}$ is bounded from both sides. The boundary

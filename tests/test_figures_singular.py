@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from phasebook.site.figures_singular import Cells, Torn, cells_and_basins, crease, family, stretching, table, torn
+from phasebook.site.figures import table
+from phasebook.site.figures_singular import Cells, Torn, cells_and_basins, crease, family, stretching, torn
 
 RNG = np.random.default_rng(0)
 WALLS = RNG.normal(size=(3, 2, 2))

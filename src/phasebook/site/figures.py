@@ -4,12 +4,14 @@ Labels are Unicode and HTML, never LaTeX (blank in JupyterLab). Colour scales ar
 """
 
 import json
+from collections.abc import Sequence
+from html import escape
 from itertools import count
 
 import plotly.graph_objects as go
 from IPython.display import display
 
-__all__ = ["show", "layout", "COLOURS", "SEQUENTIAL", "DIVERGING"]
+__all__ = ["show", "layout", "table", "COLOURS", "SEQUENTIAL", "DIVERGING"]
 
 SEQUENTIAL = "Viridis"
 DIVERGING = "RdBu"
@@ -32,8 +34,6 @@ def show(fig: go.Figure, alt: str) -> None:
     The page gets a div and the figure's JSON, drawn by the site's one shared plotly.js; JupyterLab gets
     plotly's own mime type and draws it itself.
     """
-    from html import escape
-
     if not alt.strip():
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
     spec = json.loads(fig.to_json())
@@ -45,3 +45,11 @@ def show(fig: go.Figure, alt: str) -> None:
         f'<script type="application/json" class="pb-plotly-data" data-for="{name}">{text}</script>'
     )
     display({"text/html": html, "application/vnd.plotly.v1+json": spec}, raw=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
+    """A plain HTML table of text cells, scrolling sideways by itself where the page is narrow."""
+    head = "".join(f"<th>{escape(h)}</th>" for h in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+    return (f'<div class="pb-scroll"><table class="pb-table"><caption>{escape(caption)}</caption><thead><tr>{head}'
+            f"</tr></thead><tbody>{body}</tbody></table></div>")

@@ -4,7 +4,6 @@ Builders take arrays and return a plotly Figure; labels are Unicode and HTML. Po
 """
 
 from collections.abc import Sequence
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from phasebook.site.figures import COLOURS, SEQUENTIAL, layout
 
-__all__ = ["Cells", "Torn", "cells_and_basins", "crease", "family", "stretching", "table", "torn"]
+__all__ = ["Cells", "Torn", "cells_and_basins", "crease", "family", "stretching", "torn"]
 
 CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 121)), np.sin(np.linspace(0, 2 * np.pi, 121))], axis=1)
 WALL = "#D55E00"
@@ -158,11 +157,3 @@ def stretching(levels: Sequence[str], maps: Float[ndarray, "k g g"], axis: Float
     fig.update_xaxes(title_text="z₁ (latent)", range=[axis[0], axis[-1]], constrain="domain")
     fig.update_yaxes(title_text="z₂ (latent)", range=[axis[0], axis[-1]], scaleanchor="x")
     return layout(fig, height=600, legend={"x": 0, "y": 1.06, "orientation": "h"})
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
-    """An HTML table in the style of the claims."""
-    head = "".join(f"<th>{escape(h)}</th>" for h in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
-    return (f'<div class="pb-scroll"><table class="pb-claims"><caption>{escape(caption)}</caption><thead><tr>{head}'
-            f"</tr></thead><tbody>{body}</tbody></table></div>")

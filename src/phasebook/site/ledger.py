@@ -224,11 +224,14 @@ def claims_table(claims: list[Claim], caption: str = "") -> str:
             words += f'<div class="pb-note">{escape(c.note)}</div>'
         kind = c.verdict.replace(" ", "-")
         rows.append(
-            f'<tr id="{c.id}"><td><code>{c.id}</code><div class="pb-note">{escape(c.reference)}</div></td>'
-            f"<td>{words}</td><td>{expected}</td><td>{measured}</td>"
-            f'<td><span class="pb-verdict pb-{kind}">{c.verdict}</span></td></tr>'
+            f'<tr id="{c.id}" role="row"><td role="rowheader"><code>{c.id}</code><div class="pb-note">{escape(c.reference)}</div></td>'
+            f'<td role="cell">{words}</td><td role="cell">{expected}</td><td role="cell">{measured}</td>'
+            f'<td role="cell"><span class="pb-verdict pb-{kind}">{c.verdict}</span></td></tr>'
         )
-    head = "".join(f"<th>{h}</th>" for h in ("claim", "statement", "expected", "measured", "verdict"))
+    names = ("claim", "statement", "expected", "measured", "verdict")
+    head = "".join(f'<th role="columnheader">{h}</th>' for h in names)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return (f'<div class="pb-scroll"><table class="pb-claims">{title}<thead><tr>{head}</tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table></div>")
+    # the roles are written out because the page lays rows out as cards, which costs them their meaning as a table
+    return (f'<div class="pb-scroll"><table class="pb-claims" role="table">{title}<thead role="rowgroup"><tr role="row">'
+            f'{head}</tr></thead>'
+            f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>')

@@ -1,14 +1,13 @@
 """Chapter 8: the results files of all chapters, side by side."""
 
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from typing import get_args
 
 import plotly.graph_objects as go
 
 from phasebook.site import runner
-from phasebook.site.figures import COLOURS, layout
+from phasebook.site.figures import COLOURS, layout, table
 from phasebook.site.ledger import Claim, Results, Verdict
 
 __all__ = ["count", "count_figure", "provenance_table", "read_results", "results_folder", "untested"]
@@ -95,11 +94,6 @@ def untested(ids: set[str]) -> list[tuple[str, str, str]]:
 
 def provenance_table(chapters: list[Results]) -> str:
     """Chapter, seconds, counts, versions, as an HTML table."""
-    rows = [
-        f"<tr><td>{escape(title(c.chapter))}</td><td>{c.seconds:.1f}</td><td>{len(c.claims)}</td>"
-        f"<td>{len(c.numbers)}</td><td>{escape(', '.join(f'{k} {v}' for k, v in c.versions.items()))}</td></tr>"
-        for c in chapters
-    ]
-    head = "".join(f"<th>{h}</th>" for h in ("chapter", "seconds", "claims", "numbers", "versions"))
-    return (f'<div class="pb-scroll"><table class="pb-claims"><thead><tr>{head}</tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table></div>")
+    rows = [(title(c.chapter), f"{c.seconds:.1f}", len(c.claims), len(c.numbers),
+             ", ".join(f"{k} {v}" for k, v in c.versions.items())) for c in chapters]
+    return table(("chapter", "seconds", "claims", "numbers", "versions"), rows, "Where the numbers come from")
