@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load, save_file
 
 from phasebook.models.features import ClipFeatures
-from phasebook.models.pipeline import pushforward
+from phasebook.models.tangents import pushforward
 
 TINY = {"embed_dim": 8, "vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "patch_size": 16, "head_width": 8},
         "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1}}

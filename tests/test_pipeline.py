@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from phasebook.diffusion.samplers import scaled_linear_levels
-from phasebook.models.pipeline import PipelineModel, pushforward
+from phasebook.models.pipeline import PipelineModel
+from phasebook.models.tangents import pushforward
 from phasebook.models.training.tokenizer import LENGTH, save_tokenizer
 
 WORDS = ["", "red apple", "green apple", "cat face", "snow-capped mountain", "blurry, ugly"]

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from phasebook.models.assets import ROOT
+from phasebook.models.exact import check_device
 
-__all__ = ["DTYPES", "check_complete", "check_dtype", "check_weights", "cause", "fetch_pipeline", "known_directory",
-           "unreachable"]
+__all__ = ["DTYPES", "cause", "check_complete", "check_dtype", "check_parts", "check_pipeline", "check_settings",
+           "check_weights", "fetch_pipeline", "known_directory", "load_small_vae", "unreachable"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 PIPELINE = "StableDiffusionPipeline"
@@ -154,3 +155,38 @@ def _download(label: str, name: str, revision: str | None, variant: str | None) 
     except Exception as error:  # as above
         raise ValueError(f"{label}: not in the local cache, and cannot be fetched from the hub "
                          f"({reason or cause(error)})") from None
+
+
+def check_settings(device: str, batch: int, compiled: bool) -> None:
+    """ValueError for a device that is not there, a batch below 1, or compilation without CUDA."""
+    check_device(device)
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"batch = {batch!r}: takes a whole number >= 1")
+    if compiled and not device.startswith("cuda"):
+        raise ValueError(f"compiled = True with device = {device!r}: takes a CUDA device")
+
+
+def check_parts(label: str, pipe, scheduler) -> None:
+    """ValueError where the loaded parts would run, but not mean what this code takes them to mean."""
+    if scheduler.config.thresholding or scheduler.config.rescale_betas_zero_snr:
+        raise ValueError(f"{label}: its scheduler thresholds, or ends on pure noise; neither is supported")
+    if scheduler.config.prediction_type not in ("epsilon", "sample", "v_prediction"):
+        raise ValueError(f"{label}: prediction_type = {scheduler.config.prediction_type!r} is unknown")
+    if pipe.unet.config.in_channels != pipe.unet.config.out_channels or pipe.unet.config.time_cond_proj_dim:
+        raise ValueError(f"{label}: its network takes more than latents, time and text (inpainting, or distilled "
+                         "guidance); takes a text-to-image model")
+
+
+def load_small_vae(name: str | Path, dtype: str):
+    """The AutoencoderTiny in a directory or of a hub id; ValueError otherwise."""
+    import torch
+    from diffusers import AutoencoderTiny
+
+    folder = known_directory(name)
+    try:
+        if folder:
+            check_weights(f"small_vae = {str(name)!r}", folder.glob("*.safetensors"))
+        return AutoencoderTiny.from_pretrained(folder or str(name), dtype=getattr(torch, dtype),
+                                               use_safetensors=True)
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(f"small_vae = {str(name)!r}: no AutoencoderTiny ({cause(error)})") from None

@@ -11,7 +11,6 @@ beyond rounding. Latents have shape (channel, y, x); pixels (y, x, rgb) in [0, 1
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,21 +21,21 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from phasebook.diffusion.samplers import Levels
-from phasebook.models.exact import check_device
 from phasebook.models.loading import (
     cause,
     check_complete,
     check_dtype,
-    check_weights,
+    check_parts,
+    check_settings,
     fetch_pipeline,
-    known_directory,
+    load_small_vae,
 )
+from phasebook.models.tangents import forward_mode
 
-__all__ = ["PipelineModel", "Prompt", "Sweep", "pushforward"]
+__all__ = ["PipelineModel", "Prompt", "Sweep"]
 
 
 class Prompt(NamedTuple):
@@ -57,26 +56,6 @@ class Sweep(NamedTuple):
     after: Float[Tensor, "p c y x"]
     dx: Float[Tensor, "t p c y x"] | None = None
     dx0: Float[Tensor, "t p c y x"] | None = None
-
-
-@contextmanager
-def _forward_mode():
-    """Kernels that forward-mode differentiation knows: no flash attention, no fused encoder layers."""
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-
-
-def pushforward(function: Callable[[Tensor], Tensor], x: Float[Tensor, "p *s"],
-                dx: Float[Tensor, "t p *s"]) -> tuple[Tensor, Tensor]:
-    """`f(x)` and `J_f(x) dx` for each tangent, by forward-mode differentiation with the math attention kernel."""
-    with _forward_mode():
-        pairs = [torch.func.jvp(function, (x,), (d,)) for d in dx]
-    return pairs[0][0], torch.stack([d for _, d in pairs])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +86,7 @@ class PipelineModel:
         from diffusers import StableDiffusionPipeline
 
         check_dtype(dtype)
-        _check_settings(device, batch, compiled)
+        check_settings(device, batch, compiled)
         folder, label = fetch_pipeline(name, revision, variant), f"model = {str(name)!r}"
         try:
             pipe = StableDiffusionPipeline.from_pretrained(
@@ -119,7 +98,7 @@ class PipelineModel:
         ending = f".{variant}.safetensors" if variant else ".safetensors"
         for part in ("unet", "vae"):
             check_complete(label, part, getattr(pipe, part), (folder / part).glob("*" + ending))
-        decoder = _small_vae(small_vae, dtype) if small_vae else None
+        decoder = load_small_vae(small_vae, dtype) if small_vae else None
         return cls.of(pipe, str(name), device=device, batch=batch, decoder=decoder, compiled=compiled)
 
     @classmethod
@@ -128,12 +107,12 @@ class PipelineModel:
         """The model of a diffusers pipeline in memory, which is moved to `device` and loses its gradients."""
         from diffusers import DDIMScheduler
 
-        _check_settings(device, batch, compiled)
+        check_settings(device, batch, compiled)
         try:
             scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
         except (ValueError, TypeError, NotImplementedError) as error:
             raise ValueError(f"model = {name!r}: its schedule is none of DDIM's ({cause(error)})") from None
-        _check_parts(f"model = {name!r}", pipe, scheduler)
+        check_parts(f"model = {name!r}", pipe, scheduler)
         decoder = decoder or pipe.vae
         for part in (pipe.unet, pipe.vae, pipe.text_encoder, decoder):
             part.requires_grad_(False).eval().to(device)
@@ -326,42 +305,10 @@ class PipelineModel:
             return Sweep(points, step, x, x0, after), None
 
         def pushed(y: Tensor, *dy: Tensor) -> tuple[Tensor, ...]:
-            with _forward_mode():
+            with forward_mode():
                 pairs = [torch.func.jvp(predict, (y,), (d,)) for d in dy]
             return *pairs[0][0], *(d for _, both in pairs for d in both)
 
         x0, eps, *rest = self._batched(pushed, x, *dx)
         dx0, deps = torch.stack(rest[::2]), torch.stack(rest[1::2])
         return Sweep(points, step, x, x0, a * x0 + b * eps, dx, dx0), a * dx0 + b * deps
-
-
-def _check_settings(device: str, batch: int, compiled: bool) -> None:
-    check_device(device)
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise ValueError(f"batch = {batch!r}: takes a whole number >= 1")
-    if compiled and not device.startswith("cuda"):
-        raise ValueError(f"compiled = True with device = {device!r}: takes a CUDA device")
-
-
-def _check_parts(label: str, pipe, scheduler) -> None:
-    """ValueError where the loaded parts would run, but not mean what this code takes them to mean."""
-    if scheduler.config.thresholding or scheduler.config.rescale_betas_zero_snr:
-        raise ValueError(f"{label}: its scheduler thresholds, or ends on pure noise; neither is supported")
-    if scheduler.config.prediction_type not in ("epsilon", "sample", "v_prediction"):
-        raise ValueError(f"{label}: prediction_type = {scheduler.config.prediction_type!r} is unknown")
-    if pipe.unet.config.in_channels != pipe.unet.config.out_channels or pipe.unet.config.time_cond_proj_dim:
-        raise ValueError(f"{label}: its network takes more than latents, time and text (inpainting, or distilled "
-                         "guidance); takes a text-to-image model")
-
-
-def _small_vae(name: str | Path, dtype: str):
-    from diffusers import AutoencoderTiny
-
-    folder = known_directory(name)
-    try:
-        if folder:
-            check_weights(f"small_vae = {str(name)!r}", folder.glob("*.safetensors"))
-        return AutoencoderTiny.from_pretrained(folder or str(name), dtype=getattr(torch, dtype),
-                                               use_safetensors=True)
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise ValueError(f"small_vae = {str(name)!r}: no AutoencoderTiny ({cause(error)})") from None

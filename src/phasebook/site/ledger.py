@@ -224,7 +224,8 @@ def claims_table(claims: list[Claim], caption: str = "") -> str:
             words += f'<div class="pb-note">{escape(c.note)}</div>'
         kind = c.verdict.replace(" ", "-")
         rows.append(
-            f'<tr id="{c.id}" role="row"><td role="rowheader"><code>{c.id}</code><div class="pb-note">{escape(c.reference)}</div></td>'
+            f'<tr id="{c.id}" role="row">'
+            f'<td role="rowheader"><code>{c.id}</code><div class="pb-note">{escape(c.reference)}</div></td>'
             f'<td role="cell">{words}</td><td role="cell">{expected}</td><td role="cell">{measured}</td>'
             f'<td role="cell"><span class="pb-verdict pb-{kind}">{c.verdict}</span></td></tr>'
         )
@@ -232,6 +233,6 @@ def claims_table(claims: list[Claim], caption: str = "") -> str:
     head = "".join(f'<th role="columnheader">{h}</th>' for h in names)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     # the roles are written out because the page lays rows out as cards, which costs them their meaning as a table
-    return (f'<div class="pb-scroll"><table class="pb-claims" role="table">{title}<thead role="rowgroup"><tr role="row">'
-            f'{head}</tr></thead>'
+    return (f'<div class="pb-scroll"><table class="pb-claims" role="table">{title}'
+            f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
             f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>')
