@@ -43,7 +43,8 @@ def test_heavy_packages_are_imported_in_models_alone_and_inside_functions():
 
 def test_nothing_is_unpickled():
     forbidden = re.compile(r"torch\.load\(|pickle\.loads?\(|allow_pickle=True|trust_remote_code=True")
-    assert [f.name for f in tracked("*.py") if f != Path(__file__) and forbidden.search(f.read_text("utf-8"))] == []
+    sources = [f for f in tracked("*.py") if "tests" not in f.relative_to(ROOT).parts]  # tests make bad files
+    assert [f.name for f in sources if forbidden.search(f.read_text("utf-8"))] == []
 
 
 def test_lock_pins_versions_and_names_no_address():
