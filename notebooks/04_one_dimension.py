@@ -28,7 +28,7 @@ seed = 5
 schedule = "log_snr_linear"                  # "log_snr_linear" (10 - 20 t), "vp_linear" or "vp_cosine"
 threshold = 0.4                              # relative height below which the paper's detection drops a mode
 endpoints = [[0.3, -0.6], [0.35, 1.4]]       # (t, x) of the geodesic's two ends
-nodes = 10                                   # free nodes of a spline
+nodes = 10                                   # free nodes of a spline (the curves between `endpoints` take more if needed)
 points = 512                                 # points at which a curve's energy is summed
 optimiser = "lbfgs"                          # or "adam"
 mixture_means = [-2.5, 0.5, 2.5]             # the Gaussian mixture of the published geodesics
@@ -36,7 +36,7 @@ mixture_stds = [0.75, 0.75, 0.75]
 mixture_weights = [0.275, 0.45, 0.275]
 levels = 140                                 # noise levels between which modes are linked
 images = "families"                          # image set of the last section, or None to leave it out
-image_levels = 120                           # noise levels of its mode tree
+image_levels = 80                            # noise levels of its mode tree
 samples = 3000                               # training samples of the collapse experiment
 
 # %% tags=["hide-input"]
@@ -356,7 +356,7 @@ show(draw.half_plane(solid, dashed),
 from phasebook.diffusion.spacetime_grid import shortest_path
 
 start = time.perf_counter()
-given = geodesic(toy, clock, p.endpoints, nodes=p.nodes, points=p.points, optimiser=p.optimiser)
+given = geodesic(toy, clock, p.endpoints, nodes=p.nodes, points=p.points, optimiser=p.optimiser, refine=1e-5)
 given_seconds = time.perf_counter() - start
 for name, data, found in (("mixture", toy, given), ("atoms", law, red)):
     by_grid = shortest_path(data, clock, p.endpoints)[0]
@@ -368,7 +368,7 @@ for name, data, found in (("mixture", toy, given), ("atoms", law, red)):
 # amount of adding and removing noise that turns one into the other.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-edit", "caption": "Diffusion edit distance from the leftmost atom to every other, against plain distance; low-noise points at log-SNR 2."}}
-x0 = np.unique(law.means[:, 0])[:: max(1, len(np.unique(law.means)) // 8)]
+x0 = np.unique(law.means[:, 0])[:: max(1, len(np.unique(law.means)) // 6)]
 clean = float(clock.time(np.array(2.0)))
 edits = np.array([edit_distance(law, clock, [x0[0]], [b], clean, points=128, refine=None) for b in x0])
 show(draw.lines({"": {"atoms": (x0 - x0[0], edits, "markers")}}, ["distance |x − x′| in data space"],

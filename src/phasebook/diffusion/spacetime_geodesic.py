@@ -86,9 +86,9 @@ def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 
     curve = _curve(mixture, schedule, spacetime.eta_of(ends[:, 1:], alpha, sigma))
     if mixture.variances.max() == 0 and (mixture.means == mixture.means[0]).all():
         return _result(curve, schedule, ends, _start(curve, points), nodes, 0)
-    z, total = _raise_penalty(curve, _start(curve, min(COARSE, points)), lambda z: relax(curve, z, 1e-6))
+    z, total = _raise_penalty(curve, _start(curve, min(COARSE, points)), lambda z: relax(curve, z, 1e-5, 100))
     if mixture.means.shape[1] == 1 and mixture.variances.min() == 0:       # atoms: not convex, start well
-        other, count = _raise_penalty(curve, _along_grid(curve, schedule, ends), lambda z: relax(curve, z, 1e-6))
+        other, count = _raise_penalty(curve, _along_grid(curve, schedule, ends), lambda z: relax(curve, z, 1e-5, 100))
         z, total = min((z, other), key=lambda z: curve(curve.project(z))[0]), total + count
     fit = partial(fit_spline, curve, points=points, optimiser=optimiser, iterations=iterations,
                   learning_rate=learning_rate)
