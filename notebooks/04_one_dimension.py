@@ -36,7 +36,7 @@ mixture_stds = [0.75, 0.75, 0.75]
 mixture_weights = [0.275, 0.45, 0.275]
 levels = 140                                 # noise levels between which modes are linked
 images = "families"                          # image set of the last section, or None to leave it out
-image_levels = 80                            # noise levels of its mode tree
+image_levels = 120                           # noise levels of its mode tree
 samples = 3000                               # training samples of the collapse experiment
 
 # %% tags=["hide-input"]
@@ -367,7 +367,7 @@ for name, data, found in (("mixture", toy, given), ("atoms", law, red)):
 # minimum would come out longer than the graph. The length between clean points is called the diffusion edit distance: the smallest
 # amount of adding and removing noise that turns one into the other.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-edit", "caption": "Diffusion edit distance from the leftmost atom to every other, against plain distance; low-noise points at log-SNR 2."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-edit", "caption": "Diffusion edit distance from the leftmost atom to others, against plain distance; low-noise points at log-SNR 2."}}
 x0 = np.unique(law.means[:, 0])[:: max(1, len(np.unique(law.means)) // 6)]
 clean = float(clock.time(np.array(2.0)))
 edits = np.array([edit_distance(law, clock, [x0[0]], [b], clean, points=128, refine=None) for b in x0])
