@@ -460,6 +460,10 @@ _ = ledger.claim("heat.eq36", "Eq. (36)", "W2(mu_t, mu_t^OT) is at most C t^2: i
 # The constant $\|\nabla Q\|$ grows like the inverse cube of the smallest length in the density: for data with sharp modes the theorem's "sufficiently small $\varepsilon$" is small against the
 # variance of a single mode, and a sampler's steps need not be. And the theorem speaks of one step. What happens when steps are composed, and which map the composition tends to, is the subject of the next chapter.
 
+# %% tags=["nbval-check-output", "hide-input"]
+for id in ("heat.torus.map", "heat.order", "heat.quotient", "heat.eq18"):
+    print(id, f"{ledger.claims[id].measured:.2f}")
+
 # %% tags=["results", "hide-input"]
 for name, s in sweeps.items():
     ledger.number(f"grad_q_norm_{name}", constants[name].grad_q_norm, "1 / length^3")

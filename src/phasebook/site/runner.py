@@ -24,7 +24,9 @@ import yaml
 from phasebook.site.ledger import Results
 from phasebook.site.parameters import ParameterError, Parameters
 
-__all__ = ["ChapterError", "Run", "chapters", "check", "find_chapter", "given", "notebook", "profile", "root", "run"]
+__all__ = [
+    "ChapterError", "Run", "chapters", "check", "find_chapter", "given", "ledger", "notebook", "profile", "root", "run",
+]
 
 
 class ChapterError(RuntimeError):
@@ -191,9 +193,9 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
     _writable(out)
     start = time.perf_counter()
     executed = _execute(source, changes, progress)
-    ledger = _ledger(source, executed).model_dump_json(indent=1) + "\n"
-    _finish(executed, {"key": key, "results": hashlib.sha256(ledger.encode()).hexdigest()})
-    _replace(results, ledger)
+    found = ledger(source, executed).model_dump_json(indent=1) + "\n"
+    _finish(executed, {"key": key, "results": hashlib.sha256(found.encode()).hexdigest()})
+    _replace(results, found)
     _replace(page, nbformat.writes(executed) + "\n")  # last: it carries the key that marks both as done
     return Run(page, results, time.perf_counter() - start)
 
@@ -239,7 +241,7 @@ def _execute(source: Path, changes: Mapping[str, Any], progress: bool) -> nbform
         return nbformat.read(executed, as_version=4)
 
 
-def _ledger(source: Path, executed: nbformat.NotebookNode) -> Results:
+def ledger(source: Path, executed: nbformat.NotebookNode) -> Results:
     """The ledger that the cell tagged `results` emitted, held against the schema."""
     tagged = [c for c in executed.cells if "results" in c.metadata.get("tags", [])]
     data = [o.data["application/json"] for c in tagged for o in c.get("outputs", [])
