@@ -49,7 +49,7 @@ def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[n
     fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.05,
                         subplot_titles=list(panels) if len(panels) > 1 else None)
     shade = np.round(density / density.max(1, keepdims=True), 3).astype(np.float32)
-    for k, (title, panel) in enumerate(panels.items(), 1):
+    for k, panel in enumerate(panels.values(), 1):
         fig.add_trace(go.Heatmap(x=t, y=x, z=shade.T, colorscale=GREYS, zmin=0, zmax=1, showscale=k == len(panels),
                                  colorbar={"title": "p<sub>t</sub>(x) / max"},
                                  hovertemplate="t %{x:.3f}, x %{y:.2f}: %{z:.2f}<extra></extra>"), 1, k)
