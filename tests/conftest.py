@@ -10,6 +10,7 @@ from phasebook.site import book
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test depends on a model hub
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """A notebook's cells, and all tests that need the smoke book, stay on one worker, in order."""
     for item in items:
