@@ -114,6 +114,24 @@ def test_nothing_runs_twice_until_something_changes(house, tmp_path, capsys):
         assert "unchanged" in again()
 
 
+def test_bad_parameters_are_refused_before_the_files_they_name_are_read(house, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "cache_key", lambda *_: pytest.fail("read what the parameters name"))
+    assert phasebook("run", "1", "-p", "factor", "0", "-p", "path", "/", "-o", tmp_path / "out") == 2
+
+
+def test_key_reads_home_and_repository_paths_and_outlives_unreadable_files(house, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    source = house / "notebooks" / "01_toy.py"
+    for value, file in (("~/a.npy", tmp_path / "a.npy"), ("assets/b.npy", house / "assets" / "b.npy")):
+        file.write_text("one")
+        before = runner.cache_key(source, {"path": value})
+        file.write_text("two")
+        assert runner.cache_key(source, {"path": value}) != before
+    assert runner.cache_key(source, {"path": "[" + "0, " * 200 + "0]"})     # longer than any file name
+    monkeypatch.setattr(runner, "_files", lambda path: [tmp_path / "gone"])
+    assert len(runner.cache_key(source, {})) == 64
+
+
 def test_key_depends_on_imported_modules_only(house):
     imported = {f.relative_to(house / "src").as_posix() for f in runner._imported(house / "notebooks" / "01_toy.py")}
     assert "phasebook/site/ledger.py" in imported and "phasebook/site/results.schema.json" in imported
@@ -134,6 +152,7 @@ def test_key_depends_on_imported_modules_only(house):
         (["run", "1", "-p", "factor"], "expected 2 arguments"),
         (["run", "1", "-f", "absent.yaml"], "-f absent.yaml: cannot be read"),
         (["run", "1", "--profile", "huge"], "profile = 'huge': no such profile; known are default, smoke"),
+        (["run", "1", "--profile", "../.."], "profile = '../..': no such profile; known are default, smoke"),
         (["run"], "CHAPTER"),
         (["paint"], "invalid choice: 'paint'"),
         (["bench", "nothing"], "NAME = 'nothing': no such benchmark"),
@@ -191,7 +210,9 @@ def test_a_kill_leaves_nothing_half_written(house, tmp_path):
     code = ("import sys; from pathlib import Path; from phasebook import cli; from phasebook.site import runner; "
             "runner.root = lambda: Path(sys.argv[1]); "
             "sys.exit(cli.main(['run', '1', '-p', 'factor', '60', '-o', sys.argv[2]]))")
-    process = subprocess.Popen([sys.executable, "-c", code, str(house), str(out)], start_new_session=True)
+    here = tmp_path / "here"
+    here.mkdir()
+    process = subprocess.Popen([sys.executable, "-c", code, str(house), str(out)], start_new_session=True, cwd=here)
     deadline = time.monotonic() + 60
     while not out.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -199,6 +220,7 @@ def test_a_kill_leaves_nothing_half_written(house, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert out.exists() and list(out.iterdir()) == []
+    assert list(here.iterdir()) == []           # no sockets either: a second run here would have shared them
 
 
 def test_the_plain_pipe_works_and_refuses(house, tmp_path):
@@ -216,6 +238,14 @@ def test_the_plain_pipe_works_and_refuses(house, tmp_path):
     assert failed.returncode != 0
     last = failed.stderr.decode().strip().splitlines()[-1]
     assert last.endswith("factr = 4: unknown parameter; known are factor, path, rows")
+
+
+def test_a_killed_kernel_is_one_line(house, tmp_path, capsys):
+    source = house / "notebooks" / "01_toy.py"
+    source.write_text(TOY.replace("import time\n", "import os, signal, time\nos.kill(os.getpid(), signal.SIGKILL)\n"))
+    assert phasebook("run", "1", "-o", tmp_path / "out") == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said == "phasebook: 01_toy: Kernel died" and list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,13 @@ def find_chapter(name: str) -> Path:
 
 def profile(name: str, source: Path) -> dict[str, Any]:
     """The parameters that a profile changes in a chapter: `notebooks/params/NAME/NN.yaml`, {} where it has none."""
-    folder = root() / "notebooks" / "params" / name
+    folder = root() / "notebooks" / "params"
     if name == "default":
         return {}
-    if not folder.is_dir():
-        known = sorted(f.name for f in folder.parent.iterdir() if f.is_dir())
+    known = sorted(f.name for f in folder.iterdir() if f.is_dir())
+    if name not in known:
         raise ParameterError(f"profile = {name!r}: no such profile; known are default, {', '.join(known)}")
-    file = folder / f"{source.stem[:2]}.yaml"
+    file = folder / name / f"{source.stem[:2]}.yaml"
     return given(file) if file.is_file() else {}
 
 
@@ -140,12 +140,21 @@ def cache_key(source: Path, changes: Mapping[str, Any]) -> str:
     digest.update(json.dumps(values, sort_keys=True, default=str).encode())
     files = [source, root() / "requirements.lock", *sorted(_imported(source)), *_files(root() / "assets")]
     for value in values.values():
-        if isinstance(value, str) and value and Path(value).exists():
-            files += _files(Path(value))
+        if isinstance(value, str) and value:
+            named = os.path.expanduser(value)
+            place = Path(named) if os.path.exists(named) else root() / named
+            files += _files(place) if os.path.exists(place) else []
     for file in files:
         if file == source or not file.name.startswith(source.stem + "."):  # not what this chapter itself wrote
-            digest.update(f"{file.name}:".encode() + hashlib.sha256(file.read_bytes()).digest())
+            digest.update(f"{file.name}:".encode() + _digest(file))
     return digest.hexdigest()
+
+
+def _digest(file: Path) -> bytes:
+    try:
+        return hashlib.sha256(file.read_bytes()).digest()
+    except OSError as error:        # the chapter's own check says it better
+        return repr(error).encode()
 
 
 def _files(path: Path) -> list[Path]:
@@ -186,10 +195,14 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
     Raises ParameterError (bad parameters or an unusable folder, before anything runs) and ChapterError (a cell failed).
     """
     page, results = out / f"{source.stem}.ipynb", out / f"{source.stem}.results.json"
+    done = page.is_file() and results.is_file()
+    if not done:                    # before the files that parameters name are read: they may be anything
+        check(source, changes)
     key = cache_key(source, changes)
-    if _up_to_date(page, results, key):
+    if done and _up_to_date(page, results, key):
         return Run(page, results, 0.0)
-    check(source, changes)
+    if done:
+        check(source, changes)
     _writable(out)
     start = time.perf_counter()
     executed = _execute(source, changes, progress)
@@ -201,11 +214,9 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
 
 
 def _up_to_date(notebook: Path, results: Path, key: str) -> bool:
-    if not (notebook.is_file() and results.is_file()):
-        return False
     try:
         metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
-    except (json.JSONDecodeError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return False
     digest = hashlib.sha256(results.read_bytes()).hexdigest()
     return metadata.get("phasebook") == {"key": key, "results": digest}
@@ -224,9 +235,11 @@ def _execute(source: Path, changes: Mapping[str, Any], progress: bool) -> nbform
     import papermill
     from traitlets.config import Config
 
-    # sockets in the file system, readable by this user alone; Windows has none
-    transport = Config(KernelManager={"transport": "tcp" if os.name == "nt" else "ipc"})
     with tempfile.TemporaryDirectory() as folder:
+        # sockets in the file system, readable by this user alone (Windows has none), in a folder of this run's own:
+        # by default they lie in the working directory, where two runs take each other's
+        sockets = {} if os.name == "nt" else {"transport": "ipc", "ip": str(Path(folder, "kernel"))}
+        transport = Config(KernelManager=sockets)
         plain, executed = Path(folder, "in.ipynb"), Path(folder, "out.ipynb")
         nbformat.write(notebook(source), plain)
         try:
@@ -238,6 +251,8 @@ def _execute(source: Path, changes: Mapping[str, Any], progress: bool) -> nbform
             failure = ChapterError(f"{source.stem}: cell {error.exec_count}: {error.ename}: {message}")
             failure.traceback = "\n".join(error.traceback)
             raise failure from None
+        except RuntimeError as error:       # a kernel that does not start, or is killed
+            raise ChapterError(f"{source.stem}: {' '.join(str(error).split())}") from None
         return nbformat.read(executed, as_version=4)
 
 
