@@ -18,7 +18,7 @@
 # numbers in the same row, and the build fails when one of them changes against the tracked list.
 
 # %% tags=["parameters"]
-results = ""          # a folder of *.results.json files; '' for this book's own
+results = "book/chapters"   # a folder of *.results.json files: here, or in the repository
 
 # %% tags=["hide-input"]
 from typing import Annotated

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import plotly.graph_objects as go
+from pydantic import ValidationError
 
 from phasebook.site import runner
 from phasebook.site.figures import COLOURS, layout, table
@@ -35,16 +36,15 @@ STATEMENTS = (
 
 
 def results_folder(value: str) -> str:
-    """Validator of the parameter: '' or a folder that holds results files (relative: from here or the repository)."""
-    if value and not _files(value):
-        raise ValueError(f"results = {value!r}: no *.results.json there; takes a folder of them, '' for the book's own")
+    """Validator of the parameter: a folder that holds valid results files (relative: from here or the repository)."""
+    read_results(value)
     return value
 
 
 def _files(folder: str) -> list[Path]:
     """Results files of all chapters but this one."""
-    here = Path(folder or "book/chapters")
-    where = here if folder and here.is_dir() else runner.root() / here
+    here = Path(folder)
+    where = here if here.is_dir() else runner.root() / here
     return sorted(f for f in where.glob("*.results.json") if not f.name.startswith(OWN))
 
 
@@ -52,14 +52,25 @@ def read_results(folder: str) -> list[Results]:
     """All chapters' results but this chapter's own, in order. ValueError, naming the file, for an invalid one."""
     files = _files(folder)
     if not files:
-        raise ValueError(f"results = {folder!r}: no *.results.json yet; run the other chapters first (`make book`)")
+        raise ValueError(f"results = {folder!r}: no *.results.json there; takes a folder of them (`make book` fills "
+                         "book/chapters)")
     found = []
     for file in files:
         try:
             found.append(Results.model_validate_json(file.read_text(encoding="utf-8")))
         except ValueError as error:
-            raise ValueError(f"{file.name} is not a results file: {' '.join(str(error).split())}") from None
+            raise ValueError(f"results = {folder!r}: {file.name} is not a results file ({_complaint(error)}); "
+                             "takes files as `phasebook run` writes them") from None
     return found
+
+
+def _complaint(error: ValueError) -> str:
+    """What is wrong with a results file, in one line: the first complaint, and where."""
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return (f"{where}: " if where else "") + first["msg"].removeprefix("Value error, ")
 
 
 def count(claims: Iterable[Claim]) -> dict[str, int]:
@@ -93,7 +104,10 @@ def untested(ids: set[str]) -> list[tuple[str, str, str]]:
 
 
 def provenance_table(chapters: list[Results]) -> str:
-    """Chapter, seconds, counts, versions, as an HTML table."""
-    rows = [(title(c.chapter), f"{c.seconds:.1f}", len(c.claims), len(c.numbers),
-             ", ".join(f"{k} {v}" for k, v in c.versions.items())) for c in chapters]
-    return table(("chapter", "seconds", "claims", "numbers", "versions"), rows, "Where the numbers come from")
+    """Chapter, seconds and counts as an HTML table, and the versions: said once where all chapters share them."""
+    words = [", ".join(f"{k} {v}" for k, v in c.versions.items()) for c in chapters]
+    rows = [(title(c.chapter), f"{c.seconds:.1f}", len(c.claims), len(c.numbers)) for c in chapters]
+    names, caption = ("chapter", "seconds", "claims", "numbers"), "Where the numbers come from"
+    if len(set(words)) == 1:
+        return table(names, rows, f"{caption}. All chapters: {words[0]}")
+    return table((*names, "versions"), [(*r, w) for r, w in zip(rows, words, strict=True)], caption)
