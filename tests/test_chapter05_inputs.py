@@ -34,8 +34,10 @@ BAD = [
     ({"extent": [0.0, float("nan"), 0.0, 1.0]}, "extent[1] = nan"),
     ({"extent": "[0, 1, 0, Infinity]"}, "extent[3] = inf"),
     ({"extent": "0 to 1"}, "extent = '0 to 1'"),
-    ({"anchors": "nowhere/z.npy"}, "anchors = 'nowhere/z.npy': no such file"),
-    ({"anchors": "."}, "anchors = '.': not a readable .npy array"),
+    ({"extent": [0.0, 1e300, 0.0, 1e300]}, "takes numbers from -1e+06 to 1e+06"),
+    ({"extent": "0 to 1"}, "takes a list of numbers (length 4)"),
+    ({"anchors": "nowhere/z.npy"}, "(no such file or directory); takes a .npy file: one array of floats, shape (3, 3"),
+    ({"anchors": "."}, "anchors = '.': cannot be read (is a directory)"),
     ({"anchors_seed": -1}, "anchors_seed = -1"),
     ({"anchors_seed": 1.5}, "anchors_seed = 1.5"),
     ({"normalise": "yes"}, "normalise = 'yes'"),
@@ -85,19 +87,22 @@ def write(folder, kind):
         return path
     changed = {"coincident": np.stack([z[0], z[1], z[1]]), "collinear": np.stack([z[0], z[1], 2 * z[1] - z[0]]),
                "shape": z[:, :, :32], "two": z[:2], "integers": (9 * z).astype(int), "infinite": z * np.float32(np.inf),
-               "zero": np.zeros_like(z)}.get(kind, z)
+               "zero": np.zeros_like(z), "huge": 1e200 * z.astype(float)}.get(kind, z)
     np.save(path, changed)
     whole = path.read_bytes()
-    cut = {"truncated": whole[:-1000], "header": whole[:20], "empty": b"", "text": b"1 2 3"}
+    cut = {"truncated": whole[:-1000], "header": whole[:20], "empty": b"", "text": b"1 2 3",
+           "zip": b"PK\x03\x04 cut"}
     path.write_bytes(cut.get(kind, whole))
     return path
 
 
 @pytest.mark.parametrize("kind, words", [
     ("truncated", "not a readable .npy array"), ("header", "not a readable"), ("empty", "not a readable"),
-    ("text", "not a readable"), ("pickled", "not a readable"), ("archive", "holds an archive"),
+    ("text", "not an array"), ("zip", "not a readable"),
+    ("pickled", "not a readable"), ("archive", "holds an archive"),
     ("shape", "shape (3, 3, 32, 64); takes (3, 3, 64, 64)"), ("two", "shape (2, 3, 64, 64)"),
-    ("nan", "NaN or Inf at [1, 2, 3, 4]"), ("infinite", "NaN or Inf"), ("integers", "takes one array of floats"),
+    ("nan", "NaN or Inf at [1, 2, 3, 4]"), ("infinite", "NaN or Inf"), ("integers", "takes a .npy file: one array of floats"),
+    ("huge", "takes numbers up to 1e+06"),
     ("coincident", "lie on one line or coincide"), ("collinear", "lie on one line"), ("zero", "lie on one line"),
 ])
 def test_bad_anchor_files_are_refused(tmp_path, kind, words):

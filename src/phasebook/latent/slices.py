@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from phasebook.latent.metric import Metric, finite_difference_metric, jumps, pul
 
 __all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "seeded_anchors", "slice_of", "telling_steps"]
 
+LARGEST = 1e6                    # in an anchor or an extent: far beyond, float32 loses the pictures
 POINTS_IN_A_TILE = 2_500         # rows of the grid are swept in tiles of about this many points: they stay in cache
 
 
@@ -36,16 +38,20 @@ def load_anchors(path: str | Path, shape: tuple[int, ...]) -> Float[ndarray, "3 
 
     Nothing is unpickled. Accepts float16, float32 and float64 of shape (3, *shape).
     """
+    takes = f"takes a .npy file: one array of floats, shape {(3, *shape)}"
     try:
         anchors = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"anchors = {str(path)!r}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(f"anchors = {str(path)!r}: cannot be read ({reason}); {takes}") from None
+    except (ValueError, EOFError, BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"anchors = {str(path)!r}: not a readable .npy array ({reason})") from None
+        if "allow_pickle" in reason:            # numpy's advice to unpickle is not ours
+            reason = "pickled objects or not an array"
+        raise ValueError(f"anchors = {str(path)!r}: not a readable .npy array ({reason}); {takes}") from None
     if not isinstance(anchors, ndarray) or anchors.dtype.kind != "f":
         kind = anchors.dtype if isinstance(anchors, ndarray) else "an archive"
-        raise ValueError(f"anchors = {str(path)!r}: holds {kind}; takes one array of floats")
+        raise ValueError(f"anchors = {str(path)!r}: holds {kind}; {takes}")
     check_anchors(anchors, shape, f"anchors = {str(path)!r}")
     return anchors
 
@@ -57,6 +63,8 @@ def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], 
     if not np.isfinite(anchors).all():
         where = ", ".join(map(str, np.argwhere(~np.isfinite(anchors))[0]))
         raise ValueError(f"{label}: NaN or Inf at [{where}]; takes finite numbers")
+    if (size := float(np.abs(anchors).max())) > LARGEST:
+        raise ValueError(f"{label}: a number of size {size:.3g} in it; takes numbers up to {LARGEST:g}")
     edges = np.stack([anchors[1] - anchors[0], anchors[2] - anchors[0]]).reshape(2, -1).astype(np.float64)
     size = np.linalg.svd(edges, compute_uv=False)
     if size[-1] <= 1e-5 * max(size[0], np.abs(anchors).max(), 1e-300):
@@ -67,6 +75,8 @@ def check_extent(extent: list[float]) -> list[float]:
     """`[alpha0, alpha1, beta0, beta1]` with finite, increasing ends; ValueError in one line otherwise."""
     if len(extent) != 4 or not np.isfinite(extent).all():
         raise ValueError(f"extent = {list(extent)}: takes four finite numbers alpha0, alpha1, beta0, beta1")
+    if max(map(abs, extent)) > LARGEST:
+        raise ValueError(f"extent = {list(extent)}: takes numbers from {-LARGEST:g} to {LARGEST:g}")
     a0, a1, b0, b1 = extent
     least = 1e-6 * max(1.0, *map(abs, extent))          # closer grid points than float32 can tell apart
     if a1 - a0 < least or b1 - b0 < least:

@@ -108,7 +108,8 @@ def _words(s: dict, root: dict) -> str:
             "array": "a list", "null": "None"}.get(s.get("type"), "another value")
     if s.get("type") == "array":
         inner = s.get("items") or (s.get("prefixItems") or [{}])[0]
-        kind += f" of {_words(inner, root)}"
+        words = _words(inner, root)
+        kind += " of numbers" + words.removeprefix("a number") if words.startswith("a number") else f" of {words}"
         low, high = s.get("minItems"), s.get("maxItems")
         if low is not None or high is not None:
             kind += f" (length {low if low == high else str(low or 0) + ' to ' + str(high or 'any')})"
