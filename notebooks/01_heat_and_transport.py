@@ -382,7 +382,8 @@ for number, (_, _, order) in rates.items():
 # decay, and on the line our measurements go through without (7). On the torus (7) is honest.
 
 # %% tags=["hide-input"]
-radii = np.abs(mixture.means).max() + mixture.stds.max() * np.array([2.0, 4.0, 8.0, 16.0])
+# from here out the ends lie lower than any valley between the components
+radii = 3 * np.abs(mixture.means).max() + mixture.stds.max() * np.array([2.0, 4.0, 8.0, 16.0])
 least = np.array([mixture.log_density(np.linspace(-r, r, 4001)).min() for r in radii]) / np.log(10)
 for r, v in zip(radii, least, strict=True):
     print(f"least density on [-{r:.3g}, {r:.3g}]: 10^{v:.1f}")
@@ -462,7 +463,8 @@ _ = ledger.claim("heat.eq36", "Eq. (36)", "W2(mu_t, mu_t^OT) is at most C t^2: i
 
 # %% tags=["nbval-check-output", "hide-input"]
 for id in ("heat.torus.map", "heat.order", "heat.quotient", "heat.eq18"):
-    print(id, f"{ledger.claims[id].measured:.2f}")
+    value = ledger.claims[id].measured
+    print(id, "not tested here" if value is None else f"{value:.2f}")
 
 # %% tags=["results", "hide-input"]
 for name, s in sweeps.items():

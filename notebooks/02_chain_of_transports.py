@@ -62,7 +62,7 @@ class Chapter(Parameters):
         check_modes(self.torus_modes, grid=self.grid)
         check_modes(self.circle_modes, d=1, grid=128, name="circle_modes")
         resolving_grid(TorusDensity.from_rows(self.torus_modes), self.grid, "grid", wanted=1e-6, finest=192)
-        resolving_grid(TorusDensity.from_rows(self.circle_modes, 1), 128, "circle_grid", wanted=1e-6, finest=1024)
+        resolving_grid(TorusDensity.from_rows(self.circle_modes, 1), 128, "circle_grid", modes="circle_modes", wanted=1e-6, finest=1024)
         return self
 
 
@@ -131,7 +131,7 @@ from phasebook.theory.expansion import bend_of_q, ladder, slope, solenoidal, tor
 from phasebook.theory.torus import grid_points, mean_norm
 
 circle = TorusDensity.from_rows(p.circle_modes, 1)
-m, _ = resolving_grid(circle, 128, "circle_grid", wanted=1e-6, finest=1024)
+m, _ = resolving_grid(circle, 128, "circle_grid", modes="circle_modes", wanted=1e-6, finest=1024)
 turning = torus_expansion(circle, m)
 x = grid_points(m, 1)
 lengths = np.array([0.3, 0.1, 0.01]) / turning.kappa
@@ -172,12 +172,14 @@ show(fields([Field("ρ and the current ρ w", torus(y), points, eddies, 0.6 / lo
 eps = 5e-4 / c.kappa
 step = torus_flow(torus, eps, n).reshape(y.shape) - brenier(torus, eps, n).displacement
 turns = c.local > 1e-10 * c.kappa * c.grad_q_norm          # an even density has no gap to measure
-local = mean_norm(step, torus(y)) / (eps**3 * c.local) if turns else None
+seen = turns and eps**2 * c.local > 1e-11 * c.speed         # above the floating point of the two displacements
+local = mean_norm(step, torus(y)) / (eps**3 * c.local) if seen else None
 none = "" if turns else "The predicted gap is zero for this density: flow map and Brenier map agree to third order."
+faint = " The predicted gap is lost in the floating point of the two maps."
 remark = " ".join(t for t in (coarse, none) if t)
 _ = ledger.claim("chain.local_constant", "Section 2", "One Brenier map differs from the flow map by eps^3 ||w||, "
                  "w = P_sol(D^2 Q grad log rho) / 48 (torus).", 1.0, local, 5e-3,
-                 note=f"Ratio at eps = {eps:.1e}. {remark}".strip())
+                 note=f"Ratio at eps = {eps:.1e}. {remark}{'' if seen or not turns else faint}".strip())
 
 # %% [markdown]
 # ## Many maps
@@ -238,7 +240,9 @@ show(curves([left, right], ["n (maps)"] * 2, ["L² distance from the flow map", 
 # %% tags=["hide-input"]
 k, ok = rungs["torus"].n, rungs["torus"].usable
 notes = " ".join(t for t in (remark, rungs["torus"].remark) if t)
-measurable = turns and ok.sum() > 1
+loud = constants["torus"].forward > 1e-10 * k[-1] ** 2 * p.tau * c.speed
+measurable = turns and loud and ok.sum() > 1
+notes += "" if loud or not turns else faint
 orders = {way: -slope(k[ok], e["torus"][ok]) if measurable else None for way, e in (("f", forward), ("b", backward))}
 limits = {way: limit(k[ok], e["torus"][ok]) / constant if measurable else None for way, e, constant in
           (("f", forward, constants["torus"].forward), ("b", backward, constants["torus"].backward))}
@@ -322,7 +326,8 @@ _ = ledger.claim("chain.jko_order", "Sections 2, 4", "n JKO steps over a fixed t
 # the VP marginals themselves, and compare with the heat flow of the same mixture.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-vp", "caption": "Left: trajectories of the VP probability flow of a mixture on the line. Right: the same trajectories divided by α, against s = σ²/α² (dots), on trajectories of pure heat flow (lines)."}}
-starts = np.linspace((mixture.means - 2 * mixture.stds).min(), (mixture.means + 2 * mixture.stds).max(), 9)
+line = np.sort((mixture.means + mixture.stds * np.linspace(-6, 6, 401)[:, None]).ravel())
+starts = np.interp(np.linspace(0.01, 0.98, 9), mixture.cdf(line), line)      # quantiles: none in an empty valley
 clock = np.linspace(0, 2.0, 61)
 alpha, heat_time = np.exp(-clock / 2), np.expm1(clock)
 
@@ -359,7 +364,8 @@ _ = ledger.claim("chain.vp", "Theorem B.1, Section 3", "The VP probability flow 
 
 # %% tags=["nbval-check-output", "hide-input"]
 for id in ("chain.local_constant", "chain.order", "chain.jko"):
-    print(id, f"{ledger.claims[id].measured:.2f}")
+    value = ledger.claims[id].measured
+    print(id, "not tested here" if value is None else f"{value:.2f}")
 
 # %% tags=["results", "hide-input"]
 ledger.number("n", rungs["torus"].n, "maps")

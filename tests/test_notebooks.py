@@ -32,6 +32,23 @@ def test_smoke_run_leaves_notebook_and_ledger(smoke, source):
     assert (folder / f"{source.stem}.ipynb").stat().st_size < 8e6
 
 
+@pytest.mark.parametrize("chapter, changes, verdicts", [
+    ("1", {"mixture_means": [-10.0, 10.0], "mixture_stds": [0.1, 0.1], "mixture_weights": [0.5, 0.5]},
+     {"heat.eq7": "fails", "heat.line.map": "holds"}),                       # a valley deeper than the tails looked at
+    ("2", {"torus_modes": [[1, 0, 0.5, 0]], "mixture_means": [-10.0, 10.0], "mixture_stds": [0.1, 0.1],
+           "mixture_weights": [0.5, 0.5]}, {"chain.order": "not tested here", "chain.vp": "holds"}),
+    ("2", {"torus_modes": [[1, 0, 1e-7, 0], [2, 1, 1e-7, 1]]},               # a gap below the floating point
+     {"chain.local_constant": "not tested here", "chain.global_constant": "not tested here"}),
+    ("3", {"atoms": [[0.0, 0.0]], "atom_weights": [1.0]},
+     {"singular.exists_unique": "holds", "singular.measure_zero": "not tested here"}),
+], ids=["deep valley", "even density", "faint density", "one atom"])
+def test_a_chapter_says_what_it_could_not_measure(tmp_path, chapter, changes, verdicts):
+    source = runner.find_chapter(chapter)
+    done = runner.run(source, {**runner.profile("smoke", source), **changes}, tmp_path, progress=False)
+    found = {c.id: c.verdict for c in Results.model_validate_json(done.results.read_text(encoding="utf-8")).claims}
+    assert {name: found[name] for name in verdicts} == verdicts
+
+
 @pytest.mark.parametrize("source", CHAPTERS, ids=lambda s: s.stem)
 def test_reference_equals_its_source_plus_smoke_parameters(source):
     file = runner.root() / reference.FOLDER / f"{source.stem}.ipynb"

@@ -214,7 +214,7 @@ def test_two_disks_meet_both_oracles():
     assert transport_onto(two_disks(5.0), 4000, "gaussian")[1].length == pytest.approx(norm.pdf(0), abs=1e-4)
 
 
-@pytest.mark.parametrize("p", [0.3, 0.05])
+@pytest.mark.parametrize("p", [0.3, 0.05, 1e-12, 1 - 1e-12])
 def test_unequal_disks_meet_gaussian_isoperimetry(p):
     length = transport_onto(two_disks(5.0), 1000, "gaussian", left_mass=p)[1].length
     assert length == pytest.approx(norm.pdf(norm.ppf(p)), abs=1e-4)
@@ -282,6 +282,10 @@ def test_walls_have_codimension_one(source):
     cells = solve(np.random.default_rng(6).normal(size=(5, 2)), None, source)
     assert tube_exponent(cells, np.geomspace(0.002, 0.02, 5)) == pytest.approx(1, abs=0.02)
     assert tube_exponent(solve([[1.0, 0.0]]), np.array([0.01, 0.02])) is None
+
+
+def test_a_wall_that_no_sample_point_sees_has_no_exponent():
+    assert tube_exponent(solve([[0.0, 0.0], [1.0, 0.0]], [1e-6, 1 - 1e-6]), np.array([0.002, 0.02])) is None
 
 
 @pytest.mark.parametrize("ratio", [0.9, 1.1, 1.6])

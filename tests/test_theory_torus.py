@@ -164,8 +164,10 @@ def test_grid_that_under_resolves():
     n, remark = resolving_grid(rho, 32)
     assert n > 64 and remark.startswith("WARNING: torus_grid = 32 under-resolves")
     nearly = TorusDensity(np.array([[1.0, 0.0]]), np.array([0.99999]), np.array([0.0]))
-    with pytest.raises(ValueError, match="no grid up to 384 resolves"):
+    with pytest.raises(ValueError, match="torus_modes: no grid up to 384 resolves"):
         resolving_grid(nearly, 64)
+    with pytest.raises(ValueError, match="^circle_modes: no grid"):
+        resolving_grid(nearly, 64, "grid", modes="circle_modes")
 
 
 def test_ladder_adds_and_drops():

@@ -90,8 +90,8 @@ def torus_expansion(density: TorusDensity, n: int) -> Expansion:
                      mean_norm(density.score(x), rho) / 2, mean_norm(w, rho) / 48)
 
 
-def resolving_grid(density: TorusDensity, asked: int, name: str = "torus_grid", *, wanted: float = RESOLVED,
-                   finest: int = FINEST) -> tuple[int, str]:
+def resolving_grid(density: TorusDensity, asked: int, name: str = "torus_grid", *, modes: str = "torus_modes",
+                   wanted: float = RESOLVED, finest: int = FINEST) -> tuple[int, str]:
     """The grid to work on and a remark: `asked`, or the first finer one that resolves grad Q (the remark says so).
 
     grad Q has poles at the complex zeros of rho, so its spectrum is far wider than that of rho. `wanted`: share of
@@ -102,7 +102,7 @@ def resolving_grid(density: TorusDensity, asked: int, name: str = "torus_grid", 
 
     n, found = coarsest(q_on, asked, wanted, max(finest, asked))
     if found > wanted:
-        raise ValueError(f"{name.replace('grid', 'modes')}: no grid up to {n} resolves grad Q (least density "
+        raise ValueError(f"{modes}: no grid up to {n} resolves grad Q (least density "
                          f"{density.minimum():.2g}, largest wave number {np.abs(density.wave).max():.0f}); takes "
                          f"smaller amplitudes or wave numbers")
     if n == asked:

@@ -210,7 +210,7 @@ def _start(y, p, mu, given):
     knots = np.r_[0.0, np.quantile(r, level)]
     ranks = np.interp(knots, r[order], np.cumsum(p[order]) - p[order] / 2)
     keep = np.r_[True, np.diff(knots) > 1e-9 * knots[-1]]
-    knots, radius = knots[keep], np.maximum.accumulate(np.r_[0.0, mu.radius(ranks[keep][1:])])
+    knots, radius = knots[keep], np.maximum.accumulate(np.r_[0.0, mu.radius(np.minimum(ranks[keep][1:], 1 - 1e-16))])
     radius = radius + 1e-3 * knots / knots[-1]
     area = np.r_[0.0, np.cumsum(np.diff(knots) * (radius[1:] + radius[:-1]) / 2)]
     k = np.clip(np.searchsorted(knots, r, side="right") - 1, 0, len(knots) - 2)

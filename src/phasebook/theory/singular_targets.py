@@ -159,7 +159,8 @@ def transport_onto(domain: Domain, n: int, source: str, left_mass: float = 0.5) 
 
 
 def tube_exponent(cells: PowerCells, widths: Float[ndarray, " k"], seed: int = 0) -> float | None:
-    """Exponent of the source mass within a distance of the walls, fitted over `widths`; None without walls.
+    """Exponent of the source mass within a distance of the walls, fitted over `widths`; None without walls,
+    or where fewer than 100 points come that near to them (walls that part off tiny masses).
 
     On 2^18 quasi-random points. The distance from x to the wall between cells i and j is the difference of the two
     planes of the potential at x over `|y_i - y_j|`, exact up to twice the widths from where walls end.
@@ -173,4 +174,5 @@ def tube_exponent(cells: PowerCells, widths: Float[ndarray, " k"], seed: int = 0
     for y, g in zip(cells.atoms, cells.values, strict=True):
         apart = np.linalg.norm(cells.atoms[own] - y, axis=1)
         gap = np.minimum(gap, np.where(apart > 0, top - x @ y + g, np.inf) / np.where(apart > 0, apart, 1.0))
-    return float(np.polyfit(np.log(widths), np.log([(gap < w).mean() for w in widths]), 1)[0])
+    near = np.array([(gap < w).sum() for w in widths])
+    return float(np.polyfit(np.log(widths), np.log(near), 1)[0]) if near.min() >= 100 else None
