@@ -101,7 +101,8 @@ def write(folder, kind):
     ("text", "not an array"), ("zip", "not a readable"),
     ("pickled", "not a readable"), ("archive", "holds an archive"),
     ("shape", "shape (3, 3, 32, 64); takes (3, 3, 64, 64)"), ("two", "shape (2, 3, 64, 64)"),
-    ("nan", "NaN or Inf at [1, 2, 3, 4]"), ("infinite", "NaN or Inf"), ("integers", "takes a .npy file: one array of floats"),
+    ("nan", "NaN or Inf at [1, 2, 3, 4]"), ("infinite", "NaN or Inf"),
+    ("integers", "takes a .npy file: one array of floats"),
     ("huge", "takes numbers up to 1e+06"),
     ("coincident", "lie on one line or coincide"), ("collinear", "lie on one line"), ("zero", "lie on one line"),
 ])
