@@ -124,10 +124,10 @@ def cells_and_basins(cases: Sequence[Cells], axis: Float[ndarray, " g"]) -> go.F
     fig = make_subplots(len(cases), 2, subplot_titles=titles, horizontal_spacing=0.08, vertical_spacing=0.12)
     for row, case in enumerate(cases, 1):
         n = max(int(case.cells.max()) + 1, 2)
-        scale = [c for k in range(n) for c in ((k / n, COLOURS[k % 6]), ((k + 1) / n, COLOURS[k % 6]))]
+        scale = [(edge / n, _pale(COLOURS[k % 6])) for k in range(n) for edge in (k, k + 1)]
         for column, labels in ((1, case.cells), (2, case.basins)):
             fig.add_trace(go.Heatmap(x=_short(axis), y=_short(axis), z=np.asarray(labels, dtype=np.uint8), zmin=-0.5,
-                                     zmax=n - 0.5, colorscale=scale, showscale=False, opacity=0.75,
+                                     zmax=n - 0.5, colorscale=scale, showscale=False,
                                      hovertemplate="atom %{z}<extra></extra>"), row, column)
             fig.add_trace(go.Scatter(**_lines(case.walls), mode="lines", line={"color": "black", "width": 1.5},
                                      name="walls of the transport cells", showlegend=row == column == 1), row, column)
@@ -136,6 +136,12 @@ def cells_and_basins(cases: Sequence[Cells], axis: Float[ndarray, " g"]) -> go.F
         fig.update_yaxes(title_text="z₂", range=[axis[0], axis[-1]], scaleanchor=f"x{k + 1 if k else ''}",
                          row=k // 2 + 1, col=k % 2 + 1)
     return layout(fig, height=400 * len(cases), legend={"x": 0, "y": -0.08, "orientation": "h"})
+
+
+def _pale(colour: str, share: float = 0.75) -> str:
+    """A colour mixed with white. Transparency would do on a white page, and change the colours on a dark one."""
+    mixed = (255 + share * (int(colour[i:i + 2], 16) - 255) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(c):02x}" for c in mixed)
 
 
 def stretching(levels: Sequence[str], maps: Float[ndarray, "k g g"], axis: Float[ndarray, " g"],
