@@ -4,8 +4,8 @@ of the shapes that the Gram sweep needs, and the peak memory of the whole slice 
     python benchmarks/exact_slice.py        # at the sizes of the design: 420 images of 64 x 64, 101 x 101 x 50
 """
 
-import multiprocessing
 import resource
+import subprocess
 import sys
 from time import perf_counter
 
@@ -33,13 +33,13 @@ def _megabytes() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _slice_alone(resolution: int, grid: int, steps: int, queue) -> None:
+def _slice_alone(resolution: int, grid: int, steps: int) -> None:
     """In a process of its own: seconds and peak memory of a slice as chapter 5 makes it."""
     model = ExactModel.of(load_images("families", resolution))
     plane = Plane(seeded_anchors(model.shape, 6), grid=grid)
     start = perf_counter()
     slice_of(model, plane, levels("scaled_linear", steps), thumbnails=13)
-    queue.put((perf_counter() - start, _megabytes()))
+    print(perf_counter() - start, _megabytes())
 
 
 def rows(resolution: int = 64, grid: int = 101, steps: int = 50, points: int = 256, times: int = 3) -> list[dict]:
@@ -73,12 +73,9 @@ def rows(resolution: int = 64, grid: int = 101, steps: int = 50, points: int = 2
 
     ours, bare = _best(gram_space, times), _best(bare_products, times)
     pixels = _best(pixel_space, times) * grid**2 / len(few)
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_slice_alone, args=(resolution, grid, steps, queue))
-    process.start()
-    seconds, peak = queue.get()
-    process.join()
+    alone = subprocess.run([sys.executable, __file__, *map(str, (resolution, grid, steps))], capture_output=True,
+                           text=True, check=True)
+    seconds, peak = map(float, alone.stdout.split())
     return [
         {"name": "Gram-space sweep against pixel space", "ours_s": ours, "peer_s": pixels, "ratio": pixels / ours,
          "target": ">= 15", "detail": f"{size}; pixel space timed on {len(few)} points"},
@@ -92,6 +89,4 @@ def rows(resolution: int = 64, grid: int = 101, steps: int = 50, points: int = 2
 
 
 if __name__ == "__main__":
-    for row in rows():
-        print(f"{row['name']}: {row['ours_s']:.3g} against {row['peer_s']:.3g}, ratio {row['ratio']:.3g} "
-              f"(target {row['target']}); {row['detail']}")
+    _slice_alone(*map(int, sys.argv[1:]))
