@@ -422,7 +422,7 @@ print(f"area of the image of a cell over the cell, over sqrt(det G): {root}")
 largest = np.bincount(images.family).argmax()
 alone = exact.subset(np.flatnonzero(images.family == largest))
 single = statistics(slice_of(alone, coarse, L, tangents=False), p.ridge * exact.typical_distance())
-ledger.claim("slice.single_mode_flat", "Sec. 1", "Within a single mode the latent geometry is flat.", "<= 3",
+ledger.claim("slice.single_mode_flat", "Sec. 1", "Within a single mode the latent geometry is flat.", "<= 2",
              curved["contrast"][-1], note="a Gaussian fitted to the images: largest slope over median slope, last step; "
              f"its slice has {int(curved['basins'][-1])} basin")
 ledger.claim("slice.one_family_flat", "Sec. 1", "One family alone is a single phase.", 1.0, single["basins"][-1], 0.0,
