@@ -7,6 +7,7 @@ figures, beta multiplies z_2 - z_0 and points right. A slice is an xarray Datase
 """
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,7 @@ from phasebook.latent.metric import Metric, finite_difference_metric, jumps, pul
 __all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "seeded_anchors", "slice_of", "telling_steps"]
 
 LARGEST = 1e6                    # in an anchor or an extent: far beyond, float32 loses the pictures
+Seen = Callable[..., torch.Tensor | None]    # another feature of a frame, or None at a step to skip
 POINTS_IN_A_TILE = 2_500         # rows of the grid are swept in tiles of about this many points: they stay in cache
 
 
@@ -159,7 +161,7 @@ def _metric_fields(metric: Metric, suffix: str) -> dict[str, torch.Tensor]:
     return {"det_g" + suffix: metric.det, "tr_g" + suffix: metric.trace, "largest" + suffix: metric.largest}
 
 
-def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: dict, keep, progress):
+def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: dict, also, keep, progress):
     """Sweep the rows top..bottom (with a halo row on either side for centred differences); yield (step, fields)."""
     low, high = max(top - 1, 0), min(bottom + 1, plane.grid)
     a, b = (x.ravel() for x in np.meshgrid(plane.alpha[low:high], plane.beta, indexing="ij"))
@@ -167,7 +169,7 @@ def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: d
     q = model.start(plane.anchors, c)
     tangents = torch.stack([model.start(plane.anchors, d) for d in dc]) if options["tangents"] else None
     mine = slice(top - low, bottom - low)
-    unit = model.unit if options["feature"] == "pixels" else 1.0
+    unit = 1.0 if options["feature"] == "posterior" else model.unit
     for frame in model.sweep(q, levels, tangents, feature=options["feature"]):
         grid = lambda x: x.view(high - low, plane.grid, -1)  # noqa: E731
         f, dual = grid(frame.features), grid(frame.duals)
@@ -175,10 +177,16 @@ def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: d
         if tangents is not None:
             exact = pullback(*frame.d_features, *frame.d_duals, unit)
             fields |= {k: v.view(high - low, -1) for k, v in _metric_fields(exact, "_exact").items()}
-        up, right = jumps(f, dual, unit)
+        jump = {"": jumps(f, dual, unit)}
+        for name, seen in also.items():
+            if (g := seen(frame)) is not None:
+                g = grid(g)
+                fields |= _metric_fields(finite_difference_metric(g, g, plane.spacing), f"_{name}")
+                jump[f"_{name}"] = jumps(g, g)
         fields = {k: v[mine].cpu().numpy() for k, v in fields.items()}
-        fields["jump_beta"] = right[mine].cpu().numpy()
-        fields["jump_alpha"] = up[top - low:min(bottom, plane.grid - 1) - low].cpu().numpy()
+        for suffix, (up, right) in jump.items():
+            fields["jump_beta" + suffix] = right[mine].cpu().numpy()
+            fields["jump_alpha" + suffix] = up[top - low:min(bottom, plane.grid - 1) - low].cpu().numpy()
         if options["posterior"]:
             fields |= {k: v.reshape(high - low, -1)[mine] for k, v in model.summary(frame.weights).items()}
         keep(frame.step, top, frame.weights.view(high - low, plane.grid, -1)[mine])
@@ -187,14 +195,19 @@ def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: d
 
 
 def slice_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", tangents: bool = True,
-             thumbnails: int = 0, posterior: bool = True, progress: bool = False) -> xr.Dataset:
+             thumbnails: int = 0, posterior: bool = True, also: Mapping[str, Seen] | None = None,
+             progress: bool = False) -> xr.Dataset:
     """Sweep a slice and measure its metric at every step.
 
     Variables, dims (step, alpha, beta): `det_g, tr_g, largest` by finite differences, the same with `_exact` from
     tangents, `jump_alpha, jump_beta` (distance of grid neighbours; one row or column less), and where the model has
     a posterior `atom, entropy_atom, entropy_family` (nats). `weights` (step, alpha_thumb, beta_thumb, atom): what
     `model.decode` takes, on `thumbnails` x `thumbnails` points of the grid. Feature distances are root-mean-square
-    over the pixels for feature 'pixels'. ValueError names step and point of a number that is not finite.
+    over the pixels for feature 'pixels', over a latent's entries for 'latent' (`models.prompted`).
+
+    `also`: further features, by name: functions of a frame that give (points, k), or None at a step to skip. They add
+    `det_g_NAME, tr_g_NAME, largest_NAME, jump_alpha_NAME, jump_beta_NAME`, NaN where skipped.
+    ValueError names step and point of a number that is not finite.
     """
     posterior = posterior and hasattr(model, "summary")
     options = {"feature": feature, "tangents": tangents, "posterior": posterior}
@@ -211,18 +224,21 @@ def slice_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", ta
     tiles = _rows(plane.grid)
     with tqdm(total=levels.steps * len(tiles), desc="slice", disable=not progress) as bar:
         for top, bottom in tiles:
-            for step, found in _tile(model, plane, levels, top, bottom, options, keep, bar):
+            for step, found in _tile(model, plane, levels, top, bottom, options, also or {}, keep, bar):
                 for name, value in found.items():
                     if name not in fields:
-                        size = (plane.grid - (name == "jump_alpha"), value.shape[1])
-                        fields[name] = np.empty((levels.steps, *size), np.int32 if name == "atom" else value.dtype)
+                        size = (plane.grid - name.startswith("jump_alpha"), value.shape[1])
+                        whole = name == "atom"
+                        fields[name] = np.full((levels.steps, *size), 0 if whole else np.nan,
+                                               np.int32 if whole else value.dtype)
                     fields[name][step, top:top + len(value)] = _finite(value, name, step, plane, top)
     return _dataset(model, plane, levels, fields, weights, pick, options)
 
 
 def _dataset(model, plane, levels, fields, weights, pick, options) -> xr.Dataset:
-    dims = {"jump_alpha": ("step", "alpha_edge", "beta"), "jump_beta": ("step", "alpha", "beta_edge")}
-    data = {name: (dims.get(name, ("step", "alpha", "beta")), value) for name, value in fields.items()}
+    across = lambda name: ("alpha_edge", "beta") if name.startswith("jump_alpha") else (  # noqa: E731
+        "alpha", "beta_edge" if name.startswith("jump_beta") else "beta")
+    data = {name: (("step", *across(name)), value) for name, value in fields.items()}
     coords = {
         "step": np.arange(levels.steps), "alpha": plane.alpha, "beta": plane.beta,
         "sigma_over_alpha": ("step", levels.sigma_over_alpha, {"unit": "1"}), "timestep": ("step", levels.timestep),

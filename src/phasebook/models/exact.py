@@ -100,6 +100,16 @@ class ExactModel:
         return cls((centred * scale).to(device, dtype), mean.to(device, dtype), scale, tuple(pixels.shape[1:]),
                    np.asarray(images.family), tuple(images.families), tuple(images.names), dtype)
 
+    @classmethod
+    def of_latents(cls, latents: Float[Tensor, "n *latent"], images, device: str = "cpu") -> "ExactModel":
+        """The model whose atoms are latents of another model, as they are; `images` gives names and families.
+
+        Noise levels are that model's own. There is nothing to decode here: `unit` is per entry of a latent.
+        """
+        flat = torch.as_tensor(latents).flatten(1).float().to(check_device(device))
+        return cls(flat, torch.zeros_like(flat[0]), 1.0, tuple(latents.shape[1:]), np.asarray(images.family),
+                   tuple(images.families), tuple(images.names))
+
     def subset(self, index: Int[ndarray, " m"]) -> "ExactModel":
         """The model of some of the atoms, on the same centre and scale, so that levels and distances compare."""
         index = np.asarray(index)

@@ -46,8 +46,8 @@ class Prompt(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """One batch at one step. `points`: their indices. `x` is the noisy latent that the step starts from, `x0` the
-    clean one predicted there, `after` the latent it ends on; `dx`, `dx0` (tangent, point, ...) or None."""
+    """Points taken together at one step. `points`: their indices. `x` is the noisy latent that the step starts from,
+    `x0` the clean one predicted there, `after` the latent it ends on; `dx`, `dx0` (tangent, point, ...) or None."""
 
     points: slice
     step: int
@@ -226,6 +226,22 @@ class PipelineModel:
         found, = self._batched(lambda z: (self.pixels(z),), flat)
         return found.movedim(-3, -1).float().cpu().numpy().reshape(*x0.shape[:-3], *found.shape[2:], 3)
 
+    @torch.no_grad()
+    def encode(self, pixels: Float[Tensor, "p 3 y x"]) -> Float[Tensor, "p c y x"]:
+        """Clean latents of pictures in [0, 1], by the pipeline's own VAE: the mean where it gives a distribution."""
+        size = self.shape[-1] * self.pipe.vae_scale_factor
+        pixels = torch.as_tensor(pixels)
+        if pixels.ndim != 4 or pixels.shape[1] != 3:
+            raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {size}, {size}) in [0, 1]")
+        config = self.pipe.vae.config
+
+        def latents(x: Tensor) -> tuple[Tensor]:
+            found = self.pipe.vae.encode(2 * x - 1)
+            z = found.latents if hasattr(found, "latents") else found.latent_dist.mean
+            return ((z - (getattr(config, "shift_factor", None) or 0.0)) * config.scaling_factor,)
+
+        return self._batched(latents, pixels.to(self.device, self.dtype))[0]
+
     def pixels(self, x0: Float[Tensor, "p c y x"]) -> Float[Tensor, "p 3 y x"]:
         """Decoded pixels in [0, 1] of one batch, differentiable: what `features` of pictures are composed with."""
         config = self.decoder.config
@@ -262,12 +278,13 @@ class PipelineModel:
 
     def sweep(self, latents: Float[Tensor, "n c y x"], levels: Levels, prompt: Prompt, *, first: int = 0,
               eta: float = 0.0, seed: int = 0, tangents: Float[Tensor, "t n c y x"] | None = None,
-              progress: bool = False) -> Iterator[Sweep]:
+              together: int | None = None, progress: bool = False) -> Iterator[Sweep]:
         """DDIM from latents at level `first`, batch after batch, each through all steps.
 
-        With `eta` > 0, point i draws its noise from a generator of its own, seeded `seed + i`. `tangents` are
-        derivatives of the latents, carried along by forward-mode differentiation (eta = 0 only). Arguments are not
-        changed. ValueError for latents of another shape, or an eta outside 0..1.
+        `together` points (default: a batch) take each step before the next one is taken; calls of the network keep
+        their size. With `eta` > 0, point i draws its noise from a generator of its own, seeded `seed + i`. `tangents`
+        are derivatives of the latents, carried along by forward-mode differentiation (eta = 0 only). Arguments are
+        not changed. ValueError for latents of another shape, or an eta outside 0..1.
         """
         latents = torch.as_tensor(latents)
         if latents.ndim != 4 or latents.shape[1] != self.shape[0] or len(latents) == 0:
@@ -275,8 +292,9 @@ class PipelineModel:
         if not 0 <= eta <= 1 or (eta and tangents is not None):
             raise ValueError(f"eta = {eta!r}: takes 0 to 1, and 0 where tangents are carried")
         with tqdm(total=len(latents) * (levels.steps - first), desc="denoise", disable=not progress) as bar:
-            for top in range(0, len(latents), self.batch):
-                points = slice(top, min(top + self.batch, len(latents)))
+            together = together or self.batch
+            for top in range(0, len(latents), together):
+                points = slice(top, min(top + together, len(latents)))
                 noise = [torch.Generator().manual_seed(seed + i) for i in range(top, points.stop)] if eta else []
                 x = latents[points].to(self.device, self.dtype)
                 dx = None if tangents is None else torch.as_tensor(tangents)[:, points].to(x)

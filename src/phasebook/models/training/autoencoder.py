@@ -17,7 +17,7 @@ from phasebook.models.training.loop import Settings, Trained, train_loop
 
 __all__ = ["SETTINGS", "build", "reconstruction_error", "train"]
 
-SETTINGS = Settings(steps=1600, batch=32, rate=2e-3, ema=0.995)
+SETTINGS = Settings(steps=3600, batch=16, rate=1e-3, ema=0.995, decay=0.9)
 NOISE = 0.1
 WIDTH, ENCODER, DECODER, CHANNELS = 32, (0, 2, 3, 3), (3, 3, 2, 1), 16
 SCALING = 0.4           # unit-variance latents times this suit Stable Diffusion's noise levels

@@ -1,0 +1,79 @@
+"""A pipeline that hears one prompt, as slices ask for a model: the same calls as the exact model's, on latents.
+
+The state of a point is its latent, the coordinates of its prediction are the entries of `xhat_0`, and so is its
+feature; distances are root mean squares over those entries. Features of the decoded picture go beside it
+(`slices.slice_of(also=...)`), since decoding costs more than denoising.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from phasebook.diffusion.samplers import Levels
+from phasebook.models.exact import Frame
+from phasebook.models.features import ClipFeatures
+from phasebook.models.pipeline import PipelineModel, Prompt
+
+__all__ = ["Prompted"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prompted:
+    """`pipeline` under `prompt` (from its `encode_prompt`)."""
+
+    pipeline: PipelineModel
+    prompt: Prompt
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.pipeline.shape
+
+    @property
+    def unit(self) -> float:
+        """Root mean square per entry, per unit of latent distance."""
+        return float(np.prod(self.shape)) ** -0.5
+
+    @cached_property
+    def fingerprint(self) -> str:
+        heard = self.prompt.embeddings.float().cpu().contiguous().numpy().tobytes()
+        return sha256(f"{self.pipeline.fingerprint} {self.prompt.guidance}".encode() + heard).hexdigest()[:16]
+
+    def start(self, latents: Float[ndarray, "m *latent"],
+              coefficients: Float[ndarray, "p m"] | None = None) -> Float[Tensor, "p c y x"]:
+        """Latents, or combinations `coefficients @ latents` of a few; summed in float64."""
+        wide = np.asarray(latents, dtype=np.float64)
+        if coefficients is not None:
+            wide = np.tensordot(coefficients, wide, 1)
+        return torch.as_tensor(wide).to(self.pipeline.device, self.pipeline.dtype)
+
+    def sweep(self, x: Float[Tensor, "p c y x"], levels: Levels, tangents: Float[Tensor, "2 p c y x"] | None = None, *,
+              feature: str = "latent", first: int = 0) -> Iterator[Frame]:
+        """DDIM (eta 0) from `x` at level `first`: a Frame of all points per step."""
+        if feature != "latent":
+            raise ValueError(f"feature = {feature!r}: a pipeline's slice takes 'latent'; others go beside it")
+        for part in self.pipeline.sweep(x, levels, self.prompt, first=first, tangents=tangents, together=len(x)):
+            x0 = part.x0.flatten(1).float()
+            dx0 = None if part.dx0 is None else part.dx0.flatten(2).float()
+            yield Frame(part.step, x0, x0, x0, dx0, dx0)
+
+    def final(self, x: Float[Tensor, "p c y x"], levels: Levels) -> Float[Tensor, "p c y x"]:
+        """The prediction of the last step: the clean latents that the pipeline would decode."""
+        *_, last = self.sweep(x, levels)
+        return last.weights.view(-1, *self.shape)
+
+    def seen_by(self, clip: ClipFeatures, weights: Float[Tensor, "p n"]) -> Float[Tensor, "p k"]:
+        """Features of the decoded predictions."""
+        pictures = self.decode(weights)
+        return clip(torch.as_tensor(pictures).movedim(-1, -3)).to(weights.device)
+
+    def decode(self, weights: Float[Tensor, "*p n"]) -> Float[ndarray, "*p y x rgb"]:
+        """The pictures of predictions as pixels in [0, 1]."""
+        weights = torch.as_tensor(weights)
+        return self.pipeline.decode(weights.reshape(*weights.shape[:-1], *self.shape))
