@@ -3,9 +3,11 @@
 import numpy as np
 
 from phasebook.latent.slices import Plane, load_anchors, seeded_anchors
+from phasebook.models.features import check_feature
 from phasebook.models.images import load_images
+from phasebook.models.loading import check_available
 
-__all__ = ["anchors_of", "check_inputs"]
+__all__ = ["anchors_of", "check_inputs", "check_trained"]
 
 MOST_NUMBERS = 60_000_000
 
@@ -27,3 +29,19 @@ def check_inputs(p) -> None:
     anchors = anchors_of(p.anchors, p.anchors_seed, (3, p.resolution, p.resolution))
     plane = Plane(anchors, tuple(p.extent), p.grid, p.normalise)
     plane.coefficients(*(x.ravel() for x in np.meshgrid(plane.alpha, plane.beta, indexing="ij")))
+
+
+def check_trained(p) -> None:
+    """ValueError unless the trained model and its features are there, or `trained` is ''. Nothing is loaded.
+
+    `p` carries `trained, revision, variant, feature_trained, pretrained`, and chapter 5 also `grid_trained,
+    steps_trained, decode_steps`.
+    """
+    if not p.trained:
+        return
+    check_available(p.trained, p.revision or None, p.variant or None)
+    check_feature(p.feature_trained, p.pretrained or None)
+    late = [k for k in getattr(p, "decode_steps", []) if k >= p.steps_trained]
+    if late:
+        raise ValueError(f"decode_steps = {p.decode_steps}: takes steps from 0 to {p.steps_trained - 1} "
+                         "(steps_trained - 1)")

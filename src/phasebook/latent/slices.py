@@ -7,10 +7,11 @@ figures, beta multiplies z_2 - z_0 and points right. A slice is an xarray Datase
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -26,7 +27,7 @@ from phasebook.latent.metric import Metric, finite_difference_metric, jumps, pul
 __all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "seeded_anchors", "slice_of", "telling_steps"]
 
 LARGEST = 1e6                    # in an anchor or an extent: far beyond, float32 loses the pictures
-Seen = Callable[..., torch.Tensor | None]    # another feature of a frame, or None at a step to skip
+Seen = Callable[[Any], dict[str, torch.Tensor]]     # of a frame: further features by name
 POINTS_IN_A_TILE = 2_500         # rows of the grid are swept in tiles of about this many points: they stay in cache
 
 
@@ -161,7 +162,7 @@ def _metric_fields(metric: Metric, suffix: str) -> dict[str, torch.Tensor]:
     return {"det_g" + suffix: metric.det, "tr_g" + suffix: metric.trace, "largest" + suffix: metric.largest}
 
 
-def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: dict, also, keep, progress):
+def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: dict, also: Seen | None, keep, progress):
     """Sweep the rows top..bottom (with a halo row on either side for centred differences); yield (step, fields)."""
     low, high = max(top - 1, 0), min(bottom + 1, plane.grid)
     a, b = (x.ravel() for x in np.meshgrid(plane.alpha[low:high], plane.beta, indexing="ij"))
@@ -178,11 +179,10 @@ def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: d
             exact = pullback(*frame.d_features, *frame.d_duals, unit)
             fields |= {k: v.view(high - low, -1) for k, v in _metric_fields(exact, "_exact").items()}
         jump = {"": jumps(f, dual, unit)}
-        for name, seen in also.items():
-            if (g := seen(frame)) is not None:
-                g = grid(g)
-                fields |= _metric_fields(finite_difference_metric(g, g, plane.spacing), f"_{name}")
-                jump[f"_{name}"] = jumps(g, g)
+        for name, g in (also(frame) if also else {}).items():
+            g = grid(g)
+            fields |= _metric_fields(finite_difference_metric(g, g, plane.spacing), f"_{name}")
+            jump[f"_{name}"] = jumps(g, g)
         fields = {k: v[mine].cpu().numpy() for k, v in fields.items()}
         for suffix, (up, right) in jump.items():
             fields["jump_beta" + suffix] = right[mine].cpu().numpy()
@@ -195,7 +195,7 @@ def _tile(model, plane: Plane, levels: Levels, top: int, bottom: int, options: d
 
 
 def slice_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", tangents: bool = True,
-             thumbnails: int = 0, posterior: bool = True, also: Mapping[str, Seen] | None = None,
+             thumbnails: int = 0, posterior: bool = True, also: Seen | None = None,
              progress: bool = False) -> xr.Dataset:
     """Sweep a slice and measure its metric at every step.
 
@@ -205,7 +205,7 @@ def slice_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", ta
     `model.decode` takes, on `thumbnails` x `thumbnails` points of the grid. Feature distances are root-mean-square
     over the pixels for feature 'pixels', over a latent's entries for 'latent' (`models.prompted`).
 
-    `also`: further features, by name: functions of a frame that give (points, k), or None at a step to skip. They add
+    `also`: gives further features of a frame, {name: (points, k)}, or none of them at a step to skip. They add
     `det_g_NAME, tr_g_NAME, largest_NAME, jump_alpha_NAME, jump_beta_NAME`, NaN where skipped.
     ValueError names step and point of a number that is not finite.
     """
@@ -224,7 +224,7 @@ def slice_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", ta
     tiles = _rows(plane.grid)
     with tqdm(total=levels.steps * len(tiles), desc="slice", disable=not progress) as bar:
         for top, bottom in tiles:
-            for step, found in _tile(model, plane, levels, top, bottom, options, also or {}, keep, bar):
+            for step, found in _tile(model, plane, levels, top, bottom, options, also, keep, bar):
                 for name, value in found.items():
                     if name not in fields:
                         size = (plane.grid - name.startswith("jump_alpha"), value.shape[1])

@@ -4,11 +4,12 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from phasebook.latent.basins import area_holding_half, basin_count, basin_labels
 
-__all__ = ["basin_counts", "early", "late", "late_spread", "median_interval", "rise", "statistics"]
+__all__ = ["agreement", "basin_counts", "early", "isotropy", "late", "late_spread", "median_interval", "rise",
+           "statistics"]
 
 
 def early(steps: int) -> slice:
@@ -53,6 +54,28 @@ def rise(values: Float[ndarray, " step"]) -> float | None:
     if len(values) < 3:
         return None
     return 0.0 if np.ptp(values) == 0 else float(spearmanr(np.arange(len(values)), values).statistic)
+
+
+def isotropy(det: Float[ndarray, "step a b"], trace: Float[ndarray, "step a b"],
+             share: float) -> Float[ndarray, " step"]:
+    """Median of `det G / (tr G / 2)^2` over the steepest `share` of the slice: 1 for equal eigenvalues, 0 for rank
+    one."""
+    det, trace = (x.reshape(len(x), -1) for x in (det, trace))
+    top = trace >= np.quantile(trace, 1 - share, axis=1, keepdims=True)
+    pairs = zip(det, trace, top, strict=True)
+    return np.array([np.median(4 * d[k] / np.maximum(t[k] ** 2, 1e-30)) for d, t, k in pairs])
+
+
+def agreement(first: Float[ndarray, "set step p"],
+              second: Float[ndarray, "set step p"]) -> tuple[Float[ndarray, "set step"], Float[ndarray, "set step"]]:
+    """Rank correlation over the points of two maps of the same slice, and, as its null, the mean correlation with the
+    second kind's maps of the *other* slices (NaN for a single one). 0 where a map is constant."""
+    a, b = (rankdata(x, axis=-1) for x in (first, second))
+    a, b = (x - x.mean(-1, keepdims=True) for x in (a, b))
+    a, b = (x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12) for x in (a, b))
+    every = np.einsum("isp,jsp->ijs", a, b)
+    own, n = np.einsum("iis->is", every), len(every)
+    return own, (every.sum(1) - own) / (n - 1) if n > 1 else np.full_like(own, np.nan)
 
 
 def median_interval(values: list[float | None], seed: int) -> tuple[float | None, str]:

@@ -21,7 +21,25 @@ from torch import Tensor
 from phasebook.models.exact import check_device
 from phasebook.models.loading import cause, check_dtype, check_weights, known_directory, unreachable
 
-__all__ = ["ClipFeatures"]
+__all__ = ["ClipFeatures", "check_feature"]
+
+
+def check_feature(name: str | Path, pretrained: str | None = None, parameter: str = "feature_trained") -> None:
+    """ValueError unless `ClipFeatures.load` knows the model and its checkpoint; nothing is loaded or fetched."""
+    label = f"{parameter} = {str(name)!r}"
+    if folder := known_directory(name):
+        _local(label, folder)
+        return
+    _check_name(label, name)
+    _known_checkpoint(label, str(name), pretrained)
+
+
+def _check_name(label: str, name: str | Path) -> None:
+    import open_clip
+
+    if str(name) not in open_clip.list_models():
+        raise ValueError(f"{label}: no such directory, and no model of open_clip (open_clip.list_models() has "
+                         f"{len(open_clip.list_models())}, e.g. 'ViT-B-32-quickgelu')")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +74,8 @@ class ClipFeatures:
 
         check_device(device), check_dtype(dtype)
         folder, label = known_directory(name), f"feature = {str(name)!r}"
-        if folder is None and str(name) not in open_clip.list_models():
-            raise ValueError(f"{label}: no such directory, and no model of open_clip (open_clip.list_models() has "
-                             f"{len(open_clip.list_models())}, e.g. 'ViT-B-32-quickgelu')")
+        if folder is None:
+            _check_name(label, name)
         source = _local(label, folder) if folder else str(name)
         weights = None if folder else _checkpoint(label, str(name), pretrained)
         options = {"precision": {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}[dtype], "device": device}
@@ -142,8 +159,8 @@ def _preprocessing(name: str, tag: str | None) -> dict:
     return {key: known[key] for key in ("mean", "std", "interpolation", "resize_mode", "size") if known.get(key)}
 
 
-def _checkpoint(label: str, name: str, pretrained: str | None) -> Path:
-    """The local safetensors file of a checkpoint, fetched from the hub if it is a tag. Raises ValueError."""
+def _known_checkpoint(label: str, name: str, pretrained: str | None) -> Path | dict:
+    """The safetensors file that `pretrained` is, or open_clip's record of the tag. Raises ValueError."""
     import open_clip
 
     if not pretrained:
@@ -160,7 +177,13 @@ def _checkpoint(label: str, name: str, pretrained: str | None) -> Path:
         raise ValueError(f"pretrained = {pretrained!r}: neither a file nor a checkpoint of {name}; known are "
                          f"{', '.join(open_clip.list_pretrained_tags_by_model(name))}")
     _check_activation(label, name, pretrained, known)
-    return _fetched(label, pretrained, known)
+    return known
+
+
+def _checkpoint(label: str, name: str, pretrained: str | None) -> Path:
+    """The local safetensors file of a checkpoint, fetched from the hub if it is a tag. Raises ValueError."""
+    known = _known_checkpoint(label, name, pretrained)
+    return known if isinstance(known, Path) else _fetched(label, str(pretrained), known)
 
 
 def _check_activation(label: str, name: str, tag: str, known: dict) -> None:

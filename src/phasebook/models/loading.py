@@ -12,8 +12,8 @@ from pathlib import Path
 from phasebook.models.assets import ROOT
 from phasebook.models.exact import check_device
 
-__all__ = ["DTYPES", "cause", "check_complete", "check_dtype", "check_parts", "check_pipeline", "check_settings",
-           "check_weights", "fetch_pipeline", "known_directory", "load_small_vae", "unreachable"]
+__all__ = ["DTYPES", "cause", "check_available", "check_complete", "check_dtype", "check_parts", "check_pipeline",
+           "check_settings", "check_weights", "fetch_pipeline", "known_directory", "load_small_vae", "unreachable"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 PIPELINE = "StableDiffusionPipeline"
@@ -115,20 +115,40 @@ def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
         check_weights(label, [f for f in files if f.suffix == ".safetensors"])
 
 
+def _local_or_hub(label: str, name: str | Path) -> Path | None:
+    """The directory that `name` means, or None if it can be a hub id; ValueError if it can be neither."""
+    text = str(name)
+    folder = known_directory(name)
+    if folder is None and (text.count("/") != 1 or text.startswith((".", "/", "~")) or text.endswith("/")):
+        raise ValueError(f"{label}: no such directory, and no hub id (OWNER/NAME)")
+    return folder
+
+
 def fetch_pipeline(name: str | Path, revision: str | None = None, variant: str | None = None) -> Path:
     """The checked local directory of a pipeline: `name` itself, or the hub's `name` at `revision`, fetched if need be.
 
     Without a network, or with HF_HUB_OFFLINE=1, a hub model must be in the local cache already. Raises ValueError.
     """
     label = f"model = {str(name)!r}"
-    folder = known_directory(name)
-    if folder is None:
-        text = str(name)
-        if text.count("/") != 1 or text.startswith((".", "/", "~")) or text.endswith("/"):
-            raise ValueError(f"{label}: no such directory, and no hub id (OWNER/NAME)")
-        folder = _download(label, text, revision, variant)
+    folder = _local_or_hub(label, name) or _download(label, str(name), revision, variant)
     check_pipeline(label, folder, variant)
     return folder
+
+
+def check_available(name: str | Path, revision: str | None = None, variant: str | None = None,
+                    parameter: str = "trained") -> None:
+    """ValueError unless `fetch_pipeline` has something to fetch: cheap, and nothing is loaded or downloaded."""
+    label = f"{parameter} = {str(name)!r}"
+    folder = _local_or_hub(label, name)
+    if folder:
+        return check_pipeline(label, folder, variant)
+    from huggingface_hub import snapshot_download
+
+    if reason := unreachable(str(name), revision):
+        try:
+            snapshot_download(str(name), revision=revision, local_files_only=True)
+        except Exception:  # the hub's client raises several kinds
+            raise ValueError(f"{label}: not in the local cache, and the hub is out of reach ({reason})") from None
 
 
 def unreachable(name: str, revision: str | None = None) -> str:

@@ -188,16 +188,24 @@ class PipelineModel:
 
     def predict(self, x: Float[Tensor, "p c y x"], time: int, prompt: Prompt) -> tuple[Tensor, Tensor]:
         """`(xhat_0, eps)` of one batch at a training time."""
-        copies = len(prompt.embeddings)
         heard = prompt.embeddings.repeat_interleave(len(x), 0)
+        return self.split(x, self.output(x, time, heard, prompt.guidance), self.scheduler.alphas_cumprod[time])
+
+    def output(self, x: Float[Tensor, "p c y x"], time: int, heard: Float[Tensor, "kp tokens width"],
+               guidance: float) -> Tensor:
+        """What the network says. `heard`: one embedding a point; for guidance > 1 all negative ones come before."""
+        copies = len(heard) // len(x)
         seen = torch.cat([x] * copies)
         if x.is_cuda:
             seen = seen.contiguous(memory_format=torch.channels_last)
         raw = self.pipe.unet(seen, time, encoder_hidden_states=heard, return_dict=False)[0]
         if copies == 2:
             negative, positive = raw.chunk(2)
-            raw = negative + prompt.guidance * (positive - negative)
-        alpha2 = self.scheduler.alphas_cumprod[time]
+            raw = negative + guidance * (positive - negative)
+        return raw
+
+    def split(self, x: Float[Tensor, "p c y x"], raw: Tensor, alpha2: Float[Tensor, ""]) -> tuple[Tensor, Tensor]:
+        """`(xhat_0, eps)` by what the network said of `x`, taken to lie at the level `alpha2` = alpha^2."""
         alpha, sigma = alpha2.sqrt().to(x), (1 - alpha2).sqrt().to(x)
         kind = self.scheduler.config.prediction_type
         if kind == "epsilon":
@@ -310,10 +318,7 @@ class PipelineModel:
         """One step of a batch, and the tangents after it."""
         time = int(levels.timestep[step])
         predict = lambda y: self.predict(y, time, prompt)  # noqa: E731
-        alpha2, alpha2_next = levels.alpha[step:step + 2] ** 2
-        variance = levels.sigma[step + 1]**2 / levels.sigma[step]**2 * (1 - alpha2 / alpha2_next)
-        spread = eta * float(max(variance, 0.0)) ** 0.5
-        a, b = float(levels.alpha[step + 1]), float(max(levels.sigma[step + 1] ** 2 - spread**2, 0.0)) ** 0.5
+        a, b, spread = levels.mixing(step, eta)
         if dx is None:
             x0, eps = self._batched(predict, x)
             after = a * x0 + b * eps

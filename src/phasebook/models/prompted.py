@@ -5,13 +5,14 @@ feature; distances are root mean squares over those entries. Features of the dec
 (`slices.slice_of(also=...)`), since decoding costs more than denoising.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
@@ -21,7 +22,26 @@ from phasebook.models.exact import Frame
 from phasebook.models.features import ClipFeatures
 from phasebook.models.pipeline import PipelineModel, Prompt
 
-__all__ = ["Prompted"]
+__all__ = ["Prompted", "diffusers_steps"]
+
+
+def diffusers_steps(pipeline: PipelineModel, start: Float[Tensor, "c y x"], steps: int, prompt: str,
+                    negative_prompt: str, guidance: float) -> Float[Tensor, "step c y x"]:
+    """What diffusers' own `StableDiffusionPipeline.__call__` has after every step from one start, with its DDIM."""
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    own = DDIMScheduler.from_config(pipeline.pipe.scheduler.config)
+    pipe = StableDiffusionPipeline(**pipeline.pipe.components | {"scheduler": own}, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    found = []
+
+    def keep(pipe, step, time, tensors):
+        found.append(tensors["latents"][0].clone())
+        return tensors
+
+    pipe(prompt, negative_prompt=negative_prompt, guidance_scale=guidance, num_inference_steps=steps, eta=0.0,
+         latents=start[None].to(pipeline.device, pipeline.dtype), output_type="latent", callback_on_step_end=keep)
+    return torch.stack(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +83,26 @@ class Prompted:
             dx0 = None if part.dx0 is None else part.dx0.flatten(2).float()
             yield Frame(part.step, x0, x0, x0, dx0, dx0)
 
+    def typical_distance(self, levels: Levels, points: int = 16, seed: int = 0) -> float:
+        """Median distance of the final predictions of independent starts: the yardstick for jumps."""
+        x = torch.randn((points, *self.shape), generator=torch.Generator().manual_seed(seed))
+        return float(torch.pdist(self.final(x, levels).flatten(1).cpu()).median()) * self.unit
+
     def final(self, x: Float[Tensor, "p c y x"], levels: Levels) -> Float[Tensor, "p c y x"]:
         """The prediction of the last step: the clean latents that the pipeline would decode."""
         *_, last = self.sweep(x, levels)
         return last.weights.view(-1, *self.shape)
 
-    def seen_by(self, clip: ClipFeatures, weights: Float[Tensor, "p n"]) -> Float[Tensor, "p k"]:
-        """Features of the decoded predictions."""
-        pictures = self.decode(weights)
-        return clip(torch.as_tensor(pictures).movedim(-1, -3)).to(weights.device)
+    def seen_by(self, clip: ClipFeatures, steps: Collection[int]) -> Callable[[Frame], dict[str, Tensor]]:
+        """For `slice_of(also=...)`: features of the decoded predictions at some steps, as they are (`clip`) and of
+        norm one (`clip_normalised`)."""
+        def features(frame: Frame) -> dict[str, Tensor]:
+            if frame.step not in steps:
+                return {}
+            f = clip(torch.as_tensor(self.decode(frame.weights)).movedim(-1, -3)).to(frame.weights.device)
+            return {"clip": f, "clip_normalised": F.normalize(f, dim=-1)}
+
+        return features
 
     def decode(self, weights: Float[Tensor, "*p n"]) -> Float[ndarray, "*p y x rgb"]:
         """The pictures of predictions as pixels in [0, 1]."""

@@ -1,4 +1,4 @@
-"""Training of the shipped models: `phasebook train autoencoder | clip | diffusion`.
+"""Training of the shipped models: `phasebook train autoencoder | decoder | clip | diffusion`.
 
 Each part trains in its own folder below `checkpoints/`, resumes where it was killed, and leaves a directory that
 diffusers or open_clip loads. `publish` copies the finished ones to where the book looks for them.
@@ -15,7 +15,8 @@ from phasebook.models.training.loop import Settings, Trained
 __all__ = ["PARTS", "publish", "train"]
 
 # part: what it leaves in its folder, and the asset that becomes of it (the autoencoder ends up inside the pipeline)
-PARTS = {"autoencoder": ("vae", None), "clip": ("clip", "emoji-clip"), "diffusion": ("model", "emoji-diffusion")}
+PARTS = {"autoencoder": ("vae", None), "decoder": ("vae", None), "clip": ("clip", "emoji-clip"),
+         "diffusion": ("model", "emoji-diffusion")}
 
 
 def train(part: str, folder: Path, *, steps: int | None = None, seed: int = 0, device: str = "cpu",

@@ -15,7 +15,7 @@ from phasebook.models.training.augment import affine
 from phasebook.models.training.captions import captioned, everything
 from phasebook.models.training.loop import Settings, Trained, train_loop
 
-__all__ = ["SETTINGS", "build", "reconstruction_error", "train"]
+__all__ = ["SETTINGS", "build", "pixel_loss", "reconstruction_error", "train"]
 
 SETTINGS = Settings(steps=3600, batch=16, rate=1e-3, ema=0.995, decay=0.9)
 NOISE = 0.1
@@ -51,16 +51,19 @@ def _edges(x: Tensor, y: Tensor) -> Tensor:
     return ((x.diff(dim=-1) - y.diff(dim=-1)).abs().mean() + (x.diff(dim=-2) - y.diff(dim=-2)).abs().mean()) / 2
 
 
+def pixel_loss(x: Float[Tensor, "b 3 y x"], y: Float[Tensor, "b 3 y x"]) -> dict[str, Tensor]:
+    """The terms of the reconstruction loss, to be added."""
+    return {"absolute": (x - y).abs().mean(), "squared": ((x - y) ** 2).mean(), "edges": 2 * _edges(x, y)}
+
+
 def _terms(model, x: Float[Tensor, "b 3 y x"], generator: torch.Generator) -> dict[str, Tensor]:
     with torch.autocast(x.device.type, torch.bfloat16):
         z = model.encoder(x)
         y = model.decoder(z + NOISE * torch.randn(z.shape, generator=generator).to(z))
-    z, y = z.float(), y.float()
-    squared = ((x - y) ** 2).mean()
+    z, terms = z.float(), pixel_loss(x, y.float())
     mean, variance = z.mean((0, 2, 3)), z.var((0, 2, 3))
     spread = (mean**2).mean() + (variance - 1).square().mean()
-    loss = (x - y).abs().mean() + squared + 2 * _edges(x, y) + 0.1 * spread
-    return {"loss": loss, "squared": squared, "latent_spread": spread}
+    return {"loss": sum(terms.values()) + 0.1 * spread, "squared": terms["squared"], "latent_spread": spread}
 
 
 def train(folder: Path, settings: Settings = SETTINGS) -> Trained:

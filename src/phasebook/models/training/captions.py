@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phasebook.models.assets import asset
-from phasebook.models.images import load_images
+from phasebook.models.images import ImageSet, load_images
 
 __all__ = ["Captioned", "GENERIC", "captioned", "everything", "kind_prompt"]
 
@@ -34,6 +34,13 @@ class Captioned:
     captions: tuple[str, ...]
     kind: Int[Tensor, " n"]
     kinds: tuple[str, ...]
+
+    @property
+    def images(self) -> ImageSet:
+        """The same as an image set whose families are the kinds."""
+        family = self.kind.numpy()
+        return ImageSet((self.pixels / 2 + 0.5).permute(0, 2, 3, 1).numpy(), self.captions, self.captions, family,
+                        self.kinds, family, self.kinds)
 
     def __len__(self) -> int:
         return len(self.captions)

@@ -18,7 +18,7 @@ from phasebook.models.training.tokenizer import LENGTH, all_prompts, save_tokeni
 
 __all__ = ["SETTINGS", "build", "export", "latent_views", "scheduler", "train"]
 
-SETTINGS = Settings(steps=6000, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
+SETTINGS = Settings(steps=7000, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
 CHANNELS, TEXT_WIDTH = (96, 144), 128
 VIEWS = 16              # augmented versions of an image, encoded once before training
 
@@ -63,13 +63,15 @@ def latent_views(vae, data: Captioned, views: int = VIEWS, seed: int = 0) -> Flo
 def train(folder: Path, settings: Settings = SETTINGS, autoencoder: Path | None = None) -> Trained:
     """Train in `folder` and leave `folder/model`, a StableDiffusionPipeline directory.
 
-    `autoencoder` is a diffusers directory (default: what `train autoencoder` left beside `folder`); FileNotFoundError
-    says so where it is missing.
+    `autoencoder` is a diffusers directory (default: what `train decoder` or `train autoencoder` left beside `folder`);
+    FileNotFoundError says so where it is missing.
     """
     from diffusers import AutoencoderTiny
     from transformers import CLIPTokenizer
 
-    autoencoder = autoencoder or folder.parent / "autoencoder" / "vae"
+    if autoencoder is None:
+        first, larger = (folder.parent / part / "vae" for part in ("autoencoder", "decoder"))
+        autoencoder = larger if larger.is_dir() else first
     if not autoencoder.is_dir():
         raise FileNotFoundError(f"{autoencoder}: no autoencoder; run `phasebook train autoencoder` first")
     data = captioned()
