@@ -1,0 +1,213 @@
+"""Distances on a slice under its pullback metric: shortest curves on a grid, then relaxed off the grid.
+
+A curve x(s) = (alpha, beta)(s) has the length `int sqrt(E a'^2 + 2 F a' b' + G b'^2) ds`, with the entries of Eq. (5)
+given at the grid points and interpolated bilinearly. For each pair of points three admissible curves are measured by
+one quadrature, and the shortest counts: the straight line; the shortest path along edges to all points whose offsets
+(i, j), |i|, |j| <= reach, are coprime (Dijkstra); and that path relaxed off the grid by descent on its energy. The
+path finds the way round, the relaxation takes out the 1/2 % by which a path with few directions is too long.
+
+Every curve is admissible, so a distance is never below the infimum for the interpolated metric.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra, floyd_warshall
+
+from phasebook.latent.relax import relaxed
+
+__all__ = ["Geodesics", "Surface", "bend", "geodesics"]
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A metric on a grid: `E` = G_alpha,alpha, `F` = G_alpha,beta, `G` = G_beta,beta at the points, `spacing` (alpha,
+    beta). Positions are in units of the grid: (i, j) is a grid point.
+
+    ValueError for shapes that differ, fewer than 2 points along a side, NaN or Inf, a spacing that is not positive, or
+    a metric with a negative direction (beyond rounding).
+    """
+
+    E: Float[ndarray, "a b"]
+    F: Float[ndarray, "a b"]
+    G: Float[ndarray, "a b"]
+    spacing: tuple[float, float]
+
+    def __post_init__(self):
+        shapes = {np.shape(x) for x in (self.E, self.F, self.G)}
+        if len(shapes) > 1 or len(np.shape(self.E)) != 2 or min(np.shape(self.E)) < 2:
+            raise ValueError(f"E, F, G: shapes {', '.join(map(str, (np.shape(x) for x in (self.E, self.F, self.G))))}; "
+                             "take three arrays of one shape (a, b), both >= 2")
+        if len(self.spacing) != 2 or not all(np.isfinite(h) and h > 0 for h in self.spacing):
+            raise ValueError(f"spacing = {self.spacing}: takes two positive numbers (alpha, beta)")
+        for name in "EFG":
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name}: NaN or Inf at {tuple(np.argwhere(~np.isfinite(getattr(self, name)))[0])}; "
+                                 "takes finite numbers")
+        E, F, G = (np.asarray(x, dtype=np.float64) for x in (self.E, self.F, self.G))
+        wrong = (E < 0) | (G < 0) | (F**2 > E * G * (1 + 1e-6) + 1e-9 * max(E.max(), G.max()) ** 2)
+        if wrong.any():
+            i, j = np.argwhere(wrong)[0]
+            raise ValueError(f"E, F, G = {E[i, j]:.4g}, {F[i, j]:.4g}, {G[i, j]:.4g} at [{i}, {j}]: takes E, G >= 0 "
+                             "and F² <= E G")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.E.shape
+
+    @cached_property
+    def entries(self) -> Float[ndarray, "a b 3"]:
+        """(E, F, G) per unit of the grid, float64."""
+        h, k = self.spacing
+        return np.stack([np.asarray(self.E) * h * h, np.asarray(self.F) * h * k, np.asarray(self.G) * k * k],
+                        -1).astype(np.float64)
+
+    def at(self, x: Float[ndarray, "*p 2"], every: int = 1) -> Float[ndarray, "*p 3"]:
+        """Bilinear interpolation at positions; `every` = 2 leaves out every other line of the grid."""
+        keep = [np.unique(np.append(np.arange(0, n, every), n - 1)) for n in self.shape]
+        m = self.entries[np.ix_(*keep)]
+        low, part = [], []
+        for axis, nodes in enumerate(keep):
+            i = np.clip(np.searchsorted(nodes, x[..., axis], side="right") - 1, 0, len(nodes) - 2)
+            low.append(i)
+            part.append(((x[..., axis] - nodes[i]) / (nodes[i + 1] - nodes[i]))[..., None])
+        (i, j), (u, v) = low, part
+        return (1 - u) * ((1 - v) * m[i, j] + v * m[i, j + 1]) + u * ((1 - v) * m[i + 1, j] + v * m[i + 1, j + 1])
+
+    def lengths(self, curves: Float[ndarray, "*m k 2"], every: int = 1) -> Float[ndarray, "*m"]:
+        """Length of polygons, three midpoints a cell of the grid (at least four a segment)."""
+        d = np.diff(curves, axis=-2)
+        count = max(4, int(np.ceil(3 * np.abs(d).max()))) if d.size else 4
+        total = np.zeros(d.shape[:-1])
+        square = np.stack([d[..., 0] ** 2, 2 * d[..., 0] * d[..., 1], d[..., 1] ** 2], -1)
+        for s in (np.arange(count) + 0.5) / count:
+            speed = (self.at(curves[..., :-1, :] + s * d, every) * square).sum(-1)
+            total += np.sqrt(speed.clip(0)) / count
+        return total.sum(-1)
+
+
+class Geodesics(NamedTuple):
+    """Between n points: `distances`, `straight` (length of the straight line) and `error` (n, n), an estimate of the
+    error of the distances: what halving the metric's resolution and halving the curve's nodes changes (one way a third
+    of the first, as the interpolation is of second order). `curves` (pairs, k, 2): the shortest curves in units of the
+    grid, pairs (0, 1), (0, 2), ..., (1, 2), ... in the order of `numpy.triu_indices(n, 1)`."""
+
+    distances: Float[ndarray, "n n"]
+    straight: Float[ndarray, "n n"]
+    error: Float[ndarray, "n n"]
+    curves: Float[ndarray, "m k 2"]
+
+
+def _offsets(reach: int) -> list[tuple[int, int]]:
+    """Coprime offsets, one of each pair +-."""
+    return [(i, j) for i in range(reach + 1) for j in range(-reach, reach + 1)
+            if gcd(i, j) == 1 and (i > 0 or j > 0)]
+
+
+def _edge_lengths(entries: Float[ndarray, "a b 3"], i: int, j: int) -> Float[ndarray, "p q"]:
+    """Lengths of the edges with offset (i, j), i >= 0, from every point that has one: all interpolate alike."""
+    a, b = entries.shape[:2]
+    square = entries @ np.array([i * i, 2.0 * i * j, j * j])
+    left, count, total = max(0, -j), max(4, 3 * max(i, abs(j))), 0.0
+    for s in (np.arange(count) + 0.5) / count:
+        (p, u), (q, v) = ((int(np.floor(s * k)), s * k - np.floor(s * k)) for k in (i, j))
+        speed = 0.0
+        for row, col, weight in ((p, q, (1 - u) * (1 - v)), (p, q + 1, (1 - u) * v), (p + 1, q, u * (1 - v)),
+                                 (p + 1, q + 1, u * v)):
+            if weight:
+                speed = speed + weight * square[row:row + a - i, left + col:left + col + b - abs(j)]
+        total = total + np.sqrt(speed.clip(0)) / count
+    return total
+
+
+def _graph(surface: Surface, reach: int) -> csr_array:
+    """Edges of all offsets with their lengths."""
+    a, b = surface.shape
+    index = np.arange(a * b).reshape(a, b)
+    tails, heads, lengths = [], [], []
+    for i, j in _offsets(min(reach, max(a, b) - 1)):
+        if i < a and abs(j) < b:
+            tails.append(index[:a - i, max(0, -j):b - max(0, j)].ravel())
+            heads.append(index[i:, max(0, j):b - max(0, -j)].ravel())
+            lengths.append(_edge_lengths(surface.entries, i, j).ravel())
+    # a positive floor: Dijkstra's predecessors need no ties of length zero
+    weight = np.concatenate(lengths)
+    weight = weight + 1e-9 * max(weight.mean(), 1e-300)
+    return csr_array((weight, (np.concatenate(tails), np.concatenate(heads))), (a * b, a * b))
+
+
+def _path(before: Int[ndarray, " p"], start: int, end: int) -> list[int]:
+    path = [end]
+    while path[-1] != start:
+        path.append(int(before[path[-1]]))
+    return path[::-1]
+
+
+def _resampled(points: Float[ndarray, "p 2"], nodes: int) -> Float[ndarray, "k 2"]:
+    """`nodes` points, evenly spaced along the polygon (in grid units)."""
+    s = np.append(0, np.cumsum(np.hypot(*np.diff(points, axis=0).T)))
+    t = np.linspace(0, s[-1], nodes)
+    return np.stack([np.interp(t, s, points[:, 0]), np.interp(t, s, points[:, 1])], -1)
+
+
+def _check_points(points: Int[ndarray, "n 2"], shape: tuple[int, int], reach: int) -> ndarray:
+    points = np.asarray(points)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or points.dtype.kind not in "iu":
+        raise ValueError(f"points: shape {points.shape}, {points.dtype}; takes (n, 2) integers, n >= 2: rows and "
+                         "columns of the grid")
+    outside = ((points < 0) | (points >= shape)).any(1)
+    if outside.any():
+        raise ValueError(f"points: {tuple(points[outside][0])} lies outside the grid of shape {shape}")
+    if isinstance(reach, bool) or not isinstance(reach, int) or reach < 1:
+        raise ValueError(f"reach = {reach!r}: takes an integer >= 1")
+    return points
+
+
+def geodesics(surface: Surface, points: Int[ndarray, "n 2"], *, reach: int = 6, nodes: int = 33) -> Geodesics:
+    """Distances between all pairs of grid points `points` (row, column). ValueError for points off the grid."""
+    points = _check_points(points, surface.shape, reach)
+    flat = np.ravel_multi_index(points.T, surface.shape)
+    _, before = dijkstra(_graph(surface, reach), directed=False, indices=flat, return_predecessors=True)
+    first, second = np.triu_indices(len(points), 1)
+    paths = np.stack([_resampled(np.stack(np.unravel_index(_path(before[i], flat[i], flat[j]), surface.shape), -1)
+                                 .astype(np.float64), nodes) for i, j in zip(first, second, strict=True)])
+    # the resampled path cuts corners: of it and of its relaxations the shortest is kept
+    coarse = relaxed(surface, paths[:, ::2])
+    fine = relaxed(surface, _refined(coarse))
+    line = points[first][:, None] + np.linspace(0, 1, nodes)[:, None] * (points[second] - points[first])[:, None]
+    curves = np.stack([line, paths, _refined(coarse), fine])
+    measured = surface.lengths(curves)
+    best = measured.argmin(0)
+    curves, length = curves[best, np.arange(len(first))], measured.min(0)
+    error = np.abs(surface.lengths(curves, every=2) - length) / 3 + np.minimum(measured[0], measured[2]) - np.minimum(
+        measured[0], measured[3].clip(max=measured[2]))
+    square = lambda v: _symmetric(v, len(points))  # noqa: E731
+    return Geodesics(floyd_warshall(square(length)), square(measured[0]), square(error), curves)
+
+
+def _refined(curves: Float[ndarray, "m k 2"]) -> Float[ndarray, "m 2k-1 2"]:
+    """The same polygons with the middle of each segment put in."""
+    out = np.empty((len(curves), 2 * curves.shape[1] - 1, 2))
+    out[:, ::2], out[:, 1::2] = curves, (curves[:, 1:] + curves[:, :-1]) / 2
+    return out
+
+
+def _symmetric(values: Float[ndarray, " m"], n: int) -> Float[ndarray, "n n"]:
+    out = np.zeros((n, n))
+    out[np.triu_indices(n, 1)] = values
+    return out + out.T
+
+
+def bend(curves: Float[ndarray, "m k 2"]) -> Float[ndarray, " m"]:
+    """How far a curve leaves its chord, over the chord's length (in grid units): 0 for a straight line."""
+    chord = curves[:, -1] - curves[:, 0]
+    size = np.maximum(np.hypot(*chord.T), 1e-300)
+    off = curves - curves[:, :1]
+    cross = off[..., 0] * chord[:, None, 1] - off[..., 1] * chord[:, None, 0]
+    return np.abs(cross).max(1) / size**2
