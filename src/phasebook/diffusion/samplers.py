@@ -7,6 +7,14 @@ step k = 0 is the noisy end. At step k the denoiser gives `xhat_0 = E[x_0 | x_k]
 
 which is linear in the pair: `x_{k+1} = a_k x_k + b_k xhat_0`, `a_k = sigma_{k+1} / sigma_k`,
 `b_k = alpha_{k+1} - a_k alpha_k`. As the steps get finer this is the probability-flow ODE.
+
+Inversion. Backwards, `x_k = (x_{k+1} - b_k xhat_0) / a_k` needs the prediction at the `x_k` that is looked for.
+Taking it at `x_{k+1}` instead (network and level of step k) is the usual first-order inversion, diffusers'
+DDIMInverseScheduler. `solve_step` goes on from there to the solution of `F_k(x_k) = x_{k+1}`, F_k the sampler's step, by
+
+    y <- y + (alpha_k / alpha_{k+1}) (x_{k+1} - F_k(y)),
+
+the plain fixed-point iteration on eps. Where the residual grows, it goes back and halves the rate for that point.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,10 +22,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from torch import Tensor
 
-__all__ = ["Levels", "SCHEDULES", "Step", "ddim", "ddim_step", "levels", "log_snr_levels", "scaled_linear_levels"]
+__all__ = ["Inverted", "Levels", "SCHEDULES", "Solved", "Step", "ddim", "ddim_inverse_step", "ddim_step", "invert",
+           "levels", "log_snr_levels", "rms", "scaled_linear_levels", "solve_step"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +62,13 @@ class Levels:
         """`(a, b)` of `x_next = a x + b xhat_0` at `step`."""
         a = self.sigma[step + 1] / self.sigma[step]
         return float(a), float(self.alpha[step + 1] - a * self.alpha[step])
+
+    def mixing(self, step: int, eta: float = 0.0) -> tuple[float, float, float]:
+        """`(a, b, s)` of `x_next = a xhat_0 + b eps + s n`, n standard normal: DDIM with eta >= 0 at `step`."""
+        alpha2, alpha2_next = self.alpha[step:step + 2] ** 2
+        variance = self.sigma[step + 1]**2 / self.sigma[step]**2 * (1 - alpha2 / alpha2_next)
+        spread = eta * float(max(variance, 0.0)) ** 0.5
+        return float(self.alpha[step + 1]), float(max(self.sigma[step + 1]**2 - spread**2, 0.0)) ** 0.5, spread
 
 
 def _check_steps(steps: int, most: int) -> None:
@@ -120,3 +138,74 @@ def ddim(denoise: Callable[[Any, float, float], Any], x: Any, levels: Levels, st
         x0 = denoise(x, float(levels.alpha[step]), float(levels.sigma[step]))
         yield Step(step, x, x0)
         x = ddim_step(x, x0, step, levels)
+
+
+# --- inversion ---------------------------------------------------------------------------------------------------
+
+def ddim_inverse_step(x: Any, x0: Any, step: int, levels: Levels) -> Any:
+    """The state before `step` from the state `x` after it and the prediction `x0`."""
+    a, b = levels.coefficients(step)
+    return (x - b * x0) / a
+
+
+def rms(x: Float[Tensor, "p *latent"]) -> Float[Tensor, " p"]:
+    """Root mean square of each point's entries."""
+    return x.flatten(1).square().mean(1).sqrt()
+
+
+class Solved(NamedTuple):
+    """`x` with `|F(x) - target|` = `residual` (p,), infinite where nothing was iterated."""
+
+    x: Tensor
+    residual: Float[Tensor, " p"]
+
+
+def solve_step(advance: Callable[[Tensor], Tensor], target: Tensor, first: Tensor, rate: float, iterations: int,
+               tolerance: float, norm: Callable[[Tensor], Tensor] = rms) -> Solved:
+    """Solve `advance(x) = target` from the guess `first`, point by point, in at most `iterations` updates.
+
+    Stops when every residual is at most `tolerance`. The best state met is returned with its residual.
+    """
+    column = (-1, *(1,) * (target.ndim - 1))
+    best, least = first, torch.full((len(target),), torch.inf, device=target.device)
+    if iterations == 0:
+        return Solved(best, least)
+    y, gap, speed = first, None, torch.full_like(least, rate)
+    for update in range(iterations + 1):
+        off = target - advance(y)
+        size = norm(off).to(least)
+        better = size < least
+        speed = torch.where(better, speed, speed / 2)
+        if gap is None:
+            best, gap, least = y, off, torch.where(better, size, least)
+        else:
+            best = torch.where(better.view(column), y, best)
+            gap, least = torch.where(better.view(column), off, gap), torch.where(better, size, least)
+        if update == iterations or bool((least <= tolerance).all()):
+            break
+        y = best + torch.where(least <= tolerance, 0, speed).view(column).to(gap) * gap
+    return Solved(best, least)
+
+
+class Inverted(NamedTuple):
+    """The state `x` at level `step`, and how far the sampler's step from it misses the state it came from."""
+
+    step: int
+    x: Tensor
+    residual: Float[Tensor, " p"]
+    converged: Bool[Tensor, " p"]
+
+
+def invert(denoise: Callable[[Tensor, float, float], Tensor], x: Tensor, levels: Levels, stop: int = 0,
+           iterations: int = 0, tolerance: float = 1e-5, norm: Callable[[Tensor], Tensor] = rms) -> Iterator[Inverted]:
+    """From the clean end `x` (level S) back to level `stop`, one state a step; `x` is not changed.
+
+    `denoise` as in `ddim`. Without iterations nothing is checked and no point counts as converged.
+    """
+    for step in range(levels.steps - 1, stop - 1, -1):
+        at = float(levels.alpha[step]), float(levels.sigma[step])
+        first = ddim_inverse_step(x, denoise(x, *at), step, levels)
+        advance = lambda y, at=at, step=step: ddim_step(y, denoise(y, *at), step, levels)  # noqa: E731
+        found = solve_step(advance, x, first, at[0] / float(levels.alpha[step + 1]), iterations, tolerance, norm)
+        x = found.x
+        yield Inverted(step, x, found.residual, found.residual <= tolerance)
