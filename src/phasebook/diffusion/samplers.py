@@ -10,7 +10,7 @@ which is linear in the pair: `x_{k+1} = a_k x_k + b_k xhat_0`, `a_k = sigma_{k+1
 
 Inversion. Backwards, `x_k = (x_{k+1} - b_k xhat_0) / a_k` needs the prediction at the `x_k` that is looked for.
 Taking it at `x_{k+1}` instead (network and level of step k) is the usual first-order inversion, diffusers'
-DDIMInverseScheduler. `solve_step` goes on from there to the solution of `F_k(x_k) = x_{k+1}`, F_k the sampler's step, by
+DDIMInverseScheduler. `solve_step` goes on from there to the solution of `F_k(x_k) = x_{k+1}`, F_k the step itself, by
 
     y <- y + (alpha_k / alpha_{k+1}) (x_{k+1} - F_k(y)),
 

@@ -224,6 +224,18 @@ class ExactModel:
                 rates.add_(d_duals, alpha=after - ratio)
             yield _frame(feature, step, weights, duals, d_weights, d_duals)
 
+    def coordinates(self, log_prior: Float[Tensor, "*p n"] | None = None):
+        """The denoiser of states `(q, c)` (p, 2n) of points `x = (start's share) + sum_i c_i x_i`, `q_i = <x, x_i>`.
+
+        `xhat_0` has `q = w Gram`, `c = w`, so that any sampler that combines states and predictions linearly runs on
+        such states: one of `diffusion.samplers`, forward or back. `log_prior` may differ from point to point.
+        """
+        def denoise(state: Float[Tensor, "p 2n"], alpha: float, sigma: float) -> Float[Tensor, "p 2n"]:
+            weights = self._softmax(state[:, :len(self.atoms)], alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
+            return torch.cat([weights @ self.gram, weights], 1)
+
+        return denoise
+
     def summary(self, weights: Float[Tensor, "p n"]) -> dict[str, ndarray]:
         """Per point: the likeliest `atom` and the entropies (nats) of the posterior over atoms and over families."""
         grouped = weights @ self._membership

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from phasebook.diffusion.samplers import Levels, solve_step
 from phasebook.models.pipeline import PipelineModel, Prompt
 
-__all__ = ["Inversion", "Prompts", "invert", "prompts_of", "resume"]
+__all__ = ["Inversion", "Prompts", "Resumed", "invert", "prompts_of", "resume"]
 
 
 class Prompts(NamedTuple):
@@ -34,12 +34,19 @@ class Prompts(NamedTuple):
 
 
 class Inversion(NamedTuple):
-    """`x[k]`: the latents at level k, from `stop` (before it: zeros) to S, the source. `residual[k]`: root mean square by
-    which the sampler's step from `x[k]` misses `x[k + 1]`, infinite where nothing was iterated."""
+    """`x[k]`: the latents at level k, from `stop` (before it: zeros) to S, the source. `residual[k]`: root mean square
+    by which the sampler's step from `x[k]` misses `x[k + 1]`, infinite where nothing was iterated."""
 
     x: Float[Tensor, "s+1 p c y x"]
     residual: Float[Tensor, "s p"]
     converged: Bool[Tensor, "s p"]
+
+
+class Resumed(NamedTuple):
+    """The final latents `x` and the clean ones `x0` predicted at the last step, which is what is shown."""
+
+    x: Float[Tensor, "p c y x"]
+    x0: Float[Tensor, "p c y x"]
 
 
 def prompts_of(model: PipelineModel, prompts: Sequence[str], negative_prompt: str = "",
@@ -67,7 +74,8 @@ def invert(model: PipelineModel, latents: Float[Tensor, "p c y x"], levels: Leve
     `iterations` = 0 is diffusers' inverse scheduler. ValueError for a `stop` outside the sampler's steps.
     """
     if not 0 <= stop < levels.steps or iterations < 0:
-        raise ValueError(f"stop, iterations = {stop}, {iterations}: takes a step from 0 to {levels.steps - 1}, and >= 0")
+        raise ValueError(f"stop, iterations = {stop}, {iterations}: takes a step from 0 to {levels.steps - 1}, and a "
+                         "number >= 0")
     x = torch.as_tensor(latents).to(model.device, model.dtype)
     heard, guidance = _spread(prompt, len(x))
     states = torch.zeros(levels.steps + 1, *x.shape, dtype=x.dtype, device=x.device)
@@ -96,8 +104,8 @@ def invert(model: PipelineModel, latents: Float[Tensor, "p c y x"], levels: Leve
 
 @torch.no_grad()
 def resume(model: PipelineModel, latents: Float[Tensor, "p c y x"], first: Int[Tensor, " p"], levels: Levels,
-           prompt: Prompt | Prompts, *, eta: float = 0.0, seed: int = 0, progress: bool = False) -> Tensor:
-    """The final latents of points that start at levels of their own, `first`.
+           prompt: Prompt | Prompts, *, eta: float = 0.0, seed: int = 0, progress: bool = False) -> Resumed:
+    """Sample points that start at levels of their own, `first`, on to the end.
 
     At each step all points that have begun are advanced together, so batches stay full. With `eta` > 0 the noise of
     a step is drawn from `seed + step` and shared by all points: they differ in where they start alone. A point that
@@ -109,7 +117,7 @@ def resume(model: PipelineModel, latents: Float[Tensor, "p c y x"], first: Int[T
     if not 0 <= eta <= 1:
         raise ValueError(f"eta = {eta!r}: takes 0 to 1")
     x = torch.as_tensor(latents).to(model.device, model.dtype, copy=True)
-    heard, guidance = _spread(prompt, len(x))
+    clean, (heard, guidance) = x.clone(), _spread(prompt, len(x))
     with tqdm(total=int((levels.steps - first).sum()), desc="resume", disable=not progress) as bar:
         for step in range(levels.steps):
             active = (first <= step).nonzero()[:, 0].to(x.device)
@@ -120,11 +128,11 @@ def resume(model: PipelineModel, latents: Float[Tensor, "p c y x"], first: Int[T
 
             def one(y, h, time=time, alpha2=alpha2, a=a, b=b):
                 x0, eps = model.split(y, _output(model, y, time, h, guidance), alpha2)
-                return (a * x0 + b * eps,)
+                return a * x0 + b * eps, x0
 
-            x[active], = model._batched(one, x[active], heard[active])
+            x[active], clean[active] = model._batched(one, x[active], heard[active])
             if spread:
                 noise = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed + step))
                 x[active] += spread * noise.to(x)
             bar.update(len(active))
-    return x
+    return Resumed(x, clean)

@@ -1,0 +1,176 @@
+"""The two models as `latent.editing` asks for them: the exact one in Gram space, and a trained pipeline.
+
+| | exact model | pipeline |
+|---|---|---|
+| a prompt is | a bonus on the log-prior of the pictures it names | text, with guidance |
+| a state is | `(q, c)`, see `ExactModel.coordinates` | a latent |
+| a feature is | the picture itself: distances are root mean squares of pixels | the CLIP feature, of norm one |
+| the predictions that split are compared by | pixels | entries of the latent |
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from phasebook.diffusion.samplers import Levels, invert, rms
+from phasebook.latent.editing import Look, Pairs, Sampled
+from phasebook.models import inversion
+from phasebook.models.exact import ExactModel
+from phasebook.models.features import ClipFeatures
+from phasebook.models.inversion import Inversion
+from phasebook.models.pipeline import PipelineModel
+
+__all__ = ["ExactEditor", "PipelineEditor"]
+
+
+@dataclass(frozen=True, eq=False)
+class ExactEditor:
+    """The exact model; `log_prior` is the bonus lambda of the pictures that a prompt names. Use float64 atoms.
+
+    `eta`, `noise_seed`: of the sampler; all points share a step's noise. `tolerance` of inversion: root mean square.
+    """
+
+    model: ExactModel
+    levels: Levels
+    log_prior: float = 12.0
+    eta: float = 0.0
+    noise_seed: int = 0
+    tolerance: float = 1e-6
+
+    @property
+    def steps(self) -> int:
+        return self.levels.steps
+
+    def starts(self, seeds: Sequence[int]) -> Float[Tensor, "p 2n"]:
+        z = [torch.randn(self.model.shape, generator=torch.Generator().manual_seed(s)).numpy() for s in seeds]
+        return self._state(np.stack(z))
+
+    def _state(self, latents: Float[ndarray, "p c y x"]) -> Float[Tensor, "p 2n"]:
+        q = self.model.start(latents)
+        return torch.cat([q, torch.zeros_like(q)], 1)
+
+    def encode(self, pixels: Float[ndarray, "p y x 3"], seed: int) -> Float[Tensor, "p 2n"]:
+        """Any pictures as states at the clean end, with the noise of that level drawn from `seed`."""
+        flat = torch.as_tensor(np.asarray(pixels), dtype=torch.float64).movedim(-1, 1).flatten(1)
+        latents = ((flat - self.model.mean.double()) * self.model.scale).view(-1, *self.model.shape)
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
+        return self._state((self.levels.alpha[-1] * latents + self.levels.sigma[-1] * noise).numpy())
+
+    def _priors(self, prompts: Sequence[str | None]) -> Float[Tensor, "p n"]:
+        known = {text: self.model.encode_prompt(text or "", self.log_prior) for text in set(prompts)}
+        return torch.stack([known[text] for text in prompts])
+
+    def sample(self, states: Tensor, first: ndarray, prompts: Sequence[str | None]) -> Sampled:
+        x, priors, begun = states.clone(), self._priors(prompts), torch.as_tensor(first)
+        weights = torch.zeros_like(priors)
+        for step in range(self.steps):
+            rows = (begun <= step).nonzero()[:, 0]
+            if len(rows) == 0:
+                continue
+            alpha, sigma = float(self.levels.alpha[step]), float(self.levels.sigma[step])
+            x0 = self.model.coordinates(priors[rows])(x[rows], alpha, sigma)
+            a, b, spread = self.levels.mixing(step, self.eta)
+            x[rows] = a * x0 + b * (x[rows] - alpha * x0) / sigma
+            if spread:
+                x[rows] += spread * self.starts([self.noise_seed + step])
+            weights[rows] = x0[:, x0.shape[1] // 2:]
+        return Sampled(x, weights)
+
+    def invert(self, states: Tensor, prompts: Sequence[str | None], iterations: int) -> Inversion:
+        zero = torch.zeros_like(states)
+        norm = lambda gap: torch.as_tensor(self.apart(gap, zero))  # noqa: E731
+        back = list(invert(self.model.coordinates(self._priors(prompts)), states, self.levels, 0, iterations,
+                           self.tolerance, norm))[::-1]
+        return Inversion(torch.stack([*(b.x for b in back), states]), torch.stack([b.residual for b in back]),
+                         torch.stack([b.converged for b in back]))
+
+    def predict(self, states: Tensor, step: int) -> Tensor:
+        return self.model.coordinates()(states, float(self.levels.alpha[step]), float(self.levels.sigma[step]))
+
+    @cached_property
+    def _root(self) -> Float[Tensor, "n n"]:
+        """R with `R R^T = Gram`: the rows of `w R` have the distances of the pictures `sum_i w_i x_i`."""
+        values, vectors = torch.linalg.eigh(self.model.gram.double())
+        return vectors * values.clamp(min=0).sqrt()
+
+    def look(self, pictures: Float[Tensor, "p n"]) -> Look:
+        found = (pictures.double() @ self._root * self.model.unit).float().numpy()
+        return Look(found, found)
+
+    def words(self, features: ndarray, pairs: Pairs) -> None:
+        return None
+
+    def pixels(self, pictures: Float[Tensor, "p n"]) -> Float[ndarray, "p y x 3"]:
+        return self.model.decode(pictures)
+
+    def apart(self, one: Tensor, other: Tensor) -> Float[ndarray, " p"]:
+        """Root mean square over the entries of two latents whose starts are the same: the rest is in the span."""
+        off = (one - other)[:, one.shape[1] // 2:]
+        return ((off @ self.model.gram * off).sum(1).clamp(min=0) / self.model.atoms.shape[1]).sqrt().numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class PipelineEditor:
+    """A pipeline with the CLIP model that judges. `generic`: the prompt of inversions, with `inversion_guidance`."""
+
+    model: PipelineModel
+    levels: Levels
+    clip: ClipFeatures
+    generic: str = "emoji"
+    negative: str = ""
+    guidance: float = 3.0
+    inversion_guidance: float = 1.0
+    eta: float = 0.0
+    noise_seed: int = 0
+    tolerance: float = 1e-4
+
+    @property
+    def steps(self) -> int:
+        return self.levels.steps
+
+    def starts(self, seeds: Sequence[int]) -> Float[Tensor, "p c y x"]:
+        return torch.stack([torch.randn(self.model.shape, generator=torch.Generator().manual_seed(s)) for s in seeds])
+
+    def encode(self, pixels: Float[ndarray, "p y x 3"], seed: int) -> Float[Tensor, "p c y x"]:
+        """Pictures as clean latents, by the pipeline's own VAE; `seed` is not used."""
+        return self.model.encode(torch.as_tensor(np.asarray(pixels), dtype=torch.float32).movedim(-1, 1))
+
+    def _heard(self, prompts: Sequence[str | None], guidance: float) -> inversion.Prompts:
+        return inversion.prompts_of(self.model, [self.generic if t is None else t for t in prompts], self.negative,
+                                    guidance)
+
+    def sample(self, states: Tensor, first: ndarray, prompts: Sequence[str | None]) -> Sampled:
+        return Sampled(*inversion.resume(self.model, states, torch.as_tensor(first), self.levels,
+                                         self._heard(prompts, self.guidance), eta=self.eta, seed=self.noise_seed))
+
+    def invert(self, states: Tensor, prompts: Sequence[str | None], iterations: int) -> Inversion:
+        return inversion.invert(self.model, states, self.levels, self._heard(prompts, self.inversion_guidance),
+                                iterations=iterations, tolerance=self.tolerance)
+
+    def predict(self, states: Tensor, step: int) -> Tensor:
+        heard, time = self.model.encode_prompt(self.generic, self.negative, 1.0), int(self.levels.timestep[step])
+        with torch.no_grad():
+            return self.model._batched(lambda y: self.model.predict(y, time, heard)[:1], states)[0]
+
+    def look(self, pictures: Tensor) -> Look:
+        pixels = torch.as_tensor(self.pixels(pictures))
+        features = F.normalize(self.clip(pixels.movedim(-1, 1)), dim=-1).cpu().numpy()
+        return Look(features, pixels.flatten(1).numpy() / np.sqrt(pixels[0].numel()))
+
+    def words(self, features: Float[ndarray, "e k f"], pairs: Pairs) -> Float[ndarray, "e k"]:
+        """By how much the CLIP score with the target prompt exceeds that with the source prompt."""
+        target, source = (self.clip.text(list(texts)).cpu().numpy() for texts in (pairs.target, pairs.source))
+        return np.einsum("ekf,ef->ek", features, target - source)
+
+    def pixels(self, pictures: Tensor) -> Float[ndarray, "p y x 3"]:
+        return self.model.decode(pictures)
+
+    def apart(self, one: Tensor, other: Tensor) -> Float[ndarray, " p"]:
+        return rms((one - other).float()).cpu().numpy()
