@@ -102,8 +102,8 @@ def test_a_wall_with_a_gate_is_walked_round():
 def test_ridges_add_up_where_the_metric_is_a_product():
     """E = f(a)^2, G = g(b)^2 is flat: d^2 = (int f)^2 + (int g)^2, with f a steep ridge."""
     a = np.linspace(0, 1, N)
-    f, g = 1 + 20 / np.cosh((a - 0.4) / 0.03) ** 2, 1 + 5 * a
-    x = a + 20 * 0.03 * np.tanh((a - 0.4) / 0.03)
+    f, g = 1 + 8 / np.cosh((a - 0.4) / 0.05) ** 2, 1 + 5 * a
+    x = a + 8 * 0.05 * np.tanh((a - 0.4) / 0.05)
     y = a + 2.5 * a**2
     exact = lambda p, q: np.hypot(x[p[:, 0]] - x[q[:, 0]], y[p[:, 1]] - y[q[:, 1]])  # noqa: E731
     surface = Surface(f[:, None] ** 2 * ONE, 0 * ONE, g**2 * ONE, (0.01, 0.01))

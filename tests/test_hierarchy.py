@@ -19,6 +19,7 @@ from phasebook.latent.hierarchy import (
     ultrametricity,
 )
 from phasebook.latent.nulls import (
+    comb_tree,
     distances_of,
     equal_spectrum,
     regular_tree,
@@ -38,17 +39,12 @@ def random_tree(n, seed):
     return squareform(cophenet(linkage(squareform(d), "average")))
 
 
-def caterpillar(n):
-    height = np.sqrt(np.arange(1.0, n + 1))
-    return np.where(np.eye(n) > 0, 0.0, height[np.maximum.outer(np.arange(n), np.arange(n))])
-
-
 TREES = {
     "binary": (regular_tree([2] * 4, [8, 4, 2, 1]), 1000),
     "binary, equal increments": (regular_tree([2] * 4, np.sqrt([4.0, 3, 2, 1])), 12288),
     "ternary": (regular_tree([3] * 3, [4, 2, 1]), 1000),
     "mixed": (regular_tree([2, 4, 3], [5, 3, 1]), 3000),
-    "caterpillar": (caterpillar(16), 2000),
+    "comb": (comb_tree(16), 2000),
 }
 
 
@@ -62,10 +58,10 @@ def test_a_known_tree_is_found(name):
 
 
 @pytest.mark.parametrize("n, dimension", [(30, 2), (24, 12288)])
-@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize("kind", ["normal", "uniform", "other normal"])
 def test_euclidean_points_are_no_tree(n, dimension, kind):
-    rng = np.random.default_rng(dimension)
-    x = rng.standard_normal((n, dimension)) if kind == "normal" else rng.random((n, dimension))
+    rng = np.random.default_rng(dimension + (kind == "other normal"))
+    x = rng.random((n, dimension)) if kind == "uniform" else rng.standard_normal((n, dimension))
     u = ultrametricity(points=x, draws=DRAWS, seed=2)
     assert u.triples.value < 0.6 and u.cophenetic.value < 0.9
     assert not u.gap.below_null and not u.delta.below_null
@@ -80,7 +76,7 @@ def test_concentration_alone_makes_gap_and_delta_small():
 
 
 def test_statistics_of_exact_trees_and_of_a_square():
-    for tree in (random_tree(12, 0), regular_tree([3, 2], [2, 1]), caterpillar(7)):
+    for tree in (random_tree(12, 0), regular_tree([3, 2], [2, 1]), comb_tree(7)):
         found = triples(tree)
         assert found.agree == 1 and found.count == len(tree) * (len(tree) - 1) * (len(tree) - 2) // 6
         assert cophenetic(tree) == pytest.approx(1) and gap(tree) < 1e-12 and delta(tree) < 1e-12

@@ -1,14 +1,15 @@
 """A slice as the hierarchy needs it: the whole metric, jumps and likeliest pictures at every step, for any model.
 
-`slices.slice_of` keeps determinant and trace; distances need all three entries of G. A film sweeps the grid at once and
-keeps nothing of the features themselves; distances between chosen points come from a second, small sweep.
+`slices.slice_of` keeps determinant and trace; distances need all three entries of G. A film sweeps the grid at once;
+distances between chosen points come from a second, small sweep, or from the predictions where the film keeps them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
@@ -18,17 +19,15 @@ from phasebook.latent.basins import basin_labels
 from phasebook.latent.geodesic import Surface
 from phasebook.latent.metric import finite_difference_metric, jumps
 from phasebook.latent.phases import connected, watershed_labels
-from phasebook.latent.slices import Plane
+from phasebook.latent.slices import Plane, telling_steps
 
-__all__ = ["Film", "Pairs", "film_of", "nearby_pairs", "pairs_between", "starts_apart"]
-
-See = Callable[..., Tensor] | None       # a frame -> features (points, k) in place of the model's own
+__all__ = ["Film", "Pairs", "check_pairs", "film_of", "film_seen", "nearby_pairs", "pairs_between", "starts_apart"]
 
 
 class Film(NamedTuple):
     """By finite differences at every step: `E, F, G` (step, a, b) and the jumps between grid neighbours along alpha and
-    beta. `atom` (step, a, b): the likeliest picture, or None for a model without a posterior. Feature distances are
-    in `unit`s, root mean squares for the models' own features."""
+    beta. `atom` (step, a, b): the likeliest picture, or None for a model without a posterior. `weights`
+    (step, a, b, k): what `model.decode` takes, or None. Distances are root mean squares for models' own features."""
 
     plane: Plane
     E: Float[ndarray, "step a b"]
@@ -36,23 +35,40 @@ class Film(NamedTuple):
     G: Float[ndarray, "step a b"]
     up: Float[ndarray, "step a-1 b"]
     right: Float[ndarray, "step a b-1"]
-    atom: Int[ndarray, "step a b"] | None
+    atom: Int[ndarray, "step a b"] | None = None
+    weights: Float[ndarray, "step a b k"] | None = None
 
     @property
     def steps(self) -> int:
         return len(self.E)
 
+    @property
+    def det(self) -> Float[ndarray, "step a b"]:
+        return (self.E * self.G - self.F**2).clip(0)
+
+    @property
+    def trace(self) -> Float[ndarray, "step a b"]:
+        return self.E + self.G
+
     def surface(self, step: int) -> Surface:
         return Surface(self.E[step], self.F[step], self.G[step], self.plane.spacing)
 
-    def jump(self, step: int) -> Float[ndarray, "a b"]:
-        """How far the prediction moves from a point to its neighbours: `sqrt(tr G)` times the spacing of the grid."""
-        h, k = self.plane.spacing
-        return np.sqrt(self.E[step] * h * h + self.G[step] * k * k)
+    def telling(self, count: int) -> list[int]:
+        """Steps between which the pictures differ, as in chapter 5."""
+        return telling_steps(xr.Dataset({"det_g": (("step", "alpha", "beta"), self.trace)}), count)
+
+    def height(self, step: int) -> Float[ndarray, "a b"]:
+        """The largest jump of the prediction from a point to a neighbour: the metric's one-sided slope times the
+        spacing. A ridge of jump j is two points wide and j high at any grid."""
+        height = np.zeros(self.E.shape[1:])
+        for rows, jump in ((np.s_[:-1], self.up[step]), (np.s_[1:], self.up[step]), (np.s_[:, :-1], self.right[step]),
+                           (np.s_[:, 1:], self.right[step])):
+            height[rows] = np.maximum(height[rows], jump)
+        return height
 
     def watershed(self, depth: float) -> Int[ndarray, "step a b"]:
-        """Phases of every step from the metric: valleys of `jump`, parted by ridges at least `depth` high."""
-        return np.stack([watershed_labels(self.jump(k), depth) for k in range(self.steps)])
+        """Phases of every step from the metric: valleys of `height`, parted by ridges `depth` high or more."""
+        return np.stack([watershed_labels(self.height(k), depth) for k in range(self.steps)])
 
     def cut(self, threshold: float) -> Int[ndarray, "step a b"]:
         """Phases as chapter 5 has them: what stays connected once edges with a larger jump are cut."""
@@ -69,31 +85,42 @@ def _start(model, plane: Plane, alpha: Float[ndarray, " p"], beta: Float[ndarray
     return model.start(plane.anchors, plane.coefficients(alpha, beta)[0])
 
 
-def _options(model) -> dict:
-    """The models' own features: pixels of the exact one, latents of a pipeline."""
-    return {"feature": "latent"} if hasattr(model, "prompt") else {}
+def _fields(f: Tensor, dual: Tensor, plane: Plane, unit: float) -> dict[str, ndarray]:
+    """E, F, G and the jumps of features on the grid."""
+    metric = finite_difference_metric(f, dual, plane.spacing, unit)
+    most = (metric.aa * metric.bb).sqrt()           # F² <= E G up to float32; a surface asks for it
+    found = {"E": metric.aa, "F": metric.ab.clamp(-most, most), "G": metric.bb}
+    found["up"], found["right"] = jumps(f, dual, unit)
+    return {name: value.cpu().numpy() for name, value in found.items()}
 
 
-def film_of(model, plane: Plane, levels: Levels, see: See = None) -> Film:
-    """Sweep the slice. `see`: features of a frame in place of the model's own (in their own units)."""
+def film_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", keep: bool = False) -> Film:
+    """Sweep the slice. `feature`: what the model's sweep takes ('latent' for a pipeline). `keep` the predictions."""
     a, b = (x.ravel() for x in np.meshgrid(plane.alpha, plane.beta, indexing="ij"))
-    kept: dict[str, list[ndarray]] = {name: [] for name in ("E", "F", "G", "up", "right", "atom")}
+    unit = 1.0 if feature == "posterior" else model.unit
     grid = lambda x: x.reshape(plane.grid, plane.grid, -1)  # noqa: E731
-    for frame in model.sweep(_start(model, plane, a, b), levels, **_options(model)):
-        f = grid(see(frame) if see else frame.features)
-        dual, unit = (f, 1.0) if see else (grid(frame.duals), model.unit)
-        metric = finite_difference_metric(f, dual, plane.spacing, unit)
-        found = {"E": metric.aa, "F": metric.ab, "G": metric.bb}
-        found["up"], found["right"] = jumps(f, dual, unit)
+    steps: list[dict[str, ndarray]] = []
+    for frame in model.sweep(_start(model, plane, a, b), levels, feature=feature):
+        fields = _fields(grid(frame.features), grid(frame.duals), plane, unit)
         if hasattr(model, "summary"):
-            found["atom"] = frame.weights.argmax(-1).view(plane.grid, plane.grid)
-        for name, value in found.items():
-            kept[name].append(value.cpu().numpy().copy())
-    arrays = {name: np.stack(values) if values else None for name, values in kept.items()}
-    # F² <= E G up to float32; the surface asks for it
-    most = np.sqrt(arrays["E"] * arrays["G"])
-    arrays["F"] = np.clip(arrays["F"], -most, most)
-    return Film(plane, **arrays)
+            fields["atom"] = grid(frame.weights).argmax(-1).cpu().numpy()
+        if keep:
+            fields["weights"] = grid(frame.weights).float().cpu().numpy().copy()
+        steps.append(fields)
+    return Film(plane, **{name: np.stack([one[name] for one in steps]) for name in steps[0]})
+
+
+def film_seen(film: Film, see: Callable[[ndarray], Tensor], steps: Sequence[int]) -> Film:
+    """The same slice through other features, `see(weights)` (points, k), at some steps of a film that kept its
+    predictions. Its steps are counted anew."""
+    if film.weights is None:
+        raise ValueError("film: its predictions were not kept; take film_of(..., keep=True)")
+    n, found = film.plane.grid, []
+    for step in steps:
+        f = torch.as_tensor(see(film.weights[step].reshape(n * n, -1))).float().reshape(n, n, -1)
+        found.append(_fields(f, f, film.plane, 1.0))
+    return Film(film.plane, **{name: np.stack([one[name] for one in found]) for name in found[0]},
+                weights=film.weights[list(steps)])
 
 
 class Pairs(NamedTuple):
@@ -102,37 +129,37 @@ class Pairs(NamedTuple):
     distances: Float[ndarray, "step n n"]
     weights: Float[ndarray, "step n k"]
 
-    @property
-    def steps(self) -> int:
-        return len(self.distances)
+
+def _distances(f: Tensor, dual: Tensor) -> Float[ndarray, "n n"]:
+    product = f.double() @ dual.double().T
+    product = (product + product.T) / 2
+    square = product.diagonal()[:, None] + product.diagonal() - 2 * product
+    # what float32 features leave of equal points is rounding
+    square = torch.where(square > 1e-9 * product.diagonal().abs().max(), square, 0.0)
+    return square.sqrt().fill_diagonal_(0).cpu().numpy()
 
 
-def _pairs(model, start: Tensor, levels: Levels, see: See = None) -> Pairs:
-    distances, weights = [], []
-    for frame in model.sweep(start, levels, **_options(model)):
-        f = (see(frame) if see else frame.features).double()
-        dual, unit = (f, 1.0) if see else (frame.duals.double(), model.unit)
-        product = f @ dual.T
-        product = (product + product.T) / 2
-        square = product.diagonal()[:, None] + product.diagonal() - 2 * product
-        # what float32 features leave of equal points is rounding
-        square = torch.where(square > 1e-9 * product.diagonal().abs().max(), square, 0.0)
-        distances.append(square.sqrt().fill_diagonal_(0).cpu().numpy() * unit)
+def _pairs(model, start: Tensor, levels: Levels, feature: str) -> Pairs:
+    unit, distances, weights = 1.0 if feature == "posterior" else model.unit, [], []
+    for frame in model.sweep(start, levels, feature=feature):
+        distances.append(_distances(frame.features, frame.duals) * unit)
         weights.append(frame.weights.float().cpu().numpy().copy())
     return Pairs(np.stack(distances), np.stack(weights))
 
 
-def pairs_between(model, plane: Plane, levels: Levels, alpha: Float[ndarray, " n"], beta: Float[ndarray, " n"],
-                  see: See = None) -> Pairs:
+def pairs_between(model, plane: Plane, levels: Levels, alpha: Float[ndarray, " n"], beta: Float[ndarray, " n"], *,
+                  feature: str = "pixels") -> Pairs:
     """Distances of the predictions of points of a slice at every step."""
-    return _pairs(model, _start(model, plane, np.asarray(alpha, float), np.asarray(beta, float)), levels, see)
+    start = _start(model, plane, np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float))
+    return _pairs(model, start, levels, feature)
 
 
-def starts_apart(model, levels: Levels, count: int, seed: int, see: See = None, least: float = 0.0) -> Pairs:
+def starts_apart(model, levels: Levels, count: int, seed: int, *, feature: str = "pixels",
+                 least: float = 0.0) -> Pairs:
     """Of `count` independent standard normal starts, those whose final predictions are more than `least` apart from
     every earlier one's: one start for each picture that is reached."""
     latents = torch.randn((count, *model.shape), generator=torch.Generator().manual_seed(seed))
-    pairs = _pairs(model, model.start(latents.numpy()), levels, see)
+    pairs = _pairs(model, model.start(latents.numpy()), levels, feature)
     kept: list[int] = []
     for i in range(count):
         if all(pairs.distances[-1][i, j] > least for j in kept):
@@ -145,13 +172,23 @@ def nearby_pairs(film: Film, count: int, apart: float = 0.15) -> Float[ndarray, 
     `apart` of the slice's sides; fewer than `count` where there is no room."""
     alpha, beta = film.plane.alpha, film.plane.beta
     size = np.array([np.ptp(alpha), np.ptp(beta)])
-    edges = [(float(film.up[-1][i, j]), (i, j), (i + 1, j)) for i, j in np.ndindex(film.up[-1].shape)]
-    edges += [(float(film.right[-1][i, j]), (i, j), (i, j + 1)) for i, j in np.ndindex(film.right[-1].shape)]
+    edges = [(film.up[-1][i, j], (i, j), (i + 1, j)) for i, j in np.ndindex(film.up[-1].shape)]
+    edges += [(film.right[-1][i, j], (i, j), (i, j + 1)) for i, j in np.ndindex(film.right[-1].shape)]
     found: list[ndarray] = []
-    for _, first, second in sorted(edges, key=lambda e: -e[0]):
+    for _, first, second in sorted(edges, key=lambda edge: -edge[0]):
         pair = np.array([[alpha[first[0]], beta[first[1]]], [alpha[second[0]], beta[second[1]]]])
         if all(np.abs((pair.mean(0) - other.mean(0)) / size).max() > apart for other in found):
             found.append(pair)
         if len(found) == count:
             break
     return np.stack(found)
+
+
+def check_pairs(pairs: list[list[list[float]]], extent: Sequence[float]) -> None:
+    """ValueError unless every pair is [[alpha, beta], [alpha, beta]], two different points inside `extent`."""
+    a0, a1, b0, b1 = extent
+    for pair in pairs:
+        shaped = len(pair) == 2 and all(len(point) == 2 for point in pair)
+        if not shaped or pair[0] == pair[1] or not all(a0 <= a <= a1 and b0 <= b <= b1 for a, b in pair):
+            raise ValueError(f"pair_coordinates = {pairs}: takes pairs [[alpha, beta], [alpha, beta]] of two different "
+                             f"points inside the extent {list(extent)}; [] for those across the largest jumps")

@@ -1,10 +1,12 @@
 """Distances on a slice under its pullback metric: shortest curves on a grid, then relaxed off the grid.
 
 A curve x(s) = (alpha, beta)(s) has the length `int sqrt(E a'^2 + 2 F a' b' + G b'^2) ds`, with the entries of Eq. (5)
-given at the grid points and interpolated bilinearly. For each pair of points three admissible curves are measured by
-one quadrature, and the shortest counts: the straight line; the shortest path along edges to all points whose offsets
-(i, j), |i|, |j| <= reach, are coprime (Dijkstra); and that path relaxed off the grid by descent on its energy. The
-path finds the way round, the relaxation takes out the 1/2 % by which a path with few directions is too long.
+given at the grid points. Their matrix square root is interpolated bilinearly: between two points the speed of a curve
+along the grid is then linear, and a ridge of jump j that centred differences see as two points is j long to cross.
+For each pair of points three admissible curves are measured by one quadrature, and the shortest counts: the straight
+line; the shortest path along edges to all points whose offsets (i, j), |i|, |j| <= reach, are coprime (Dijkstra); and
+that path relaxed off the grid by descent on its energy. The path finds the way round, the relaxation takes out the
+1/2 % by which a path with few directions is too long.
 
 Every curve is admissible, so a distance is never below the infimum for the interpolated metric.
 """
@@ -18,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra, floyd_warshall
+from scipy.sparse.csgraph import dijkstra
 
 from phasebook.latent.relax import relaxed
 
@@ -62,23 +64,28 @@ class Surface:
         return self.E.shape
 
     @cached_property
-    def entries(self) -> Float[ndarray, "a b 3"]:
-        """(E, F, G) per unit of the grid, float64."""
+    def root(self) -> Float[ndarray, "a b 3"]:
+        """Entries (aa, ab, bb) of the square root of the metric per unit of the grid, float64:
+        `sqrt M = (M + sqrt(det M) I) / sqrt(tr M + 2 sqrt(det M))`."""
         h, k = self.spacing
-        return np.stack([np.asarray(self.E) * h * h, np.asarray(self.F) * h * k, np.asarray(self.G) * k * k],
-                        -1).astype(np.float64)
+        E, F, G = (np.asarray(x, dtype=np.float64) * s for x, s in ((self.E, h * h), (self.F, h * k), (self.G, k * k)))
+        det = np.sqrt((E * G - F**2).clip(0))
+        size = np.maximum(np.sqrt(E + G + 2 * det), 1e-300)
+        return np.stack([(E + det) / size, F / size, (G + det) / size], -1)
 
     def at(self, x: Float[ndarray, "*p 2"], every: int = 1) -> Float[ndarray, "*p 3"]:
-        """Bilinear interpolation at positions; `every` = 2 leaves out every other line of the grid."""
+        """(E, F, G) per unit of the grid at positions; `every` = 2 leaves out every other line of the grid."""
         keep = [np.unique(np.append(np.arange(0, n, every), n - 1)) for n in self.shape]
-        m = self.entries[np.ix_(*keep)]
+        m = self.root[np.ix_(*keep)]
         low, part = [], []
         for axis, nodes in enumerate(keep):
             i = np.clip(np.searchsorted(nodes, x[..., axis], side="right") - 1, 0, len(nodes) - 2)
             low.append(i)
             part.append(((x[..., axis] - nodes[i]) / (nodes[i + 1] - nodes[i]))[..., None])
         (i, j), (u, v) = low, part
-        return (1 - u) * ((1 - v) * m[i, j] + v * m[i, j + 1]) + u * ((1 - v) * m[i + 1, j] + v * m[i + 1, j + 1])
+        r = (1 - u) * ((1 - v) * m[i, j] + v * m[i, j + 1]) + u * ((1 - v) * m[i + 1, j] + v * m[i + 1, j + 1])
+        aa, ab, bb = np.moveaxis(r, -1, 0)
+        return np.stack([aa**2 + ab**2, ab * (aa + bb), bb**2 + ab**2], -1)
 
     def lengths(self, curves: Float[ndarray, "*m k 2"], every: int = 1) -> Float[ndarray, "*m"]:
         """Length of polygons, three midpoints a cell of the grid (at least four a segment)."""
@@ -94,9 +101,9 @@ class Surface:
 
 class Geodesics(NamedTuple):
     """Between n points: `distances`, `straight` (length of the straight line) and `error` (n, n), an estimate of the
-    error of the distances: what halving the metric's resolution and halving the curve's nodes changes (one way a third
-    of the first, as the interpolation is of second order). `curves` (pairs, k, 2): the shortest curves in units of the
-    grid, pairs (0, 1), (0, 2), ..., (1, 2), ... in the order of `numpy.triu_indices(n, 1)`."""
+    error of the distances: a third of what halving the metric's resolution changes (the interpolation is of second
+    order), and what the last doubling of the curve's nodes has gained. `curves` (pairs, k, 2): the shortest curves in
+    units of the grid, pairs (0, 1), (0, 2), ..., (1, 2), ... in the order of `numpy.triu_indices(n, 1)`."""
 
     distances: Float[ndarray, "n n"]
     straight: Float[ndarray, "n n"]
@@ -110,10 +117,10 @@ def _offsets(reach: int) -> list[tuple[int, int]]:
             if gcd(i, j) == 1 and (i > 0 or j > 0)]
 
 
-def _edge_lengths(entries: Float[ndarray, "a b 3"], i: int, j: int) -> Float[ndarray, "p q"]:
+def _edge_lengths(root: Float[ndarray, "a b 3"], i: int, j: int) -> Float[ndarray, "p q"]:
     """Lengths of the edges with offset (i, j), i >= 0, from every point that has one: all interpolate alike."""
-    a, b = entries.shape[:2]
-    square = entries @ np.array([i * i, 2.0 * i * j, j * j])
+    a, b = root.shape[:2]
+    along = np.stack([root[..., 0] * i + root[..., 1] * j, root[..., 1] * i + root[..., 2] * j])
     left, count, total = max(0, -j), max(4, 3 * max(i, abs(j))), 0.0
     for s in (np.arange(count) + 0.5) / count:
         (p, u), (q, v) = ((int(np.floor(s * k)), s * k - np.floor(s * k)) for k in (i, j))
@@ -121,8 +128,8 @@ def _edge_lengths(entries: Float[ndarray, "a b 3"], i: int, j: int) -> Float[nda
         for row, col, weight in ((p, q, (1 - u) * (1 - v)), (p, q + 1, (1 - u) * v), (p + 1, q, u * (1 - v)),
                                  (p + 1, q + 1, u * v)):
             if weight:
-                speed = speed + weight * square[row:row + a - i, left + col:left + col + b - abs(j)]
-        total = total + np.sqrt(speed.clip(0)) / count
+                speed = speed + weight * along[:, row:row + a - i, left + col:left + col + b - abs(j)]
+        total = total + np.hypot(*speed) / count
     return total
 
 
@@ -135,7 +142,7 @@ def _graph(surface: Surface, reach: int) -> csr_array:
         if i < a and abs(j) < b:
             tails.append(index[:a - i, max(0, -j):b - max(0, j)].ravel())
             heads.append(index[i:, max(0, j):b - max(0, -j)].ravel())
-            lengths.append(_edge_lengths(surface.entries, i, j).ravel())
+            lengths.append(_edge_lengths(surface.root, i, j).ravel())
     # a positive floor: Dijkstra's predecessors need no ties of length zero
     weight = np.concatenate(lengths)
     weight = weight + 1e-9 * max(weight.mean(), 1e-300)
@@ -149,10 +156,18 @@ def _path(before: Int[ndarray, " p"], start: int, end: int) -> list[int]:
     return path[::-1]
 
 
-def _resampled(points: Float[ndarray, "p 2"], nodes: int) -> Float[ndarray, "k 2"]:
-    """`nodes` points, evenly spaced along the polygon (in grid units)."""
-    s = np.append(0, np.cumsum(np.hypot(*np.diff(points, axis=0).T)))
-    t = np.linspace(0, s[-1], nodes)
+def _with_nodes(points: Float[ndarray, "p 2"], nodes: int) -> Float[ndarray, "k 2"]:
+    """The polygon with `nodes` nodes: its own and more on its longest segments; evenly spaced where it has more."""
+    size = np.hypot(*np.diff(points, axis=0).T)
+    s = np.append(0, np.cumsum(size))
+    if len(points) >= nodes:
+        t = np.linspace(0, s[-1], nodes)
+    else:
+        parts = np.ones(len(size), dtype=int)
+        for _ in range(nodes - len(points)):
+            parts[(size / parts).argmax()] += 1
+        t = np.concatenate([np.linspace(a, b, k, endpoint=False) for a, b, k in zip(s[:-1], s[1:], parts, strict=True)]
+                           + [s[-1:]])
     return np.stack([np.interp(t, s, points[:, 0]), np.interp(t, s, points[:, 1])], -1)
 
 
@@ -169,15 +184,14 @@ def _check_points(points: Int[ndarray, "n 2"], shape: tuple[int, int], reach: in
     return points
 
 
-def geodesics(surface: Surface, points: Int[ndarray, "n 2"], *, reach: int = 6, nodes: int = 33) -> Geodesics:
+def geodesics(surface: Surface, points: Int[ndarray, "n 2"], *, reach: int = 6, nodes: int = 49) -> Geodesics:
     """Distances between all pairs of grid points `points` (row, column). ValueError for points off the grid."""
     points = _check_points(points, surface.shape, reach)
     flat = np.ravel_multi_index(points.T, surface.shape)
-    _, before = dijkstra(_graph(surface, reach), directed=False, indices=flat, return_predecessors=True)
+    walked, before = dijkstra(_graph(surface, reach), directed=False, indices=flat, return_predecessors=True)
     first, second = np.triu_indices(len(points), 1)
-    paths = np.stack([_resampled(np.stack(np.unravel_index(_path(before[i], flat[i], flat[j]), surface.shape), -1)
-                                 .astype(np.float64), nodes) for i, j in zip(first, second, strict=True)])
-    # the resampled path cuts corners: of it and of its relaxations the shortest is kept
+    paths = np.stack([_with_nodes(np.stack(np.unravel_index(_path(before[i], flat[i], flat[j]), surface.shape), -1)
+                                  .astype(np.float64), nodes) for i, j in zip(first, second, strict=True)])
     coarse = relaxed(surface, paths[:, ::2])
     fine = relaxed(surface, _refined(coarse))
     line = points[first][:, None] + np.linspace(0, 1, nodes)[:, None] * (points[second] - points[first])[:, None]
@@ -185,10 +199,18 @@ def geodesics(surface: Surface, points: Int[ndarray, "n 2"], *, reach: int = 6, 
     measured = surface.lengths(curves)
     best = measured.argmin(0)
     curves, length = curves[best, np.arange(len(first))], measured.min(0)
-    error = np.abs(surface.lengths(curves, every=2) - length) / 3 + np.minimum(measured[0], measured[2]) - np.minimum(
-        measured[0], measured[3].clip(max=measured[2]))
+    # a path of more nodes than are kept is measured along the graph
+    error = np.abs(surface.lengths(curves, every=2) - length) / 3 + (measured[:3].min(0) - length)
     square = lambda v: _symmetric(v, len(points))  # noqa: E731
-    return Geodesics(floyd_warshall(square(length)), square(measured[0]), square(error), curves)
+    distances = _closed(square(np.minimum(length, walked[first, flat[second]])))
+    return Geodesics(distances, square(measured[0]), square(error), curves)
+
+
+def _closed(d: Float[ndarray, "n n"]) -> Float[ndarray, "n n"]:
+    """With the triangle inequality enforced: the shortest way over the other points."""
+    for k in range(len(d)):
+        d = np.minimum(d, d[:, k, None] + d[k])
+    return d
 
 
 def _refined(curves: Float[ndarray, "m k 2"]) -> Float[ndarray, "m 2k-1 2"]:

@@ -18,10 +18,8 @@ from scipy.spatial.distance import squareform
 from phasebook.latent.nulls import distances_of, equal_spectrum, shuffled_entries, spectrum
 from phasebook.latent.ultrametric import check_distances, cophenetic, delta, gap, triple_spread, triples
 
-__all__ = ["LARGE", "Statistic", "Ultrametricity", "found_tree", "interval", "over_sets", "pair_split", "ridge_split",
-           "split_steps", "tree_distance", "tree_of", "ultrametricity"]
-
-LARGE = ("triples", "cophenetic")       # statistics that are large for a tree; the others are small
+__all__ = ["Spread", "Statistic", "Ultrametricity", "found_tree", "interval", "over_sets", "pair_split", "ridge_split",
+           "split_steps", "spread", "tree_distance", "tree_of", "ultrametricity"]
 
 
 def split_steps(distances: Float[ndarray, "step n n"], threshold: float | None = None) -> Int[ndarray, "n n"]:
@@ -83,8 +81,9 @@ class Statistic(NamedTuple):
 
     @property
     def below_null(self) -> bool:
-        """Whether the whole interval lies below the null's range."""
-        return self.high < self.null_low
+        """Whether the whole interval lies below the null, twice as far from its median as its 2.5 % quantile: about
+        four standard deviations, so that of many point sets without a tree none is called below by chance."""
+        return self.high < 2 * self.null_low - self.null
 
     def record(self) -> dict[str, float]:
         """For a ledger: `value, low, high, null` and the rest, by name."""
@@ -163,9 +162,33 @@ def interval(values: Sequence[float], seed: int, of: Callable = np.median,
     return float(of(v)), float(low), float(high)
 
 
-def over_sets(found: Sequence[Ultrametricity], seed: int) -> Ultrametricity:
-    """The median of several sets' statistics with a bootstrap interval over the sets; nulls are medians as well."""
-    rows = []
+class Spread(NamedTuple):
+    """A median over anchor sets (or seeds) with its bootstrap 95 % interval; all None where there is nothing."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int
+
+    @property
+    def words(self) -> str:
+        if self.value is None:
+            return "nothing to measure"
+        return f"median {self.value:.3g} of {self.count} sets, 95 % interval {self.low:.3g} to {self.high:.3g}"
+
+
+def spread(values: Sequence[float | None], seed: int) -> Spread:
+    """The median and its interval over the values that are there."""
+    known = [v for v in values if v is not None]
+    return Spread(*interval(known, seed), len(known)) if known else Spread(None, None, None, 0)
+
+
+def over_sets(found: Sequence[Ultrametricity | None], seed: int) -> Ultrametricity | None:
+    """The median of several sets' statistics with a bootstrap interval over the sets; nulls are medians as well. None
+    where no set has any."""
+    found, rows = [u for u in found if u is not None], []
+    if not found:
+        return None
     for k in range(4):
         one = [u[k] for u in found]
         value, low, high = interval([s.value for s in one], seed)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial.distance import squareform
 
-__all__ = ["distances_of", "equal_spectrum", "regular_tree", "shuffled_entries", "shuffled_features", "spectrum",
+__all__ = ["comb_tree", "distances_of", "equal_spectrum", "known_cases", "regular_tree", "shuffled_entries", "shuffled_features", "spectrum",
            "tree_points"]
 
 
@@ -90,3 +90,23 @@ def tree_points(tree: Float[ndarray, "n n"], dimension: int, seed: int) -> Float
     values, vectors = np.linalg.eigh((u.max() ** 2 - u**2) / 2)
     root = vectors * np.sqrt(values.clip(0))
     return root @ np.random.default_rng(seed).standard_normal((len(u), dimension)) / dimension**0.5
+
+
+def comb_tree(leaves: int) -> Float[ndarray, "n n"]:
+    """Distances of the leaves of a comb: one leaf after another leaves the trunk, the k-th at height sqrt(k)."""
+    if leaves < 2:
+        raise ValueError(f"leaves = {leaves}: takes an integer >= 2")
+    height = np.sqrt(np.arange(1.0, leaves + 1))
+    return np.where(np.eye(leaves) > 0, 0.0, height[np.maximum.outer(np.arange(leaves), np.arange(leaves))])
+
+
+def known_cases(seed: int) -> dict[str, tuple[Float[ndarray, "n d"], bool]]:
+    """Points by name, and whether they come from a tree."""
+    rng = np.random.default_rng(seed)
+    return {
+        "binary tree": (tree_points(regular_tree([2] * 5, [16, 8, 4, 2, 1]), 2000, seed), True),
+        "ternary tree": (tree_points(regular_tree([3] * 3, [4, 2, 1]), 2000, seed + 1), True),
+        "comb": (tree_points(comb_tree(20), 2000, seed + 2), True),
+        "cloud in 2 dimensions": (rng.standard_normal((32, 2)), False),
+        "cloud in 12288 dimensions": (rng.standard_normal((32, 12_288)), False),
+    }

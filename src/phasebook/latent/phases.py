@@ -16,7 +16,7 @@ from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 __all__ = ["Nesting", "Phases", "areas", "boundary", "boundary_length", "connected", "depth_points", "lineage",
-           "link", "nesting", "parents", "persistence", "phases_of", "watershed_labels"]
+           "link", "nesting", "nesting_over_steps", "parents", "persistence", "phases_of", "watershed_labels"]
 
 
 def watershed_labels(height: Float[ndarray, "a b"], depth: float) -> Int[ndarray, "a b"]:
@@ -89,9 +89,8 @@ def link(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> Int[ndarray,
     coarse, fine = np.asarray(coarse), np.asarray(fine)
     if coarse.shape != fine.shape:
         raise ValueError(f"coarse, fine: shapes {coarse.shape}, {fine.shape}; take labels of one grid")
-    table = np.zeros((coarse.max() + 1, fine.max() + 1), dtype=np.int64)
-    np.add.at(table, (coarse.ravel(), fine.ravel()), 1)
-    return table
+    k, j = int(coarse.max()) + 1, int(fine.max()) + 1
+    return np.bincount(coarse.ravel().astype(np.int64) * j + fine.ravel(), minlength=k * j).reshape(k, j)
 
 
 def parents(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> tuple[Int[ndarray, " j"], Float[ndarray, " j"]]:
@@ -118,6 +117,14 @@ def nesting(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"], seed: int = 
     rng, flat = np.random.default_rng(seed), np.ravel(fine)
     inside = lambda labels: float(link(np.ravel(coarse), labels).max(0).sum() / flat.size)  # noqa: E731
     return Nesting(inside(flat), float(np.mean([inside(rng.permutation(flat)) for _ in range(draws)])))
+
+
+def nesting_over_steps(labels: Int[ndarray, "step a b"], least: float, seed: int = 0) -> Nesting | None:
+    """The mean over steps of how the last step's phases lie in theirs: over the steps that have two phases or more of
+    at least the share `least` of the area, and fewer phases than the last one has. None where there is no such step."""
+    counts = [int((areas(one) >= least).sum()) for one in labels]
+    found = [nesting(one, labels[-1], seed) for one, n in zip(labels, counts, strict=True) if 2 <= n < counts[-1]]
+    return Nesting(*(float(v) for v in np.mean(found, axis=0))) if found else None
 
 
 def persistence(labels: Int[ndarray, "step a b"], slack: int = 1) -> Float[ndarray, " step"]:

@@ -17,7 +17,7 @@ FLAT = 1e-3                      # share of the mean metric added while relaxing
 
 
 def _metric(surface, x: Float[ndarray, "*p 2"]) -> Float[ndarray, "*p 3"]:
-    plain = surface.entries[..., [0, 2]].mean()
+    plain = (surface.root**2).sum(-1).mean()
     return surface.at(x) + FLAT * plain * np.array([1.0, 0.0, 1.0])
 
 
@@ -71,7 +71,7 @@ def _step(gradient: Float[ndarray, "m k 2"], blocks: Float[ndarray, "m k-1 2 2"]
 def relaxed(surface, curves: Float[ndarray, "m k 2"], rounds: int = 12) -> Float[ndarray, "m k 2"]:
     """The curves, ends held, after at most `rounds` steps of descent; inside the grid. The argument is not changed."""
     x, top = curves.copy(), np.array(surface.shape) - 1.0
-    if x.shape[1] < 3 or not surface.entries.any():
+    if x.shape[1] < 3 or not surface.root.any():
         return x
     now, active = _energy(surface, x), np.arange(len(x))
     for _ in range(rounds):
