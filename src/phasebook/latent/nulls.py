@@ -7,8 +7,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial.distance import squareform
 
-__all__ = ["comb_tree", "distances_of", "equal_spectrum", "known_cases", "regular_tree", "shuffled_entries", "shuffled_features", "spectrum",
-           "tree_points"]
+__all__ = ["comb_tree", "distances_of", "equal_spectrum", "known_cases", "regular_tree", "shuffled_entries",
+           "shuffled_features", "spectrum", "tree_points"]
 
 
 def distances_of(points: Float[ndarray, "n d"]) -> Float[ndarray, "n n"]:

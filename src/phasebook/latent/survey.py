@@ -117,8 +117,8 @@ def straightness(surface: Surface, labels: Int[ndarray, "a b"], points: int, see
 
 class Survey(NamedTuple):
     """One slice. `counts` of phases over steps by name; `nesting` of the watershed's phases and of the true basins;
-    `coarse` (`coarse_first`); `pairs` (`divergence`); ultrametricity of geodesic distances, of split steps by definition
-    (a) and of the steps at which a ridge parts the leaves (c); median `inside`, `across` (`straightness`).
+    `coarse` (`coarse_first`); `pairs` (`divergence`); ultrametricity of `geodesic` distances, of the `split` steps by
+    definition (a) and of the steps at which `ridges` part the leaves (c); median `inside`, `across` (`straightness`).
     None where a slice has nothing to measure."""
 
     counts: dict[str, Int[ndarray, " step"]]

@@ -5,13 +5,14 @@ do not share; the colour itself means nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 from plotly.subplots import make_subplots
-from scipy.cluster.hierarchy import dendrogram
+from scipy.cluster.hierarchy import dendrogram, leaves_list
 
 from .figures import COLOURS, SEQUENTIAL, layout, table
 from .figures_slices import _webp, mosaic
@@ -124,8 +125,9 @@ def merge_tree(linkage: Float[ndarray, "n-1 4"], pictures: UInt8[ndarray, "n y x
     return fig.update_yaxes(visible=False, range=[-0.8, n - 0.2])
 
 
-def distance_matrices(matrices: Mapping[str, Float[ndarray, "n n"]], order: Sequence[int]) -> go.Figure:
-    """Distance matrices over their largest entry, rows and columns in the order of a tree's leaves."""
+def distance_matrices(matrices: Mapping[str, Float[ndarray, "n n"]], linkage: Float[ndarray, "n-1 4"]) -> go.Figure:
+    """Distance matrices over their largest entry, rows and columns in the order of the tree's leaves."""
+    order = leaves_list(linkage)
     fig = make_subplots(1, len(matrices), subplot_titles=list(matrices), horizontal_spacing=0.06)
     bar = {"title": {"text": "distance over the largest", "side": "right"}, "thickness": 14}
     for col, d in enumerate(matrices.values(), 1):
@@ -164,15 +166,13 @@ def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 
     return fig.update_yaxes(title="α", range=[a0, a1], scaleanchor="x", constrain="domain")
 
 
-def ultrametric_table(rows: Mapping[str, Mapping[str, Mapping[str, float]]], caption: str) -> str:
-    """One row for each kind of distance: value with its interval, and below it the null's range.
-
-    `rows[name][statistic]` holds `value, low, high, null, null_low, null_high, shuffled`.
-    """
-    header = ["distances", *(f"{words} (null)" for words in STATISTICS.values())]
-    cells = [[name, *(_cell(found[s]) for s in STATISTICS)] for name, found in rows.items()]
+def ultrametric_table(rows: Mapping[str, Any], caption: str) -> str:
+    """One row for each kind of distance. `rows[name]` has the attributes of `STATISTICS`, each with `value, low, high,
+    null_low, null_high`."""
+    header = ["distances", *STATISTICS.values()]
+    cells = [[name, *(_cell(getattr(found, s)) for s in STATISTICS)] for name, found in rows.items()]
     return table(header, cells, caption)
 
 
-def _cell(s: Mapping[str, float]) -> str:
-    return f"{s['value']:.2f} [{s['low']:.2f}, {s['high']:.2f}] (null {s['null_low']:.2f} to {s['null_high']:.2f})"
+def _cell(s: Any) -> str:
+    return f"{s.value:.2f} [{s.low:.2f}, {s.high:.2f}], null {s.null_low:.2f} to {s.null_high:.2f}"

@@ -13,7 +13,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**62)]
 
 
 class ExactParameters(Parameters):
-    """An image set, a slice through its exact model, and what counts as a ridge. Extents and grids are the chapter's."""
+    """An image set, a slice through its exact model, and what is a ridge. Extents and grids are the chapter's."""
 
     model: Literal["exact"]
     image_set: str
