@@ -80,7 +80,7 @@ def pair_strips(pictures: UInt8[ndarray, "pair step 2 y x 3"], shown: Sequence[i
     """Figs. 4 and 5: for each pair the predictions of its two points at the `shown` steps, one below the other, and
     below them their distance at every step, with the split step dotted."""
     pairs, across = len(labels), len(shown)
-    fig = make_subplots(2 * pairs, 1, row_heights=[0.5, 0.5] * pairs, vertical_spacing=0.055,
+    fig = make_subplots(2 * pairs, 1, row_heights=[0.58, 0.42] * pairs, vertical_spacing=0.22 / (2 * pairs),
                         subplot_titles=[t for name in labels for t in (name, "")])
     for p in range(pairs):
         sheet = mosaic(pictures[p].swapaxes(0, 1)[::-1], 64, 2)     # first point above
@@ -90,9 +90,10 @@ def pair_strips(pictures: UInt8[ndarray, "pair step 2 y x 3"], shown: Sequence[i
         fig.add_scatter(x=[0], y=[0], mode="markers", marker={"opacity": 0}, showlegend=False, hoverinfo="skip",
                         **strip)
         fig.update_xaxes(range=[-0.5, across - 0.5], tickvals=list(range(across)), ticktext=[str(k) for k in shown],
-                         showgrid=False, zeroline=False, **strip)
+                         showgrid=False, zeroline=False, constrain="domain", **strip)
+        # pictures stay square at any width
         fig.update_yaxes(range=[-0.5, 1.5], tickvals=[0, 1], ticktext=["second", "first"], showgrid=False,
-                         zeroline=False, **strip)
+                         zeroline=False, scaleanchor=f"x{2 * p + 1 if p else ''}", constrain="domain", **strip)
         y = [float(f"{v:.4g}") for v in distances[p]]
         fig.add_scatter(x=list(range(len(y))), y=y, mode="lines", line={"color": COLOURS[0], "width": 2.5},
                         showlegend=False, **curve)
@@ -100,7 +101,7 @@ def pair_strips(pictures: UInt8[ndarray, "pair step 2 y x 3"], shown: Sequence[i
             fig.add_vline(x=splits[p], line={"dash": "dot", "color": COLOURS[1]}, **curve)
         fig.update_yaxes(title=f"distance, {unit}", rangemode="tozero", **curve)
         fig.update_xaxes(title="step" if p == pairs - 1 else None, **curve)
-    layout(fig, height=330 * pairs + 60)
+    layout(fig, height=340 * pairs + 60)
     fig.update_annotations(font_size=13)
     return fig
 
