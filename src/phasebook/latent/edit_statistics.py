@@ -12,7 +12,10 @@ from numpy import ndarray
 from scipy.special import expit
 from scipy.stats import rankdata
 
-__all__ = ["Estimate", "bootstrap", "difference", "partial_spearman", "spearman", "thresholds", "two_picture_constant"]
+from phasebook.latent.editing import Edits, monotone, split_steps
+
+__all__ = ["Estimate", "bootstrap", "difference", "findings", "partial_spearman", "spearman", "thresholds",
+           "two_picture_constant"]
 
 
 class Estimate(NamedTuple):
@@ -99,3 +102,30 @@ def two_picture_constant(log_prior: float, slopes: int = 400) -> float:
         middle = np.sqrt(low * high)
         low, high = (middle, high) if succeeds(middle) else (low, middle)
     return float(np.sqrt(2 * log_prior / low))
+
+
+def findings(edits: Edits, seed: int) -> dict[str, Estimate]:
+    """What the paper's statements come to over `edits`, each with its interval.
+
+    `monotone`: share of edits whose success has one threshold. Among those that succeed at all: rank correlations of
+    k* with the split step (`split`; `split_own` by each pair's own threshold; `split_given_distance`) and with the
+    distance of the pictures (`distance`); and how many more inverted steps are needed by edits across families than
+    within (`fine`), and by pairs whose predictions part before the median pair's do, at equal distance of their
+    inverted latents (`basin`), and at equal distance of the pictures as well (`basin_given_picture`).
+    """
+    done = edits.k_star >= 0
+    group, k = np.asarray(edits.pairs.group)[done], edits.k_star[done]
+    needed, image, latent = edits.needed[done], edits.distance[done], edits.latent_distance[done]
+    split, own = split_steps(edits.apart)[done], split_steps(edits.apart, own=True)[done]
+    across = np.asarray(edits.pairs.level)[done] == "across"
+    parted = split < np.median(split) if done.any() else split
+    whole = monotone(edits.success)
+    over = lambda statistic, *columns: bootstrap(  # noqa: E731
+        lambda i: statistic(*(c[i] for c in columns)), group, seed)
+    return {
+        "monotone": bootstrap(lambda i: whole[i].mean(), np.asarray(edits.pairs.group), seed),
+        "split": over(spearman, k, split), "split_own": over(spearman, k, own), "distance": over(spearman, k, image),
+        "split_given_distance": over(partial_spearman, k, split, image),
+        "fine": over(difference, needed, across), "basin": over(difference, needed, parted, latent),
+        "basin_given_picture": over(difference, needed, parted, latent, image),
+    }

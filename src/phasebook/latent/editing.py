@@ -10,7 +10,7 @@ resumptions of all pairs advance together. A model is asked through an *editor* 
 States are opaque tensors with the points first; features are Euclidean coordinates of pictures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -23,8 +23,8 @@ from torch import Tensor
 from phasebook.models.images import ImageSet
 from phasebook.models.inversion import Inversion
 
-__all__ = ["Editor", "Edits", "Look", "Pairs", "Sampled", "edit", "k_star", "monotone", "pick_pairs", "round_trip",
-           "split_steps"]
+__all__ = ["Editor", "Edits", "Look", "Pairs", "Sampled", "edit", "k_star", "listed", "monotone", "pick_pairs",
+           "round_trip", "split_steps"]
 
 
 class Look(NamedTuple):
@@ -89,6 +89,12 @@ def pick_pairs(images: ImageSet, count: int, seed: int) -> Pairs:
     return Pairs(*(tuple(column) for column in zip(*rows[:count], strict=True)))
 
 
+def listed(edits: Sequence[tuple[str, str]]) -> Pairs:
+    """Edits named one by one, each with a start of its own."""
+    return Pairs(tuple(a for a, _ in edits), tuple(b for _, b in edits), ("shown",) * len(edits),
+                 tuple(range(len(edits))))
+
+
 def k_star(success: Bool[ndarray, "p k"], k_values: Int[ndarray, " k"]) -> Int[ndarray, " p"]:
     """The largest k with success, -1 where no k has it. Success at smaller k is not asked for: see `monotone`."""
     return np.where(success, np.asarray(k_values), -1).max(1)
@@ -135,8 +141,11 @@ class Edits:
 
     @property
     def success(self) -> Bool[ndarray, "e k"]:
-        """Nearer to the target than to the source, and by its words too where the model's features know words."""
-        near = self.to_target < self.to_source
+        """Twice as near to the target as to the source, and nearer by its words too where the features know words.
+
+        Merely nearer is not enough for a person to call it the target.
+        """
+        near = 2 * self.to_target <= self.to_source
         return near if self.words is None else near & (self.words > 0)
 
     @property
@@ -147,6 +156,19 @@ class Edits:
     def needed(self) -> Int[ndarray, " e"]:
         """Inverted steps needed, `steps - k*`; `steps + 1` where not even a whole inversion is enough."""
         return self.steps - self.k_star
+
+    def shown(self, pixels: Callable[[Tensor], ndarray], k_shown: Sequence[int]) -> list[tuple]:
+        """For a figure, a row an edit: prompts, source picture, pictures at some of the k, target picture, and the
+        place of the largest k shown that is at most k*, or None."""
+        columns = [list(self.k_values).index(k) for k in k_shown]
+        rows = []
+        for i, star in enumerate(self.k_star):
+            first, *between, last = pixels(torch.cat([self.source[i:i + 1], self.pictures[i, columns],
+                                                      self.target[i:i + 1]]))
+            reached = [j for j, k in enumerate(k_shown) if k <= star]
+            rows.append((self.pairs.source[i], self.pairs.target[i], first, np.stack(between), last,
+                         reached[-1] if reached else None))
+        return rows
 
     def rows(self) -> list[dict]:
         """One row a pair, for the ledger: `k_star` is null where no k succeeds."""
@@ -168,12 +190,18 @@ def edit(editor: Editor, pairs: Pairs, k_values: Sequence[int], seed: int, itera
     e, k_values = len(pairs), np.asarray(k_values, dtype=int)
     if starts is None:
         starts = editor.starts([seed + g for g in pairs.group])
-    made = editor.sample(torch.cat([starts, starts]), np.zeros(2 * e, int), [*pairs.source, *pairs.target])
+    # a picture that several edits share is made and inverted once
+    texts, groups = [*pairs.source, *pairs.target], [*pairs.group] * 2
+    place = {key: i for i, key in reversed(list(enumerate(zip(texts, groups, strict=True))))}
+    index = sorted(place.values()) if sources is None else list(range(2 * e))
+    every = [index.index(place[key]) for key in zip(texts, groups, strict=True)] if sources is None else index
+    made = editor.sample(torch.cat([starts, starts])[index], np.zeros(len(index), int), [texts[i] for i in index])
     for i, (state, picture) in (sources or {}).items():
         made.state[i], made.picture[i] = state, picture
-    inverted = editor.invert(made.state, [None] * 2 * e, iterations)
-    x = inverted.x
-    apart = np.stack([editor.apart(*editor.predict(x[k], k).split(e)) for k in range(editor.steps)], 1)
+    inverted = editor.invert(made.state, [None] * len(index), iterations)
+    split = [editor.predict(inverted.x[k], k)[every].split(e) for k in range(editor.steps)]
+    x, made = inverted.x[:, every], Sampled(made.state[every], made.picture[every])
+    apart = np.stack([editor.apart(*both) for both in split], 1)
     resumed = torch.cat([x[k, :e] for k in k_values])                       # k outside, pairs inside
     final = editor.sample(resumed, np.repeat(k_values, e), [*pairs.target] * len(k_values)).picture
     turn = lambda v: v.reshape(len(k_values), e, *v.shape[1:]).swapaxes(0, 1)  # noqa: E731
@@ -183,19 +211,21 @@ def edit(editor: Editor, pairs: Pairs, k_values: Sequence[int], seed: int, itera
     return Edits(
         pairs, editor.steps, k_values, to_source, to_target, editor.words(f, pairs),
         np.linalg.norm(surface - own.surface[:e, None], axis=-1), editor.apart(*made.state.split(e)),
-        editor.apart(*x[0].split(e)), apart, inverted.converged[:, :e].numpy(), turn(final), made.picture[:e],
+        editor.apart(*x[0].split(e)), apart, inverted.converged[:, every[:e]].numpy(), turn(final), made.picture[:e],
         made.picture[e:])
 
 
-def round_trip(editor: Editor, prompts: Sequence[str], seed: int, iterations: int) -> tuple[ndarray, ndarray]:
+def round_trip(editor: Editor, prompts: Sequence[str | None], seed: int,
+               iterations: int) -> tuple[Float[ndarray, "step p"], Bool[ndarray, "step p"]]:
     """Invert pictures of `prompts` under these same prompts and sample again, from every step.
 
-    Mean squared error (step, p) of the final state, and whether every inverted step down to that one converged.
+    Mean squared error of the final state over the variance of the latent, and whether every inverted step from the
+    end down to this one converged.
     """
     p = len(prompts)
     made = editor.sample(editor.starts(range(seed, seed + p)), np.zeros(p, int), prompts).state
     x, _, converged = editor.invert(made, prompts, iterations)
     back = editor.sample(x[:-1].flatten(0, 1), np.repeat(np.arange(editor.steps), p), [*prompts] * editor.steps).state
     again = made.repeat(editor.steps, *(1,) * (made.ndim - 1))
-    off = editor.apart(back, again).reshape(editor.steps, p) ** 2
-    return off, np.logical_and.accumulate(converged.numpy()[::-1])[::-1]
+    off = (editor.apart(back, again) / editor.apart(again, torch.zeros_like(again))).reshape(editor.steps, p)
+    return off**2, np.logical_and.accumulate(converged.numpy()[::-1])[::-1]

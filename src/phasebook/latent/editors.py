@@ -20,6 +20,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from phasebook.diffusion.samplers import Levels, invert, rms
+from phasebook.latent.edit_inputs import read_picture
 from phasebook.latent.editing import Look, Pairs, Sampled
 from phasebook.models import inversion
 from phasebook.models.exact import ExactModel
@@ -27,7 +28,21 @@ from phasebook.models.features import ClipFeatures
 from phasebook.models.inversion import Inversion
 from phasebook.models.pipeline import PipelineModel
 
-__all__ = ["ExactEditor", "PipelineEditor"]
+__all__ = ["ExactEditor", "PipelineEditor", "given_source"]
+
+
+def given_source(editor: "ExactEditor | PipelineEditor", path: str, size: int, seed: int) -> dict[int, Sampled] | None:
+    """For `edit(sources=...)`: the picture in a file as the first edit's source, if its side is `size`; else None.
+
+    The exact model knows its own pictures alone: what it sees in another is its own reading of it.
+    """
+    if not path:
+        return None
+    pixels = read_picture(path)
+    if len(pixels) != size:
+        return None
+    state = editor.encode(pixels[None], seed)
+    return {0: Sampled(state[0], editor.reading(state)[0])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +106,10 @@ class ExactEditor:
         return Inversion(torch.stack([*(b.x for b in back), states]), torch.stack([b.residual for b in back]),
                          torch.stack([b.converged for b in back]))
 
+    def reading(self, states: Tensor) -> Float[Tensor, "p n"]:
+        """The picture that a state at the clean end is taken for."""
+        return self.predict(states, self.steps - 1)[:, len(self.model.atoms):]
+
     def predict(self, states: Tensor, step: int) -> Tensor:
         return self.model.coordinates()(states, float(self.levels.alpha[step]), float(self.levels.sigma[step]))
 
@@ -141,6 +160,9 @@ class PipelineEditor:
     def encode(self, pixels: Float[ndarray, "p y x 3"], seed: int) -> Float[Tensor, "p c y x"]:
         """Pictures as clean latents, by the pipeline's own VAE; `seed` is not used."""
         return self.model.encode(torch.as_tensor(np.asarray(pixels), dtype=torch.float32).movedim(-1, 1))
+
+    def reading(self, states: Tensor) -> Tensor:
+        return states
 
     def _heard(self, prompts: Sequence[str | None], guidance: float) -> inversion.Prompts:
         return inversion.prompts_of(self.model, [self.generic if t is None else t for t in prompts], self.negative,

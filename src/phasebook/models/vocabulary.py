@@ -1,0 +1,32 @@
+"""What the files of a pipeline's directory say without loading it: the words it has tokens for, its pictures' size."""
+
+import json
+from pathlib import Path
+
+__all__ = ["picture_size", "unknown_word"]
+
+
+def unknown_word(folder: Path, text: str) -> str | None:
+    """The first word of `text` that the tokenizer in `folder` can only call unknown, or None.
+
+    Stable Diffusion's own tokenizer spells any word from bytes; a small one lacks letters that its captions lack.
+    """
+    file = folder / "tokenizer" / "tokenizer.json"
+    if not file.is_file():
+        return None
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    unknown = tokenizer.token_to_id(json.loads(file.read_text(encoding="utf-8"))["model"].get("unk_token") or "")
+    for word in text.split():
+        if unknown is not None and unknown in tokenizer.encode(word, add_special_tokens=False).ids:
+            return word
+    return None
+
+
+def picture_size(folder: Path) -> int:
+    """Pixels on a side of the pictures of the pipeline in `folder`: latents times the VAE's factor."""
+    unet, vae = (json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae"))
+    size = unet["sample_size"]
+    blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
+    return (size if isinstance(size, int) else size[0]) * 2 ** (len(blocks) - 1)
