@@ -240,7 +240,7 @@ show(pair_strips(pictures, frames, gone, parted, names, "rms"),
 # %% [markdown]
 # Each pair shows one blurred picture for a third of the way, parts within a few steps, and ends on two pictures that
 # need not have anything in common. Four pairs chosen for their jumps prove little, so the next sections draw new anchors
-# and measure every pair of neighbours. The squares are wider ({math}`\alpha, \beta` from -1 to 2), for more phases.
+# and measure every pair of neighbours. The squares are wider ($\alpha$ and $\beta$ from -1 to 2), for more phases.
 
 # %% tags=["hide-input"]
 planes = [Plane(seeded_anchors(exact.shape, p.anchors_seed + 1000 + k), tuple(p.sets_extent), p.sets_grid, p.normalise)
