@@ -40,7 +40,8 @@ def test_gram_space_is_pixel_space(editor, images):
     model, made = editor.model, editor.levels
     names = images.names[3], images.names[60]
     edits = edit(editor, one(*names), [12, 20], seed=4, iterations=30)
-    source, target, plain = (model.encode_prompt(text, 12.0) for text in (*names, ""))
+    target, plain = (model.encode_prompt(text, 12.0) for text in (names[1], ""))
+    source = model.encode_prompt(names[0], 1e4)
     z = torch.randn(model.shape, generator=torch.Generator().manual_seed(4)).double()[None]
     go = lambda x, prior, start=0: list(ddim(lambda y, a, s: model.denoise(y, a, s, prior), x, made, start))[-1]  # noqa: E731
     last = go(z, source)
@@ -108,6 +109,25 @@ def test_the_law_of_two_pictures_is_what_two_pictures_do(bonus):
     edge = made.sigma_over_alpha[works.argmin() - 1:works.argmin() + 1].mean()
     assert monotone(works[None]).all() and works[0] and not works[-1]
     assert edge * np.sqrt(2 * bonus) / gap == pytest.approx(statistics.two_picture_constant(bonus), rel=0.01)
+
+
+def test_noise_along_the_edit_is_that_of_the_state(editor, images):
+    """Rebuilt in pixels: the inverted state less its picture, projected on the difference of the two pictures."""
+    names, model = (images.names[3], images.names[60]), editor.model
+    edits = edit(editor, one(*names), range(30), seed=4, iterations=20)
+    k, z = int(edits.k_star[0]), torch.randn(model.shape, generator=torch.Generator().manual_seed(4)).double().flatten()
+    state, n = edits.states[k, 0], len(images)
+    # what the start still weighs follows from any one picture's product
+    share = (state[:n] - model.gram @ state[n:]) @ (model.atoms @ z) / (model.atoms @ z).square().sum()
+    x = share * z + state[n:] @ model.atoms
+    dx = model.atoms[60] - model.atoms[3]
+    g = (x - editor.levels.alpha[k] * model.atoms[3]) @ dx / (editor.levels.sigma[k] * dx.norm())
+    assert editor.noise_along(edits)[0] == pytest.approx(float(g), abs=2e-3)
+
+
+def test_even_odds_are_even():
+    g, r = np.array([-1.5, 0.0, 2.0]), statistics.even_odds(12.0, np.array([-1.5, 0.0, 2.0]))
+    np.testing.assert_allclose(12 - 0.5 / r**2 + g / r, 0, atol=1e-9)
 
 
 def test_pairs_are_of_the_levels_they_say(images):

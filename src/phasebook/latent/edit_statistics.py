@@ -14,8 +14,8 @@ from scipy.stats import rankdata
 
 from phasebook.latent.editing import Edits, monotone, split_steps
 
-__all__ = ["Estimate", "bootstrap", "difference", "findings", "partial_spearman", "spearman", "thresholds",
-           "two_picture_constant"]
+__all__ = ["Estimate", "bootstrap", "difference", "even_odds", "findings", "partial_spearman", "spearman",
+           "thresholds", "two_picture_constant"]
 
 
 class Estimate(NamedTuple):
@@ -77,6 +77,11 @@ def thresholds(k_star: Int[ndarray, " e"], noise: Float[ndarray, " step"]) -> Fl
     """The noise level sigma/alpha at which success is lost, between `k*` and the next step (geometric mean)."""
     following = np.minimum(k_star + 1, len(noise) - 1)
     return np.sqrt(noise[k_star] * noise[following])
+
+
+def even_odds(log_prior: float, along: Float[ndarray, " e"]) -> Float[ndarray, " e"]:
+    """`r/|dx|` at which the log-odds `lambda - R/2 + g sqrt(R)`, `R = (|dx|/r)^2`, are even; g: noise along dx."""
+    return 1 / (along + np.sqrt(along**2 + 2 * log_prior))
 
 
 def two_picture_constant(log_prior: float, slopes: int = 400) -> float:

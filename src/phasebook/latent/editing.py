@@ -5,7 +5,7 @@ each level k the sampler resumes under the target prompt, everything else fixed.
 from which the result is the target; `steps - k*` inverted steps are needed. One inversion serves all k, and all
 resumptions of all pairs advance together. A model is asked through an *editor* (`latent.editors`) for these alone:
 
-    starts, sample, invert, predict, look, words, pixels, apart
+    starts, make, sample, invert, predict, look, words, pixels, apart
 
 States are opaque tensors with the points first; features are Euclidean coordinates of pictures.
 """
@@ -25,6 +25,8 @@ from phasebook.models.inversion import Inversion
 
 __all__ = ["Editor", "Edits", "Look", "Pairs", "Sampled", "edit", "k_star", "listed", "monotone", "pick_pairs",
            "round_trip", "split_steps"]
+
+LEAST = 0.02            # root mean square of pixels in [0, 1]
 
 
 class Look(NamedTuple):
@@ -47,6 +49,7 @@ class Editor(Protocol):
     steps: int
 
     def starts(self, seeds: Sequence[int]) -> Tensor: ...
+    def make(self, starts: Tensor, prompts: Sequence[str]) -> Sampled: ...
     def sample(self, states: Tensor, first: ndarray, prompts: Sequence[str | None]) -> Sampled: ...
     def invert(self, states: Tensor, prompts: Sequence[str | None], iterations: int) -> Inversion: ...
     def predict(self, states: Tensor, step: int) -> Tensor: ...
@@ -73,10 +76,13 @@ class Pairs:
 def pick_pairs(images: ImageSet, count: int, seed: int) -> Pairs:
     """`count` edits of different sources, by turns to a picture of the same family and to one of another, two a source.
 
-    ValueError where no family has two pictures, or there is only one family.
+    Pictures that differ by less than `LEAST` are the same for an edit. ValueError where no family has two pictures, or
+    there is only one family.
     """
     sizes = np.bincount(images.family)
-    able = np.flatnonzero(sizes[images.family] >= 2)
+    flat = images.pixels.reshape(len(images), -1)
+    unlike = lambda i: np.sqrt(((flat - flat[i]) ** 2).mean(1)) >= LEAST  # noqa: E731
+    able = np.array([i for i, f in enumerate(images.family) if (unlike(i) & (images.family == f)).any()])
     if len(able) == 0 or (sizes > 0).sum() < 2:
         raise ValueError(f"pairs = {count}: takes two families or more, one of them with two pictures")
     rng = np.random.default_rng(seed)
@@ -84,7 +90,7 @@ def pick_pairs(images: ImageSet, count: int, seed: int) -> Pairs:
     rows = []
     for group, i in enumerate(sources):
         same = images.family == images.family[i]
-        for level, pool in (("within", same & (np.arange(len(images)) != i)), ("across", ~same)):
+        for level, pool in (("within", same & unlike(i)), ("across", ~same)):
             rows.append((images.names[i], images.names[rng.choice(np.flatnonzero(pool))], level, group))
     return Pairs(*(tuple(column) for column in zip(*rows[:count], strict=True)))
 
@@ -121,7 +127,8 @@ class Edits:
     `words` (e, k): by how much the result's CLIP score with the target prompt exceeds that with the source's, or None.
     `moved` (e, k): root mean square difference of pixels to the source. `distance` (e): of the two clean latents;
     `latent_distance` (e): of the two inverted to level 0. `apart` (e, step): of the predictions along both inversions.
-    `converged` (step, e): of the source's inversion. `pictures` (e, k, ...), `source`, `target` (e, ...): to decode.
+    `converged` (step, e): of the source's inversion, `states` (step + 1, e, ...) its states. `pictures` (e, k, ...),
+    `source`, `target` (e, ...): to decode.
     """
 
     pairs: Pairs
@@ -135,6 +142,7 @@ class Edits:
     latent_distance: Float[ndarray, " e"]
     apart: Float[ndarray, "e step"]
     converged: Bool[ndarray, "step e"]
+    states: Float[Tensor, "step+1 e *s"]
     pictures: Float[Tensor, "e k *s"]
     source: Float[Tensor, "e *s"]
     target: Float[Tensor, "e *s"]
@@ -195,7 +203,7 @@ def edit(editor: Editor, pairs: Pairs, k_values: Sequence[int], seed: int, itera
     place = {key: i for i, key in reversed(list(enumerate(zip(texts, groups, strict=True))))}
     index = sorted(place.values()) if sources is None else list(range(2 * e))
     every = [index.index(place[key]) for key in zip(texts, groups, strict=True)] if sources is None else index
-    made = editor.sample(torch.cat([starts, starts])[index], np.zeros(len(index), int), [texts[i] for i in index])
+    made = editor.make(torch.cat([starts, starts])[index], [texts[i] for i in index])
     for i, (state, picture) in (sources or {}).items():
         made.state[i], made.picture[i] = state, picture
     inverted = editor.invert(made.state, [None] * len(index), iterations)
@@ -211,8 +219,8 @@ def edit(editor: Editor, pairs: Pairs, k_values: Sequence[int], seed: int, itera
     return Edits(
         pairs, editor.steps, k_values, to_source, to_target, editor.words(f, pairs),
         np.linalg.norm(surface - own.surface[:e, None], axis=-1), editor.apart(*made.state.split(e)),
-        editor.apart(*x[0].split(e)), apart, inverted.converged[:, every[:e]].numpy(), turn(final), made.picture[:e],
-        made.picture[e:])
+        editor.apart(*x[0].split(e)), apart, inverted.converged[:, every[:e]].numpy(), x[:, :e], turn(final),
+        made.picture[:e], made.picture[e:])
 
 
 def round_trip(editor: Editor, prompts: Sequence[str | None], seed: int,

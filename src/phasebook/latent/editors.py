@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from phasebook.diffusion.samplers import Levels, invert, rms
 from phasebook.latent.edit_inputs import read_picture
-from phasebook.latent.editing import Look, Pairs, Sampled
+from phasebook.latent.editing import Edits, Look, Pairs, Sampled
 from phasebook.models import inversion
 from phasebook.models.exact import ExactModel
 from phasebook.models.features import ClipFeatures
@@ -29,6 +29,8 @@ from phasebook.models.inversion import Inversion
 from phasebook.models.pipeline import PipelineModel
 
 __all__ = ["ExactEditor", "PipelineEditor", "given_source"]
+
+CERTAIN = 1e4           # a log-prior that no noise outweighs
 
 
 def given_source(editor: "ExactEditor | PipelineEditor", path: str, size: int, seed: int) -> dict[int, Sampled] | None:
@@ -82,6 +84,10 @@ class ExactEditor:
         known = {text: self.model.encode_prompt(text or "", self.log_prior) for text in set(prompts)}
         return torch.stack([known[text] for text in prompts])
 
+    def make(self, starts: Tensor, prompts: Sequence[str]) -> Sampled:
+        """Pictures that certainly are of the prompts: with `log_prior` alone a start may end on a third picture."""
+        return replace(self, log_prior=CERTAIN, eta=0.0).sample(starts, np.zeros(len(starts), int), prompts)
+
     def sample(self, states: Tensor, first: ndarray, prompts: Sequence[str | None]) -> Sampled:
         x, priors, begun = states.clone(), self._priors(prompts), torch.as_tensor(first)
         weights = torch.zeros_like(priors)
@@ -112,6 +118,19 @@ class ExactEditor:
 
     def predict(self, states: Tensor, step: int) -> Tensor:
         return self.model.coordinates()(states, float(self.levels.alpha[step]), float(self.levels.sigma[step]))
+
+    def noise_along(self, edits: Edits) -> Float[ndarray, " e"]:
+        """The share g of standard normal size that the noise of each inverted source has along `dx`, at k*.
+
+        `<x_k - alpha x_i, dx> = g sigma |dx|`, for edits that succeed.
+        """
+        k, each = edits.k_star, torch.arange(len(edits.pairs))
+        alpha, sigma = (torch.as_tensor(v[k]) for v in (self.levels.alpha, self.levels.sigma))
+        dx = edits.target - edits.source
+        along = (edits.states[k, each, :dx.shape[1]] * dx).sum(1)
+        products = dx @ self.model.gram
+        gap = (products * dx).sum(1).clamp(min=1e-12).sqrt()
+        return ((along - alpha * (products * edits.source).sum(1)) / (sigma * gap)).numpy()
 
     @cached_property
     def _root(self) -> Float[Tensor, "n n"]:
@@ -167,6 +186,9 @@ class PipelineEditor:
     def _heard(self, prompts: Sequence[str | None], guidance: float) -> inversion.Prompts:
         return inversion.prompts_of(self.model, [self.generic if t is None else t for t in prompts], self.negative,
                                     guidance)
+
+    def make(self, starts: Tensor, prompts: Sequence[str]) -> Sampled:
+        return replace(self, eta=0.0).sample(starts, np.zeros(len(starts), int), prompts)
 
     def sample(self, states: Tensor, first: ndarray, prompts: Sequence[str | None]) -> Sampled:
         return Sampled(*inversion.resume(self.model, states, torch.as_tensor(first), self.levels,

@@ -5,7 +5,7 @@ import numpy as np
 from phasebook.latent.slices import Plane, load_anchors, seeded_anchors
 from phasebook.models.features import check_feature
 from phasebook.models.images import load_images
-from phasebook.models.loading import check_available
+from phasebook.models.loading import check_available, check_length, tokenizer_of
 
 __all__ = ["anchors_of", "check_inputs", "check_trained"]
 
@@ -34,13 +34,15 @@ def check_inputs(p) -> None:
 def check_trained(p) -> None:
     """ValueError unless the trained model and its features are there, or `trained` is ''. Nothing is loaded.
 
-    `p` carries `trained, revision, variant, feature_trained, pretrained`, and chapter 5 also `grid_trained,
-    steps_trained, decode_steps`.
+    `p` carries `trained, revision, variant, feature_trained, pretrained, prompt, negative_prompt`, and may carry
+    `steps_trained, decode_steps`.
     """
     if not p.trained:
         return
     check_available(p.trained, p.revision or None, p.variant or None)
     check_feature(p.feature_trained, p.pretrained or None)
+    if (tokenizer := tokenizer_of(p.trained)) is not None:
+        check_length(tokenizer, prompt=p.prompt, negative_prompt=p.negative_prompt)
     late = [k for k in getattr(p, "decode_steps", []) if k >= p.steps_trained]
     if late:
         raise ValueError(f"decode_steps = {p.decode_steps}: takes steps from 0 to {p.steps_trained - 1} "

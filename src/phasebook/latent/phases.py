@@ -16,7 +16,8 @@ from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 __all__ = ["Nesting", "Phases", "areas", "boundary", "boundary_length", "connected", "depth_points", "lineage",
-           "link", "nesting", "nesting_over_steps", "parents", "persistence", "phases_of", "watershed_labels"]
+           "link", "nesting", "nesting_over_steps", "parents", "persistence", "phases_of", "telling_counts",
+           "watershed_labels"]
 
 
 def watershed_labels(height: Float[ndarray, "a b"], depth: float) -> Int[ndarray, "a b"]:
@@ -82,6 +83,12 @@ def phases_of(labels: Int[ndarray, "step a b"], spacing: tuple[float, float], le
     enough = max(least, 2 / labels[0].size)
     return Phases(np.asarray(labels), np.array([max(1, int((s >= enough).sum())) for s in shares]),
                   np.array([boundary_length(one, spacing) for one in labels]), np.array([s.max() for s in shares]))
+
+
+def telling_counts(count: Int[ndarray, " step"], steps: int) -> list[int]:
+    """At most `steps` steps, the first, the last, and those that first reach evenly spaced counts in between."""
+    marks = np.linspace(count[0], count.max(), steps)[1:-1]
+    return sorted({0, len(count) - 1, *(int((count >= mark).argmax()) for mark in marks)})
 
 
 def link(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> Int[ndarray, "k j"]:

@@ -95,6 +95,15 @@ class Straightness(NamedTuple):
     bend: Float[ndarray, " m"]
     curves: Float[ndarray, "m k 2"]
 
+    def spaced(self, inside: bool, count: int) -> Int[ndarray, " count"]:
+        """Indices of some pairs of one kind whose middles lie far from one another, for a figure."""
+        left = list(np.flatnonzero(self.inside == inside))
+        middles, chosen = self.curves[:, [0, -1]].mean(1), []
+        while left and len(chosen) < count:
+            far = [min((np.hypot(*(middles[i] - middles[j])) for j in chosen), default=0.0) for i in left]
+            chosen.append(left.pop(int(np.argmax(far))))
+        return np.array(chosen, dtype=int)
+
     def medians(self) -> tuple[float | None, float | None]:
         """Median excess of pairs inside a phase, and across a boundary; None without such pairs."""
         return tuple(float(np.median(self.excess[k])) if k.any() else None for k in (self.inside, ~self.inside))
@@ -148,7 +157,7 @@ def survey(film: Film, edge: float, between: Callable[[ndarray, ndarray], Pairs]
         counts["pictures"] = phases_of(true, film.plane.spacing).count
         counts["families"] = phases_of(film.true(member), film.plane.spacing).count
     still, final = seen or (film.surface(rest), film.surface(last))
-    straight = straightness(still, labels[rest], 24, seed) if still.root.any() else None
+    straight = straightness(still, labels[rest], 18, seed) if still.root.any() else None
     return Survey(
         counts, nesting_over_steps(labels, 5e-3, seed), None if true is None else nesting_over_steps(true, 5e-3, seed),
         coarse_first(film, edge), divergence(film, labels, edge),
