@@ -42,7 +42,7 @@ def test_phase_maps_have_a_pane_and_a_title_each():
     fig = phase_maps(labels(), [0, 1, 2], np.array([13.0, 5.0, 1.0]), EXTENT, [1, 2, 4])
     assert len(fig.layout.images) == 3
     assert [a.text for a in fig.layout.annotations][:3] == [
-        "step 0, σ/α = 13: 1 phases", "step 1, σ/α = 5: 2 phases", "step 2, σ/α = 1: 4 phases"]
+        "step 0, σ/α = 13: 1 phase", "step 1, σ/α = 5: 2 phases", "step 2, σ/α = 1: 4 phases"]
     image = fig.layout.images[0]
     assert (image.x, image.y, image.sizex, image.sizey) == (0, 1, 2, 1)
 

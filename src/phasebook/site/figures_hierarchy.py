@@ -37,13 +37,14 @@ def _colour_of(labels: Int[ndarray, "a b"], before: Int[ndarray, "a b"] | None) 
         for p, q in set(zip(a[a != b].tolist(), b[a != b].tolist(), strict=True)):
             touch[p].add(q)
             touch[q].add(p)
-    colour, used = np.full(n, -1), len(PHASES)
+    colour, used, spent = np.full(n, -1), len(PHASES), np.zeros(len(PHASES), dtype=int)
     sizes = np.bincount(labels.ravel(), minlength=n)
     for p in np.argsort(-sizes, kind="stable"):
         taken = {int(colour[q]) for q in touch[p]}
         wanted = -1 if before is None else int(np.bincount(before[labels == p]).argmax())
-        free = [c for c in range(used) if c not in taken]
-        colour[p] = wanted if wanted >= 0 and wanted not in taken else (free[(p * 5) % len(free)] if free else p % used)
+        free = sorted((c for c in range(used) if c not in taken), key=lambda c: (spent[c], (c * 5) % used))
+        colour[p] = wanted if wanted >= 0 and wanted not in taken else (free[0] if free else p % used)
+        spent[colour[p]] += 1
     return colour[labels]
 
 
@@ -52,8 +53,8 @@ def phase_maps(labels: Int[ndarray, "step a b"], steps: Sequence[int], noise: Fl
     """The phases at a few steps as coloured maps, three to a row; a phase keeps its parent's colour where it can."""
     a0, a1, b0, b1 = map(float, extent)
     rows = -(-len(steps) // 3)
-    titles = [f"step {k}, σ/α = {noise[k]:.3g}" + (f": {counts[k]} phases" if counts is not None else "")
-              for k in steps]
+    words = {k: "" if counts is None else ": 1 phase" if counts[k] == 1 else f": {counts[k]} phases" for k in steps}
+    titles = [f"step {k}, σ/α = {noise[k]:.3g}{words[k]}" for k in steps]
     fig = make_subplots(rows, 3, subplot_titles=titles, horizontal_spacing=0.07,
                         vertical_spacing=0.17 if rows > 1 else 0)
     before = None
