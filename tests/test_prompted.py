@@ -84,11 +84,12 @@ def test_encode_is_diffusers_own(heard):
 def test_exact_model_of_latents_is_the_mixture_in_latent_space():
     """Against the posterior mean written out, with noise levels and scale of the latents as they are."""
     images = load_images("families", 16)
-    latents = torch.randn(len(images), 4, 3, 3, generator=torch.Generator().manual_seed(1)) * 0.4 + 0.1
-    exact = ExactModel.of_latents(latents, images)
+    views = torch.randn(2, len(images), 4, 3, 3, generator=torch.Generator().manual_seed(1)) * 0.4 + 0.1
+    exact, latents = ExactModel.of_latents(views, images), views.flatten(0, 1)
     x = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(2))
     alpha, sigma = 0.6, 0.8
     square = ((x[:, None] - alpha * latents) ** 2).sum((2, 3, 4)).double()
     mean = torch.einsum("pi,icyx->pcyx", torch.softmax(-square / (2 * sigma**2), -1), latents.double())
     assert torch.allclose(exact.denoise(x, alpha, sigma).double(), mean, atol=1e-5)
     assert exact.unit == pytest.approx(36**-0.5)
+    assert exact.names[len(images) + 3] == exact.names[3] and exact.family[len(images) + 3] == exact.family[3]

@@ -9,8 +9,9 @@ from torch import nn
 from phasebook import cli
 from phasebook.models import training
 from phasebook.models.features import ClipFeatures
+from phasebook.models.loading import load_small_vae
 from phasebook.models.pipeline import PipelineModel
-from phasebook.models.training import autoencoder, clip, diffusion, evaluate
+from phasebook.models.training import autoencoder, clip, decoder, diffusion, evaluate
 from phasebook.models.training.augment import affine, photometric
 from phasebook.models.training.captions import GENERIC, Captioned, captioned, kind_prompt
 from phasebook.models.training.loop import Settings, train_loop
@@ -134,12 +135,12 @@ def test_the_door_refuses_in_one_line(tmp_path, capsys):
         assert line in capsys.readouterr().err
 
 
-def test_all_three_parts_train_resume_and_load(tmp_path, monkeypatch):
+def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch):
     """A few steps of each on forty pictures; what they leave loads through the book's own code."""
     whole = captioned()
     few = Captioned(whole.pixels[:40], whole.captions[:40], whole.kind[:40], whole.kinds)
     small = {"batch": 4, "save_seconds": 0.0}
-    for module in (autoencoder, clip, diffusion):
+    for module in (autoencoder, decoder, clip, diffusion):
         monkeypatch.setattr(module, "SETTINGS", Settings(steps=1, rate=1e-3, **small))
         monkeypatch.setattr(module, "captioned", lambda: few)
     monkeypatch.setattr(evaluate, "captioned", lambda: few)
@@ -148,8 +149,15 @@ def test_all_three_parts_train_resume_and_load(tmp_path, monkeypatch):
         assert training.train(part, tmp_path, steps=1).step == 1
         assert training.train(part, tmp_path, steps=2).step == 2
     assert training.publish("autoencoder", tmp_path, tmp_path / "assets") is None
+    assert training.publish("decoder", tmp_path, tmp_path / "assets") is None
     model = PipelineModel.load(training.publish("diffusion", tmp_path, tmp_path / "assets"), batch=2)
     features = ClipFeatures.load(training.publish("clip", tmp_path, tmp_path / "assets"), batch=4)
+    first, larger = (load_small_vae(tmp_path / part / "vae", "float32") for part in ("autoencoder", "decoder"))
+    own = model.pipe.vae.state_dict()
+    for kept, dropped in (("encoder.", None), ("decoder.", "decoder.")):       # one encoder, the larger decoder
+        for key in (k for k in own if k.startswith(kept)):
+            assert torch.allclose(own[key], larger.state_dict()[key], atol=1e-2, rtol=1e-2)
+            assert dropped or torch.equal(first.state_dict()[key], larger.state_dict()[key])
     assert model.shape == (16, 8, 8) and features.text(["grinning face", "emoji"]).shape == (2, 128)
     assert evaluate.sample(model, "grinning face", range(2), steps=2).shape == (2, 64, 64, 3)
     assert set(evaluate.recognition(model, features, ("grinning face",), range(2), steps=2)) == {"grinning face"}

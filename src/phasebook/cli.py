@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.set_defaults(action=_bench)
 
     train = verbs.add_parser("train", help="train the small models again; resumes where it was killed")
-    train.add_argument("part", metavar="PART", help="autoencoder, decoder, clip or diffusion (the others need the autoencoder)")
+    train.add_argument("part", metavar="PART", help="autoencoder, clip, and, after the first, decoder and diffusion")
     train.add_argument("--steps", type=int, help="optimiser steps (default: those of the shipped weights)")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="cpu", help="cpu or cuda")

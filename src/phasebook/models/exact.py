@@ -101,14 +101,16 @@ class ExactModel:
                    np.asarray(images.family), tuple(images.families), tuple(images.names), dtype)
 
     @classmethod
-    def of_latents(cls, latents: Float[Tensor, "n *latent"], images, device: str = "cpu") -> "ExactModel":
-        """The model whose atoms are latents of another model, as they are; `images` gives names and families.
+    def of_latents(cls, latents: Float[Tensor, "v n *latent"], images, device: str = "cpu") -> "ExactModel":
+        """The model whose atoms are latents of another model, as they are: `v` views of each of the `n` `images`,
+        which give names and families.
 
         Noise levels are that model's own. There is nothing to decode here: `unit` is per entry of a latent.
         """
-        flat = torch.as_tensor(latents).flatten(1).float().to(check_device(device))
-        return cls(flat, torch.zeros_like(flat[0]), 1.0, tuple(latents.shape[1:]), np.asarray(images.family),
-                   tuple(images.families), tuple(images.names))
+        views = len(latents)
+        flat = torch.as_tensor(latents).flatten(0, 1).flatten(1).float().to(check_device(device))
+        return cls(flat, torch.zeros_like(flat[0]), 1.0, tuple(latents.shape[2:]),
+                   np.tile(np.asarray(images.family), views), tuple(images.families), tuple(images.names) * views)
 
     def subset(self, index: Int[ndarray, " m"]) -> "ExactModel":
         """The model of some of the atoms, on the same centre and scale, so that levels and distances compare."""

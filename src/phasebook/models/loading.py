@@ -7,13 +7,15 @@ safetensors only: a file that would have to be unpickled is never opened.
 import json
 import os
 from collections.abc import Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 from phasebook.models.assets import ROOT
 from phasebook.models.exact import check_device
 
-__all__ = ["DTYPES", "cause", "check_available", "check_complete", "check_dtype", "check_parts", "check_pipeline",
-           "check_settings", "check_weights", "fetch_pipeline", "known_directory", "load_small_vae", "unreachable"]
+__all__ = ["DTYPES", "cause", "check_available", "check_complete", "check_dtype", "check_length", "check_parts",
+           "check_pipeline", "check_settings", "check_weights", "fetch_pipeline", "known_directory", "load_small_vae",
+           "quiet", "tokenizer_of", "unreachable"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 PIPELINE = "StableDiffusionPipeline"
@@ -25,6 +27,27 @@ def cause(error: BaseException) -> str:
     """The first line of an error, shortened, for the end of a one-line refusal."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:160]
+
+
+@contextmanager
+def quiet():
+    """No progress bars and no hints of diffusers and transformers: what matters in them is checked here."""
+    from diffusers.utils import logging as diffusers_log
+    from transformers.utils import logging as transformers_log
+
+    logs = (diffusers_log, transformers_log)
+    before = [log.get_verbosity() for log in logs]
+    bars = [log.is_progress_bar_enabled() for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, verbosity, bar in zip(logs, before, bars, strict=True):
+            log.set_verbosity(verbosity)
+            if bar:
+                log.enable_progress_bar()
 
 
 def check_dtype(dtype: str) -> str:
@@ -175,6 +198,23 @@ def _download(label: str, name: str, revision: str | None, variant: str | None) 
     except Exception as error:  # as above
         raise ValueError(f"{label}: not in the local cache, and cannot be fetched from the hub "
                          f"({reason or cause(error)})") from None
+
+
+def check_length(tokenizer, **prompts: str) -> None:
+    """ValueError names the first of `prompts` that is longer than the tokenizer's limit: diffusers would cut it."""
+    for label, text in prompts.items():
+        length, most = len(tokenizer(text).input_ids), tokenizer.model_max_length
+        if length > most:
+            raise ValueError(f"{label} = {text[:40] + '...'!r}: {length} tokens with its begin and end; takes at most "
+                             f"{most}")
+
+
+def tokenizer_of(name: str | Path):
+    """The tokenizer of a pipeline in a local directory, or None for a hub's."""
+    from transformers import CLIPTokenizer
+
+    folder = known_directory(name)
+    return CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True) if folder else None
 
 
 def check_settings(device: str, batch: int, compiled: bool) -> None:

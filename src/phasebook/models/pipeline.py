@@ -28,10 +28,12 @@ from phasebook.models.loading import (
     cause,
     check_complete,
     check_dtype,
+    check_length,
     check_parts,
     check_settings,
     fetch_pipeline,
     load_small_vae,
+    quiet,
 )
 from phasebook.models.tangents import forward_mode
 
@@ -89,10 +91,11 @@ class PipelineModel:
         check_settings(device, batch, compiled)
         folder, label = fetch_pipeline(name, revision, variant), f"model = {str(name)!r}"
         try:
-            pipe = StableDiffusionPipeline.from_pretrained(
-                folder, variant=variant, dtype=getattr(torch, dtype), use_safetensors=True, safety_checker=None,
-                feature_extractor=None, image_encoder=None, requires_safety_checker=False, local_files_only=True,
-                trust_remote_code=False)
+            with quiet():
+                pipe = StableDiffusionPipeline.from_pretrained(
+                    folder, variant=variant, dtype=getattr(torch, dtype), use_safetensors=True, safety_checker=None,
+                    feature_extractor=None, image_encoder=None, requires_safety_checker=False, local_files_only=True,
+                    trust_remote_code=False)
         except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError) as error:
             raise ValueError(f"{label}: diffusers cannot load it ({cause(error)})") from None
         ending = f".{variant}.safetensors" if variant else ".safetensors"
@@ -176,12 +179,7 @@ class PipelineModel:
         """
         if not np.isfinite(guidance) or guidance < 0:
             raise ValueError(f"guidance = {guidance!r}: takes a finite number >= 0 (1 or less: no guidance)")
-        tokenizer, most = self.pipe.tokenizer, self.pipe.tokenizer.model_max_length
-        for label, text in (("prompt", prompt), ("negative_prompt", negative_prompt)):
-            length = len(tokenizer(text).input_ids)
-            if length > most:
-                raise ValueError(f"{label} = {text[:40] + '...'!r}: {length} tokens with its begin and end; takes at "
-                                 f"most {most}")
+        check_length(self.pipe.tokenizer, prompt=prompt, negative_prompt=negative_prompt)
         guided = guidance > 1
         found, negative = self.pipe.encode_prompt(prompt, self.device, 1, guided, negative_prompt if guided else None)
         return Prompt(torch.cat([negative, found]) if guided else found, float(guidance))
@@ -264,11 +262,13 @@ class PipelineModel:
         return min([self.batch, *self.largest_batch])
 
     def _batched(self, function: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
-        """`function(*inputs)` in batches of the fixed size, padded with copies of the last point.
+        """`function(*inputs)` in batches of the fixed size, padded with copies of the last point. A few points alone
+        are padded to a power of two instead: one point need not cost a batch.
 
         Where a device's memory runs out, half the size is used from then on.
         """
-        n, p = self._most, len(inputs[0])
+        p = len(inputs[0])
+        n = min(self._most, 1 << (p - 1).bit_length())
         try:
             found = []
             for top in range(0, p, n):

@@ -20,9 +20,12 @@ from torch import Tensor
 from phasebook.diffusion.samplers import Levels
 from phasebook.models.exact import Frame
 from phasebook.models.features import ClipFeatures
+from phasebook.models.loading import quiet
 from phasebook.models.pipeline import PipelineModel, Prompt
 
 __all__ = ["Prompted", "diffusers_steps"]
+
+PICTURES = 256          # held in memory at once: 0.8 GB at 512 x 512
 
 
 def diffusers_steps(pipeline: PipelineModel, start: Float[Tensor, "c y x"], steps: int, prompt: str,
@@ -31,7 +34,8 @@ def diffusers_steps(pipeline: PipelineModel, start: Float[Tensor, "c y x"], step
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
     own = DDIMScheduler.from_config(pipeline.pipe.scheduler.config)
-    pipe = StableDiffusionPipeline(**pipeline.pipe.components | {"scheduler": own}, requires_safety_checker=False)
+    with quiet():
+        pipe = StableDiffusionPipeline(**pipeline.pipe.components | {"scheduler": own}, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
     found = []
 
@@ -83,7 +87,7 @@ class Prompted:
             dx0 = None if part.dx0 is None else part.dx0.flatten(2).float()
             yield Frame(part.step, x0, x0, x0, dx0, dx0)
 
-    def typical_distance(self, levels: Levels, points: int = 16, seed: int = 0) -> float:
+    def typical_distance(self, levels: Levels, points: int = 32, seed: int = 0) -> float:
         """Median distance of the final predictions of independent starts: the yardstick for jumps."""
         x = torch.randn((points, *self.shape), generator=torch.Generator().manual_seed(seed))
         return float(torch.pdist(self.final(x, levels).flatten(1).cpu()).median()) * self.unit
@@ -99,7 +103,8 @@ class Prompted:
         def features(frame: Frame) -> dict[str, Tensor]:
             if frame.step not in steps:
                 return {}
-            f = clip(torch.as_tensor(self.decode(frame.weights)).movedim(-1, -3)).to(frame.weights.device)
+            parts = (torch.as_tensor(self.decode(w)).movedim(-1, -3) for w in frame.weights.split(PICTURES))
+            f = torch.cat([clip(part) for part in parts]).to(frame.weights.device)
             return {"clip": f, "clip_normalised": F.normalize(f, dim=-1)}
 
         return features

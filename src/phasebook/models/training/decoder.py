@@ -16,7 +16,7 @@ from phasebook.models.training.loop import Settings, Trained, train_loop
 
 __all__ = ["SETTINGS", "build", "train"]
 
-SETTINGS = Settings(steps=6000, batch=16, rate=1e-3, ema=0.998, decay=0.9)
+SETTINGS = Settings(steps=4500, batch=16, rate=1e-3, ema=0.998, decay=0.9)
 DECODER_WIDTH, DECODER = 48, (2, 3, 3, 1)
 OTHERS = 4              # images of a batch that are not of the captioned set
 
