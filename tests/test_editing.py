@@ -17,6 +17,8 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.images import load_images
 from phasebook.models.pipeline import PipelineModel
 from phasebook.models.vocabulary import picture_size, unknown_word
+from phasebook.site import runner
+from phasebook.site.parameters import ParameterError
 
 
 @pytest.fixture(scope="module")
@@ -295,3 +297,19 @@ def test_what_a_trained_model_cannot_hear_is_refused(tmp_path, monkeypatch):
         with pytest.raises(ValueError) as error:
             check_edits(parameters(**trained | changes))
         assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"target_prompt": ""}, "target_prompt = '': is empty"),
+    ({"k_values": [50]}, "k_values = [50]: takes rising steps from 0 to 49 (steps - 1)"),
+    ({"eta": 2.0}, "eta = 2.0"),
+    ({"pairs": 1}, "pairs = 1"),
+    ({"edits": [["eye"]]}, "edits[0] = ['eye']"),
+    ({"log_prior": 0.0}, "log_prior = 0.0"),
+    ({"fixed_point_iterations": -1}, "fixed_point_iterations = -1"),
+    ({"trained": "no/such/place"}, "trained = 'no/such/place': no such directory"),
+])
+def test_the_chapter_refuses_before_it_runs(changes, message):
+    with pytest.raises(ParameterError) as error:
+        runner.check(runner.find_chapter("7"), {"trained": "", **changes})
+    assert message in str(error.value) and "\n" not in str(error.value)

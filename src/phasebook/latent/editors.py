@@ -109,8 +109,8 @@ class ExactEditor:
         norm = lambda gap: torch.as_tensor(self.apart(gap, zero))  # noqa: E731
         back = list(invert(self.model.coordinates(self._priors(prompts)), states, self.levels, 0, iterations,
                            self.tolerance, norm))[::-1]
-        return Inversion(torch.stack([*(b.x for b in back), states]), torch.stack([b.residual for b in back]),
-                         torch.stack([b.converged for b in back]))
+        return Inversion(torch.stack([*(b.x for b in back), states]), torch.stack([b.residual for b in back]).cpu(),
+                         torch.stack([b.converged for b in back]).cpu())
 
     def reading(self, states: Tensor) -> Float[Tensor, "p n"]:
         """The picture that a state at the clean end is taken for."""
@@ -127,10 +127,11 @@ class ExactEditor:
         k, each = edits.k_star, torch.arange(len(edits.pairs))
         alpha, sigma = (torch.as_tensor(v[k]) for v in (self.levels.alpha, self.levels.sigma))
         dx = edits.target - edits.source
-        along = (edits.states[k, each, :dx.shape[1]] * dx).sum(1)
         products = dx @ self.model.gram
-        gap = (products * dx).sum(1).clamp(min=1e-12).sqrt()
-        return ((along - alpha * (products * edits.source).sum(1)) / (sigma * gap)).numpy()
+        along, own = ((v * w).sum(1).cpu() for v, w in ((edits.states[k, each, :dx.shape[1]], dx),
+                                                        (products, edits.source)))
+        gap = (products * dx).sum(1).clamp(min=1e-12).sqrt().cpu()
+        return ((along - alpha * own) / (sigma * gap)).numpy()
 
     @cached_property
     def _root(self) -> Float[Tensor, "n n"]:
@@ -139,7 +140,7 @@ class ExactEditor:
         return vectors * values.clamp(min=0).sqrt()
 
     def look(self, pictures: Float[Tensor, "p n"]) -> Look:
-        found = (pictures.double() @ self._root * self.model.unit).float().numpy()
+        found = (pictures.double() @ self._root * self.model.unit).float().cpu().numpy()
         return Look(found, found)
 
     def words(self, features: ndarray, pairs: Pairs) -> None:
@@ -151,7 +152,7 @@ class ExactEditor:
     def apart(self, one: Tensor, other: Tensor) -> Float[ndarray, " p"]:
         """Root mean square over the entries of two latents whose starts are the same: the rest is in the span."""
         off = (one - other)[:, one.shape[1] // 2:]
-        return ((off @ self.model.gram * off).sum(1).clamp(min=0) / self.model.atoms.shape[1]).sqrt().numpy()
+        return ((off @ self.model.gram * off).sum(1).clamp(min=0) / self.model.atoms.shape[1]).sqrt().cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)

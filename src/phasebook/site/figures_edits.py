@@ -25,6 +25,8 @@ box-sizing:border-box;border:3px solid transparent}
 .pb-edits img.pb-star{border-color:#D55E00}.pb-edits .pb-head{text-align:center}.pb-edits .pb-end{padding:0 4px}
 </style>"""
 
+TICKS = [m * 10.0**e for e in range(-2, 3) for m in (1, 2, 5)]
+
 
 class EditRow(NamedTuple):
     """One edit: its prompts, pictures (y, x, 3) in [0, 1] of the source, of each k shown and of the target, the index
@@ -106,9 +108,9 @@ def _spread(values: Float[ndarray, " e"], rng: np.random.Generator) -> Float[nda
 
 
 def scatters(panels: Sequence[tuple], group: Sequence[str], hover: Sequence[str], *, log: Sequence[bool] = (),
-             law: tuple[int, ndarray, ndarray, str] | None = None, height: int = 400) -> go.Figure:
-    """Panels side by side, coloured by `group`; `log`: which have log axes. `law`: (panel, x, y, name) draws a line."""
-    fig, rng = make_subplots(1, len(panels), horizontal_spacing=0.13), np.random.default_rng(0)
+             laws: Sequence[tuple[int, ndarray, ndarray, str]] = (), height: int = 400) -> go.Figure:
+    """Panels side by side, coloured by `group`; `log`: which have log axes. `laws`: lines, (panel, x, y, name)."""
+    fig, rng = make_subplots(1, len(panels), horizontal_spacing=0.08), np.random.default_rng(0)
     group = np.asarray(group)
     for column, panel in enumerate((Panel(*panel) for panel in panels), 1):
         x, y = _spread(panel.x, rng), _spread(panel.y, rng)
@@ -118,13 +120,12 @@ def scatters(panels: Sequence[tuple], group: Sequence[str], hover: Sequence[str]
                 x=np.round(x[mine], 3), y=np.round(y[mine], 3), mode="markers", name=name, legendgroup=name,
                 showlegend=column == 1, text=[hover[j] for j in mine], hovertemplate="%{text}<extra></extra>",
                 marker={"size": 8, "color": COLOURS[i], "symbol": ("circle", "diamond")[i], "opacity": 0.7}), 1, column)
-        scale = {"type": "log", "dtick": "D2", "exponentformat": "none"} if log and log[column - 1] else {}
+        scale = {"type": "log", "tickvals": TICKS} if log and log[column - 1] else {}
         fig.update_xaxes(title=panel.x_title, row=1, col=column, **scale)
         fig.update_yaxes(title=panel.y_title, row=1, col=column, **scale)
-    if law:
-        panel, x, y, name = law
-        fig.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name, line={"color": "#777777", "dash": "dash"}), 1,
-                      panel + 1)
+    for i, (panel, x, y, name) in enumerate(laws):
+        fig.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name, line={
+            "color": "#777777", "dash": ("dash", "dot")[i % 2]}), 1, panel + 1)
     return layout(fig, height=height, legend={"orientation": "h", "y": 1.12, "x": 0})
 
 
