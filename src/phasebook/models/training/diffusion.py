@@ -18,7 +18,7 @@ from phasebook.models.training.tokenizer import LENGTH, all_prompts, save_tokeni
 
 __all__ = ["SETTINGS", "build", "export", "latent_views", "scheduler", "train"]
 
-SETTINGS = Settings(steps=7000, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
+SETTINGS = Settings(steps=6200, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
 CHANNELS, TEXT_WIDTH = (96, 144), 128
 VIEWS = 16              # augmented versions of an image, encoded once before training
 

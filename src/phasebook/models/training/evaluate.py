@@ -1,6 +1,6 @@
 """What the model cards report: recognition of named prompts, retrieval of augmented images, and the sheet of samples.
 
-    python -m phasebook.models.training.evaluate [DIFFUSION CLIP] [--seeds 10] [--sheet samples.png]
+    python -m phasebook.models.training.evaluate [DIFFUSION CLIP] [--seeds 10] [--steps 25] [--sheet samples.png]
 """
 
 import argparse
@@ -68,7 +68,8 @@ def sheet(model: PipelineModel, path: Path, prompts: tuple[str, ...] = PROMPTS) 
     columns = [np.concatenate(list(sample(model, prompt, range(4)))) for prompt in prompts]
     generic = sample(model, GENERIC, range(2 * len(prompts)), guidance=1.0)
     rows = [np.concatenate(columns, axis=1), *(np.concatenate(list(generic[i::2]), axis=1) for i in range(2))]
-    Image.fromarray((np.concatenate(rows) * 255).round().astype(np.uint8)).save(path, optimize=True)
+    picture = Image.fromarray((np.concatenate(rows) * 255).round().astype(np.uint8))
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m phasebook.models.training.evaluate")
     parser.add_argument("models", nargs="*", default=["emoji-diffusion", "emoji-clip"], metavar="DIFFUSION CLIP")
     parser.add_argument("--seeds", type=int, default=10, help="of each prompt")
+    parser.add_argument("--steps", type=int, default=25, help="of the sampler, for recognition")
     parser.add_argument("--sheet", type=Path, help="where to write a picture of samples")
     options = parser.parse_args(arguments)
     try:
@@ -85,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.sheet:
         sheet(model, options.sheet)
-    shares = recognition(model, clip, seeds=range(options.seeds))
+    shares = recognition(model, clip, seeds=range(options.seeds), steps=options.steps)
     print(json.dumps({"retrieval": retrieval(clip), "recognition": float(np.mean(list(shares.values()))),
                       "recognition of each": shares}, indent=1))
     return 0
