@@ -35,7 +35,7 @@ steps = 50                  # of the sampler (DDIM)
 schedule = "scaled_linear"  # Stable Diffusion's; or log_snr
 log_prior = 12.0            # what a prompt adds to the log-prior of the pictures it names; more than log n
 eta = 0.0                   # of the sampler, both models; noise of a step is shared by all k
-fixed_point_iterations = 8  # of each inverted step; 0: first order, as diffusers does
+fixed_point_iterations = 20     # at most, of each inverted step; 0: first order, as diffusers does
 seed = 0
 trained = "emoji-diffusion" # the second half's model: a StableDiffusionPipeline, directory or hub id; '' skips that half
 revision = ""               # of a hub id: a branch, tag or commit
@@ -48,8 +48,8 @@ negative_prompt = ""
 guidance = 3.0              # under the source and the target prompt
 inversion_guidance = 1.0    # under the generic prompt
 steps_trained = 20
-iterations_trained = 3      # fixed_point_iterations of the network's edits
-k_values_trained = [0, 4, 8, 10, 12, 14, 16, 18]
+iterations_trained = 8      # fixed_point_iterations of the network's edits
+k_values_trained = [0, 4, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18]
 pairs_trained = 60          # 0: only the edits shown
 trained_edits = []          # other edits to show for the trained model; [] for the same
 points = []                 # (alpha, beta) of a slice for each of them, where its source starts; [] for starts of their own
@@ -109,7 +109,8 @@ from phasebook.site.ledger_edits import record_findings, record_round_trip
 # at the noisy end. To undo it one needs the prediction at the $x_k$ that one is looking for. The usual inversion
 # {cite:p}`song2021ddim` takes it at $x_{k+1}$ instead; that is what diffusers' `DDIMInverseScheduler` does, and our code gives the same numbers
 # to rounding. We then go on: the equation $F_k(x_k) = x_{k+1}$, with $F_k$ the sampler's own step, is solved by
-# fixed-point iteration, so that the way back is the way there. Where the iteration does not settle, we say so.
+# fixed-point iteration (with Anderson's mixing, point by point), so that the way back is the way there. Where the
+# iteration does not settle, we say so.
 #
 # **Forwards.** From each level $k$ the sampler resumes under the target prompt, with steps, guidance and $\eta$ held fixed
 # over $k$, as the paper does. We call $k^*$ the largest $k$, that is the least noise, from which the edit still succeeds;
@@ -323,9 +324,10 @@ if p.trained:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-edits-trained", "caption": "The paper's Fig. 3 for the trained network: rows are edits, columns the step k at which sampling resumes under the target prompt; orange frame: the largest k at which the edit succeeds."}}
 if p.trained:
-    show_edits([EditRow(*row) for row in made.shown(artist.pixels, p.k_values_trained)], p.k_values_trained,
-               T.sigma_over_alpha, alt="Rows of pictures by the trained network: the target at small k, half-way pictures "
-               "in between, the source at large k")
+    kept = [k for k in p.k_values_trained if k % 2 == 0] if len(p.k_values_trained) > 10 else p.k_values_trained
+    show_edits([EditRow(*row) for row in made.shown(artist.pixels, kept)], kept, T.sigma_over_alpha,
+               alt="Rows of pictures by the trained network: the target at small k, half-way pictures in between, the "
+                   "source at large k")
 
 # %% [markdown]
 # Here there is a half-way. Colours mix, shapes keep their outline and change their face. The frame shows where our
