@@ -28,6 +28,7 @@ BAD = [
     ({"anchors": "nowhere/z.npy"}, "anchors = 'nowhere/z.npy'"),
     ({"trained": "nowhere"}, "trained = 'nowhere'"), ({"guidance": -1.0}, "guidance = -1.0"),
     ({"dtype": "int8"}, "dtype = 'int8'"), ({"grid_trained": 2}, "grid_trained = 2"),
+    ({"ridge_trained": 0.0}, "ridge_trained = 0.0"), ({"extent_trained": [0.0, 1.0, 2.0, 1.0]}, "extent_trained"),
     ({"sets_trained": 0}, "sets_trained = 0"), ({"steps_trained": 1}, "steps_trained = 1"),
     ({"guidence": 5}, "guidence = 5: unknown parameter"),
 ]

@@ -131,6 +131,13 @@ def test_ties_of_split_steps():
     assert triples(matrix(10, 10, 9), tie=1).decided == 0
 
 
+def test_a_noisy_matrix_says_what_its_noise_is():
+    """Siblings of a ternary tree in 1000 dimensions, from distances alone: a side is known to about 2 %."""
+    d = distances_of(tree_points(regular_tree([3] * 3, [4, 2, 1]), 1000, 3))
+    assert triples(d).agree < 0.9 < 0.97 < triples(d, equilateral=0.1).agree
+    assert ultrametricity(distances=d, equilateral=0.1, draws=4).triples.value == triples(d, equilateral=0.1).agree
+
+
 def test_tree_points_have_the_distances_of_their_tree():
     tree = regular_tree([2, 3], [3, 1])
     d = distances_of(tree_points(tree, 40_000, 0))
@@ -197,6 +204,7 @@ def test_value_lies_in_its_interval_and_runs_repeat():
     (lambda: ultrametricity(distances=np.ones((3, 3)) - np.eye(3)), "n >= 4"),
     (lambda: ultrametricity(distances=1 - np.eye(5), draws=0), "draws = 0"),
     (lambda: ultrametricity(distances=1 - np.eye(5), tie=-1.0), "tie = -1.0"),
+    (lambda: ultrametricity(distances=1 - np.eye(5), equilateral=float("nan")), "equilateral = nan"),
     (lambda: check_distances(np.triu(np.ones((5, 5)), 1)), "not symmetric"),
     (lambda: check_distances(-(1 - np.eye(5))), ">= 0"),
     (lambda: regular_tree([2, 1], [2, 1]), "branching >= 2"),

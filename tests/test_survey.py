@@ -77,6 +77,8 @@ def test_geodesic_distances_need_five_phases():
     d, points = geodesic_distances(surface, ninths, 20)
     np.testing.assert_allclose(d, np.linalg.norm(points[:, None] - points[None], axis=-1), rtol=1e-9)
     assert geodesic_distances(Surface(0 * one, 0 * one, 0 * one, (1.0, 1.0)), ninths, 20) is None
+    _, spread_out = geodesic_distances(surface, None, 5)        # the middle and the corners
+    assert sorted(map(tuple, spread_out[1:])) == [(0, 0), (0, 11), (11, 0), (11, 11)]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_a_survey_of_the_exact_model_and_of_one_gaussian(model):
     gaussian = GaussianModel.of(model)
     alone = survey(film_of(gaussian, plane, L), edge, partial(pairs_between, gaussian, plane, L), leaves=10, draws=10,
                    seed=0)
-    assert alone.counts["watershed"].max() == 1 and alone.nesting is None and alone.geodesic is None
+    assert alone.counts["watershed"].max() == 1 and alone.nesting is None and alone.ridges is None
     assert alone.inside is not None and alone.across is None and alone.pairs is None
 
 

@@ -22,9 +22,11 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from phasebook.latent.relax import relaxed
+from phasebook.latent.relax import relaxed_by_levels
 
 __all__ = ["Geodesics", "Surface", "bend", "geodesics"]
+
+NODES = 49                      # of a curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,18 +186,17 @@ def _check_points(points: Int[ndarray, "n 2"], shape: tuple[int, int], reach: in
     return points
 
 
-def geodesics(surface: Surface, points: Int[ndarray, "n 2"], *, reach: int = 6, nodes: int = 49) -> Geodesics:
+def geodesics(surface: Surface, points: Int[ndarray, "n 2"], *, reach: int = 6) -> Geodesics:
     """Distances between all pairs of grid points `points` (row, column). ValueError for points off the grid."""
     points = _check_points(points, surface.shape, reach)
     flat = np.ravel_multi_index(points.T, surface.shape)
     walked, before = dijkstra(_graph(surface, reach), directed=False, indices=flat, return_predecessors=True)
     first, second = np.triu_indices(len(points), 1)
     paths = np.stack([_with_nodes(np.stack(np.unravel_index(_path(before[i], flat[i], flat[j]), surface.shape), -1)
-                                  .astype(np.float64), nodes) for i, j in zip(first, second, strict=True)])
-    coarse = relaxed(surface, paths[:, ::2])
-    fine = relaxed(surface, _refined(coarse))
-    line = points[first][:, None] + np.linspace(0, 1, nodes)[:, None] * (points[second] - points[first])[:, None]
-    curves = np.stack([line, paths, _refined(coarse), fine])
+                                  .astype(np.float64), NODES) for i, j in zip(first, second, strict=True)])
+    coarse, fine = relaxed_by_levels(surface, paths)
+    line = points[first][:, None] + np.linspace(0, 1, NODES)[:, None] * (points[second] - points[first])[:, None]
+    curves = np.stack([line, paths, coarse, fine])
     measured = surface.lengths(curves)
     best = measured.argmin(0)
     curves, length = curves[best, np.arange(len(first))], measured.min(0)
@@ -211,13 +212,6 @@ def _closed(d: Float[ndarray, "n n"]) -> Float[ndarray, "n n"]:
     for k in range(len(d)):
         d = np.minimum(d, d[:, k, None] + d[k])
     return d
-
-
-def _refined(curves: Float[ndarray, "m k 2"]) -> Float[ndarray, "m 2k-1 2"]:
-    """The same polygons with the middle of each segment put in."""
-    out = np.empty((len(curves), 2 * curves.shape[1] - 1, 2))
-    out[:, ::2], out[:, 1::2] = curves, (curves[:, 1:] + curves[:, :-1]) / 2
-    return out
 
 
 def _symmetric(values: Float[ndarray, " m"], n: int) -> Float[ndarray, "n n"]:

@@ -16,7 +16,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from phasebook.latent.nulls import distances_of, equal_spectrum, shuffled_entries, spectrum
-from phasebook.latent.ultrametric import check_distances, cophenetic, delta, gap, triple_spread, triples
+from phasebook.latent.ultrametric import EQUILATERAL, check_distances, cophenetic, delta, gap, triple_spread, triples
 
 __all__ = ["Spread", "Statistic", "Ultrametricity", "found_tree", "interval", "over_sets", "pair_split", "ridge_split",
            "split_steps", "spread", "tree_distance", "tree_of", "ultrametricity"]
@@ -106,34 +106,39 @@ def found_tree(u: Ultrametricity, least: float = 0.95) -> bool:
     return bool(large and u.gap.below_null and u.delta.below_null)
 
 
-def _four(d: Float[ndarray, "n n"], tie: float, looks: ndarray | None = None) -> list[float]:
-    return [triples(d, tie=tie, looks=looks).agree, cophenetic(d), gap(d), delta(d)]
+def _four(d: Float[ndarray, "n n"], looks: ndarray | None = None, **options: float) -> list[float]:
+    return [triples(d, looks=looks, **options).agree, cophenetic(d), gap(d), delta(d)]
 
 
 def ultrametricity(*, points: Float[ndarray, "n d"] | None = None, distances: Float[ndarray, "n n"] | None = None,
-                   tie: float = 0.0, draws: int = 100, seed: int = 0) -> Ultrametricity:
+                   tie: float = 0.0, equilateral: float = EQUILATERAL, draws: int = 100,
+                   seed: int = 0) -> Ultrametricity:
     """The four statistics of points, or of a distance matrix, with intervals and nulls from `draws` draws each.
 
     The interval is a bootstrap over the points (those drawn twice count once, as a distance of 0 says nothing). With
     `points`, coordinates count as independent looks at the distances (`ultrametric.triples`). `tie` = 1 for distances
-    counted in steps. ValueError, one line, unless exactly one of `points` and `distances` is given, n >= 4 and
-    draws >= 1.
+    counted in steps. Of a bare matrix with noise (siblings in a ternary tree are never exactly equidistant) give its
+    relative size as `equilateral`; with `points` it is found from them.
+
+    ValueError, one line, unless exactly one of `points` and `distances` is given, n >= 4 and draws >= 1.
     """
     if (points is None) == (distances is None):
         raise ValueError("points, distances: give exactly one of them")
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise ValueError(f"draws = {draws!r}: takes an integer >= 1")
-    if not (np.isfinite(tie) and tie >= 0):
-        raise ValueError(f"tie = {tie!r}: takes a number >= 0")
+    for name, size in (("tie", tie), ("equilateral", equilateral)):
+        if not (np.isfinite(size) and size >= 0):
+            raise ValueError(f"{name} = {size!r}: takes a number >= 0")
     looks = None if points is None else triple_spread(np.atleast_2d(points), seed=seed)
     d = check_distances(distances if points is None else distances_of(points))
     rng, values = np.random.default_rng(seed), spectrum(d)
-    value = _four(d, tie, looks)
+    options = {"tie": tie, "equilateral": equilateral}
+    value = _four(d, looks, **options)
     again, null, dealt = [], [], []
     for _ in range(draws):
-        again.append(_resampled(d, tie, looks, rng))
-        null.append(_four(equal_spectrum(values[:len(d) - 1], len(d), rng), tie))
-        dealt.append(_four(shuffled_entries(d, rng), tie))
+        again.append(_resampled(d, looks, rng, **options))
+        null.append(_four(equal_spectrum(values[:len(d) - 1], len(d), rng), **options))
+        dealt.append(_four(shuffled_entries(d, rng), **options))
     low, high = np.quantile(again, [0.025, 0.975], axis=0)
     under, middle, over = np.quantile(null, [0.025, 0.5, 0.975], axis=0)
     rows = zip(value, np.minimum(low, value), np.maximum(high, value), middle, under, over, np.median(dealt, 0),
@@ -141,14 +146,14 @@ def ultrametricity(*, points: Float[ndarray, "n d"] | None = None, distances: Fl
     return Ultrametricity(*(Statistic(*map(float, row)) for row in rows))
 
 
-def _resampled(d: ndarray, tie: float, looks: ndarray | None, rng: np.random.Generator) -> list[float]:
+def _resampled(d: ndarray, looks: ndarray | None, rng: np.random.Generator, **options: float) -> list[float]:
     """The statistics of points drawn with replacement; drawn again until four differ at a positive distance."""
     for _ in range(100):
         keep = np.unique(rng.integers(0, len(d), len(d)))
         part = d[np.ix_(keep, keep)]
         if len(keep) >= 4 and part.max() > 0:
-            return _four(part, tie, None if looks is None else looks[:, keep][:, :, keep])
-    return _four(d, tie, looks)
+            return _four(part, None if looks is None else looks[:, keep][:, :, keep], **options)
+    return _four(d, looks, **options)
 
 
 def interval(values: Sequence[float], seed: int, of: Callable = np.median,

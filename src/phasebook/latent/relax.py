@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-__all__ = ["relaxed"]
+__all__ = ["relaxed", "relaxed_by_levels"]
 
 GAUSS = ((0.5 - 0.6**0.5 / 2, 5 / 18), (0.5, 8 / 18), (0.5 + 0.6**0.5 / 2, 5 / 18))
 STEP = 1e-3                      # of the grid, for the slope of the interpolated metric
@@ -90,3 +90,33 @@ def relaxed(surface, curves: Float[ndarray, "m k 2"], rounds: int = 12) -> Float
         if not len(active):
             break
     return x
+
+
+def relaxed_by_levels(surface, paths: Float[ndarray, "m k 2"]) -> tuple[ndarray, ndarray]:
+    """Curves from relaxations with an eighth, a quarter, half and all of the paths' nodes, and the start of the last
+    one: few nodes settle what a long curve settles slowly. Each starts from the one before, or from the path where
+    that is shorter (a coarse polygon may have cut a corner)."""
+    most = paths.shape[1]
+    x = relaxed(surface, _even(surface, paths, most // 8 + 1))
+    for nodes in (most // 4 + 1, most // 2 + 1, most):
+        before, own = _even(surface, x, nodes), _even(surface, paths, nodes)
+        shorter = surface.lengths(own) < surface.lengths(before)
+        x = relaxed(surface, np.where(shorter[:, None, None], own, before))
+    return before, x
+
+
+def _even(surface, curves: Float[ndarray, "m k 2"], nodes: int) -> Float[ndarray, "m n 2"]:
+    """Curves with `nodes` nodes, spaced half by length under the metric and half by length on the grid."""
+    s = np.arange(0, curves.shape[1] - 1 + 1e-9, 0.125)
+    i = np.minimum(s.astype(int), curves.shape[1] - 2)
+    fine = curves[:, i] + (s - i)[:, None] * (curves[:, i + 1] - curves[:, i])
+    d = np.diff(fine, axis=1)
+    m = surface.at((fine[:, 1:] + fine[:, :-1]) / 2)
+    far = np.sqrt(_square(m, d).clip(0))
+    parts = [part / np.maximum(part.sum(1, keepdims=True), 1e-300) for part in (far, np.hypot(d[..., 0], d[..., 1]))]
+    along = np.pad(np.cumsum(sum(parts), axis=1), ((0, 0), (1, 0)))
+    out = np.empty((len(curves), nodes, 2))
+    for k, t in enumerate(along):
+        even = np.linspace(0, t[-1], nodes)
+        out[k, :, 0], out[k, :, 1] = np.interp(even, t, fine[k, :, 0]), np.interp(even, t, fine[k, :, 1])
+    return out

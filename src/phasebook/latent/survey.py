@@ -14,7 +14,7 @@ from phasebook.latent.hierarchy import Ultrametricity, ridge_split, split_steps,
 from phasebook.latent.phases import Nesting, depth_points, nesting_over_steps, phases_of
 
 __all__ = ["Divergence", "Straightness", "Survey", "coarse_first", "divergence", "drops", "geodesic_distances",
-           "resting", "straightness", "survey"]
+           "resting", "scattered", "straightness", "survey"]
 
 
 def _edges(film: Film) -> Float[ndarray, "step e"]:
@@ -73,17 +73,29 @@ def divergence(film: Film, labels: Int[ndarray, "step a b"], threshold: float) -
                       int(parted.sum()))
 
 
-def geodesic_distances(surface: Surface, labels: Int[ndarray, "a b"], leaves: int,
+def geodesic_distances(surface: Surface, labels: Int[ndarray, "a b"] | None, leaves: int,
                        least: float = 1e-3) -> tuple[Float[ndarray, "n n"], Int[ndarray, "n 2"]] | None:
-    """Geodesic distances between the deepest points of the `leaves` largest phases, and the points (row, column).
+    """Geodesic distances between the deepest points of the `leaves` largest phases, and the points (row, column);
+    without `labels` between `leaves` points that lie far from one another.
 
     None for fewer than five phases of the share `least`, which say nothing of a tree, or a metric that vanishes.
     """
-    points = depth_points(labels, least, leaves)
+    points = scattered(surface.shape, leaves) if labels is None else depth_points(labels, least, leaves)
     if len(points) < 5 or not surface.root.any():
         return None
     d = geodesics(surface, points).distances
     return (d, points) if d.max() > 0 else None
+
+
+def scattered(shape: tuple[int, int], count: int) -> Int[ndarray, "n 2"]:
+    """Grid points, each as far as can be from those before it, the first in the middle."""
+    every = np.stack(np.unravel_index(np.arange(shape[0] * shape[1]), shape), -1)
+    chosen = [int(np.abs(every - (np.array(shape) - 1) / 2).sum(1).argmin())]
+    far = np.full(len(every), np.inf)
+    while len(chosen) < min(count, len(every)):
+        far = np.minimum(far, ((every - every[chosen[-1]]) ** 2).sum(1))
+        chosen.append(int(far.argmax()))
+    return every[chosen]
 
 
 class Straightness(NamedTuple):
@@ -143,10 +155,11 @@ class Survey(NamedTuple):
 
 
 def survey(film: Film, edge: float, between: Callable[[ndarray, ndarray], Pairs], *, leaves: int, draws: int, seed: int,
-           member: Int[ndarray, " n"] | None = None, seen: tuple[Surface, Surface] | None = None) -> Survey:
+           member: Int[ndarray, " n"] | None = None, final: Surface | None = None) -> Survey:
     """Measure a slice. `edge`: height of a ridge. `between(alpha, beta)`: distances of predictions of points.
-    `member`: the family of each picture of an exact model. `seen`: the metrics that geodesics go by, at the step at
-    which the slice has come to rest and at the last one; the film's own unless given."""
+    `member`: the family of each picture of an exact model. `final`: the metric of the last step by which the leaves of
+    the tree are apart; the film's own unless given. Leaves are the deepest points of the largest phases; of a model
+    without a posterior, each point of whose slice is a picture of its own, points far from one another."""
     rest, last = resting(film), film.steps - 1
     labels = film.watershed(edge)
     counts = {"watershed": phases_of(labels, film.plane.spacing).count,
@@ -156,7 +169,7 @@ def survey(film: Film, edge: float, between: Callable[[ndarray, ndarray], Pairs]
         true = film.true()
         counts["pictures"] = phases_of(true, film.plane.spacing).count
         counts["families"] = phases_of(film.true(member), film.plane.spacing).count
-    still, final = seen or (film.surface(rest), film.surface(last))
+    still, final = film.surface(rest), final or film.surface(last)
     straight = straightness(still, labels[rest], 18, seed) if still.root.any() else None
     return Survey(
         counts, nesting_over_steps(labels, 5e-3, seed), None if true is None else nesting_over_steps(true, 5e-3, seed),
@@ -172,7 +185,7 @@ def resting(film: Film) -> int:
 
 def _trees(film: Film, labels: ndarray, final: Surface, between: Callable, leaves: int, draws: int,
            seed: int) -> list[Ultrametricity | None]:
-    found = geodesic_distances(final, labels[-1], leaves)
+    found = geodesic_distances(final, labels[-1] if film.atom is not None else None, leaves)
     if found is None:
         return [None] * 3
     d, (i, j) = found[0], found[1].T

@@ -87,9 +87,10 @@ def triple_spread(points: Float[ndarray, "n d"], blocks: int = 16, seed: int = 0
     return np.stack(looks)
 
 
-def triples(distances: Float[ndarray, "n n"], *, tie: float = 0.0, looks: Float[ndarray, "k n n"] | None = None,
-            most: int = 50_000, seed: int = 0) -> Triples:
+def triples(distances: Float[ndarray, "n n"], *, tie: float = 0.0, equilateral: float = EQUILATERAL,
+            looks: Float[ndarray, "k n n"] | None = None, most: int = 50_000, seed: int = 0) -> Triples:
     """The triples test. `tie`: for distances counted in steps, two sides within `tie` are equal (take 1).
+    `equilateral`: share of d1 by which sides must differ to say anything; take the relative error of the distances.
 
     `looks` (from `triple_spread`): triples whose largest and smallest side differ by less than ten standard errors are
     counted apart as well, unless that leaves fewer than 5 %.
@@ -99,7 +100,7 @@ def triples(distances: Float[ndarray, "n n"], *, tie: float = 0.0, looks: Float[
     sides = np.stack([d[i, j], d[i, k], d[j, k]])
     order = np.argsort(-sides, axis=0)
     d1, d2, d3 = np.take_along_axis(sides, order, 0)
-    decided = d1 - d3 > np.maximum(EQUILATERAL * d1, tie)
+    decided = d1 - d3 > np.maximum(equilateral * d1, tie)
     if looks is not None:
         parts = np.take_along_axis(np.stack([looks[:, i, j], looks[:, i, k], looks[:, j, k]]), order[:, None], 0)
         error = (parts[0] - parts[2]).std(0, ddof=1) * len(looks) ** 0.5 / np.maximum(2 * d1, 1e-300)
