@@ -90,7 +90,7 @@ import torch
 
 from phasebook.diffusion.samplers import levels
 from phasebook.latent.edit_inputs import edit_images, edit_list, trained_list
-from phasebook.latent.edit_statistics import even_odds, findings, spearman, thresholds, two_picture_constant
+from phasebook.latent.edit_statistics import basins, even_odds, findings, spearman, thresholds, two_picture_constant
 from phasebook.latent.editing import edit, listed, pick_pairs, round_trip, split_steps
 from phasebook.latent.editors import ExactEditor, PipelineEditor, given_source
 from phasebook.latent.inputs import anchors_of
@@ -253,27 +253,53 @@ ledger.number("law_ratio_at_k_star", quartiles[1], "the same with the noise leve
 ledger.claim("edit.exact_law", "Sec. 3", "The noise level that an edit needs is c |dx| / sqrt(2 lambda), with c from two "
              "pictures alone.", c, quartiles[0][1] if done.any() else None, 0.1 * c, note="exact model, median; quartiles "
              "in law_ratio")
-explained = spearman(at, noisy_law) if len(at) > 2 else None
+alone, both = spearman(at, law), spearman(at, noisy_law)
 ledger.claim("edit.exact_law_noise", "Sec. 3", "What the distance leaves open is the noise that the source carries along "
-             "dx: both together give the order of the thresholds.", ">= 0.95", explained, note="exact model, rank correlation; "
-             f"with the distance alone {spearman(at, dx):.2f}")
-record_findings(ledger, found, "edit.", f"exact model, {int(done.sum())} pairs")
-for name in ("distance", "split", "split_own", "split_given_distance", "basin", "basin_given_picture"):
-    print(f"{name}: {found[name]}")
+             "dx: both together give the order of the thresholds.", ">= 0.95", both if np.isfinite(both) else None,
+             note=f"exact model, rank correlation of the noise level at k*; with the distance alone {alone:.2f}")
 
 # %% [markdown]
-# The law for two pictures holds in the median, to a few per cent, with nothing fitted. The scatter around it is explained as well: with a
-# component $g$ of the source's noise along $dx$ the odds are even where $\lambda - R/2 + g \sqrt R = 0$, and distance and $g$ together
-# order the thresholds almost perfectly. In this model the number of steps is a matter of two pictures and the noise
-# between them; the other hundreds hardly take part.
+# ## Neighbours in latent space
 #
-# So what of splitting times? The correlation that the paper observes is there, clearly. But pictures that are far apart split
-# early *and* need far inversions, and at equal distance nothing measurable is left of the split step.
+# The abstract's claim is about images that are *nearby in latent space*. So we build such pairs: two starts a
+# fixed angle apart, 30 degrees, each sampled under the generic prompt. Where two different pictures come out, the first is
+# edited into the second. All pairs are equally far apart in latent space, by construction. Two count as *within one basin* if
+# their predictions part no earlier than those of the median pair, and as across a boundary otherwise.
+
+# %% tags=["hide-input"]
+close, pictures = editor.neighbours(p.pairs, np.pi / 6, p.seed + 10**6)
+near = edit(editor, close, k_values, p.seed, p.fixed_point_iterations, sources=pictures) if pictures else many
+found_near = findings(near, p.seed)
+found |= {f"{name} (all pairs)": found[name] for name in ("basin", "basin_given_picture")} | basins(near, p.seed)
+ledger.number("neighbours", near.rows(), "as pairs")
+record_findings(ledger, found, "edit.", "exact model")
+ledger.claim("edit.neighbours_split_beyond_distance", "Sec. 3", "For neighbours in latent space k* rises with the split step "
+             "even at equal distance of the two pictures.", ">= 0", found_near["split_given_distance"].low,
+             note=f"exact model; partial rank correlation {found_near['split_given_distance']}; the lower end is measured")
+print(f"{len(close)} of {p.pairs} neighbours end on different pictures")
+for name, value in found.items():
+    print(f"{name}: {value}")
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neighbours", "caption": "Exact model, neighbours in latent space: k* of each pair against its split step and against the distance of its two pictures."}}
+ends = near.k_star >= 0
+show(scatters([("split step", split_steps(near.apart)[ends], "k*", near.k_star[ends]),
+               ("distance of the pictures (rms per entry)", near.distance[ends], "k*", near.k_star[ends])],
+              np.array(close.level if pictures else chosen.level)[ends],
+              [f"{s} → {t}" for s, t, d in zip(near.pairs.source, near.pairs.target, ends, strict=True) if d]),
+     alt="k* against the split step and against the distance for neighbouring starts: it rises with the one and falls "
+         "with the other")
+
+# %% [markdown]
+# For random pairs the law for two pictures holds in the median, to a few per cent, with nothing fitted. The scatter around it is explained as well:
+# with a component $g$ of the source's noise along $dx$ the odds are even where $\lambda - R/2 + g \sqrt R = 0$, and distance and $g$
+# together order the thresholds almost perfectly. The number of steps is a matter of two pictures and the noise between
+# them; the other hundreds hardly take part. The correlation with splitting times that the paper observes is there, clearly;
+# but pictures that are far apart split early *and* need far inversions, and at equal distance nothing measurable is
+# left of the split step.
 #
-# The abstract's claim is about basins and latents. Our latents are the two pictures inverted all the way, and two
-# pictures count as *within one basin* if their predictions part no earlier than those of the median pair. At equal distance of
-# the latents (by least squares) pairs across a boundary do need several steps more: the claim holds as printed. At
-# equal distance of the *pictures* the difference is gone. What a basin of this model knows of an edit is how alike its pictures are.
+# For neighbours in latent space the abstract is right: across a boundary several steps more are needed, at equal latent distance. Most of
+# that, too, is distance of the pictures. But here a part remains when the distance is held fixed, and the reason is in the law:
+# the noise that the two neighbours share decides both when they part and how far the edit must go back.
 #
 # ## A trained network
 #
@@ -304,8 +330,10 @@ if p.trained:
          alt="Round-trip error of the trained network against the step inverted to, without guidance and with it")
 
 # %% [markdown]
-# A network is no contraction. Near the clean end its answers change fast with the latent, and with guidance faster
-# still, so there the iteration can fail to settle; the ledger names the steps.
+# Near the clean end the sampler's last steps are long in units of the noise, and the network's answers change fast with the
+# latent there. First order is off by a few per cent of the variance on this model; the iteration repairs that. With guidance
+# the answers change faster still, and some step may not settle within the iterations allowed: its error is then carried
+# along to all earlier ones, which the figure shows and the recorded numbers name.
 #
 # ## Edits of the network: Figure 3
 
@@ -330,9 +358,9 @@ if p.trained:
                    "source at large k")
 
 # %% [markdown]
-# Here there is a half-way. Colours mix, shapes keep their outline and change their face. The frame shows where our
-# criterion draws the line, and it can be checked by eye. An edit without a frame is one that the network does not manage from any
-# $k$: mostly because it cannot draw the two apart.
+# Here there is a half-way. Colours mix, shapes keep their outline and change their face, and the source shines through a late
+# edit. The frame shows where our criterion draws the line, and it can be checked by eye: it passes no blend, and rather stops
+# early. An edit without a frame is one that the network does not manage from any $k$.
 
 # %% tags=["hide-input"]
 many_t = None
@@ -369,17 +397,23 @@ for name in ("distance", "split", "split_own", "split_given_distance", "fine", "
     print(f"{name}: {found_t[name]}")
 
 # %% [markdown]
+# The network's edits have one threshold each, like the exact model's, and far pictures need more steps here too. But the
+# relations are looser. Its thresholds crowd into the middle of the process, where a few steps decide; whether two
+# pictures are of one family matters less than it did, since within a family the differences are small but must be got right. At
+# equal distance of the pictures, sixty pairs leave the intervals so wide that little can be said of split steps or basins: a
+# lower end below zero in the table means just that.
+#
 # ## What was shown, and what was not
 #
 # In the exact model the noise level that an edit needs is proportional to the distance of the two pictures, with a
-# constant that comes from two pictures on paper. One threshold per pair, no exceptions. That success goes with
-# splitting times is true, and it is a consequence: far pictures split early and need far inversions. The verdicts above say how
-# much is left once the distance is held fixed, for the exact model and for the network.
+# constant that comes from two pictures on paper, and the noise along the edit explains nearly all of the scatter. Each pair
+# has one threshold. That success goes with splitting times is true, and for random pairs it is a consequence of distance; for
+# neighbours in latent space, of whom the abstract speaks, a boundary costs steps beyond it.
 #
 # What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes
 # them); that our basins, defined by when predictions part, are those that a metric on a slice would draw; and
 # anything about edits of real photographs, which lie off the model's paths and whose inversion is another problem
-# {cite:p}`mokady2023null`. The network is small and the pairs are emoji.
+# {cite:p}`mokady2023null`. The network is small and the pictures are emoji.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

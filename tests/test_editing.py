@@ -313,3 +313,20 @@ def test_the_chapter_refuses_before_it_runs(changes, message):
     with pytest.raises(ParameterError) as error:
         runner.check(runner.find_chapter("7"), {"trained": "", **changes})
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_neighbours_are_samples_of_near_starts(editor):
+    pairs, pictures = editor.neighbours(12, 0.8, seed=50)
+    assert len(pictures) == 2 * len(pairs) and 0 < len(pairs) <= 12
+    model = editor.model
+    one, other = (editor.starts([s]) for s in (50 + 0, 62 + 0))
+    starts = torch.cat([one, np.cos(0.8) * one + np.sin(0.8) * other])
+    ends = editor.sample(starts, np.zeros(2, int), [None, None]).picture.argmax(1).tolist()
+    if ends[0] != ends[1]:
+        assert (pairs.source[0], pairs.target[0]) == tuple(model.names[i] for i in ends)
+    for i, (source, target) in enumerate(zip(pairs.source, pairs.target, strict=True)):
+        assert source != target == model.names[int(pictures[len(pairs) + i].picture.argmax())]
+    found = edit(editor, pairs, [0, 10, 20], 0, 8, sources=pictures)
+    assert (found.k_star >= 0).mean() > 0.8
+    expected = statistics.difference(found.needed, split_steps(found.apart) < np.median(split_steps(found.apart)))
+    assert statistics.basins(found, 0)["basin"].value == pytest.approx(expected)

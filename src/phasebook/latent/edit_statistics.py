@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from phasebook.latent.editing import Edits, monotone, split_steps
 
-__all__ = ["Estimate", "bootstrap", "difference", "even_odds", "findings", "partial_spearman", "spearman",
+__all__ = ["Estimate", "basins", "bootstrap", "difference", "even_odds", "findings", "partial_spearman", "spearman",
            "thresholds", "two_picture_constant"]
 
 
@@ -109,28 +109,37 @@ def two_picture_constant(log_prior: float, slopes: int = 400) -> float:
     return float(np.sqrt(2 * log_prior / low))
 
 
+def basins(edits: Edits, seed: int, *given: Float[ndarray, " e"]) -> dict[str, Estimate]:
+    """How many more inverted steps pairs across a boundary need than pairs within one basin, at equal `given`
+    (`basin`) and at equal distance of the pictures as well (`basin_given_picture`).
+
+    A pair is across a boundary if its predictions part before those of the median pair do.
+    """
+    done = edits.k_star >= 0
+    split, group = split_steps(edits.apart)[done], np.asarray(edits.pairs.group)[done]
+    parted = split < np.median(split) if done.any() else split
+    columns = [edits.needed[done], parted, *(v[done] for v in given)]
+    over = lambda *found: bootstrap(lambda i: difference(*(c[i] for c in found)), group, seed)  # noqa: E731
+    return {"basin": over(*columns), "basin_given_picture": over(*columns, edits.distance[done])}
+
+
 def findings(edits: Edits, seed: int) -> dict[str, Estimate]:
     """What the paper's statements come to over `edits`, each with its interval.
 
     `monotone`: share of edits whose success has one threshold. Among those that succeed at all: rank correlations of
     k* with the split step (`split`; `split_own` by each pair's own threshold; `split_given_distance`) and with the
-    distance of the pictures (`distance`); and how many more inverted steps are needed by edits across families than
-    within (`fine`), and by pairs whose predictions part before the median pair's do, at equal distance of their
-    inverted latents (`basin`), and at equal distance of the pictures as well (`basin_given_picture`).
+    distance of the pictures (`distance`); how many more inverted steps are needed by edits across families than within
+    (`fine`), and by pairs across a boundary at equal distance of their inverted latents (`basins`).
     """
-    done = edits.k_star >= 0
-    group, k = np.asarray(edits.pairs.group)[done], edits.k_star[done]
-    needed, image, latent = edits.needed[done], edits.distance[done], edits.latent_distance[done]
+    done, whole = edits.k_star >= 0, monotone(edits.success)
+    group, k, image = np.asarray(edits.pairs.group)[done], edits.k_star[done], edits.distance[done]
     split, own = split_steps(edits.apart)[done], split_steps(edits.apart, own=True)[done]
     across = np.asarray(edits.pairs.level)[done] == "across"
-    parted = split < np.median(split) if done.any() else split
-    whole = monotone(edits.success)
     over = lambda statistic, *columns: bootstrap(  # noqa: E731
         lambda i: statistic(*(c[i] for c in columns)), group, seed)
     return {
         "monotone": bootstrap(lambda i: whole[i].mean(), np.asarray(edits.pairs.group), seed),
         "split": over(spearman, k, split), "split_own": over(spearman, k, own), "distance": over(spearman, k, image),
         "split_given_distance": over(partial_spearman, k, split, image),
-        "fine": over(difference, needed, across), "basin": over(difference, needed, parted, latent),
-        "basin_given_picture": over(difference, needed, parted, latent, image),
+        "fine": over(difference, edits.needed[done], across), **basins(edits, seed, edits.latent_distance),
     }

@@ -143,6 +143,21 @@ class ExactEditor:
         found = (pictures.double() @ self._root * self.model.unit).float().cpu().numpy()
         return Look(found, found)
 
+    def neighbours(self, count: int, angle: float, seed: int) -> tuple[Pairs, dict[int, Sampled]]:
+        """`count` pairs of starts at one distance, `angle` (radians) apart on the sphere, sampled under the generic
+        prompt: the edits that lead from the first's picture to the second's where these differ, and for
+        `edit(sources=...)` the pictures."""
+        one, other = (self.starts(range(first, first + count)) for first in (seed, seed + count))
+        starts = torch.cat([one, np.cos(angle) * one + np.sin(angle) * other])
+        made = self.sample(starts, np.zeros(2 * count, int), [None] * 2 * count)
+        a, b = made.picture.argmax(1).cpu().numpy().reshape(2, count)
+        keep, n = np.flatnonzero(a != b), int((a != b).sum())
+        family = self.model.family
+        pairs = Pairs(*(tuple(self.model.names[i] for i in v[keep]) for v in (a, b)),
+                      tuple("within" if family[a[i]] == family[b[i]] else "across" for i in keep), tuple(range(n)))
+        both = np.concatenate([keep, keep + count])
+        return pairs, {i: Sampled(made.state[j], made.picture[j]) for i, j in enumerate(both)}
+
     def words(self, features: ndarray, pairs: Pairs) -> None:
         return None
 
