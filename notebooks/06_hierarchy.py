@@ -27,7 +27,7 @@ families = []               # only these families of the set; [] for all
 resolution = 64             # pixels on a side
 anchors = ""                # a .npy float array (3, rgb, y, x): z0, z1, z2; '' draws them from anchors_seed
 anchors_seed = 6
-n_anchor_sets = 12          # further anchor sets for every interval
+n_anchor_sets = 10          # further anchor sets for every interval
 extent = [0.0, 1.0, 0.0, 1.0]       # of the first slice: alpha0, alpha1, beta0, beta1
 sets_extent = [-1.0, 2.0, -1.0, 2.0]    # of the further sets: wider, for more phases and larger trees
 grid = 101                  # points along each side
@@ -403,9 +403,9 @@ ledger.claim("hierarchy.more_than_chance", "Abstract", "Split steps are closer t
 # cross the same ridges in other places are equally long; the figure shows an earlier step, at which they are still unique.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-geodesics", "caption": "Geodesics (solid) and their chords (dotted) on the first slice, over log(10⁻⁸ + tr G), at a step at which the ridges are still wide. Pairs inside one phase, and across a boundary."}}
-wide = shown[len(shown) // 2]
-lines = straightness(film.surface(wide), phases.labels[wide], 30, p.seed)
-some = np.concatenate([lines.spaced(side, 5) for side in (True, False)])
+wide = shown[1] if len(shown) > 2 else rest
+lines = straightness(film.surface(wide), phases.labels[wide], 22, p.seed)
+some = np.concatenate([lines.spaced(side, 4) for side in (True, False)])
 show(geodesic_map(np.log(1e-8 + film.trace[wide]), lines.curves[some], lines.inside[some], p.extent,
                   "log(10⁻⁸ + tr G)"),
      alt="Map of the metric with geodesics: those inside a phase follow their chords, those across a boundary run along "
@@ -423,9 +423,14 @@ ledger.claim("hierarchy.straight_inside", "Sec. 1", "Within a mode a straight li
              f"fitted to the pictures, one mode: {flat:.2g}")
 ledger.claim("hierarchy.curved_across", "Sec. 1", "When the geodesic crosses a boundary, it curves.", ">= 0.05",
              across.low, note=f"share by which the geodesic is shorter, lower end; {across.words}")
-print(f"inside: {inside.words}\nacross: {across.words}")
+print(f"inside: {inside.words}\nacross: {across.words}\none Gaussian: {flat:.2g}")
 
 # %% [markdown]
+# Across a boundary the sentence is right: the geodesic looks for a pass, and the straight line climbs what lies in its
+# way. Inside a phase it is right for one mode in the strict sense, the Gaussian fitted to all pictures, whose straight lines
+# are geodesics to less than a thousandth. A phase of the pictures is not flat: its metric falls off from its rim
+# inward, by orders of magnitude, and a path that dips into the middle saves a share of a length that is small anyway.
+#
 # ## A trained network
 #
 # The same code asks the same questions of the small text-to-image model trained for this book (chapter 5), on coarse grids
@@ -446,11 +451,11 @@ if p.trained:
     step_t = p.ridge_trained * heard.typical_distance(T)
     squares = [Plane(seeded_anchors(heard.shape, p.anchors_seed + k), tuple(p.extent_trained), p.grid_trained, p.normalise)
                for k in range(p.sets_trained)]
-    reels = [film_of(heard, one, T, feature="latent", keep=True) for one in squares]
+    reels = [film_of(heard, one, T, feature="latent", keep=[p.steps_trained - 1]) for one in squares]
     for k, (one, reel) in enumerate(zip(squares, reels, strict=True)):
         net.append(survey(reel, step_t, partial(pairs_between, heard, one, T, feature="latent"), leaves=p.leaves,
-                          draws=p.draws, seed=p.seed + k, final=film_seen(reel, see, [reel.steps - 1]).surface(0)))
-    free_t = [starts_apart(heard, T, p.starts, p.seed + k, feature="latent", least=step_t).distances for k in range(3)]
+                          draws=p.draws, seed=p.seed + k, final=film_seen(reel, see).surface(0)))
+    free_t = [starts_apart(heard, T, p.starts, p.seed + k, feature="latent", least=step_t).distances for k in range(2)]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pairs-trained", "caption": "The paper's Figs. 4 and 5 for the trained network: two neighbouring points of its first slice at some steps, and the distance of their predicted latents."}}
 if p.trained:
@@ -502,20 +507,24 @@ if any(kinds_t.values()):
     display(HTML(ultrametric_table({k: u for k, u in kinds_t.items() if u}, "Trained network: value [95 % interval], null")))
 
 # %% [markdown]
-# Few sets and coarse grids make these intervals wide; that is what they are for. Where a slice has fewer than five phases it has
-# no tree to test and is left out.
+# Few sets and coarse grids make these intervals wide; that is what they are for. Two things differ from the exact model
+# whatever the weights. The network has no flat interiors: its pictures go on changing between the boundaries, so that
+# nearby points drift apart from the start and ridges stand out less. And a sampler of a dozen steps knows a dozen split
+# steps at most: many triples agree for want of resolution, as the high null beside them shows.
 #
 # ## What was shown, and what was not
 #
 # In the exact model the picture of the paper is right in its first half. Neighbours agree until a ridge parts them; phases
-# found in the metric nest far beyond chance; unlike pictures part before similar ones; inside a phase straight lines are
-# nearly shortest, and across a boundary they are not. The second half, that distances are therefore ultrametric, does not
-# follow. The order in which ridges appear is a tree, by construction. Distances in the geometry of the slice are not: they
-# add up along a path. Split steps and pictures lie in between, closer to a tree than chance and well short of one.
+# found in the metric nest far beyond chance, and with rare exceptions their number only grows; unlike pictures part before
+# similar ones; geodesics bend across boundaries, and inside a phase they bend less, if more than a flat phase
+# would let them. The second half, that distances are therefore ultrametric, does not follow. The order in which
+# ridges appear is a tree, by construction. Distances in the geometry of the slice are not: they add up along a path, and
+# their triples agree no more often than chance has it. Split steps and pictures lie in between, closer to a tree than
+# chance and well short of one.
 #
-# What was not shown: that a hierarchy of *meaning* exists (chapter 5 found one of looks), anything on Stable Diffusion unless
-# it was run, or anything about slices with so few phases that every tree fits. A phase is a matter of the threshold `ridge`; the
-# parameters let the reader move it.
+# What was not shown: that a hierarchy of *meaning* exists (chapter 5 found one of looks), or anything on Stable Diffusion
+# unless it was run. The network's slices were coarse and few. A phase is a matter of the threshold `ridge`; the parameters let
+# the reader move it.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

@@ -107,12 +107,12 @@ def test_a_survey_of_the_exact_model_and_of_one_gaussian(model):
 
 def test_other_features_of_a_film_that_kept_its_predictions(model):
     L, plane = levels("scaled_linear", 6), Plane(seeded_anchors(model.shape, 1), grid=7)
-    film = film_of(model, plane, L, keep=True)
+    film = film_of(model, plane, L, keep=[2, 5])
     pixels = model.atoms.numpy() * model.unit
-    seen = film_seen(film, lambda weights: weights @ pixels, [2, 5])
+    seen = film_seen(film, lambda weights: weights @ pixels, batch=10)
     np.testing.assert_allclose(seen.E, film.E[[2, 5]], rtol=1e-3, atol=1e-6)
-    with pytest.raises(ValueError, match="not kept"):
-        film_seen(film._replace(weights=None), lambda weights: weights, [0])
+    with pytest.raises(ValueError, match="no predictions were kept"):
+        film_seen(film._replace(weights=None), lambda weights: weights)
 
 
 def test_spread_passes_over_what_is_missing():

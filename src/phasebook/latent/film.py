@@ -4,7 +4,7 @@
 distances between chosen points come from a second, small sweep, or from the predictions where the film keeps them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +27,8 @@ __all__ = ["Film", "Pairs", "check_pairs", "film_of", "film_seen", "nearby_pairs
 class Film(NamedTuple):
     """By finite differences at every step: `E, F, G` (step, a, b) and the jumps between grid neighbours along alpha and
     beta. `atom` (step, a, b): the likeliest picture, or None for a model without a posterior. `weights`
-    (step, a, b, k): what `model.decode` takes, or None. Distances are root mean squares for models' own features."""
+    (kept, a, b, k): what `model.decode` takes, at the steps that were to be kept, or None. Distances are root mean
+    squares for the models' own features."""
 
     plane: Plane
     E: Float[ndarray, "step a b"]
@@ -36,7 +37,7 @@ class Film(NamedTuple):
     up: Float[ndarray, "step a-1 b"]
     right: Float[ndarray, "step a b-1"]
     atom: Int[ndarray, "step a b"] | None = None
-    weights: Float[ndarray, "step a b k"] | None = None
+    weights: Float[ndarray, "kept a b k"] | None = None
 
     @property
     def steps(self) -> int:
@@ -94,33 +95,37 @@ def _fields(f: Tensor, dual: Tensor, plane: Plane, unit: float) -> dict[str, nda
     return {name: value.cpu().numpy() for name, value in found.items()}
 
 
-def film_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", keep: bool = False) -> Film:
-    """Sweep the slice. `feature`: what the model's sweep takes ('latent' for a pipeline). `keep` the predictions."""
+def film_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", keep: Collection[int] = ()) -> Film:
+    """Sweep the slice. `feature`: what the model's sweep takes ('latent' for a pipeline). `keep`: steps whose
+    predictions are kept (Stable Diffusion's, on a fine grid, are a gigabyte a step)."""
     a, b = (x.ravel() for x in np.meshgrid(plane.alpha, plane.beta, indexing="ij"))
     unit = 1.0 if feature == "posterior" else model.unit
     grid = lambda x: x.reshape(plane.grid, plane.grid, -1)  # noqa: E731
     steps: list[dict[str, ndarray]] = []
+    kept: list[ndarray] = []
     for frame in model.sweep(_start(model, plane, a, b), levels, feature=feature):
         fields = _fields(grid(frame.features), grid(frame.duals), plane, unit)
         if hasattr(model, "summary"):
             fields["atom"] = grid(frame.weights).argmax(-1).cpu().numpy()
-        if keep:
-            fields["weights"] = grid(frame.weights).float().cpu().numpy().copy()
+        if frame.step in keep:
+            kept.append(grid(frame.weights).float().cpu().numpy().copy())
         steps.append(fields)
-    return Film(plane, **{name: np.stack([one[name] for one in steps]) for name in steps[0]})
+    arrays = {name: np.stack([one[name] for one in steps]) for name in steps[0]}
+    return Film(plane, **arrays, weights=np.stack(kept) if kept else None)
 
 
-def film_seen(film: Film, see: Callable[[ndarray], Tensor], steps: Sequence[int]) -> Film:
-    """The same slice through other features, `see(weights)` (points, k), at some steps of a film that kept its
-    predictions. Its steps are counted anew."""
+def film_seen(film: Film, see: Callable[[ndarray], Tensor], batch: int = 256) -> Film:
+    """The same slice through other features, `see(weights)` (points, k), at the steps whose predictions a film has
+    kept. `batch` points are seen at a time."""
     if film.weights is None:
-        raise ValueError("film: its predictions were not kept; take film_of(..., keep=True)")
+        raise ValueError("film: no predictions were kept; take film_of(..., keep=[step, ...])")
     n, found = film.plane.grid, []
-    for step in steps:
-        f = torch.as_tensor(see(film.weights[step].reshape(n * n, -1))).float().reshape(n, n, -1)
+    for weights in film.weights:
+        flat = weights.reshape(n * n, -1)
+        f = torch.cat([torch.as_tensor(see(flat[top:top + batch])).float().cpu() for top in range(0, n * n, batch)])
+        f = f.reshape(n, n, -1)
         found.append(_fields(f, f, film.plane, 1.0))
-    return Film(film.plane, **{name: np.stack([one[name] for one in found]) for name in found[0]},
-                weights=film.weights[list(steps)])
+    return Film(film.plane, **{name: np.stack([one[name] for one in found]) for name in found[0]})
 
 
 class Pairs(NamedTuple):
