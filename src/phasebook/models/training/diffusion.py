@@ -4,6 +4,7 @@ Latents of the shipped autoencoder, `z = 0.4 * encode(x)`, noised by Stable Diff
 predicts `v = alpha eps - sigma z` (Salimans, Ho 2022) and the loss is its mean squared error at uniform times.
 """
 
+import json
 from pathlib import Path
 
 import torch
@@ -119,3 +120,6 @@ def export(model: nn.ModuleDict, vae, tokenizer, out: Path) -> None:
         vae=vae, text_encoder=model["text_encoder"], tokenizer=tokenizer, unet=model["unet"], scheduler=scheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipe.to(torch.float16).save_pretrained(out, safe_serialization=True)
+    config = json.loads((out / "vae" / "config.json").read_text())
+    config = {key: value for key, value in config.items() if key not in ("_name_or_path", "block_out_channels")}
+    (out / "vae" / "config.json").write_text(json.dumps(config, indent=2) + "\n")     # a path of ours, and a leftover
