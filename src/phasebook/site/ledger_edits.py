@@ -18,22 +18,24 @@ class Interval(Protocol):
     high: float | None
 
 
-# name of the finding: id, reference, statement, bound, which end of the interval must meet it, what is measured
+# name of the finding: id, reference, statement, bound (an interval that touches zero has not left it), which end of the
+# interval must meet it, what is measured
 STATEMENTS = {
     "monotone": ("threshold_monotone", "Sec. 3", "Whether an edit succeeds has one threshold in k.", ">= 0.95", "value",
                  "share of pairs"),
     "split": ("k_follows_split", "Sec. 3", "Editing success correlates with mode-splitting times: k* rises with the "
-              "split step.", ">= 0", "low", "rank correlation"),
+              "split step.", ">= 0.001", "low", "rank correlation"),
     "split_given_distance": ("split_beyond_distance", "Sec. 3", "At equal distance of the two pictures, k* still rises "
-                             "with the split step.", ">= 0", "low", "partial rank correlation"),
-    "distance": ("k_follows_distance", "Fig. 3", "k* falls with the distance of the two pictures.", "<= 0", "high",
+                             "with the split step.", ">= 0.001", "low", "partial rank correlation"),
+    "distance": ("k_follows_distance", "Fig. 3", "k* falls with the distance of the two pictures.", "<= -0.001", "high",
                  "rank correlation"),
     "fine": ("fine_needs_fewer", "Fig. 3", "Fine edits (within a family) need fewer inverted steps than coarse ones "
-             "(across families).", ">= 0", "low", "steps more for coarse edits"),
+             "(across families).", ">= 0.001", "low", "steps more for coarse edits"),
     "basin": ("same_basin_fewer", "Abstract", "At equal latent distance, images within one basin can be edited with "
-              "fewer inversion steps than images across a boundary.", ">= 0", "low", "steps more across a boundary"),
+              "fewer inversion steps than images across a boundary.", ">= 0.001", "low",
+              "steps more across a boundary"),
     "basin_given_picture": ("same_basin_beyond_picture", "Abstract", "The same at equal distance of the two pictures "
-                            "as well.", ">= 0", "low", "steps more across a boundary"),
+                            "as well.", ">= 0.001", "low", "steps more across a boundary"),
 }
 
 
