@@ -297,9 +297,11 @@ show(scatters([("split step", split_steps(near.apart)[ends], "k*", near.k_star[e
 # but pictures that are far apart split early *and* need far inversions, and at equal distance nothing measurable is
 # left of the split step.
 #
-# For neighbours in latent space the abstract is right: across a boundary several steps more are needed, at equal latent distance. Most of
-# that, too, is distance of the pictures. But here a part remains when the distance is held fixed, and the reason is in the law:
-# the noise that the two neighbours share decides both when they part and how far the edit must go back.
+# For neighbours in latent space the abstract is right: across a boundary several steps more are needed, at equal latent
+# distance. Most of that, too, is distance of the pictures; once it is held fixed, two groups of pairs differ by a step or so at most, and
+# samples of this size cannot tell it from none. The split step itself says more than two groups can, and it
+# still orders pairs of equal distance: the noise that two neighbours share decides both when they part and how far the
+# edit must go back.
 #
 # ## A trained network
 #
@@ -407,8 +409,9 @@ for name in ("distance", "split", "split_own", "split_given_distance", "fine", "
 #
 # In the exact model the noise level that an edit needs is proportional to the distance of the two pictures, with a
 # constant that comes from two pictures on paper, and the noise along the edit explains nearly all of the scatter. Each pair
-# has one threshold. That success goes with splitting times is true, and for random pairs it is a consequence of distance; for
-# neighbours in latent space, of whom the abstract speaks, a boundary costs steps beyond it.
+# has one threshold. That success goes with splitting times is true, and for random pairs it is a consequence of distance.
+# For neighbours in latent space, of whom the abstract speaks, splitting times say more than distance does, and
+# a boundary costs steps.
 #
 # What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes
 # them); that our basins, defined by when predictions part, are those that a metric on a slice would draw; and
