@@ -9,7 +9,7 @@ N = 101
 ONE = np.ones((N, N))
 
 
-def pairs(seed=0, count=20):
+def pairs(seed=0, count=14):
     points = np.unique(np.random.default_rng(seed).integers(0, N, (count, 2)), axis=0)
     return points, np.triu_indices(len(points), 1)
 

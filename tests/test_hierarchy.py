@@ -30,7 +30,7 @@ from phasebook.latent.nulls import (
 )
 from phasebook.latent.ultrametric import check_distances, cophenetic, delta, gap, subdominant, triples
 
-DRAWS = 24
+DRAWS = 16
 
 
 def random_tree(n, seed):
