@@ -23,6 +23,8 @@ from phasebook.latent.slices import Plane, telling_steps
 
 __all__ = ["Film", "Pairs", "check_pairs", "film_of", "film_seen", "nearby_pairs", "pairs_between", "starts_apart"]
 
+LARGE = 50_000_000              # numbers in the features of a step that are still measured where they are
+
 
 class Film(NamedTuple):
     """By finite differences at every step: `E, F, G` (step, a, b) and the jumps between grid neighbours along alpha and
@@ -104,7 +106,10 @@ def film_of(model, plane: Plane, levels: Levels, *, feature: str = "pixels", kee
     steps: list[dict[str, ndarray]] = []
     kept: list[ndarray] = []
     for frame in model.sweep(_start(model, plane, a, b), levels, feature=feature):
-        fields = _fields(grid(frame.features), grid(frame.duals), plane, unit)
+        f, dual = frame.features, frame.duals
+        if f.numel() > LARGE:           # five copies of Stable Diffusion's would fill a card that the network is on
+            f, dual = f.cpu(), dual.cpu()
+        fields = _fields(grid(f), grid(dual), plane, unit)
         if hasattr(model, "summary"):
             fields["atom"] = grid(frame.weights).argmax(-1).cpu().numpy()
         if frame.step in keep:
