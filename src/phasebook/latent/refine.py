@@ -11,7 +11,7 @@ from phasebook.diffusion.samplers import Levels
 from phasebook.latent.metric import pullback
 from phasebook.latent.slices import Plane
 
-__all__ = ["Profile", "cell_areas", "growth", "profile"]
+__all__ = ["Profile", "cell_areas", "growth", "profile", "tangent_isotropy"]
 
 
 class Profile(NamedTuple):
@@ -91,3 +91,19 @@ def cell_areas(model, plane: Plane, levels: Levels, step: int, cells: int, size:
     d_f, d_m = frame.d_features[:, centre], frame.d_duals[:, centre]
     det = pullback(d_f[0], d_f[1], d_m[0], d_m[1], model.unit).det
     return area.numpy() / size**2, det.cpu().numpy()
+
+
+def tangent_isotropy(model, plane: Plane, levels: Levels, points: int, seed: int,
+                     feature: str = "pixels") -> tuple[Float[ndarray, "step p"], Float[ndarray, "step p"]]:
+    """`det G / (tr G / 2)^2` of the exact metric at random points of the plane, at every step, and `tr G` there, by
+    which a mean over points is weighted: where the map does not move, the ratio says nothing."""
+    a0, a1, b0, b1 = plane.extent
+    u, v = np.random.default_rng(seed).random((2, points))
+    c, dc = plane.coefficients(a0 + u * (a1 - a0), b0 + v * (b1 - b0))
+    tangents = torch.stack([model.start(plane.anchors, d) for d in dc])
+    ratio, trace = [], []
+    for frame in model.sweep(model.start(plane.anchors, c), levels, tangents, feature=feature):
+        metric = pullback(*frame.d_features, *frame.d_duals, model.unit)
+        ratio.append((4 * metric.det / metric.trace.clamp(min=1e-30) ** 2).cpu().numpy())
+        trace.append(metric.trace.cpu().numpy())
+    return np.stack(ratio), np.stack(trace)

@@ -119,7 +119,7 @@ class PipelineModel:
         decoder = decoder or pipe.vae
         for part in (pipe.unet, pipe.vae, pipe.text_encoder, decoder):
             part.requires_grad_(False).eval().to(device)
-            if device.startswith("cuda"):
+            if device.startswith("cuda") or part is decoder:        # a CPU gains a third on the decoder, nothing else
                 part.to(memory_format=torch.channels_last)
         if compiled:
             pipe.unet.compile(dynamic=False)
