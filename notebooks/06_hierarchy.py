@@ -337,7 +337,7 @@ if leaves:
          alt="Three matrices: the split steps show blocks along the diagonal, the geodesic distances only traces of them")
 
 # %% [markdown]
-# A tree can be drawn of anything: average linkage always returns one. Blocks along the diagonal of the middle matrix say that
+# Leaves that join at zero are too much alike ever to part by that threshold. And a tree can be drawn of anything: average linkage always returns one. Blocks along the diagonal of the middle matrix say that
 # it describes something; how well, only the four numbers can tell.
 #
 # ## Is it ultrametric?
@@ -512,6 +512,12 @@ if any(kinds_t.values()):
 # whatever the weights. The network has no flat interiors: its pictures go on changing between the boundaries, so that
 # nearby points drift apart from the start and ridges stand out less. And a sampler of a dozen steps knows a dozen split
 # steps at most: many triples agree for want of resolution, as the high null beside them shows.
+#
+# With the weights of this book, phases nest as well as in the exact model. But nearby points are a quarter of their later
+# distance apart before any ridge comes between them, more than the fifth that we had allowed, and large jumps come later than small
+# ones, not earlier. Inside its phases straight lines are geodesics to half a percent, and across boundaries they are
+# longer by a few percent only: these ridges are low. Its geodesic distances are no more ultrametric than those of the
+# exact model.
 #
 # ## What was shown, and what was not
 #
