@@ -31,7 +31,7 @@ n_anchor_sets = 10          # further anchor sets for every interval
 extent = [0.0, 1.0, 0.0, 1.0]       # of the first slice: alpha0, alpha1, beta0, beta1
 sets_extent = [-1.0, 2.0, -1.0, 2.0]    # of the further sets: wider, for more phases and larger trees
 grid = 101                  # points along each side
-sets_grid = 49
+sets_grid = 41
 steps = 50                  # of the sampler (DDIM, eta 0)
 schedule = "scaled_linear"  # Stable Diffusion's; or log_snr, uniform in the logarithm of the noise level
 normalise = True            # divide each latent by its standard deviation
@@ -40,7 +40,7 @@ ridge = 0.2                 # a jump over this share of the median distance of t
 pair_coordinates = []       # pairs [[alpha, beta], [alpha, beta]] for Figs. 4 and 5; [] for those across the largest jumps
 leaves = 24                 # of a tree: the largest phases, at most
 starts = 64                 # independent starts for trees without a slice
-draws = 40                  # of each null and each bootstrap over points
+draws = 30                  # of each null and each bootstrap over points
 device = "cpu"
 seed = 0                    # of everything that is sampled for intervals and controls
 trained = "emoji-diffusion" # the second half's model: a StableDiffusionPipeline, directory or hub id; '' skips that half
@@ -346,10 +346,10 @@ if leaves:
 # metric of the last step, which is what the paper's sentence speaks of; the tree distance by split steps (a); and that by
 # ridges (c). Without any slice, for independent starts that end on different pictures: the distance of the final pictures
 # and the tree distance by split steps. Distances counted in steps get a tolerance of one step. Intervals are bootstraps
-# over anchor sets, or over four seeds.
+# over anchor sets, or over three seeds.
 
 # %% tags=["hide-input"]
-free = [starts_apart(exact, L, p.starts, p.seed + k, feature=p.feature, least=edge).distances for k in range(4)]
+free = [starts_apart(exact, L, p.starts, p.seed + k, feature=p.feature, least=edge).distances for k in range(3)]
 free = [d for d in free if len(d[0]) >= 5]
 final = [ultrametricity(distances=d[-1], draws=p.draws, seed=p.seed) for d in free]
 timed = [ultrametricity(distances=tree_distance(split_steps(d), p.steps), tie=1.0, draws=p.draws, seed=p.seed) for d in free]
