@@ -264,7 +264,8 @@ ledger.claim("hierarchy.pairs_diverge", "Sec. 3, Figs. 4, 5", "Before two nearby
 
 # %% [markdown]
 # The claim compares mean distances before and after the step at which the watershed first puts the two points into
-# different phases. Neighbours that no ridge ever parts are the control: they end on the same picture.
+# different phases. Neighbours that no ridge ever parts are the control: they end on the same picture. Here and below a claim
+# holds only if its whole interval meets the bound; an interval that straddles it counts against the claim.
 #
 # ## Coarse first, fine inside
 #
@@ -429,8 +430,9 @@ print(f"inside: {inside.words}\nacross: {across.words}\none Gaussian: {flat:.2g}
 # %% [markdown]
 # Across a boundary the sentence is right: the geodesic looks for a pass, and the straight line climbs what lies in its
 # way. Inside a phase it is right for one mode in the strict sense, the Gaussian fitted to all pictures, whose straight lines
-# are geodesics to less than a thousandth. A phase of the pictures is not flat: its metric falls off from its rim
+# are geodesics to less than a thousandth. A phase of the pictures is seldom as flat: its metric falls off from its rim
 # inward, by orders of magnitude, and a path that dips into the middle saves a share of a length that is small anyway.
+# How large a share differs so much between slices that the interval covers everything from flat to bent.
 #
 # ## A trained network
 #
