@@ -330,3 +330,19 @@ def test_neighbours_are_samples_of_near_starts(editor):
     assert (found.k_star >= 0).mean() > 0.8
     expected = statistics.difference(found.needed, split_steps(found.apart) < np.median(split_steps(found.apart)))
     assert statistics.basins(found, 0)["basin"].value == pytest.approx(expected)
+
+
+def test_references_are_the_datas_own_pictures():
+    """Nearer to the data's picture than to the made one: the reference decides; unknown prompts have none."""
+    data = edit_images("captioned", 8)
+
+    class Clip:
+        def __call__(self, pixels):
+            return pixels.flatten(1)[:, :5] + 0.1
+
+    editor = PipelineEditor(None, None, Clip(), data=data)
+    found, = editor.references(["red apple", "eye"])
+    rows = data.pixels[[data.names.index("red apple"), data.names.index("eye")]]
+    expected = np.moveaxis(rows, -1, 1).reshape(2, -1)[:, :5] + 0.1
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-5)
+    assert editor.references(["red apple", "a green eyed cat"]) == []

@@ -5,7 +5,7 @@ each level k the sampler resumes under the target prompt, everything else fixed.
 from which the result is the target; `steps - k*` inverted steps are needed. One inversion serves all k, and all
 resumptions of all pairs advance together. A model is asked through an *editor* (`latent.editors`) for these alone:
 
-    starts, make, sample, invert, predict, look, words, pixels, apart
+    starts, make, sample, invert, predict, look, references, words, pixels, apart
 
 States are opaque tensors with the points first; features are Euclidean coordinates of pictures.
 """
@@ -54,6 +54,7 @@ class Editor(Protocol):
     def invert(self, states: Tensor, prompts: Sequence[str | None], iterations: int) -> Inversion: ...
     def predict(self, states: Tensor, step: int) -> Tensor: ...
     def look(self, pictures: Tensor) -> Look: ...
+    def references(self, prompts: Sequence[str]) -> list[Float[ndarray, "p f"]]: ...
     def words(self, features: ndarray, pairs: "Pairs") -> ndarray | None: ...
     def pixels(self, pictures: Tensor) -> Float[ndarray, "p y x 3"]: ...
     def apart(self, one: Tensor, other: Tensor) -> Float[ndarray, " p"]: ...
@@ -123,7 +124,8 @@ def split_steps(apart: Float[ndarray, "p step"], own: bool = False) -> Int[ndarr
 class Edits:
     """What came of `pairs`; e counts edits, k the starting steps `k_values`.
 
-    `to_source`, `to_target` (e, k): feature distances of the result from the source and the target picture.
+    `to_source`, `to_target` (e, k): feature distances of the result from the nearest picture of the source and of the
+    target prompt: the one made from the edit's start, and the editor's references.
     `words` (e, k): by how much the result's CLIP score with the target prompt exceeds that with the source's, or None.
     `moved` (e, k): root mean square difference of pixels to the source. `distance` (e): of the two clean latents;
     `latent_distance` (e): of the two inverted to level 0. `apart` (e, step): of the predictions along both inversions.
@@ -215,7 +217,9 @@ def edit(editor: Editor, pairs: Pairs, k_values: Sequence[int], seed: int, itera
     turn = lambda v: v.reshape(len(k_values), e, *v.shape[1:]).swapaxes(0, 1)  # noqa: E731
     own, found = editor.look(made.picture), editor.look(final)
     f, surface = turn(found.features), turn(found.surface)
-    to_source, to_target = (np.linalg.norm(f - g[:, None], axis=-1) for g in np.split(own.features, 2))
+    to_source, to_target = (
+        np.min([np.linalg.norm(f - g[:, None], axis=-1) for g in (made_, *editor.references(named))], axis=0)
+        for made_, named in zip(np.split(own.features, 2), (pairs.source, pairs.target), strict=True))
     return Edits(
         pairs, editor.steps, k_values, to_source, to_target, editor.words(f, pairs),
         np.linalg.norm(surface - own.surface[:e, None], axis=-1), editor.apart(*made.state.split(e)),

@@ -25,6 +25,7 @@ from phasebook.latent.editing import Edits, Look, Pairs, Sampled
 from phasebook.models import inversion
 from phasebook.models.exact import ExactModel
 from phasebook.models.features import ClipFeatures
+from phasebook.models.images import ImageSet
 from phasebook.models.inversion import Inversion
 from phasebook.models.pipeline import PipelineModel
 
@@ -158,6 +159,9 @@ class ExactEditor:
         both = np.concatenate([keep, keep + count])
         return pairs, {i: Sampled(made.state[j], made.picture[j]) for i, j in enumerate(both)}
 
+    def references(self, prompts: Sequence[str]) -> list[ndarray]:
+        return []
+
     def words(self, features: ndarray, pairs: Pairs) -> None:
         return None
 
@@ -172,7 +176,8 @@ class ExactEditor:
 
 @dataclass(frozen=True, eq=False)
 class PipelineEditor:
-    """A pipeline with the CLIP model that judges. `generic`: the prompt of inversions, with `inversion_guidance`."""
+    """A pipeline with the CLIP model that judges. `generic`: the prompt of inversions, with `inversion_guidance`.
+    `data`: captioned pictures, as further examples of what a prompt means."""
 
     model: PipelineModel
     levels: Levels
@@ -184,6 +189,7 @@ class PipelineEditor:
     eta: float = 0.0
     noise_seed: int = 0
     tolerance: float = 1e-4
+    data: ImageSet | None = None
 
     @property
     def steps(self) -> int:
@@ -223,6 +229,13 @@ class PipelineEditor:
         pixels = torch.as_tensor(self.pixels(pictures))
         features = F.normalize(self.clip(pixels.movedim(-1, 1)), dim=-1).cpu().numpy()
         return Look(features, pixels.flatten(1).numpy() / np.sqrt(pixels[0].numel()))
+
+    def references(self, prompts: Sequence[str]) -> list[Float[ndarray, "p f"]]:
+        """Features of the data's own picture of each prompt; nothing unless all prompts are captions of `data`."""
+        if self.data is None or not set(prompts) <= set(self.data.names):
+            return []
+        pixels = self.data.pixels[[self.data.names.index(text) for text in prompts]]
+        return [F.normalize(self.clip(torch.as_tensor(pixels).movedim(-1, 1)), dim=-1).cpu().numpy()]
 
     def words(self, features: Float[ndarray, "e k f"], pairs: Pairs) -> Float[ndarray, "e k"]:
         """By how much the CLIP score with the target prompt exceeds that with the source prompt."""
