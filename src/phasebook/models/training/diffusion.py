@@ -120,6 +120,10 @@ def export(model: nn.ModuleDict, vae, tokenizer, out: Path) -> None:
         vae=vae, text_encoder=model["text_encoder"], tokenizer=tokenizer, unet=model["unet"], scheduler=scheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipe.to(torch.float16).save_pretrained(out, safe_serialization=True)
-    config = json.loads((out / "vae" / "config.json").read_text())
-    config = {key: value for key, value in config.items() if key not in ("_name_or_path", "block_out_channels")}
-    (out / "vae" / "config.json").write_text(json.dumps(config, indent=2) + "\n")     # a path of ours, and a leftover
+    _edit(out / "vae" / "config.json", _name_or_path=None, block_out_channels=None)     # a path of ours, and a leftover
+    _edit(out / "text_encoder" / "config.json", dtype="float32")        # else it loads in half precision, the rest not
+
+
+def _edit(path: Path, **changes: str | None) -> None:
+    config = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in config.items() if v is not None}, indent=2) + "\n")
