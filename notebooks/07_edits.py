@@ -405,9 +405,10 @@ for name in ("distance", "split", "split_own", "split_given_distance", "fine", "
 # Nearly all of the network's edits have one threshold; a few are lost and regained within a step or two, where the measure
 # wavers. Far pictures need more steps here too, but the relations are looser than in the exact model. The thresholds crowd into the
 # last third of the process, where a few steps decide, and whether two pictures are of one family matters less: within a
-# family the differences are small but must be got right. At equal distance of the pictures, sixty pairs leave intervals so
+# family the differences are small but must be got right. At equal latent distance a boundary costs some two steps, on the edge of
+# what sixty pairs can tell from none. At equal distance of the pictures, they leave intervals so
 # wide that little can be said of split steps or basins: a lower end below zero in the table means just that. The edits
-# that succeed from no $k$ are mostly those between clocks and arrows, which the network cannot tell apart.
+# that succeed from no $k$ are mostly those between clocks or arrows, which the network cannot tell apart.
 #
 # ## What was shown, and what was not
 #
