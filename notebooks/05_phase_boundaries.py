@@ -67,45 +67,23 @@ from phasebook.latent.inputs import anchors_of, check_inputs, check_trained
 from phasebook.latent.slices import check_extent
 from phasebook.models.exact import check_device
 from phasebook.site.ledger import Correction, Ledger
-from phasebook.site.parameters import Finite, Fraction, Parameters
+from phasebook.site.parameters import Finite
+from phasebook.site.parameters_slices import ExactParameters, TrainedParameters
 
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Grid = Annotated[int, Field(ge=2, le=201)]
 
 
-class Chapter(Parameters):
-    model: Literal["exact"]
-    image_set: str
-    families: list[str]
-    resolution: Annotated[int, Field(ge=8, le=256)]
-    anchors: str
-    anchors_seed: Seed
+class Chapter(ExactParameters, TrainedParameters):
     extent: Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
     grid: Annotated[int, Field(ge=2, le=1001)]
     steps: Annotated[int, Field(ge=1, le=500)]
-    schedule: Literal["scaled_linear", "log_snr"]
-    normalise: bool
-    feature: Literal["pixels", "posterior"]
-    ridge: Fraction
     sets: Annotated[int, Field(ge=1, le=200)]
-    sets_grid: Annotated[int, Field(ge=2, le=201)]
+    sets_grid: Grid
     null_images: Annotated[int, Field(ge=20, le=1600)]
     device: Annotated[str, AfterValidator(check_device)]
-    seed: Seed
-    trained: str
-    revision: str
-    variant: str
-    dtype: Literal["float32", "bfloat16", "float16"]
-    batch: Annotated[int, Field(ge=1, le=4096)]
-    prompt: str
-    negative_prompt: str
-    guidance: Annotated[float, Field(ge=0, le=100)]
-    grid_trained: Annotated[int, Field(ge=2, le=1001)]
-    steps_trained: Annotated[int, Field(ge=2, le=500)]
+    grid_trained: Grid
     decode_steps: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=8)]
-    feature_trained: str
-    pretrained: str
-    sets_trained: Annotated[int, Field(ge=1, le=200)]
-    sets_grid_trained: Annotated[int, Field(ge=2, le=201)]
+    sets_grid_trained: Grid
     views_trained: Annotated[int, Field(ge=0, le=16)]
     tangent_points: Annotated[int, Field(ge=2, le=10_000)]
     trained_on: Literal["emoji", ""]

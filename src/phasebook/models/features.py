@@ -159,13 +159,21 @@ def _preprocessing(name: str, tag: str | None) -> dict:
     return {key: known[key] for key in ("mean", "std", "interpolation", "resize_mode", "size") if known.get(key)}
 
 
+def _tags(name: str) -> str:
+    """Some checkpoints of a model, in words."""
+    import open_clip
+
+    known = open_clip.list_pretrained_tags_by_model(name)
+    return ", ".join(known[:6]) + (", ..." if len(known) > 6 else "") or "none"
+
+
 def _known_checkpoint(label: str, name: str, pretrained: str | None) -> Path | dict:
     """The safetensors file that `pretrained` is, or open_clip's record of the tag. Raises ValueError."""
     import open_clip
 
     if not pretrained:
         raise ValueError(f"{label}: needs a checkpoint; takes one of "
-                         f"{', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none'} or a .safetensors file")
+                         f"{_tags(name)} or a .safetensors file")
     file = Path(pretrained)
     if file.is_file():
         if file.suffix != ".safetensors":
@@ -175,7 +183,7 @@ def _known_checkpoint(label: str, name: str, pretrained: str | None) -> Path | d
     known = open_clip.get_pretrained_cfg(name, pretrained)
     if not known:
         raise ValueError(f"pretrained = {pretrained!r}: neither a file nor a checkpoint of {name}; known are "
-                         f"{', '.join(open_clip.list_pretrained_tags_by_model(name))}")
+                         f"{_tags(name)}")
     _check_activation(label, name, pretrained, known)
     return known
 

@@ -15,6 +15,7 @@ before anything else; a plain papermill run meets the same check in the notebook
 import json
 import types
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -61,9 +62,10 @@ class Parameters(BaseModel):
         given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
         unknown = sorted(set(given) - set(cls.model_fields))
         if unknown:
-            raise ParameterError(
-                f"{unknown[0]} = {given[unknown[0]]!r}: unknown parameter; known are {', '.join(cls.model_fields)}"
-            )
+            near = get_close_matches(unknown[0], cls.model_fields, 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ParameterError(f"{unknown[0]} = {given[unknown[0]]!r}: unknown parameter{hint}; known are "
+                                 f"{', '.join(cls.model_fields)}")
         try:
             return cls(**given)
         except ValidationError as error:
