@@ -67,7 +67,7 @@ def test_reads_lists_given_as_text():
         ({"model": "exct"}, "model = 'exct': .*one of 'exact', 'other'"),
         ({"model": 3}, "model = 3: .*one of"),
         ({"kind": "b"}, "^kind = 'b': takes 'a'$"),
-        ({"grd": 5}, "grd = 5: unknown parameter (did you mean grid?); known are grid, extent"),
+        ({"grd": 5}, r"grd = 5: unknown parameter \(did you mean grid\?\); known are grid, extent"),
     ],
 )
 def test_bad_values_give_one_line(change, line):

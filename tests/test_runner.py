@@ -142,7 +142,7 @@ def test_key_depends_on_imported_modules_only(house):
     ("arguments", "line"),
     [
         (["run", "7"], "CHAPTER = '7': no such chapter; known are 01_toy"),
-        (["run", "1", "-p", "factr", "3"], "factr = 3: unknown parameter; known are factor, path, rows"),
+        (["run", "1", "-p", "factr", "3"], "factr = 3: unknown parameter (did you mean factor?); known are factor, path, rows"),
         (["run", "1", "-p", "factor", "0"], "factor = 0: .* takes an integer >= 1"),
         (["run", "1", "-p", "factor", "many"], "factor = 'many': .*takes an integer"),
         (["run", "1", "-p", "factor", "2.5"], "factor = 2.5: .*takes an integer"),
@@ -237,7 +237,7 @@ def test_the_plain_pipe_works_and_refuses(house, tmp_path):
     failed = pipe("-p", "factr", "4")
     assert failed.returncode != 0
     last = failed.stderr.decode().strip().splitlines()[-1]
-    assert last.endswith("factr = 4: unknown parameter; known are factor, path, rows")
+    assert last.endswith("factr = 4: unknown parameter (did you mean factor?); known are factor, path, rows")
 
 
 def test_a_killed_kernel_is_one_line(house, tmp_path, capsys):
