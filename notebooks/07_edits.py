@@ -403,7 +403,7 @@ for name in ("distance", "split", "split_own", "split_given_distance", "fine", "
 
 # %% [markdown]
 # Nearly all of the network's edits have one threshold; a few are lost and regained within a step or two, where the measure
-# wavers. Far pictures need more steps here too, but the relations are looser than in the exact model. The thresholds crowd into the
+# wavers, and sixty pairs do not establish nineteen in twenty. Far pictures need more steps here too, but the relations are looser than in the exact model. The thresholds crowd into the
 # last third of the process, where a few steps decide, and whether two pictures are of one family matters less: within a
 # family the differences are small but must be got right. At equal latent distance a boundary costs some two steps, on the edge of
 # what sixty pairs can tell from none. At equal distance of the pictures, they leave intervals so

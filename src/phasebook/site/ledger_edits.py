@@ -21,7 +21,7 @@ class Interval(Protocol):
 # name of the finding: id, reference, statement, bound (an interval that touches zero has not left it), which end of the
 # interval must meet it, what is measured
 STATEMENTS = {
-    "monotone": ("threshold_monotone", "Sec. 3", "Whether an edit succeeds has one threshold in k.", ">= 0.95", "value",
+    "monotone": ("threshold_monotone", "Sec. 3", "Whether an edit succeeds has one threshold in k.", ">= 0.95", "low",
                  "share of pairs"),
     "split": ("k_follows_split", "Sec. 3", "Editing success correlates with mode-splitting times: k* rises with the "
               "split step.", ">= 0.001", "low", "rank correlation"),
