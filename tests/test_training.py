@@ -127,7 +127,7 @@ def test_what_stops_a_run(tmp_path):
 
 
 def test_the_door_refuses_in_one_line(tmp_path, capsys):
-    for arguments, line in [(["autoencoders"], "PART = 'autoencoders': takes one of autoencoder, decoder, clip, diffusion"),
+    for arguments, line in [(["autoencoders"], "takes one of autoencoder, decoder, clip, diffusion"),
                             (["clip", "--steps", "0"], "steps = 0: takes a whole number >= 1"),
                             (["clip", "--device", "tpu9"], "device = 'tpu9'"),
                             (["diffusion"], "run `phasebook train autoencoder` first")]:
