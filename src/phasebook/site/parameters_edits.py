@@ -4,19 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from phasebook.site.parameters import Finite, Parameters, Positive
+from phasebook.site.parameters import Finite, Positive
+from phasebook.site.parameters_slices import PipelineParameters, Seed
 
 __all__ = ["EditParameters"]
 
 Whole = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**62)]            # room for the chapter to add a few thousand
 Edit = Annotated[list[str], Field(min_length=2, max_length=2)]
 Guidance = Annotated[float, Field(ge=0, le=100)]
 Iterations = Annotated[int, Field(ge=0, le=200)]
 Steps = Annotated[int, Field(ge=2, le=500)]
 
 
-class EditParameters(Parameters):
+class EditParameters(PipelineParameters):
     """All but the device, which only the models' room can check."""
 
     model: Literal["exact"]
@@ -34,16 +34,7 @@ class EditParameters(Parameters):
     eta: Annotated[float, Field(ge=0, le=1)]
     fixed_point_iterations: Iterations
     seed: Seed
-    trained: str
-    revision: str
-    variant: str
-    dtype: Literal["float32", "bfloat16", "float16"]
-    batch: Annotated[int, Field(ge=1, le=4096)]
-    prompt: str
-    negative_prompt: str
-    guidance: Guidance
     inversion_guidance: Guidance
-    steps_trained: Steps
     iterations_trained: Iterations
     k_values_trained: Annotated[list[int], Field(min_length=1)]
     pairs_trained: Annotated[int, Field(ge=0, le=2000)]
@@ -52,5 +43,3 @@ class EditParameters(Parameters):
     anchors: str
     anchors_seed: Seed
     expected_steps: list[Whole]
-    feature_trained: str
-    pretrained: str

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from phasebook.site.parameters import Count, Fraction, Parameters
 
-__all__ = ["ExactParameters", "Seed", "TrainedParameters"]
+__all__ = ["ExactParameters", "PipelineParameters", "Seed", "TrainedParameters"]
 
 # room for the chapters to add a few thousand
 Seed = Annotated[int, Field(ge=0, lt=2**62)]
@@ -28,7 +28,7 @@ class ExactParameters(Parameters):
     seed: Seed
 
 
-class TrainedParameters(Parameters):
+class PipelineParameters(Parameters):
     """A text-to-image pipeline, what it hears, and the features of its pictures. '' for `trained` skips its part."""
 
     trained: str
@@ -40,6 +40,11 @@ class TrainedParameters(Parameters):
     negative_prompt: str
     guidance: Annotated[float, Field(ge=0, le=100)]
     steps_trained: Annotated[int, Field(ge=2, le=500)]
-    sets_trained: Annotated[Count, Field(le=200)]
     feature_trained: str
     pretrained: str
+
+
+class TrainedParameters(PipelineParameters):
+    """The same for chapters that repeat it over anchor sets."""
+
+    sets_trained: Annotated[Count, Field(le=200)]
