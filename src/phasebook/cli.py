@@ -66,11 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     bench.set_defaults(action=_bench)
 
     train = verbs.add_parser("train", help="train the small models again; resumes where it was killed")
-    train.add_argument("part", metavar="PART", help="autoencoder, clip, and, after the first, decoder and diffusion")
+    train.add_argument("part", metavar="PART", help="autoencoder, clip, and, after the first, diffusion")
     train.add_argument("--steps", type=int, help="optimiser steps (default: those of the shipped weights)")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="cpu", help="cpu or cuda")
     train.add_argument("--threads", type=int, help="cores to use (default: all)")
+    train.add_argument("--start", type=Path, metavar="DIR", help="weights to begin from: a directory that this part left")
     train.add_argument("-o", type=Path, metavar="DIR", dest="out", help="where (default: checkpoints/)")
     train.add_argument("--publish", action="store_true", help="put the result in assets/, where the book looks for it")
     train.set_defaults(action=_train)
@@ -108,7 +109,7 @@ def _train(options: argparse.Namespace) -> None:
     folder = options.out or runner.root() / "checkpoints"
     try:
         done = training.train(options.part, folder, steps=options.steps, seed=options.seed, device=options.device,
-                              threads=options.threads)
+                              threads=options.threads, start=options.start)
     except (ValueError, FileNotFoundError) as error:
         raise ParameterError(str(error)) from None
     print(f"{options.part}: {done.step} steps, {done.seconds:.0f} s ({done.cpu_seconds:.0f} s of processor time)")

@@ -1,4 +1,4 @@
-"""Training of the shipped models: `phasebook train autoencoder | decoder | clip | diffusion`.
+"""Training of the shipped models: `phasebook train autoencoder | clip | diffusion`.
 
 Each part trains in its own folder below `checkpoints/`, resumes where it was killed, and leaves a directory that
 diffusers or open_clip loads. `publish` copies the finished ones to where the book looks for them.
@@ -15,16 +15,16 @@ from phasebook.models.training.loop import Settings, Trained
 __all__ = ["PARTS", "publish", "train"]
 
 # part: what it leaves in its folder, and the asset that becomes of it (the autoencoder ends up inside the pipeline)
-PARTS = {"autoencoder": ("vae", None), "decoder": ("vae", None), "clip": ("clip", "emoji-clip"),
-         "diffusion": ("model", "emoji-diffusion")}
+PARTS = {"autoencoder": ("vae", None), "clip": ("clip", "emoji-clip"), "diffusion": ("model", "emoji-diffusion")}
 
 
 def train(part: str, folder: Path, *, steps: int | None = None, seed: int = 0, device: str = "cpu",
-          threads: int | None = None) -> Trained:
+          threads: int | None = None, start: Path | None = None) -> Trained:
     """Train a part in `folder / part` with its own settings, or resume it.
 
-    Raises ValueError for an unknown part, steps < 1 or a device that is not there, FileNotFoundError where the
-    diffusion model lacks its autoencoder.
+    `start`: a directory such as this leaves, whose weights to begin from; what it lacks begins at random.
+    Raises ValueError for an unknown part, steps < 1 or a device that is not there or a `start` without weights of
+    this part, FileNotFoundError where the diffusion model lacks its autoencoder.
     """
     if part not in PARTS:
         raise ValueError(f"PART = {part!r}: takes one of {', '.join(PARTS)}")
@@ -36,7 +36,7 @@ def train(part: str, folder: Path, *, steps: int | None = None, seed: int = 0, d
         torch.set_num_threads(threads)
     module = import_module(f"phasebook.models.training.{part}")
     settings: Settings = replace(module.SETTINGS, seed=seed, device=check_device(device))
-    return module.train(folder / part, replace(settings, steps=steps) if steps else settings)
+    return module.train(folder / part, replace(settings, steps=steps) if steps else settings, start)
 
 
 def publish(part: str, folder: Path, assets: Path) -> Path | None:

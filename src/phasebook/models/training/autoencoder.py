@@ -1,4 +1,4 @@
-"""The autoencoder of the small latent diffusion model: diffusers' AutoencoderTiny, 64 x 64 x 3 to 8 x 8 x 16.
+"""The autoencoder of the small latent diffusion model: diffusers' AutoencoderTiny, 64 x 64 x 3 to 16 x 16 x 4.
 
 Loss: absolute + squared error of the pixels, and absolute error of their differences between neighbours, which keeps
 edges sharp. Latents are pushed to zero mean and unit variance in every channel, and decoded with noise of 0.1, so
@@ -13,13 +13,15 @@ from torch import Tensor
 
 from phasebook.models.training.augment import affine
 from phasebook.models.training.captions import captioned, everything
-from phasebook.models.training.loop import Settings, Trained, train_loop
+from phasebook.models.training.loop import Settings, Trained, autocast, begin_from, train_loop
 
 __all__ = ["SETTINGS", "build", "pixel_loss", "reconstruction_error", "train"]
 
 SETTINGS = Settings(steps=3600, batch=16, rate=1e-3, ema=0.995, decay=0.9)
 NOISE = 0.1
-WIDTH, ENCODER, DECODER, CHANNELS = 32, (0, 2, 3, 3), (3, 3, 2, 1), 16
+CHANNELS = 4
+ENCODER, DECODER = (0, 2, 3), (3, 3, 1)        # blocks at each resolution
+ENCODER_WIDTH, DECODER_WIDTH = 32, 48
 SCALING = 0.4           # unit-variance latents times this suit Stable Diffusion's noise levels
 
 
@@ -29,9 +31,9 @@ def build(seed: int = 0) -> torch.nn.Module:
 
     torch.manual_seed(seed)
     n = len(ENCODER)
-    return AutoencoderTiny(encoder_block_out_channels=(WIDTH,) * n, decoder_block_out_channels=(WIDTH,) * n,
-                           num_encoder_blocks=ENCODER, num_decoder_blocks=DECODER, latent_channels=CHANNELS,
-                           scaling_factor=SCALING)
+    return AutoencoderTiny(encoder_block_out_channels=(ENCODER_WIDTH,) * n, num_encoder_blocks=ENCODER,
+                           decoder_block_out_channels=(DECODER_WIDTH,) * n, num_decoder_blocks=DECODER,
+                           latent_channels=CHANNELS, scaling_factor=SCALING)
 
 
 @torch.no_grad()
@@ -57,7 +59,7 @@ def pixel_loss(x: Float[Tensor, "b 3 y x"], y: Float[Tensor, "b 3 y x"]) -> dict
 
 
 def _terms(model, x: Float[Tensor, "b 3 y x"], generator: torch.Generator) -> dict[str, Tensor]:
-    with torch.autocast(x.device.type, torch.bfloat16):
+    with autocast(x.device):
         z = model.encoder(x)
         y = model.decoder(z + NOISE * torch.randn(z.shape, generator=generator).to(z))
     z, terms = z.float(), pixel_loss(x, y.float())
@@ -66,10 +68,16 @@ def _terms(model, x: Float[Tensor, "b 3 y x"], generator: torch.Generator) -> di
     return {"loss": sum(terms.values()) + 0.1 * spread, "squared": terms["squared"], "latent_spread": spread}
 
 
-def train(folder: Path, settings: Settings = SETTINGS) -> Trained:
-    """Train in `folder` and leave `folder/vae`, a diffusers directory; two of three images are of the captioned set."""
+def train(folder: Path, settings: Settings = SETTINGS, start: Path | None = None) -> Trained:
+    """Train in `folder` and leave `folder/vae`, a diffusers directory; two of three images are of the captioned set.
+
+    `start`: a diffusers directory of weights to begin from.
+    """
     own, every = captioned().pixels, everything()
-    model = build(settings.seed).to(settings.device, memory_format=torch.channels_last)
+    model = build(settings.seed)
+    if start:
+        begin_from(model, start / "diffusion_pytorch_model.safetensors")
+    model = model.to(settings.device, memory_format=torch.channels_last)
     _whiten(model.encoder, own[::8].to(settings.device))
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ the names of the kinds, so that features also know mammals from fruit.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from phasebook.models.training.augment import affine, photometric
 from phasebook.models.training.captions import GENERIC, Captioned, captioned, kind_prompt
-from phasebook.models.training.loop import Settings, Trained, train_loop
-from phasebook.models.training.tokenizer import LENGTH, all_prompts, save_tokenizer
+from phasebook.models.training.loop import Settings, Trained, autocast, begin_from, train_loop
+from phasebook.models.training.tokenizer import LENGTH, all_prompts, tokenizer_of_run
 
 __all__ = ["SETTINGS", "augmented", "build", "export", "train"]
 
@@ -34,15 +35,13 @@ def _config(words: int) -> dict:
                          "hf_tokenizer_name": "tokenizer"}}     # a name makes open_clip look beside the weights
 
 
-def build(folder: Path, seed: int = 0):
-    """The untrained model and its tokenizer, read from `folder/tokenizer`."""
+def build(words: int, seed: int = 0):
+    """The untrained model for a vocabulary of `words` tokens."""
     import open_clip
-    from transformers import CLIPTokenizer
 
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    config = _config(len(tokenizer))
+    config = _config(words)
     torch.manual_seed(seed)
-    return open_clip.CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"]), tokenizer
+    return open_clip.CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"])
 
 
 def _tokens(tokenizer, prompts: list[str]) -> Tensor:
@@ -54,24 +53,26 @@ def augmented(pixels: Float[Tensor, "n 3 y x"], generator: torch.Generator) -> F
     return photometric(affine(pixels, generator), generator)
 
 
-def train(folder: Path, settings: Settings = SETTINGS) -> Trained:
-    """Train in `folder` and leave `folder/clip`, an open_clip directory."""
+def train(folder: Path, settings: Settings = SETTINGS, start: Path | None = None) -> Trained:
+    """Train in `folder` and leave `folder/clip`, an open_clip directory; `start`: one to begin from."""
     data = captioned()
-    save_tokenizer(folder / "tokenizer", all_prompts(data))
-    model, tokenizer = build(folder, settings.seed)
+    tokenizer = tokenizer_of_run(folder / "tokenizer", all_prompts(data), start)
+    model = build(len(tokenizer), settings.seed)
+    if start:
+        begin_from(model, start / "open_clip_model.safetensors")
     model = model.to(settings.device, memory_format=torch.channels_last)
     texts = _tokens(tokenizer, [*data.captions, *map(kind_prompt, data.kinds), GENERIC]).to(settings.device)
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         index = torch.randperm(len(data), generator=generator)[:settings.batch]
         x = augmented(data.pixels[index], generator).to(settings.device, memory_format=torch.channels_last)
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with autocast(x.device):
             images, words = model.encode_image(x), model.encode_text(texts)
         images, words = F.normalize(images.float(), dim=-1), F.normalize(words.float(), dim=-1)
         return _terms(images, words, index.to(x.device), data, model.logit_scale.exp().clamp(max=100))
 
     done = train_loop(model, loss, settings, folder)
-    export(model.to("cpu", memory_format=torch.contiguous_format), folder, folder / "clip")
+    export(model.to("cpu", memory_format=torch.contiguous_format), folder / "tokenizer", folder / "clip")
     return done
 
 
@@ -85,11 +86,11 @@ def _terms(images: Tensor, words: Tensor, index: Tensor, data: Captioned, scale:
     return {"loss": caption + 0.5 * image + 0.2 * kind, "caption": caption, "image": image, "kind": kind, "top1": hits}
 
 
-def export(model, folder: Path, out: Path) -> None:
-    """Write `out` as open_clip's `local-dir:` layout, weights in half precision."""
+def export(model, tokenizer: Path, out: Path) -> None:
+    """Write `out` as open_clip's `local-dir:` layout, the files of `tokenizer` in it, weights in half precision."""
     from safetensors.torch import save_file
 
-    save_tokenizer(out, all_prompts(captioned()))
+    shutil.copytree(tokenizer, out, dirs_exist_ok=True)
     config = _config(model.vocab_size)
     (out / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": PREPROCESS},
                                                           indent=2) + "\n")

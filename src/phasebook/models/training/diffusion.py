@@ -14,14 +14,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from phasebook.models.training.augment import affine
 from phasebook.models.training.captions import Captioned, captioned
-from phasebook.models.training.loop import Settings, Trained, train_loop
-from phasebook.models.training.tokenizer import LENGTH, all_prompts, save_tokenizer
+from phasebook.models.training.loop import Settings, Trained, autocast, begin_from, train_loop
+from phasebook.models.training.tokenizer import LENGTH, all_prompts, tokenizer_of_run
 
 __all__ = ["SETTINGS", "build", "export", "latent_views", "scheduler", "train"]
 
 SETTINGS = Settings(steps=6200, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
-CHANNELS, TEXT_WIDTH = (96, 144), 128
-VIEWS = 16              # augmented versions of an image, encoded once before training
+CHANNELS, TIME_WIDTH, TEXT_WIDTH = (48, 96, 144), 384, 128
+VIEWS = 12              # augmented versions of an image, encoded once before training
+MOVED = {"degrees": 4.0, "scale": (0.94, 1.03), "shift": 0.03}      # how far, at most
 
 
 def scheduler():
@@ -32,15 +33,19 @@ def scheduler():
                          set_alpha_to_one=False, steps_offset=1, prediction_type="v_prediction")
 
 
-def build(words: int, channels: int = 16, size: int = 8, seed: int = 0) -> nn.ModuleDict:
-    """The untrained `unet` and `text_encoder`, for a vocabulary of `words` tokens of which the last is the end."""
+def build(words: int, channels: int = 4, size: int = 16, seed: int = 0) -> nn.ModuleDict:
+    """The untrained `unet` and `text_encoder`, for a vocabulary of `words` tokens of which the last is the end.
+
+    The full resolution has no attention: it would double the cost of a step.
+    """
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(
         sample_size=size, in_channels=channels, out_channels=channels, layers_per_block=1, block_out_channels=CHANNELS,
-        down_block_types=("CrossAttnDownBlock2D",) * 2, up_block_types=("CrossAttnUpBlock2D",) * 2,
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * 2),
+        up_block_types=(*("CrossAttnUpBlock2D",) * 2, "UpBlock2D"), time_embedding_dim=TIME_WIDTH,
         cross_attention_dim=TEXT_WIDTH, attention_head_dim=4, norm_num_groups=16)
     text = CLIPTextModel(CLIPTextConfig(
         vocab_size=words, hidden_size=TEXT_WIDTH, intermediate_size=4 * TEXT_WIDTH, projection_dim=TEXT_WIDTH,
@@ -56,38 +61,40 @@ def latent_views(vae, data: Captioned, views: int = VIEWS, seed: int = 0) -> Flo
     device = next(vae.parameters()).device
     found = []
     for view in range(views + 1):
-        pixels = affine(data.pixels, generator) if view else data.pixels
+        pixels = affine(data.pixels, generator, **MOVED) if view else data.pixels
         found.append(torch.cat([vae.encoder(x.to(device)) for x in pixels.split(64)]))
     return torch.stack(found) * vae.config.scaling_factor
 
 
-def train(folder: Path, settings: Settings = SETTINGS, autoencoder: Path | None = None) -> Trained:
+def train(folder: Path, settings: Settings = SETTINGS, start: Path | None = None,
+          autoencoder: Path | None = None) -> Trained:
     """Train in `folder` and leave `folder/model`, a StableDiffusionPipeline directory.
 
-    `autoencoder` is a diffusers directory (default: what `train decoder` or `train autoencoder` left beside `folder`);
-    FileNotFoundError says so where it is missing.
+    `start`: a directory like it, of weights to begin from. `autoencoder`: a diffusers directory (default: what `train
+    autoencoder` left beside `folder`); FileNotFoundError says so where it is missing.
     """
     from diffusers import AutoencoderTiny
-    from transformers import CLIPTokenizer
 
-    if autoencoder is None:
-        first, larger = (folder.parent / part / "vae" for part in ("autoencoder", "decoder"))
-        autoencoder = larger if larger.is_dir() else first
+    autoencoder = autoencoder or folder.parent / "autoencoder" / "vae"
     if not autoencoder.is_dir():
         raise FileNotFoundError(f"{autoencoder}: no autoencoder; run `phasebook train autoencoder` first")
     data = captioned()
-    save_tokenizer(folder / "tokenizer", all_prompts(data))
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer = tokenizer_of_run(folder / "tokenizer", all_prompts(data), start and start / "tokenizer")
     vae = AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True)
     latents = latent_views(vae.to(settings.device), data, seed=settings.seed)
     model = build(len(tokenizer), latents.shape[2], latents.shape[3], settings.seed)
+    if start:
+        begin_from(model["unet"], start / "unet" / "diffusion_pytorch_model.safetensors")
+        begin_from(model["text_encoder"], start / "text_encoder" / "model.safetensors")
     model = model.to(settings.device, memory_format=torch.channels_last)
     alpha2 = scheduler().alphas_cumprod
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         index = torch.randint(len(data), (settings.batch,), generator=generator)
-        view = torch.randint(-VIEWS // 4, len(latents), (settings.batch,), generator=generator).clamp(min=0)
-        t = torch.randint(len(alpha2), (settings.batch,), generator=generator)
+        view = torch.randint(-VIEWS // 3, len(latents), (settings.batch,), generator=generator).clamp(min=0)
+        # one time in each of `batch` equal intervals: less noise in the gradient than independent times
+        u = (torch.arange(settings.batch) + torch.rand(1, generator=generator)) / settings.batch
+        t = (u * len(alpha2)).long()
         z, prompts = latents[view, index], data.calls(index, generator)
         eps = torch.randn(z.shape, generator=generator).to(z)
         tokens = tokenizer(prompts, padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
@@ -104,7 +111,7 @@ def _terms(model: nn.ModuleDict, z: Tensor, eps: Tensor, t: Tensor, alpha2: Tens
     sigma = (1 - alpha**2).sqrt()
     noisy = (alpha * z + sigma * eps).contiguous(memory_format=torch.channels_last)
     # the flash kernel's backward pass on a CPU costs as much as all convolutions at these small sizes
-    with sdpa_kernel(SDPBackend.MATH), torch.autocast(z.device.type, torch.bfloat16):
+    with sdpa_kernel(SDPBackend.MATH), autocast(z.device):
         v = model["unet"](noisy, t, model["text_encoder"](tokens)[0]).sample
     error = ((v.float() - (alpha * eps - sigma * z)) ** 2).mean((1, 2, 3))
     noisy_half = t >= len(alpha2) // 2
@@ -122,6 +129,7 @@ def export(model: nn.ModuleDict, vae, tokenizer, out: Path) -> None:
     pipe.to(torch.float16).save_pretrained(out, safe_serialization=True)
     _edit(out / "vae" / "config.json", _name_or_path=None, block_out_channels=None)     # a path of ours, and a leftover
     _edit(out / "text_encoder" / "config.json", dtype="float32")        # else it loads in half precision, the rest not
+    _edit(out / "tokenizer" / "tokenizer_config.json", is_local=None, local_files_only=None)    # how it was loaded here
 
 
 def _edit(path: Path, **changes: str | None) -> None:

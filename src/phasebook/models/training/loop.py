@@ -10,15 +10,16 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-__all__ = ["Settings", "Trained", "train_loop"]
+__all__ = ["Settings", "Trained", "autocast", "begin_from", "train_loop"]
 
 Loss = Callable[[int, torch.Generator], dict[str, Tensor]]
 
@@ -54,6 +55,29 @@ class Trained:
     step: int
     seconds: float
     cpu_seconds: float
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """bfloat16 for the network's products, where the device computes with it: on CPUs that only emulate it, a step
+    takes ten times as long."""
+    native = device.type != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()
+
+
+def begin_from(model: nn.Module, file: Path) -> None:
+    """Copy from a safetensors file the weights that have a name and shape of the model's; the others stay.
+
+    Raises ValueError, one line, where the file is none or has no weight of the model's.
+    """
+    own = model.state_dict()
+    try:
+        found = {name: value for name, value in load_file(file).items()
+                 if name in own and value.shape == own[name].shape}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"start: {file} is no whole safetensors file ({str(error).splitlines()[0]})") from None
+    if not found:
+        raise ValueError(f"start: {file} has no weight of this model's names and shapes")
+    model.load_state_dict(found, strict=False)
 
 
 def _averaged(model: nn.Module) -> dict[str, Tensor]:
