@@ -453,7 +453,7 @@ ledger.number("basin_count_one_family", single["basins"], "1")
 #
 # Everything so far concerned a model without a network. The paper's own object is a text-to-image latent diffusion
 # model, seen through CLIP. Here is a small one of that kind, trained for this book on captioned emoji: an autoencoder
-# with latents of shape $16 \times 8 \times 8$, a U-Net that hears a prompt, and Stable Diffusion's schedule; its card
+# with latents of shape $4 \times 16 \times 16$, a U-Net that hears a prompt, and Stable Diffusion's schedule; its card
 # lies beside the weights. It goes through the same slice code. So does Stable Diffusion itself, under the parameters in
 # `notebooks/params/sd15`, where there is a GPU. Two features are measured: the predicted latent at every step, and, at
 # a few, the image features of a small CLIP, also trained here, of the decoded picture.

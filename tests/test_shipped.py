@@ -58,30 +58,30 @@ def test_latents_after_every_step_are_those_of_the_pipeline_call(model, guidance
 
 
 def test_named_prompts_are_recognised(model, clip):
-    """A spot check of the card's number, which is over 200 seeds of each."""
-    shares = recognition(model, clip, PROMPTS, range(500, 504), steps=15)
-    assert np.mean(list(shares.values())) >= 0.9, shares
+    """A spot check of the card's numbers, which are over 200 seeds of each."""
+    shares = recognition(model, clip, PROMPTS, range(500, 512), steps=10)
+    assert np.mean(list(shares.values())) >= 0.95 and min(shares.values()) >= 0.75, shares
 
 
 def test_clip_retrieves_augmented_images(clip):
-    assert retrieval(clip, views=2, seed=77) >= 0.95
+    assert retrieval(clip, views=2, seed=77) >= 0.99
 
 
 def test_the_generic_prompt_gives_many_different_pictures(model, clip):
-    """48 starts, no guidance: pictures near at least 30 different emoji, a third of them within half the typical
-    distance of two emoji; many of the others are melted mixtures, as the card says."""
+    """48 starts, no guidance: pictures near at least 36 different emoji, six of ten within half the typical distance
+    of two emoji; the others are melted mixtures, as the card says."""
     data = captioned()
     pictures = torch.as_tensor(sample(model, GENERIC, range(48), steps=15, guidance=1.0)).movedim(-1, 1)
     known = data.pixels / 2 + 0.5
     seen, own = clip(pictures), clip(known)
     nearest = torch.cdist(seen, own).argmin(1)
-    assert len(set(nearest.tolist())) >= 30
+    assert len(set(nearest.tolist())) >= 36
     typical = torch.pdist(known.flatten(1)).median()
     closest = torch.cdist(pictures.flatten(1), known.flatten(1)).min(1).values
-    assert float((closest < typical / 2).float().mean()) >= 1 / 3
+    assert float((closest < typical / 2).float().mean()) >= 0.6
 
 
 def test_encode_and_decode_are_inverse_to_the_cards_error(model):
     pixels = captioned().pixels[::8] / 2 + 0.5
     back = torch.as_tensor(model.decode(model.encode(pixels))).movedim(-1, 1)
-    assert float(((back - pixels) ** 2).mean()) * 4 <= 0.0135      # on [-1, 1]
+    assert float(((back - pixels) ** 2).mean()) * 4 <= 0.009       # on [-1, 1]

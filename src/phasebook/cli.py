@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="cpu", help="cpu or cuda")
     train.add_argument("--threads", type=int, help="cores to use (default: all)")
-    train.add_argument("--start", type=Path, metavar="DIR", help="weights to begin from: a directory that this part left")
+    train.add_argument("--start", type=Path, metavar="DIR", help="weights to begin from, as this part leaves them")
     train.add_argument("-o", type=Path, metavar="DIR", dest="out", help="where (default: checkpoints/)")
     train.add_argument("--publish", action="store_true", help="put the result in assets/, where the book looks for it")
     train.set_defaults(action=_train)

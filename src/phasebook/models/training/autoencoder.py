@@ -17,7 +17,7 @@ from phasebook.models.training.loop import Settings, Trained, autocast, begin_fr
 
 __all__ = ["SETTINGS", "build", "pixel_loss", "reconstruction_error", "train"]
 
-SETTINGS = Settings(steps=3600, batch=16, rate=1e-3, ema=0.995, decay=0.9)
+SETTINGS = Settings(steps=4500, batch=16, rate=1e-3, ema=0.995, decay=0.9)
 NOISE = 0.1
 CHANNELS = 4
 ENCODER, DECODER = (0, 2, 3), (3, 3, 1)        # blocks at each resolution

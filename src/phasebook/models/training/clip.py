@@ -21,7 +21,7 @@ from phasebook.models.training.tokenizer import LENGTH, all_prompts, tokenizer_o
 
 __all__ = ["SETTINGS", "augmented", "build", "export", "train"]
 
-SETTINGS = Settings(steps=1050, batch=96, rate=2e-3, ema=0.99, weight_decay=0.05)
+SETTINGS = Settings(steps=1350, batch=96, rate=2e-3, ema=0.99, weight_decay=0.05)
 WIDTH, LAYERS, EMBEDDING = 20, (1, 1, 1, 1), 128
 PREPROCESS = {"size": [64, 64], "mode": "RGB", "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic",
               "resize_mode": "shortest", "fill_color": 255}

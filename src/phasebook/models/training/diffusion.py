@@ -19,7 +19,7 @@ from phasebook.models.training.tokenizer import LENGTH, all_prompts, tokenizer_o
 
 __all__ = ["SETTINGS", "build", "export", "latent_views", "scheduler", "train"]
 
-SETTINGS = Settings(steps=6200, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
+SETTINGS = Settings(steps=9700, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
 CHANNELS, TIME_WIDTH, TEXT_WIDTH = (48, 96, 144), 384, 128
 VIEWS = 12              # augmented versions of an image, encoded once before training
 MOVED = {"degrees": 4.0, "scale": (0.94, 1.03), "shift": 0.03}      # how far, at most

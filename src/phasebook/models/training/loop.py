@@ -64,8 +64,8 @@ def autocast(device: torch.device) -> AbstractContextManager:
     return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()
 
 
-def begin_from(model: nn.Module, file: Path) -> None:
-    """Copy from a safetensors file the weights that have a name and shape of the model's; the others stay.
+def begin_from(model: nn.Module, file: Path, say: Callable[[str], None] = print) -> None:
+    """Copy from a safetensors file the weights that have a name and shape of the model's, and say how many.
 
     Raises ValueError, one line, where the file is none or has no weight of the model's.
     """
@@ -78,6 +78,7 @@ def begin_from(model: nn.Module, file: Path) -> None:
     if not found:
         raise ValueError(f"start: {file} has no weight of this model's names and shapes")
     model.load_state_dict(found, strict=False)
+    say(f"{len(found)} of {len(own)} weights begin as in {file}")
 
 
 def _averaged(model: nn.Module) -> dict[str, Tensor]:
