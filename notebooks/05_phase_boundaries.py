@@ -43,7 +43,7 @@ trained = "emoji-diffusion" # the second half's model: a StableDiffusionPipeline
 revision = ""               # of a hub id: a branch, tag or commit
 variant = ""                # of the weights' files, such as fp16
 dtype = "float32"           # the network's; or bfloat16, float16
-batch = 64                  # latents per network call
+batch = 50                  # latents per network call; a divisor of the numbers of points wastes none
 prompt = "emoji"
 negative_prompt = ""
 guidance = 1.0              # 1 or less: none
@@ -555,7 +555,7 @@ ledger.claim("pipeline.mean_s_plateau", "Sec. 3, (iii)", "At late t the mean of 
 
 # %% [markdown]
 # The thresholds are those that the exact model was held to above. The network's $S$ starts from as little and rises by as
-# many orders of magnitude, but it is ten times lower, and where the exact denoiser comes to rest the network's is still
+# many orders of magnitude, but it ends several times lower, and where the exact denoiser comes to rest the network's is still
 # rising at the last step: it sharpens its pictures to the end.
 #
 # ## Does the determinant go blind here as well?
@@ -575,7 +575,7 @@ if p.trained:
     round_net, round_exact = bundle["network"], bundle.get("exact denoiser of its data")
     show(curves(np.arange(p.steps_trained), {k: np.where(v > 1e-6, v, np.nan) for k, v in bundle.items()}, log="y",
                 xtitle="step", ytitle="isotropy"), alt="Isotropy of the "
-         "metric against the step: that of the network stays near one half, that of the exact denoiser falls to nothing")
+         "metric against the step: that of the network falls from a third to a tenth, that of the exact denoiser to nothing")
     ledger.number("isotropy_tangents", {k: v.tolist() for k, v in bundle.items()}, "1")
 
 # %% tags=["hide-input"]
@@ -629,7 +629,7 @@ ledger.claim("pipeline.data_or_architecture", "Sec. 4", "Phase boundaries are a 
 # %% [markdown]
 # The answer has two halves. While the noise is high the two maps agree, and more than slices do anyway: what the network
 # has learnt of the coarse choices is what the data dictate. At the noise level at which the exact denoiser begins to pick
-# single pictures ($\sigma/\alpha$ about 2 here) they part. From then on the exact denoiser's ridges are walls between
+# single pictures ($\sigma/\alpha$ about 2.5 here) they part. From then on the exact denoiser's ridges are walls between
 # training pictures, and the network, which was to generalise, has not learnt them; it keeps a few broad ridges of its
 # own, some along the same lines ({numref}`fig-side-by-side`), most not. So boundaries need no architecture, and the early
 # ones of a network are those of its data. The late ones of *this* network are not those of its training set.

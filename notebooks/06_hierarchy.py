@@ -517,8 +517,8 @@ if any(kinds_t.values()):
 #
 # With the weights of this book, phases nest as well as in the exact model. But nearby points are a quarter of their later
 # distance apart before any ridge comes between them, more than the fifth that we had allowed, and large jumps come later than small
-# ones, not earlier. Inside its phases straight lines are geodesics to half a percent, and across boundaries they are
-# longer by a few percent only: these ridges are low. Its geodesic distances are no more ultrametric than those of the
+# ones, not earlier. Inside its phases straight lines are geodesics to a few percent, and across boundaries they are
+# longer by a tenth or so: these ridges are low. Its geodesic distances are no more ultrametric than those of the
 # exact model.
 #
 # ## What was shown, and what was not

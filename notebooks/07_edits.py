@@ -364,8 +364,7 @@ if p.trained:
 # %% [markdown]
 # Here there is a half-way. Colours mix, shapes keep their outline and change their face, and the source shines through a late
 # edit. The frame shows where our criterion draws the line, and it can be checked by eye: it passes no blend, and rather stops
-# early. It can also refuse what a person would grant. The eye turns into a cat's face, by its words and to our eyes, but into another cat than those
-# it is compared with, and its features stay half-way; so that row has no frame.
+# early.
 
 # %% tags=["hide-input"]
 many_t = None
@@ -402,13 +401,12 @@ for name in ("distance", "split", "split_own", "split_given_distance", "fine", "
     print(f"{name}: {found_t[name]}")
 
 # %% [markdown]
-# Nearly all of the network's edits have one threshold; a few are lost and regained within a step or two, where the measure
-# wavers, and sixty pairs do not establish nineteen in twenty. Far pictures need more steps here too, but the relations are looser than in the exact model. The thresholds crowd into the
+# Each of the network's edits that succeed has one threshold. Far pictures need more steps here too, but the relations are looser than in the exact model. The thresholds crowd into the
 # last third of the process, where a few steps decide, and whether two pictures are of one family matters less: within a
-# family the differences are small but must be got right. At equal latent distance a boundary costs some two steps, on the edge of
-# what sixty pairs can tell from none. At equal distance of the pictures, they leave intervals so
-# wide that little can be said of split steps or basins: a lower end below zero in the table means just that. The edits
-# that succeed from no $k$ are mostly those between clocks or arrows, which the network cannot tell apart.
+# family the differences are small but must be got right. At equal latent distance a boundary costs some two steps, by a margin that
+# sixty pairs can just tell from none. At equal distance of the pictures, they leave intervals so
+# wide that little can be said of split steps or basins: a lower end below zero in the table means just that. The two
+# edits that succeed from no $k$ lead from one clock to another that differs in its hands alone.
 #
 # ## What was shown, and what was not
 #

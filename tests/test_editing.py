@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import stats
 from test_pipeline import build
+from tokenizers import Tokenizer
 
 from phasebook.diffusion.samplers import ddim, ddim_step, levels, log_snr_levels
 from phasebook.latent import edit_statistics as statistics
@@ -190,6 +191,11 @@ def test_words_without_tokens_and_sizes_are_read_from_files(tmp_path):
     folder = build(tmp_path, "v_prediction")
     assert unknown_word(folder, "red apple") is None and unknown_word(folder, "red äpfel") == "äpfel"
     assert picture_size(folder) == 16
+    file = folder / "tokenizer" / "tokenizer.json"
+    padded = Tokenizer.from_file(str(file))
+    padded.enable_padding(pad_id=padded.token_to_id("<|endoftext|>"), length=16)
+    padded.save(str(file))
+    assert unknown_word(folder, "red apple") is None and unknown_word(folder, "red äpfel") == "äpfel"
 
 
 # --- statistics -------------------------------------------------------------------------------------------------

@@ -7,8 +7,6 @@ imports no other room and is used by notebooks and by `cli`, the door.
 
 import os
 
-# Threads of a matrix product that wait for one another should spin for a moment, then sleep: spinning on slows a sweep
-# threefold on a machine with anything else to do, sleeping at once slows a small network by a third. OpenMP reads this
-# when torch is first imported.
+# Threads of a matrix product that wait for one another should sleep, not spin: on a machine with anything else to do,
+# spinning slows a sweep threefold. OpenMP reads this when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "100000")

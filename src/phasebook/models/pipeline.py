@@ -118,9 +118,7 @@ class PipelineModel:
         check_parts(f"model = {name!r}", pipe, scheduler)
         decoder = decoder or pipe.vae
         for part in (pipe.unet, pipe.vae, pipe.text_encoder, decoder):
-            part.requires_grad_(False).eval().to(device)
-            if device.startswith("cuda") or part is decoder:        # a CPU gains a third on the decoder, nothing else
-                part.to(memory_format=torch.channels_last)
+            part.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
         if compiled:
             pipe.unet.compile(dynamic=False)
         return cls(pipe, scheduler, batch, name, decoder)
@@ -193,9 +191,7 @@ class PipelineModel:
                guidance: float) -> Tensor:
         """What the network says. `heard`: one embedding a point; for guidance > 1 all negative ones come before."""
         copies = len(heard) // len(x)
-        seen = torch.cat([x] * copies)
-        if x.is_cuda:
-            seen = seen.contiguous(memory_format=torch.channels_last)
+        seen = torch.cat([x] * copies).contiguous(memory_format=torch.channels_last)
         raw = self.pipe.unet(seen, time, encoder_hidden_states=heard, return_dict=False)[0]
         if copies == 2:
             negative, positive = raw.chunk(2)

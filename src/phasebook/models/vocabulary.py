@@ -17,6 +17,7 @@ def unknown_word(folder: Path, text: str) -> str | None:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()          # a file may ask for it, and pads are often the token of unknown words
     unknown = tokenizer.token_to_id(json.loads(file.read_text(encoding="utf-8"))["model"].get("unk_token") or "")
     for word in text.split():
         if unknown is not None and unknown in tokenizer.encode(word, add_special_tokens=False).ids:

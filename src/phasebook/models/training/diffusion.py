@@ -123,6 +123,8 @@ def export(model: nn.ModuleDict, vae, tokenizer, out: Path) -> None:
     """Write `out` as a StableDiffusionPipeline directory in half precision, safetensors only."""
     from diffusers import StableDiffusionPipeline
 
+    tokenizer.backend_tokenizer.no_padding()        # as training asked of it, call by call
+    tokenizer.backend_tokenizer.no_truncation()
     pipe = StableDiffusionPipeline(
         vae=vae, text_encoder=model["text_encoder"], tokenizer=tokenizer, unet=model["unet"], scheduler=scheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False)
