@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from phasebook.models.batches import in_batches
 from phasebook.models.exact import check_device
 from phasebook.models.loading import cause, check_dtype, check_weights, known_directory, unreachable
 
@@ -115,15 +116,10 @@ class ClipFeatures:
         """Features of one batch of pixels in [0, 1]; differentiable."""
         return self.model.encode_image(self.prepare(pixels), normalize=self.normalise)
 
-    @torch.no_grad()
     def __call__(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
-        """Features of any number of pictures, in batches of one shape (the last one padded), as float32."""
+        """Features of any number of pictures, in batches, as float32."""
         pixels = torch.as_tensor(pixels).to(self.mean.device, self.dtype)
-        found = []
-        for part in pixels.split(self.batch):
-            padding = part[-1:].expand(self.batch - len(part), *part.shape[1:])
-            found.append(self.embed(torch.cat([part, padding]))[:len(part)].float())
-        return torch.cat(found)
+        return in_batches(lambda x: (self.embed(x).float(),), self.batch, pixels)[0]
 
     @torch.no_grad()
     def text(self, prompts: list[str]) -> Float[Tensor, "m d"]:

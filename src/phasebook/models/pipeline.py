@@ -6,8 +6,8 @@ DDIM (Song, Meng, Ermon 2021) steps on the model's own noise levels:
     x' = alpha' xhat_0 + sqrt(sigma'^2 - s^2) eps + s n,   s = eta sigma'/sigma sqrt(1 - alpha^2/alpha'^2), n ~ N(0, 1).
 
 Guidance w > 1 (Ho, Salimans 2022) replaces the prediction by `e_neg + w (e_prompt - e_neg)`, at twice the cost. Points
-are run in batches of one fixed shape, the last one padded, so that a point's result does not depend on its company
-beyond rounding. Latents have shape (channel, y, x); pixels (y, x, rgb) in [0, 1].
+are run in batches of one shape, the last one padded; a point's result does not depend on its company beyond rounding.
+Latents have shape (channel, y, x); pixels (y, x, rgb) in [0, 1].
 """
 
 from collections.abc import Callable, Iterator
@@ -24,6 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from phasebook.diffusion.samplers import Levels
+from phasebook.models.batches import in_batches, split
 from phasebook.models.loading import (
     cause,
     check_complete,
@@ -35,7 +36,7 @@ from phasebook.models.loading import (
     load_small_vae,
     quiet,
 )
-from phasebook.models.tangents import forward_mode
+from phasebook.models.tangents import forward_mode, pushed
 
 __all__ = ["PipelineModel", "Prompt", "Sweep"]
 
@@ -65,7 +66,7 @@ class PipelineModel:
     """A loaded pipeline; build it with `PipelineModel.load`.
 
     `pipe`: the diffusers pipeline. `scheduler`: its DDIM scheduler, made from its own scheduler's configuration.
-    `batch`: latents per network call (guidance doubles what the network sees). `decoder`: a small VAE, or the pipe's.
+    `batch`: latents at a time (guidance doubles what the network sees). `decoder`: a small VAE, or the pipe's.
     """
 
     pipe: object
@@ -258,21 +259,11 @@ class PipelineModel:
         return min([self.batch, *self.largest_batch])
 
     def _batched(self, function: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
-        """`function(*inputs)` in batches of the fixed size, padded with copies of the last point. A few points alone
-        are padded to a power of two instead: one point need not cost a batch.
-
-        Where a device's memory runs out, half the size is used from then on.
-        """
-        p = len(inputs[0])
-        n = min(self._most, 1 << (p - 1).bit_length())
+        """`function(*inputs)` in batches. Where a device's memory runs out, half the size is used from then on."""
         try:
-            found = []
-            for top in range(0, p, n):
-                parts = [x[top:top + n] for x in inputs]
-                parts = [torch.cat([x, x[-1:].expand(n - len(x), *x.shape[1:])]) for x in parts]
-                found.append([y[:min(n, p - top)] for y in function(*parts)])
-            return [torch.cat(column) for column in zip(*found, strict=True)]
+            return in_batches(function, self._most, *inputs)
         except torch.OutOfMemoryError:
+            n, _ = split(len(inputs[0]), self._most, self.device)
             if n == 1:
                 raise
         self.largest_batch[:] = [n // 2]
@@ -323,11 +314,7 @@ class PipelineModel:
                 after = after + spread * draw.to(after)
             return Sweep(points, step, x, x0, after), None
 
-        def pushed(y: Tensor, *dy: Tensor) -> tuple[Tensor, ...]:
-            with forward_mode():
-                pairs = [torch.func.jvp(predict, (y,), (d,)) for d in dy]
-            return *pairs[0][0], *(d for _, both in pairs for d in both)
-
-        x0, eps, *rest = self._batched(pushed, x, *dx)
-        dx0, deps = torch.stack(rest[::2]), torch.stack(rest[1::2])
-        return Sweep(points, step, x, x0, a * x0 + b * eps, dx, dx0), a * dx0 + b * deps
+        with forward_mode():
+            found = self._batched(pushed(predict), x.repeat(len(dx), 1, 1, 1), dx.flatten(0, 1))
+        x0, eps, dx0, deps = (y.view_as(dx) for y in found)
+        return Sweep(points, step, x, x0[0], a * x0[0] + b * eps[0], dx, dx0), a * dx0 + b * deps

@@ -8,6 +8,7 @@ of the colour scale they share over the steps, and deflated.
 import base64
 import json
 import zlib
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -131,11 +132,15 @@ def pack(thumbnails: UInt8[np.ndarray, "shown row col y x 3"]) -> tuple[str, int
     padded = np.zeros((down * across, height, width, 3), np.uint8)
     padded[:n] = tiles
     sheet = padded.reshape(down, across, height, width, 3).swapaxes(1, 2).reshape(down * height, across * width, 3)
-    for quality in QUALITIES:
-        file = BytesIO()
-        Image.fromarray(sheet).save(file, "WEBP", quality=quality, method=4)
-        if file.tell() <= ATLAS_BYTES:
-            break
+    encoded = {}
+
+    def fits(quality: int) -> bool:
+        encoded[quality] = BytesIO()
+        Image.fromarray(sheet).save(encoded[quality], "WEBP", quality=quality, method=4)
+        return encoded[quality].tell() <= ATLAS_BYTES
+
+    best = min(bisect_left(QUALITIES, True, key=fits), len(QUALITIES) - 1)
+    file = encoded[QUALITIES[best]]
     return "data:image/webp;base64," + _base64(file.getvalue()), across
 
 

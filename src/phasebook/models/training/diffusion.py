@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from phasebook.models.batches import in_batches
 from phasebook.models.training.augment import affine
 from phasebook.models.training.captions import Captioned, captioned
 from phasebook.models.training.loop import Settings, Trained, autocast, begin_from, train_loop
@@ -54,7 +55,6 @@ def build(words: int, channels: int = 4, size: int = 16, seed: int = 0) -> nn.Mo
     return nn.ModuleDict({"unet": unet, "text_encoder": text})
 
 
-@torch.no_grad()
 def latent_views(vae, data: Captioned, views: int = VIEWS, seed: int = 0) -> Float[Tensor, "v n c y x"]:
     """Scaled latents of every image: as it is, and `views` augmented versions."""
     generator = torch.Generator().manual_seed(seed)
@@ -62,7 +62,7 @@ def latent_views(vae, data: Captioned, views: int = VIEWS, seed: int = 0) -> Flo
     found = []
     for view in range(views + 1):
         pixels = affine(data.pixels, generator, **MOVED) if view else data.pixels
-        found.append(torch.cat([vae.encoder(x.to(device)) for x in pixels.split(64)]))
+        found += in_batches(lambda x: (vae.encoder(x),), 64, pixels.to(device))
     return torch.stack(found) * vae.config.scaling_factor
 
 

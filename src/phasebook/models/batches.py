@@ -1,0 +1,55 @@
+"""Any number of points through a network, in batches of one shape."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["in_batches", "split"]
+
+SHARE = 8           # points: fewer for a thread are sooner done by all threads together
+
+
+def split(points: int, most: int, device: torch.device) -> tuple[int, int]:
+    """Points in a batch, and how many batches run side by side: at most `most` points at a time.
+
+    A GPU takes one batch after the other, of `most` points, or of a power of two for fewer, since kernels are chosen,
+    or compiled, for a shape. On a CPU each thread takes a batch of its own.
+    """
+    if device.type != "cpu":
+        return min(most, 1 << (points - 1).bit_length()), 1
+    threads = torch.get_num_threads()
+    share = -(-points // (threads * -(-points // max(1, most // threads * threads))))
+    if threads > 1 and SHARE <= share <= most // threads:
+        return share, threads
+    return -(-points // -(-points // most)), 1
+
+
+def in_batches(function: Callable[..., tuple[Tensor, ...]], most: int, *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
+    """`function(*inputs)` with at most `most` points at a time; the last batch is padded with copies of the last point.
+
+    No gradients. On a CPU batches run side by side, each on one thread: the layers of a small network are too short to
+    be shared among threads that sleep while they wait (see `phasebook/__init__.py`).
+    """
+    p = len(inputs[0])
+    if p == 0:
+        raise ValueError("points: none given; takes one or more")
+    n, together = split(p, most, inputs[0].device)
+
+    @torch.no_grad()                # holds for one thread, so not around the loop
+    def batch(top: int) -> list[Tensor]:
+        parts = [x[top:top + n] for x in inputs]
+        parts = [torch.cat([x, x[-1:].expand(n - len(x), *x.shape[1:])]) for x in parts]
+        return [y[:p - top] for y in function(*parts)]
+
+    if together == 1:
+        found = [batch(top) for top in range(0, p, n)]
+    else:
+        try:
+            with ThreadPoolExecutor(together, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                found = list(pool.map(batch, range(0, p, n)))
+        finally:
+            torch.set_num_threads(together)     # what later threads start with
+    return [torch.cat(column) for column in zip(*found, strict=True)]
