@@ -576,7 +576,7 @@ if p.trained:
     round_net, round_exact = bundle["network"], bundle.get("exact denoiser of its data")
     show(curves(np.arange(p.steps_trained), {k: np.where(v > 1e-6, v, np.nan) for k, v in bundle.items()}, log="y",
                 xtitle="step", ytitle="isotropy"), alt="Isotropy of the "
-         "metric against the step: that of the network falls from a third to a tenth, that of the exact denoiser to nothing")
+         "metric against the step: that of the network falls by about half, that of the exact denoiser to nothing")
     ledger.number("isotropy_tangents", {k: v.tolist() for k, v in bundle.items()}, "1")
 
 # %% tags=["hide-input"]

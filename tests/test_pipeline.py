@@ -218,6 +218,18 @@ def test_tangents_are_the_limits_of_finite_differences(folders, guidance):
         assert 3.5 < errors[0] / errors[1] < 4.5
 
 
+@pytest.mark.parametrize("points", [1, 20])
+def test_tangents_survive_inference_mode(folders, points):
+    model = PipelineModel.load(folders["v_prediction"])
+    z, d, levels = noise(points), noise(points, seed=1)[None], model.levels(2)
+    plain = [p.dx0 for p in model.sweep(z, levels, model.encode_prompt("red apple"), tangents=d)]
+    with torch.inference_mode():
+        inside = [p.dx0 for p in model.sweep(z, levels, model.encode_prompt("red apple"), tangents=d)]
+    for one, other in zip(plain, inside, strict=True):
+        assert one.abs().max() > 1e-3
+        torch.testing.assert_close(one, other)
+
+
 def test_pushforward_of_the_decoder(folders):
     model = PipelineModel.load(folders["epsilon"])
     model.pipe.to(torch.float64)

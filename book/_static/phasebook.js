@@ -4,7 +4,7 @@
   "use strict";
   const PLOTLY = new URL("plotly.min.js", document.currentScript.src).href;
   const CONFIG = { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage"] };
-  const PANEL = 220;     // pixels below which a panel of a figure scrolls sideways rather than shrink
+  const PANEL = 200;     // pixels below which a panel of a figure scrolls sideways rather than shrink
   const FIELDS = new Set(["heatmap", "image", "contour", "histogram2d", "histogram2dcontour", "surface", "heatmapgl"]);
   let library;
 

@@ -31,7 +31,8 @@ def in_batches(function: Callable[..., tuple[Tensor, ...]], most: int, *inputs: 
     """`function(*inputs)` with at most `most` points at a time; the last batch is padded with copies of the last point.
 
     No gradients. On a CPU batches run side by side, each on one thread: the layers of a small network are too short to
-    be shared among threads that sleep while they wait (see `phasebook/__init__.py`).
+    be shared among threads that sleep while they wait (see `phasebook/__init__.py`). A thread of yours that uses torch
+    for the first time meanwhile is left with one thread as well: torch has one default for all.
     """
     p = len(inputs[0])
     if p == 0:

@@ -14,8 +14,8 @@ __all__ = ["forward_mode", "pushed", "pushforward"]
 
 @contextmanager
 def forward_mode():
-    """Where `pushed` functions may be called, in any thread. Kernels are those that forward-mode differentiation
-    knows: no flash attention, no fused encoder layers."""
+    """Where `pushed` functions may be called, in any thread; a process has one such place at a time. Kernels are those
+    that forward-mode differentiation knows: no flash attention, no fused encoder layers."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -26,9 +26,11 @@ def forward_mode():
 
 
 def pushed(function: Callable[[Tensor], tuple[Tensor, ...]]) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:
-    """`(x, dx) -> (*f(x), *J_f(x) dx)`, to be called within `forward_mode`."""
+    """`(x, dx) -> (*f(x), *J_f(x) dx)`, to be called within `forward_mode`. No gradients."""
+    @torch.inference_mode(False)            # it drops tangents without a word
+    @torch.no_grad()
     def both(x: Tensor, dx: Tensor) -> tuple[Tensor, ...]:
-        pairs = [forward_ad.unpack_dual(y) for y in function(forward_ad.make_dual(x, dx))]
+        pairs = [forward_ad.unpack_dual(y) for y in function(forward_ad.make_dual(x.clone(), dx.clone()))]
         return *(p.primal for p in pairs), *(p.primal * 0 if p.tangent is None else p.tangent for p in pairs)
 
     return both

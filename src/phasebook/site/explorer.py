@@ -139,8 +139,9 @@ def pack(thumbnails: UInt8[np.ndarray, "shown row col y x 3"]) -> tuple[str, int
         Image.fromarray(sheet).save(encoded[quality], "WEBP", quality=quality, method=4)
         return encoded[quality].tell() <= ATLAS_BYTES
 
-    best = min(bisect_left(QUALITIES, True, key=fits), len(QUALITIES) - 1)
-    file = encoded[QUALITIES[best]]
+    bisect_left(QUALITIES, True, key=fits)      # sizes nearly always fall with the quality
+    small = [quality for quality, file in encoded.items() if file.tell() <= ATLAS_BYTES]
+    file = encoded[max(small, default=min(encoded))]
     return "data:image/webp;base64," + _base64(file.getvalue()), across
 
 

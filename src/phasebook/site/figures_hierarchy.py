@@ -70,7 +70,7 @@ def phase_maps(labels: Int[ndarray, "step a b"], steps: Sequence[int], noise: Fl
         fig.update_xaxes(title="β" if i // 3 == rows - 1 else None, range=[b0, b1], **place)
         fig.update_yaxes(title="α" if i % 3 == 0 else None, range=[a0, a1], **place)
     layout(fig, height=60 + 300 * rows)
-    fig.update_annotations(font_size=13)
+    fig.update_annotations(font_size=12)
     fig.update_xaxes(showgrid=False, zeroline=False)
     return fig.update_yaxes(showgrid=False, zeroline=False)
 
