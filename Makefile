@@ -42,7 +42,7 @@ bench: env
 
 # Stored outputs for nbval, made again from the sources and the smoke parameters.
 reference: env
-	@$(BIN)/python -m phasebook.site.reference
+	@$(BIN)/python -m phasebook.site.build.reference
 
 # Newer versions of everything: resolves requirements.txt again.
 relock:
@@ -51,7 +51,7 @@ relock:
 
 # The emoji sprite and table, rendered again (Debian: fonts-noto-color-emoji unicode-data).
 emoji: env
-	@$(BIN)/python -m phasebook.models.render_emoji
+	@$(BIN)/python tools/render_emoji.py
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

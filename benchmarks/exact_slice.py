@@ -12,10 +12,10 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from phasebook.diffusion.samplers import ddim, levels
-from phasebook.latent.slices import POINTS_IN_A_TILE, Plane, seeded_anchors, slice_of
 from phasebook.models.exact import ExactModel
-from phasebook.models.images import load_images
+from phasebook.models.image_sets import load_images
+from phasebook.sampling.samplers import ddim, levels
+from phasebook.slices.slices import POINTS_IN_A_TILE, Plane, seeded_anchors, slice_of
 
 
 def _best(run, times: int) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from phasebook.models.loading import known_directory
+from phasebook.models.checkpoints import known_directory
 from phasebook.models.pipeline import PipelineModel
 
 GRID, STEPS, GUIDANCE, PROMPT = 6, 8, 3.0, "cat face"
@@ -22,9 +22,9 @@ def _random(folder: Path) -> Path:
     """An untrained pipeline of the shipped model's sizes."""
     from transformers import CLIPTokenizer
 
-    from phasebook.models.training import autoencoder, diffusion
-    from phasebook.models.training.captions import captioned
-    from phasebook.models.training.tokenizer import all_prompts, save_tokenizer
+    from phasebook.models.captions import captioned
+    from phasebook_training import autoencoder, diffusion
+    from phasebook_training.tokenizer import all_prompts, save_tokenizer
 
     save_tokenizer(folder / "tokenizer", all_prompts(captioned()))
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 
-from phasebook.diffusion import spacetime
-from phasebook.diffusion.flow import euler_path
-from phasebook.diffusion.mixtures import Mixture
-from phasebook.diffusion.schedules import schedule
-from phasebook.diffusion.spacetime_chart import CurveEnergy
-from phasebook.diffusion.spacetime_geodesic import geodesic
-from phasebook.diffusion.spacetime_polygon import relax
+from phasebook.mixtures.flow import euler_path
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.schedules import schedule
+from phasebook.mixtures.spacetime import energy as spacetime
+from phasebook.mixtures.spacetime.chart import CurveEnergy
+from phasebook.mixtures.spacetime.geodesic import geodesic
+from phasebook.mixtures.spacetime.polygon import relax
 
 POINTS, STEPS, RATE = 512, 2000, 0.1
 

@@ -42,11 +42,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.ledger import Correction, Ledger
-from phasebook.site.parameters import Finite, Parameters, Positive
-from phasebook.theory.expansion import resolving_grid
-from phasebook.theory.line import check_mixture
-from phasebook.theory.torus import TorusDensity, check_modes
+from phasebook.site.chapters.ledger import Correction, Ledger
+from phasebook.site.chapters.parameters import Finite, Parameters, Positive
+from phasebook.theory.heat.expansion import resolving_grid
+from phasebook.theory.heat.line import check_mixture
+from phasebook.theory.heat.torus import TorusDensity, check_modes
 
 
 class Chapter(Parameters):
@@ -107,9 +107,9 @@ ledger = Ledger("01_heat_and_transport", p)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gaussian-sag", "caption": "Gaussian: the distance between heat flow and displacement interpolation over the time within one step, in units of ε² s^(−3/2), for ε = s/100, s/3 and 3 s. The line is the leading order t (ε − t)/8."}}
 import numpy as np
 
-from phasebook.site.figures import show
-from phasebook.site.figures_transport import Curve, Field, animated_pair, curves, fields
-from phasebook.theory import gaussians
+from phasebook.site.figures.base import show
+from phasebook.site.figures.transport import Curve, Field, animated_pair, curves, fields
+from phasebook.theory.heat import gaussians
 
 within = np.linspace(0.02, 0.98, 33)
 steps = {"ε = s/100": 0.01, "ε = s/3": 1 / 3, "ε = 3 s": 3.0}
@@ -182,8 +182,8 @@ show(curves([sag], ["t / ε"], ["W₂(μₜ, μₜᴼᵀ) / (ε² s<sup>−3/2</
 # This tells us, before any measurement, how small $\varepsilon$ has to be.
 
 # %% tags=["hide-input"]
-from phasebook.theory.expansion import ladder, line_expansion, slope, torus_expansion
-from phasebook.theory.interpolation import (
+from phasebook.theory.heat.expansion import ladder, line_expansion, slope, torus_expansion
+from phasebook.theory.heat.interpolation import (
     gaussian_sweep,
     line_interpolant,
     line_sweep,
@@ -192,9 +192,9 @@ from phasebook.theory.interpolation import (
     torus_sweep,
     velocity_gap,
 )
-from phasebook.theory.line import LineMixture
-from phasebook.theory.monge_ampere import brenier
-from phasebook.theory.torus import grid_points, mean_norm
+from phasebook.theory.heat.line import LineMixture
+from phasebook.theory.heat.monge_ampere import brenier
+from phasebook.theory.heat.torus import grid_points, mean_norm
 
 bell = LineMixture([0.0], [np.sqrt(p.gaussian_variance)], [1.0])
 mixture = LineMixture(p.mixture_means, p.mixture_stds, p.mixture_weights)

@@ -39,11 +39,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.ledger import Ledger
-from phasebook.site.parameters import Finite, Parameters, Positive
-from phasebook.theory.expansion import resolving_grid
-from phasebook.theory.line import check_mixture
-from phasebook.theory.torus import TorusDensity, check_modes
+from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.chapters.parameters import Finite, Parameters, Positive
+from phasebook.theory.heat.expansion import resolving_grid
+from phasebook.theory.heat.line import check_mixture
+from phasebook.theory.heat.torus import TorusDensity, check_modes
 
 
 class Chapter(Parameters):
@@ -81,8 +81,8 @@ ledger = Ledger("02_chain_of_transports", p)
 # %% tags=["hide-input"]
 import numpy as np
 
-from phasebook.theory.chain import chain_error, flow_displacement, limit, links, predicted, torus_flow
-from phasebook.theory.line import LineMixture, quadrature
+from phasebook.theory.heat.chain import chain_error, flow_displacement, limit, links, predicted, torus_flow
+from phasebook.theory.heat.line import LineMixture, quadrature
 
 mixture = LineMixture(p.mixture_means, p.mixture_stds, p.mixture_weights)
 x, weight = quadrature(mixture, reach=6.0)
@@ -124,11 +124,11 @@ _ = ledger.claim("chain.line_exact", "Section 2", "On the line the probability-f
 # $\int (T(x) - x)\, dx = 0$, and the flow knows no such rule.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-circle-turn", "caption": "Circle: flow map minus Brenier map, divided by ε³, for three step lengths ε, and the predicted limit w of the closed form."}}
-from phasebook.site.figures import show
-from phasebook.site.figures_transport import Curve, Field, curves, fields
-from phasebook.theory.circle import brenier_circle
-from phasebook.theory.expansion import bend_of_q, ladder, slope, solenoidal, torus_expansion
-from phasebook.theory.torus import grid_points, mean_norm
+from phasebook.site.figures.base import show
+from phasebook.site.figures.transport import Curve, Field, curves, fields
+from phasebook.theory.heat.circle import brenier_circle
+from phasebook.theory.heat.expansion import bend_of_q, ladder, slope, solenoidal, torus_expansion
+from phasebook.theory.heat.torus import grid_points, mean_norm
 
 circle = TorusDensity.from_rows(p.circle_modes, 1)
 m, _ = resolving_grid(circle, 128, "circle_grid", modes="circle_modes", wanted=1e-6, finest=1024)
@@ -147,7 +147,7 @@ show(curves([panel], ["x (angle)"], ["(X − T) / ε³"], log=False),
 # current closes on itself in eddies.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-eddies", "caption": "Torus. Left: the density and the current ρ w of the predicted local gap. Right: the length of the gap between the flow map and one Brenier map over the whole time τ, and its direction. In each panel the longest arrow is drawn 0.6 long."}}
-from phasebook.theory.monge_ampere import brenier
+from phasebook.theory.heat.monge_ampere import brenier
 
 torus = TorusDensity.from_rows(p.torus_modes)
 n, coarse = resolving_grid(torus, p.grid, "grid", wanted=1e-6, finest=192)
@@ -284,8 +284,8 @@ _ = ledger.claim("chain.one_shot_gap", "Section 2", "It takes a chain: one Breni
 # gives $n \times \text{error} \to \tau \log(1 + \tau/s) / (8 \sqrt{s + \tau})$. On the torus we minimise {eq}`eq-jko` numerically, by Newton's method in the potential of the map, in which the functional is convex.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-jko", "caption": "Left: distance between one JKO step and the heat flow against the step length, torus; line: (h²/8) ‖∇Q‖. Right: distance between the laws after n JKO steps over τ and the heat flow, from N(0, 1/2); line: predicted. The marginals of the chain of Brenier maps are exact."}}
-from phasebook.theory import gaussians
-from phasebook.theory.jko import jko_second
+from phasebook.theory.heat import gaussians
+from phasebook.theory.heat.jko import jko_second
 
 steps = ladder(np.logspace(-6, -1, 6) / c.kappa, c)
 apart = np.array([mean_norm(jko_second(torus, h, n) - brenier(torus, h, n).second, torus(y)) for h in steps.epsilons])

@@ -38,9 +38,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from phasebook.site.ledger import Correction, Ledger
-from phasebook.site.parameters import Fraction, Parameters, Positive
-from phasebook.theory.power_cells import check_atoms
+from phasebook.site.chapters.ledger import Correction, Ledger
+from phasebook.site.chapters.parameters import Fraction, Parameters, Positive
+from phasebook.theory.cells.power_cells import check_atoms
 
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
 
@@ -86,10 +86,10 @@ ledger = Ledger("03_singular_sets", p)
 import numpy as np
 from scipy.stats import norm
 
-from phasebook.site.figures import show, table
-from phasebook.site.figures_singular import Cells, Torn, cells_and_basins, crease, family, stretching, torn
-from phasebook.theory import singular_targets as targets
-from phasebook.theory.power_cells import solve
+from phasebook.site.figures.base import show, table
+from phasebook.site.figures.singular import Cells, Torn, cells_and_basins, crease, family, stretching, torn
+from phasebook.theory.cells import targets as targets
+from phasebook.theory.cells.power_cells import solve
 
 sheet = solve([[-1.0, 0.0], [1.0, 0.0]], None, p.source)
 axis = np.linspace(-1.5, 1.5, 41)
@@ -311,8 +311,8 @@ show(family(outlines, [f"b = {b:g}" for b in p.cassini_ratios], [t.jump > 0 for 
 # of a mixture of atoms is exact (its score is Eq. (6)), and we follow it from a grid of latents down to the atoms.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cells", "caption": "Cells of the one-shot transport from the Gaussian (left) and basins of the probability-flow ODE (right, with the walls of the cells in black), for four symmetric atoms and for the chapter's atoms."}}
-from phasebook.diffusion.latent_flow import basins, count_regions, latent_flow
-from phasebook.diffusion.mixtures import Mixture
+from phasebook.mixtures.latent_flow import basins, count_regions, latent_flow
+from phasebook.mixtures.mixtures import Mixture
 
 latent_axis = np.linspace(-3.2, 3.2, p.grid) + 0.0037           # off the walls of symmetric atoms
 z = np.stack(np.meshgrid(latent_axis, latent_axis), axis=-1)
@@ -365,8 +365,8 @@ show(stretching([f"{s:.2f}" for s in levels], steepness, centres, cases[1].walls
 # in the heat frame $y = x_t / \alpha$, times $\alpha$ in the frame of $x_t$. It is exponential in $1 / s^2$ and finite for every $s > 0$.
 
 # %% tags=["hide-input"]
-from phasebook.diffusion import monotone
-from phasebook.diffusion.latent_flow import line_quantile, line_slope, steep_regions
+from phasebook.mixtures import monotone
+from phasebook.mixtures.latent_flow import line_quantile, line_slope, steep_regions
 
 a, noise = 1.0, np.array([2.0, 1.0, 0.6, 0.4, 0.3])
 pair = Mixture.atoms([[-a, 0.0], [a, 0.0]])
@@ -425,7 +425,7 @@ print(f"distance to S_1: {np.abs(before - wall).max():.1e} before the last map, 
 # quantile $F_s(\text{antimode})$. For equal atoms symmetry may hold it fixed. {numref}`fig-drift` takes unequal ones.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-drift", "caption": "Place in the latent space, as a quantile, of the boundary between the modes of two atoms with weights 0.3 and 0.7, and of three atoms with weights 0.2, 0.5, 0.3. Read from right to left, as the noise falls."}}
-from phasebook.site.figures_transport import Curve, curves
+from phasebook.site.figures.transport import Curve, curves
 
 falling = np.geomspace(1.5, 0.05, 300)
 two = Mixture.atoms([[-1.0], [1.0]], np.array([0.3, 0.7]))
@@ -458,7 +458,7 @@ show(curves([tracks], ["noise level s"], ["quantile of the latent"], log=False),
 # threshold, can merge, and their *mass* falls almost always, since ridges sharpen.
 
 # %% tags=["hide-input"]
-from phasebook.diffusion.critical_points import equilateral_triangle, mode_count_changes
+from phasebook.mixtures.modes.critical_points import equilateral_triangle, mode_count_changes
 
 lost_on_line = monotone.random_mode_falls(p.mode_steps, np.random.default_rng(p.seed))
 changes = mode_count_changes(equilateral_triangle(), 0.4, 1.2, tolerance=1e-9)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from phasebook.site import book
+from phasebook.site.build import book
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test depends on a model hub
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phasebook.site import runner
+from phasebook.site.build import runner
 
 ROOT = runner.root()
 HEAVY = {"diffusers", "transformers", "open_clip"}

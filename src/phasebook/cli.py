@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from phasebook.site import book, runner
-from phasebook.site.parameters import ParameterError
-from phasebook.site.runner import ChapterError
+from phasebook.site.build import book, runner
+from phasebook.site.build.runner import ChapterError
+from phasebook.site.chapters.parameters import ParameterError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,7 +104,7 @@ def _typed(text: str) -> Any:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from phasebook.models import training  # torch and diffusers load in seconds, which other verbs need not pay
+    import phasebook_training as training  # torch and diffusers load in seconds, which other verbs need not pay
 
     folder = options.out or runner.root() / "checkpoints"
     try:

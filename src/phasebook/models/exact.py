@@ -27,8 +27,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.diffusion.samplers import Levels
 from phasebook.models.entropy import entropy, membership
+from phasebook.sampling.samplers import Levels
 
 __all__ = ["ExactModel", "Frame", "NORM", "check_device"]
 

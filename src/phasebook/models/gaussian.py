@@ -8,8 +8,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.diffusion.samplers import Levels
 from phasebook.models.exact import ExactModel, Feature, Frame
+from phasebook.sampling.samplers import Levels
 
 __all__ = ["GaussianModel"]
 

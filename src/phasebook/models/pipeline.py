@@ -23,9 +23,7 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
-from phasebook.diffusion.samplers import Levels
-from phasebook.models.batches import in_batches, split
-from phasebook.models.loading import (
+from phasebook.models.checkpoints import (
     cause,
     check_complete,
     check_dtype,
@@ -36,7 +34,9 @@ from phasebook.models.loading import (
     load_small_vae,
     quiet,
 )
-from phasebook.models.tangents import forward_mode, pushed
+from phasebook.sampling.batches import in_batches, split
+from phasebook.sampling.samplers import Levels
+from phasebook.sampling.tangents import forward_mode, pushed
 
 __all__ = ["PipelineModel", "Prompt", "Sweep"]
 

@@ -17,11 +17,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.diffusion.samplers import Levels
+from phasebook.models.checkpoints import quiet
+from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import Frame
-from phasebook.models.features import ClipFeatures
-from phasebook.models.loading import quiet
 from phasebook.models.pipeline import PipelineModel, Prompt
+from phasebook.sampling.samplers import Levels
 
 __all__ = ["Prompted", "diffusers_steps"]
 

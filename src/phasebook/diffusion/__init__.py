@@ -1,1 +1,0 @@
-"""Noise schedules, exact mixtures, samplers, modes, spacetime geometry. Knows nothing of pipelines."""

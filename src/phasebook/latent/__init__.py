@@ -1,1 +1,0 @@
-"""Slices of latent space, the pullback metric, basins, hierarchy, editing."""

@@ -1,0 +1,73 @@
+"""Modes of a Gaussian mixture in several dimensions at a noise level, and noise levels at which their number changes.
+
+In the plane no partition argument as on the line is at hand: modes are searched from every mean, from the middle of
+every two and three means and from the common mean, by mean shift (ascent that cannot overshoot), then polished by
+Newton steps and kept where the Hessian of log p is negative definite. A search can miss a mode, never invent one.
+`p_s = p_0 * N(0, s^2 I)`. float64.
+"""
+
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from phasebook.mixtures.mixtures import Mixture
+
+__all__ = ["equilateral_triangle", "modes", "mode_count_changes"]
+
+
+def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"]:
+    """The modes of `p_s` that the search finds, `s > 0`."""
+    if not s > 0:
+        raise ValueError(f"s = {s}: takes a number > 0")
+    mu = mixture.means
+    groups = [g for k in (1, 2, 3) for g in combinations(range(len(mu)), k) if len(mu) <= 12 or k == 1]
+    x = np.array([*(mu[list(g)].mean(0) for g in groups), mixture.weights @ mu])
+    inverse = 1 / (mixture.variances + s**2)
+    for _ in range(shifts):
+        r = mixture.responsibilities(x, 1.0, s) * inverse
+        x = (r @ mu) / r.sum(1, keepdims=True)
+    for _ in range(30):
+        step = np.linalg.solve(_hessian(mixture, x, s), mixture.score(x, 1.0, s)[..., None])[..., 0]
+        size = np.linalg.norm(step, axis=1, keepdims=True)
+        x = x - step * np.minimum(1.0, s / 4 / np.maximum(size, 1e-300))
+    still = np.linalg.norm(mixture.score(x, 1.0, s), axis=1) * s < 1e-9
+    top = np.linalg.eigvalsh(_hessian(mixture, x, s)).max(axis=1) < 0
+    found = []
+    for point in x[still & top]:
+        if all(np.linalg.norm(point - other) > 1e-6 * s for other in found):
+            found.append(point)
+    return np.array(found).reshape(-1, mu.shape[1])
+
+
+def _hessian(mixture: Mixture, x: Float[ndarray, "b d"], s: float) -> Float[ndarray, "b d d"]:
+    """`Hessian log p_s = (Cov[x_0 | x] / s^2 - I) / s^2`."""
+    return (mixture.posterior_covariance(x, 1.0, s) / s**2 - np.eye(x.shape[1])) / s**2
+
+
+def mode_count_changes(mixture: Mixture, low: float, high: float, grid: int = 40, tolerance: float = 1e-8,
+                       ) -> list[tuple[float, int, int]]:
+    """`(s, count just below, count just above)` for each change of the number of modes seen on a geometric grid of s.
+
+    Each change is bisected to `tolerance`; two changes within one cell of the grid that cancel are not seen.
+    """
+    levels = np.geomspace(low, high, grid)
+    counts = [len(modes(mixture, s)) for s in levels]
+    changes = []
+    for a, b, below, above in zip(levels[:-1], levels[1:], counts[:-1], counts[1:], strict=True):
+        while below != above:
+            left, right = a, b
+            while right - left > tolerance:
+                middle = (left + right) / 2
+                left, right = (middle, right) if len(modes(mixture, middle)) == below else (left, middle)
+            after = len(modes(mixture, right))
+            changes.append(((left + right) / 2, below, after))
+            a, below = right, after
+    return changes
+
+
+def equilateral_triangle() -> Mixture:
+    """Three equal atoms at unit distance from the origin."""
+    angle = np.pi / 2 + 2 * np.pi * np.arange(3) / 3
+    return Mixture.atoms(np.stack([np.cos(angle), np.sin(angle)], axis=1))

@@ -1,0 +1,95 @@
+"""Modes of an empirical distribution in d dimensions over noise levels: a mode tree by mean shift.
+
+In the frame `y = x_t / alpha` the density of n atoms at `r = sigma / alpha` is a kernel density estimate; its modes
+are fixed points of `y -> xhat_0(y) = sum_i w_i(y) x_i`. Modes lie in the span of the atoms, so a mode is its
+weights `w` (n,) and only the Gram matrix of the atoms enters: the cost does not depend on d.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.special import softmax
+
+from phasebook.mixtures.modes.tree import Merge, linkage_of
+
+__all__ = ["SampleTree", "mean_shift", "mean_shift_tree"]
+
+
+class SampleTree(NamedTuple):
+    """`merges` in order of noise (`y` is not used: NaN), `counts` modes at each of `ratios`, and `first` (n,): the
+    mode, by its number, that each atom belongs to at the least noise."""
+
+    merges: list[Merge]
+    ratios: Float[ndarray, " l"]
+    counts: Float[ndarray, " l"]
+    first: Float[ndarray, " n"]
+
+    def linkage(self) -> Float[ndarray, "m-1 4"]:
+        """SciPy's linkage matrix, heights log r (`mode_tree.linkage_of`)."""
+        return linkage_of(int(self.counts[0]), self.merges)
+
+
+def mean_shift(gram: Float[ndarray, "n n"], weights: Float[ndarray, "m n"], ratio: float, steps: int = 300,
+               tolerance: float = 1e-6) -> Float[ndarray, "m n"]:
+    """Weights of the modes that mean shift reaches from each start; a start that stands still is left alone.
+
+    Stops when no weight changes by more than `tolerance` in a step, or after `steps`.
+    """
+    weights, square, active = weights.copy(), np.diag(gram), np.arange(len(weights))
+    for _ in range(steps):
+        w = weights[active]
+        inner = w @ gram
+        distance = (w * inner).sum(1, keepdims=True) - 2 * inner + square
+        new = softmax(-distance / (2 * ratio**2), axis=1)
+        weights[active] = new
+        active = active[np.abs(new - w).max(1) > tolerance]
+        if not len(active):
+            break
+    return weights
+
+
+def mean_shift_tree(points: Float[ndarray, "n d"] | None = None, *, gram: Float[ndarray, "n n"] | None = None,
+                    ratios: Float[ndarray, " l"], closeness: float = 1e-2) -> SampleTree:
+    """The mode tree of equal atoms, given as points or as their Gram matrix, over growing noise ratios.
+
+    At each level modes start where they were at the level before; those that end within `closeness * r` of each
+    other are one, and the one that moved least is the parent. Merges are resolved to the spacing of `ratios`.
+    """
+    if (points is None) == (gram is None):
+        raise ValueError("points, gram: takes one of the two")
+    ratios = np.asarray(ratios, dtype=float)
+    if len(ratios) < 1 or ratios[0] <= 0 or (np.diff(ratios) <= 0).any():
+        raise ValueError("ratios: takes positive, growing numbers (sigma/alpha)")
+    gram = np.asarray(points @ points.T if gram is None else gram, dtype=float)
+    n = len(gram)
+    gram = gram - gram.mean(0) - gram.mean(1)[:, None] + gram.mean()        # centred: small norms, less rounding
+    weights, alive, merges, counts, first = np.eye(n), np.arange(n), [], [], np.arange(n)
+    for level, r in enumerate(ratios):
+        new = mean_shift(gram, weights, r)
+        parent = _parents(gram, weights, new, closeness * r)
+        keep = parent == np.arange(len(parent))
+        if level:
+            merges += [Merge(float(r), np.nan, int(alive[i]), int(alive[parent[i]])) for i in np.flatnonzero(~keep)]
+        else:
+            alive = np.cumsum(keep) - 1
+            first = alive[parent]
+        weights, alive = new[keep], alive[keep]
+        counts.append(len(alive))
+    return SampleTree(merges, ratios, np.array(counts), first)
+
+
+def _parents(gram: Float[ndarray, "n n"], before: Float[ndarray, "m n"], after: Float[ndarray, "m n"],
+             distance: float) -> Float[ndarray, " m"]:
+    """For each mode the one it has merged with (itself where it has not, and for the one that moved least)."""
+    inner = after @ gram @ after.T
+    square = np.diag(inner)
+    close = square[:, None] + square - 2 * inner < distance**2
+    step = after - before
+    moved = ((step @ gram) * step).sum(1)
+    label = np.full(len(after), -1)
+    for i in np.argsort(moved):                  # the least moved first: it takes what is close to it
+        if label[i] < 0:
+            label[close[i] & (label < 0)] = i
+    return label

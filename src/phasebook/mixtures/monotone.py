@@ -1,0 +1,101 @@
+"""'The complexity is non-decreasing as t -> 0', counted: how often a count falls when the noise does.
+
+Each counter takes noise levels `s = sigma / alpha` in descending order. Mixtures here are on the line. float64.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.special import ndtr, ndtri
+
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.modes.modes import _partition, _terms, detect_by_height, modes_1d
+
+__all__ = ["antimode_ranks", "boundary_tracks", "falls", "height_counts", "minor_pair", "mode_counts",
+           "random_mixture", "random_mode_falls", "wide_among_narrow"]
+
+
+def falls(counts: Float[ndarray, " k"], tolerance: float = 0.0) -> int:
+    """Number of steps at which the sequence falls by more than the tolerance."""
+    return int((np.diff(counts) < -tolerance).sum())
+
+
+def mode_counts(mixture: Mixture, levels: Float[ndarray, " k"]) -> Int[ndarray, " k"]:
+    """Exact number of modes at each level: `modes_1d` without its last act, the polishing of the roots."""
+    found = []
+    for s in levels:
+        terms = _terms(mixture, 1.0, s)
+        score, _, rounding = terms.score(_partition(terms))
+        rising = score[np.abs(score) > rounding] > 0
+        found.append(int((rising[:-1] & ~rising[1:]).sum()) if np.ptp(terms.centres) else 1)
+    return np.array(found)
+
+
+def height_counts(mixture: Mixture, levels: Float[ndarray, " k"], threshold: float, grid: int = 4001,
+                  ) -> Int[ndarray, " k"]:
+    """Number of modes at least `threshold` times as high as the highest, on a grid, as the paper counts them."""
+    reach = np.sqrt(mixture.variances.max()) + max(levels)
+    x = np.linspace(mixture.means.min() - 3 * reach, mixture.means.max() + 3 * reach, grid)
+    return np.array([len(detect_by_height(mixture, 1.0, s, x, threshold)) for s in levels])
+
+
+def random_mixture(rng: np.random.Generator) -> Mixture:
+    """2 to 6 components on [-2, 2], random weights; half of the components are atoms, the others have a width."""
+    n = int(rng.integers(2, 7))
+    weights = rng.dirichlet(np.ones(n)) + 1e-3
+    widths = rng.uniform(0, 0.5, n) * rng.integers(0, 2, n)
+    return Mixture(rng.uniform(-2, 2, (n, 1)), widths**2, weights / weights.sum())
+
+
+def random_mode_falls(steps: int, rng: np.random.Generator, chain: int = 20) -> int:
+    """Falls of the exact mode count over this many random downward steps in noise, `chain` steps a mixture."""
+    found = 0
+    for start in range(0, steps, chain):
+        levels = np.sort(np.exp(rng.uniform(np.log(0.05), np.log(2.5), min(chain, steps - start) + 1)))[::-1]
+        found += falls(mode_counts(random_mixture(rng), levels))
+    return found
+
+
+def antimode_ranks(mixture: Mixture, levels: Float[ndarray, " k"]) -> list[Float[ndarray, " m"]]:
+    """Latent quantiles `F_s(antimode)` of the boundaries between modes at each level, ascending."""
+    found = []
+    for s in levels:
+        y = modes_1d(mixture, 1.0, s).antimodes
+        found.append(ndtr((y[:, None] - mixture.means[:, 0]) / np.sqrt(mixture.variances + s**2)) @ mixture.weights)
+    return found
+
+
+def boundary_tracks(mixture: Mixture, levels: Float[ndarray, " k"]) -> list[Float[ndarray, "p 2"]]:
+    """One track of `(level, quantile)` for each boundary of the last level, followed back up to where it formed.
+
+    Levels have to be dense: each quantile is matched to the nearest one of the level below.
+    """
+    *above, last = antimode_ranks(mixture, levels)
+    tracks = [[(levels[-1], q)] for q in last]
+    alive = list(range(len(last)))
+    for s, ranks in zip(levels[-2::-1], above[::-1], strict=True):
+        nearest = {min(alive, key=lambda k, q=q: abs(tracks[k][-1][1] - q)): q for q in ranks if alive}
+        for k, q in nearest.items():
+            tracks[k].append((s, q))
+        alive = list(nearest)
+    return [np.array(track[::-1]) for track in tracks]
+
+
+def minor_pair() -> Mixture:
+    """A heavy atom and two light ones close together: merged they pass a height threshold of 5 %, apart they fail."""
+    return Mixture.atoms([[0.0], [3.0], [3.4]], np.array([0.94, 0.03, 0.03]))
+
+
+def wide_among_narrow(unit: float = 5.0, atoms: int = 0) -> Mixture:
+    """A wide component (standard deviation 4 units) between two narrow ones at +-12 units.
+
+    At unit 5 the latent intervals stretched more than 5 times merge on the way down in noise: 2, then 1, then 3.
+
+    `atoms` > 0 replaces each component by that many atoms of equal weight: the wide one by its quantiles, the
+    narrow ones by atoms a thousandth of a unit apart.
+    """
+    if atoms == 0:
+        return Mixture(unit * np.array([[-12.0], [0.0], [12.0]]), unit**2 * np.array([0.01, 16.0, 0.01]),
+                       np.full(3, 1 / 3))
+    close, wide = 1e-3 * np.arange(atoms), 4 * ndtri((np.arange(atoms) + 0.5) / atoms)
+    return Mixture.atoms(unit * np.concatenate([close - 12, wide, close + 12])[:, None])

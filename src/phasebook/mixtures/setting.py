@@ -1,0 +1,36 @@
+"""One-dimensional data from a chapter's parameters, refused in one line that names the parameter."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from phasebook.mixtures.mixtures import Mixture
+
+__all__ = ["atoms_on_line", "check_interval", "mixture_on_line"]
+
+
+def check_interval(interval: Sequence[float]) -> None:
+    """ValueError unless a < b."""
+    if len(interval) != 2 or not interval[0] < interval[1]:
+        raise ValueError(f"interval = {list(interval)}: takes [a, b] with a < b")
+
+
+def atoms_on_line(n_atoms: int, interval: Sequence[float], seed: int,
+                  atoms: Sequence[float] | None = None) -> Mixture:
+    """Equal atoms: those given, else `n_atoms` drawn uniformly on [a, b] (Eq. (6) of the paper)."""
+    check_interval(interval)
+    if atoms is None:
+        atoms = np.random.default_rng(seed).uniform(*interval, n_atoms)
+    return Mixture.atoms(np.asarray(atoms, dtype=float)[:, None])
+
+
+def mixture_on_line(means: Sequence[float], stds: Sequence[float], weights: Sequence[float]) -> Mixture:
+    """A Gaussian mixture on the line; a std of 0 is an atom. ValueError for lengths, signs or a sum that is off."""
+    if not len(means) == len(stds) == len(weights):
+        raise ValueError(f"mixture_stds, mixture_weights: lengths {len(stds)}, {len(weights)}; "
+                         f"take one number for each of the {len(means)} mixture_means")
+    if min(stds) < 0:
+        raise ValueError(f"mixture_stds = {list(stds)}: take numbers >= 0")
+    if min(weights) <= 0 or abs(sum(weights) - 1) > 1e-9:
+        raise ValueError(f"mixture_weights = {list(weights)}: take positive numbers that sum to 1")
+    return Mixture(np.array(means, float)[:, None], np.array(stds, float) ** 2, np.array(weights, float))

@@ -1,0 +1,99 @@
+"""A spacetime geodesic with every point free: the true minimum of the discrete energy, by Newton's method.
+
+The Hessian of `E = sum (eta_{i+1} - eta_i) . (mu_{i+1} - mu_i)` is block tridiagonal,
+
+    d2E / d eta_i^2 = 4 G_i + (d G_i / d eta) . (2 eta_i - eta_{i-1} - eta_{i+1}),
+    d2E / d eta_i d eta_{i+1} = -(G_i + G_{i+1}),
+
+so a step costs O(n). The derivative of the Fisher-Rao tensor along one direction is a central difference of
+closed forms. Steps are damped by the Gaussian metric (Levenberg and Marquardt): where the data are atoms the
+true one vanishes near them, and the energy is not convex.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.linalg import LinAlgError, solveh_banded
+
+from phasebook.mixtures.spacetime.chart import CurveEnergy
+from phasebook.mixtures.spacetime.energy import moments
+
+__all__ = ["U_MAX", "relax"]
+
+LEAP = 1.0           # the farthest a point may move in one step, in Gaussian units
+U_MAX = 300.0        # exp(u) beyond it has no meaning; a trial curve there is refused
+
+
+def relax(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float = 1e-11,
+          steps: int = 300) -> tuple[Float[ndarray, "n D"], int]:
+    """The polygon of least energy from chart points `z` (ends kept), and the number of steps taken.
+
+    Stops when three successive steps together gain less than `tolerance` of the energy.
+    """
+    z = np.concatenate([curve.ends[:1], z[1:-1], curve.ends[1:]])
+    energies, damping = [curve(z)[0]], 1e-2
+    for count in range(1, steps + 1):
+        gradient, diagonal, beside = _hessian(curve, z)
+        gaussian = curve.chart.gaussian_metric(z)
+        edge = (len(z) - 1) * (gaussian[1:] + gaussian[:-1])
+        while True:
+            try:
+                step = solveh_banded(_band(diagonal + damping * (edge[:-1] + edge[1:]), beside - damping * edge[1:-1]),
+                                     -gradient.ravel())
+                step = step.reshape(-1, z.shape[1])
+                far = np.sqrt(np.einsum("ni,nij,nj->n", step, gaussian[1:-1], step).max())
+                new = z.copy()
+                new[1:-1] += step * min(1, LEAP / max(far, LEAP))
+                value = curve(new)[0] if np.abs(new[:, -1]).max() < U_MAX else np.inf
+            except LinAlgError:
+                value = np.inf
+            if value <= energies[-1]:
+                break
+            damping *= 4
+            if damping > 1e12:
+                return z, count
+        z, damping = new, max(damping / 8, 1e-12)
+        energies.append(value)
+        if energies[-4:][0] - value <= tolerance * value and len(energies) > 3:
+            break
+    return z, count
+
+
+def _hessian(curve: CurveEnergy, z: Float[ndarray, "n D"]) -> tuple[ndarray, ndarray, ndarray]:
+    """In the chart, of the inner points: gradient, diagonal blocks, blocks beside them."""
+    n, mixture = len(z), curve.mixture
+    eta, J, K = curve.chart.eta(z), curve.chart.jacobian(z), np.exp(z[:, -1])
+    mu, G = moments(mixture, eta)
+    pull, turn = (2 * a[1:-1] - a[:-2] - a[2:] for a in (eta, mu))
+    # d G along `pull`: a step of 1e-4 in Gaussian units
+    size = np.sqrt((pull[:, :-1] ** 2).sum(1) / K[1:-1]) + np.abs(pull[:, -1]) / K[1:-1] + 1e-300
+    h = (1e-4 / size)[:, None]
+    ahead, behind = (moments(mixture, eta[1:-1] + s * h * pull)[1] for s in (1, -1))
+    third = (ahead - behind) / (2 * h[..., None])
+    JT = np.swapaxes(J, -1, -2)
+    in_eta = (G[1:-1] @ pull[..., None])[..., 0] + turn
+    diagonal = JT[1:-1] @ (4 * G[1:-1] + third) @ J[1:-1]
+    # the chart's own curvature: q = K y, theta = -K/2
+    mixed = K[1:-1, None] * in_eta[:, :-1]
+    diagonal[:, :-1, -1] += mixed
+    diagonal[:, -1, :-1] += mixed
+    diagonal[:, -1, -1] += (mixed * z[1:-1, :-1]).sum(1) - K[1:-1] * in_eta[:, -1] / 2
+    beside = -JT[1:-2] @ (G[1:-2] + G[2:-1]) @ J[2:-1]
+    diagonal, beside = (n - 1) * diagonal, (n - 1) * beside
+    excess = curve.excess(z)[1:-1]
+    diagonal[:, -1, -1] += 2 * curve.weight / n * (excess != 0)
+    gradient = (n - 1) * (JT[1:-1] @ in_eta[..., None])[..., 0]
+    gradient[:, -1] += 2 * curve.weight / n * excess
+    return gradient, diagonal, beside
+
+
+def _band(diagonal: Float[ndarray, "m D D"], beside: Float[ndarray, "m-1 D D"]) -> Float[ndarray, "2D mD"]:
+    """Upper banded storage of the block tridiagonal matrix."""
+    m, D = diagonal.shape[:2]
+    band = np.zeros((2 * D, m * D))
+    for i in range(D):
+        for j in range(D):
+            if j >= i:
+                band[2 * D - 1 + i - j, j::D] = diagonal[:, i, j]
+            band[D - 1 + i - j, D + j :: D] = beside[:, i, j]
+    return band

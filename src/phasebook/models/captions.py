@@ -1,0 +1,89 @@
+"""The captioned emoji that the shipped models are trained on, and the words they hear them called.
+
+The families of the exact model, and what edits need besides: mammals, fruit, vehicles, mountains, hearts, eyes.
+An image is called by its own caption, by its kind (`emoji of mammals`), by `emoji`, or not at all; the prefix keeps
+kinds apart from captions.
+"""
+
+import csv
+import re
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from phasebook.models.assets import asset
+from phasebook.models.image_sets import ImageSet, load_images
+
+__all__ = ["Captioned", "GENERIC", "captioned", "everything", "kind_prompt"]
+
+GENERIC = "emoji"
+# what the families lack, by Unicode subgroup and name; the right-hand side is the kind
+EXTRA = [("animal-mammal", ".*", "mammals"), ("food-fruit", ".*", "fruit"), ("heart", ".*", "hearts"),
+         ("place-geographic", ".*mountain|volcano|mount fuji|desert.*", "mountains"), ("body-parts", "eyes?", "eyes"),
+         ("transport-ground", ".*(train|tram|bus|engine|car|taxi|automobile|vehicle|truck|lorry|tractor|motor.*e|"
+                              "scooter|rickshaw|bicycle)|ambulance|locomotive|monorail|light rail", "vehicles")]
+
+
+@dataclass(frozen=True, eq=False)
+class Captioned:
+    """`pixels` (n, rgb, y, x) in [-1, 1], float32; `captions` (n), all different; `kind` (n) indexes `kinds`."""
+
+    pixels: Float[Tensor, "n 3 y x"]
+    captions: tuple[str, ...]
+    kind: Int[Tensor, " n"]
+    kinds: tuple[str, ...]
+
+    @property
+    def images(self) -> ImageSet:
+        """The same as an image set whose families are the kinds."""
+        family = self.kind.numpy()
+        return ImageSet((self.pixels / 2 + 0.5).permute(0, 2, 3, 1).numpy(), self.captions, self.captions, family,
+                        self.kinds, family, self.kinds)
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def calls(self, index: Int[Tensor, " b"], generator: torch.Generator, empty: float = 0.15, kind: float = 0.08,
+              generic: float = 0.07) -> list[str]:
+        """A prompt for each image: nothing, its kind, `emoji` or its caption, with these shares."""
+        draw = torch.rand(len(index), generator=generator).tolist()
+        prompts = []
+        for i, u in zip(index.tolist(), draw, strict=True):
+            if u < empty:
+                prompts.append("")
+            elif u < empty + kind:
+                prompts.append(kind_prompt(self.kinds[self.kind[i]]))
+            else:
+                prompts.append(GENERIC if u < empty + kind + generic else self.captions[i])
+        return prompts
+
+
+def kind_prompt(kind: str) -> str:
+    """The prompt for any image of a kind."""
+    return f"{GENERIC} of {kind}"
+
+
+def _kind(row: dict[str, str]) -> str:
+    if row["family"]:
+        return row["family"]
+    for subgroup, names, kind in EXTRA:
+        if row["subgroup"] == subgroup and re.fullmatch(names, row["name"]):
+            return kind
+    return ""
+
+
+def captioned() -> Captioned:
+    """The training set, in the order of the emoji table."""
+    with open(asset("emoji/emoji.csv"), encoding="utf-8", newline="") as file:
+        found = [(i, _kind(row), row["caption"]) for i, row in enumerate(csv.DictReader(file))]
+    found = [entry for entry in found if entry[1]]
+    kinds = tuple(sorted({kind for _, kind, _ in found}))
+    return Captioned(everything()[[i for i, _, _ in found]], tuple(caption for _, _, caption in found),
+                     torch.tensor([kinds.index(kind) for _, kind, _ in found]), kinds)
+
+
+def everything() -> Float[Tensor, "n 3 y x"]:
+    """All distinct emoji, in [-1, 1]."""
+    return torch.as_tensor(load_images("emoji", resolution=64).pixels).permute(0, 3, 1, 2).contiguous() * 2 - 1

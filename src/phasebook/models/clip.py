@@ -1,0 +1,214 @@
+"""Features of pictures: any open_clip image tower, by name and checkpoint, on tensors in batches.
+
+`f(picture)` is the tower's embedding, divided by its norm if `normalise`. The authors' own code does both in different
+places, so it is a parameter; the pullback metric of unnormalised features is the default.
+
+Checkpoints are safetensors, from a directory, a file or the hub. OpenAI's ViT-B/32 was trained with the activation
+x sigmoid(1.702 x): in open_clip it is `ViT-B-32-quickgelu`, and plain `ViT-B-32` with these weights, which open_clip
+only warns of, is refused.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from phasebook.models.checkpoints import cause, check_dtype, check_weights, known_directory, unreachable
+from phasebook.models.exact import check_device
+from phasebook.sampling.batches import in_batches
+
+__all__ = ["ClipFeatures", "check_feature"]
+
+
+def check_feature(name: str | Path, pretrained: str | None = None, parameter: str = "feature_trained") -> None:
+    """ValueError unless `ClipFeatures.load` knows the model and its checkpoint; nothing is loaded or fetched."""
+    label = f"{parameter} = {str(name)!r}"
+    if folder := known_directory(name):
+        _local(label, folder)
+        return
+    _check_name(label, name)
+    _known_checkpoint(label, str(name), pretrained)
+
+
+def _check_name(label: str, name: str | Path) -> None:
+    import open_clip
+
+    if str(name) not in open_clip.list_models():
+        raise ValueError(f"{label}: no such directory, and no model of open_clip (open_clip.list_models() has "
+                         f"{len(open_clip.list_models())}, e.g. 'ViT-B-32-quickgelu')")
+
+
+@dataclass(frozen=True, eq=False)
+class ClipFeatures:
+    """An image tower with its preprocessing, and the text tower of the same model. Build it with `ClipFeatures.load`.
+
+    `model`: the open_clip model. `size` (y, x), `mean`, `std`, `interpolation`, `crop`: the model's own
+    preprocessing; `crop` is False where pictures are squashed to `size`.
+    """
+
+    model: object
+    tokenizer: Callable
+    name: str
+    size: tuple[int, int]
+    mean: Float[Tensor, "3 1 1"]
+    std: Float[Tensor, "3 1 1"]
+    interpolation: str
+    crop: bool
+    normalise: bool
+    batch: int
+
+    @classmethod
+    def load(cls, name: str | Path = "emoji-clip", pretrained: str | None = None, *, normalise: bool = False,
+             device: str = "cpu", dtype: str = "float32", batch: int = 64) -> "ClipFeatures":
+        """The model `name`: an open_clip directory (also one below assets/), or a name that open_clip knows, with
+        `pretrained` a tag such as 'openai' (fetched from the hub once) or a .safetensors file.
+
+        Raises ValueError, one line, for an unknown name or tag, weights that are not whole or not safetensors, an
+        activation that is not the weights' own, or no network.
+        """
+        import open_clip
+
+        check_device(device), check_dtype(dtype)
+        folder, label = known_directory(name), f"feature = {str(name)!r}"
+        if folder is None:
+            _check_name(label, name)
+        source = _local(label, folder) if folder else str(name)
+        weights = None if folder else _checkpoint(label, str(name), pretrained)
+        options = {"precision": {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}[dtype], "device": device}
+        if folder is None:
+            options |= {"force_preprocess_cfg": _preprocessing(str(name), pretrained), "pretrained": str(weights),
+                        "force_quick_gelu": False}
+        try:
+            model = open_clip.create_model(source, **options)
+            tokenizer = open_clip.get_tokenizer(source)
+        except Exception as error:  # json, safetensors, shapes: open_clip raises some six kinds
+            raise ValueError(f"{label}: open_clip cannot load it ({cause(error)})") from None
+        model.requires_grad_(False).eval()
+        config = model.visual.preprocess_cfg
+        size = config["size"]
+        size = (size, size) if isinstance(size, int) else tuple(size)
+        column = lambda key: torch.tensor(config[key], device=device).view(3, 1, 1)  # noqa: E731
+        return cls(model, tokenizer, str(name), size, column("mean"), column("std"), config["interpolation"],
+                   config["resize_mode"] == "shortest", normalise, batch)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.model.parameters()).dtype
+
+    def prepare(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n 3 h w"]:
+        """The model's own resizing, cropping and scaling, on pixels in [0, 1]; differentiable."""
+        y, x = pixels.shape[-2:]
+        h, w = self.size
+        if (y, x) != (h, w):
+            scale = max(h / y, w / x)           # the shorter side fits, the longer one is cropped in the middle
+            target = (max(h, int(y * scale)), max(w, int(x * scale))) if self.crop else (h, w)
+            pixels = F.interpolate(pixels, target, mode=self.interpolation, align_corners=False, antialias=True)
+            top, left = (round((a - b) / 2) for a, b in zip(target, (h, w), strict=True))
+            pixels = pixels[..., top:top + h, left:left + w].clamp(0, 1)
+        return (pixels - self.mean.to(pixels)) / self.std.to(pixels)
+
+    def embed(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
+        """Features of one batch of pixels in [0, 1]; differentiable."""
+        return self.model.encode_image(self.prepare(pixels), normalize=self.normalise)
+
+    def __call__(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
+        """Features of any number of pictures, in batches, as float32."""
+        pixels = torch.as_tensor(pixels).to(self.mean.device, self.dtype)
+        return in_batches(lambda x: (self.embed(x).float(),), self.batch, pixels)[0]
+
+    @torch.no_grad()
+    def text(self, prompts: list[str]) -> Float[Tensor, "m d"]:
+        """Embeddings of prompts, of norm one."""
+        tokens = self.tokenizer(prompts).to(self.mean.device)
+        return self.model.encode_text(tokens, normalize=True).float()
+
+    def probabilities(self, pixels: Float[Tensor, "n 3 y x"], prompts: list[str]) -> Float[Tensor, "n m"]:
+        """Of each picture, which of the prompts it shows: CLIP's zero-shot classifier."""
+        images = F.normalize(self(pixels), dim=-1)
+        return (self.model.logit_scale.exp().float() * images @ self.text(prompts).T).softmax(-1)
+
+
+def _local(label: str, folder: Path) -> str:
+    """open_clip's name for a checked local directory."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not (folder / "open_clip_config.json").is_file() or not weights:
+        raise ValueError(f"{label}: {folder} holds no open_clip_config.json with *.safetensors beside it; pickled "
+                         "weights are never read")
+    try:
+        json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{label}: open_clip_config.json is not readable ({cause(error)})") from None
+    check_weights(label, weights)
+    return f"local-dir:{folder.resolve()}"
+
+
+def _preprocessing(name: str, tag: str | None) -> dict:
+    """What the weights of a tag were trained with: a file given by path has no such record of its own."""
+    import open_clip
+
+    known = open_clip.get_pretrained_cfg(name, tag) or {}
+    return {key: known[key] for key in ("mean", "std", "interpolation", "resize_mode", "size") if known.get(key)}
+
+
+def _tags(name: str) -> str:
+    """Some checkpoints of a model, in words."""
+    import open_clip
+
+    known = open_clip.list_pretrained_tags_by_model(name)
+    return ", ".join(known[:6]) + (", ..." if len(known) > 6 else "") or "none"
+
+
+def _known_checkpoint(label: str, name: str, pretrained: str | None) -> Path | dict:
+    """The safetensors file that `pretrained` is, or open_clip's record of the tag. Raises ValueError."""
+    import open_clip
+
+    if not pretrained:
+        raise ValueError(f"{label}: needs a checkpoint; takes one of "
+                         f"{_tags(name)} or a .safetensors file")
+    file = Path(pretrained)
+    if file.is_file():
+        if file.suffix != ".safetensors":
+            raise ValueError(f"pretrained = {pretrained!r}: takes a .safetensors file; pickled weights are never read")
+        check_weights(f"pretrained = {pretrained!r}", [file])
+        return file
+    known = open_clip.get_pretrained_cfg(name, pretrained)
+    if not known:
+        raise ValueError(f"pretrained = {pretrained!r}: neither a file nor a checkpoint of {name}; known are "
+                         f"{_tags(name)}")
+    _check_activation(label, name, pretrained, known)
+    return known
+
+
+def _checkpoint(label: str, name: str, pretrained: str | None) -> Path:
+    """The local safetensors file of a checkpoint, fetched from the hub if it is a tag. Raises ValueError."""
+    known = _known_checkpoint(label, name, pretrained)
+    return known if isinstance(known, Path) else _fetched(label, str(pretrained), known)
+
+
+def _check_activation(label: str, name: str, tag: str, known: dict) -> None:
+    import open_clip
+
+    quick = bool(open_clip.get_model_config(name).get("quick_gelu", False))
+    if quick != bool(known.get("quick_gelu", False)):
+        other = name.removesuffix("-quickgelu") if quick else f"{name}-quickgelu"
+        raise ValueError(f"{label}: the weights {tag!r} were trained with the {'plain' if quick else 'quick'} GELU, "
+                         f"this model has the other; take {other!r}")
+
+
+def _fetched(label: str, tag: str, known: dict) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    hub = "/".join(str(known.get("hf_hub", "")).split("/")[:2])         # OWNER/NAME[/FILE]
+    if "/" not in hub:
+        raise ValueError(f"{label}: the weights {tag!r} are on no hub as safetensors; take another checkpoint")
+    reason = unreachable(hub)
+    try:
+        return Path(hf_hub_download(hub, "open_clip_model.safetensors", local_files_only=bool(reason)))
+    except Exception as error:  # the hub's client raises its own kinds, the socket's and httpx's
+        raise ValueError(f"{label}: the weights {tag!r} are not in the local cache, and cannot be fetched from the "
+                         f"hub ({reason or cause(error)})") from None

@@ -1,0 +1,267 @@
+"""The claims ledger of a chapter: every statement, its measured number, its verdict.
+
+A notebook fills a Ledger and emits it from its last cell as one JSON output; the runner checks that output
+against `results.schema.json` and writes it as `NN_name.results.json`. A verdict is computed from the numbers
+beside it (`claims.verdict`), so anyone can compute it again from the file.
+"""
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Annotated, Any
+
+import numpy as np
+from IPython.display import display
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from phasebook.site.chapters.claims import Bound, Kind, Verdict, stated, verdict
+from phasebook.stats import Estimate
+
+__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "schema", "slug"]
+
+SCHEMA = Path(__file__).with_name("results.schema.json")
+PACKAGES = ("phasebook", "numpy", "scipy", "torch", "diffusers", "plotly", "papermill", "jupyter-book")
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Interval = tuple[Number | None, Number | None]      # an end that is None is unbounded
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Correction(_Record):
+    """The repaired form of a statement that fails as printed, with its own numbers."""
+
+    statement: str
+    bound: Bound
+    estimate: Number | None
+    interval: Interval | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict(self.estimate, self.interval, self.bound)
+
+
+class Claim(_Record):
+    """One statement in the positive, and what was measured.
+
+    `estimate` is one finite number, or None where nothing was run; `interval` its 95 % interval, or None for a number
+    without uncertainty. `verdict` follows from estimate, interval and bound by `claims.verdict`.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z0-9_]+)+$")]
+    kind: Kind
+    reference: str
+    statement: str
+    estimate: Number | None
+    interval: Interval | None
+    bound: Bound
+    verdict: Verdict
+    note: str = ""
+    correction: Correction | None = None
+
+    @model_validator(mode="after")
+    def _computed(self):
+        right = verdict(self.estimate, self.interval, self.bound, self.correction and self.correction.verdict)
+        if self.verdict != right:
+            raise ValueError(f"{self.id}: verdict {self.verdict!r} does not follow from its numbers ({right!r})")
+        return self
+
+
+class Value(_Record):
+    """A raw number behind the claims: a finite number or a nested list of them (text labels and None allowed)."""
+
+    value: Any
+    unit: str
+
+
+class Results(_Record):
+    """What a chapter leaves behind: `NN_name.results.json`."""
+
+    chapter: str
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    seconds: Number
+    finished: str
+    claims: list[Claim]
+    numbers: dict[str, Value]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a results file; `results.schema.json` holds the same, for readers and other languages."""
+    return Results.model_json_schema()
+
+
+class Ledger:
+    """Collects a chapter's claims and numbers.
+
+    What is claimed stands in the chapter's file of claims; the chapter gives the numbers.
+
+    >>> ledger = Ledger("01_heat_and_transport", p)
+    >>> ledger.claim("heat.order", slope)
+    >>> ledger.number("grad_q_norm_torus", norm, "1")
+    >>> ledger.emit()          # last cell, tagged `results`
+    """
+
+    def __init__(self, chapter: str, parameters: BaseModel):
+        self.chapter = chapter
+        self.parameters = parameters
+        self.stated = stated(chapter)
+        self.claims: dict[str, Claim] = {}
+        self.numbers: dict[str, Value] = {}
+        self._start = time.perf_counter()
+
+    def claim(self, id: str, estimate: float | Estimate | None, interval: Interval | None = None, *,
+              note: str = "", corrected: float | Estimate | None = None, model: str = "exact") -> str:
+        """Record what was found on a claim of the chapter's file, and return its verdict.
+
+        Args:
+            id: of the claim, as in the file.
+            estimate: a number, an estimate with its interval, or None where nothing was run.
+            interval: the interval of a plain number.
+            note: a line for the table: how it was measured; where nothing was run, why.
+            corrected: the number for the file's correction of the statement.
+            model: for a claim on several models, which one; the id of any but the exact one ends with its name.
+
+        Raises:
+            ValueError: for an id that the file does not have, a repeated one, or a number that is not finite.
+        """
+        if id not in self.stated:
+            raise ValueError(f"claim {id!r}: not in notebooks/claims/{self.chapter}.yaml")
+        told = self.stated[id]
+        name = id if model == "exact" else f"{id}.{slug(model)}"
+        if name in self.claims:
+            raise ValueError(f"claim {name!r} is recorded twice")
+        found = dict(zip(("estimate", "interval"), _found(name, estimate, interval), strict=True))
+        correction = None
+        if told.correction:
+            value, ends = _found(name, corrected, None)
+            correction = Correction(statement=told.correction.statement, bound=told.correction.bound, estimate=value,
+                                    interval=ends)
+        word = verdict(**found, bound=told.bound, corrected=correction and correction.verdict)
+        self.claims[name] = Claim(id=name, **found, **told.model_dump(exclude={"correction"}), verdict=word, note=note,
+                                  correction=correction)
+        return word
+
+    def number(self, name: str, value: Any, unit: str) -> None:
+        """Record a raw value: a scalar or nested list (arrays and mappings are converted). Refuses NaN and Inf."""
+        if name in self.numbers:
+            raise ValueError(f"number {name!r} is recorded twice")
+        self.numbers[name] = Value(value=_plain(name, value), unit=unit)
+
+    def results(self) -> Results:
+        return Results(
+            chapter=self.chapter, parameters=self.parameters.model_dump(mode="json"), versions=_versions(),
+            seconds=round(time.perf_counter() - self._start, 3),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            claims=list(self.claims.values()), numbers=self.numbers,
+        )
+
+    def emit(self) -> None:
+        """Show the ledger: a table for the reader, then one JSON output for the runner (a page leaves it out)."""
+        missing = [name for name in self.stated if not any(c == name or c.startswith(name + ".") for c in self.claims)]
+        if missing:
+            raise ValueError(f"claim {missing[0]!r}: in notebooks/claims/{self.chapter}.yaml, but nothing was recorded")
+        results = self.results()
+        display({"text/html": claims_table(results.claims)}, raw=True)
+        display({"application/json": results.model_dump(mode="json")}, raw=True)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(name, v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(name, v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"number {name!r} holds {value}: only finite numbers are recorded")
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise ValueError(f"number {name!r} holds a {type(value).__name__}: numbers, text and lists are recorded")
+    return value
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _found(id: str, estimate: float | Estimate | None,
+           interval: Interval | None) -> tuple[float | None, Interval | None]:
+    """A number and its interval as they are written: unbounded ends as None."""
+    if estimate is None:
+        return None, None
+    if isinstance(estimate, Estimate):
+        estimate, interval = estimate.value, (estimate.low, estimate.high)
+    if not math.isfinite(value := float(estimate)):
+        raise ValueError(f"claim {id!r}: estimate = {value} is not finite")
+    if interval is None:
+        return value, None
+    return value, tuple(None if end is None or math.isinf(end) else float(end) for end in interval)
+
+
+def slug(name: str) -> str:
+    """A model's name as part of an id: the last part of a path or hub id, in letters, digits and underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.rstrip("/").rsplit("/", 1)[-1].lower()).strip("_")
+
+
+def shown(value: float | None) -> str:
+    """A number to four significant digits."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _measured(c: Claim | Correction) -> str:
+    """The estimate and, below it, its interval."""
+    if c.interval is None:
+        return shown(c.estimate)
+    if None in c.interval:
+        return f'{shown(c.estimate)}<div class="pb-note">too few for an interval</div>'
+    low, high = map(shown, c.interval)
+    return f'{shown(c.estimate)}<div class="pb-note">{low} to {high}</div>'
+
+
+def in_words(bound: str) -> str:
+    """A bound with proper signs."""
+    return bound.replace("<=", "≤").replace(">=", "≥").replace("+-", "±")
+
+
+def claims_table(claims: list[Claim], caption: str = "") -> str:
+    """The claims as an HTML table, one row a claim, the correction below its statement."""
+    rows = []
+    for c in claims:
+        bound, words, measured = in_words(c.bound), escape(c.statement), _measured(c)
+        if c.correction:
+            k = c.correction
+            words += f'<div class="pb-correction">Corrected: {escape(k.statement)}</div>'
+            bound += f'<div class="pb-correction">{in_words(k.bound)}</div>'
+            measured += f'<div class="pb-correction">{_measured(k)}</div>'
+        if c.note:
+            words += f'<div class="pb-note">{escape(c.note)}</div>'
+        kind = c.verdict.replace(" ", "-")
+        rows.append(
+            f'<tr id="{c.id}" role="row">'
+            f'<td role="rowheader"><code>{c.id}</code><div class="pb-note">{c.kind}: {escape(c.reference)}</div></td>'
+            f'<td role="cell">{words}</td><td role="cell">{bound}</td><td role="cell">{measured}</td>'
+            f'<td role="cell"><span class="pb-verdict pb-{kind}">{c.verdict}</span></td></tr>'
+        )
+    names = ("claim", "statement", "bound", "measured, 95 % interval", "verdict")
+    head = "".join(f'<th role="columnheader">{h}</th>' for h in names)
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    # the roles are written out because the page lays rows out as cards, which costs them their meaning as a table
+    return (f'<div class="pb-scroll"><table class="pb-claims" role="table">{title}'
+            f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+            f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>')

@@ -1,0 +1,165 @@
+"""Figures of singular sets: a potential with its crease, torn transports, cells beside basins, stretching maps.
+
+Builders take arrays and return a plotly Figure; labels are Unicode and HTML. Positions are rounded to 3 decimals.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+from numpy import ndarray
+from plotly.subplots import make_subplots
+
+from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
+
+__all__ = ["Cells", "Torn", "cells_and_basins", "crease", "family", "stretching", "torn"]
+
+CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 121)), np.sin(np.linspace(0, 2 * np.pi, 121))], axis=1)
+WALL = "#D55E00"
+
+
+class Torn(NamedTuple):
+    """Points x of the source (p, 2), where they go (p, 2), and the ends of the singular walls (m, 2, 2)."""
+
+    title: str
+    x: Float[ndarray, "p 2"]
+    image: Float[ndarray, "p 2"]
+    walls: Float[ndarray, "m 2 2"]
+
+
+class Cells(NamedTuple):
+    """Two labellings (g, g) of a latent grid, index [row, column] = [z_2, z_1], and walls (m, 2, 2)."""
+
+    title: str
+    cells: Int[ndarray, "g g"]
+    basins: Int[ndarray, "g g"]
+    walls: Float[ndarray, "m 2 2"]
+    differ: float
+
+
+def _short(values) -> ndarray:
+    return np.round(np.asarray(values, dtype=float), 3).astype(np.float32)
+
+
+def _lines(walls: Float[ndarray, "m 2 2"]) -> dict:
+    """Coordinates of many segments as one broken line."""
+    walls = np.asarray(walls, dtype=float).reshape(-1, 2, 2)
+    broken = np.concatenate([walls, np.full((len(walls), 1, 2), np.nan)], axis=1).reshape(-1, 2)
+    return {"x": _short(broken[:, 0]), "y": _short(broken[:, 1])}
+
+
+def crease(axis: Float[ndarray, " g"], potential: Float[ndarray, "g g"], walls: Float[ndarray, "m k 3"]) -> go.Figure:
+    """A potential over the plane, `potential[row, column]` at (x_1, x_2) = (axis[column], axis[row]), with creases."""
+    fig = go.Figure(go.Surface(x=_short(axis), y=_short(axis), z=_short(potential), colorscale=SEQUENTIAL, opacity=0.95,
+                               colorbar={"title": "φ", "len": 0.7}))
+    for k, wall in enumerate(walls):
+        fig.add_trace(go.Scatter3d(x=_short(wall[:, 0]), y=_short(wall[:, 1]), z=_short(wall[:, 2]), mode="lines",
+                                   line={"color": WALL, "width": 9}, name="singular set", showlegend=k == 0))
+    fig.update_scenes(xaxis_title="x₁ (source)", yaxis_title="x₂ (source)", zaxis_title="φ",
+                      camera={"eye": {"x": 1.5, "y": -1.6, "z": 0.9}})
+    return layout(fig, height=520, legend={"x": 0.02, "y": 0.98})
+
+
+def torn(steps: Sequence[Torn], slider: str = "") -> go.Figure:
+    """Source points and their images in one colour each, singular walls on top; a slider when there are several."""
+    fig = make_subplots(1, 2, subplot_titles=("source, with its singular set", "target"), horizontal_spacing=0.1)
+    first = 2 * len(steps) // 3
+    for k, step in enumerate(steps):
+        seen = {"visible": k == first}
+        rank = np.argsort(np.argsort(step.x[:, 0])).astype(np.int16)      # even use of the colours, whatever the source
+        mark = {"size": 5, "color": rank, "colorscale": SEQUENTIAL, "cmin": 0, "cmax": len(rank)}
+        dots = {"mode": "markers", "marker": mark, "showlegend": False}
+        fig.add_trace(go.Scatter(x=_short(step.x[:, 0]), y=_short(step.x[:, 1]), **dots, **seen), 1, 1)
+        fig.add_trace(go.Scatter(**_lines(step.walls), mode="lines", line={"color": WALL, "width": 4},
+                                 name="singular set", **seen), 1, 1)
+        fig.add_trace(go.Scatter(x=_short(step.image[:, 0]), y=_short(step.image[:, 1]), **dots, **seen), 1, 2)
+    both = np.concatenate([step.image for step in steps])
+    for column, points in ((1, steps[0].x), (2, both)):
+        low, high = points.min(0), points.max(0)
+        pad = 0.06 * (high - low).max()
+        fig.update_xaxes(title_text=("x₁ (source)", "y₁ (target)")[column - 1], row=1, col=column,
+                         range=[low[0] - pad, high[0] + pad])
+        fig.update_yaxes(title_text=("x₂", "y₂")[column - 1], row=1, col=column, range=[low[1] - pad, high[1] + pad],
+                         scaleanchor=f"x{column if column > 1 else ''}")
+    if len(steps) > 1:
+        fig.update_layout(sliders=[_slider([s.title for s in steps], 3, slider, first)])
+    return layout(fig, height=470 if len(steps) > 1 else 420, legend={"x": 0.0, "y": -0.12, "orientation": "h"})
+
+
+def _slider(titles: Sequence[str], traces: int, prefix: str, first: int = 0) -> dict:
+    """A slider that shows one group of `traces` traces at a time."""
+    n = len(titles)
+    steps = [{"method": "restyle", "label": title,
+              "args": [{"visible": [k == j // traces for j in range(n * traces)]}]} for k, title in enumerate(titles)]
+    return {"steps": steps, "active": first, "currentvalue": {"prefix": prefix}, "pad": {"t": 55}}
+
+
+def family(outlines: Sequence[Float[ndarray, "p 2"]], names: Sequence[str], torn: Sequence[bool],
+           x: Float[ndarray, " k"], jumps: Float[ndarray, " k"], lengths: Float[ndarray, " k"],
+           x_title: str, convex_from: float) -> go.Figure:
+    """Outlines of domains (those with a singular set in orange) beside jump and length over the family's parameter."""
+    fig = make_subplots(1, 2, subplot_titles=("outlines", "singular set"), horizontal_spacing=0.12,
+                        column_widths=[0.55, 0.45])
+    for outline, name, broken in zip(outlines, names, torn, strict=True):
+        line = {"color": WALL if broken else COLOURS[0], "width": 1.6, "simplify": False}
+        fig.add_trace(go.Scatter(x=_short(outline[:, 0]), y=_short(outline[:, 1]), mode="lines", name=name, line=line,
+                                 showlegend=False), 1, 1)
+    for y, name, colour, dash in ((jumps, "jump integral", COLOURS[0], "solid"),
+                                  (lengths, "length", COLOURS[2], "dot")):
+        fig.add_trace(go.Scatter(x=x, y=_short(y), mode="lines+markers", name=name,
+                                 line={"color": colour, "dash": dash}), 1, 2)
+    fig.add_vline(x=convex_from, line={"dash": "dash", "color": "#888888"}, annotation_text="convex →", row=1,
+                  col=2, annotation_position="bottom right")
+    fig.update_xaxes(title_text="y₁", row=1, col=1).update_yaxes(title_text="y₂", scaleanchor="x", row=1, col=1)
+    fig.update_xaxes(title_text=x_title, row=1, col=2)
+    fig.update_yaxes(title_text="length; jump integral (units of the target)", row=1, col=2)
+    return layout(fig, height=400, legend={"x": 0.72, "y": 0.6})
+
+
+def cells_and_basins(cases: Sequence[Cells], axis: Float[ndarray, " g"]) -> go.Figure:
+    """For each case a row: transport cells, and flow basins under the walls of the cells."""
+    titles = [t for c in cases for t in (f"{c.title}: transport cells", f"flow basins ({c.differ:.1f} % differs)")]
+    fig = make_subplots(len(cases), 2, subplot_titles=titles, horizontal_spacing=0.08, vertical_spacing=0.12)
+    for row, case in enumerate(cases, 1):
+        n = max(int(case.cells.max()) + 1, 2)
+        scale = [(edge / n, _pale(COLOURS[k % 6])) for k in range(n) for edge in (k, k + 1)]
+        for column, labels in ((1, case.cells), (2, case.basins)):
+            fig.add_trace(go.Heatmap(x=_short(axis), y=_short(axis), z=np.asarray(labels, dtype=np.uint8), zmin=-0.5,
+                                     zmax=n - 0.5, colorscale=scale, showscale=False,
+                                     hovertemplate="atom %{z}<extra></extra>"), row, column)
+            fig.add_trace(go.Scatter(**_lines(case.walls), mode="lines", line={"color": "black", "width": 1.5},
+                                     name="walls of the transport cells", showlegend=row == column == 1), row, column)
+    fig.update_xaxes(title_text="z₁ (latent)", range=[axis[0], axis[-1]], constrain="domain")
+    for k in range(2 * len(cases)):
+        fig.update_yaxes(title_text="z₂", range=[axis[0], axis[-1]], scaleanchor=f"x{k + 1 if k else ''}",
+                         row=k // 2 + 1, col=k % 2 + 1)
+    return layout(fig, height=400 * len(cases), legend={"x": 0, "y": -0.08, "orientation": "h"})
+
+
+def _pale(colour: str, share: float = 0.75) -> str:
+    """A colour mixed with white. Transparency would do on a white page, and change the colours on a dark one."""
+    mixed = (255 + share * (int(colour[i:i + 2], 16) - 255) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(c):02x}" for c in mixed)
+
+
+def stretching(levels: Sequence[str], maps: Float[ndarray, "k g g"], axis: Float[ndarray, " g"],
+               walls: Float[ndarray, "m 2 2"], top: int = 4) -> go.Figure:
+    """A Lipschitz constant over the latent plane, one logarithmic colour scale 0.1 .. 10^top, a slider over levels.
+
+    Values travel as bytes: steps of a thirtieth of a decade.
+    """
+    fig, first = go.Figure(), 2 * len(levels) // 3
+    ticks = list(range(-1, top + 1))
+    bar = {"title": "Lip", "tickvals": [30 * t for t in ticks], "ticktext": [f"{10.0**t:g}" for t in ticks]}
+    for k, values in enumerate(maps):
+        shown = np.rint(30 * np.clip(np.log10(np.maximum(values, 1e-9)), -1.0, top)).astype(np.int8)
+        fig.add_trace(go.Heatmap(x=_short(axis), y=_short(axis), z=shown, zmin=-30, zmax=30 * top, colorscale="Inferno",
+                                 visible=k == first, colorbar=bar, hoverinfo="x+y"))
+        fig.add_trace(go.Scatter(**_lines(walls), mode="lines", line={"color": "#56B4E9", "width": 1.2, "dash": "dot"},
+                                 visible=k == first, name="walls of the one-shot transport"))
+    fig.update_layout(sliders=[_slider(levels, 2, "noise level σ/α = ", first)])
+    fig.update_xaxes(title_text="z₁ (latent)", range=[axis[0], axis[-1]], constrain="domain")
+    fig.update_yaxes(title_text="z₂ (latent)", range=[axis[0], axis[-1]], scaleanchor="x")
+    return layout(fig, height=600, legend={"x": 0, "y": 1.06, "orientation": "h"})

@@ -1,0 +1,117 @@
+"""Intervals and rank correlations, once for the whole book.
+
+Every estimate carries the 95 % interval by which its verdict is found. Where the data are too few for an interval of
+that coverage, its ends are infinite, and nothing is decided.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.stats import beta, binom, rankdata
+
+__all__ = ["Estimate", "grouped_bootstrap", "median_interval", "partial_spearman", "share_interval", "spearman"]
+
+LEVEL = 0.95
+
+
+class Estimate(NamedTuple):
+    """A statistic, the ends of its 95 % interval (infinite where `n` data are too few for one), and `n`."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        if not np.isfinite([self.low, self.high]).all():
+            return f"{self.value:.3g} (n = {self.n}: too few for an interval)"
+        return f"{self.value:.3g} (95 % interval {self.low:.3g} to {self.high:.3g}, n = {self.n})"
+
+
+def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate | None:
+    """The median of independent values and its interval by order statistics.
+
+    With `k` the largest rank at which `P(Binomial(n, 1/2) < k) <= 0.025`, the interval is from the k-th smallest value
+    to the k-th largest: it covers the median with probability 0.95 or more, whatever the distribution (David and
+    Nagaraja 2003, section 7.1).
+
+    Args:
+        values: one number a sample (a slice, a seed); None stands for a sample without the statistic and is left out.
+        least: the number of values below which no interval is given.
+
+    Returns:
+        The estimate, with infinite ends for fewer than `least` values; None for no value at all.
+    """
+    known = np.sort(np.array([v for v in values if v is not None], dtype=np.float64))
+    n = len(known)
+    if n == 0:
+        return None
+    middle = float(np.median(known))
+    k = int(binom.ppf((1 - LEVEL) / 2, n, 0.5))          # P(B <= k) > 0.025 or equal, hence P(B < k) <= 0.025
+    if n < least or k < 1:
+        return Estimate(middle, -np.inf, np.inf, n)
+    return Estimate(middle, float(known[k - 1]), float(known[n - k]), n)
+
+
+def share_interval(successes: int, n: int) -> Estimate | None:
+    """A share and its exact binomial interval (Clopper and Pearson 1934); None for n = 0."""
+    if n == 0:
+        return None
+    tail = (1 - LEVEL) / 2
+    low = float(beta.ppf(tail, successes, n - successes + 1)) if successes else 0.0
+    high = float(beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    return Estimate(successes / n, low, high, n)
+
+
+def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: Int[ndarray, " e"], seed: int,
+                      draws: int = 1000, least: int = 20) -> Estimate | None:
+    """A statistic of data that come in groups, with its percentile interval over drawn groups.
+
+    Args:
+        statistic: of an index array into the data; NaN where it does not exist.
+        groups: the group of each datum (edits of one source, pairs of one slice); groups are drawn, not data.
+        seed: of the draws.
+        draws: how many.
+        least: the number of groups below which no interval is given.
+
+    Returns:
+        The estimate, `n` the number of data, with infinite ends for fewer than `least` groups; None where the
+        statistic does not exist.
+    """
+    groups = np.asarray(groups)
+    if len(groups) == 0 or not np.isfinite(value := statistic(np.arange(len(groups)))):
+        return None
+    names = np.unique(groups)
+    if len(names) < least:
+        return Estimate(float(value), -np.inf, np.inf, len(groups))
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(groups == g) for g in names]
+    drawn = []
+    for _ in range(draws):
+        chosen = rng.integers(len(names), size=len(names))
+        drawn.append(statistic(np.concatenate([members[i] for i in chosen])))
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(value), float(low), float(high), len(groups))
+
+
+def spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"]) -> float:
+    """Rank correlation; NaN where either is constant."""
+    return partial_spearman(x, y)
+
+
+def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: Float[ndarray, " e"]) -> float:
+    """Correlation of the ranks of x and y after those of `given` are regressed out of both; NaN where one is
+    constant."""
+    ranks = [rankdata(v) for v in (x, y, *given)]
+    a, b = (residual(v, *ranks[2:]) for v in ranks[:2])
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 1e-9 * len(a) else np.nan
+
+
+def residual(y: Float[ndarray, " e"], *given: Float[ndarray, " e"]) -> Float[ndarray, " e"]:
+    """What is left of `y` after least squares on a constant and `given`."""
+    design = np.column_stack([np.ones(len(y)), *given])
+    return y - design @ np.linalg.lstsq(design, y, rcond=None)[0]

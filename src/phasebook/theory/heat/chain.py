@@ -1,0 +1,139 @@
+"""The probability-flow map of the heat flow and its approximation by a chain of Brenier maps.
+
+Flow: `dX/dt = v_t(X)`, `v_t = -1/2 grad log rho_t` (20). Chain: `T_n o .. o T_1`, T_j the Brenier map from
+`rho_{(j-1)h}` to `rho_{jh}`, h = tau / n. One link differs from the flow by `h^3 w_t`, so the chain by
+`h^2 e(tau) + O(h^3)`, where along trajectories
+
+    e' = (grad v_t) e + w_t,  e(0) = 0,     that is     e(tau) = J_tau  int_0^tau J_s^{-1} w_s(X_s) ds,   J_s = D X_s.
+
+Backwards the inverse maps are composed, from rho_tau to rho_0, and the error is `-h^2 J_tau^{-1} e(tau)`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.integrate import solve_ivp
+
+from phasebook.theory.heat.circle import brenier_circle
+from phasebook.theory.heat.expansion import bend_of_q, solenoidal
+from phasebook.theory.heat.monge_ampere import brenier
+from phasebook.theory.heat.spectral import coarsest, spectral
+from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
+
+__all__ = ["Constants", "Links", "chain_displacement", "chain_error", "flow_displacement", "limit", "links",
+           "predicted", "torus_flow"]
+
+
+def flow_displacement(velocity, x: Float[ndarray, "*p"], times: Float[ndarray, " s"]) -> Float[ndarray, "s *p"]:
+    """`X_t(x) - x` at `times` (the first is the start; they may decrease), of `dX/dt = velocity(t, X)`.
+
+    Dormand-Prince of order 8 on the displacement, which stays accurate relative to itself for short times.
+    """
+    times = np.asarray(times, dtype=np.float64)
+    span = abs(times[-1] - times[0])
+    solution = solve_ivp(lambda t, u: velocity(t, x + u.reshape(x.shape)).ravel(), (times[0], times[-1]),
+                         np.zeros(x.size), method="DOP853", t_eval=times, rtol=1e-12, atol=1e-15 * min(span, 1.0))
+    if not solution.success:
+        raise RuntimeError(f"flow from t = {times[0]:g} to {times[-1]:g}: {solution.message}")
+    return solution.y.T.reshape(len(times), *x.shape)
+
+
+def _link(density: TorusDensity, h: float, n: int):
+    """The Brenier map from density to density.heat(h) as a function points (p, d) -> displacement (p, d)."""
+    if density.d == 1:
+        exact = brenier_circle(density, h)
+        return lambda x: exact(x[:, 0])[:, None]
+    # heat smooths, and maps are evaluated off the grid anyway: where the grid is fine, later links need less of it
+    enough = n if n <= 64 else coarsest(lambda k: density.q(grid_points(k, 2)), 64, 1e-8, n)[0]
+    second = brenier(density, h, enough).second
+    return lambda x: -h / 2 * density.score(x) + spectral(enough, 2).at(second, x)
+
+
+def chain_displacement(density: TorusDensity, tau: float, links: int, n: int) -> Float[ndarray, "p d"]:
+    """`T_links o .. o T_1 - Id` at the grid points; `tau < 0` runs back along the heat flow, from `density`."""
+    x = grid_points(n, density.d).reshape(-1, density.d)
+    u, h = np.zeros_like(x), tau / links
+    for j in range(links):
+        u = u + _link(density.heat(j * h), h, n)(x + u)
+    return u
+
+
+def chain_error(density: TorusDensity, tau: float, links: int, n: int,
+                flow: Float[ndarray, "p d"] | None = None) -> float:
+    """`||chain - flow||_{L2(density)}`; `flow` is the flow map's displacement at the grid points, if known."""
+    x = grid_points(n, density.d).reshape(-1, density.d)
+    if flow is None:
+        flow = torus_flow(density, tau, n)
+    return mean_norm(chain_displacement(density, tau, links, n) - flow, density(x))
+
+
+def torus_flow(density: TorusDensity, tau: float, n: int, times=None) -> Float[ndarray, "... p d"]:
+    """The flow map's displacement at the grid points after heat time tau (at all of `times`, if given)."""
+    x = grid_points(n, density.d).reshape(-1, density.d)
+    path = flow_displacement(lambda t, y: -density.heat(t).score(y) / 2, x, [0.0, tau] if times is None else times)
+    return path[-1] if times is None else path
+
+
+class Constants(NamedTuple):
+    """Predicted constants of a chain: `local = ||w_0||`, `forward`, `backward` = lim n^2 error."""
+
+    local: float
+    forward: float
+    backward: float
+
+
+def predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Constants:
+    """The limits of n^2 (error of n composed Brenier maps), `tau^2 ||e(tau)||` and `tau^2 ||J_tau^{-1} e(tau)||`.
+
+    The time integral by Gauss-Legendre; J_s by spectral differentiation of the flow map.
+    """
+    ops, x = spectral(n, density.d), grid_points(n, density.d)
+    nodes, weights = np.polynomial.legendre.leggauss(nodes)
+    times = np.concatenate([[0.0], tau * (nodes + 1) / 2, [tau]])
+    path = torus_flow(density, tau, n, times)
+    total = np.zeros((*x.shape, 1))
+    eye = np.eye(density.d)
+    for s, u, weight in zip(times[1:-1], path[1:-1], weights * tau / 2, strict=True):
+        later = density.heat(s)
+        w = solenoidal(later, bend_of_q(later, n)) / 48
+        moved = ops.at(w, x.reshape(-1, density.d) + u).reshape(*x.shape, 1)
+        total += weight * np.linalg.solve(eye + ops.jacobian(u.reshape(x.shape)), moved)
+    end = (eye + ops.jacobian(path[-1].reshape(x.shape))) @ total
+    rho = density(x)
+    local = mean_norm(solenoidal(density, bend_of_q(density, n)), rho) / 48
+    return Constants(local, tau**2 * mean_norm(end[..., 0], rho), tau**2 * mean_norm(total[..., 0], rho))
+
+
+class Links(NamedTuple):
+    """The numbers of maps to compute, ascending; which of them are asymptotic; a remark."""
+
+    n: ndarray
+    usable: ndarray
+    remark: str
+
+
+def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
+    """The asked numbers of maps, and two more where they leave fewer than two asymptotic ones.
+
+    Asymptotic: a link is at most a tenth of the density's own time scale, `n >= 10 kappa tau`, so that the order
+    fitted to two such n is off by at most about 0.01. More than `most` maps are not added.
+    """
+    n = np.unique(np.asarray(asked, dtype=int))
+    least = 10 * kappa * tau
+    if (n >= least).sum() >= 2:
+        dropped = n[n < least]
+        remark = f"n <= {dropped.max()} is pre-asymptotic and not used for order and constant." if dropped.size else ""
+        return Links(n, n >= least, remark)
+    first = min(2 ** int(np.ceil(np.log2(max(least, 4)))), most // 2)
+    added = np.setdiff1d([first, 2 * first], n)
+    n = np.union1d(n, added)
+    remark = f"WARNING: too few of the n_steps are asymptotic; added: {', '.join(str(k) for k in added)}."
+    return Links(n, n >= min(least, first), remark)
+
+
+def limit(n: ndarray, errors: Float[ndarray, " s"]) -> float:
+    """`lim n^2 error` from the two largest n, their difference of relative order n^-2 extrapolated away."""
+    (a, b), (ca, cb) = n[-2:], (n**2 * errors)[-2:]
+    return float(cb + (cb - ca) / ((b / a) ** 2 - 1))

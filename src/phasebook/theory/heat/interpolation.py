@@ -1,0 +1,136 @@
+"""Heat flow against displacement interpolation: the two errors of Theorem B.1 in each of the three settings.
+
+`map_error` is the left side of (13). `w2` is the left side of (12), the largest over t of `W2(mu_t, mu_t^OT)`.
+With S_t the Brenier map rho -> rho_t and `I_t = (1 - t/eps) Id + (t/eps) T_eps` (11), the pair (S_t, I_t) couples
+mu_t with mu_t^OT, so `||S_t - I_t||_{L2(rho)}` bounds W2 from above. On the line it is W2. On the torus S_t - I_t is a
+gradient in the coordinates of rho and, up to a relative O(eps), in those of mu_t; its solenoidal part there adds
+in square, so the bound exceeds W2 by a relative O(eps^2) only.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from phasebook.theory.heat import gaussians
+from phasebook.theory.heat.expansion import Expansion, Ladder, slope
+from phasebook.theory.heat.line import LineMixture, norm, quadrature
+from phasebook.theory.heat.monge_ampere import BrenierMap, brenier
+from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
+
+__all__ = ["Summary", "Sweep", "gaussian_sweep", "line_interpolant", "line_sweep", "summary", "torus_gap",
+           "torus_sweep", "velocity_gap", "widest"]
+
+
+class Sweep(NamedTuple):
+    """Errors at the eps where they could be computed; `w2_at` = t / eps of the largest gap."""
+
+    epsilons: Float[ndarray, " e"]
+    map_error: Float[ndarray, " e"]
+    w2: Float[ndarray, " e"]
+    w2_at: Float[ndarray, " e"]
+    remark: str = ""
+
+
+def widest(gap, eps: float) -> tuple[float, float]:
+    """`max_t gap(t)` over (0, eps) and its t / eps, for a gap close to a multiple of `t (eps - t)`.
+
+    gap / (t (eps - t)) is fitted by the parabola through three points; the gap is then evaluated at the maximum.
+    """
+    f = np.array([0.35, 0.5, 0.65])
+    shape = np.polyfit(f, [gap(s * eps) / (s * (1 - s)) for s in f], 2)
+    fine = np.linspace(0.2, 0.8, 6001)
+    top = float(fine[np.argmax(np.polyval(shape, fine) * fine * (1 - fine))])
+    return float(gap(top * eps)), top
+
+
+def gaussian_sweep(s: float, epsilons, d: int = 1) -> Sweep:
+    """N(0, s I_d), closed form; the maximum over t solved: the gap's derivative vanishes at `s + t = ((a + b)/2)^2`."""
+    eps = np.asarray(epsilons, dtype=np.float64)
+    t = eps / 4 + s * (np.sqrt(1 + eps / s) - 1) / 2
+    error = np.array([gaussians.map_error(s, e, d) for e in eps])
+    return Sweep(eps, error, gaussians.interpolation_gap(s, t, eps, d), t / eps)
+
+
+def line_sweep(rho: LineMixture, epsilons) -> Sweep:
+    """A mixture on the line; W2 is exact."""
+    x, weight = quadrature(rho)
+    score, rows = rho.score(x), []
+    for eps in epsilons:
+        whole = rho.displacement(x, eps)
+        rows.append((norm(whole + eps / 2 * score, weight),
+                     *widest(lambda t, e=eps, w=whole: norm(rho.displacement(x, t) - t / e * w, weight), eps)))
+    return Sweep(np.asarray(epsilons, dtype=np.float64), *np.array(rows).T)
+
+
+def torus_gap(density: TorusDensity, t: float, eps: float, n: int, whole: BrenierMap) -> float:
+    """`||S_t - I_t||_{L2(rho)}`, the first-order parts of the two maps cancelled exactly; `whole` is T_eps."""
+    return mean_norm(brenier(density, t, n).second - t / eps * whole.second, density(grid_points(n, density.d)))
+
+
+def torus_sweep(density: TorusDensity, epsilons, n: int, kappa: float = np.inf) -> Sweep:
+    """A torus density on a grid of n points an axis; an eps without a converged map is left out and remarked.
+
+    Where `kappa eps < 1e-3` the gap is taken at t = eps / 2: the maximum lies within `kappa eps` of it and, the gap
+    being flat there, is larger by a relative `(kappa eps)^2` at most.
+    """
+    rows, done, remark = [], [], ""
+    for eps in epsilons:
+        try:
+            whole = brenier(density, eps, n)
+            w2 = (torus_gap(density, eps / 2, eps, n, whole), 0.5) if kappa * eps < 1e-3 else \
+                widest(lambda t, e=eps, w=whole: torus_gap(density, t, e, n, w), eps)
+        except RuntimeError as error:
+            remark = f"WARNING: no map at {error}."
+            continue
+        done.append(eps)
+        rows.append((whole.error, *w2))
+    return Sweep(np.array(done), *np.array(rows).reshape(-1, 3).T, remark)
+
+
+def velocity_gap(density: TorusDensity, fractions, eps: float, n: int, whole: BrenierMap) -> Float[ndarray, " f"]:
+    """`||v_t^heat - v_t^OT||` of (34), (35) at `t = fraction * eps`, in L2 of mu_t^OT.
+
+    At `I_t(x)` the OT velocity is `(T_eps(x) - x) / eps`; the norm is taken over x under rho.
+    """
+    x = grid_points(n, density.d)
+    rho, u = density(x), whole.displacement
+    return np.array([mean_norm(-density.heat(f * eps).score(x + f * u) / 2 - u / eps, rho) for f in fractions])
+
+
+class Summary(NamedTuple):
+    """A sweep against the constants of its density; None where no eps of the sweep is usable."""
+
+    eps: float | None                # the smallest usable eps; the next three are taken there
+    map_ratio: float | None          # measured / predicted of (13), limit 1
+    w2_ratio: float | None           # measured / predicted of (12), limit 1
+    quotient: float | None           # map error / w2, limit 4
+    map_slope: float | None          # fitted over the usable eps, limit 2
+    w2_slope: float | None
+    usable: Float[ndarray, " e"]
+
+
+def summary(sweep: Sweep, constants: Expansion, rungs: Ladder) -> Summary:
+    """Ratios, quotient and slopes of a sweep, over the eps that `rungs` found usable before anything was measured."""
+    usable = np.isin(sweep.epsilons, rungs.epsilons[rungs.usable])
+    if not usable.any():
+        return Summary(None, None, None, None, None, None, usable)
+    first = int(np.flatnonzero(usable)[0])
+    eps, error, w2 = (float(v[first]) for v in (sweep.epsilons, sweep.map_error, sweep.w2))
+    unit = eps**2 * constants.grad_q_norm
+    slopes = [slope(sweep.epsilons[usable], v[usable]) if usable.sum() > 1 else None
+              for v in (sweep.map_error, sweep.w2)]
+    return Summary(eps, 8 * error / unit, 32 * w2 / unit, error / w2, *slopes, usable)
+
+
+def line_interpolant(rho: LineMixture, fractions, eps: float, x: Float[ndarray, " p"]) -> list[Float[ndarray, " p"]]:
+    """Densities of `mu_t^OT` (11) at the points x, `t = fraction * eps`: the image density `rho / I_t'` at `I_t`.
+
+    `T' = rho / rho_eps(T)` is exact; the image points are dense, and the density is interpolated between them.
+    """
+    spread = np.linspace(x.min() - 1, x.max() + 1, 20 * len(x))
+    u = rho.displacement(spread, eps)
+    log_source = rho.log_density(spread)
+    stretch = np.exp(log_source - rho.heat(eps).log_density(spread + u)) - 1
+    return [np.interp(x, spread + f * u, np.exp(log_source) / (1 + f * stretch)) for f in fractions]

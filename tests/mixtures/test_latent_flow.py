@@ -1,0 +1,131 @@
+"""The flow from the latent: Liouville's formula, exact quantiles on the line, symmetric basins, midpoint slopes."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from phasebook.mixtures.latent_flow import (
+    basins,
+    count_regions,
+    latent_flow,
+    line_quantile,
+    line_slope,
+    steep_regions,
+)
+from phasebook.mixtures.mixtures import Mixture
+
+LEVELS = np.array([3.0, 1.0, 0.4, 0.2])
+LINE = Mixture(np.array([[-1.0], [0.3], [1.2]]), np.array([0.0, 0.01, 0.0]), np.array([0.3, 0.3, 0.4]))
+
+
+def plane():
+    rng = np.random.default_rng(0)
+    return Mixture(rng.normal(size=(4, 2)), np.array([0, 0.1, 0.02, 0]), np.array([0.1, 0.2, 0.3, 0.4]))
+
+
+def test_jacobian_determinant_is_the_density_ratio():
+    """`p_s(y) |det J| = phi(z)`: the flow carries the latent Gaussian into p_s."""
+    z = np.random.default_rng(1).normal(size=(300, 2))
+    flow = latent_flow(plane(), z, LEVELS, jacobian=True, rate=60)
+    for s, y, J in zip(LEVELS, flow.y, flow.jacobian, strict=True):
+        ratio = np.linalg.det(J) * np.exp(plane().log_density(y, 1.0, s) + (z**2).sum(1) / 2) * 2 * np.pi
+        assert ratio == pytest.approx(1, abs=1e-4)
+
+
+def test_jacobian_is_the_derivative_of_the_flow():
+    z, step = np.array([[0.3, -0.7]]), 1e-5
+    J = latent_flow(plane(), z, LEVELS, jacobian=True).jacobian[:, 0]
+    for k in range(2):
+        e = step * np.eye(2)[k]
+        numeric = (latent_flow(plane(), z + e, LEVELS).y - latent_flow(plane(), z - e, LEVELS).y)[:, 0] / (2 * step)
+        assert np.abs(numeric - J[:, :, k]).max() < 1e-5 * np.abs(J).max()
+
+
+def test_line_keeps_quantiles_and_slopes():
+    z = np.linspace(-3, 3, 25)
+    flow = latent_flow(LINE, z[:, None], LEVELS, jacobian=True, rate=60)
+    for s, y, steep in zip(LEVELS, flow.y, flow.lipschitz(), strict=True):
+        latent, slope = line_slope(LINE, s, y[:, 0])
+        assert latent == pytest.approx(z, abs=1e-5)
+        assert slope == pytest.approx(steep, rel=1e-4)
+
+
+def test_line_slope_against_differences_of_the_cdf():
+    y, h = np.linspace(-2, 2, 9), 1e-5
+    def latent(x):
+        return norm.ppf(norm.cdf((x[:, None] - LINE.means[:, 0]) / np.sqrt(LINE.variances + 0.25)) @ LINE.weights)
+    numeric = 2 * h / (latent(y + h) - latent(y - h)) / np.sqrt(1.25)
+    assert line_slope(LINE, 0.5, y)[1] == pytest.approx(numeric, rel=1e-6)
+
+
+@pytest.mark.parametrize("a", [0.5, 1.0, 3.0])
+def test_midpoint_slope_of_two_atoms(a):
+    """`s exp(a^2 / (2 s^2))` in the heat frame: exponential, never infinite."""
+    mixture, levels = Mixture.atoms([[-a, 0.0], [a, 0.0]]), a * np.array([2.0, 0.7, 0.35])
+    flow = latent_flow(mixture, np.zeros((1, 2)), levels, jacobian=True, rate=200)
+    assert flow.jacobian[:, 0, 0, 0] == pytest.approx(levels * np.exp(a**2 / (2 * levels**2)), rel=1e-5)
+    assert flow.lipschitz()[:, 0] == pytest.approx(flow.jacobian[:, 0, 0, 0] / np.sqrt(1 + levels**2))
+
+
+def test_basins_of_symmetric_atoms_are_nearest_directions():
+    angle = np.pi / 4 + np.pi / 2 * np.arange(4)
+    atoms = np.c_[np.cos(angle), np.sin(angle)]
+    z = np.random.default_rng(2).normal(size=(2000, 2))
+    assert (basins(Mixture.atoms(atoms), z) == np.argmax(z @ atoms.T, axis=1)).all()
+
+
+def test_basins_carry_the_weights():
+    p = np.array([0.5, 0.2, 0.3])
+    mixture = Mixture.atoms(np.random.default_rng(3).normal(size=(3, 2)), p)
+    z = np.random.default_rng(4).normal(size=(20_000, 2))
+    share = np.bincount(basins(mixture, z), minlength=3) / len(z)
+    assert np.abs(share - p).max() < 5 * np.sqrt(0.25 / len(z))
+    assert (basins(Mixture.atoms([[2.0, 1.0]]), z[:5]) == 0).all()
+
+
+def test_levels_are_checked():
+    for levels in ([1.0, 2.0], [0.0], [-1.0], [1.0, 1.0]):
+        with pytest.raises(ValueError, match="levels = .*strictly descending"):
+            latent_flow(plane(), np.zeros((1, 2)), np.array(levels))
+
+
+def test_steep_regions_of_two_atoms_and_their_mass():
+    """One ridge; its mass from the closed form: the slope is above L where p_s(y) < phi(z) / (L sqrt(1 + s^2))."""
+    mixture = Mixture.atoms([[-1.0], [1.0]])
+    count, mass = steep_regions(mixture, np.array([5.0, 0.5]), 2.0)
+    assert count.tolist() == [0, 1]
+    y = np.linspace(-3, 3, 200_001)
+    z, slope = line_slope(mixture, 0.5, y)
+    steep = slope > 2.0
+    assert mass[1] == pytest.approx(norm.cdf(z[steep].max()) - norm.cdf(z[steep].min()), abs=1e-3)
+
+
+def test_steep_regions_can_merge():
+    """A wide component between two narrow ones: two ridges become one, so the count is not monotone."""
+    wide = Mixture(60 * np.array([[-1.0], [0.0], [1.0]]), np.array([0.25, 400.0, 0.25]), np.full(3, 1 / 3))
+    assert (np.diff(steep_regions(wide, np.geomspace(150, 0.1, 60), 5.0)[0]) < 0).any()
+
+
+def test_count_regions():
+    assert count_regions(np.array([[1, 1, 0], [0, 0, 1], [1, 0, 1]], bool)) == 3
+    assert count_regions(np.zeros(5, bool)) == 0
+
+
+def test_quantiles_invert_the_cdf():
+    q = np.array([1e-6, 0.3, 0.999])
+    y = line_quantile(LINE, 0.4, q)
+    assert norm.cdf((y[:, None] - LINE.means[:, 0]) / np.sqrt(LINE.variances + 0.16)) @ LINE.weights == pytest.approx(q)
+
+
+def test_cells_see_a_ridge_thinner_than_the_grid():
+    """Two atoms, low noise: across the ridge the images differ by twice a quantile of the line."""
+    axis = np.linspace(-1, 1, 20)
+    z = np.stack(np.meshgrid(axis, axis), axis=-1)
+    flow = latent_flow(Mixture.atoms([[-1.0, 0.0], [1.0, 0.0]]), z, np.array([0.1]), jacobian=True)
+    step = axis[1] - axis[0]
+    cells = flow.cell_lipschitz(step)[0]
+    assert cells.shape == (19, 19)
+    image = line_quantile(Mixture.atoms([[-1.0], [1.0]]), 0.1, norm.cdf([step / 2]))[0]
+    assert image > 0.8 and cells[:, 9] == pytest.approx(2 * image / np.sqrt(1.01) / step, rel=1e-3)
+    assert (cells >= flow.lipschitz()[0][:-1, :-1]).all()
+    assert count_regions(cells > 5) == 1

@@ -1,0 +1,248 @@
+"""The registry of image sets: what each set holds, and one line for each thing it cannot hold."""
+
+import numpy as np
+import pytest
+from jaxtyping import Float32, Int
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from phasebook.models import assets
+from phasebook.models.image_sets import ImageSet, load_images
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+@pytest.fixture(scope="module")
+def families() -> ImageSet:
+    return load_images()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two readable pictures; tests add what they need."""
+    Image.new("RGB", (12, 12), RED).save(tmp_path / "a.png")
+    Image.new("RGB", (12, 12), BLUE).save(tmp_path / "b.png")
+    return tmp_path
+
+
+def one_line(error) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def nearest(images: ImageSet) -> np.ndarray:
+    """Index of every picture's nearest neighbour in pixels, computed from differences, not from a Gram matrix."""
+    flat = images.pixels.reshape(len(images), -1)
+    found = np.empty(len(flat), int)
+    for i, picture in enumerate(flat):
+        distance = ((flat - picture) ** 2).sum(axis=1)
+        distance[i] = np.inf
+        found[i] = distance.argmin()
+    return found
+
+
+@pytest.mark.parametrize("name, n, labels", [("families", 420, 16), ("emoji", 1600, 17), ("digits", 1797, 10)])
+def test_sets_are_complete_and_well_formed(name, n, labels):
+    images = load_images(name, resolution=16)
+    assert isinstance(images.pixels, Float32[np.ndarray, "n 16 16 3"])
+    assert isinstance(images.family, Int[np.ndarray, " n"]) and isinstance(images.group, Int[np.ndarray, " n"])
+    assert len(images) == n == len(images.pixels) == len(set(images.names)) == len(images.captions)
+    assert len(images.families) == labels == len(set(images.family.tolist()))
+    assert set(images.group.tolist()) == set(range(len(images.groups)))
+    assert images.resolution == 16
+    assert images.pixels.min() >= 0 and images.pixels.max() == 1
+
+
+def test_pictures_of_a_set_are_distinct(families):
+    assert len({picture.tobytes() for picture in families.pixels}) == len(families)
+
+
+def test_families_hold_their_nearest_neighbours(families):
+    """Coherent by pixels: about 96 % of nearest neighbours; labels dealt anew reach the chance level of 11 %."""
+    neighbour = nearest(families)
+    assert (families.family == families.family[neighbour]).mean() > 0.94
+    shuffled = np.random.default_rng(0).permutation(families.family)
+    assert (shuffled == shuffled[neighbour]).mean() < 0.2
+
+
+def test_families_are_the_emoji_that_have_one(families):
+    everything = load_images("emoji")
+    other = everything.families.index("other")
+    kept = everything.family != other
+    assert tuple(np.array(everything.names)[kept]) == families.names
+    assert np.array_equal(everything.pixels[kept], families.pixels)
+    assert everything.groups == ("Smileys & Emotion", "People & Body", "Animals & Nature", "Food & Drink",
+                                 "Travel & Places", "Activities", "Objects", "Symbols")
+
+
+def test_loading_twice_gives_the_same_bits():
+    first, second = load_images(resolution=20), load_images(resolution=20)
+    assert np.array_equal(first.pixels, second.pixels) and first.names == second.names
+
+
+def test_choosing_families_keeps_order_and_pixels(families):
+    images = load_images(families=["keycaps", "cats"])
+    assert images.families == ("cats", "keycaps") and len(images) == 22
+    assert np.array_equal(images.pixels[:9], families.pixels[families.family == families.families.index("cats")])
+
+
+@pytest.mark.parametrize("resolution", [8, 33, 64, 100, np.int64(256)])
+def test_resolution_changes_the_grid_and_not_the_picture(families, resolution):
+    images = load_images(resolution=resolution, families=["hearts"])
+    assert images.pixels.shape[1:] == (resolution, resolution, 3)
+    reference = families.pixels[families.family == families.families.index("hearts")]
+    assert np.allclose(images.pixels.mean(axis=(1, 2)), reference.mean(axis=(1, 2)), atol=0.02)
+
+
+def test_digits_at_their_own_size_are_the_data_themselves():
+    data = load_digits()
+    images = load_images("digits", resolution=8)
+    expected = 1 - data.images[np.argsort(data.target, kind="stable")] / 16
+    assert np.abs(images.pixels - expected[..., None]).max() <= 0.5 / 255 + 1e-6
+    assert images.families == tuple("0123456789") == images.groups
+    assert np.bincount(images.family).tolist() == np.bincount(data.target).tolist()
+
+
+def test_directory_is_one_family_without_subdirectories(folder):
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden.png").write_bytes(b"no picture")
+    images = load_images(folder, resolution=8)
+    assert images.names == ("a.png", "b.png") and images.families == (folder.name,) == images.groups
+    assert np.allclose(images.pixels[0], [1, 0, 0]) and np.allclose(images.pixels[1], [0, 0, 1])
+    assert load_images(str(folder), resolution=8).names == images.names
+
+
+def test_subdirectories_are_families(folder):
+    for family in ("warm", "cold"):
+        (folder / family / "deep").mkdir(parents=True)
+        Image.new("RGB", (9, 9), GREEN).save(folder / family / "x.PNG")
+        Image.new("RGB", (9, 9), GREEN).save(folder / family / "deep" / "x.jpg")
+    images = load_images(folder, resolution=8)
+    assert images.names == ("a.png", "b.png", "cold/deep/x.jpg", "cold/x.PNG", "warm/deep/x.jpg", "warm/x.PNG")
+    assert images.families == (folder.name, "cold", "warm")
+    assert len(load_images(folder, resolution=8, families=["cold"])) == 2
+
+
+def test_equal_pictures_are_kept(folder):
+    Image.new("RGB", (30, 30), RED).save(folder / "again.png")
+    images = load_images(folder, resolution=8)
+    assert len(images) == 3 and np.array_equal(images.pixels[0], images.pixels[1])
+
+
+def test_crop_takes_the_middle_square(folder):
+    strips = np.zeros((10, 30, 3), np.uint8)
+    strips[:, :10], strips[:, 10:20], strips[:, 20:] = RED, GREEN, BLUE
+    Image.fromarray(strips).save(folder / "strips.png")
+    images = load_images(folder, resolution=10)
+    assert np.allclose(images.pixels[images.names.index("strips.png")], [0, 1, 0])
+
+
+def test_exif_orientation_is_followed(folder):
+    halves = np.zeros((16, 16, 3), np.uint8)
+    halves[:8], halves[8:] = RED, BLUE
+    exif = Image.Exif()
+    exif[0x0112] = 6                                    # the camera was turned: the top row lies at the right
+    Image.fromarray(halves).save(folder / "turned.png", exif=exif)
+    images = load_images(folder, resolution=16)
+    picture = images.pixels[images.names.index("turned.png")]
+    assert np.allclose(picture[:, 12:], [1, 0, 0]) and np.allclose(picture[:, :4], [0, 0, 1])
+
+
+@pytest.mark.parametrize("mode, colour, expected", [
+    ("L", 51, [0.2, 0.2, 0.2]),
+    ("1", 1, [1, 1, 1]),
+    ("LA", (0, 51), [0.8, 0.8, 0.8]),
+    ("RGBA", (255, 0, 0, 0), [1, 1, 1]),
+    ("RGBA", (255, 0, 0, 102), [1, 0.6, 0.6]),
+    ("I;16", 13107, [0.2, 0.2, 0.2]),
+])
+def test_every_mode_becomes_rgb_on_white(folder, mode, colour, expected):
+    Image.new(mode, (16, 16), colour).save(folder / "c.png")
+    assert np.allclose(load_images(folder, resolution=16).pixels[2], expected, atol=1 / 255)
+
+
+def test_palette_picture_with_a_transparent_colour(folder):
+    picture = Image.new("P", (16, 16), 0)
+    picture.putpalette([*RED, *GREEN])
+    picture.paste(1, (0, 0, 16, 8))
+    picture.save(folder / "c.png", transparency=0)
+    pixels = load_images(folder, resolution=16).pixels[2]
+    assert np.allclose(pixels[:8], [0, 1, 0]) and np.allclose(pixels[8:], [1, 1, 1])
+
+
+@pytest.mark.parametrize("resolution", [0, 7, 257, -64, 64.0, "64", None, True, float("nan")])
+def test_bad_resolution(resolution):
+    with pytest.raises(ValueError) as error:
+        load_images("families", resolution)
+    assert one_line(error) == f"resolution = {resolution!r}: takes a whole number from 8 to 256"
+
+
+@pytest.mark.parametrize("chosen", [["dogs"], ["cats", "Cats"], [], "cats", 3, [None], {"cats"}])
+def test_bad_families(chosen):
+    with pytest.raises(ValueError) as error:
+        load_images("families", 8, chosen)
+    assert one_line(error).startswith(f"families = {chosen!r}: takes a list of names among faces, cats, hearts")
+
+
+@pytest.mark.parametrize("name", ["familys", "", "/no/such\nplace", "a\0b", "x" * 5000, 7, None, ["emoji"], __file__])
+def test_bad_names(name):
+    with pytest.raises(ValueError) as error:
+        load_images(name)
+    assert one_line(error).startswith(f"image_set = {str(name)!r}: takes families, emoji, digits or an existing")
+
+
+def test_family_of_one_picture(folder):
+    (folder / "single").mkdir()
+    Image.new("RGB", (9, 9)).save(folder / "single" / "x.png")
+    with pytest.raises(ValueError) as error:
+        load_images(folder, 8, ["single"])
+    assert one_line(error).startswith("families = ['single']: 1 picture;")
+
+
+@pytest.mark.parametrize("removed, count", [(["b.png"], 1), (["a.png", "b.png"], 0)])
+def test_too_few_pictures(folder, removed, count):
+    for name in removed:
+        (folder / name).unlink()
+    with pytest.raises(ValueError) as error:
+        load_images(folder)
+    assert one_line(error).startswith(f"image_set = {str(folder)!r}: holds {count} picture files; takes 2 to 10000")
+
+
+def test_too_many_pictures(folder, monkeypatch):
+    monkeypatch.setattr("phasebook.models.image_sets.MOST", 1)
+    with pytest.raises(ValueError) as error:
+        load_images(folder)
+    assert "holds 2 picture files" in one_line(error)
+
+
+def test_unreadable_pictures_are_named(folder):
+    whole = (folder / "a.png").read_bytes()
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "cut.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:500])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text\n.gif").write_text("not a picture")
+    (folder / "drawing.svg").write_text("<svg/>")
+    (folder / "flipped.png").write_bytes(whole[:40] + bytes(255 - b for b in whole[40:]))
+    with pytest.raises(ValueError) as error:
+        load_images(folder)
+    text = one_line(error)
+    assert text.startswith(f"image_set = {str(folder)!r}: cannot read 'cut.jpg'")
+    assert all(name in text for name in ("'drawing.svg'", "'empty.png'", "'flipped.png'", "'text\\n.gif'"))
+    assert "'a.png'" not in text
+
+
+def test_many_unreadable_pictures_are_counted(folder):
+    for i in range(8):
+        (folder / f"{i}.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"'4.png' \(UnidentifiedImageError\) and 3 more; takes") as error:
+        load_images(folder)
+    one_line(error)
+
+
+def test_missing_asset_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(assets, "ROOT", tmp_path / "assets")
+    with pytest.raises(FileNotFoundError) as error:
+        load_images()
+    assert one_line(error).startswith("assets/emoji/emoji.csv: not found in")

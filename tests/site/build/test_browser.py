@@ -1,0 +1,298 @@
+"""The built pages in a browser: whole without a network, readable in both themes and on a phone, explorer alive.
+
+Chromium is required where the environment variable CI is set; elsewhere its absence is said and the tests are skipped.
+"""
+
+import json
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from phasebook.site.build import runner
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+FLAGS = ("--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
+         "--no-first-run").split()
+PATIENCE = 60_000  # ms; the machine may be busy
+# figures, explorers and equations that are not on the page yet
+UNDRAWN = ".pb-plotly:not([data-drawn]), .pb-explorer:not([data-ready=yes]), .math:not(:has(mjx-container))"
+READY = f"document.readyState === 'complete' && !document.querySelector('{UNDRAWN}')"
+
+
+def executable() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def launch():
+    """Starts Chromium with further flags."""
+    path = executable()
+    if path is None and not os.environ.get("CI"):
+        pytest.skip("no Chromium on this machine (Debian: apt install chromium); required only where CI is set")
+    assert path, "CI is set, and no Chromium was found: install it (Debian: apt install chromium)"
+    with sync_playwright() as play:
+        yield lambda *flags: play.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+
+
+@pytest.fixture(scope="module")
+def browser(launch):
+    found = launch()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module", params=["smoke", "default"])
+def folder(request, site) -> Path:
+    """The pages under test: the smoke book, and the book itself where it was built."""
+    if request.param == "smoke":
+        return site
+    built = runner.root() / "_build" / "html"
+    if not (built / "index.html").is_file():
+        pytest.skip("the book at full size is not built here (make book)")
+    return built
+
+
+@dataclass
+class Watch:
+    """What a page did that it should not."""
+
+    folder: Path
+    complaints: list[str] = field(default_factory=list)
+
+    def follow(self, page: Page) -> None:
+        page.on("console", lambda m: m.type == "error" and self.complaints.append(f"console: {m.text[:300]}"))
+        page.on("pageerror", lambda e: self.complaints.append(f"error: {e}"))
+        page.on("request", lambda r: self.request(r.url))
+        page.on("requestfailed", lambda r: self.complaints.append(f"failed: {r.url[:200]}"))
+
+    def request(self, url: str) -> None:
+        inside = url.startswith(self.folder.as_uri()) or url.split(":")[0] in ("data", "blob")
+        if not inside:
+            self.complaints.append(f"request: {url[:200]}")
+
+
+@contextmanager
+def opened(browser: Browser, folder: Path, file: Path, width: int = 1280, theme: str = "light"):
+    """A page, loaded and drawn, and its watch."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, offline=True)
+    page, watch = context.new_page(), Watch(folder)
+    watch.follow(page)
+    page.goto(file.as_uri())
+    try:
+        page.wait_for_function(READY, timeout=PATIENCE)
+    except Error:
+        undone = page.eval_on_selector_all(UNDRAWN, "(all) => all.map((n) => n.outerHTML.slice(0, 200))")
+        pytest.fail(f"{file.name}: not drawn within {PATIENCE} ms: {undone}; {watch.complaints}")
+    yield page, watch
+    context.close()
+
+
+def pages(folder: Path) -> list[Path]:
+    """Every page of the site but the redirection at its root."""
+    found = [f for f in sorted(folder.rglob("*.html")) if "_static" not in f.parts and f != folder / "index.html"]
+    assert len(found) >= 3, f"{folder} holds too few pages: {found}"
+    return found
+
+
+def pages_with(folder: Path, mark: str) -> list[Path]:
+    return [f for f in pages(folder) if mark in f.read_text(encoding="utf-8")]
+
+
+def test_every_page_is_whole_without_a_network(browser, folder):
+    for file in pages(folder):
+        with opened(browser, folder, file) as (page, watch):
+            assert watch.complaints == [], file.name
+            undrawn = page.locator(".pb-plotly:not(.pb-missing):not(:has(.main-svg))").count()
+            silent = page.locator(".pb-plotly:not([role=img][aria-label])").count()
+            assert (undrawn, silent) == (0, 0), f"{file.name}: figures undrawn, without a label"
+            assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, f"{file.name}: an equation is not read"
+            alts = page.eval_on_selector_all(".bd-article img", "(all) => all.map((i) => i.alt || i.src)")
+            bare = [a for a in alts if a.endswith((".png", ".svg", ".jpg", ".jpeg", ".webp"))]
+            assert bare == [], f"{file.name}: pictures without alternative text"
+
+
+def test_the_root_leads_to_the_book(browser, folder):
+    with opened(browser, folder, folder / "index.html") as (page, _):
+        page.wait_for_selector(".bd-article h1", timeout=PATIENCE)
+
+
+def test_a_phone_never_scrolls_sideways(browser, folder):
+    for file in pages(folder):
+        with opened(browser, folder, file, width=360) as (page, watch):
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, file.name
+            assert watch.complaints == [], file.name
+
+
+def pixels(page: Page, box: dict) -> np.ndarray:
+    return np.asarray(Image.open(BytesIO(page.screenshot(clip=box, animations="disabled"))).convert("RGB"), int)
+
+
+def fields(page: Page) -> list[dict]:
+    """The inner pixels of a page's first heat map, picture, explorer's map and explorer's image."""
+    found = []
+    for selector in (".heatmaplayer image, .imagelayer image", ".bd-article .cell_output img", ".pbx-map canvas",
+                     ".pbx-view > canvas"):
+        first = page.locator(selector).first
+        if first.count():
+            first.scroll_into_view_if_needed()
+            box = first.bounding_box()
+            inner = {"x": box["x"] + 0.3 * box["width"], "y": box["y"] + 0.3 * box["height"],
+                     "width": 0.25 * box["width"], "height": 0.25 * box["height"]}
+            found.append({"selector": selector, "pixels": pixels(page, inner)})
+    return found
+
+
+def test_the_dark_theme_spares_the_data(browser, folder):
+    files = pages_with(folder, "pb-explorer") + pages_with(folder, "heatmap")
+    for file in dict.fromkeys(files):
+        seen = {}
+        for theme in ("light", "dark"):
+            with opened(browser, folder, file, theme=theme) as (page, _):
+                assert page.evaluate("document.documentElement.dataset.theme") == theme
+                seen[theme] = fields(page)
+        for light, dark in zip(seen["light"], seen["dark"], strict=True):
+            off = np.abs(light["pixels"] - dark["pixels"]).max(axis=-1)
+            assert np.mean(off > 3) < 0.02, f"{file.name}: {light['selector']} changes its colours in the dark"
+
+
+def test_figures_follow_a_change_of_theme_and_width(browser, folder):
+    file = pages_with(folder, "pb-plotly-data")[0]
+    with opened(browser, folder, file) as (page, watch):
+        figure = page.locator(".pb-plotly:has(.xtick text)").first
+        ink = "(n) => getComputedStyle(n.querySelector('.xtick text')).fill"
+        before, wide = figure.evaluate(ink), figure.locator(".main-svg").first.bounding_box()["width"]
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        page.wait_for_function("[...document.querySelectorAll('.pb-plotly')].every((n) => n.dataset.drawn === 'dark')",
+                               timeout=PATIENCE)
+        assert figure.evaluate(ink) != before
+        page.set_viewport_size({"width": 700, "height": 900})
+        page.wait_for_function(f"document.querySelector('.pb-plotly .main-svg').clientWidth < {wide}", timeout=PATIENCE)
+        assert watch.complaints == []
+
+
+def has_solid_figure(file: Path) -> bool:
+    found = re.findall(r'class="pb-plotly-data"[^>]*>(.*?)</script>', file.read_text(encoding="utf-8"), re.S)
+    return any(t["type"] in ("surface", "mesh3d", "scatter3d") for f in found for t in json.loads(f)["data"])
+
+
+def test_a_figure_that_needs_webgl_says_so_where_there_is_none(launch, folder):
+    browser = launch("--disable-3d-apis")
+    for file in filter(has_solid_figure, pages(folder)):
+        with opened(browser, folder, file) as (page, watch):
+            note = page.locator(".pb-missing").first.inner_text()
+            assert "needs WebGL" in note and len(note) > 80
+            assert watch.complaints == []
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def explorer(browser, folder):
+    """A page with an explorer, scrolled to it; each test takes it as the one before left it."""
+    files = pages_with(folder, 'class="pb-explorer"')
+    assert files, "no page holds an explorer"
+    with opened(browser, folder, files[0]) as (page, watch):
+        page.locator(".pb-explorer").first.scroll_into_view_if_needed()
+        yield page
+        assert watch.complaints == []
+
+
+def picture(page: Page) -> str:
+    return page.locator(".pbx-view > canvas").first.evaluate("(c) => c.toDataURL()")
+
+
+def reading(page: Page) -> str:
+    return page.locator(".pbx-view dl").first.inner_text()
+
+
+def test_the_pointer_changes_the_picture(explorer):
+    box = explorer.locator(".pbx-map canvas").first.bounding_box()
+    pictures, readings = set(), set()
+    for part in (0.15, 0.35, 0.55):
+        explorer.mouse.move(box["x"] + 46 + part * (box["width"] - 110), box["y"] + 10 + part * (box["height"] - 50))
+        pictures.add(picture(explorer))
+        readings.add(reading(explorer))
+    assert len(pictures) == 3 and len(readings) == 3
+
+
+def test_alpha_points_up_and_beta_right(explorer):
+    """Against the extent that the explorer was given: the corners of the map."""
+    alpha0, alpha1, beta0, beta1 = explorer.evaluate("document.querySelector('.pb-explorer').explorer.data.extent")
+    side = explorer.evaluate("document.querySelector('.pb-explorer').explorer.side")
+    box = explorer.locator(".pbx-map canvas").first.bounding_box()
+    corners = [(0, 1, alpha0, beta0), (1, 1, alpha0, beta1), (0, 0, alpha1, beta0), (1, 0, alpha1, beta1)]
+    for u, v, alpha, beta in corners:
+        x, y = (np.clip(p, 0.004, 0.996) * side for p in (u, v))
+        explorer.mouse.move(box["x"] + 46 + x, box["y"] + 10 + y)
+        found = reading(explorer).split("\n")[1].replace("−", "-").split(", ")
+        assert [float(f) for f in found] == pytest.approx([alpha, beta], abs=0.02 * (alpha1 - alpha0 + beta1 - beta0))
+
+
+def test_arrow_keys_move_and_page_keys_step(explorer):
+    canvas = explorer.locator(".pbx-map canvas").first
+    canvas.hover()     # the middle: no key meets an edge
+    canvas.focus()
+    for key, back in (("ArrowUp", "ArrowDown"), ("ArrowRight", "ArrowLeft")):
+        before = reading(explorer)
+        explorer.keyboard.press(key)
+        assert reading(explorer) != before
+        explorer.keyboard.press(back)
+    step = explorer.locator(".pbx-step output").first
+    before = step.inner_text()
+    explorer.keyboard.press("PageDown")
+    explorer.keyboard.press("PageDown")
+    assert step.inner_text() != before
+    explorer.wait_for_function("document.querySelector('.pbx-live').textContent.includes('step')", timeout=PATIENCE)
+
+
+def test_the_slider_changes_map_and_picture(explorer):
+    canvas, slider = explorer.locator(".pbx-map canvas").first, explorer.locator(".pbx-step input").first
+    seen = []
+    for value in ("0", slider.get_attribute("max")):
+        slider.fill(value)
+        seen.append((canvas.evaluate("(c) => c.toDataURL()"), picture(explorer)))
+    assert seen[0][0] != seen[1][0] and seen[0][1] != seen[1][1]
+
+
+def test_points_are_pinned_and_unpinned_by_mouse_and_keys(explorer):
+    strips = explorer.locator(".pb-explorer").first.locator(".pbx-pin button")
+    while strips.count():
+        strips.first.click()
+    canvas = explorer.locator(".pbx-map canvas").first
+    box = canvas.bounding_box()
+    canvas.click(position={"x": 46 + 0.2 * (box["width"] - 110), "y": 0.3 * box["height"]})
+    assert strips.count() == 1
+    canvas.focus()
+    for _ in range(3):
+        explorer.keyboard.press("ArrowRight")
+    explorer.keyboard.press("Enter")
+    assert strips.count() == 2
+    strip = explorer.locator(".pbx-pin canvas").first
+    assert "images at steps" in strip.get_attribute("aria-label")
+    explorer.keyboard.press("Enter")
+    assert strips.count() == 1
+    strips.first.focus()
+    explorer.keyboard.press("Enter")
+    assert strips.count() == 0
+
+
+def test_every_control_is_reached_by_tab_with_a_visible_focus(explorer):
+    explorer.locator(".pb-explorer select").first.focus()
+    reached = []
+    for _ in range(5):
+        reached.append(explorer.evaluate(
+            "(() => { const n = document.activeElement; const s = getComputedStyle(n);"
+            " return [n.tagName, s.outlineStyle !== 'none' || n.tagName === 'SELECT']; })()"))
+        explorer.keyboard.press("Tab")
+    names = [name for name, _ in reached]
+    assert {"SELECT", "INPUT", "CANVAS", "BUTTON"} <= set(names)
+    assert all(ring for _, ring in reached), reached

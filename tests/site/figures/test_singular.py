@@ -1,0 +1,55 @@
+"""Builders of the singular-set figures: what they draw, what slides, how small they are."""
+
+import numpy as np
+import pytest
+
+from phasebook.site.figures.base import table
+from phasebook.site.figures.singular import Cells, Torn, cells_and_basins, crease, family, stretching, torn
+
+RNG = np.random.default_rng(0)
+WALLS = RNG.normal(size=(3, 2, 2))
+
+
+def transport(title):
+    x = RNG.normal(size=(50, 2))
+    return Torn(title, x, 2 * x, WALLS)
+
+
+def test_torn_slides_only_when_there_is_something_to_slide():
+    assert not torn([transport("a")]).layout.sliders
+    fig = torn([transport(t) for t in "abc"], slider="neck ")
+    steps = fig.layout.sliders[0].steps
+    assert [s.label for s in steps] == ["a", "b", "c"]
+    shown = [t.visible for t in fig.data]
+    assert shown == list(steps[fig.layout.sliders[0].active].args[0]["visible"]) and sum(shown) == 3
+
+
+def test_cells_share_axis_and_colours():
+    labels = RNG.integers(0, 5, (20, 20))
+    fig = cells_and_basins([Cells("one", labels, labels, WALLS, 0.0), Cells("two", labels, labels, WALLS, 4.0)],
+                           np.linspace(-3, 3, 20))
+    maps = [t for t in fig.data if t.type == "heatmap"]
+    assert len(maps) == 4 and all(m.z.dtype == np.uint8 for m in maps)
+    assert "4.0 %" in fig.layout.annotations[3].text
+
+
+def test_stretching_has_one_colour_scale_and_bytes():
+    fig = stretching(["2", "1"], 10 ** RNG.uniform(-3, 6, (2, 9, 9)), np.linspace(-1, 1, 9), WALLS)
+    maps = [t for t in fig.data if t.type == "heatmap"]
+    assert {(m.zmin, m.zmax) for m in maps} == {(-30, 120)}
+    assert all(m.z.dtype == np.int8 and m.z.min() >= -30 and m.z.max() <= 120 for m in maps)
+    assert maps[0].colorbar.ticktext == ("0.1", "1", "10", "100", "1000", "10000")
+
+
+def test_crease_and_family_carry_axis_titles():
+    axis = np.linspace(-1, 1, 5)
+    fig = crease(axis, np.abs(axis)[None] + 0 * axis[:, None], RNG.normal(size=(1, 2, 3)))
+    assert fig.layout.scene.zaxis.title.text == "φ"
+    fig = family([WALLS[0], WALLS[1]], ["a", "b"], [True, False], np.arange(2.0), np.ones(2), np.ones(2), "b", 1.4)
+    assert [fig.data[k].line.color for k in (0, 1)] == ["#D55E00", "#0072B2"]
+    assert all(a.title.text for a in (fig.layout.xaxis, fig.layout.xaxis2, fig.layout.yaxis, fig.layout.yaxis2))
+
+
+@pytest.mark.parametrize("word", ["<b>", "&"])
+def test_table_escapes(word):
+    assert word not in table((word,), [(word,)], "x").replace("&lt;b&gt;", "").replace("&amp;", "")

@@ -1,0 +1,76 @@
+"""Gaussians: closed forms against SymPy, and the matrix forms against POT."""
+
+import numpy as np
+import ot
+import pytest
+import sympy as sp
+
+from phasebook.theory.heat import gaussians
+from phasebook.theory.heat.interpolation import gaussian_sweep
+
+
+def test_sharp_constants_symbolically():
+    """(12), (13) for N(0, diag(s1, s2)): the leading coefficients are ||grad Q|| / 32 and / 8, in SymPy."""
+    s1, s2, eps, t = sp.symbols("s1 s2 epsilon t", positive=True)
+    x = sp.symbols("x1 x2", real=True)
+    variances = (s1, s2)
+    log_rho = -sum(y**2 / (2 * s) for y, s in zip(x, variances, strict=True))
+    q = sum(sp.diff(log_rho, y, 2) + sp.diff(log_rho, y) ** 2 / 2 for y in x)
+    # second moments replace x_i^2 by s_i; grad Q is linear in x
+    square = sum(sp.diff(q, y) ** 2 for y in x).expand().subs({x[0] ** 2: s1, x[1] ** 2: s2})
+    assert sp.simplify(square - s1**-3 - s2**-3) == 0
+    error = sum(s * (sp.sqrt(1 + eps / s) - 1 - eps / (2 * s)) ** 2 for s in variances)
+    assert sp.simplify(sp.series(error, eps, 0, 5).removeO().coeff(eps, 4) - square / 64) == 0
+    chord = [sp.sqrt(s + t * eps) - ((1 - t) * sp.sqrt(s) + t * sp.sqrt(s + eps)) for s in variances]
+    gap = sp.series(sum(c**2 for c in chord), eps, 0, 5).removeO().coeff(eps, 4)
+    assert sp.simplify(gap - (t * (1 - t) / 8) ** 2 * square) == 0
+    assert sp.simplify(gap.subs(t, sp.Rational(1, 2)) - square / 32**2) == 0
+
+
+def test_acceleration_symbolically():
+    """d/dt along the flow of v_t = x / (2 (s + t)) is -grad Q / 4."""
+    s, t, x = sp.symbols("s t x", positive=True)
+    v = x / (2 * (s + t))
+    grad_q = x / (s + t) ** 2
+    assert sp.simplify(sp.diff(v, t) + v * sp.diff(v, x) + grad_q / 4) == 0
+
+
+def test_jko_symbolically():
+    """One JKO step from N(0, s) is stationary for the functional, and misses the heat flow by tau^2 / (8 s^{3/2})."""
+    s, tau, r = sp.symbols("s tau r", positive=True)
+    step = (sp.sqrt(s) + sp.sqrt(s + 2 * tau)) / 2
+    functional = (r - sp.sqrt(s)) ** 2 / (2 * tau) - sp.log(r) / 2
+    assert sp.simplify(sp.diff(functional, r).subs(r, step)) == 0
+    gap = sp.series(sp.sqrt(s + tau) - step, tau, 0, 3).removeO()
+    assert sp.simplify(gap - tau**2 / (8 * s ** sp.Rational(3, 2))) == 0
+    assert gaussians.jko_variance(1.3, 0.2) == pytest.approx(float(step.subs({s: 1.3, tau: 0.2})) ** 2, rel=1e-14)
+
+
+def test_against_high_precision():
+    s, eps = sp.Rational(7, 10), sp.Rational(1, 10**6)
+    exact = sp.sqrt(s) * (1 + eps / (2 * s) - sp.sqrt(1 + eps / s))
+    assert gaussians.map_error(0.7, 1e-6, 1) == pytest.approx(float(sp.N(exact, 40)), rel=1e-12)
+    t = eps / 3
+    gap = sp.sqrt(s + t) - sp.Rational(2, 3) * sp.sqrt(s) - sp.sqrt(s + eps) / 3
+    assert gaussians.interpolation_gap(0.7, 1e-6 / 3, 1e-6) == pytest.approx(float(sp.N(gap, 40)), rel=1e-10)
+
+
+@pytest.mark.parametrize(("s", "d"), [(0.3, 1), (2.0, 1), (0.8, 7)])
+def test_sweep_meets_the_constants(s, d):
+    sweep = gaussian_sweep(s, [1e-6, 1e-5, 0.5], d)
+    size = gaussians.grad_q_norm(s, d)
+    assert sweep.map_error[0] / (1e-12 / 8 * size) == pytest.approx(1, abs=1e-5)
+    assert sweep.w2[0] / (1e-12 / 32 * size) == pytest.approx(1, abs=1e-5)
+    t = np.linspace(0, 0.5, 20001)
+    assert sweep.w2[2] == pytest.approx(gaussians.interpolation_gap(s, t, 0.5, d).max(), rel=1e-8)
+
+
+def test_matrices_against_pot():
+    rng = np.random.default_rng(0)
+    a, b = (m @ m.T + 0.3 * np.eye(3) for m in rng.normal(size=(2, 3, 3)))
+    zero = np.zeros(3)
+    matrix, _ = ot.gaussian.bures_wasserstein_mapping(zero, zero, a, b)
+    assert gaussians.brenier_matrix(a, b) == pytest.approx(matrix, rel=1e-8)
+    assert gaussians.bures(a, b) == pytest.approx(ot.gaussian.bures_wasserstein_distance(zero, zero, a, b), rel=1e-8)
+    m = gaussians.brenier_matrix(a, b)
+    assert m @ a @ m.T == pytest.approx(b, rel=1e-10)
