@@ -186,6 +186,8 @@ class PipelineModel(Model):
     def predict(self, x: Float[Tensor, "p c y x"], levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
         """The network's prediction, in batches. `levels` are the model's own: the network is told their times."""
+        if x.ndim != 4 or x.shape[1] != self.shape[0] or len(x) == 0:
+            raise ValueError(f"latents: shape {tuple(x.shape)}; takes (n, {', '.join(map(str, self.shape))})")
         function, conditions = self._asked(levels, step, prompt, len(x), read)
         return Prediction(*self._batched(function, x.to(self.device, self.dtype), *conditions))
 
