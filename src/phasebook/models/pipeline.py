@@ -20,12 +20,12 @@ from torch import Tensor
 
 from phasebook.models.checkpoints import (
     cause,
-    check_complete,
     check_dtype,
     check_length,
     check_parts,
     check_settings,
     fetch_pipeline,
+    load_parts,
     load_small_vae,
     quiet,
 )
@@ -64,22 +64,10 @@ class PipelineModel(Model):
         decodes in place of the pipeline's VAE. `compiled`: torch.compile the network (CUDA only).
         Raises ValueError, one line, for whatever is not there, not whole or not a StableDiffusionPipeline.
         """
-        from diffusers import StableDiffusionPipeline
-
         check_dtype(dtype)
         check_settings(device, batch, compiled)
         folder, label = fetch_pipeline(name, revision, variant), f"model = {str(name)!r}"
-        try:
-            with quiet():
-                pipe = StableDiffusionPipeline.from_pretrained(
-                    folder, variant=variant, dtype=getattr(torch, dtype), use_safetensors=True, safety_checker=None,
-                    feature_extractor=None, image_encoder=None, requires_safety_checker=False, local_files_only=True,
-                    trust_remote_code=False)
-        except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError) as error:
-            raise ValueError(f"{label}: diffusers cannot load it ({cause(error)})") from None
-        ending = f".{variant}.safetensors" if variant else ".safetensors"
-        for part in ("unet", "vae"):
-            check_complete(label, part, getattr(pipe, part), (folder / part).glob("*" + ending))
+        pipe = load_parts(label, folder, variant, dtype)
         decoder = load_small_vae(small_vae, dtype) if small_vae else None
         return cls.of(pipe, str(name), device=device, batch=batch, decoder=decoder, compiled=compiled)
 
