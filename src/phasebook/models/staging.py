@@ -149,8 +149,8 @@ def staged(label: str, folder: Path, index: Mapping[str, tuple[str, str]], class
             kind, plain = classes[part], "scheduler" in part
             name = "scheduler_config.json" if plain else "config.json"
 
-            def keys(values: dict, kind=kind, library=library) -> Collection[str]:
-                if library == "transformers":       # a configuration class of its own; its keys are plain data
+            def keys(values: dict, kind=kind, whole=plain or library == "transformers") -> Collection[str]:
+                if whole:       # plain data; other schedulers are made from a scheduler's further keys (clip_sample)
                     return set(values) - {"_name_or_path"}
                 return _signature(kind) | {"_class_name", "_diffusers_version"}
 
