@@ -7,9 +7,7 @@ beside it (`claims.verdict`), so anyone can compute it again from the file.
 
 import math
 import re
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from phasebook.site.chapters.claims import Bound, Kind, Verdict, stated, verdict
 from phasebook.stats import Estimate
 
-__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "schema", "slug"]
+__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "schema", "slug", "versions"]
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 PACKAGES = ("phasebook", "numpy", "scipy", "torch", "diffusers", "plotly", "papermill", "jupyter-book")
@@ -83,13 +81,12 @@ class Value(_Record):
 
 
 class Results(_Record):
-    """What a chapter leaves behind: `NN_name.results.json`."""
+    """What a chapter leaves behind: `NN_name.results.json`. The same sources and versions give the same bytes: times
+    stand elsewhere (`times.json` of a build)."""
 
     chapter: str
     parameters: dict[str, Any]
     versions: dict[str, str]
-    seconds: Number
-    finished: str
     claims: list[Claim]
     numbers: dict[str, Value]
 
@@ -116,7 +113,6 @@ class Ledger:
         self.stated = stated(chapter)
         self.claims: dict[str, Claim] = {}
         self.numbers: dict[str, Value] = {}
-        self._start = time.perf_counter()
 
     def claim(self, id: str, estimate: float | Estimate | None, interval: Interval | None = None, *,
               note: str = "", corrected: float | Estimate | None = None, model: str = "exact") -> str:
@@ -157,10 +153,9 @@ class Ledger:
         self.numbers[name] = Value(value=_plain(name, value), unit=unit)
 
     def results(self) -> Results:
+        """What was recorded so far."""
         return Results(
-            chapter=self.chapter, parameters=self.parameters.model_dump(mode="json"), versions=_versions(),
-            seconds=round(time.perf_counter() - self._start, 3),
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            chapter=self.chapter, parameters=self.parameters.model_dump(mode="json"), versions=versions(),
             claims=list(self.claims.values()), numbers=self.numbers,
         )
 
@@ -190,7 +185,8 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that do the work."""
     found = {"python": python_version()}
     for package in PACKAGES:
         try:
