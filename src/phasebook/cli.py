@@ -1,7 +1,9 @@
 """The door: `phasebook run | book | bench | train`."""
 
+import logging
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -42,10 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
     the signal's number for an interruption."""
     for stream in (sys.stdout, sys.stderr):     # a file name may hold what the terminal cannot show
         stream.reconfigure(errors="backslashreplace")
+    logging.getLogger().addHandler(logging.NullHandler())       # what goes wrong is said in one line, by us
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     process.tune()
     try:
         with _signals():
-            from phasebook.site import verbs    # seconds of imports, in which a signal is a line as well
+            from phasebook.site import verbs  # seconds of imports, in which a signal is a line as well
 
             return verbs.do(arguments)
     except KeyboardInterrupt as error:

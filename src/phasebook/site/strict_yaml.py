@@ -39,8 +39,7 @@ def read(file: Path) -> Any:
     if len(raw) > LARGEST:
         raise ValueError(f"is larger than {LARGEST} bytes")
     try:
-        value = yaml.load(raw.decode("utf-8"), Loader=_Loader)    # noqa: S506, a SafeLoader
-        repr(value).encode("utf-8")
+        value = yaml.load(raw.decode("utf-8"), Loader=_Loader)
     except UnicodeError:
         raise ValueError("is not UTF-8 text") from None
     except RecursionError:

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from phasebook.site.build import layout, runner
 from phasebook.site.build.files import publish, require_writable
-from phasebook.site.build.runner import ChapterError
+from phasebook.site.build.sources import CLAIMS, ChapterError
 from phasebook.site.chapters.ledger import Results, versions
-from phasebook.site.chapters.verdicts import OWN
 
 __all__ = ["build", "compare_verdicts", "verdicts"]
 
@@ -64,7 +63,7 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
 def _run(source: Path, changes: dict, home: Path) -> float:
     """Run one chapter of a build; the seconds it took."""
     out = home / "book" / "chapters"
-    if source.stem != OWN:
+    if source.stem != CLAIMS:
         done = runner.run(source, changes, out, progress=sys.stderr.isatty())
     else:       # it reads what the others left in this build; from here its path is the same in every build
         with chdir(home):

@@ -63,11 +63,10 @@ def cache_key(source: Path, changes: Mapping[str, Any]) -> str:
     files = [source, *_files(claims), root() / "requirements.lock", *sorted(imported(source)),
              *_files(root() / "assets")]
     for value in values.values():
-        if isinstance(value, str) and value:
-            files += _named(value)
+        if isinstance(value, str) and value:        # but what this chapter itself wrote there
+            files += [f for f in _named(value) if not f.name.startswith(source.stem + ".")]
     for file in files:
-        if file == source or not file.name.startswith(source.stem + "."):  # not what this chapter itself wrote
-            digest.update(os.fsencode(f"{file.name}:") + _digest(file))
+        digest.update(os.fsencode(f"{file.name}:") + _digest(file))
     return digest.hexdigest()
 
 

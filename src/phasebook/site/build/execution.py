@@ -24,6 +24,9 @@ __all__ = ["execute"]
 LONGEST_SOCKET = 95     # bytes; the system takes 103 to 107, and a number is added
 
 
+PATIENCE = 2.0           # seconds in which a kernel may end by itself, once it is told to
+
+
 class Kernel(AsyncKernelManager):
     """`phasebook.site.kernel` in this interpreter; what the process itself says goes to a file beside its socket."""
 
@@ -74,9 +77,9 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
             raise failure from None
 
 
-def _connection(folder: Path) -> dict[str, str]:
+def _connection(folder: Path) -> dict[str, str | float]:
     """Sockets in the file system, readable by this user alone; TCP on this machine where a path is too long."""
-    found = {"connection_file": str(folder / "kernel.json")}
+    found = {"connection_file": str(folder / "kernel.json"), "shutdown_wait_time": PATIENCE}
     place = folder / "kernel"
     if os.name != "nt" and len(os.fsencode(place)) <= LONGEST_SOCKET:
         found |= {"transport": "ipc", "ip": str(place)}

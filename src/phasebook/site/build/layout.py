@@ -64,17 +64,17 @@ def _of_inputs(home: Path) -> str:
     files = [home / "_config.yml", home / "_toc.yml", root() / "requirements.lock"]
     files += [f for f in sorted((home / "book").rglob("*")) if f.is_file() and "__pycache__" not in f.parts]
     files += sorted((root() / "src" / "phasebook").rglob("*.py"))       # the API page shows their docstrings
-    return _of_files(files)
+    return _digest((file.name, file) for file in files)
 
 
 def _of_tree(folder: Path) -> str:
-    return _of_files(f for f in sorted(folder.rglob("*")) if f.is_file())
+    return _digest((str(f.relative_to(folder)), f) for f in sorted(folder.rglob("*")) if f.is_file())
 
 
-def _of_files(files: Iterable[Path]) -> str:
+def _digest(named: Iterable[tuple[str, Path]]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(os.fsencode(file.name) + hashlib.sha256(file.read_bytes()).digest())
+    for name, file in named:
+        digest.update(os.fsencode(name) + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
 

@@ -15,9 +15,12 @@ from phasebook.site.chapters.parameters import ParameterError
 from phasebook.site.paths import root
 
 __all__ = [
-    "ChapterError", "chapters", "checked_cells", "defaults", "find_chapter", "given", "notebook", "number_cells",
-    "pages", "profile",
+    "CLAIMS", "ChapterError", "chapters", "checked_cells", "defaults", "find_chapter", "given", "notebook",
+    "number_cells", "pages", "profile",
 ]
+
+
+CLAIMS = "11_claims"      # the chapter that reads the results of the others
 
 
 class ChapterError(RuntimeError):

@@ -12,14 +12,16 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from IPython.display import display
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phasebook.site.chapters.claims import Bound, Kind, Verdict, stated, verdict
-from phasebook.stats import Estimate
+
+if TYPE_CHECKING:       # SciPy's statistics take a second to load, in every kernel
+    from phasebook.stats import Estimate
 
 __all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "schema", "slug", "versions"]
 
@@ -114,8 +116,8 @@ class Ledger:
         self.claims: dict[str, Claim] = {}
         self.numbers: dict[str, Value] = {}
 
-    def claim(self, id: str, estimate: float | Estimate | None, interval: Interval | None = None, *,
-              note: str = "", corrected: float | Estimate | None = None, model: str = "exact") -> str:
+    def claim(self, id: str, estimate: "float | Estimate | None", interval: Interval | None = None, *,
+              note: str = "", corrected: "float | Estimate | None" = None, model: str = "exact") -> str:
         """Record what was found on a claim of the chapter's file, and return its verdict.
 
         Args:
@@ -196,12 +198,12 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _found(id: str, estimate: float | Estimate | None,
+def _found(id: str, estimate: "float | Estimate | None",
            interval: Interval | None) -> tuple[float | None, Interval | None]:
     """A number and its interval as they are written: unbounded ends as None."""
     if estimate is None:
         return None, None
-    if isinstance(estimate, Estimate):
+    if isinstance(estimate, tuple):
         estimate, interval = estimate.value, (estimate.low, estimate.high)
     if not math.isfinite(value := float(estimate)):
         raise ValueError(f"claim {id!r}: estimate = {value} is not finite")

@@ -8,13 +8,13 @@ import plotly.graph_objects as go
 from pydantic import ValidationError
 
 from phasebook.site.build import runner
+from phasebook.site.build.sources import CLAIMS
 from phasebook.site.chapters.ledger import Claim, Results, Verdict
 from phasebook.site.figures.base import COLOURS, layout, table
 
 __all__ = ["count", "count_figure", "provenance_table", "read_results", "results_folder", "untested"]
 
 KINDS: tuple[str, ...] = get_args(Verdict)
-OWN = "11_claims"
 
 # Statements of the paper about experiments that need its own model, or that no chapter measures.
 # A chapter that records a claim of the same id takes it off this list.
@@ -45,7 +45,7 @@ def _files(folder: str) -> list[Path]:
     """Results files of all chapters but this one."""
     here = Path(folder)
     where = here if here.is_dir() else runner.root() / here
-    return sorted(f for f in where.glob("*.results.json") if not f.name.startswith(OWN))
+    return sorted(f for f in where.glob("*.results.json") if not f.name.startswith(CLAIMS))
 
 
 def read_results(folder: str) -> list[Results]:
