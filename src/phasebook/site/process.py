@@ -21,12 +21,15 @@ KEPT = 1 << 30
 
 
 def tune() -> None:
-    """Threads that sleep while they wait, and memory that is kept.
+    """Threads that sleep while they wait, memory that is kept, and a grammar that is not compiled.
 
     Threads of a matrix product that spin while they wait for one another slow a busy machine threefold; OpenMP reads
     this when torch is first imported. glibc gives large blocks back to the system when they are freed, and the next
-    layer of a network faults every page in again: a third of the time of decoding a batch.
+    layer of a network faults every page in again: a third of the time of decoding a batch. jsonschema, behind
+    nbformat, compiles a grammar of international addresses at its import, two seconds for a check that no notebook
+    needs; without the grammar's package it does not.
     """
+    sys.modules.setdefault("rfc3987_syntax", None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.platform != "linux":
         return

@@ -33,7 +33,7 @@ def test_a_claim_of_two_chapters_is_refused(house, phasebook):
         book.verdicts(out)
 
 
-@pytest.mark.parametrize("name", ["file", "file/below", "x" * 300])
+@pytest.mark.parametrize("name", ["file", "file/below", "x" * 300], ids=["file", "below", "long"])
 def test_a_folder_that_cannot_be_built_in_is_one_line(house, phasebook, tmp_path, capsys, name):
     (tmp_path / "file").write_text("")
     assert phasebook("book", "--to", tmp_path / name) == 2
