@@ -7,7 +7,7 @@ beside it (`claims.verdict`), so anyone can compute it again from the file.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +23,7 @@ from phasebook.site.chapters.claims import Bound, Kind, Verdict, stated, verdict
 if TYPE_CHECKING:       # SciPy's statistics take a second to load, in every kernel
     from phasebook.stats import Estimate
 
-__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "schema", "slug", "versions"]
+__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "multiplicity", "schema", "slug", "versions"]
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 PACKAGES = ("phasebook", "numpy", "scipy", "torch", "diffusers", "plotly", "papermill", "jupyter-book")
@@ -70,6 +70,8 @@ class Claim(_Record):
     @model_validator(mode="after")
     def _computed(self):
         right = verdict(self.estimate, self.interval, self.bound, self.correction and self.correction.verdict)
+        if self.interval is not None and not _ordered(self.interval):
+            raise ValueError(f"{self.id}: interval = {self.interval}: takes two ends, the lower one first")
         if self.verdict != right:
             raise ValueError(f"{self.id}: verdict {self.verdict!r} does not follow from its numbers ({right!r})")
         return self
@@ -209,7 +211,18 @@ def _found(id: str, estimate: "float | Estimate | None",
         raise ValueError(f"claim {id!r}: estimate = {value} is not finite")
     if interval is None:
         return value, None
-    return value, tuple(None if end is None or math.isinf(end) else float(end) for end in interval)
+    ends = tuple(None if end is None or math.isinf(end) else float(end) for end in interval)
+    if not _ordered(ends):
+        raise ValueError(f"claim {id!r}: interval = {tuple(interval)}: takes two ends, the lower one first")
+    return value, ends
+
+
+def _ordered(ends: Interval) -> bool:
+    """Whether an interval's ends are in order; NaN is in none."""
+    low, high = ends
+    if low is None or high is None:
+        return not any(end is not None and math.isnan(end) for end in ends)
+    return low <= high
 
 
 def slug(name: str) -> str:
@@ -232,13 +245,23 @@ def _measured(c: Claim | Correction) -> str:
     return f'{shown(c.estimate)}<div class="pb-note">{low} to {high}</div>'
 
 
+def multiplicity(claims: Iterable[Claim]) -> str:
+    """How many of the claims rest on an interval, and what that many intervals do by chance; '' for none."""
+    n = sum(1 for c in claims if c.interval is not None and None not in c.interval)
+    if not n:
+        return ""
+    return (f"{n} of these verdicts rest{'s' * (n == 1)} on a 95 % interval, each read by itself: about {0.05 * n:.2g} "
+            f"of {n} may miss the truth by chance.")
+
+
 def in_words(bound: str) -> str:
     """A bound with proper signs."""
     return bound.replace("<=", "≤").replace(">=", "≥").replace("+-", "±")
 
 
 def claims_table(claims: list[Claim], caption: str = "") -> str:
-    """The claims as an HTML table, one row a claim, the correction below its statement."""
+    """The claims as an HTML table, one row a claim, the correction below its statement; then how many intervals were
+    looked at."""
     rows = []
     for c in claims:
         bound, words, measured = in_words(c.bound), escape(c.statement), _measured(c)
@@ -262,4 +285,5 @@ def claims_table(claims: list[Claim], caption: str = "") -> str:
     # the roles are written out because the page lays rows out as cards, which costs them their meaning as a table
     return (f'<div class="pb-scroll"><table class="pb-claims" role="table">{title}'
             f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
-            f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>')
+            f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>'
+            f'<p class="pb-note">{multiplicity(claims)}</p>')
