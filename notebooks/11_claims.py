@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -71,7 +71,7 @@ print(f"{len(chapters)} chapters, {len(everything)} claims")
 # %% [markdown]
 # By chapter, the same claims:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-claims-count", "caption": "Verdicts by chapter. On the left the sentences of the paper, on the right the claims that this book adds and the tests of its solvers."}}
+# %% mystnb={"figure": {"caption": "Verdicts by chapter. On the left the sentences of the paper, on the right the claims that this book adds and the tests of its solvers.", "name": "fig-claims-count"}} tags=["hide-input"]
 from phasebook.site.chapters.verdicts import count_figure
 from phasebook.site.figures.base import show
 

@@ -198,7 +198,7 @@ def test_the_plain_pipe_works_and_refuses(house, tmp_path):
 
 @pytest.mark.parametrize(
     ("tag", "line"),
-    [("parameters", "needs one cell tagged 'parameters'"), ("results", "must emit one ledger, found 0")],
+    [("parameters", "needs one cell tagged 'parameters'"), ("results", "must emit one ledger, not 0")],
 )
 def test_a_chapter_without_a_tagged_cell_is_refused(house, phasebook, edit, tmp_path, capsys, tag, line):
     edit(f' tags=["{tag}"]', "")

@@ -53,10 +53,10 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
         seconds = runner.run_page(source, out)
         say(f"{source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
     if profile == "default":
-        found = verdicts(out)
+        current = verdicts(out)
         if accept:
-            publish({runner.root() / TRACKED: json.dumps(found, indent=1, sort_keys=True) + "\n"})
-        compare_verdicts(found)
+            publish({runner.root() / TRACKED: json.dumps(current, indent=1, sort_keys=True) + "\n"})
+        compare_verdicts(current)
     return layout.lay_out(home, say)
 
 
@@ -104,20 +104,20 @@ def verdicts(folder: Path) -> dict[str, str]:
     files = [folder / f"{s.stem}.results.json" for s in runner.chapters()]
     ledgers = [Results.model_validate_json(f.read_text(encoding="utf-8")) for f in files]
     claims = [c for ledger in ledgers for c in ledger.claims]
-    found = {c.id: c.verdict for c in claims}
-    if len(found) != len(claims):
+    current = {c.id: c.verdict for c in claims}
+    if len(current) != len(claims):
         ids = [c.id for c in claims]
         twice = sorted({i for i in ids if ids.count(i) > 1})
         raise ChapterError(f"claims recorded by two chapters: {', '.join(twice)}")
-    return found
+    return current
 
 
-def compare_verdicts(found: dict[str, str]) -> None:
+def compare_verdicts(current: dict[str, str]) -> None:
     """ChapterError, naming each change, when verdicts differ from the tracked list."""
     file = runner.root() / TRACKED
     tracked = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    changed = [f"{i}: {tracked.get(i, 'absent')} -> {found.get(i, 'absent')}"
-               for i in sorted(set(tracked) | set(found)) if tracked.get(i) != found.get(i)]
+    changed = [f"{i}: {tracked.get(i, 'absent')} -> {current.get(i, 'absent')}"
+               for i in sorted(set(tracked) | set(current)) if tracked.get(i) != current.get(i)]
     if changed:
         raise ChapterError(f"{len(changed)} verdicts differ from {TRACKED} (`phasebook book --accept` takes the new "
                            "ones): " + "; ".join(changed))

@@ -91,17 +91,17 @@ def _files(path: Path) -> list[Path]:
 def imported(source: Path) -> set[Path]:
     """The modules of the package that `source` imports, at whatever depth, with the data files beside them."""
     package = root() / "src" / "phasebook"
-    found: set[Path] = set()
+    modules: set[Path] = set()
     waiting = [source]
     while waiting:
         for name in _imports(waiting.pop()):
             base = package.joinpath(*name.split(".")[1:])
             for file in (base.with_suffix(".py"), base / "__init__.py"):
-                if file.is_file() and file not in found:
-                    found.add(file)
+                if file.is_file() and file not in modules:
+                    modules.add(file)
                     waiting.append(file)
-    data = {f for module in found for f in module.parent.glob("*.*") if f.suffix in {".js", ".css", ".json"}}
-    return found | data
+    data = {f for module in modules for f in module.parent.glob("*.*") if f.suffix in {".js", ".css", ".json"}}
+    return modules | data
 
 
 def _imports(file: Path) -> Iterator[str]:

@@ -79,11 +79,11 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
 
 def _connection(folder: Path) -> dict[str, str | float]:
     """Sockets in the file system, readable by this user alone; TCP on this machine where a path is too long."""
-    found = {"connection_file": str(folder / "kernel.json"), "shutdown_wait_time": PATIENCE}
+    options = {"connection_file": str(folder / "kernel.json"), "shutdown_wait_time": PATIENCE}
     place = folder / "kernel"
     if os.name != "nt" and len(os.fsencode(place)) <= LONGEST_SOCKET:
-        found |= {"transport": "ipc", "ip": str(place)}
-    return found
+        options |= {"transport": "ipc", "ip": str(place)}
+    return options
 
 
 def _said(log: Path) -> str:

@@ -85,10 +85,10 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
     require_writable(out, "-o")
     start = time.perf_counter()
     executed = execute(notebook(source), source.stem, changes, progress)
-    found = ledger(source, executed).model_dump_json(indent=1) + "\n"
+    text = ledger(source, executed).model_dump_json(indent=1) + "\n"
     _finish(executed)
-    cache.sign(executed, changes, key, found)
-    _publish(source, {results: found, page: nbformat.writes(executed) + "\n"})   # the page carries the signature
+    cache.sign(executed, changes, key, text)
+    _publish(source, {results: text, page: nbformat.writes(executed) + "\n"})   # the page carries the signature
     return Run(page, results, time.perf_counter() - start)
 
 
@@ -121,7 +121,7 @@ def ledger(source: Path, executed: nbformat.NotebookNode) -> Results:
     data = [o.data["application/json"] for c in tagged for o in c.get("outputs", [])
             if "application/json" in o.get("data", {})]
     if len(data) != 1:
-        raise ChapterError(f"{source.stem}: the cell tagged 'results' must emit one ledger, found {len(data)}")
+        raise ChapterError(f"{source.stem}: the cell tagged 'results' must emit one ledger, not {len(data)}")
     try:
         return Results.model_validate(data[0])
     except ValueError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jupytext
 import nbformat
+from jupytext.config import load_jupytext_config
 
 from phasebook.site import strict_yaml
 from phasebook.site.chapters.parameters import ParameterError
@@ -16,11 +17,13 @@ from phasebook.site.paths import root
 
 __all__ = [
     "CLAIMS", "ChapterError", "chapters", "checked_cells", "defaults", "find_chapter", "given", "notebook",
-    "number_cells", "pages", "profile",
+    "number_cells", "pages", "profile", "round_trip",
 ]
 
 
 CLAIMS = "11_claims"      # the chapter that reads the results of the others
+
+KERNEL = "Python 3 (ipykernel)"     # what JupyterLab calls the kernel python3
 
 
 class ChapterError(RuntimeError):
@@ -74,9 +77,18 @@ def given(file: Path) -> dict[str, Any]:
 
 def notebook(source: Path) -> nbformat.NotebookNode:
     """A source as a notebook, not executed; its cells are numbered, so that two readings are equal."""
-    found = jupytext.read(source)
-    number_cells(found)
-    return found
+    book = jupytext.read(source)
+    number_cells(book)
+    return book
+
+
+def round_trip(source: Path) -> str:
+    """The text of a source after it was opened and saved as a notebook, by JupyterLab or by hand."""
+    config = load_jupytext_config(str(source))
+    opened = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent", config=config)
+    stored = nbformat.reads(nbformat.writes(opened), as_version=4)
+    stored.metadata["kernelspec"] = {"display_name": KERNEL, "language": "python", "name": "python3"}
+    return jupytext.writes(stored, fmt="py:percent", config=config)
 
 
 def number_cells(book: nbformat.NotebookNode) -> None:
@@ -99,3 +111,8 @@ def defaults(source: Path) -> dict[str, Any]:
     tree = ast.parse(checked_cells(source)[0])
     pairs = [(n.targets[0], n.value) for n in tree.body if isinstance(n, ast.Assign)]
     return {target.id: ast.literal_eval(value) for target, value in pairs}
+
+
+if __name__ == "__main__":      # `make tidy`
+    for file in [*chapters(), *pages()]:
+        file.write_text(round_trip(file), encoding="utf-8")

@@ -75,12 +75,12 @@ def stated(chapter: str) -> dict[str, Stated]:
 
 def limits(bound: str) -> tuple[float, float]:
     """The ends of the set of numbers that satisfy a bound."""
-    found = FORMS.fullmatch(bound)
-    if found["sign"] == "<=":
-        return float("-inf"), float(found["limit"])
-    if found["sign"] == ">=":
-        return float(found["limit"]), float("inf")
-    value, tolerance = float(found["value"]), float(found["tolerance"])
+    parts = FORMS.fullmatch(bound)
+    if parts["sign"] == "<=":
+        return float("-inf"), float(parts["limit"])
+    if parts["sign"] == ">=":
+        return float(parts["limit"]), float("inf")
+    value, tolerance = float(parts["value"]), float(parts["tolerance"])
     return value - tolerance, value + tolerance
 
 

@@ -139,15 +139,15 @@ class Ledger:
         name = id if model == "exact" else f"{id}.{slug(model)}"
         if name in self.claims:
             raise ValueError(f"claim {name!r} is recorded twice")
-        found = dict(zip(("estimate", "interval"), _found(name, estimate, interval), strict=True))
+        numbers = dict(zip(("estimate", "interval"), _written(name, estimate, interval), strict=True))
         correction = None
         if told.correction:
-            value, ends = _found(name, corrected, None)
+            value, ends = _written(name, corrected, None)
             correction = Correction(statement=told.correction.statement, bound=told.correction.bound, estimate=value,
                                     interval=ends)
-        word = verdict(**found, bound=told.bound, corrected=correction and correction.verdict)
-        self.claims[name] = Claim(id=name, **found, **told.model_dump(exclude={"correction"}), verdict=word, note=note,
-                                  correction=correction)
+        word = verdict(**numbers, bound=told.bound, corrected=correction and correction.verdict)
+        words = told.model_dump(exclude={"correction"})
+        self.claims[name] = Claim(id=name, **numbers, **words, verdict=word, note=note, correction=correction)
         return word
 
     def number(self, name: str, value: Any, unit: str) -> None:
@@ -191,16 +191,16 @@ def _plain(name: str, value: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that do the work."""
-    found = {"python": python_version()}
+    names = {"python": python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            names[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            names[package] = "not installed"
+    return names
 
 
-def _found(id: str, estimate: "float | Estimate | None",
+def _written(id: str, estimate: "float | Estimate | None",
            interval: Interval | None) -> tuple[float | None, Interval | None]:
     """A number and its interval as they are written: unbounded ends as None."""
     if estimate is None:

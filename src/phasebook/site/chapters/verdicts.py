@@ -50,11 +50,11 @@ def read_results(folder: str) -> list[Results]:
     where = Path(folder if os.path.isdir(folder) else root() / folder)
     others = [source.stem for source in chapters() if source.stem != CLAIMS]
     files = [where / f"{name}.results.json" for name in others]
-    found = [_read(file, folder) for file in files if os.path.isfile(file)]
-    if not found:
+    results = [_read(file, folder) for file in files if os.path.isfile(file)]
+    if not results:
         raise ValueError(f"results = {folder!r}: no results file of a chapter there; takes a folder of them "
                          "(`make book` fills book/chapters)")
-    return found
+    return results
 
 
 def _read(file: Path, folder: str) -> Results:
@@ -85,11 +85,11 @@ def of_group(claims: Iterable[Claim], group: str) -> list[Claim]:
 def count(claims: Iterable[Claim]) -> dict[str, dict[str, int]]:
     """How many claims of each group have each verdict."""
     claims = list(claims)
-    found = {}
+    numbers = {}
     for group in GROUPS:
         words = [c.verdict for c in of_group(claims, group)]
-        found[group] = {word: words.count(word) for word in VERDICTS}
-    return found
+        numbers[group] = {word: words.count(word) for word in VERDICTS}
+    return numbers
 
 
 def count_table(claims: Iterable[Claim]) -> str:
