@@ -52,7 +52,7 @@ def _sphinx(home: Path, aside: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     command = [sys.executable, "-m", "phasebook.site.build.pages", str(home), str(aside)]
-    environment = {**os.environ, process.PARENT: str(os.getpid()), "PYTHONUTF8": "1"}
+    environment = {**os.environ, process.PARENT: str(os.getpid()), "PYTHONUTF8": "1", "NO_COLOR": "1"}
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           encoding="utf-8", errors="replace", env=environment, start_new_session=True)
     if done.returncode:
