@@ -14,10 +14,13 @@ from typing import Any
 
 import nbformat
 
+import phasebook
 from phasebook.site.build import sources
 from phasebook.site.paths import root
 
 __all__ = ["cache_key", "sign", "signature"]
+
+PLACES = {f"phasebook.{name}": f"phasebook.{place}" for name, place in phasebook.PLACES.items()}
 
 
 def signature(page: Path, results: Path | None) -> dict[str, str]:
@@ -62,12 +65,20 @@ def cache_key(source: Path, changes: Mapping[str, Any]) -> str:
     claims = source.parent / "claims" / f"{source.stem}.yaml"
     files = [source, *_files(claims), root() / "requirements.lock", *sorted(imported(source)),
              *_files(root() / "assets")]
-    for value in values.values():
-        if isinstance(value, str) and value:        # but what this chapter itself wrote there
-            files += [f for f in _named(value) if not f.name.startswith(source.stem + ".")]
+    for value in _texts(list(values.values())):      # but what this chapter itself wrote there
+        files += [f for f in _named(value) if not f.name.startswith(source.stem + ".")]
     for file in files:
         digest.update(os.fsencode(f"{file.name}:") + _digest(file))
     return digest.hexdigest()
+
+
+def _texts(values: list[Any]) -> Iterator[str]:
+    """Texts among values, also those in lists."""
+    for value in values:
+        if isinstance(value, list):
+            yield from _texts(value)
+        elif isinstance(value, str) and value:
+            yield value
 
 
 def _named(value: str) -> list[Path]:
@@ -95,6 +106,7 @@ def imported(source: Path) -> set[Path]:
     waiting = [source]
     while waiting:
         for name in _imports(waiting.pop()):
+            name = PLACES.get(name, name)           # a public name is loaded from its module when it is used
             base = package.joinpath(*name.split(".")[1:])
             for file in (base.with_suffix(".py"), base / "__init__.py"):
                 if file.is_file() and file not in modules:
@@ -107,7 +119,7 @@ def imported(source: Path) -> set[Path]:
 def _imports(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.startswith("phasebook"))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("phasebook"):
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "phasebook")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "phasebook":
             yield node.module
             yield from (f"{node.module}.{a.name}" for a in node.names)
