@@ -10,7 +10,7 @@ in square, so the bound exceeds W2 by a relative O(eps^2) only.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from phasebook.theory.heat import gaussians
@@ -19,8 +19,8 @@ from phasebook.theory.heat.line import LineMixture, norm, quadrature
 from phasebook.theory.heat.monge_ampere import BrenierMap, brenier
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
-__all__ = ["Summary", "Sweep", "gaussian_sweep", "line_interpolant", "line_sweep", "summary", "torus_gap",
-           "torus_sweep", "velocity_gap", "widest"]
+__all__ = ["Comparison", "Sweep", "compare", "gaussian_sweep", "line_interpolant", "line_reverse", "line_sweep",
+           "torus_gap", "torus_reverse", "torus_sweep", "velocity_gap"]
 
 
 class Sweep(NamedTuple):
@@ -33,7 +33,7 @@ class Sweep(NamedTuple):
     remark: str = ""
 
 
-def widest(gap, eps: float) -> tuple[float, float]:
+def _widest(gap, eps: float) -> tuple[float, float]:
     """`max_t gap(t)` over (0, eps) and its t / eps, for a gap close to a multiple of `t (eps - t)`.
 
     gap / (t (eps - t)) is fitted by the parabola through three points; the gap is then evaluated at the maximum.
@@ -60,7 +60,7 @@ def line_sweep(rho: LineMixture, epsilons) -> Sweep:
     for eps in epsilons:
         whole = rho.displacement(x, eps)
         rows.append((norm(whole + eps / 2 * score, weight),
-                     *widest(lambda t, e=eps, w=whole: norm(rho.displacement(x, t) - t / e * w, weight), eps)))
+                     *_widest(lambda t, e=eps, w=whole: norm(rho.displacement(x, t) - t / e * w, weight), eps)))
     return Sweep(np.asarray(epsilons, dtype=np.float64), *np.array(rows).T)
 
 
@@ -80,7 +80,7 @@ def torus_sweep(density: TorusDensity, epsilons, n: int, kappa: float = np.inf) 
         try:
             whole = brenier(density, eps, n)
             w2 = (torus_gap(density, eps / 2, eps, n, whole), 0.5) if kappa * eps < 1e-3 else \
-                widest(lambda t, e=eps, w=whole: torus_gap(density, t, e, n, w), eps)
+                _widest(lambda t, e=eps, w=whole: torus_gap(density, t, e, n, w), eps)
         except RuntimeError as error:
             remark = f"WARNING: no map at {error}."
             continue
@@ -99,29 +99,69 @@ def velocity_gap(density: TorusDensity, fractions, eps: float, n: int, whole: Br
     return np.array([mean_norm(-density.heat(f * eps).score(x + f * u) / 2 - u / eps, rho) for f in fractions])
 
 
-class Summary(NamedTuple):
+class Comparison(NamedTuple):
     """A sweep against the constants of its density; None where no eps of the sweep is usable."""
 
     eps: float | None                # the smallest usable eps; the next three are taken there
     map_ratio: float | None          # measured / predicted of (13), limit 1
     w2_ratio: float | None           # measured / predicted of (12), limit 1
     quotient: float | None           # map error / w2, limit 4
-    map_slope: float | None          # fitted over the usable eps, limit 2
+    map_slope: float | None          # fitted over the usable eps, limit 2; None for fewer than two
     w2_slope: float | None
-    usable: Float[ndarray, " e"]
+    usable: Bool[ndarray, " e"]
 
 
-def summary(sweep: Sweep, constants: Expansion, rungs: Ladder) -> Summary:
-    """Ratios, quotient and slopes of a sweep, over the eps that `rungs` found usable before anything was measured."""
+def compare(sweep: Sweep, constants: Expansion, rungs: Ladder) -> Comparison:
+    """Ratios, quotient and slopes of a sweep.
+
+    Args:
+        sweep: the measured errors.
+        constants: of its density.
+        rungs: which eps are usable, decided before anything was measured.
+    """
     usable = np.isin(sweep.epsilons, rungs.epsilons[rungs.usable])
     if not usable.any():
-        return Summary(None, None, None, None, None, None, usable)
+        return Comparison(None, None, None, None, None, None, usable)
     first = int(np.flatnonzero(usable)[0])
     eps, error, w2 = (float(v[first]) for v in (sweep.epsilons, sweep.map_error, sweep.w2))
     unit = eps**2 * constants.grad_q_norm
-    slopes = [slope(sweep.epsilons[usable], v[usable]) if usable.sum() > 1 else None
-              for v in (sweep.map_error, sweep.w2)]
-    return Summary(eps, 8 * error / unit, 32 * w2 / unit, error / w2, *slopes, usable)
+    slopes = [None, None]
+    if usable.sum() > 1:
+        slopes = [slope(sweep.epsilons[usable], v[usable]) for v in (sweep.map_error, sweep.w2)]
+    return Comparison(eps, 8 * error / unit, 32 * w2 / unit, error / w2, *slopes, usable)
+
+
+def line_reverse(rho: LineMixture, epsilons) -> Float[ndarray, " e"]:
+    """`||T_eps^{-1} - (Id + (eps/2) grad log rho_eps)||` over `(eps^2/8) ||grad Q_eps||`, in L2(rho_eps).
+
+    The inverse of a Brenier map is the Brenier map back, from rho_eps to rho. The ratio is `1 - beta eps + ..`.
+
+    Args:
+        rho: a mixture on the line.
+        epsilons: heat times, length^2.
+    """
+    ratios = []
+    for eps in epsilons:
+        later = rho.heat(eps)
+        x, weight = quadrature(later)
+        error = norm(later.displacement(x, -eps) - eps / 2 * later.score(x), weight)
+        ratios.append(error / (eps**2 / 8 * norm(later.grad_q(x), weight)))
+    return np.array(ratios)
+
+
+def torus_reverse(density: TorusDensity, epsilons, n: int) -> Float[ndarray, " e"]:
+    """The ratio of `line_reverse` on the torus, by the Monge-Ampere equation from rho_eps to rho.
+
+    Args:
+        density: on the circle or the torus.
+        epsilons: heat times, length^2.
+        n: grid points an axis.
+    """
+    x, ratios = grid_points(n, density.d), []
+    for eps in epsilons:
+        later = density.heat(eps)
+        ratios.append(brenier(later, -eps, n).error / (eps**2 / 8 * mean_norm(later.grad_q(x), later(x))))
+    return np.array(ratios)
 
 
 def line_interpolant(rho: LineMixture, fractions, eps: float, x: Float[ndarray, " p"]) -> list[Float[ndarray, " p"]]:

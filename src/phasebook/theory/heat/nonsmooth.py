@@ -29,11 +29,12 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import erfc, log_ndtr, ndtr, ndtri, owens_t
 
+from phasebook.theory.heat.circle import brenier_circle
 from phasebook.theory.heat.expansion import slope
-from phasebook.theory.heat.torus import TorusDensity
+from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
-__all__ = ["CornerFit", "Leading", "SplitNormal", "TwoExponentials", "bernoulli_density", "bernoulli_grad_q_norm",
-           "corner_constant", "corner_error", "corner_fit", "jump_constant"]
+__all__ = ["CornerFit", "Leading", "SplitNormal", "TwoExponentials", "bernoulli_density", "bernoulli_fit",
+           "bernoulli_grad_q_norm", "corner_constant", "corner_error", "corner_fit", "jump_constant"]
 
 LEGENDRE = np.polynomial.legendre.leggauss(16)
 ROUNDOFF = 4e-16        # of the measured error, in units of length / sqrt(mass) of a side
@@ -269,12 +270,20 @@ def corner_error(rho: TwoExponentials | SplitNormal, eps: float) -> float:
 
 
 class CornerFit(NamedTuple):
-    """Errors of a density with a corner, their fitted order, and measured over predicted constant as eps -> 0."""
+    """Errors (13) of one density: their fitted order, the predicted constant, and measured over predicted as eps -> 0."""
 
     epsilons: Float[ndarray, " e"]
     errors: Float[ndarray, " e"]
     order: float
+    constant: float
     ratio: float
+
+
+def _fit(eps, errors, order: float, constant: float) -> CornerFit:
+    """Slope and constant; the relative distance from the leading term, of order sqrt(eps), is extrapolated away."""
+    ratios, root = errors / (constant * eps**order), np.sqrt(eps)
+    limit = (ratios[0] * root[-1] - ratios[-1] * root[0]) / (root[-1] - root[0])
+    return CornerFit(eps, errors, slope(eps, errors), constant, float(limit))
 
 
 def corner_fit(rho: TwoExponentials | SplitNormal, points: int = 5) -> CornerFit | None:
@@ -300,16 +309,16 @@ def corner_fit(rho: TwoExponentials | SplitNormal, points: int = 5) -> CornerFit
     if leading.next * np.sqrt(eps[-1]) > USABLE:
         return None
     errors = np.array([corner_error(rho, e) for e in eps])
-    ratios = errors / (leading.constant * eps**leading.order)
-    root = np.sqrt(eps[[0, -1]])
-    limit = (ratios[0] * root[1] - ratios[-1] * root[0]) / (root[1] - root[0])
-    return CornerFit(eps, errors, slope(eps, errors), float(limit))
+    return _fit(eps, errors, leading.order, leading.constant)
 
 
 def bernoulli_density(modes: int) -> TorusDensity:
     """`1 + (1/2) sum_k k^-4 cos(k x)` on the circle, cut off at `modes`: the third derivative jumps at x = 0 (k = 3).
 
     Too rough for the paper's C^4, and just smooth enough for grad Q in L2.
+
+    Args:
+        modes: the largest wave number; heat flow over eps leaves nothing of those beyond a few `1 / sqrt(eps)`.
     """
     k = np.arange(1, modes + 1, dtype=np.float64)
     return TorusDensity(k[:, None], k**-4 / 2, np.zeros(modes))
@@ -324,3 +333,18 @@ def bernoulli_grad_q_norm() -> float:
     third = (np.pi / 2 - x / 2) / 2 / rho
     grad_q = third - 2 * first * second + first**3
     return float(np.sqrt((weight * rho * grad_q**2).sum() / (2 * np.pi)))
+
+
+def bernoulli_fit(epsilons=(1e-4, 3e-4, 1e-3), modes: int = 512, points: int = 2048) -> CornerFit:
+    """Order and constant of (13) for `bernoulli_density`, against order 2 and `||grad Q|| / 8`.
+
+    Args:
+        epsilons: heat times, ascending, at least about `30 / modes^2`.
+        modes: wave numbers kept of the density.
+        points: of the circle, for norms.
+    """
+    rho, x = bernoulli_density(modes), grid_points(points, 1)
+    weight, score, eps = rho(x), rho.score(x)[:, 0], np.asarray(epsilons, dtype=np.float64)
+    seconds = [brenier_circle(rho, e, points)(x[:, 0]) + e / 2 * score for e in eps]
+    errors = np.array([mean_norm(s[:, None], weight) for s in seconds])
+    return _fit(eps, errors, 2.0, bernoulli_grad_q_norm() / 8)
