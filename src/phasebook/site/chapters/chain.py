@@ -9,12 +9,19 @@ from phasebook.theory.heat.expansion import resolving_grid
 from phasebook.theory.heat.line import check_mixture
 from phasebook.theory.heat.torus import TorusDensity, check_modes
 
-__all__ = ["CIRCLE", "RESOLVED", "Chapter", "TORUS"]
+__all__ = ["Chapter", "circle_grid", "torus_grid"]
 
-# A chain reads the third order of its links: the grids resolve grad Q six digits deep.
-RESOLVED = 1e-6
-TORUS = {"name": "grid", "wanted": RESOLVED, "finest": 192}
-CIRCLE = {"name": "circle_grid", "modes": "circle_modes", "wanted": RESOLVED, "finest": 1024}
+RESOLVED = 1e-6     # a chain reads the third order of its links: the grids resolve grad Q six digits deep
+
+
+def torus_grid(density: TorusDensity, asked: int) -> tuple[int, str]:
+    """Points an axis for the chapter's torus density, and a remark where they are more than asked."""
+    return resolving_grid(density, asked, "grid", wanted=RESOLVED, finest=192)
+
+
+def circle_grid(density: TorusDensity) -> tuple[int, str]:
+    """The same for its density on the circle, from 128 points on."""
+    return resolving_grid(density, 128, "circle_grid", modes="circle_modes", wanted=RESOLVED, finest=1024)
 
 
 class Chapter(Parameters):
@@ -34,6 +41,6 @@ class Chapter(Parameters):
         check_mixture(self.mixture_means, self.mixture_stds, self.mixture_weights)
         check_modes(self.torus_modes, grid=self.grid)
         check_modes(self.circle_modes, d=1, grid=128, name="circle_modes")
-        resolving_grid(TorusDensity.from_rows(self.torus_modes), self.grid, **TORUS)
-        resolving_grid(TorusDensity.from_rows(self.circle_modes, 1), 128, **CIRCLE)
+        torus_grid(TorusDensity.from_rows(self.torus_modes), self.grid)
+        circle_grid(TorusDensity.from_rows(self.circle_modes, 1))
         return self

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
 
-__all__ = ["Curve", "Field", "animated_pair", "curves", "error_panels", "fields", "ratio_panels"]
+__all__ = ["Curve", "Field", "animated_pair", "chain_panels", "curves", "error_panels", "fields", "ratio_panels"]
 
 
 class Curve(NamedTuple):
@@ -86,6 +86,26 @@ def ratio_panels(sweeps: Mapping, constants: Mapping) -> list[list[Curve]]:
             panel.append(Curve(name, s.epsilons, np.abs(ratio - 1), "measured", i))
             panel.append(Curve(f"next order, {name}", s.epsilons, order * beta * s.epsilons, "predicted", i))
     return panels
+
+
+def chain_panels(chains: Mapping, constants: Mapping) -> list[list[Curve]]:
+    """Two panels of curves: errors of chains beside their predicted limits, and the relative distance from the limit.
+
+    Args:
+        chains: by setting, with `n`, `forward` and `backward` (theory.heat.chain.Chain).
+        constants: by setting, with `forward` and `backward` = lim n^2 error (theory.heat.chain.Constants).
+    """
+    left, right = [], []
+    for i, (name, chain) in enumerate(chains.items()):
+        limits = constants[name]
+        left.append(Curve(f"predicted, {name}", chain.n, limits.forward / chain.n**2, "predicted", i))
+        both = (("forward", chain.forward, limits.forward, "measured"),
+                ("backward", chain.backward, limits.backward, "open"))
+        for way, errors, limit, kind in both:
+            left.append(Curve(f"{name}, {way}", chain.n, errors, kind, i))
+            if limit > 0:
+                right.append(Curve(f"{name}, {way}", chain.n, np.abs(chain.n**2 * errors / limit - 1), kind, i))
+    return [left, right]
 
 
 def _compact(values) -> ndarray:

@@ -12,7 +12,7 @@ Backwards the inverse maps are composed, from rho_tau to rho_0, and the error is
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.integrate import solve_ivp
 
@@ -22,8 +22,8 @@ from phasebook.theory.heat.monge_ampere import brenier
 from phasebook.theory.heat.spectral import coarsest, spectral
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
-__all__ = ["Constants", "Links", "chain_displacement", "chain_error", "flow_displacement", "limit", "links",
-           "predicted", "torus_flow"]
+__all__ = ["Chain", "Constants", "Links", "chain_displacement", "chain_error", "chain_sweep", "circle_predicted",
+           "flow_displacement", "limit", "links", "predicted", "torus_flow"]
 
 
 def flow_displacement(velocity, x: Float[ndarray, "*p"], times: Float[ndarray, " s"]) -> Float[ndarray, "s *p"]:
@@ -104,6 +104,61 @@ def predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Con
     rho = density(x)
     local = mean_norm(solenoidal(density, bend_of_q(density, n)), rho) / 48
     return Constants(local, tau**2 * mean_norm(end[..., 0], rho), tau**2 * mean_norm(total[..., 0], rho))
+
+
+def circle_predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Constants:
+    """`predicted` on the circle in closed form: `e(tau) = C / rho_tau(X_tau)` with `C = int_0^tau c_s ds`.
+
+    There `w_s = c_s / rho_s` and `J_s = rho / rho_s(X_s)`, so that `J_s^{-1} w_s(X_s) = c_s / rho`.
+
+    Args:
+        density: d = 1.
+        tau: heat time, length^2.
+        n: grid points, for means over the circle.
+        nodes: of the time integral.
+    """
+    x = grid_points(n, 1)
+    roots, weights = np.polynomial.legendre.leggauss(nodes)
+
+    def current(s):
+        later = density.heat(s)
+        return bend_of_q(later, n)[:, 0].mean() / (1 / later(x)).mean() / 48
+
+    total = tau / 2 * sum(w * current(tau * (r + 1) / 2) for r, w in zip(roots, weights, strict=True))
+    spread = [np.sqrt((1 / density.heat(t)(x)).mean()) for t in (0.0, tau)]
+    return Constants(abs(current(0.0)) * spread[0], tau**2 * abs(total) * spread[1], tau**2 * abs(total) * spread[0])
+
+
+class Chain(NamedTuple):
+    """Numbers of maps, their distances from the flow map in both directions, and a remark on what was left out."""
+
+    n: Int[ndarray, " s"]
+    forward: Float[ndarray, " s"]
+    backward: Float[ndarray, " s"]
+    remark: str
+
+
+def chain_sweep(density: TorusDensity, tau: float, many, n: int) -> Chain:
+    """Chains of `many` numbers of Brenier maps against the flow map, from rho to rho_tau and back.
+
+    A number of maps for which a link does not converge is left out and remarked.
+
+    Args:
+        density: at heat time 0.
+        tau: heat time, length^2.
+        many: numbers of maps.
+        n: grid points an axis.
+    """
+    end = density.heat(tau)
+    there, back = torus_flow(density, tau, n), torus_flow(end, -tau, n)
+    rows, remark = [], ""
+    for k in many:
+        try:
+            rows.append((k, chain_error(density, tau, int(k), n, there), chain_error(end, -tau, int(k), n, back)))
+        except RuntimeError as error:
+            remark = f"WARNING: n = {k} left out, no map at {error}."
+    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    return Chain(table[:, 0].astype(int), table[:, 1], table[:, 2], remark)
 
 
 class Links(NamedTuple):
