@@ -446,10 +446,11 @@ from phasebook.theory.heat.nonsmooth import SplitNormal, TwoExponentials, bernou
 
 corners = {"jump": TwoExponentials(*p.kink_rates, p.jump_left_mass), "kink": TwoExponentials(*p.kink_rates),
            "bend": SplitNormal(*p.split_stds)}
-fits = {name: corner_fit(corner) for name, corner in corners.items()}
+orders = {"jump": 0.75, "kink": 1.25, "bend": 1.75}
+fits = {name: corner_fit(corner, orders[name]) for name, corner in corners.items()}
 fits["threshold"] = bernoulli_fit()
 for name, fit in fits.items():
-    why = "" if fit else "The corner is so faint that its leading order lies below the round-off."
+    why = "" if fit else "No such corner, or one whose leading order is not reached above the round-off."
     ledger.claim(f"heat.{name}.order", fit and fit.order, note=why)
     ledger.claim(f"heat.{name}.constant", fit and fit.ratio, note=why)
     print(f"{name:9} order {fit.order:.4f}, measured / predicted constant {fit.ratio:.5f}" if fit else f"{name:9} not tested here")

@@ -165,12 +165,23 @@ def torus_reverse(density: TorusDensity, epsilons, n: int) -> Float[ndarray, " e
 
 
 def line_interpolant(rho: LineMixture, fractions, eps: float, x: Float[ndarray, " p"]) -> list[Float[ndarray, " p"]]:
-    """Densities of `mu_t^OT` (11) at the points x, `t = fraction * eps`: the image density `rho / I_t'` at `I_t`.
+    """Densities of `mu_t^OT` (11): the image density `rho / I_t'` at `I_t`.
 
     `T' = rho / rho_eps(T)` is exact; the image points are dense, and the density is interpolated between them.
+
+    Args:
+        rho: a mixture on the line.
+        fractions: t / eps, in [0, 1].
+        eps: heat time, length^2.
+        x: where the densities are wanted.
     """
     spread = np.linspace(x.min() - 1, x.max() + 1, 20 * len(x))
     u = rho.displacement(spread, eps)
     log_source = rho.log_density(spread)
-    stretch = np.exp(log_source - rho.heat(eps).log_density(spread + u)) - 1
-    return [np.interp(x, spread + f * u, np.exp(log_source) / (1 + f * stretch)) for f in fractions]
+    source, stretch = np.exp(log_source), np.exp(log_source - rho.heat(eps).log_density(spread + u))
+    densities = []
+    for f in fractions:
+        slope_of_map = 1 - f + f * stretch
+        image = np.divide(source, slope_of_map, out=np.zeros_like(source), where=slope_of_map > 1e-250)
+        densities.append(np.interp(x, spread + f * u, image))
+    return densities

@@ -101,7 +101,7 @@ class LineMixture:
         for _ in range(60):
             excess, slope = self._excess(z, own, u, wide, scale)
             low, high = np.where(excess > 0, low, u), np.where(excess > 0, u, high)
-            step = np.divide(excess, slope, out=np.full_like(u, np.inf), where=slope > 0)
+            step = np.divide(excess, slope, out=np.full_like(u, np.inf), where=slope > 1e-300 * (1 + np.abs(excess)))
             new = u - step
             inside = (new >= low) & (new <= high)
             new = np.where(inside, new, (low + high) / 2)
@@ -120,12 +120,17 @@ class LineMixture:
         nodes, weights = (LEGENDRE[0] + 1) / 2, LEGENDRE[1] / 2
         inner = z[..., None] + gap[..., None] * nodes
         shift = np.log(self.weights) - np.log(2 * np.pi) / 2 - scale[:, None]
-        smooth = gap * (np.exp(shift[..., None] - inner**2 / 2) @ weights)
+        smooth = gap * (_exp(shift[..., None] - inner**2 / 2) @ weights)
         b = z + gap
         flip = np.where(z + b > 0, -1.0, 1.0)                          # the tail where ndtr keeps its digits
-        coarse = flip * (ndtr(flip * b) - ndtr(flip * z)) * self.weights * np.exp(np.minimum(-scale, 700))[:, None]
+        coarse = flip * (ndtr(flip * b) - ndtr(flip * z)) * self.weights * _exp(-scale)[:, None]
         excess = np.where(np.abs(gap) < 0.5, smooth, coarse).sum(1)
-        return excess, (np.exp(shift - b**2 / 2) / wide).sum(1)
+        return excess, (_exp(shift - b**2 / 2) / wide).sum(1)
+
+
+def _exp(exponent):
+    """Bounded: where a deep valley meets a heavy neighbour the bracket decides, not Newton's step."""
+    return np.exp(np.minimum(exponent, 300))
 
 
 def quadrature(rho: LineMixture, reach: float = 11.0) -> tuple[Float[ndarray, " p"], Float[ndarray, " p"]]:

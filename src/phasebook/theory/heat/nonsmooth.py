@@ -286,7 +286,7 @@ def _fit(eps, errors, order: float, constant: float) -> CornerFit:
     return CornerFit(eps, errors, slope(eps, errors), constant, float(limit))
 
 
-def corner_fit(rho: TwoExponentials | SplitNormal, points: int = 5) -> CornerFit | None:
+def corner_fit(rho: TwoExponentials | SplitNormal, order: float, points: int = 5) -> CornerFit | None:
     """The order and the constant of (13) for small eps, measured over two decades just above the round-off.
 
     The relative distance from the leading term falls as sqrt(eps); it is extrapolated away from the constant, not
@@ -294,14 +294,15 @@ def corner_fit(rho: TwoExponentials | SplitNormal, points: int = 5) -> CornerFit
 
     Args:
         rho: the density.
+        order: the one that its corner should have, 3/4, 5/4 or 7/4.
         points: how many eps.
 
     Returns:
-        The fit; None where nothing jumps, or so little that the leading term is not reached above the round-off
+        The fit; None where the derivative of that order does not jump, or so little that the leading term is not reached above the round-off
         (estimated before anything is measured).
     """
     leading = rho.leading()
-    if leading is None:
+    if leading is None or leading.order != order:
         return None
     noise = ROUNDOFF * max(length / np.sqrt(mass) for length, mass in zip(rho.lengths, rho.masses, strict=True))
     floor = (70 * noise / leading.constant) ** (1 / leading.order)
