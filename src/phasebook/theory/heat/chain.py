@@ -30,6 +30,14 @@ def flow_displacement(velocity, x: Float[ndarray, "*p"], times: Float[ndarray, "
     """`X_t(x) - x` at `times` (the first is the start; they may decrease), of `dX/dt = velocity(t, X)`.
 
     Dormand-Prince of order 8 on the displacement, which stays accurate relative to itself for short times.
+
+    Args:
+        velocity: of (t, X), in the shape of x.
+        x: starting points.
+        times: heat times, length^2.
+
+    Raises:
+        RuntimeError: where the solver gives up.
     """
     times = np.asarray(times, dtype=np.float64)
     span = abs(times[-1] - times[0])
@@ -52,7 +60,17 @@ def _link(density: TorusDensity, h: float, n: int):
 
 
 def chain_displacement(density: TorusDensity, tau: float, links: int, n: int) -> Float[ndarray, "p d"]:
-    """`T_links o .. o T_1 - Id` at the grid points; `tau < 0` runs back along the heat flow, from `density`."""
+    """`T_links o .. o T_1 - Id` at the grid points.
+
+    Args:
+        density: where the chain starts.
+        tau: heat time, length^2; negative to run back along the heat flow.
+        links: number of maps.
+        n: grid points an axis.
+
+    Raises:
+        RuntimeError: where a map does not converge.
+    """
     x = grid_points(n, density.d).reshape(-1, density.d)
     u, h = np.zeros_like(x), tau / links
     for j in range(links):
@@ -62,7 +80,15 @@ def chain_displacement(density: TorusDensity, tau: float, links: int, n: int) ->
 
 def chain_error(density: TorusDensity, tau: float, links: int, n: int,
                 flow: Float[ndarray, "p d"] | None = None) -> float:
-    """`||chain - flow||_{L2(density)}`; `flow` is the flow map's displacement at the grid points, if known."""
+    """`||chain - flow||_{L2(density)}`.
+
+    Args:
+        density: where chain and flow start.
+        tau: heat time, length^2; negative to run back.
+        links: number of maps.
+        n: grid points an axis.
+        flow: the flow map's displacement at the grid points, if known.
+    """
     x = grid_points(n, density.d).reshape(-1, density.d)
     if flow is None:
         flow = torus_flow(density, tau, n)
@@ -70,7 +96,14 @@ def chain_error(density: TorusDensity, tau: float, links: int, n: int,
 
 
 def torus_flow(density: TorusDensity, tau: float, n: int, times=None) -> Float[ndarray, "... p d"]:
-    """The flow map's displacement at the grid points after heat time tau (at all of `times`, if given)."""
+    """The flow map's displacement at the grid points.
+
+    Args:
+        density: where the flow starts.
+        tau: heat time, length^2; negative to run back.
+        n: grid points an axis.
+        times: all the heat times wanted, from 0 on, in place of tau alone.
+    """
     x = grid_points(n, density.d).reshape(-1, density.d)
     path = flow_displacement(lambda t, y: -density.heat(t).score(y) / 2, x, [0.0, tau] if times is None else times)
     return path[-1] if times is None else path
@@ -88,6 +121,12 @@ def predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Con
     """The limits of n^2 (error of n composed Brenier maps), `tau^2 ||e(tau)||` and `tau^2 ||J_tau^{-1} e(tau)||`.
 
     The time integral by Gauss-Legendre; J_s by spectral differentiation of the flow map.
+
+    Args:
+        density: rho, at heat time 0.
+        tau: heat time, length^2.
+        n: grid points an axis.
+        nodes: of the time integral.
     """
     ops, x = spectral(n, density.d), grid_points(n, density.d)
     nodes, weights = np.polynomial.legendre.leggauss(nodes)
@@ -173,13 +212,19 @@ def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
     """The asked numbers of maps, and two more where they leave fewer than two asymptotic ones.
 
     Asymptotic: a link is at most a tenth of the density's own time scale, `n >= 10 kappa tau`, so that the order
-    fitted to two such n is off by at most about 0.01. More than `most` maps are not added.
+    fitted to two such n is off by at most about 0.01.
+
+    Args:
+        asked: numbers of maps.
+        tau: heat time, length^2.
+        kappa: inverse time scale of the density (`Expansion.kappa`).
+        most: no larger number is added.
     """
     n = np.unique(np.asarray(asked, dtype=int))
     least = 10 * kappa * tau
     if (n >= least).sum() >= 2:
         dropped = n[n < least]
-        remark = f"n <= {dropped.max()} is pre-asymptotic and not used for order and constant." if dropped.size else ""
+        remark = f"n ≤ {dropped.max()} is pre-asymptotic and not used for order and constant." if dropped.size else ""
         return Links(n, n >= least, remark)
     first = min(2 ** int(np.ceil(np.log2(max(least, 4)))), most // 2)
     added = np.setdiff1d([first, 2 * first], n)
@@ -189,6 +234,13 @@ def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
 
 
 def limit(n: ndarray, errors: Float[ndarray, " s"]) -> float:
-    """`lim n^2 error` from the two largest n, their difference of relative order n^-2 extrapolated away."""
+    """`lim n^2 error` from the two largest n, their difference of relative order n^-2 extrapolated away.
+
+    A link and its inverse differ in the sign of h alone, so the error is a series in n^-2 and what is left is O(n^-4).
+
+    Args:
+        n: numbers of maps, ascending.
+        errors: of the chains.
+    """
     (a, b), (ca, cb) = n[-2:], (n**2 * errors)[-2:]
     return float(cb + (cb - ca) / ((b / a) ** 2 - 1))

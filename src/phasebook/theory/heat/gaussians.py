@@ -1,7 +1,7 @@
 """Gaussians, where everything is a closed form: Brenier map, W2, heat flow, JKO step. The book's known answers.
 
-`rho = N(0, s I)` in R^d, s a variance; heat flow (10) adds t to it. `T_eps = sqrt(1 + eps/s) Id`, `grad Q = x / s^2` and
-`||grad Q||_{L2(rho)} = sqrt(d) s^{-3/2}`.
+`rho = N(0, s I)` in R^d, s a variance; heat flow (10) adds t to it. `T_eps = sqrt(1 + eps/s) Id`,
+`grad Q = x / s^2` and `||grad Q||_{L2(rho)} = sqrt(d) s^{-3/2}`.
 """
 
 import numpy as np

@@ -46,7 +46,13 @@ def _widest(gap, eps: float) -> tuple[float, float]:
 
 
 def gaussian_sweep(s: float, epsilons, d: int = 1) -> Sweep:
-    """N(0, s I_d), closed form; the maximum over t solved: the gap's derivative vanishes at `s + t = ((a + b)/2)^2`."""
+    """N(0, s I_d), closed form; the largest gap is where `sqrt(s + t)` is the mean of its values at the two ends.
+
+    Args:
+        s: variance, length^2.
+        epsilons: heat times, length^2.
+        d: dimension.
+    """
     eps = np.asarray(epsilons, dtype=np.float64)
     t = eps / 4 + s * (np.sqrt(1 + eps / s) - 1) / 2
     error = np.array([gaussians.map_error(s, e, d) for e in eps])
@@ -54,7 +60,12 @@ def gaussian_sweep(s: float, epsilons, d: int = 1) -> Sweep:
 
 
 def line_sweep(rho: LineMixture, epsilons) -> Sweep:
-    """A mixture on the line; W2 is exact."""
+    """A mixture on the line; W2 is exact.
+
+    Args:
+        rho: the mixture.
+        epsilons: heat times, length^2.
+    """
     x, weight = quadrature(rho)
     score, rows = rho.score(x), []
     for eps in epsilons:
@@ -65,7 +76,15 @@ def line_sweep(rho: LineMixture, epsilons) -> Sweep:
 
 
 def torus_gap(density: TorusDensity, t: float, eps: float, n: int, whole: BrenierMap) -> float:
-    """`||S_t - I_t||_{L2(rho)}`, the first-order parts of the two maps cancelled exactly; `whole` is T_eps."""
+    """`||S_t - I_t||_{L2(rho)}`, an upper bound of `W2(mu_t, mu_t^OT)`; the first-order parts cancel exactly.
+
+    Args:
+        density: rho.
+        t: heat time within the step.
+        eps: length of the step.
+        n: grid points an axis.
+        whole: `T_eps`, on the same grid.
+    """
     return mean_norm(brenier(density, t, n).second - t / eps * whole.second, density(grid_points(n, density.d)))
 
 
@@ -74,6 +93,12 @@ def torus_sweep(density: TorusDensity, epsilons, n: int, kappa: float = np.inf) 
 
     Where `kappa eps < 1e-3` the gap is taken at t = eps / 2: the maximum lies within `kappa eps` of it and, the gap
     being flat there, is larger by a relative `(kappa eps)^2` at most.
+
+    Args:
+        density: rho.
+        epsilons: heat times, length^2.
+        n: grid points an axis.
+        kappa: inverse time scale of the density (`Expansion.kappa`).
     """
     rows, done, remark = [], [], ""
     for eps in epsilons:
@@ -93,6 +118,13 @@ def velocity_gap(density: TorusDensity, fractions, eps: float, n: int, whole: Br
     """`||v_t^heat - v_t^OT||` of (34), (35) at `t = fraction * eps`, in L2 of mu_t^OT.
 
     At `I_t(x)` the OT velocity is `(T_eps(x) - x) / eps`; the norm is taken over x under rho.
+
+    Args:
+        density: rho.
+        fractions: t / eps, in [0, 1].
+        eps: length of the step, heat time.
+        n: grid points an axis.
+        whole: `T_eps`, on the same grid.
     """
     x = grid_points(n, density.d)
     rho, u = density(x), whole.displacement

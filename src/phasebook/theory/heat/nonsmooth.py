@@ -270,7 +270,7 @@ def corner_error(rho: TwoExponentials | SplitNormal, eps: float) -> float:
 
 
 class CornerFit(NamedTuple):
-    """Errors (13) of one density: their fitted order, the predicted constant, and measured over predicted as eps -> 0."""
+    """Errors (13) of one density: fitted order, predicted constant, and measured over predicted as eps -> 0."""
 
     epsilons: Float[ndarray, " e"]
     errors: Float[ndarray, " e"]
@@ -298,8 +298,8 @@ def corner_fit(rho: TwoExponentials | SplitNormal, order: float, points: int = 5
         points: how many eps.
 
     Returns:
-        The fit; None where the derivative of that order does not jump, or so little that the leading term is not reached above the round-off
-        (estimated before anything is measured).
+        The fit; None where the derivative of that order does not jump, or so little that the leading term is not
+        reached above the round-off (estimated before anything is measured).
     """
     leading = rho.leading()
     if leading is None or leading.order != order:
