@@ -55,7 +55,7 @@ def test_thinned_field_draws_its_longest_arrow_as_long_as_said():
 
 def test_panels_of_errors_and_ratios_hold_measured_and_predicted():
     eps = np.array([1e-3, 1e-2])
-    sweep = {"a": Sweep(eps, eps**2 / 8 * 3 * (1 + 2 * eps), eps**2 / 32 * 3, eps)}
+    sweep = {"a": Sweep(eps, eps**2 / 8 * 3 * (1 + 2 * eps), eps**2 / 32 * 3)}
     constants = {"a": Expansion(3.0, -2.0, 2.0, 1.0, 0.0)}
     maps, gaps = error_panels(sweep, constants)
     assert np.allclose(maps[1].y, eps**2 / 8 * 3) and np.allclose(gaps[0].y, gaps[1].y)

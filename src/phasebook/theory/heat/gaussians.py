@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-__all__ = ["grad_q_norm", "interpolation_gap", "jko_gap", "jko_variance", "map_error"]
+__all__ = ["interpolation_gap", "jko_gap", "jko_variance", "map_error"]
 
 
 def _defect(s, t):
@@ -47,11 +47,6 @@ def interpolation_gap(s: float, t: Float[ndarray, "*b"], eps: float, d: int = 1)
     """
     t = np.asarray(t, dtype=np.float64)
     return np.sqrt(d * s) * (t / eps * _defect(s, eps) - _defect(s, t))
-
-
-def grad_q_norm(s: float, d: int = 1) -> float:
-    """`||grad Q||_{L2(rho)} = sqrt(d) s^{-3/2}`, 1 / length^3, for variance s in dimension d."""
-    return float(np.sqrt(d) * s**-1.5)
 
 
 def jko_variance(s: float, tau: float, steps: int = 1) -> float:

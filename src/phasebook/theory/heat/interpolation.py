@@ -24,25 +24,24 @@ __all__ = ["Comparison", "Sweep", "compare", "gaussian_sweep", "line_interpolant
 
 
 class Sweep(NamedTuple):
-    """Errors at the eps where they could be computed; `w2_at` = t / eps of the largest gap."""
+    """The left sides of (13) and (12), lengths, at the eps where they could be computed."""
 
     epsilons: Float[ndarray, " e"]
     map_error: Float[ndarray, " e"]
     w2: Float[ndarray, " e"]
-    w2_at: Float[ndarray, " e"]
     remark: str = ""
 
 
-def _widest(gap, eps: float) -> tuple[float, float]:
-    """`max_t gap(t)` over (0, eps) and its t / eps, for a gap close to a multiple of `t (eps - t)`.
+def _widest(gap, eps: float) -> float:
+    """`max_t gap(t)` over (0, eps), for a gap close to a multiple of `t (eps - t)`.
 
     gap / (t (eps - t)) is fitted by the parabola through three points; the gap is then evaluated at the maximum.
     """
     f = np.array([0.35, 0.5, 0.65])
     shape = np.polyfit(f, [gap(s * eps) / (s * (1 - s)) for s in f], 2)
     fine = np.linspace(0.2, 0.8, 6001)
-    top = float(fine[np.argmax(np.polyval(shape, fine) * fine * (1 - fine))])
-    return float(gap(top * eps)), top
+    top = fine[np.argmax(np.polyval(shape, fine) * fine * (1 - fine))]
+    return float(gap(float(top) * eps))
 
 
 def gaussian_sweep(s: float, epsilons, d: int = 1) -> Sweep:
@@ -56,7 +55,7 @@ def gaussian_sweep(s: float, epsilons, d: int = 1) -> Sweep:
     eps = np.asarray(epsilons, dtype=np.float64)
     t = eps / 4 + s * (np.sqrt(1 + eps / s) - 1) / 2
     error = np.array([gaussians.map_error(s, e, d) for e in eps])
-    return Sweep(eps, error, gaussians.interpolation_gap(s, t, eps, d), t / eps)
+    return Sweep(eps, error, gaussians.interpolation_gap(s, t, eps, d))
 
 
 def line_sweep(rho: LineMixture, epsilons) -> Sweep:
@@ -67,12 +66,16 @@ def line_sweep(rho: LineMixture, epsilons) -> Sweep:
         epsilons: heat times, length^2.
     """
     x, weight = quadrature(rho)
-    score, rows = rho.score(x), []
+    score, errors, gaps = rho.score(x), [], []
     for eps in epsilons:
         whole = rho.displacement(x, eps)
-        rows.append((norm(whole + eps / 2 * score, weight),
-                     *_widest(lambda t, e=eps, w=whole: norm(rho.displacement(x, t) - t / e * w, weight), eps)))
-    return Sweep(np.asarray(epsilons, dtype=np.float64), *np.array(rows).T)
+
+        def gap(t, eps=eps, whole=whole):
+            return norm(rho.displacement(x, t) - t / eps * whole, weight)
+
+        errors.append(norm(whole + eps / 2 * score, weight))
+        gaps.append(_widest(gap, eps))
+    return Sweep(np.asarray(epsilons, dtype=np.float64), np.array(errors), np.array(gaps))
 
 
 def torus_gap(density: TorusDensity, t: float, eps: float, n: int, whole: BrenierMap) -> float:
@@ -100,18 +103,22 @@ def torus_sweep(density: TorusDensity, epsilons, n: int, kappa: float = np.inf) 
         n: grid points an axis.
         kappa: inverse time scale of the density (`Expansion.kappa`).
     """
-    rows, done, remark = [], [], ""
+    done, errors, gaps, remark = [], [], [], ""
     for eps in epsilons:
         try:
             whole = brenier(density, eps, n)
-            w2 = (torus_gap(density, eps / 2, eps, n, whole), 0.5) if kappa * eps < 1e-3 else \
-                _widest(lambda t, e=eps, w=whole: torus_gap(density, t, e, n, w), eps)
+
+            def gap(t, eps=eps, whole=whole):
+                return torus_gap(density, t, eps, n, whole)
+
+            widest = gap(eps / 2) if kappa * eps < 1e-3 else _widest(gap, eps)
         except RuntimeError as error:
             remark = f"WARNING: no map at {error}."
             continue
         done.append(eps)
-        rows.append((whole.error, *w2))
-    return Sweep(np.array(done), *np.array(rows).reshape(-1, 3).T, remark)
+        errors.append(whole.error)
+        gaps.append(widest)
+    return Sweep(np.array(done), np.array(errors), np.array(gaps), remark)
 
 
 def velocity_gap(density: TorusDensity, fractions, eps: float, n: int, whole: BrenierMap) -> Float[ndarray, " f"]:

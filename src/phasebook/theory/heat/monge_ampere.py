@@ -18,7 +18,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from phasebook.theory.heat.spectral import Spectral, spectral, tail
+from phasebook.theory.heat.spectral import Spectral, spectral
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
 __all__ = ["BrenierMap", "brenier", "solve_weighted"]
@@ -30,8 +30,6 @@ class BrenierMap(NamedTuple):
     displacement: Float[ndarray, "*n d"]
     second: Float[ndarray, "*n d"]           # T - (Id - (t/2) grad log rho), the left side of Eq. (13)
     error: float                             # ||second|| in L2(rho)
-    roundoff: float                          # relative error of `error` from floating point (last correction)
-    unresolved: float                        # share of `second`'s potential gradient in the top third of the spectrum
     least_eigenvalue: float                  # min eig(I + D^2 phi) > 0: phi's potential is convex
 
 
@@ -178,6 +176,4 @@ def brenier(density: TorusDensity, t: float, n: int, *, max_steps: int = 30) -> 
     if not converged or state[0] is None:
         raise RuntimeError(f"t = {t:g}, grid = {n}: no Brenier map; takes a finer grid or a smaller t")
     second = eq.ops.gradient(c)
-    error = max(mean_norm(second, eq.rho), 1e-300)
-    return BrenierMap(np.moveaxis(state[1], 0, -1), second, error, moved / error, tail(c),
-                      _least_eigenvalue(state[2]))
+    return BrenierMap(np.moveaxis(state[1], 0, -1), second, mean_norm(second, eq.rho), _least_eigenvalue(state[2]))
