@@ -25,8 +25,8 @@ def test_grids_are_finer_where_the_density_needs_it():
 @pytest.mark.parametrize(("change", "line"), [
     ({"circle_modes": [[1, 1.2, 0.0]]}, "circle_modes = .*falls to"), ({"tau": 5.0}, "tau = 5.0: .*<= 4"),
     ({"n_steps": [0]}, r"n_steps\[0\] = 0"), ({"n_steps": []}, "n_steps"),
-    ({"torus_modes": [[1, 0, 0.9, 0.0]]}, "torus_modes: no grid up to 192"),
-    ({"circle_modes": [[1, 0.99, 0.0]]}, "circle_modes: no grid up to 1024"),
+    ({"torus_modes": [[1, 0, 0.9999, 0.0]]}, "torus_modes: no grid up to 192"),
+    ({"circle_modes": [[1, 0.99999, 0.0]]}, "circle_modes: no grid up to 1024"),
 ])
 def test_bad_values_give_one_line(change, line):
     with pytest.raises(ParameterError, match=line) as error:
