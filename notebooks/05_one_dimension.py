@@ -1,10 +1,7 @@
 # ---
 # jupyter:
-#   jupytext:
-#     cell_metadata_filter: tags,alt,mystnb,editable
-#     text_representation: {extension: .py, format_name: percent}
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -75,7 +72,7 @@ split = mode_tree(two, 0.5, 2.0, 30).merges[0].ratio
 ratios = np.linspace(0.3, 1.5, 25)
 pitchfork = np.array([(r, y) for r in ratios for y in modes_1d(two, 1.0, r).modes])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitchfork", "caption": "Two atoms at ±1: modes found by the program (dots) and the closed form of the split (line). The middle branch is an antimode below the split."}}
+# %% mystnb={"figure": {"caption": "Two atoms at -1 and 1: modes found by the program (dots) and the closed form of the split (line). The middle branch is an antimode below the split.", "name": "fig-pitchfork"}} tags=["hide-input"]
 from phasebook.site.figures import onedim as draw
 from phasebook.site.figures.base import show
 
@@ -135,7 +132,7 @@ clock = schedule_named(p.schedule)
 tree = mode_tree(law, np.exp(-5), np.exp(5), p.levels)
 detected, links, _ = height_tree(law, tree.ratios, p.threshold)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-two-trees", "caption": "The tree of the paper's Figure 2 for exact marginals. Grey: density at each time, scaled to its maximum. Left: the exact mode tree, dotted where a dying mode is joined to the one that takes over its basin. Right: maxima on a grid above a fraction of the highest, linked to the nearest maximum of the next slice."}}
+# %% mystnb={"figure": {"caption": "The tree of the paper's Figure 2 for exact marginals. Grey: density at each time, scaled to its maximum. Left: the exact mode tree, dotted where a dying mode is joined to the one that takes over its basin. Right: maxima on a grid above a fraction of the highest, linked to the nearest maximum of the next slice.", "name": "fig-two-trees"}} tags=["hide-input"]
 times = clock.time(np.linspace(10, -10, 161))
 edge = 1.1 * max(np.abs(law.means).max(), 1.5)
 axis = np.linspace(-edge, edge, 221)
@@ -261,7 +258,7 @@ slope_smooth = np.polyfit(np.log(tiny), np.log([regimes.noise_rate(smooth, vp, t
 ledger.claim("modes.lipschitz_time", slope,
              note=f"for smooth data {slope_smooth:.3f}" if len(early) else "atoms so close that rounding hides their gap")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-regimes", "caption": "Left: relative error in time of the collapse formula against the dimension, one dot a cloud. Right: root-mean-square rate in time of the noise prediction of smooth data near t = 0, VP schedule, with the power −1/2."}}
+# %% mystnb={"figure": {"caption": "Left: relative error in time of the collapse formula against the dimension, one dot a cloud. Right: root-mean-square rate in time of the noise prediction of smooth data near t = 0, VP schedule, with the power -1/2.", "name": "fig-regimes"}} tags=["hide-input"]
 smooth_rate = np.array([regimes.noise_rate(smooth, vp, t) for t in tiny])
 show(draw.lines({"collapse": {"clouds": (np.tile(dimensions, 12), errors.ravel(), "markers")},
                  "rate": {"two Gaussians": (tiny, smooth_rate),
@@ -297,7 +294,7 @@ if p.images is not None:
     if len(pictures) <= 800:
         missed, reason = sum(modes_missed(gram, r, 200, rng) for r in middle), ""
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dendrogram", "caption": "Mode tree of the emoji: every leaf an image, every join a merger of modes, at the height of its noise ratio (pixels in [-1, 1]). Below, the images in the order of the leaves, in staggered rows."}}
+# %% mystnb={"figure": {"caption": "Mode tree of the emoji: every leaf an image, every join a merger of modes, at the height of its noise ratio (pixels in [-1, 1]). Below, the images in the order of the leaves, in staggered rows.", "name": "fig-dendrogram"}} tags=["hide-input"]
 ledger.claim("modes.images_missed", missed, note=reason)
 if counts is not None and counts[0] > 1 and counts[-1] == 1:
     from scipy.cluster.hierarchy import leaves_list

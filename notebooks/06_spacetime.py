@@ -1,10 +1,7 @@
 # ---
 # jupyter:
-#   jupytext:
-#     cell_metadata_filter: tags,alt,mystnb,editable
-#     text_representation: {extension: .py, format_name: percent}
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -102,7 +99,7 @@ for d in p.dimensions:
     for s in p.heights:
         y = rng.normal(size=d)
         y *= np.sqrt(2 * d * (1 - s**2)) / (2 * np.linalg.norm(y))          # the circle stays below s = 1
-        exact = half_space.level_distance(2 * np.linalg.norm(y), s, d)
+        exact = half_space.gaussian_distance([-y, y], [s, s])
         ends = np.column_stack([np.stack([-y, y]) / s**2, np.full(2, (1 - 1 / s**2) / 2)])
         pieces = 4 * int(np.ceil(4.5 * exact / np.sqrt(2 * d)))
         off.append(abs(polygon_length(gaussian, ends, pieces + 1) / exact - 1))
@@ -123,7 +120,7 @@ reached = half_space.ultrametric_excess(side[:, [0, 0, 1], [1, 2, 2]]) / half_sp
 reached_delta = half_space.gromov_delta(square) / half_space.free_delta(1)
 ledger.claim("spacetime.ultrametric_sharp", min(reached[-1], reached_delta[-1]), note="s = 1e-6 of the points' spacing")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-free", "caption": "Three equally spaced points of Gaussian data at lower and lower noise. Left: their largest and second largest distance. Right: the excess of the one over the other, and Gromov's delta of four harmonic points, in units of their bounds."}}
+# %% mystnb={"figure": {"caption": "Three equally spaced points of Gaussian data at lower and lower noise. Left: their largest and second largest distance. Right: the excess of the one over the other, and Gromov's delta of four harmonic points, in units of their bounds.", "name": "fig-free"}} tags=["hide-input"]
 from phasebook.site.figures import onedim as draw
 from phasebook.site.figures import spacetime as draw_spacetime
 from phasebook.site.figures.base import show
@@ -181,7 +178,7 @@ if not reason:
     circle_error, reason = (max(errors), "") if errors else (None, "endpoints are clean to a hundredth")
 ledger.claim("spacetime.great_circle", circle_error, note=reason or f"{len(places)} pictures in R^{len(places) - 1}, {len(errors)} levels")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-strips", "caption": "Geodesics between two noised pictures, each frame the denoised image at that share of the way; one row for each noise level of the ends, in mean distances of the pictures."}}
+# %% mystnb={"figure": {"caption": "Geodesics between two noised pictures, each frame the denoised image at that share of the way; one row for each noise level of the ends, in mean distances of the pictures.", "name": "fig-strips"}} tags=["hide-input"]
 rows = {name: np.tensordot(path, pixels, 1) for name, path in circles.items()} or {"no image set": np.ones((9, 8, 8, 3))}
 show(draw_spacetime.strips(rows),
      alt="Rows of pictures. At high noise each frame is nearly the same average; at low noise one picture fades into the other, and hardly a third takes part.")
@@ -224,7 +221,7 @@ flow = [(spacetime.energy(eta, mu), spacetime.length(eta, mu)) for eta in flow_e
 curves = [geodesic(toy, toy_clock, [[1.0, x[0]], [0.1, x[-1]]], nodes=p.nodes, points=p.points, optimiser=p.optimiser)
           for x in flow_x[..., 0]]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-energies", "caption": "Left: energy (raw sum) of the flow's path and of the geodesic between its ends; rings are the published values. Right: by how much the flow's path is longer."}}
+# %% mystnb={"figure": {"caption": "Left: energy (raw sum) of the flow's path and of the geodesic between its ends; rings are the published values. Right: by how much the flow's path is longer.", "name": "fig-energies"}} tags=["hide-input"]
 published = {"flow": [0.14769, 0.14043, 0.15019], "geodesic": [0.09896, 0.08639, 0.10197]}
 energies = {"flow": [e for e, _ in flow], "geodesic": [c.energy for c in curves]}
 names = [f"x = {x:g}" for x in starts]
@@ -254,7 +251,7 @@ coarse = p.points < 256 or not ratios
 ledger.claim("spacetime.shortest", None if coarse else max(ratios),
              note="too few points, or no distance to compare" if coarse else f"lengths {[round(g.length, 4) for g in red.values()]}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-red", "caption": "The red curve of the paper's Figure 2: geodesics between the endpoints for the atoms (solid) and for the mixture (dashed), over the density and mode tree of the atoms."}}
+# %% mystnb={"figure": {"caption": "The red curve of the paper's Figure 2: geodesics between the endpoints for the atoms (solid) and for the mixture (dashed), over the density and mode tree of the atoms.", "name": "fig-red"}} tags=["hide-input"]
 edge = 1.1 * max(np.abs(law.means).max(), np.abs(np.array(p.endpoints)[:, 1]).max(), 1.5)
 axis, times = np.linspace(-edge, edge, 221), clock.time(np.linspace(10, -10, 161))
 density = np.exp([law.log_density(axis[:, None], clock.alpha(t), clock.sigma(t)) for t in times])
@@ -287,15 +284,7 @@ a, b = np.array([-0.9, 0.6]), np.array([0.9, 0.4])
 latent, image = pullback_geodesic(lambda z: decode(plane_law, toy_clock, z, 1.0, 0.0, 48), a, b)
 chord = image[-1] - image[0]
 bend = np.abs((image - image[0]) @ np.array([-chord[1], chord[0]])).max() / (chord @ chord)
-ledger.claim("spacetime.pullback_straight", bend, note="found by an optimiser in the plane, which is not told where to go")
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pullback", "caption": "Left: a straight line and a pullback geodesic between two latents of the plane. Right: what they decode to. The geodesic decodes to a straight segment."}}
-line = a + np.linspace(0, 1, 33)[:, None] * (b - a)
-grid = np.linspace(-3, 3, 61)
-log_p0 = plane_law.log_density(np.stack(np.meshgrid(grid, grid), axis=-1), toy_clock.alpha(0.0), toy_clock.sigma(0.0))
-show(draw_spacetime.decodings((grid, grid), log_p0, {"straight in latent space": line, "pullback geodesic": latent},
-                              {"straight in latent space": decode(plane_law, toy_clock, line, 1.0, 0.0, 48), "pullback geodesic": image}),
-     alt="On the left a straight line and a curved one; on the right the curved one is straight and crosses low density.")
+ledger.claim("spacetime.pullback_straight", bend, note="found by an optimiser in the plane that is not told where to go")
 
 # %% [markdown]
 # A segment between two data points crosses empty regions as gladly as full ones. But the proposition is about the whole latent space, and the paper does not use it: its $G$ lives on a two-dimensional *slice* (3) of a latent space of many dimensions. There a curve must stay on the surface $D(\text{slice})$, the segment is not available, and the slice carries the surface's
@@ -326,7 +315,7 @@ ridge = trace > np.quantile(trace, 0.9)
 share = (np.abs(K) * area)[ridge].sum() / (np.abs(K) * area).sum()
 ledger.claim("spacetime.slice_ridges", share / ridge.mean(), note=f"the same tenth holds {area[ridge].sum() / area.sum():.0%} of the decoded area")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-slice", "caption": "A slice of a three-dimensional latent space, four Gaussians as data. Left: trace of the pullback metric; its ridges are the walls between components. Right: Gaussian curvature for each unit of the slice."}}
+# %% mystnb={"figure": {"caption": "A slice of a three-dimensional latent space, four Gaussians as data. Left: trace of the pullback metric; its ridges are the walls between components. Right: Gaussian curvature for each unit of the slice.", "name": "fig-slice"}} tags=["hide-input"]
 show(draw_spacetime.slice_curvature((u, u), trace, K * area),
      alt="Left: bright ridges between dark regions. Right: red and blue bands of curvature along the same ridges, pale elsewhere.")
 

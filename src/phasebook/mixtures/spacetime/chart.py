@@ -47,11 +47,6 @@ class Chart(NamedTuple):
         K = -2 * eta[..., -1:] + 1 / self.variance
         return np.concatenate([(eta[..., :-1] + self.mean / self.variance) / K, np.log(K)], axis=-1)
 
-    def half_plane(self, eta: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
-        """`(y / sqrt 2, exp(-u / 2))` for data on the line."""
-        z = self.of_eta(eta)
-        return np.column_stack([z[:, 0] / np.sqrt(2), np.exp(-z[:, 1] / 2)])
-
     def level(self, snr: float) -> float:
         """`u` at an SNR."""
         return float(np.log(snr + 1 / self.variance))

@@ -21,7 +21,7 @@ from phasebook.mixtures.spacetime.grid import shortest_path
 from phasebook.mixtures.spacetime.polygon import least_polygon
 from phasebook.mixtures.spacetime.spline import COARSE, fit_spline
 
-__all__ = ["Geodesic", "check_endpoints", "edit_distance", "geodesic"]
+__all__ = ["Geodesic", "check_endpoints", "geodesic"]
 
 MOST_NODES, HOPELESS = 80, 2e-3
 PENALTIES = (1e2, 1e4, 1e6)
@@ -146,26 +146,6 @@ def _coarse(curve: CurveEnergy, schedule: Schedule, ends: ndarray, points: int) 
         other, count = _raise_penalty(curve, _along_grid(curve, schedule, ends), solve)
         z, total = min((z, other), key=lambda z: curve(curve.project(z))[0]), total + count
     return z, total
-
-
-def edit_distance(mixture: Mixture, schedule: Schedule, a: Float[ndarray, " d"], b: Float[ndarray, " d"],
-                  t: float, accuracy: float | None = 1e-5, **options) -> float:
-    """Diffusion edit distance of two data points: length of the geodesic between `(t, alpha_t a)` and `(t, alpha_t b)`.
-
-    Args:
-        mixture: the data.
-        schedule: as for `geodesic`.
-        a: the one data point.
-        b: the other.
-        t: the low noise that stands for clean data.
-        accuracy: as for `geodesic`.
-        **options: go to `geodesic`.
-
-    Returns:
-        The length: the least amount of adding and removing noise that turns one into the other.
-    """
-    x = float(schedule.alpha(t)) * np.array([a, b], dtype=float).reshape(2, -1)
-    return geodesic(mixture, schedule, np.column_stack([[t, t], x]), accuracy=accuracy, **options).length
 
 
 def _curve(mixture: Mixture, schedule: Schedule, eta: Float[ndarray, "2 D"]) -> CurveEnergy:

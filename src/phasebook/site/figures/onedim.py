@@ -16,7 +16,7 @@ from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, layout
 
-__all__ = ["GREYS", "Polyline", "data_address", "dendrogram", "joined", "lines", "spacetime"]
+__all__ = ["data_address", "dendrogram", "lines", "spacetime"]
 
 # white to mid grey, even in lightness: the blue tree and the red geodesic stay readable on all of it
 GREYS = [[0, "#ffffff"], [1, "#7d7d7d"]]
@@ -25,22 +25,15 @@ BLUE, RED = COLOURS[0], "#c1121f"
 Polyline = Float[ndarray, "k 2"]
 
 
-def joined(polylines: Sequence[Polyline]) -> tuple[list, list]:
-    """Polylines as one trace.
-
-    Args:
-        polylines: (k, 2) each.
-
-    Returns:
-        x and y with None between them; rounded, to keep the page small.
-    """
+def _joined(polylines: Sequence[Polyline]) -> tuple[list, list]:
+    """Polylines as one trace: None between them; rounded, to keep the page small."""
     gap = np.full((1, 2), np.nan)
     rows = np.concatenate([part for line in polylines for part in (line, gap)]) if len(polylines) else gap
     return [[None if np.isnan(v) else round(float(v), 4) for v in column] for column in rows.T]
 
 
 def _tree(polylines: Sequence[Polyline], name: str, dash: str = "solid", **options) -> go.Scatter:
-    x, y = joined(polylines)
+    x, y = _joined(polylines)
     return go.Scatter(x=x, y=y, mode="lines", name=name, hoverinfo="skip",
                       line={"color": BLUE, "width": 2 if dash == "solid" else 1, "dash": dash}, **options)
 
@@ -72,7 +65,7 @@ def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[n
         fig.add_trace(_tree(panel["tree"], "modes", showlegend=k == 1), 1, k)
         fig.update_xaxes(title="diffusion time t (0 = data)", range=[t[0], t[-1]], row=1, col=k)
     for i, (name, curve) in enumerate((geodesics or {}).items()):
-        (cx, cy), dash = joined([curve]), ("solid", "dash", "dot")[i % 3]
+        (cx, cy), dash = _joined([curve]), ("solid", "dash", "dot")[i % 3]
         fig.add_trace(go.Scatter(x=cx[:-1], y=cy[:-1], mode="lines", name=name,
                                  line={"color": RED, "width": 3, "dash": dash}), 1, 1)
         fig.add_trace(go.Scatter(x=[cx[0], cx[-2]], y=[cy[0], cy[-2]], mode="markers", showlegend=False,

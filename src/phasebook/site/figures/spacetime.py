@@ -1,4 +1,4 @@
-"""Figures of spacetime: the half-plane, energies, curves of pictures, the pullback of a decoder and of a slice.
+"""Figures of spacetime: energies, curves of pictures, the curvature of a slice.
 
 Builders take arrays and return a plotly figure; see `figures.show`.
 """
@@ -13,32 +13,9 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
-from phasebook.site.figures.onedim import GREYS, Polyline, data_address, joined
+from phasebook.site.figures.onedim import data_address
 
-__all__ = ["decodings", "half_plane", "measured_against", "slice_curvature", "strips"]
-
-
-def half_plane(curves: Mapping[str, Polyline], reference: Mapping[str, Polyline] | None = None) -> go.Figure:
-    """Curves in the half-plane, true to scale.
-
-    Args:
-        curves: by name, (n, 2) of `y / sqrt 2` and `exp(-u / 2)`.
-        reference: drawn dashed.
-
-    Returns:
-        The figure.
-    """
-    fig = go.Figure()
-    for dashed, group in ((False, curves), (True, reference or {})):
-        for i, (name, points) in enumerate(group.items()):
-            colour = COLOURS[i % len(COLOURS)]
-            x, y = joined([points])
-            fig.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name,
-                                     line={"color": colour, "width": 1.5 if dashed else 3,
-                                           "dash": "dash" if dashed else "solid"}))
-    fig.update_xaxes(title="y / √2  (posterior mean of the matching Gaussian)")
-    fig.update_yaxes(title="exp(−u/2)  (its standard deviation)", rangemode="tozero", scaleanchor="x", scaleratio=1)
-    return layout(fig, height=440)
+__all__ = ["measured_against", "slice_curvature", "strips"]
 
 
 def measured_against(starts: Sequence[str], measured: Mapping[str, Sequence[float]],
@@ -67,36 +44,6 @@ def measured_against(starts: Sequence[str], measured: Mapping[str, Sequence[floa
     fig.update_yaxes(title="energy (raw sum)", rangemode="tozero", row=1, col=1)
     fig.update_yaxes(title="flow's length above the geodesic's, %", row=1, col=2)
     return layout(fig, height=380, legend={"orientation": "h", "y": -0.25})
-
-
-def decodings(axis: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], log_density: Float[ndarray, "b a"],
-              latents: Mapping[str, Polyline], images: Mapping[str, Polyline]) -> go.Figure:
-    """Curves in the latent plane (left) and what they decode to (right).
-
-    Args:
-        axis: of the density's grid.
-        log_density: of the data.
-        latents: curves by name.
-        images: what they decode to, by the same names.
-
-    Returns:
-        The figure.
-    """
-    fig = make_subplots(1, 2, subplot_titles=["latent space, t = 1", "data space"], horizontal_spacing=0.1)
-    fig.add_trace(go.Contour(x=np.round(axis[0], 3), y=np.round(axis[1], 3),
-                             z=np.round(log_density, 2).astype(np.float32), colorscale=GREYS, showscale=True,
-                             zmin=-8, zmax=float(log_density.max()), contours={"showlines": False}, ncontours=16,
-                             colorbar={"title": "log p<sub>0</sub>"}, hoverinfo="skip"), 1, 2)
-    for k, group in ((1, latents), (2, images)):
-        for i, (name, points) in enumerate(group.items()):
-            x, y = joined([points])
-            fig.add_trace(go.Scatter(x=x[:-1], y=y[:-1], mode="lines+markers", name=name, legendgroup=name,
-                                     showlegend=k == 1, marker={"size": 5},
-                                     line={"color": COLOURS[i], "width": 2}), 1, k)
-    for k, names in ((1, ("z₁", "z₂")), (2, ("x₁", "x₂"))):
-        fig.update_xaxes(title=names[0], row=1, col=k)
-        fig.update_yaxes(title=names[1], row=1, col=k, scaleanchor=f"x{k if k > 1 else ''}", scaleratio=1)
-    return layout(fig, height=460, legend={"orientation": "h", "y": -0.2})
 
 
 def strips(rows: Mapping[str, Float[ndarray, "m y x 3"]], size: int = 64) -> go.Figure:
