@@ -164,7 +164,7 @@ show(draw.spacetime(times, axis, density, panels),
 # $z_i \le 1$, and its bell alone gives $p \ge e^{-1/2} / (n r \sqrt{2\pi})$. Nowhere is $p$ above $1/(r \sqrt{2 \pi})$.
 # :::
 
-# %%
+# %% tags=["nbval-check-output"]
 safe = 1 / (len(law.means) * np.sqrt(np.e))
 shares = {}
 for height in sorted({0.4, 0.1, 0.02, min(safe, 0.5)}, reverse=True):
@@ -210,7 +210,7 @@ ledger.claim("modes.scale_space", max(appeared))
 #
 # in any dimension and for any clusters. At the mode split a quarter of the decisions is still to come; 'decided' is a crossover, not an instant.
 
-# %%
+# %% tags=["nbval-check-output"]
 from phasebook.mixtures import regimes
 from phasebook.stats import median_interval, share_interval
 
@@ -231,7 +231,7 @@ ledger.claim("modes.clones", share_interval(int(agree.sum()), len(agree)),
 # The collapse formula balances exponents, exact as $d$ and $\log n$ grow. We draw twelve clouds in each of four dimensions and compare with the noise
 # at which half of the posterior sits on the sample that was noised. What can be judged is how the error goes, not a tolerance at one setting.
 
-# %%
+# %% tags=["nbval-check-output"]
 dimensions = [4, 16, 64, 256]
 errors = np.array([[regimes.collapse_error(p.samples, d, np.random.default_rng([p.seed, cloud, d])) for d in dimensions]
                    for cloud in range(12)])
@@ -294,7 +294,7 @@ if p.images is not None:
     if len(pictures) <= 800:
         missed, reason = sum(modes_missed(gram, r, 200, rng) for r in middle), ""
 
-# %% mystnb={"figure": {"caption": "Mode tree of the emoji: every leaf an image, every join a merger of modes, at the height of its noise ratio (pixels in [-1, 1]). Below, the images in the order of the leaves, in staggered rows.", "name": "fig-dendrogram"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Mode tree of the emoji: every leaf an image, every join a merger of modes, at the height of its noise ratio (pixels in [-1, 1]). Below, the images in the order of the leaves, in staggered rows.", "name": "fig-dendrogram"}} tags=["nbval-check-output", "hide-input"]
 ledger.claim("modes.images_missed", missed, note=reason)
 if counts is not None and counts[0] > 1 and counts[-1] == 1:
     from scipy.cluster.hierarchy import leaves_list

@@ -65,7 +65,7 @@ def test_time_rate_diverges(variance, rate):
     assert abs(np.polyfit(np.log(t), np.log(found), 1)[0] - rate) < 0.005
 
 
-@pytest.mark.parametrize("x, resolved", [([0, 1e-5, 1, 2], True), ([-8, 8], True), ([3.0], True),
+@pytest.mark.parametrize("x, resolved", [([0, 1e-5, 1, 2], True), ([-8, 8], True), ([3.0], True), ([-100, 100], True),
                                          ([0, 1e-12, 1], False)])
 def test_times_resolve_the_smallest_gap(x, resolved):
     mixture = Mixture.atoms(np.array(x, float)[:, None])

@@ -19,7 +19,7 @@ from phasebook.mixtures.schedules import Schedule
 __all__ = ["clone_probability", "clones_agree", "collapse_error", "collapse_ratio", "half_weight_ratio", "noise_rate",
            "ou_time", "own_weight", "resolved_times", "speciation_ratio", "two_clusters"]
 
-RESOLVED = 1e-8          # noise below this share of the data's size is lost to rounding
+RESOLVED = 2e-9          # noise below this share of the data's size is lost to rounding
 BISECTIONS = 18
 
 
@@ -203,6 +203,8 @@ def noise_rate(mixture: Mixture, schedule: Schedule, t: float) -> float:
 def resolved_times(mixture: Mixture, schedule: Schedule, count: int = 7, latest: float = 1e-5) -> Float[ndarray, " c"]:
     """Times, a factor 30 in all, at which the noise is less than a tenth of the smallest gap between atoms.
 
+    Earlier, too, than `1e-3 / |x|^2`: before that the atoms' own motion `alpha_t x_i` turns the prediction as well.
+
     Args:
         mixture: the data, on the line.
         schedule: of the noise.
@@ -214,7 +216,8 @@ def resolved_times(mixture: Mixture, schedule: Schedule, count: int = 7, latest:
     """
     x = np.unique(mixture.means[:, 0])
     gap = np.diff(x).min() if len(x) > 1 else np.inf
-    top = min(float(schedule.time(-2 * np.log(gap / 10))) if np.isfinite(gap) else latest, latest)
+    by_gap = float(schedule.time(-2 * np.log(gap / 10))) if np.isfinite(gap) else latest
+    top = min(latest, by_gap, 1e-3 / max(np.abs(x).max(), 1e-9) ** 2)
     if schedule.ratio(top / 30) < RESOLVED * np.abs(x).max():
         return np.empty(0)
     return np.geomspace(top / 30, top, count)
