@@ -255,7 +255,7 @@ ledger.claim("spacetime.shortest", None if coarse else max(ratios),
 edge = 1.1 * max(np.abs(law.means).max(), np.abs(np.array(p.endpoints)[:, 1]).max(), 1.5)
 axis, times = np.linspace(-edge, edge, 221), clock.time(np.linspace(10, -10, 161))
 density = np.exp([law.log_density(axis[:, None], clock.alpha(t), clock.sigma(t)) for t in times])
-tree = mode_tree(law, np.exp(-5), np.exp(5), 60)
+tree = mode_tree(law, np.exp(-5), np.exp(5), 60, 1e-3)             # deaths as exact as a drawing needs
 show(draw.spacetime(times, axis, density, {"": {"tree": in_spacetime(tree.branches, clock)}},
                     {name: np.column_stack([red[name].t, red[name].x[:, 0]]) for name in ("atoms", "mixture")}),
      alt="A heat map of the density with a blue tree; two red curves rise from one endpoint into the noise and come down to the other.")
@@ -321,7 +321,7 @@ show(draw_spacetime.slice_curvature((u, u), trace, K * area),
 
 # %% [markdown]
 # The slice is curved without any features, of both signs, and mostly along its ridges: 'within a single mode, the latent geometry is flat' and a geodesic that crosses a boundary 'curves', as the introduction has it. One qualification: a ridge is where the decoder stretches, so the same tenth of the slice is also a large part of the decoded
-# surface, and *per unit of that surface* ridges are not more curved than the rest. What one loses is the objection: on a slice 'geodesic' and 'Riemannian basin' mean something. What CLIP adds as a feature map comes on top.
+# surface, and *per unit of that surface* ridges are hardly more curved than the rest. What one loses is the objection: on a slice 'geodesic' and 'Riemannian basin' mean something. What CLIP adds as a feature map comes on top.
 #
 # The stochastic decoder, the reverse SDE, is no way around. It maps $x_T$ to $p(x_0 \mid x_T)$, which at full noise hardly depends on $x_T$: at fixed time the Fisher-Rao metric in $x$ is $(\alpha_t^2 / \sigma_t^4) \operatorname{Var}[x_0 \mid x_t = x]$, and goes to zero like $k \operatorname{Var}[x_0]$. That is why spacetime keeps the time as a coordinate.
 

@@ -90,6 +90,10 @@ def mode_count_changes(mixture: Mixture, low: float, high: float, grid: int = 40
 
 
 def equilateral_triangle() -> Mixture:
-    """Three equal atoms at unit distance from the origin."""
+    """The smallest case in which a mode appears with the noise.
+
+    Returns:
+        Three equal atoms at unit distance from the origin.
+    """
     angle = np.pi / 2 + 2 * np.pi * np.arange(3) / 3
     return Mixture.atoms(np.stack([np.cos(angle), np.sin(angle)], axis=1))

@@ -53,12 +53,26 @@ def level_distance(gap: Float[ndarray, "*b"], s: float, d: int) -> Float[ndarray
 
 
 def free_excess(d: int) -> float:
-    """The most by which a triple at one height can break the ultrametric inequality: `2 sqrt(2d) log 2`."""
+    """The most by which a triple at one height can break the ultrametric inequality.
+
+    Args:
+        d: the dimension of the data.
+
+    Returns:
+        `2 sqrt(2d) log 2`.
+    """
     return float(2 * np.sqrt(2 * d) * np.log(2))
 
 
 def free_delta(d: int) -> float:
-    """The most that Gromov's delta can be at one height: `sqrt(2d) log 2`."""
+    """The most that Gromov's delta can be at one height.
+
+    Args:
+        d: the dimension of the data.
+
+    Returns:
+        `sqrt(2d) log 2`.
+    """
     return float(np.sqrt(2 * d) * np.log(2))
 
 
