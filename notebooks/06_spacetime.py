@@ -228,10 +228,10 @@ names = [f"x = {x:g}" for x in starts]
 show(draw_spacetime.measured_against(names, energies, published, [b / c.length - 1 for (_, b), c in zip(flow, curves, strict=True)]),
      alt="Left: energies of the flow agree with the published ones, geodesic energies lie slightly below the published ones. "
          "Right: the flow's paths are longer than the geodesics by about a tenth of a per cent.")
-same_toy = [p.mixture_means, p.mixture_stds, p.mixture_weights, p.points, p.nodes >= 2] == [
+same_toy = [p.mixture_means, p.mixture_stds, p.mixture_weights, p.points, p.nodes >= 10] == [
     [-2.5, 0.5, 2.5], [0.75] * 3, [0.275, 0.45, 0.275], 512, True]
 ledger.claim("spacetime.published_energy", max(np.divide(energies["geodesic"], published["geodesic"])) if same_toy else None,
-             note="" if same_toy else "published for another mixture or number of points")
+             note="" if same_toy else "published for another mixture, or for more nodes or points")
 
 # %% [markdown]
 # The flow has half as much energy again as the geodesic, and is longer by a tenth of a per cent. As curves, flow lines are nearly geodesics here; comparing energies mostly compared the clocks. (The published geodesics lie 3 to 5 % above the minimum of the energy; ours reach it to $10^{-4}$.)
@@ -313,7 +313,9 @@ G, K = sheet.metric(), sheet.curvature()
 trace, area = np.trace(G, axis1=-2, axis2=-1), np.sqrt(np.linalg.det(G))
 ridge = trace > np.quantile(trace, 0.9)
 share = (np.abs(K) * area)[ridge].sum() / (np.abs(K) * area).sum()
-ledger.claim("spacetime.slice_ridges", share / ridge.mean(), note=f"the same tenth holds {area[ridge].sum() / area.sum():.0%} of the decoded area")
+walls = trace.max() > 10 * np.median(trace)
+ledger.claim("spacetime.slice_ridges", share / ridge.mean() if walls else None,
+             note=f"the same tenth holds {area[ridge].sum() / area.sum():.0%} of the decoded area" if walls else "no ridge at this time")
 
 # %% mystnb={"figure": {"caption": "A slice of a three-dimensional latent space, four Gaussians as data. Left: trace of the pullback metric; its ridges are the walls between components. Right: Gaussian curvature for each unit of the slice.", "name": "fig-slice"}} tags=["hide-input"]
 show(draw_spacetime.slice_curvature((u, u), trace, K * area),
