@@ -101,7 +101,7 @@ for d in p.dimensions:
         y *= np.sqrt(2 * d * (1 - s**2)) / (2 * np.linalg.norm(y))          # the circle stays below s = 1
         exact = half_space.gaussian_distance([-y, y], [s, s])
         ends = np.column_stack([np.stack([-y, y]) / s**2, np.full(2, (1 - 1 / s**2) / 2)])
-        pieces = 4 * int(np.ceil(4.5 * exact / np.sqrt(2 * d)))
+        pieces = 4 * int(np.ceil(4 + 4.5 * exact / np.sqrt(2 * d)))
         off.append(abs(polygon_length(gaussian, ends, pieces + 1) / exact - 1))
 ledger.claim("spacetime.half_space", max(off), note=f"d = {p.dimensions}, s = {p.heights}")
 
@@ -317,7 +317,7 @@ walls = trace.max() > 10 * np.median(trace)
 ledger.claim("spacetime.slice_ridges", share / ridge.mean() if walls else None,
              note=f"the same tenth holds {area[ridge].sum() / area.sum():.0%} of the decoded area" if walls else "no ridge at this time")
 
-# %% mystnb={"figure": {"caption": "A slice of a three-dimensional latent space, four Gaussians as data. Left: trace of the pullback metric; its ridges are the walls between components. Right: Gaussian curvature for each unit of the slice.", "name": "fig-slice"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A slice of a three-dimensional latent space, four Gaussians as data. Left: trace of the pullback metric; its ridges are the walls between components. Right: Gaussian curvature for each unit of the slice.", "name": "fig-slice-curvature"}} tags=["hide-input"]
 show(draw_spacetime.slice_curvature((u, u), trace, K * area),
      alt="Left: bright ridges between dark regions. Right: red and blue bands of curvature along the same ridges, pale elsewhere.")
 

@@ -53,3 +53,6 @@ def test_affinely_independent_atoms_by_extrapolated_polygons():
     ends = np.column_stack([rng.normal(size=(2, 5)), np.full(2, -0.5)])
     weights = spacetime.posterior_parts(atoms, ends)[0]
     assert abs(polygon_length(atoms, ends) / great_circle(*weights) - 1) < 1e-7
+    for points in (5, 64):
+        with pytest.raises(ValueError, match=f"points = {points}: takes 9"):
+            polygon_length(atoms, ends, points)

@@ -59,11 +59,16 @@ def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 
     Args:
         mixture: the data.
         ends: natural parameters of the two.
-        points: of the finest polygon, one more than a multiple of 4.
+        points: of the finest polygon, one more than a multiple of 4, at least 9.
 
     Returns:
         The extrapolated length.
+
+    Raises:
+        ValueError: for another number of points.
     """
+    if points < 9 or points % 4 != 1:
+        raise ValueError(f"points = {points}: takes 9, 13, 17, ...")
     curve, lengths = CurveEnergy(mixture, ends, -np.inf, np.inf), []
     z = curve.ends
     for n in (points // 4 + 1, points // 2 + 1, points):
