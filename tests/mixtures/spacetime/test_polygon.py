@@ -42,8 +42,9 @@ def test_gaussian_data_by_extrapolated_polygons(d, s):
     mixture = Mixture(np.zeros((1, d)), np.ones(1), np.ones(1))
     y = np.random.default_rng(d).normal(size=(2, d)) * s
     ends = np.column_stack([y / s**2, np.full(2, (1 - 1 / s**2) / 2)])
-    found = polygon_length(mixture, ends)
+    found, moved = polygon_length(mixture, ends)
     assert abs(found / level_distance(np.linalg.norm(y[1] - y[0]), s, d) - 1) < 1e-7
+    assert moved < 1e-6
     assert abs(found / gaussian_distance(y, (s, s)) - 1) < 1e-7
 
 
@@ -52,7 +53,16 @@ def test_affinely_independent_atoms_by_extrapolated_polygons():
     atoms = Mixture.atoms(rng.normal(size=(6, 5)), rng.dirichlet(np.ones(6)))
     ends = np.column_stack([rng.normal(size=(2, 5)), np.full(2, -0.5)])
     weights = spacetime.posterior_parts(atoms, ends)[0]
-    assert abs(polygon_length(atoms, ends) / great_circle(*weights) - 1) < 1e-7
+    assert abs(polygon_length(atoms, ends)[0] / great_circle(*weights) - 1) < 1e-7
     for points in (5, 64):
         with pytest.raises(ValueError, match=f"points = {points}: takes 9"):
             polygon_length(atoms, ends, points)
+
+
+def test_a_length_that_has_not_converged_says_so():
+    """Ends that are all but pure: the error is above 1e-5, and so is what the last extrapolation moved."""
+    atoms = Mixture.atoms(np.random.default_rng(4).normal(size=(4, 3)))
+    ends = np.column_stack([atoms.means[:2] / 0.3**2, np.full(2, -0.5 / 0.3**2)])
+    exact = great_circle(*spacetime.posterior_parts(atoms, ends)[0])
+    found, moved = polygon_length(atoms, ends, 33)
+    assert abs(found / exact - 1) > 1e-5 and moved > 1e-6

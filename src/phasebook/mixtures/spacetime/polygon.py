@@ -51,7 +51,7 @@ def least_polygon(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float
     return z, count
 
 
-def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 65) -> float:
+def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 65) -> tuple[float, float]:
     """Distance of two members of the family, any k allowed, by free polygons that start at the straight chart line.
 
     The length of a polygon errs by even powers of its step; three polygons, each from the last, remove two of them.
@@ -62,7 +62,7 @@ def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 
         points: of the finest polygon, one more than a multiple of 4, at least 9.
 
     Returns:
-        The extrapolated length.
+        The extrapolated length, and by how much, relatively, the last extrapolation moved it.
 
     Raises:
         ValueError: for another number of points.
@@ -78,7 +78,8 @@ def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 
         eta = curve.chart.eta(z)
         lengths.append(length(eta, mu_of(mixture, eta)))
     first, second = ((4 * b - a) / 3 for a, b in zip(lengths[:-1], lengths[1:], strict=True))
-    return (16 * second - first) / 15
+    final = (16 * second - first) / 15
+    return final, abs(second / final - 1)
 
 
 def _descend(curve: CurveEnergy, z: Float[ndarray, "n D"], energy: float,
