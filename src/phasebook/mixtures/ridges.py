@@ -1,0 +1,184 @@
+"""How steep the flow from the latent is, looked at from its image, where ridges are wide.
+
+The map `F_s: z -> y` to the noise level s squeezes what lies between two atoms into a ridge of the latent space whose
+width falls like the inverse of its steepness; a grid of latents misses it. In the image the same points fill the
+ground between the atoms, at a scale of s. So every function here takes points y at the level s and follows the flow
+*up* to the latent, with the derivative `K = dz / dy`. In the heat frame `dy / d log s = y - D(y, s)` and
+`dM / d log s = (I - Cov[x_0 | y] / s^2) M`, with `M = dy_far / dy`; `z` is `y_far` whitened.
+
+The Lipschitz constant of F_s at z is `1 / sigma_min(K)`. In the plane it is `sigma_max(K) / det K`, and Liouville's
+formula `det K = p_s(y) / phi(z)` gives the determinant without cancellation. float64.
+
+**Bound.** Let the data lie in a set of diameter D. Along any direction the posterior has variance at most `D^2 / 4`
+(Popoviciu 1935), so `d log |J| / d log s >= 1 - D^2 / (4 s^2)`, and from `J = S` at the far level S down to s
+
+    |J| <= s exp(D^2 / (8 s^2)),
+
+with equality at the midpoint of two equal atoms. For D = 2 R it is the bound of Mikulincer and Shenfeld (2023).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.spatial.distance import pdist
+
+from phasebook.mixtures.latent_flow import FAR, RATE, far_level, runge_kutta, whitening
+from phasebook.mixtures.mixtures import Mixture
+
+__all__ = ["Source", "ascend", "lipschitz_bound", "lipschitz_from_image", "pair_starts", "source_of"]
+
+
+class Source(NamedTuple):
+    """Where points of the image come from: latents z (*b, d) and `K = dz / dy` (*b, d, d)."""
+
+    z: Float[ndarray, "*b d"]
+    inverse: Float[ndarray, "*b d d"]
+
+
+def source_of(mixture: Mixture, y: Float[ndarray, "*b d"], s: float, rate: int = RATE) -> Source:
+    """Follow the flow up from level `s`.
+
+    Args:
+        mixture: the data.
+        y: points at level s, heat frame (units of the data).
+        s: noise level sigma / alpha > 0, in units of the data.
+        rate: Runge-Kutta steps per unit of log s.
+
+    Returns:
+        Latents and the derivative of the latent by y.
+    """
+    y = np.asarray(y, dtype=float)
+    d = y.shape[-1]
+    far = far_level(mixture, s)
+    steps = int(np.ceil(rate * np.log(far / s)))
+    M = np.broadcast_to(np.eye(d), (*y.shape, d))
+    for step in range(steps):
+        y, M = runge_kutta(mixture, y, M, s * (far / s) ** (step / steps), np.log(far / s) / steps)
+    mean, root = whitening(mixture, far)
+    inverse = np.linalg.inv(root)
+    return Source((y - mean) @ inverse, inverse @ M)
+
+
+def lipschitz_from_image(mixture: Mixture, y: Float[ndarray, "*b d"], s: float, reach: float = np.inf,
+                         rate: int = RATE) -> Float[ndarray, "*b"]:
+    """Natural logarithm of the Lipschitz constant of `z -> y` (heat frame) at the latents of these images.
+
+    Args:
+        mixture: the data.
+        y: points at level s, heat frame.
+        s: noise level sigma / alpha > 0.
+        reach: points whose latent lies farther out, |z| > reach, get -inf.
+        rate: Runge-Kutta steps per unit of log s.
+
+    Returns:
+        The logarithms; add `-log(1 + s^2) / 2` for the variance-preserving frame.
+    """
+    z, K = source_of(mixture, y, s, rate)
+    size = np.linalg.svd(K, compute_uv=False)
+    square = (z**2).sum(-1)
+    if z.shape[-1] <= 2:
+        log_det = mixture.log_density(np.asarray(y, float), 1.0, s) + square / 2 + z.shape[-1] / 2 * np.log(2 * np.pi)
+        value = (np.log(size[..., 0]) if z.shape[-1] == 2 else 0.0) - log_det
+    else:
+        value = -np.log(size[..., -1])
+    return np.where(square <= reach**2, value, -np.inf)
+
+
+def pair_starts(mixture: Mixture, most: int = 40) -> Float[ndarray, "m d"]:
+    """Points to begin an ascent from: between the means of pairs, the nearest and the farthest pairs first.
+
+    Args:
+        mixture: n components.
+        most: how many pairs at most.
+
+    Returns:
+        Three points a pair, at a third, a half and two thirds of the way; the mean itself for one component.
+    """
+    mu = mixture.means
+    if len(mu) == 1:
+        return mu.copy()
+    i, j = np.triu_indices(len(mu), 1)
+    order = np.argsort(pdist(mu))
+    chosen = np.unique(np.concatenate([order[:most // 2], order[-(most // 2):]]))
+    ends = mu[i[chosen]], mu[j[chosen]]
+    return np.concatenate([(1 - t) * ends[0] + t * ends[1] for t in (1 / 3, 1 / 2, 2 / 3)])
+
+
+def ascend(mixture: Mixture, s: float, starts: Float[ndarray, "m d"], *, reach: float = np.inf, steps: int = 25,
+           keep: int = 6, rate: int = RATE) -> tuple[float, Float[ndarray, " d"]]:
+    """The largest Lipschitz constant of `z -> y` found by ascent in the image.
+
+    Newton steps on log Lip with second differences over a stencil of width s / 50, each no longer than a radius that
+    shrinks where a step does not pay. All starts move at once; after the first step only the best `keep` go on.
+
+    Args:
+        mixture: the data.
+        s: noise level sigma / alpha > 0.
+        starts: points of the image.
+        reach: latents farther out are not looked at.
+        steps: Newton steps.
+        keep: starts that are followed to the end.
+        rate: Runge-Kutta steps per unit of log s.
+
+    Returns:
+        The logarithm of the constant in the heat frame, -inf where no start has its latent within reach, and its
+        place in the image. A lower bound of the supremum.
+    """
+    y = np.asarray(starts, dtype=float)
+    value = lipschitz_from_image(mixture, y, s, reach, rate)
+    best = np.argsort(-value)[:keep]
+    y, value = y[best], value[best]
+    radius = np.full(len(y), s)
+    for _ in range(steps):
+        trial = y + _newton_steps(mixture, y, s, radius, rate)
+        after = lipschitz_from_image(mixture, trial, s, reach, rate)
+        better = after > value
+        y = np.where(better[:, None], trial, y)
+        gain = np.where(better, after - value, 0.0)
+        value = np.where(better, after, value)
+        radius = np.where(better, radius, radius / 4)
+        if gain.max() < 1e-10 and radius.max() < 1e-3 * s:
+            break
+    top = int(np.argmax(value))
+    return float(value[top]), y[top]
+
+
+def _newton_steps(mixture, y, s, radius, rate):
+    """Ascent steps (m, d) from a stencil: Newton along directions of downward curvature, uphill along the others."""
+    m, d = y.shape
+    h = s / 50
+    shifts = [h * e for e in np.eye(d)]
+    shifts += [-shift for shift in shifts]
+    pairs = [(i, j) for i in range(d) for j in range(i)]
+    shifts += [shifts[i] + shifts[j] for i, j in pairs]
+    f = lipschitz_from_image(mixture, y[:, None] + np.array([np.zeros(d), *shifts]), s, rate=rate)
+    ahead, behind, mixed = f[:, 1:d + 1], f[:, d + 1:2 * d + 1], f[:, 2 * d + 1:]
+    gradient = (ahead - behind) / (2 * h)
+    H = np.zeros((m, d, d))
+    H[:, np.arange(d), np.arange(d)] = (ahead + behind - 2 * f[:, :1]) / h**2
+    for k, (i, j) in enumerate(pairs):
+        H[:, i, j] = H[:, j, i] = (mixed[:, k] - ahead[:, i] - ahead[:, j] + f[:, 0]) / h**2
+    curvature, frame = np.linalg.eigh(H)
+    slope = np.einsum("mji,mj->mi", frame, gradient)
+    step = slope / np.maximum(np.abs(curvature), 1e-9)
+    length = np.linalg.norm(step, axis=1)
+    step = step * np.minimum(1.0, radius / np.maximum(length, 1e-300))[:, None]
+    return np.einsum("mij,mj->mi", frame, step)
+
+
+def lipschitz_bound(mixture: Mixture, s: float) -> float:
+    """Natural logarithm of `s exp(D^2 / (8 s^2))`, D the diameter of the atoms.
+
+    Args:
+        mixture: atoms (all variances zero).
+        s: noise level sigma / alpha > 0.
+
+    Raises:
+        ValueError: for components of positive width, whose support is not bounded.
+    """
+    if (mixture.variances > 0).any():
+        raise ValueError(f"variances = {mixture.variances.tolist()}: take zeros; the bound needs a bounded support")
+    diameter = pdist(mixture.means).max() if len(mixture.means) > 1 else 0.0
+    return float(np.log(s) + diameter**2 / (8 * s**2))
