@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.mixtures.mixtures import Mixture
 from phasebook.site.chapters.parameters import Parameters
 from phasebook.theory.cells.power_cells import check_atoms
 
@@ -43,8 +42,8 @@ class Chapter(Parameters):
         try:
             check_atoms(flat, self.line_weights)
         except ValueError as error:
-            raise ValueError(f"line_{error}") from None
-        Mixture.atoms(flat, self.line_weights)
+            words = str(error).replace("atom_weights", "line_weights").replace("atoms", "line_atoms")
+            raise ValueError(words) from None
         if self.tree_branches > self.tree_dimension + 1:
             raise ValueError(f"tree_branches = {self.tree_branches}: takes 2 to tree_dimension + 1 = "
                              f"{self.tree_dimension + 1}")
