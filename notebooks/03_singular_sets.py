@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     cell_metadata_filter: tags,alt,mystnb,editable
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -84,7 +82,7 @@ too_coarse = "" if fine_enough else "n_samples below 400: too few bricks for a r
 # $|x - y_i|^2 - w_i$ is smallest. Everything is in the numbers $g_i$, which must be such that cell $i$ has mass $p_i$.
 # For two atoms at $\pm 1$ there is nothing to solve: both cells are half planes, and the wall between them stands at a quantile.
 
-# %% mystnb={"figure": {"name": "fig-crease", "caption": "The Brenier potential of the transport onto two atoms at (±1, 0). It is a sheet folded once, two planes that meet in a valley; the map, its gradient, is constant on each and jumps across the crease."}}
+# %% mystnb={"figure": {"caption": "The Brenier potential of the transport onto two atoms at (-1, 0) and (1, 0). It is a sheet folded once, two planes that meet in a valley; the map, its gradient, is constant on each and jumps across the crease.", "name": "fig-crease"}}
 sheet = solve([[-1.0, 0.0], [1.0, 0.0]], None, p.source)
 axis = np.linspace(-1.5, 1.5, 41)
 plane = np.stack(np.meshgrid(axis, axis), axis=-1)
@@ -175,7 +173,7 @@ show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential
 # What remains when bricks shrink are walls across which the map jumps over a gap. We call a wall a *tear* if the segment between
 # its two atoms is three bricks long or more, and leaves the target.
 
-# %% tags=["nbval-check-output"] mystnb={"figure": {"name": "fig-disks", "caption": "The transport from the unit disk onto two far disks, each point in one colour before and after. The tear is the vertical diameter."}}
+# %% mystnb={"figure": {"caption": "The transport from the unit disk onto two far disks, each point in one colour before and after. The tear is the vertical diameter.", "name": "fig-disks"}} tags=["nbval-check-output"]
 def arrows(done, title="", count=900):
     """Points of the source, where they go, and the tears."""
     turn = np.pi * (1 + 5**0.5) * np.arange(count)
@@ -208,7 +206,7 @@ ledger.claim("singular.unequal", uneven / profile if judged else None,
 # The proof of Theorem B.2 says that $S_k$ is 'precisely the preimage of the interface where the convexity of the target support
 # fails'. An L has one reentrant corner. Its two sides are the interface, the missing edge of the hull joins their ends.
 
-# %% mystnb={"figure": {"name": "fig-shapes", "caption": "Four targets of the chapter's source. Move the slider: the L, a horseshoe, an annulus, a disk with a hole off the centre. Tears are orange."}}
+# %% mystnb={"figure": {"caption": "Four targets of the chapter's source. Move the slider: the L, a horseshoe, an annulus, a disk with a hole off the centre. Tears are orange.", "name": "fig-shapes"}}
 shapes = {"L": targets.ell(), "horseshoe": targets.horseshoe(), "annulus": targets.annulus(p.hole),
           "hole off the centre": targets.annulus(0.4, 0.3)}
 done = {name: transport_onto(shape, p.n_samples, p.source) for name, shape in shapes.items()}
@@ -255,7 +253,7 @@ for name, transport in done.items():
 # depends on the bricks. The *stretch*, the largest jump between two cells that meet, in brick widths, tells the cases apart. With $h$ the
 # width of a brick it stays bounded for a Lipschitz map and grows like $1/h$ where the map jumps, be it in a point.
 
-# %% mystnb={"figure": {"name": "fig-stretch", "caption": "Left: the largest jump between two cells that meet, in brick widths, over one brick width. Discontinuous maps grow with slope one, Lipschitz maps stay. Right: the jump integral of the same maps; the annulus is far below the torn targets although its map jumps by its whole inner diameter."}}
+# %% mystnb={"figure": {"caption": "Left: the largest jump between two cells that meet, in brick widths, over one brick width. Discontinuous maps grow with slope one, Lipschitz maps stay. Right: the jump integral of the same maps; the annulus is far below the torn targets although its map jumps by its whole inner diameter.", "name": "fig-stretch"}}
 cases = {"two disks": targets.two_disks(5.0), "L": targets.ell(), "annulus": targets.annulus(p.hole),
          "oval, b = 1.25": targets.cassini(1.25), "disk": targets.ellipse()}
 sizes = [max(p.n_samples // k, 25) for k in (16, 8, 4, 2, 1)]
@@ -288,7 +286,7 @@ ledger.claim("singular.hole_stretch", exponents["annulus"] if fine_enough else N
 # from one to the other: two disks joined by a bar of half width $w$. At $w = 1$ it is convex, at $w = 0$ it is two disks.
 # Four convex targets serve as the null: a disk, an ellipse, a square and the stadium, for which {prf:ref}`thm-caffarelli` says: no tear.
 
-# %% mystnb={"figure": {"name": "fig-neck", "caption": "The disk transported onto a dumbbell, from a convex stadium to two separate disks. Move the slider to close the neck; tears are orange."}}
+# %% mystnb={"figure": {"caption": "The disk transported onto a dumbbell, from a convex stadium to two separate disks. Move the slider to close the neck; tears are orange.", "name": "fig-neck"}}
 round_ones = (targets.ellipse(), targets.ellipse(2.0, 1.0), targets.square(), targets.dumbbell(1.0))
 convex = sum(transport_onto(domain, p.n_samples, p.source).tears.jump for domain in round_ones)
 necks = sorted(set(p.half_necks), reverse=True)
@@ -337,7 +335,7 @@ ledger.claim("singular.neck_monotone", np.diff(jumps[apart]).min() if several el
 # $|z^2 - 1| \leq b^2$: convex for $b \geq \sqrt 2$, waisted below, in two pieces below $b = 1$. An oval counts as regular if it has
 # no tear *and* its stretch does not grow, exponent at most $1/4$.
 
-# %% mystnb={"figure": {"name": "fig-cassini", "caption": "Cassini ovals as targets of the uniform disk. Left: outlines, in orange where the transport is torn. Right: jump integral and length over b. Below √2 the oval is not convex, below 1 it is in two pieces."}}
+# %% mystnb={"figure": {"caption": "Cassini ovals as targets of the uniform disk. Left: outlines, in orange where the transport is torn. Right: jump integral and length over b. Below the square root of 2 the oval is not convex, below 1 it is in two pieces.", "name": "fig-cassini"}}
 bricks, area, brick = targets.ellipse().sample(p.n_samples)
 lobes = solve(targets.three_lobes(bricks, 0.4), area, "disk")
 lobes_error = np.linalg.norm(lobes.transport(bricks) - targets.three_lobes(bricks, 0.4), axis=1).mean() / brick
@@ -379,7 +377,7 @@ ledger.claim("singular.cassini", len(regular) or None, note="connected, non-conv
 # Dyadic numbers are dense. $F_{\text{data}}$ has no jump (there are no atoms), so $T$ is strictly increasing.
 # :::
 
-# %% tags=["nbval-check-output"] mystnb={"figure": {"name": "fig-cantor", "caption": "The Brenier map onto the Cantor measure, by quantile of the source, through 4 and through all generations. Every jump of the first stays, and new ones fill every interval."}}
+# %% mystnb={"figure": {"caption": "The Brenier map onto the Cantor measure, by quantile of the source, through 4 and through all generations. Every jump of the first stays, and new ones fill every interval.", "name": "fig-cantor"}} tags=["nbval-check-output"]
 free, steps = [], {}
 for g in range(2, p.generations + 1):
     data = cantor(g, p.cantor_ratio)

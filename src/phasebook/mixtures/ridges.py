@@ -27,7 +27,8 @@ from scipy.spatial.distance import pdist
 from phasebook.mixtures.latent_flow import FAR, RATE, far_level, runge_kutta, whitening
 from phasebook.mixtures.mixtures import Mixture
 
-__all__ = ["Source", "ascend", "lipschitz_bound", "lipschitz_from_image", "pair_starts", "source_of"]
+__all__ = ["Source", "ascend", "image_grid", "in_span", "lipschitz_bound", "lipschitz_from_image", "pair_starts",
+           "source_of"]
 
 
 class Source(NamedTuple):
@@ -166,6 +167,39 @@ def _newton_steps(mixture, y, s, radius, rate):
     length = np.linalg.norm(step, axis=1)
     step = step * np.minimum(1.0, radius / np.maximum(length, 1e-300))[:, None]
     return np.einsum("mij,mj->mi", frame, step)
+
+
+def in_span(mixture: Mixture) -> tuple[Mixture, Float[ndarray, "r d"]]:
+    """The same atoms in coordinates of their affine span: off the span the flow only multiplies by s.
+
+    Args:
+        mixture: n components in R^d.
+
+    Returns:
+        The mixture in r = min(n - 1, d) dimensions (at least 1), and the orthonormal rows that span them.
+    """
+    centred = mixture.means - mixture.weights @ mixture.means
+    _, size, rows = np.linalg.svd(centred, full_matrices=False)
+    rank = max(1, int((size > 1e-12 * max(size[0], 1e-300)).sum()))
+    return Mixture(centred @ rows[:rank].T, mixture.variances, mixture.weights), rows[:rank]
+
+
+def image_grid(mixture: Mixture, s: float, reach: float, points: int) -> Float[ndarray, "g g 2"]:
+    """A square grid of the image plane at level s that holds the images of all latents with |z| <= reach.
+
+    Args:
+        mixture: atoms in the plane.
+        s: noise level > 0.
+        reach: radius in the latent plane.
+        points: an axis.
+
+    Returns:
+        Points, index [row, column].
+    """
+    mean = mixture.weights @ mixture.means
+    half = np.linalg.norm(mixture.means - mean, axis=1).max() + reach * s
+    axis = np.linspace(-half, half, points)
+    return mean + np.stack(np.meshgrid(axis, axis), axis=-1)
 
 
 def lipschitz_bound(mixture: Mixture, s: float) -> float:
