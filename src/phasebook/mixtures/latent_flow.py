@@ -118,10 +118,20 @@ def whitening(mixture: Mixture, s: float) -> tuple[Float[ndarray, " d"], Float[n
 
 
 def _rate(mixture, y, J, s):
+    """`dy / d log s` and `dJ / d log s`; the posterior is taken once for both. Means and covariances as in Mixture."""
+    apart = y[..., None, :] - mixture.means
+    total = mixture.variances + s**2
+    log_terms = np.log(mixture.weights) - (apart**2).sum(-1) / (2 * total) - y.shape[-1] / 2 * np.log(total)
+    r = np.exp(log_terms - log_terms.max(-1, keepdims=True))
+    r /= r.sum(-1, keepdims=True)
+    pull = (s**2 / total)[:, None] * apart                    # y - E[x_0 | y, component]
+    mean = (r[..., None, :] @ pull)[..., 0, :]
     if J is None:
-        return y - mixture.denoise(y, 1.0, s), None
-    spread = mixture.posterior_covariance(y, 1.0, s) / s**2
-    return y - mixture.denoise(y, 1.0, s), J - spread @ J
+        return mean, None
+    centred = pull - mean[..., None, :]
+    spread = np.swapaxes(r[..., None] * centred, -1, -2) @ centred / s**2
+    within = (r @ (mixture.variances / total))[..., None, None]
+    return mean, (1 - within) * J - spread @ J
 
 
 def runge_kutta(mixture, y, J, s, h):

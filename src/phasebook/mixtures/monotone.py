@@ -129,11 +129,13 @@ def boundary_tracks(mixture: Mixture, levels: Float[ndarray, " k"]) -> list[list
 
     Args:
         mixture: data on the line.
-        levels: falling and dense: a boundary is matched to the nearest one of the level below.
+        levels: falling and dense: a boundary is matched to the nearest one of the level below. The levels at which
+            boundaries form are added, by bisection.
 
     Returns:
         Tracks in falling order of the level.
     """
+    levels = np.sort(np.concatenate([levels, _births(mixture, levels)]))[::-1]
     tracks = [[last] for last in boundaries(mixture, levels[-1])]
     alive = list(range(len(tracks)))
     for s in levels[-2::-1]:
@@ -145,6 +147,17 @@ def boundary_tracks(mixture: Mixture, levels: Float[ndarray, " k"]) -> list[list
             tracks[k].append(boundary)
         alive = list(nearest)
     return [track[::-1] for track in tracks]
+
+
+def _births(mixture, levels):
+    """Levels just below which a new mode exists, to a relative 1e-7."""
+    counts, found = mode_counts(mixture, levels), []
+    for high, low, above, below in zip(levels[:-1], levels[1:], counts[:-1], counts[1:], strict=True):
+        while below > above and high / low - 1 > 1e-7:
+            middle = np.sqrt(high * low)
+            high, low = (high, middle) if mode_counts(mixture, [middle])[0] > above else (middle, low)
+        found += [low] if below > above else []
+    return np.array(found)
 
 
 def drift(track: list[Boundary], steepness: float) -> float | None:
