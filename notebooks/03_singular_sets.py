@@ -407,7 +407,7 @@ ledger.claim("singular.smooth_off_null", shrink, corrected=thin,
 # points; along a tear the images follow the reentrant part of the target; without bounds on the densities the singular set can be dense.
 #
 # Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that
-# does not grow over one factor of four is evidence, not proof. Everything is in the plane or on the line; in higher dimension {prf:ref}`thm-strict`
+# does not grow over one factor of four is evidence, not proof (how fast maps onto samples approach the limit is a theorem of {cite:t}`delalande2023quantitative`). Everything is in the plane or on the line; in higher dimension {prf:ref}`thm-strict`
 # has no counterpart. And all of it concerns *one* transport onto the data: for a transport between two positive noise levels the set is empty
 # ({prf:ref}`thm-whole`). What remains of phase boundaries there is the subject of the next chapter.
 

@@ -14,9 +14,9 @@ def test_the_way_up_inverts_the_way_down():
     z = np.random.default_rng(0).normal(size=(40, 2))
     flow = latent_flow(PLANE, z, np.array([0.6]), jacobian=True, rate=60)
     back = ridges.source_of(PLANE, flow.y[0], 0.6, rate=30)
-    assert np.abs(back.z - z).max() < 1e-5
+    assert np.abs(back.z - z).max() < 1e-6
     assert np.abs(back.inverse @ flow.jacobian[0] - np.eye(2)).max() < 1e-4
-    steep = ridges.lipschitz_from_image(PLANE, flow.y[0], 0.6)
+    steep = ridges.lipschitz_from_image(PLANE, flow.y[0], 0.6, rate=30)
     assert np.exp(steep) / np.sqrt(1.36) == pytest.approx(flow.lipschitz()[0], rel=1e-4)
 
 
@@ -25,11 +25,10 @@ def test_the_way_up_inverts_the_way_down():
 def test_ascent_against_the_quantile_map_of_the_line(s, weights):
     weights = np.array(weights)
     plane, line = Mixture.atoms([[-1.0, 0.0], [1.0, 0.0]], weights), Mixture.atoms([[-1.0], [1.0]], weights)
-    exact = line_slope(line, s, np.linspace(-1.5, 1.5, 300_001))[1].max()
+    exact = line_slope(line, s, np.linspace(-6, 6, 600_001))[1].max()
     for mixture in (plane, line):
-        top, place = ridges.ascend(mixture, s, ridges.pair_starts(mixture))
-        assert np.exp(top) / np.sqrt(1 + s**2) == pytest.approx(exact, rel=1e-4)
-        assert abs(place[0]) < 1.5
+        top, _ = ridges.ascend(mixture, s, ridges.pair_starts(mixture))
+        assert np.exp(top) / np.sqrt(1 + s**2) == pytest.approx(exact, rel=2e-4)
 
 
 def test_ascent_is_never_below_a_fine_grid_of_the_image():
@@ -47,13 +46,13 @@ def test_no_constant_exceeds_the_bound_in_any_dimension(d):
     flat, rows = ridges.in_span(cloud)
     diameter = np.linalg.norm(cloud.means[:, None] - cloud.means, axis=-1).max()
     for s in diameter * np.array([0.5, 0.2]):
-        top, place = ridges.ascend(flat, s, ridges.pair_starts(flat))
-        assert top <= ridges.lipschitz_bound(cloud, s) + 1e-3
+        top, place = ridges.ascend(flat, s, ridges.pair_starts(flat), reach=4.0)
+        assert top <= ridges.lipschitz_bound(cloud, s) + 1e-4
         if s > 0.4 * diameter:                 # the same number from the whole space, by the flow down
             z = ridges.source_of(flat, place, s).z @ rows
             whole = latent_flow(cloud, z, np.array([s]), jacobian=True, rate=40).jacobian[0]
             assert np.log(np.linalg.norm(whole, 2)) == pytest.approx(top, abs=1e-3)
-    if d == 64:                                # every pair is an edge of the hull: the bound is reached far out
+    if d == 64:                                # every pair is an edge of the hull: the bound is nearly reached
         assert top > ridges.lipschitz_bound(cloud, s) - 0.1
 
 
@@ -71,13 +70,13 @@ def test_the_bound_needs_a_bounded_support():
 
 def test_regions_counted_in_the_image_do_not_depend_on_the_grid():
     counts = {}
-    for points in (50, 100):
+    for points in (40, 80):
         counts[points] = []
-        for s in (0.37, 0.26, 0.18, 0.13):
+        for s in (0.26, 0.18, 0.13):
             y = ridges.image_grid(PLANE, s, 4.0, points)
             steep = ridges.lipschitz_from_image(PLANE, y, s, 4.0) - np.log1p(s**2) / 2 > np.log(5)
             counts[points].append(count_regions(steep))
-    assert counts[50] == counts[100]
+    assert counts[40] == counts[80]
 
 
 def test_odd_data_do_not_crash():
