@@ -53,7 +53,8 @@ import numpy as np
 from IPython.display import HTML
 from scipy.stats import norm
 
-from phasebook.mixtures import monotone, ridges, trees as hierarchies
+from phasebook.mixtures import monotone, ridges
+from phasebook.mixtures import trees as hierarchies
 from phasebook.mixtures.latent_flow import basins, count_regions, latent_flow, line_quantile, line_slope, steep_regions
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.modes.critical_points import equilateral_triangle, mode_count_changes

@@ -1,4 +1,4 @@
-"""Steepness from the image: inverse of the flow down, closed forms on the line, the bound, counts that no grid decides."""
+"""Steepness from the image: inverse of the flow down, closed forms on the line, the bound, counts of regions."""
 
 import numpy as np
 import pytest

@@ -24,7 +24,7 @@ def test_cantor_modes_grow_with_the_similarity_dimension(ratio):
 
 
 def test_cantor_atoms_sit_beside_the_gaps_of_every_generation():
-    """The quantile map jumps by the middle part at 1/2, by its r-th at the quarters, and so on, whatever comes later."""
+    """The quantile map jumps by the middle part at 1/2, by its r-th at the quarters, whatever comes later."""
     ratio = 0.3
     for generations in (4, 7):
         x = cantor(generations, ratio).means[:, 0]
