@@ -9,17 +9,16 @@
 # %% [markdown]
 # # Where a transport map breaks
 #
-# An optimal transport moves a cloud of mass as cheaply as possible. When the target falls into pieces, the map has to
-# tear the source somewhere, and the tears are what the paper {cite:p}`lobashev2025caffarelli` calls phase boundaries.
+# An optimal transport moves a cloud of mass as cheaply as possible. When the target falls into pieces, the map has to tear the source somewhere, and
+# the tears are what the paper {cite:p}`lobashev2025caffarelli` calls phase boundaries.
 #
 # **Question.** *What is the singular set of an optimal transport map, which targets have one, and what of it can be measured?*
 #
 # :::{admonition} Answer
-# The phrase has five meanings, and they differ. For densities between two positive constants on bounded open sets the
-# map is a homeomorphism off a closed null set; without such bounds that is false, and Cantor data are the counterexample.
-# Non-convexity of the target is necessary for a tear, not sufficient. A target that misses an edge of its convex hull
-# tears a Gaussian out to infinity; a hole leaves a singular set near the middle, a single point for an annulus. The
-# integral of the jump does not see that point; the largest jump between neighbours does.
+# The phrase has five meanings, and they differ. For densities between two positive constants on bounded open sets the map is a homeomorphism off a
+# closed null set; without such bounds that is false, and Cantor data are the counterexample. Non-convexity of the target is necessary for a tear, not
+# sufficient. A target that misses an edge of its convex hull tears a Gaussian out to infinity; a hole leaves a singular set near the middle, a single
+# point for an annulus. The integral of the jump does not see that point; the largest jump between neighbours does.
 # :::
 #
 # ## Five meanings of one phrase
@@ -31,12 +30,11 @@
 # | 1 | $\varphi$ is not differentiable, so $T$ jumps | a line | a point | countable and dense | empty |
 # | 2 | $T$ is smooth on no neighbourhood | the same line | the same point | everything | empty |
 # | 3 | $\varphi$ is not strictly convex | the whole plane | empty | empty | empty |
-# | 4 | $T$ jumps, with the jump integral as measure | the line, jump 2 | not seen: 0 | all of it, 1 less the atoms' share | empty |
+# | 4 | $T$ jumps, with the jump integral as measure | the line, jump 2 | not seen: 0 | all of it: the jumps add up to 1 | empty |
 # | 5 | the composed map stretches more than $L$ | a strip that narrows | a disk that shrinks | nested strips | strips, for every $L$ that is reached |
 #
-# Theorem 2.1.1 of the paper needs the second meaning ('smooth away from'), its proof names the third, the figures
-# show the fifth. This chapter is about the first four and about one transport; {doc}`04_complexity_and_drift` is about the fifth
-# and about the flow.
+# Theorem 2.1.1 of the paper needs the second meaning ('smooth away from'), its proof names the third, the figures show the fifth. This chapter is
+# about the first four and about one transport; {doc}`04_complexity_and_drift` is about the fifth and about the flow.
 
 # %% tags=["parameters"]
 source = "gaussian"                  # "gaussian" (standard, on the plane) or "disk" (uniform, radius 1)
@@ -78,9 +76,9 @@ too_coarse = "" if fine_enough else "n_samples below 400: too few bricks for a r
 #
 # $$ \begin{aligned} \varphi(x) &= \max_i \, (x \cdot y_i - g_i), \\ T(x) &= y_i \ \text{ on the cell }\ \{x : x \cdot y_i - g_i \text{ maximal}\}. \end{aligned} $$ (eq-potential)
 #
-# The cells form a power diagram: with weights $w_i = |y_i|^2 - 2 g_i$, cell $i$ holds the points for which
-# $|x - y_i|^2 - w_i$ is smallest. Everything is in the numbers $g_i$, which must be such that cell $i$ has mass $p_i$.
-# For two atoms at $\pm 1$ there is nothing to solve: both cells are half planes, and the wall between them stands at a quantile.
+# The cells form a power diagram: with weights $w_i = |y_i|^2 - 2 g_i$, cell $i$ holds the points for which $|x - y_i|^2 - w_i$ is smallest.
+# Everything is in the numbers $g_i$, which must be such that cell $i$ has mass $p_i$. For two atoms at $\pm 1$ there is nothing to solve: both cells
+# are half planes, and the wall between them stands at a quantile.
 
 # %% mystnb={"figure": {"caption": "The Brenier potential of the transport onto two atoms at (-1, 0) and (1, 0). It is a sheet folded once, two planes that meet in a valley; the map, its gradient, is constant on each and jumps across the crease.", "name": "fig-crease"}}
 sheet = solve([[-1.0, 0.0], [1.0, 0.0]], None, p.source)
@@ -91,8 +89,8 @@ show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential
      alt="A valley-shaped surface over the plane, folded along the line x1 = 0, which is drawn in orange.")
 
 # %% [markdown]
-# On the crease of {numref}`fig-crease` $\varphi$ is not differentiable, and $T$ jumps by $|y_1 - y_2| = 2$. Strict
-# convexity fails everywhere, on both flat sides and *along* the crease: meaning 3 is not meaning 1.
+# On the crease of {numref}`fig-crease` $\varphi$ is not differentiable, and $T$ jumps by $|y_1 - y_2| = 2$. Strict convexity fails everywhere, on
+# both flat sides and *along* the crease: meaning 3 is not meaning 1.
 #
 # ## The theorems, with their hypotheses
 #
@@ -101,8 +99,8 @@ show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential
 # :::{prf:theorem} Brenier
 # :label: thm-brenier
 #
-# Let $\mu$ have a density and $\mu$, $\nu$ finite second moments. Among the maps that push $\mu$ to $\nu$ exactly one (up to
-# $\mu$-null sets) minimises $\int |x - T(x)|^2 d\mu$, and it is the one of the form $\nabla \varphi$, $\varphi$ convex {cite:p}`brenier1991polar`.
+# Let $\mu$ have a density and $\mu$, $\nu$ finite second moments. Among the maps that push $\mu$ to $\nu$ exactly one (up to $\mu$-null sets)
+# minimises $\int |x - T(x)|^2 d\mu$, and it is the one of the form $\nabla \varphi$, $\varphi$ convex {cite:p}`brenier1991polar`.
 # :::
 #
 # The paper needs existence, uniqueness and the potential for each $T_k$. All is there; nothing more than a density of $p_{t_k}$ is asked for.
@@ -110,68 +108,68 @@ show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential
 # :::{prf:theorem} Caffarelli, interior and boundary
 # :label: thm-caffarelli
 #
-# Let $f$ on $\Omega$ and $g$ on $\Lambda$, bounded open sets, lie between two positive constants. *Interior:* if
-# $\Lambda$ is convex, $\varphi$ is strictly convex and $C^{1,\alpha}$ inside $\Omega$, and $C^{2,\alpha}$ there if $f, g$ are Hölder continuous
-# {cite:p}`caffarelli1992regularity`. *Boundary:* if $\Omega$ is convex too, $\varphi$ is $C^{1,\alpha}$ up to the boundary {cite:p}`caffarelli1992boundary`;
-# if both sets are uniformly convex with $C^2$ boundary and $f, g$ Hölder, $C^{2,\alpha}$ up to the boundary {cite:p}`caffarelli1996boundary`.
+# Let $f$ on $\Omega$ and $g$ on $\Lambda$, bounded open sets, lie between two positive constants. *Interior:* if $\Lambda$ is convex, $\varphi$ is
+# strictly convex and $C^{1,\alpha}$ inside $\Omega$, and $C^{2,\alpha}$ there if $f, g$ are Hölder continuous {cite:p}`caffarelli1992regularity`.
+# *Boundary:* if $\Omega$ is convex too, $\varphi$ is $C^{1,\alpha}$ up to the boundary {cite:p}`caffarelli1992boundary`; if both sets are uniformly
+# convex with $C^2$ boundary and $f, g$ Hölder, $C^{2,\alpha}$ up to the boundary {cite:p}`caffarelli1996boundary`.
 # :::
 #
-# The proof of Theorem B.2 quotes: 'bounded above and below on uniformly convex domains, then the potential is globally
-# $C^{2,\alpha}$'. Hölder continuity is missing there (bounds give $C^{1,\alpha}$), and for $t_k > 0$ the supports are not bounded.
+# The proof of Theorem B.2 quotes: 'bounded above and below on uniformly convex domains, then the potential is globally $C^{2,\alpha}$'. Hölder
+# continuity is missing there (bounds give $C^{1,\alpha}$), and for $t_k > 0$ the supports are not bounded.
 #
 # :::{prf:theorem} Smooth positive densities on the whole space
 # :label: thm-whole
 #
-# If $f$ and $g$ are positive on $\mathbb{R}^d$ and, on every ball, smooth and between two positive constants, then $T$ is
-# a smooth diffeomorphism of $\mathbb{R}^d$: {cite:t}`cordero2019regularity`, who extend Caffarelli's theory to unbounded convex domains.
+# If $f$ and $g$ are positive on $\mathbb{R}^d$ and, on every ball, smooth and between two positive constants, then $T$ is a smooth diffeomorphism of
+# $\mathbb{R}^d$: {cite:t}`cordero2019regularity`, who extend Caffarelli's theory to unbounded convex domains.
 # :::
 #
-# The paper needs the opposite for $t_k > 0$. The hypotheses *are* there: $p_{t_k}$ and $p_{t_{k-1}}$, convolved with a Gaussian,
-# are smooth and positive, so every $S_k$ with $t_{k-1} > 0$ is empty, in meanings 1 to 4.
+# The paper needs the opposite for $t_k > 0$. The hypotheses *are* there: $p_{t_k}$ and $p_{t_{k-1}}$, convolved with a Gaussian, are smooth and
+# positive, so every $S_k$ with $t_{k-1} > 0$ is empty, in meanings 1 to 4.
 #
 # :::{prf:theorem} Partial regularity
 # :label: thm-partial
 #
-# With the bounds of {prf:ref}`thm-caffarelli` but no convexity, there are relatively closed null sets outside which $T$ is a
-# bi-Hölder homeomorphism between open sets, and a diffeomorphism if $f, g$ are smooth: {cite:t}`figalli2010regularity` in the plane,
-# {cite:t}`figalli2010partial` in $\mathbb{R}^d$; {cite:t}`dephilippis2015partial` for smooth densities and general costs.
+# With the bounds of {prf:ref}`thm-caffarelli` but no convexity, there are relatively closed null sets outside which $T$ is a bi-Hölder homeomorphism
+# between open sets, and a diffeomorphism if $f, g$ are smooth: {cite:t}`figalli2010regularity` in the plane, {cite:t}`figalli2010partial` in
+# $\mathbb{R}^d$; {cite:t}`dephilippis2015partial` for smooth densities and general costs.
 # :::
 #
-# This is the half sentence 'Away from a singular set of measure zero, $\phi_k$ is smooth' of Theorem 2.1.1. It needs the
-# bounds on the densities, which data do not satisfy. The last sections show what happens without.
+# This is the half sentence 'Away from a singular set of measure zero, $\phi_k$ is smooth' of Theorem 2.1.1. It needs the bounds on the densities,
+# which data do not satisfy. The last sections show what happens without.
 #
 # :::{prf:theorem} Figalli, planar targets
 # :label: thm-figalli
 #
-# In the plane, under the same bounds, the set where $\varphi$ is not differentiable is, off a countable set, a
-# one-dimensional manifold of class $C^1$ {cite:p}`figalli2010regularity`.
+# In the plane, under the same bounds, the set where $\varphi$ is not differentiable is, off a countable set, a one-dimensional manifold of class
+# $C^1$ {cite:p}`figalli2010regularity`.
 # :::
 #
-# The paper calls on this theorem to 'rigorously explain the appearance' of singular sets. It describes their shape in
-# two dimensions. It gives no condition under which they appear, and the latent space has thousands of dimensions.
+# The paper calls on this theorem to 'rigorously explain the appearance' of singular sets. It describes their shape in two dimensions. It gives no
+# condition under which they appear, and the latent space has thousands of dimensions.
 #
 # :::{prf:theorem} Alexandrov; Pogorelov
 # :label: thm-strict
 #
-# In the plane a convex $\varphi$ whose Monge–Ampère measure is at least $\lambda\, dx$, $\lambda > 0$, is strictly convex. For $d \geq 3$
-# this is false: Pogorelov's example contains a segment on which $\varphi$ is affine {cite:p}`figalli2017monge`.
+# In the plane a convex $\varphi$ whose Monge–Ampère measure is at least $\lambda\, dx$, $\lambda > 0$, is strictly convex. For $d \geq 3$ this is
+# false: Pogorelov's example contains a segment on which $\varphi$ is affine {cite:p}`figalli2017monge`.
 # :::
 #
-# 'This set $S_k$ is where $\varphi_k$ fails to be strictly convex', says the appendix. The transport's potential satisfies the
-# bound $\det D^2\varphi \geq f / \sup g$ in the sense of Alexandrov, tears or not, since $\partial\varphi(E)$ always contains enough of the target. So in the plane the
-# sentence describes the empty set for every target with a bounded density. It belongs to the conjugate $\varphi^*$, which is
-# affine across a gap; for $\varphi$ read 'fails to be differentiable'. This is a matter of definitions, so the ledger has no claim on it.
+# 'This set $S_k$ is where $\varphi_k$ fails to be strictly convex', says the appendix. The transport's potential satisfies the bound $\det D^2\varphi
+# \geq f / \sup g$ in the sense of Alexandrov, tears or not, since $\partial\varphi(E)$ always contains enough of the target. So in the plane the
+# sentence describes the empty set for every target with a bounded density. It belongs to the conjugate $\varphi^*$, which is affine across a gap; for
+# $\varphi$ read 'fails to be differentiable'. This is a matter of definitions, so the ledger has no claim on it.
 #
 # ## The solver, and two disks
 #
-# For more atoms the $g_i$ come from damped Newton steps on the concave dual problem {cite:p}`kitagawa2019convergence`,
-# with exact masses: no cell is clipped, the mass of a cell is a signed sum of triangles with a closed form (Owen's T
-# function for the Gaussian, a sector and a triangle for the disk). That the maps exist and are unique is Brenier's theorem;
-# the tests start the solver from two potentials and two orders of the atoms, and compare with an independent one.
+# For more atoms the $g_i$ come from damped Newton steps on the concave dual problem {cite:p}`kitagawa2019convergence`, with exact masses: no cell is
+# clipped, the mass of a cell is a signed sum of triangles with a closed form (Owen's T function for the Gaussian, a sector and a triangle for the
+# disk). That the maps exist and are unique is Brenier's theorem; the tests start the solver from two potentials and two orders of the atoms, and
+# compare with an independent one.
 #
-# A region is cut into about `n_samples` bricks, with an atom for each. Almost all walls of the diagram then only show the bricks.
-# What remains when bricks shrink are walls across which the map jumps over a gap. We call a wall a *tear* if the segment between
-# its two atoms is three bricks long or more, and leaves the target.
+# A region is cut into about `n_samples` bricks, with an atom for each. Almost all walls of the diagram then only show the bricks. What remains when
+# bricks shrink are walls across which the map jumps over a gap. We call a wall a *tear* if the segment between its two atoms is three bricks long or
+# more, and leaves the target.
 
 # %% mystnb={"figure": {"caption": "The transport from the unit disk onto two far disks, each point in one colour before and after. The tear is the vertical diameter.", "name": "fig-disks"}} tags=["nbval-check-output"]
 def arrows(done, title="", count=900):
@@ -189,10 +187,10 @@ show(torn([arrows(far)]), alt="Left: a disk coloured from left to right, split b
 print(f"length of the tear: disk {far.tears.length:.3f}, Gaussian {even:.3f}, masses {p.unequal_mass:g} and {1 - p.unequal_mass:g}: {uneven:.3f}")
 
 # %% [markdown]
-# Two equal disks have to be served from the two halves of the source, by symmetry: a diameter of length 2, or a line of Gaussian
-# weight $\int \phi(0) \phi(u)\, du = 0.399$. If the left disk takes only the mass $p$, the tear moves to the quantile
-# $\Phi^{-1}(p)$ and has length $\phi(\Phi^{-1}(p))$. No set of Gaussian mass $p$ has a shorter boundary than the half space,
-# so this is the least a tear can cost. The measured length agrees to a few parts in a million.
+# Two equal disks have to be served from the two halves of the source, by symmetry: a diameter of length 2, or a line of Gaussian weight $\int \phi(0)
+# \phi(u)\, du = 0.399$. If the left disk takes only the mass $p$, the tear moves to the quantile $\Phi^{-1}(p)$ and has length $\phi(\Phi^{-1}(p))$.
+# No set of Gaussian mass $p$ has a shorter boundary than the half space, so this is the least a tear can cost. The measured length agrees to a few
+# parts in a million.
 
 # %% tags=["hide-input"]
 profile = norm.pdf(norm.ppf(p.unequal_mass))
@@ -203,8 +201,8 @@ ledger.claim("singular.unequal", uneven / profile if judged else None,
 # %% [markdown]
 # ## What a tear looks like from the target
 #
-# The proof of Theorem B.2 says that $S_k$ is 'precisely the preimage of the interface where the convexity of the target support
-# fails'. An L has one reentrant corner. Its two sides are the interface, the missing edge of the hull joins their ends.
+# The proof of Theorem B.2 says that $S_k$ is 'precisely the preimage of the interface where the convexity of the target support fails'. An L has one
+# reentrant corner. Its two sides are the interface, the missing edge of the hull joins their ends.
 
 # %% mystnb={"figure": {"caption": "Four targets of the chapter's source. Move the slider: the L, a horseshoe, an annulus, a disk with a hole off the centre. Tears are orange.", "name": "fig-shapes"}}
 shapes = {"L": targets.ell(), "horseshoe": targets.horseshoe(), "annulus": targets.annulus(p.hole),
@@ -224,34 +222,34 @@ for name, transport in done.items():
     print(f"{name}: {missing_edges(shapes[name], transport.cells.atoms, transport.spacing)} edges of the hull missing")
 
 # %% [markdown]
-# Along the tear of the L both images lie on the two sides of the corner: the jump is the whole missing edge at the border of the
-# source and falls to nothing at the inner end, where both images meet in the corner. Around that end one can walk from one side
-# of the tear to the other without a jump. A singular set need not separate anything, and 'phase boundary' is then a poor name.
+# Along the tear of the L both images lie on the two sides of the corner: the jump is the whole missing edge far out and falls to nothing at the inner
+# end, where both images meet in the corner. Around that end one can walk from one side of the tear to the other without a jump. A singular set need
+# not separate anything, and 'phase boundary' is then a poor name.
 #
 # :::{prf:proposition} A missing edge tears a full-space source to infinity, a hole does not
 # :label: prop-edge
 #
-# Let the source have a positive density on the plane and the target be the closure $Y$ of a bounded open set. If an edge $[p, q]$ of its
-# convex hull meets $Y$ only in pieces around $p$ and $q$, then on every large enough circle $T$ jumps near the normal of that edge.
+# Let the source have a positive density on the plane and the target be the closure $Y$ of a bounded open set. If an edge $[p, q]$ of its convex hull
+# meets $Y$ only in pieces around $p$ and $q$, then on every large enough circle $T$ jumps near the normal of that edge.
 # :::
 #
 # :::{prf:proof}
-# $\varphi(x) = \sup_Y (x \cdot y) + o(|x|)$, so $T(re)$ is within $\delta(r) \to 0$ of the face of the hull with normal $e$. Just to
-# one side of the edge's normal that face is near $p$, to the other near $q$. The points of $Y$ within $\delta$ of the edge fall
-# into two compact parts, one for each end. On a short arc across the normal $T$ takes values in both parts and in no
-# other place, so it is not continuous there. A hole takes no edge away, and the argument has nothing to say on it.
+# By convexity $T(re) \cdot e \geq (\varphi(re) - \varphi(0)) / r \geq \sup_Y (e \cdot y) - \delta(r)$ with $\delta \to 0$ uniformly in the direction
+# $e$, since every point of $Y$ is a slope of $\varphi$ somewhere. So on a short arc across the edge's normal $T$ takes values close to the edge. The
+# points of $Y$ there fall into two compact parts, one around $p$ and one around $q$; at the two ends of the arc, where $e$ has turned off the normal,
+# $T$ is in the one and in the other. A continuous map of an arc cannot do that. A hole takes no edge away, and the argument has nothing to say on it.
 # :::
 #
-# With atoms for a target this is plain to see: the walls that are rays are dual to the edges of the hull. The cell above
-# counts missing edges from the shape alone; each is one tear of the Gaussian that leaves every disk. The two targets with holes have none.
+# With atoms for a target this is plain to see: the walls that are rays are dual to the edges of the hull. The cell above counts missing edges from
+# the shape alone; each is one tear of the Gaussian that leaves every disk. The two targets with holes have none.
 #
 # ## Holes: a point that the jump integral does not see
 #
-# For the annulus $a \le |y| \le 1$ the map is radial and known: it keeps directions and equates masses of disks. Close to the origin
-# $T(x) \approx a\, x / |x|$: one point of the source is torn over the whole circle around the hole. The set where $\varphi$ is not
-# differentiable is $\{0\}$; it has no length, so $\int |T^+ - T^-| \, dH^1 = 0$ although the jump is $2a$. What of it the sampled map shows
-# depends on the bricks. The *stretch*, the largest jump between two cells that meet, in brick widths, tells the cases apart. With $h$ the
-# width of a brick it stays bounded for a Lipschitz map and grows like $1/h$ where the map jumps, be it in a point.
+# For the annulus $a \le |y| \le 1$ the map is radial and known: it keeps directions and equates masses of disks. Close to the origin $T(x) \approx
+# a\, x / |x|$: one point of the source is torn over the whole circle around the hole. The set where $\varphi$ is not differentiable is $\{0\}$; it
+# has no length, so $\int |T^+ - T^-| \, dH^1 = 0$ although the jump is $2a$. What of it the sampled map shows depends on the bricks. The *stretch*,
+# the largest jump between two cells that meet, in brick widths, tells the cases apart. With $h$ the width of a brick it stays bounded for a Lipschitz
+# map and grows like $1/h$ where the map jumps, be it in a point.
 
 # %% mystnb={"figure": {"caption": "Left: the largest jump between two cells that meet, in brick widths, over one brick width. Discontinuous maps grow with slope one, Lipschitz maps stay. Right: the jump integral of the same maps; the annulus is far below the torn targets although its map jumps by its whole inner diameter.", "name": "fig-stretch"}}
 cases = {"two disks": targets.two_disks(5.0), "L": targets.ell(), "annulus": targets.annulus(p.hole),
@@ -282,9 +280,9 @@ ledger.claim("singular.hole_stretch", exponents["annulus"] if fine_enough else N
 # %% [markdown]
 # ## Closing a neck
 #
-# Theorem 2.1.2 gives two reasons for a singular set, mode splitting and a non-convex support. A dumbbell leads
-# from one to the other: two disks joined by a bar of half width $w$. At $w = 1$ it is convex, at $w = 0$ it is two disks.
-# Four convex targets serve as the null: a disk, an ellipse, a square and the stadium, for which {prf:ref}`thm-caffarelli` says: no tear.
+# Theorem 2.1.2 gives two reasons for a singular set, mode splitting and a non-convex support. A dumbbell leads from one to the other: two disks
+# joined by a bar of half width $w$. At $w = 1$ it is convex, at $w = 0$ it is two disks. Four convex targets serve as the null: a disk, an ellipse, a
+# square and the stadium, for which {prf:ref}`thm-caffarelli` says: no tear.
 
 # %% mystnb={"figure": {"caption": "The disk transported onto a dumbbell, from a convex stadium to two separate disks. Move the slider to close the neck; tears are orange.", "name": "fig-neck"}}
 round_ones = (targets.ellipse(), targets.ellipse(2.0, 1.0), targets.square(), targets.dumbbell(1.0))
@@ -305,35 +303,35 @@ ledger.claim("singular.neck_monotone", np.diff(jumps[apart]).min() if several el
              else "no two necks differ by two bricks")
 
 # %% [markdown]
-# The tears of {numref}`fig-neck` start where the reentrant corners of the target are filled, at the top and the bottom of the
-# source, and grow towards the middle. Their inner ends fork, one branch for each corner. Necks that differ by less
-# than two bricks are not compared: the sample cannot tell them apart. Nor is a wide neck without a tear proved regular: it
-# has reentrant corners, and its stretch grows slowly with $n$ where a jump is still shorter than three bricks.
+# The tears of {numref}`fig-neck` start where the reentrant corners of the target are filled, at the top and the bottom of the source, and grow
+# towards the middle. Their inner ends fork, one branch for each corner. Necks that differ by less than two bricks are not compared: the sample cannot
+# tell them apart. Nor is a wide neck without a tear proved regular: it has reentrant corners, and its stretch grows slowly with $n$ where a jump is
+# still shorter than three bricks.
 #
 # ## Non-convex, yet regular
 #
-# Does every non-convex target break the map? Caffarelli's theorem is an implication in the other direction. Convexity of the
-# target is *sufficient*; without it *some* densities lead to singular maps {cite:p}`luo2022singularity`. A counterexample fits on a line.
+# Does every non-convex target break the map? Caffarelli's theorem is an implication in the other direction. Convexity of the target is *sufficient*;
+# without it *some* densities lead to singular maps {cite:p}`luo2022singularity`. A counterexample fits on a line.
 #
 # :::{prf:proposition} A non-convex target without a singular set
 # :label: prop-lobes
 #
-# Let $D$ be the unit disk, seen as complex numbers $z$, and $\tfrac14 < k < \tfrac12$. Then $T(z) = z + k \bar z^2$ is the Brenier map
-# from the uniform measure on $D$ to its image measure. $T$ is a smooth diffeomorphism, the image has a density between two
-# positive constants, and the image is not convex.
+# Let $D$ be the unit disk, seen as complex numbers $z$, and $\tfrac14 < k < \tfrac12$. Then $T(z) = z + k \bar z^2$ is the Brenier map from the
+# uniform measure on $D$ to its image measure. $T$ is a smooth diffeomorphism, the image has a density between two positive constants, and the image
+# is not convex.
 # :::
 #
 # :::{prf:proof}
-# $T$ is the gradient of $\varphi(z) = \tfrac12 |z|^2 + \tfrac{k}{3} \mathrm{Re}\, z^3$. The Hessian of the second term is traceless
-# with eigenvalues $\pm 2 k |z|$, so $D^2 \varphi \geq 1 - 2k > 0$ on the closed disk: $\varphi$ is strictly convex, $T$ is injective and by Brenier's
-# theorem optimal, and the image density $\pi^{-1} (1 - 4 k^2 |z|^2)^{-1}$ is bounded from both sides. The boundary
-# curve $e^{i\theta} + k e^{-2 i \theta}$ has curvature of the sign of $1 + 2k \cos 3\theta - 8k^2$. Where $\cos 3\theta = -1$ this is
-# $(1 - 4k)(1 + 2k)$, negative exactly for $k > \tfrac14$: the boundary turns inwards there.
+# $T$ is the gradient of $\varphi(z) = \tfrac12 |z|^2 + \tfrac{k}{3} \mathrm{Re}\, z^3$. The Hessian of the second term is traceless with eigenvalues
+# $\pm 2 k |z|$, so $D^2 \varphi \geq 1 - 2k > 0$ on the closed disk: $\varphi$ is strictly convex, $T$ is injective and by Brenier's theorem optimal,
+# and the image density $\pi^{-1} (1 - 4 k^2 |z|^2)^{-1}$ is bounded from both sides. The boundary curve $e^{i\theta} + k e^{-2 i \theta}$ has
+# curvature of the sign of $1 + 2k \cos 3\theta - 8k^2$. Where $\cos 3\theta = -1$ this is $(1 - 4k)(1 + 2k)$, negative exactly for $k > \tfrac14$:
+# the boundary turns inwards there.
 # :::
 #
-# The paper speaks of supports, not of densities, so we add a family with uniform density, the Cassini ovals
-# $|z^2 - 1| \leq b^2$: convex for $b \geq \sqrt 2$, waisted below, in two pieces below $b = 1$. An oval counts as regular if it has
-# no tear *and* its stretch does not grow, exponent at most $1/4$.
+# The paper speaks of supports, not of densities, so we add a family with uniform density, the Cassini ovals $|z^2 - 1| \leq b^2$: convex for $b \geq
+# \sqrt 2$, waisted below, in two pieces below $b = 1$. An oval counts as regular if it has no tear *and* its stretch does not grow, exponent at most
+# $1/4$.
 
 # %% mystnb={"figure": {"caption": "Cassini ovals as targets of the uniform disk. Left: outlines, in orange where the transport is torn. Right: jump integral and length over b. Below the square root of 2 the oval is not convex, below 1 it is in two pieces.", "name": "fig-cassini"}}
 bricks, area, brick = targets.ellipse().sample(p.n_samples)
@@ -356,14 +354,14 @@ ledger.claim("singular.cassini", len(regular) or None, note="connected, non-conv
              else too_coarse or "none of these ovals is regular, and examples prove no universal sentence")
 
 # %% [markdown]
-# In {numref}`fig-cassini` a wide range of waisted ovals is served without any tear, and the closed form of {prf:ref}`prop-lobes` needs no
-# reservation about resolution. So the theorem's 'emerges if' should read: *can emerge only if*, for densities between two
-# positive constants. One waisted oval is enough to refute the universal sentence; a choice of ovals without one decides nothing.
+# In {numref}`fig-cassini` a wide range of waisted ovals is served without any tear, and the closed form of {prf:ref}`prop-lobes` needs no reservation
+# about resolution. So the theorem's 'emerges if' should read: *can emerge only if*, for densities between two positive constants. One waisted oval is
+# enough to refute the universal sentence; a choice of ovals without one decides nothing.
 #
 # ## A singular set that is dense
 #
-# The Cantor measure is hierarchical data in their purest form: replace an interval by its two outer thirds, and again. On the line $T$
-# is the quantile map. At the median it jumps over the middle third, at the quarters over the middle of the halves, and so on.
+# The Cantor measure is hierarchical data in their purest form: replace an interval by its two outer thirds, and again. On the line $T$ is the
+# quantile map. At the median it jumps over the middle third, at the quarters over the middle of the halves, and so on.
 #
 # :::{prf:proposition} Cantor data
 # :label: prop-cantor
@@ -373,8 +371,8 @@ ledger.claim("singular.cassini", len(regular) or None, note="connected, non-conv
 # :::
 #
 # :::{prf:proof}
-# $F_{\text{data}}$ is constant, with the value $j / 2^m$, exactly on the gaps of generation $m$, so its inverse jumps there, and nowhere else.
-# Dyadic numbers are dense. $F_{\text{data}}$ has no jump (there are no atoms), so $T$ is strictly increasing.
+# $F_{\text{data}}$ is constant, with the value $j / 2^m$, exactly on the gaps of generation $m$, so its inverse jumps there, and nowhere else. Dyadic
+# numbers are dense. $F_{\text{data}}$ has no jump (there are no atoms), so $T$ is strictly increasing.
 # :::
 
 # %% mystnb={"figure": {"caption": "The Brenier map onto the Cantor measure, by quantile of the source, through 4 and through all generations. Every jump of the first stays, and new ones fill every interval.", "name": "fig-cantor"}} tags=["nbval-check-output"]
@@ -396,20 +394,21 @@ ledger.claim("singular.smooth_off_null", shrink, corrected=thin,
              note="factor of the widest interval without a jump; corrected: exponent of the torn mass in the brick width, for the L")
 
 # %% [markdown]
-# Singular sets of measure zero can be everywhere. {prf:ref}`thm-partial` excludes this where densities are bounded, by the one
-# word that the paper's sentence lacks: *closed*. On the L the mass of the cells at the tear falls about like the width of a brick, as it should for a closed curve.
-# Data with structure at all scales are the case that the paper has in mind, and there the clean picture of smooth pieces between boundaries ends.
+# Singular sets of measure zero can be everywhere. {prf:ref}`thm-partial` excludes this where densities are bounded, by the one word that the paper's
+# sentence lacks: *closed*. On the L the mass of the cells at the tear falls about like the width of a brick, as it should for a closed curve. Data
+# with structure at all scales are the case that the paper has in mind, and there the clean picture of smooth pieces between boundaries ends.
 #
 # ## What was shown, and what was not
 #
-# Shown: maps onto atoms break on lines with lengths that agree with closed forms; a convex target leaves no tear; non-convexity alone
-# does not suffice; missing hull edges tear a Gaussian out to infinity, holes leave singularities inside, of which the jump integral misses isolated
-# points; along a tear the images follow the reentrant part of the target; without bounds on the densities the singular set can be dense.
+# Shown: maps onto atoms break on lines with lengths that agree with closed forms; a convex target leaves no tear; non-convexity alone does not
+# suffice; missing hull edges tear a Gaussian out to infinity, holes leave singularities inside, of which the jump integral misses isolated points;
+# along a tear the images follow the reentrant part of the target; without bounds on the densities the singular set can be dense.
 #
-# Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that
-# does not grow over one factor of four is evidence, not proof (how fast maps onto samples approach the limit is a theorem of {cite:t}`delalande2023quantitative`). Everything is in the plane or on the line; in higher dimension {prf:ref}`thm-strict`
-# has no counterpart. And all of it concerns *one* transport onto the data: for a transport between two positive noise levels the set is empty
-# ({prf:ref}`thm-whole`). What remains of phase boundaries there is the subject of the next chapter.
+# Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that does not grow over one factor
+# of four is evidence, not proof (how fast maps onto samples approach the limit is a theorem of {cite:t}`delalande2023quantitative`). Everything is in
+# the plane or on the line; in higher dimension {prf:ref}`thm-strict` has no counterpart. And all of it concerns *one* transport onto the data: for a
+# transport between two positive noise levels the set is empty ({prf:ref}`thm-whole`). What remains of phase boundaries there is the subject of the
+# next chapter.
 
 # %% tags=["results", "hide-input"]
 ledger.number("half_necks", necks, "half width of the bar, disks of radius 1")

@@ -9,17 +9,17 @@
 # %% [markdown]
 # # One transport is not the flow
 #
-# The paper models a diffusion by a chain of transports. Between two positive noise levels none of them has a singular
-# set ({prf:ref}`thm-whole`), yet boundaries are what one sees in the latent space of a diffusion model.
+# The paper models a diffusion by a chain of transports. Between two positive noise levels none of them has a singular set ({prf:ref}`thm-whole`), yet
+# boundaries are what one sees in the latent space of a diffusion model.
 #
-# **Question.** *What remains of a singular set at a positive noise level, does its complexity grow as the noise falls, and does it stay where it formed?*
+# **Question.** *What remains of a singular set at a positive noise level, does its complexity grow as the noise falls, and does it stay where it
+# formed?*
 #
 # :::{admonition} Answer
-# What remains is steepness: ridges, across which the flow stretches by up to $s\, e^{D^2/(8 s^2)}$, $D$ the diameter of the data, in
-# any dimension. Their number can fall: of the definitions of complexity that one can measure at positive noise, only
-# the number of modes on the line never does. On data that are hierarchical by construction the count does grow, by a power law
-# whose exponent is the dimension of the data. A boundary moves while it forms, by several per cent of all latents, and
-# stays once it is a ridge.
+# What remains is steepness: ridges, across which the flow stretches by up to $s\, e^{D^2/(8 s^2)}$, $D$ the diameter of the data, in any dimension.
+# Their number can fall: of the definitions of complexity that one can measure at positive noise, only the number of modes on the line never does. On
+# data that are hierarchical by construction the count does grow, by a power law whose exponent is the dimension of the data. A boundary moves while
+# it forms, by several per cent of all latents, and stays once it is a ridge.
 # :::
 
 # %% tags=["parameters"]
@@ -72,8 +72,8 @@ line_size = np.abs(line.means - line.weights @ line.means).max() or 1.0
 # %% [markdown]
 # ## Two atoms: steep, never broken
 #
-# For two equal atoms at $\pm a$ the flow on the axis is a quantile map of one variable. In the heat frame $y = x_t / \alpha$, with
-# $s = \sigma / \alpha$, its slope at the midpoint is
+# For two equal atoms at $\pm a$ the flow on the axis is a quantile map of one variable. In the heat frame $y = x_t / \alpha$, with $s = \sigma /
+# \alpha$, its slope at the midpoint is
 #
 # $$ \frac{dy}{dz}\Big|_{z = 0} = \frac{\phi(0)}{p_s(0)} = s \, \exp\Big(\frac{a^2}{2 s^2}\Big), $$ (eq-midpoint)
 #
@@ -92,35 +92,35 @@ ratio = slope / formula
 ledger.claim("singular.midpoint_slope", ratio[np.argmax(np.abs(ratio - 1))], note="the worst of five noise levels")
 
 # %% [markdown]
-# At $s = 0.3$ the slope is near eighty; at $s = 0.1$ it is $5 \times 10^{20}$. For practical purposes the difference
-# between steep and broken is lost there. For a theorem about sets $S_k$ it is not: a statement about $t_k > 0$ is one about empty sets.
+# At $s = 0.3$ the slope is near eighty; at $s = 0.1$ it is $5 \times 10^{20}$. For practical purposes the difference between steep and broken is lost
+# there. For a theorem about sets $S_k$ it is not: a statement about $t_k > 0$ is one about empty sets.
 #
 # ## A bound in every dimension
 #
 # :::{prf:proposition} Two atoms are the worst
 # :label: prop-lipschitz
 #
-# Let the data lie in a set of diameter $D$ in $\mathbb{R}^d$. The flow from the latent to the noise level $s$ (heat frame) has Lipschitz
-# constant at most $s \exp(D^2 / (8 s^2))$. Two equal atoms attain it.
+# Let the data lie in a set of diameter $D$ in $\mathbb{R}^d$. The flow from the latent to the noise level $s$ (heat frame) has Lipschitz constant at
+# most $s \exp(D^2 / (8 s^2))$. Two equal atoms attain it.
 # :::
 #
 # :::{prf:proof}
-# Along the flow the derivative $J = dy/dz$ obeys $dJ / d \log s = (I - \operatorname{Cov}[x_0 | y] / s^2) J$. A random variable with values in an interval of
-# length $D$ has variance at most $D^2/4$ (Popoviciu), so $\operatorname{Cov} \leq \tfrac14 D^2 I$, and on the way down from $S$ to $s$
-# the norm changes by at most $\log |J(s)| - \log |J(S)| \leq \int_s^S (D^2/(4 \tau^2) - 1)\, d\tau / \tau$, where $|J(S)| / S \to 1$ as $S \to \infty$.
-# The integral is $D^2 / (8 s^2) - \log (S/s) + O(S^{-2})$. For two atoms at $\pm a$, $D = 2a$, it is {eq}`eq-midpoint`.
+# Along the flow the derivative $J = dy/dz$ obeys $dJ / d \log s = (I - \operatorname{Cov}[x_0 | y] / s^2) J$. A random variable with values in an
+# interval of length $D$ has variance at most $D^2/4$ (Popoviciu), so $\operatorname{Cov} \leq \tfrac14 D^2 I$, and on the way down from $S$ to $s$
+# the norm changes by at most $\log |J(s)| - \log |J(S)| \leq \int_s^S (D^2/(4 \tau^2) - 1)\, d\tau / \tau$, where $|J(S)| / S \to 1$ as $S \to
+# \infty$. The integral is $D^2 / (8 s^2) - \log (S/s) + O(S^{-2})$. For two atoms at $\pm a$, $D = 2a$, it is {eq}`eq-midpoint`.
 # :::
 #
-# With $D = 2R$, $R$ the radius of a ball that holds the data, the same integral is that of Mikulincer and Shenfeld {cite:p}`mikulincer2023lipschitz`; for
-# log-concave data such flows are even contractions {cite:p}`kim2012generalization`. The bound knows no dimension. How near do other data come?
+# With $D = 2R$, $R$ the radius of a ball that holds the data, the same integral is that of Mikulincer and Shenfeld {cite:p}`mikulincer2023lipschitz`;
+# for log-concave data such flows are even contractions {cite:p}`kim2012generalization`. The bound knows no dimension. How near do other data come?
 #
 # ## Steepness, measured where it is wide
 #
-# A ridge of the latent plane is as narrow as it is steep; a grid of latents misses it, and a constant read off a grid says more about the grid.
-# In the *image*, at the level $s$, the same points fill the ground between the atoms, on a scale of $s$. So we follow
-# the flow upwards, from $y$ to the latent $z$, with the derivative $K = dz/dy$. The Lipschitz constant at $z$ is $1/\sigma_{\min}(K)$; in the plane
-# it is $\sigma_{\max}(K) / \det K$, and Liouville's formula $\det K = p_s(y) / \phi(z)$ gives the small number without cancellation.
-# Newton's method climbs from the midpoints of pairs of atoms. For atoms in $\mathbb{R}^d$ everything happens in their affine span.
+# A ridge of the latent plane is as narrow as it is steep; a grid of latents misses it, and a constant read off a grid says more about the grid. In
+# the *image*, at the level $s$, the same points fill the ground between the atoms, on a scale of $s$. So we follow the flow upwards, from $y$ to the
+# latent $z$, with the derivative $K = dz/dy$. The Lipschitz constant at $z$ is $1/\sigma_{\min}(K)$; in the plane it is $\sigma_{\max}(K) / \det K$,
+# and Liouville's formula $\det K = p_s(y) / \phi(z)$ gives the small number without cancellation. Newton's method climbs from the midpoints of pairs
+# of atoms. For atoms in $\mathbb{R}^d$ everything happens in their affine span.
 
 # %% tags=["nbval-check-output"]
 shares = {}
@@ -137,11 +137,11 @@ for d in p.dimensions:
 
 # %% [markdown]
 # In the plane the two atoms at the largest distance have others near the way between them, and among the latents with $|z| \leq$ `reach` the constant
-# stays far below its bound. In 64 dimensions it is within a tenth of the bound: every pair of five atoms is then an edge of their hull, and out on the ridge between the two
-# they are alone. The bound is sharp not only for two atoms but for few points in many dimensions, which is what images are.
+# stays far below its bound. In 64 dimensions it is within a tenth of the bound: every pair of five atoms is then an edge of their hull, and out on
+# the ridge between the two they are alone. The bound is sharp not only for two atoms but for few points in many dimensions, which is what images are.
 #
-# The check of the ascent is a case with a closed form: two atoms with weights 0.3 and 0.7, for which
-# the line gives the steepest point exactly. Then the chapter's data, beside what a grid of latents shows.
+# The check of the ascent is a case with a closed form: two atoms with weights 0.3 and 0.7, for which the line gives the steepest point exactly. Then
+# the chapter's data, beside what a grid of latents shows.
 
 # %% tags=["nbval-check-output"]
 uneven, tilted = Mixture.atoms([[-1.0], [1.0]], np.array([0.3, 0.7])), Mixture.atoms([[-1.0, 0.0], [1.0, 0.0]], np.array([0.3, 0.7]))
@@ -175,16 +175,15 @@ show(stretching([f"{s:.2f}" for s in levels], on_grid, (latent_axis[1:] + latent
          "first one between the heaviest groups of atoms, then more, and become thin and very bright.")
 
 # %% [markdown]
-# Bright curves appear one after another and sharpen, as in the paper's pictures. The colours understate it: at the lowest
-# levels a grid of a hundred points finds some hundreds where the ascent finds a number with ten digits and more. The steepest places lie
-# far out on the longest ridge, at the rim of the disk that is looked at: there is no finite Lipschitz constant that would not depend on `reach`, except
-# by {prf:ref}`prop-lipschitz`.
+# Bright curves appear one after another and sharpen, as in the paper's pictures. The colours understate it: at the lowest levels a grid of a hundred
+# points finds some hundreds where the ascent finds a number with ten digits and more. The steepest places lie far out on the longest ridge, at the
+# rim of the disk that is looked at: there is no finite Lipschitz constant that would not depend on `reach`, except by {prf:ref}`prop-lipschitz`.
 #
 # ## Cells of one transport, basins of the flow
 #
-# It is tempting to draw the cells of a single transport from the Gaussian to the data and to call them the basins of the diffusion.
-# The paper does not: its $T_k$ are composed. For generic data the difference is visible; that the flow is in general not the optimal transport is
-# a theorem {cite:p}`lavenant2022flow`.
+# It is tempting to draw the cells of a single transport from the Gaussian to the data and to call them the basins of the diffusion. The paper does
+# not: its $T_k$ are composed. For generic data the difference is visible; that the flow is in general not the optimal transport is a theorem
+# {cite:p}`lavenant2022flow`.
 
 # %% mystnb={"figure": {"caption": "Cells of the one-shot transport from the Gaussian (left) and basins of the probability-flow ODE (right, with the walls of the cells in black), for four symmetric atoms and for the chapter's atoms.", "name": "fig-cells"}} tags=["nbval-check-output"]
 mass = np.exp(-(z**2).sum(-1) / 2)
@@ -201,22 +200,22 @@ show(cells_and_basins(cases, latent_axis), alt="Four maps of the latent plane. F
 print(f"latents that end in another atom: {cases[0].differ:.1f} % (symmetric), {cases[1].differ:.1f} % (chapter's atoms)")
 
 # %% [markdown]
-# For symmetric atoms the two agree, as symmetry forces them to. For the chapter's atoms walls are straight, boundaries of the flow
-# are curved, and a few per cent of the latents end elsewhere. Both maps carry the right mass to each atom; only one is cheapest.
+# For symmetric atoms the two agree, as symmetry forces them to. For the chapter's atoms walls are straight, boundaries of the flow are curved, and a
+# few per cent of the latents end elsewhere. Both maps carry the right mass to each atom; only one is cheapest.
 #
 # ## The sets of Theorem 2.1, read literally
 #
-# 'Such a condition arises naturally during mode-splitting', says 2.1.2. On the line a composition of Brenier maps is the Brenier map, so
-# each $T_k$ of a chain is known: its slope is $p_{t_k}(x) / p_{t_{k-1}}(T_k x)$. We look at a chain across all mode splittings of the line's atoms,
-# and at the determinant of the flow's derivative at every latent and level of {numref}`fig-lipschitz`.
+# 'Such a condition arises naturally during mode-splitting', says 2.1.2. On the line a composition of Brenier maps is the Brenier map, so each $T_k$
+# of a chain is known: its slope is $p_{t_k}(x) / p_{t_{k-1}}(T_k x)$. We look at a chain across all mode splittings of the line's atoms, and at the
+# determinant of the flow's derivative at every latent and level of {numref}`fig-lipschitz`.
 #
 # The third part of the theorem pulls the singular sets back to the latent space:
 #
 # $$ S_{\text{total}} = \bigcup_{k=1}^{N} (\mathcal{T}_{N \to k})^{-1}(S_k). \tag{2} $$
 #
-# $S_k$ lies in the domain of $T_k$, at time $t_k$. The appendix defines $\mathcal{T}_{N \to k} = T_k \circ \cdots \circ T_N$, which
-# includes $T_k$ and lands at $t_{k-1}$. For $k = 1$ that formula asks which latents are sent, by the whole chain, into the wall
-# $S_1$, and none is, since the chain ends on the atoms. With $T_{k+1} \circ \cdots \circ T_N$ it is right; the theorem itself leaves the symbol undefined.
+# $S_k$ lies in the domain of $T_k$, at time $t_k$. The appendix defines $\mathcal{T}_{N \to k} = T_k \circ \cdots \circ T_N$, which includes $T_k$
+# and lands at $t_{k-1}$. For $k = 1$ that formula asks which latents are sent, by the whole chain, into the wall $S_1$, and none is, since the chain
+# ends on the atoms. With $T_{k+1} \circ \cdots \circ T_N$ it is right; the theorem itself leaves the symbol undefined.
 
 # %% tags=["nbval-check-output"]
 chain = line_size * np.geomspace(1.5, 0.15, 25)
@@ -242,15 +241,15 @@ ledger.claim("singular.index", hits[0], corrected=hits[1], note="share of the tr
              if len(cuts) else "one atom has no boundary")
 
 # %% [markdown]
-# No map is singular, as {prf:ref}`thm-whole` says. All terms of the union with $k > 1$ are empty, and the term $k = 1$ contains everything.
-# A union over more and more sets cannot decrease, whatever the sets are: if 'complexity' means the size of this union, the last
-# clause of the theorem is true by definition and says nothing about diffusion.
+# No map is singular, as {prf:ref}`thm-whole` says. All terms of the union with $k > 1$ are empty, and the term $k = 1$ contains everything. A union
+# over more and more sets cannot decrease, whatever the sets are: if 'complexity' means the size of this union, the last clause of the theorem is true
+# by definition and says nothing about diffusion.
 #
 # ## Do boundaries stay where they formed?
 #
-# The paper's preimages are fixed sets. The *picture* of nested phases needs that a boundary seen at one noise level lies
-# where it lies at the next. On the line a boundary between two modes is an antimode of $p_s$, and its place in the latent space
-# is its quantile $F_s(\text{antimode})$. Symmetry may hold it fixed; {numref}`fig-drift` takes unequal atoms.
+# The paper's preimages are fixed sets. The *picture* of nested phases needs that a boundary seen at one noise level lies where it lies at the next.
+# On the line a boundary between two modes is an antimode of $p_s$, and its place in the latent space is its quantile $F_s(\text{antimode})$. Symmetry
+# may hold it fixed; {numref}`fig-drift` takes unequal atoms.
 
 # %% mystnb={"figure": {"caption": "Place in the latent space, as a quantile, of the boundaries between modes of two atoms with weights 0.3 and 0.7, and of the line's atoms. Dots: where the map first stretches more than the threshold there. Read from right to left, as the noise falls.", "name": "fig-drift"}} tags=["nbval-check-output"]
 tracks = monotone.boundary_tracks(uneven, np.geomspace(1.5, 0.05, 100))
@@ -268,17 +267,17 @@ show(curves([drawn], ["noise level s"], ["quantile of the latent"], log=False),
 print(f"largest drift since birth {max(births):.3f}, since the slope is {p.lipschitz_threshold:g}: {max(drifts):.3f}" if drifts else "no ridge")
 
 # %% [markdown]
-# The boundary of two atoms with weights 0.3 and 0.7 appears at the quantile 0.21 and ends at 0.30: nine per cent of all latents change
-# sides. But where it is born it is no ridge, the map's slope is 1.3 there. By the time the slope is 3 only half a per cent is
-# still to pass, at 5 a fifth of a per cent. Nesting is poor for boundaries that are forming and good for those that are visible.
+# The boundary of two atoms with weights 0.3 and 0.7 appears at the quantile 0.21 and ends at 0.30: nine per cent of all latents change sides. But
+# where it is born it is no ridge, the map's slope is 1.3 there. By the time the slope is 3 only half a per cent is still to pass, at 5 a fifth of a
+# per cent. Nesting is poor for boundaries that are forming and good for those that are visible.
 #
 # ## Non-decreasing, under which definition?
 #
-# 'The complexity (number of singularities) of this set is non-decreasing as $t \to 0$.' Since the sets are empty until the end,
-# the sentence needs a complexity that can be measured earlier. *Exact modes on the line*: convolution with a Gaussian creates no
-# maxima in one dimension {cite:p}`silverman1981using`. *Exact modes in the plane*: false. Three equal atoms at the corners of an equilateral triangle have a
-# fourth mode in the middle, for noise between $1/\sqrt 2$ and $0.73913$ circumradii {cite:p}`carreira2003number`. *Modes by relative height*, as the paper
-# counts them: two light atoms pass the threshold together and fail it apart. *Steep regions* can merge.
+# 'The complexity (number of singularities) of this set is non-decreasing as $t \to 0$.' Since the sets are empty until the end, the sentence needs a
+# complexity that can be measured earlier. *Exact modes on the line*: convolution with a Gaussian creates no maxima in one dimension
+# {cite:p}`silverman1981using`. *Exact modes in the plane*: false. Three equal atoms at the corners of an equilateral triangle have a fourth mode in
+# the middle, for noise between $1/\sqrt 2$ and $0.73913$ circumradii {cite:p}`carreira2003number`. *Modes by relative height*, as the paper counts
+# them: two light atoms pass the threshold together and fail it apart. *Steep regions* can merge.
 
 # %% tags=["nbval-check-output"]
 lost_on_line = monotone.random_mode_falls(p.mode_steps, np.random.default_rng(p.seed))
@@ -317,20 +316,22 @@ ledger.claim("singular.mode_count_2d", lost_in_plane, note="three equal atoms in
 ledger.claim("singular.regions_lipschitz", monotone.falls(wide), note="a wide Gaussian between two narrow ones, threshold 5: two regions merge")
 
 # %% [markdown]
-# One definition in the table is non-decreasing for a reason that concerns diffusion: modes on the line. The regions are counted in the image, where they are
-# as wide as the noise; counted on a grid of latents they break into pieces. The *mass* of the steep set falls, on the line and in the plane: a ridge gains
-# in height what it loses in width. So the paper's sentence is a theorem in one dimension, a tautology for (2), and in general false.
+# One definition in the table is non-decreasing for a reason that concerns diffusion: modes on the line. The regions are counted in the image, where
+# they are as wide as the noise; counted on a grid of latents they break into pieces. The *mass* of the steep set falls, on the line and in the plane:
+# a ridge gains in height what it loses in width. So the paper's sentence is a theorem in one dimension, a tautology for (2), and in general false.
 #
 # ## Where complexity does grow: hierarchical data
 #
-# What is true behind the word 'hierarchical' is a statement about data. If they look the same at the scales $s$ and $r s$, but with $b$ times as many parts,
+# What is true behind the word 'hierarchical' is a statement about data. If they look the same at the scales $s$ and $r s$, but with $b$ times as many
+# parts,
 #
 # $$ N(s) \sim s^{-\log b / \log (1/r)}, $$ (eq-growth)
 #
-# with the similarity dimension of the data as exponent. For the Cantor measure of {prf:ref}`prop-cantor` it is $\log 2 / \log 3 = 0.6309$: the number of modes doubles with
-# every factor $3$, by self-similarity, up to the tails of neighbours. We measure the noise levels at which $N$ reaches $b, b^2, \ldots$ by bisection, for Cantor data and for random trees in
-# `tree_dimension` dimensions: every node has `tree_branches` children in random directions, `tree_ratio` times shorter from one generation to the next. The null is a cloud with
-# as many points and the same covariance, drawn from a Gaussian: it also goes from one mode to all of them.
+# with the similarity dimension of the data as exponent. For the Cantor measure of {prf:ref}`prop-cantor` it is $\log 2 / \log 3 = 0.6309$: the number
+# of modes doubles with every factor $3$, by self-similarity, up to the tails of neighbours. We measure the noise levels at which $N$ reaches $b, b^2,
+# \ldots$ by bisection, for Cantor data and for random trees in `tree_dimension` dimensions: every node has `tree_branches` children in random
+# directions, `tree_ratio` times shorter from one generation to the next. The null is a cloud with as many points and the same covariance, drawn from
+# a Gaussian: it also goes from one mode to all of them.
 
 # %% mystnb={"figure": {"caption": "Noise levels at which the number of modes reaches a power of the branching number. Left: Cantor data, with the predicted slope. Right: random trees (dots), their Gaussian twins (rings), and the predicted slope.", "name": "fig-growth"}} tags=["nbval-check-output"]
 def doublings(mixture, count, branches, depth, ratio):
@@ -372,17 +373,18 @@ ledger.claim("complexity.trees", of_trees, note=f"{p.trees} trees; their Gaussia
              else "fewer than four generations are resolved")
 
 # %% [markdown]
-# For hierarchical data the paper's picture is right in a quantitative form, with an exponent that can be predicted and that a cloud without hierarchy does not
-# have: there all modes appear within a narrow range of noise. It is a property of the data, not of the transport.
+# For hierarchical data the paper's picture is right in a quantitative form, with an exponent that can be predicted and that a cloud without hierarchy
+# does not have: there all modes appear within a narrow range of noise. It is a property of the data, not of the transport.
 #
 # ## What was shown, and what was not
 #
-# Shown: at positive noise nothing is broken; steepness is at most $s \exp(D^2/(8s^2))$ in any dimension, and two atoms attain it; one transport's cells are not the flow's basins; Eq. (2) is right after a
-# shift of its index; boundaries drift while they form and hardly move once they are ridges; 'non-decreasing' holds for modes on the line, for
-# the union of preimages by definition, and not otherwise; on self-similar data the number of modes grows with a known exponent.
+# Shown: at positive noise nothing is broken; steepness is at most $s \exp(D^2/(8s^2))$ in any dimension, and two atoms attain it; one transport's
+# cells are not the flow's basins; Eq. (2) is right after a shift of its index; boundaries drift while they form and hardly move once they are ridges;
+# 'non-decreasing' holds for modes on the line, for the union of preimages by definition, and not otherwise; on self-similar data the number of modes
+# grows with a known exponent.
 #
-# Not shown: the constants are maxima found by ascent, lower bounds of suprema; the bound of {prf:ref}`prop-lipschitz` is far from sharp for many atoms;
-# modes in more than one dimension are those that mean shift reaches from the data. Whether image data are more like the trees or like the
+# Not shown: the constants are maxima found by ascent, lower bounds of suprema; the bound of {prf:ref}`prop-lipschitz` is far from sharp for many
+# atoms; modes in more than one dimension are those that mean shift reaches from the data. Whether image data are more like the trees or like the
 # clouds is a question for the chapters on images.
 
 # %% tags=["results", "hide-input"]
