@@ -192,7 +192,7 @@ cases = []
 for title, points, weights in (("four symmetric atoms", [[1, 1], [-1, 1], [-1, -1], [1, -1]], None),
                                ("the chapter's atoms", p.atoms, p.atom_weights)):
     cells = solve(points, weights)
-    flowed = basins(Mixture.atoms(points, cells.atom_weights), z)
+    flowed = basins(Mixture.atoms(points, cells.atom_weights), z, rate=8)
     differ = 100 * mass[cells.cell_of(z) != flowed].sum()
     cases.append(Cells(title, cells.cell_of(z), flowed, cells.walls.ends(5.0), differ))
 show(cells_and_basins(cases, latent_axis), alt="Four maps of the latent plane. For four symmetric atoms cells and basins "
