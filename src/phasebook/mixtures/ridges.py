@@ -123,12 +123,13 @@ def pair_starts(mixture: Mixture, most: int = 40) -> Float[ndarray, "m d"]:
     return np.concatenate([(1 - t) * ends[0] + t * ends[1] for t in (1 / 3, 1 / 2, 2 / 3)])
 
 
-def ascend(mixture: Mixture, s: float, starts: Float[ndarray, "m d"], *, reach: float = np.inf, steps: int = 15,
-           keep: int = 4, rate: int = RATE) -> tuple[float, Float[ndarray, " d"]]:
+def ascend(mixture: Mixture, s: float, starts: Float[ndarray, "m d"], *, reach: float = np.inf, steps: int = 25,
+           keep: int = 8, rate: int = RATE) -> tuple[float, Float[ndarray, " d"]]:
     """The largest Lipschitz constant of `z -> y` found by ascent in the image.
 
     Newton steps on log Lip with second differences over a stencil of width s / 50, each no longer than a radius that
-    shrinks where a step does not pay. All starts move at once; after the first step only the best `keep` go on.
+    shrinks where a step does not pay. The best `keep` starts move at once. In the plane a coarse `image_grid`
+    among the starts makes sure that no ridge is left out.
 
     Args:
         mixture: the data.
@@ -154,7 +155,7 @@ def ascend(mixture: Mixture, s: float, starts: Float[ndarray, "m d"], *, reach: 
         better = after > value
         y = np.where(better[:, None], trial, y)
         value = np.where(better, after, value)
-        radius = np.where(better, radius, radius / 6)
+        radius = np.where(better, radius, radius / 4)
         if radius.max() < 1e-3 * s:
             break
     top = int(np.argmax(value))
