@@ -28,6 +28,7 @@ def test_defaults_are_accepted_and_every_claim_is_made(name):
 
 @pytest.mark.parametrize("name, changes, words", [
     ("03_singular_sets", {"cantor_ratio": 0.5}, "cantor_ratio = 0.5"),
+    ("03_singular_sets", {"cantor_ratio": 0.05, "generations": 12}, "generations = 12: .*at least 1e-12"),
     ("03_singular_sets", {"n_samples": 50}, "n_samples = 50"),
     ("03_singular_sets", {"half_necks": [1.2, 0.0]}, r"half_necks\[0\] = 1.2"),
     ("04_complexity_and_drift", {"tree_branches": 4, "tree_dimension": 2}, "tree_branches = 4: takes 2 to"),

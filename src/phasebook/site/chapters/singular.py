@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from phasebook.site.chapters.parameters import Fraction, Parameters
 
@@ -23,3 +23,10 @@ class Chapter(Parameters):
     cassini_ratios: Annotated[list[Oval], Field(min_length=1, max_length=40)]
     generations: Annotated[int, Field(ge=4, le=12)]
     cantor_ratio: Annotated[float, Field(ge=0.05, le=0.45)]
+
+    @model_validator(mode="after")
+    def _distinct(self):
+        if self.cantor_ratio**self.generations < 1e-12:
+            raise ValueError(f"generations = {self.generations}: cantor_ratio ** generations is "
+                             f"{self.cantor_ratio**self.generations:.0e}; takes at least 1e-12, so that atoms are distinct")
+        return self
