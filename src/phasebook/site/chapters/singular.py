@@ -27,6 +27,7 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _distinct(self):
         if self.cantor_ratio**self.generations < 1e-12:
-            raise ValueError(f"generations = {self.generations}: cantor_ratio ** generations is "
-                             f"{self.cantor_ratio**self.generations:.0e}; takes at least 1e-12, so that atoms are distinct")
+            smallest = self.cantor_ratio**self.generations
+            raise ValueError(f"generations = {self.generations}: cantor_ratio ** generations is {smallest:.0e}; "
+                             "takes at least 1e-12, so that atoms are distinct")
         return self
