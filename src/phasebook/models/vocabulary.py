@@ -1,15 +1,19 @@
-"""What the files of a pipeline's directory say without loading it: the words it has tokens for, its pictures' size."""
+"""What the files of a pipeline's directory say without loading it: its words, the shapes of latents and pictures."""
 
 import json
 from pathlib import Path
 
-__all__ = ["picture_size", "unknown_word"]
+__all__ = ["latent_shape", "picture_size", "unknown_word"]
 
 
 def unknown_word(folder: Path, text: str) -> str | None:
     """The first word of `text` that the tokenizer in `folder` can only call unknown, or None.
 
     Stable Diffusion's own tokenizer spells any word from bytes; a small one lacks letters that its captions lack.
+
+    Args:
+        folder: of the pipeline.
+        text: a prompt.
     """
     file = folder / "tokenizer" / "tokenizer.json"
     if not file.is_file():
@@ -25,9 +29,20 @@ def unknown_word(folder: Path, text: str) -> str | None:
     return None
 
 
+def latent_shape(folder: Path) -> tuple[int, int, int]:
+    """(channels, y, x) of a latent of the pipeline in `folder`."""
+    unet = _config(folder, "unet")
+    size = unet["sample_size"]
+    y, x = (size, size) if isinstance(size, int) else size
+    return unet["in_channels"], y, x
+
+
 def picture_size(folder: Path) -> int:
     """Pixels on a side of the pictures of the pipeline in `folder`: latents times the VAE's factor."""
-    unet, vae = (json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae"))
-    size = unet["sample_size"]
+    vae = _config(folder, "vae")
     blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
-    return (size if isinstance(size, int) else size[0]) * 2 ** (len(blocks) - 1)
+    return latent_shape(folder)[1] * 2 ** (len(blocks) - 1)
+
+
+def _config(folder: Path, part: str) -> dict:
+    return json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
