@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Pixels
@@ -104,9 +104,3 @@ class Judge:
         own = (pictures.points * pictures.duals).sum(-1)[:, None]
         square = own + (points * duals).sum(-1) - 2 * pictures.points @ duals.T
         return square.argmin(1)
-
-    def is_twice_nearer(self, pictures: Embedding, own: Int[Tensor, " p"],
-                        other: Int[Tensor, " p"]) -> Bool[Tensor, " p"]:
-        """Whether pictures are at least twice as near to one known picture as to another."""
-        near, far = (apart(pictures, picked(self.known, index)) for index in (own, other))
-        return 2 * near <= far

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phasebook.edits.judges import Judge
+from phasebook.edits.judges import Judge, apart, picked
 from phasebook.edits.pairs import EditPairs
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prompt, State
@@ -50,8 +50,8 @@ def neighbours(model: Model, judge: Judge, family: Int[np.ndarray, " n"], count:
                levels: Levels, prompt: Prompt | None = None, seed: int = 0) -> Neighbours:
     """Pairs of starts `angle` apart that end on different known pictures.
 
-    An end counts as a picture if it is at least twice as near to it as to the other end's: half-way blends, in which a
-    continuous model may pass from one picture to the other, are no boundary, and are left out.
+    The two ends must be at least half as far apart as the two known pictures that they are nearest to: where a model
+    passes from one picture to the other by blends, near ends are alike, and there is no boundary between them.
 
     Args:
         model: any.
@@ -104,16 +104,14 @@ def _either(condition: Tensor, a: _Ends, b: _Ends) -> _Ends:
 
 def _clear(model: Model, judge: Judge, family: Int[np.ndarray, " n"], first: _Ends, last: _Ends, levels: Levels,
            angle: float, tried: int) -> Neighbours:
-    """The pairs both of whose ends are clearly the pictures that they are nearest to."""
-    step, parted = levels.steps - 1, len(first.name)
-    clear = torch.ones(parted, dtype=torch.bool)
-    for end, opposite in ((first, last), (last, first)):
-        pictures = judge.embed(Frame(model, step, end.made.x0)) if parted else None
-        if pictures is not None:
-            clear &= judge.is_twice_nearer(pictures, end.name, opposite.name).cpu()
-    keep = clear.nonzero()[:, 0]
+    """The pairs whose ends are clearly different pictures."""
+    keep = torch.zeros(0, dtype=torch.int64)
+    if len(first.name):
+        pictures = [judge.embed(Frame(model, levels.steps - 1, end.made.x0)) for end in (first, last)]
+        known = [picked(judge.known, end.name) for end in (first, last)]
+        keep = (2 * apart(*pictures) >= apart(*known)).nonzero()[:, 0].cpu()
     a, b = (end.name.cpu()[keep].numpy() for end in (first, last))
     level = tuple("within" if same else "across" for same in family[a] == family[b])
     names = [tuple(judge.names[i] for i in index) for index in (a, b)]
     made = [torch.cat([u, v]) for u, v in zip(_rows(first.made, keep), _rows(last.made, keep), strict=True)]
-    return Neighbours(EditPairs(*names, level, tuple(range(len(keep)))), Resumed(*made), angle, tried, parted)
+    return Neighbours(EditPairs(*names, level, tuple(range(len(keep)))), Resumed(*made), angle, tried, len(first.name))
