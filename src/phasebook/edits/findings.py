@@ -58,19 +58,20 @@ def findings(edits: Edits, seed: int) -> Mapping[str, Estimate | None]:
     Returns:
         `split` and `distance`: rank correlations of k* with the split step and with the distance of the two pictures;
         `split_given_distance`: the first at equal distance; `across`: the share of all steps that must be inverted
-        more across families than within; `across_given_distance`: the same at equal distance.
+        more across families than within; `across_given_distance`: the same at equal logarithm of the distance.
     """
     done = edits.done
     group = np.asarray(edits.pairs.group)[done]
     across = np.asarray(edits.pairs.level)[done] == "across"
     k, needed, distance = edits.k_star[done], edits.needed[done], edits.distance[done]
+    size = np.log(np.maximum(distance, 1e-12))          # noise levels at k* are proportional to distances
     split = split_steps(edits.parting)[done]
     return {
         "split": over_sources(spearman, (k, split), group, seed),
         "distance": over_sources(spearman, (k, distance), group, seed),
         "split_given_distance": over_sources(partial_spearman, (k, split, distance), group, seed),
         "across": over_sources(difference, (needed, across), group, seed),
-        "across_given_distance": over_sources(difference, (needed, across, distance), group, seed),
+        "across_given_distance": over_sources(difference, (needed, across, size), group, seed),
     }
 
 
@@ -84,8 +85,8 @@ def surplus(near: Edits, far: Edits, seed: int) -> Estimate | None:
     """
     parts = [(edits, edits.done) for edits in (near, far)]
     needed = np.concatenate([edits.needed[done] for edits, done in parts])
-    distance = np.concatenate([edits.distance[done] for edits, done in parts])
+    size = np.log(np.concatenate([np.maximum(edits.distance[done], 1e-12) for edits, done in parts]))
     is_near = np.repeat([True, False], [int(done.sum()) for _, done in parts])
     first, second = (np.asarray(edits.pairs.group)[done] for edits, done in parts)
     group = np.concatenate([first, second + 1 + max(first, default=0)])
-    return over_sources(difference, (needed, is_near, distance), group, seed)
+    return over_sources(difference, (needed, is_near, size), group, seed)

@@ -42,7 +42,7 @@ class Chapter(ModelParameters):
     points: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]]
     anchors: str
     anchors_seed: Seed
-    k_values: list[int] | list[list[int]]
+    k_values: list[int | list[int]]
     guidance: PerModel(Guidance)
     source_guidance: PerModel(Guidance)
     inversion_guidance: Guidance
@@ -59,6 +59,10 @@ class Chapter(ModelParameters):
     @model_validator(mode="after")
     def _usable(self):
         _check_words(self.edits)
+        lists = sum(isinstance(entry, list) for entry in self.k_values)
+        if lists not in (0, len(self.models)) or lists not in (0, len(self.k_values)):
+            raise ValueError(f"k_values = {self.k_values}: takes one list of steps, or one for each of "
+                             f"{len(self.models)} models")
         for name in self.models:
             self._check_steps(name)
         if EXACT in self.models:
@@ -73,7 +77,7 @@ class Chapter(ModelParameters):
 
     def k_at(self, name: str) -> list[int]:
         """The steps at which one model resumes; all of its own where none are given."""
-        nested = bool(self.k_values) and isinstance(self.k_values[0], list)
+        nested = any(isinstance(entry, list) for entry in self.k_values)
         chosen = self.k_values[self.models.index(name)] if nested else self.k_values
         return chosen or list(range(self.at("steps", name)))
 
