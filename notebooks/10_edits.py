@@ -42,7 +42,7 @@ anchors = ""                # of that slice: a .npy float array; '' draws them f
 anchors_seed = 0
 k_values = [[], [0, 5, 7, 8, 9, 10, 11, 12, 13, 14]]    # steps to resume at; [] for all
 pairs = [120, 64]           # edits behind the statistics, two a source; 0: none
-neighbours = [160, 36]      # arcs in latent space that are searched for a boundary; 0: none
+neighbours = [160, 24]      # arcs in latent space that are searched for a boundary; 0: none
 nearness = [0.01, 0.3]      # radians between neighbours
 halvings = [6, 1]           # of an arc, down to that
 steps = [50, 16]            # of the sampler (DDIM)
@@ -76,18 +76,23 @@ ledger = Ledger("10_edits", p)
 import numpy as np
 import torch
 
-from phasebook.edits.editing import edit, k_star, make, monotone, round_trip
-from phasebook.edits.findings import findings, over_sources, surplus
+from phasebook.edits.editing import edit, make, monotone, round_trip
+from phasebook.edits.findings import agreement, findings, surplus
 from phasebook.edits.neighbours import neighbours as search
 from phasebook.edits.pairs import listed, pick_pairs
-from phasebook.edits.two_pictures import foretold, gap, thresholds, two_picture_constant, way
+from phasebook.edits.two_pictures import forecast, gap, thresholds, two_picture_constant
 from phasebook.models.image_sets import load_images
-from phasebook.site.chapters.edits import edit_rows, generic_prompt, judge_for, pair_rows, with_source
+from phasebook.site.chapters.edits import (
+    edit_rows,
+    generic_prompt,
+    judge_for,
+    needs_panels,
+    pair_rows,
+    with_source,
+)
 from phasebook.site.chapters.models import judge_of, subjects
 from phasebook.site.figures.base import show
 from phasebook.site.figures.edits import Panel, scatters, show_edits, success_curves, trip_curves
-from phasebook.slices.splits import split_steps
-from phasebook.stats import spearman
 
 # %% [markdown]
 # ## How an edit is made
@@ -177,7 +182,7 @@ show(trip_curves({name: error.max(1) for name, error in trips.items()}, 1e-6),
 # A real inverted source carries noise: its $\eta$ at level $k$ is $\langle x_k/\alpha_k - x_i, dx\rangle / |dx|^2$, and (edit-flow) goes on from there, by the sampler's own steps.
 # So two pictures foretell the outcome of every edit from every $k$, without making it.
 
-# %%
+# %% tags=["nbval-check-output"]
 constant = two_picture_constant(p.log_prior)
 print(f"c = {constant:.3f} for lambda = {p.log_prior:g}")
 
@@ -249,34 +254,26 @@ if by_level:
 #
 # Now the test of (edit-flow): its forecast for each pair and each $k$, against what all the pictures together did.
 
-# %%
-law = []
+# %% tags=["nbval-check-output"]
+law = {}
 if "exact" in many:
     e = many["exact"]
-    dx, eta = gap(e.source, e.target), way(e.inverted[e.k_values], e.source, e.target, e.levels.alpha[e.k_values])
-    forecast = k_star(foretold(e.levels, eta, dx, p.log_prior, e.k_values), e.k_values)
-    both = e.done & (forecast >= 0)
-    group, level = np.array(e.pairs.group)[both], np.array(e.pairs.level)[both]
-    real, promised = thresholds(e.k_star[both], e.levels), thresholds(forecast[both], e.levels)
-    plain = constant * dx[both] / np.sqrt(2 * p.log_prior)
-    ratio = np.log(real / promised)
-
-    def mean_ratio(v):
-        return float(np.exp(v.mean()))
-
-    law = [over_sources(mean_ratio, (ratio[level == k],), group[level == k], p.seed, least=40) for k in ("within", "across")]
-    law += [over_sources(spearman, (e.k_star[both], forecast[both]), group, p.seed)]
-    print(f"k* foretold to within a step: {np.mean(np.abs(forecast - e.k_star)[both] <= 1):.0%}")
+    promised = forecast(e, p.log_prior)
+    law = agreement(e, promised, p.seed)
+    print(f"k* foretold to within a step: {np.mean(np.abs(promised - e.k_star)[e.done] <= 1):.0%} of the edits")
 
 # %% tags=["hide-input"]
-for name, estimate in zip(("edit.exact_law", "edit.third_pictures", "edit.exact_law_noise"), law or [None] * 3, strict=True):
-    ledger.claim(name, estimate, note="" if law else "the exact model was not run")
+for name, key in (("exact_law", "within"), ("third_pictures", "across"), ("exact_law_noise", "order")):
+    ledger.claim(f"edit.{name}", law.get(key), note="" if law else "the exact model was not run")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-law", "caption": "Exact model: the noise level at k* against two laws of two pictures, nothing fitted. Left: the distance alone. Right: with the noise that the inverted source carries between the two pictures. Dashed: agreement."}}
 if law:
-    titles = [t for t, d in zip(e.pairs.titles, both, strict=True) if d]
-    show(scatters([Panel("distance alone", "c |dx| / √(2λ)", plain, "σ/α at k*", real, level, titles, True),
-                   Panel("with the noise along dx", "σ/α foretold", promised, "σ/α at k*", real, level, titles, True)]),
+    both = e.done & (promised >= 0)
+    plain = constant * gap(e.source, e.target)[both] / np.sqrt(2 * p.log_prior)
+    real, told = (thresholds(k[both], e.levels) for k in (e.k_star, promised))
+    points = "σ/α at k*", real, np.array(e.pairs.level)[both], np.array(e.pairs.titles)[both], True
+    show(scatters([Panel("distance alone", "c |dx| / √(2λ)", plain, *points),
+                   Panel("with the noise along dx", "σ/α foretold", told, *points)]),
          alt="Two scatter plots of the noise level at the threshold: the law of distance alone with scatter, the one with the "
              "noise along dx close to the diagonal, edits across families a little above it")
 
@@ -287,7 +284,7 @@ if law:
 #
 # ## Does success follow splitting?
 
-# %% tags=["nbval-check-output"]
+# %%
 found = {name: findings(e, p.seed) for name, e in many.items()}
 for name, estimates in found.items():
     for key, estimate in estimates.items():
@@ -301,14 +298,7 @@ for s in cast:
         ledger.claim(name, found.get(s.name, {}).get(key), model=s.name, note="" if s.name in found else "no pairs were drawn")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-split", "caption": "k* of each pair that succeeds at all, against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model."}}
-panels = []
-for s in cast:
-    if s.name in many:
-        e = many[s.name]
-        axes = {"split step": split_steps(e.parting), "distance (rms per entry)": e.distance}
-        titles = [t for t, d in zip(e.pairs.titles, e.done, strict=True) if d]
-        panels += [Panel(s.title, name, x[e.done], "k*", e.k_star[e.done], np.array(e.pairs.level)[e.done], titles)
-                   for name, x in axes.items()]
+panels = [panel for s in cast if s.name in many for panel in needs_panels(many[s.name], s.title)]
 if panels:
     show(scatters(panels), alt="k* against split step and against distance for each model: it rises with the one and falls with "
                                "the other, more loosely in the network")
@@ -354,24 +344,36 @@ for s in cast:
         print(f"{s.title}, {key}: {estimates.get(key)}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neighbours", "caption": "Neighbours on two sides of a boundary: k* against the split step and against the distance of the two pictures; a row a model."}}
-panels = []
-for s in cast:
-    if s.name in near:
-        e = near[s.name]
-        axes = {"split step": split_steps(e.parting), "distance (rms per entry)": e.distance}
-        titles = [t for t, d in zip(e.pairs.titles, e.done, strict=True) if d]
-        panels += [Panel(s.title, name, x[e.done], "k*", e.k_star[e.done], np.array(e.pairs.level)[e.done], titles)
-                   for name, x in axes.items()]
+panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]
 if panels:
     show(scatters(panels), alt="k* against the split step and against the distance for neighbouring starts: it rises with the "
                                "one and falls with the other, in the exact model almost along a curve")
 
 # %% [markdown]
-# TEXT-NEIGHBOURS
+# In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side. The network
+# blends. At a hundredth of a radian its two pictures are alike, whichever name they go by, so we stop at 0.3, and its pairs are too few to decide anything: their intervals are left open, and the claims undecided.
+#
+# A coarse boundary costs more steps than a fine one, as the abstract says. It is the distance of the pictures again: at equal distance the two kinds of boundary cost the same. Among neighbours the
+# split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their noise, and the noise between
+# the pictures decides both when the paths part and how far the edit must go back.
+#
+# The abstract suggests that the boundary is what costs, however near the latents. At equal distance of the pictures, though, near neighbours need far *fewer* steps than pictures made from one start under two unrelated
+# prompts. Equation (edit-flow) says why. A source on the brink of a boundary carries noise that all but leads to the other picture: its $\eta$ is large from the start, and a little
+# push of the prompt is enough. To be near a boundary is not to be far from the other side.
 #
 # ## What was shown, and what was not
 #
-# TEXT-END
+# In the exact model the noise level that an edit needs is a matter of two pictures, the noise between them and the strength of the prompt, with nothing fitted and nothing read off the outcome;
+# the other hundreds of pictures move it by some per cent, across families more. That success goes with splitting times is true, and for random pairs it is mostly a consequence of distance.
+# The abstract's advice holds as far as it speaks of alike and unlike pictures. That a boundary itself is costly, at equal likeness, we do not find.
+#
+# Eleven statements are asked of each model, at 95 % each: where all were true at the edge of their bounds, about one in twenty would be called wrongly, and a single verdict should be
+# read with that in mind. Intervals of fewer than 60 edits are left open.
+#
+# What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes
+# them, and the chapter on claims lists them); and
+# anything about edits of real photographs, which lie off the model's paths and whose inversion is another problem
+# {cite:p}`mokady2023null`. The network is small, saw each picture under its own caption, and is judged by a CLIP model that saw the same pictures: it illustrates the method, and carries no verdict on large models.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

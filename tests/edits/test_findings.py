@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from phasebook.edits.findings import difference, findings, over_sources, surplus
+from phasebook.edits.findings import agreement, difference, findings, over_sources, surplus
 from phasebook.slices.splits import split_steps
 
 
@@ -27,6 +27,17 @@ def test_fewer_than_sixty_edits_decide_nothing():
     few = over_sources(np.mean, (y[:59],), group[:59], 0)
     assert np.isinf([few.low, few.high]).all() and few.value == pytest.approx(29)
     assert over_sources(np.mean, (y[:0],), group[:0], 0) is None
+
+
+def test_agreement_is_the_ratio_of_noise_levels():
+    e = edits(120, 2)
+    e.levels = SimpleNamespace(sigma_over_alpha=0.9 ** np.arange(50))
+    found = agreement(e, e.k_star + np.tile([1, -2], 60), 0)
+    assert found["within"].value == pytest.approx(1 / 0.9) and found["across"].value == pytest.approx(0.9**2)
+    assert found["within"].low == pytest.approx(1 / 0.9) and found["order"].value > 0.9
+    few = edits(40, 2)
+    few.levels = e.levels
+    assert np.isinf(agreement(few, few.k_star, 0)["within"].low)
 
 
 def edits(n, seed, shift=0.0):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook.edits.editing import edit, k_star, make, monotone
+from phasebook.edits.editing import edit, make, monotone
 from phasebook.edits.pairs import pick_pairs
-from phasebook.edits.two_pictures import foretold, gap, thresholds, two_picture_constant, way
+from phasebook.edits.two_pictures import forecast, foretold, gap, thresholds, two_picture_constant, way
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import log_snr_levels
 from phasebook.sampling.samplers import resume
@@ -37,7 +37,7 @@ def test_the_constant_is_what_two_pictures_do(two):
     edge = levels.sigma_over_alpha[works.argmin() - 1:works.argmin() + 1].mean()
     assert monotone(works[None]).all() and works[0] and not works[-1]
     assert edge * np.sqrt(2 * bonus) / dx == pytest.approx(two_picture_constant(bonus), rel=0.01)
-    assert two_picture_constant(12.0) == pytest.approx(1.0835, abs=1e-3)        # not 1: the claim's bound tells them apart
+    assert two_picture_constant(12.0) == pytest.approx(1.0835, abs=1e-3)        # not 1
 
 
 def test_the_forecast_is_what_two_pictures_do(two):
@@ -72,9 +72,7 @@ def test_two_pictures_foretell_edits_under_a_strong_prompt(images):
     model = ExactModel.of(images, dtype=torch.float64, bonus=100.0)
     case = SimpleNamespace(model=model, levels=model.levels(30), judge=Judge(model.features["pixels"]))
     e = edited(case, pick_pairs(images.pixels, images.names, images.family, 12, 5), range(30))
-    eta = way(e.inverted[e.k_values], e.source, e.target, e.levels.alpha[e.k_values])
-    forecast = k_star(foretold(e.levels, eta, gap(e.source, e.target), 100.0, e.k_values), e.k_values)
-    assert np.abs(forecast - e.k_star).max() <= 1
+    assert np.abs(forecast(e, 100.0) - e.k_star).max() <= 1
 
 
 def test_thresholds_lie_between_steps():

@@ -10,10 +10,11 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from phasebook.edits.editing import Edits
+from phasebook.edits.two_pictures import thresholds
 from phasebook.slices.splits import split_steps
 from phasebook.stats import Estimate, grouped_bootstrap, partial_spearman, residual, spearman
 
-__all__ = ["difference", "findings", "over_sources", "surplus"]
+__all__ = ["agreement", "difference", "findings", "over_sources", "surplus"]
 
 LEAST_EDITS = 60        # below, nothing is decided
 
@@ -90,3 +91,30 @@ def surplus(near: Edits, far: Edits, seed: int) -> Estimate | None:
     first, second = (np.asarray(edits.pairs.group)[done] for edits, done in parts)
     group = np.concatenate([first, second + 1 + max(first, default=0)])
     return over_sources(difference, (needed, is_near, size), group, seed)
+
+
+def agreement(edits: Edits, promised: Int[ndarray, " e"], seed: int) -> Mapping[str, Estimate | None]:
+    """How the noise levels that edits need agree with those at another k*.
+
+    Args:
+        edits: with levels 'within' and 'across'.
+        promised: the other k*, e.g. by `two_pictures.forecast`.
+        seed: of the bootstrap.
+
+    Returns:
+        `within` and `across`: the geometric mean of the ratio of the noise levels, for edits within one family and
+        across two; `order`: the rank correlation of the two k*.
+    """
+    both = edits.done & (promised >= 0)
+    group, level = np.asarray(edits.pairs.group)[both], np.asarray(edits.pairs.level)[both]
+    k, other = edits.k_star[both], promised[both]
+    ratio = np.log(thresholds(k, edits.levels) / thresholds(other, edits.levels))
+    found = {"order": over_sources(spearman, (k, other), group, seed)}
+    for name in ("within", "across"):
+        mine = level == name
+        found[name] = over_sources(_geometric_mean, (ratio[mine],), group[mine], seed, least=LEAST_EDITS // 2)
+    return found
+
+
+def _geometric_mean(logarithm: Float[ndarray, " e"]) -> float:
+    return float(np.exp(logarithm.mean())) if len(logarithm) else np.nan

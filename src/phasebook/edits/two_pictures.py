@@ -11,14 +11,15 @@ s = -log r, by `d eta / ds = w - eta`, `d R / ds = 2 R`. The edit succeeds where
 """
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.special import expit
 from torch import Tensor
 
+from phasebook.edits.editing import Edits, k_star
 from phasebook.sampling.levels import Levels
 
-__all__ = ["foretold", "gap", "thresholds", "two_picture_constant", "way"]
+__all__ = ["forecast", "foretold", "gap", "thresholds", "two_picture_constant", "way"]
 
 
 def two_picture_constant(log_prior: float, steps: int = 400) -> float:
@@ -70,6 +71,18 @@ def foretold(levels: Levels, eta: Float[ndarray, "e k"], dx: Float[ndarray, " e"
         w = expit(log_prior + (eta[:, begun] - 0.5) * big_r)
         eta[:, begun] = w + ratio[step + 1] / ratio[step] * (eta[:, begun] - w)
     return eta > 0.5
+
+
+def forecast(edits: Edits, log_prior: float) -> Int[ndarray, " e"]:
+    """The k* of each edit that its two pictures and the noise between them foretell, -1 for none.
+
+    Args:
+        edits: of the exact model, whose states are pairs `(q, c)`.
+        log_prior: lambda.
+    """
+    k = edits.k_values
+    eta = way(edits.inverted[k], edits.source, edits.target, edits.levels.alpha[k])
+    return k_star(foretold(edits.levels, eta, gap(edits.source, edits.target), log_prior, k), k)
 
 
 def gap(source: Float[Tensor, "e 2n"], target: Float[Tensor, "e 2n"]) -> Float[ndarray, " e"]:

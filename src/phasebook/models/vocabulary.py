@@ -1,9 +1,9 @@
-"""What the files of a pipeline's directory say without loading it: its words, the shapes of latents and pictures."""
+"""What the files of a pipeline's directory say without loading it: its words, the size of its pictures."""
 
 import json
 from pathlib import Path
 
-__all__ = ["latent_shape", "picture_size", "unknown_word"]
+__all__ = ["picture_size", "unknown_word"]
 
 
 def unknown_word(folder: Path, text: str) -> str | None:
@@ -29,20 +29,21 @@ def unknown_word(folder: Path, text: str) -> str | None:
     return None
 
 
-def latent_shape(folder: Path) -> tuple[int, int, int]:
-    """(channels, y, x) of a latent of the pipeline in `folder`."""
-    unet = _config(folder, "unet")
-    size = unet["sample_size"]
-    y, x = (size, size) if isinstance(size, int) else size
-    return unet["in_channels"], y, x
+def picture_size(folder: Path) -> int | None:
+    """Pixels on a side of the pictures of the pipeline in `folder`: latents times the VAE's factor.
 
-
-def picture_size(folder: Path) -> int:
-    """Pixels on a side of the pictures of the pipeline in `folder`: latents times the VAE's factor."""
-    vae = _config(folder, "vae")
-    blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
-    return latent_shape(folder)[1] * 2 ** (len(blocks) - 1)
+    Returns:
+        None where the files do not say, as for a transformer whose latents have any size.
+    """
+    network = _config(folder, "unet") or _config(folder, "transformer")
+    vae, size = _config(folder, "vae"), network.get("sample_size")
+    blocks = vae.get("encoder_block_out_channels") or vae.get("block_out_channels")
+    if not size or not blocks:
+        return None
+    return (size if isinstance(size, int) else size[0]) * 2 ** (len(blocks) - 1)
 
 
 def _config(folder: Path, part: str) -> dict:
-    return json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+    """What a part's config.json says; nothing where there is none."""
+    file = folder / part / "config.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

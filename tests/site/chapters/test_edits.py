@@ -11,7 +11,7 @@ from phasebook.edits.pairs import listed
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
 from phasebook.site.build import runner
-from phasebook.site.chapters.edits import edit_rows, judge_for, pair_rows, with_source
+from phasebook.site.chapters.edits import edit_rows, judge_for, needs_panels, pair_rows, with_source
 from phasebook.site.chapters.models import Subject
 from phasebook.site.chapters.parameters import ParameterError
 
@@ -47,8 +47,8 @@ def test_good_parameters_pass(tmp_path):
     ({"eta": 2.0}, "eta = 2.0"),
     ({"log_prior": 0.0}, "log_prior = 0.0"),
     ({"iterations": -1}, "iterations = -1"),
-    ({"points": [[0.5, 0.5], [0.1, 0.1]], "edits": [["eye", "red apple"]]}, "takes one (alpha, beta) for each of 1 edits"),
-    ({"points": [[0.5, 0.5]], "edits": [["eye", "red apple"]], "anchors": "/nowhere.npy"}, "anchors = '/nowhere.npy'"),
+    ({"points": [[0.5, 0.5], [0.1, 0.1]]}, "takes one (alpha, beta) for each of 1 edits"),
+    ({"points": [[0.5, 0.5]], "anchors": "/nowhere.npy"}, "anchors = '/nowhere.npy': no such file"),
     ({"source_image": "/nowhere/a.png"}, "source_image = '/nowhere/a.png': no such file; takes a picture"),
     ({"models": ["no/such/place"]}, "models = 'no/such/place': no such directory"),
 ])
@@ -92,3 +92,6 @@ def test_an_edit_of_a_given_picture_starts_from_it(case, tmp_path):
     assert len(k_shown) == 10 and [k_shown[row.star] for row in rows] == e.k_star.tolist()
     np.testing.assert_allclose(rows[1].source_picture, case.images.pixels[1], atol=1e-2)
     assert [row["k_star"] for row in pair_rows(e)] == e.k_star.tolist()
+    split, distance = needs_panels(e, "title")
+    assert split.y.tolist() == e.k_star[e.done].tolist() and distance.x.tolist() == e.distance[e.done].tolist()
+    assert len(split.hover) == len(split.level) == int(e.done.sum())

@@ -26,7 +26,8 @@ def test_every_pair_is_a_point_of_its_level():
 
 
 def test_curves_have_a_row_a_model():
-    curves = {"within": (np.array([1.0, 0.5]), np.array([0.3, 0.1])), "across": (np.array([1.0, 0.0]), np.array([0.5, 0.0]))}
+    falling = (np.array([1.0, 0.5]), np.array([0.3, 0.1]))
+    curves = {"within": falling, "across": falling}
     fig = success_curves({"one": ([0, 5], curves), "two": ([0, 2], curves)})
     assert len(fig.data) == 8 and sum(bool(trace.showlegend) for trace in fig.data) == 2
     trips = trip_curves({"m": np.array([1e-3, 0.0])}, 1e-6)

@@ -16,17 +16,17 @@ from phasebook.models.checkpoints import known_directory
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images, read_picture
-from phasebook.models.vocabulary import latent_shape, picture_size, unknown_word
+from phasebook.models.vocabulary import picture_size, unknown_word
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.protocols import Embedding, Frame, Prompt, State
 from phasebook.sampling.samplers import Resumed
 from phasebook.site.chapters.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.site.chapters.parameters import Finite, Positive
-from phasebook.site.figures.edits import EditRow
+from phasebook.site.figures.edits import EditRow, Panel
 from phasebook.slices.plane import Plane, load_anchors, seeded_anchors
 from phasebook.slices.splits import split_steps
 
-__all__ = ["Chapter", "edit_rows", "generic_prompt", "judge_for", "pair_rows", "with_source"]
+__all__ = ["Chapter", "edit_rows", "generic_prompt", "judge_for", "needs_panels", "pair_rows", "with_source"]
 
 Edit = Annotated[list[str], Field(min_length=2, max_length=2)]
 Guidance = Annotated[float, Field(ge=0, le=10_000)]
@@ -118,21 +118,17 @@ class Chapter(ModelParameters):
         if self.points and len(self.points) != len(self.edits):
             raise ValueError(f"points = {self.points}: takes one (alpha, beta) for each of {len(self.edits)} edits")
         if self.points and self.anchors:
-            shapes = [(3, self.resolution, self.resolution)] if EXACT in self.models else []
-            folders = [known_directory(name) for name in self.trained]
-            shapes += [latent_shape(folder) for folder in folders if folder]
-            for shape in shapes:
-                load_anchors(self.anchors, shape)
             if not Path(self.anchors).expanduser().is_file():
                 raise ValueError(f"anchors = {self.anchors!r}: no such file; takes a .npy file")
+            if EXACT in self.models:
+                load_anchors(self.anchors, (3, self.resolution, self.resolution))
 
     def _sizes(self) -> list[int]:
-        """Pixels on a side of the models' pictures; [] where one is yet to be fetched."""
+        """Pixels on a side of the models' pictures; [] where one is not known before it is loaded."""
         folders = [known_directory(name) for name in self.trained]
-        if None in folders:
-            return []
+        sizes = [picture_size(folder) if folder else None for folder in folders]
         own = [self.resolution] if EXACT in self.models else []
-        return own + [picture_size(folder) for folder in folders]
+        return [] if None in sizes else own + sizes
 
 
 def _labelled(edits: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
@@ -226,3 +222,13 @@ def pair_rows(edits: Edits) -> list[dict[str, Any]]:
             "distance": round(float(edits.distance[i]), 4),
         })
     return rows
+
+
+def needs_panels(edits: Edits, title: str) -> list[Panel]:
+    """Two panels: k* of the pairs that succeed, against their split steps and against the distances of their pictures.
+    """
+    done = edits.done
+    level = np.array(edits.pairs.level)[done]
+    hover = [text for text, ends in zip(edits.pairs.titles, done, strict=True) if ends]
+    axes = {"split step": split_steps(edits.parting), "distance (rms per entry)": edits.distance}
+    return [Panel(title, name, x[done], "k*", edits.k_star[done], level, hover) for name, x in axes.items()]
