@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -9,23 +9,22 @@
 # %% [markdown]
 # # Edits by partial inversion
 #
-# To change a picture with a diffusion model one runs the sampler backwards for a while, and then forwards again under
-# another prompt. {cite:t}`lobashev2025caffarelli` show two edits: one needs an inversion back to step 11, the other only to step 23,
-# and they say that success goes with the times at which modes split. Their abstract draws the practical conclusion: 'images within
-# the same Riemannian basin can be edited with only a few inversion steps, whereas images that are nearby in latent space but
-# separated by a phase boundary require substantially more steps'. Two edits cannot show a correlation.
+# To change a picture with a diffusion model one runs the sampler backwards for a while, and then forwards again under another prompt.
+# {cite:t}`lobashev2025caffarelli` show two edits: one needs an inversion back to step 11, the other only to step 23, and they say that success goes with the
+# times at which modes split. Their abstract draws the practical conclusion: 'images within the same Riemannian basin can be edited with only a few inversion
+# steps, whereas images that are nearby in latent space but separated by a phase boundary require substantially more steps'. Two edits cannot show a correlation.
 # **When can a picture be edited with few steps?**
 #
 # :::{admonition} Answer
 # :class: tip
-# When the two pictures are alike. In the exact model the noise level at which an edit succeeds follows from the distance of the two
-# pictures, the strength of the prompt, and the noise that the source happens to carry between them, with nothing fitted; other
-# pictures change it by about a tenth. That success goes with splitting times is true, and at equal distance little of it is left.
-# How near two latents are does matter: across a boundary, near neighbours need fewer steps than strangers.
+# When the two pictures are alike. In the exact model the noise level at which an edit succeeds follows from the distance of the two pictures, the strength of the
+# prompt, and the noise that the source happens to carry between them, with nothing fitted; other pictures change it by about a tenth. That success goes with
+# splitting times is true, and at equal distance little of it is left. How near two latents are does matter: across a boundary, near neighbours need fewer steps
+# than strangers.
 # :::
 #
-# The chapter makes many edits, in the exact model, where a prompt is a number and the answer can be worked out on paper, and in a
-# small trained one, through the same code.
+# The chapter makes many edits, in the exact model, where a prompt is a number and the answer can be worked out on paper, and in a small trained one, through the
+# same code.
 
 # %% tags=["parameters"]
 models = ["exact", "emoji-diffusion"]   # exact, directories of pipelines, hub ids
@@ -82,14 +81,7 @@ from phasebook.edits.neighbours import neighbours as search
 from phasebook.edits.pairs import listed, pick_pairs
 from phasebook.edits.two_pictures import forecast, gap, thresholds, two_picture_constant
 from phasebook.models.image_sets import load_images
-from phasebook.site.chapters.edits import (
-    edit_rows,
-    generic_prompt,
-    judge_for,
-    needs_panels,
-    pair_rows,
-    with_source,
-)
+from phasebook.site.chapters.edits import edit_rows, generic_prompt, judge_for, needs_panels, pair_rows, with_source
 from phasebook.site.chapters.models import judge_of, subjects
 from phasebook.site.figures.base import show
 from phasebook.site.figures.edits import Panel, scatters, show_edits, success_curves, trip_curves
@@ -97,29 +89,26 @@ from phasebook.site.figures.edits import Panel, scatters, show_edits, success_cu
 # %% [markdown]
 # ## How an edit is made
 #
-# **Backwards.** A step of the sampler with $\eta = 0$ is $x_{k+1} = \alpha_{k+1} \hat x_0(x_k) + \sigma_{k+1} \hat\epsilon(x_k)$, with steps counted from 0
-# at the noisy end. To undo it one needs the prediction at the $x_k$ that one is looking for. The usual inversion
-# {cite:p}`song2021ddim` takes it at $x_{k+1}$ instead; that is what diffusers' `DDIMInverseScheduler` does, and our code gives the same numbers
-# to rounding. We then go on: the equation $F_k(x_k) = x_{k+1}$, with $F_k$ the sampler's own step, is solved by
-# fixed-point iteration (with Anderson's mixing, point by point), so that the way back is the way there. Where the
+# **Backwards.** A step of the sampler with $\eta = 0$ is $x_{k+1} = \alpha_{k+1} \hat x_0(x_k) + \sigma_{k+1} \hat\epsilon(x_k)$, with steps counted from 0 at
+# the noisy end. To undo it one needs the prediction at the $x_k$ that one is looking for. The usual inversion {cite:p}`song2021ddim` takes it at $x_{k+1}$
+# instead; that is what diffusers' `DDIMInverseScheduler` does, and our code gives the same numbers to rounding. We then go on: the equation $F_k(x_k) = x_{k+1}$,
+# with $F_k$ the sampler's own step, is solved by fixed-point iteration (with Anderson's mixing, point by point), so that the way back is the way there. Where the
 # iteration does not settle, we say so. Inversion runs under a *generic* prompt: the plain distribution of the exact model, the word `emoji` for the network.
 #
-# **Forwards.** From each level $k$ the sampler resumes under the target prompt, with steps, guidance and $\eta$ held fixed
-# over $k$, as the paper does. We call $k^*$ the largest $k$, that is the least noise, from which the edit still succeeds;
-# `steps` $- k^*$ inverted steps are needed. A small $k^*$ means a hard edit.
+# **Forwards.** From each level $k$ the sampler resumes under the target prompt, with steps, guidance and $\eta$ held fixed over $k$, as the paper does. We call
+# $k^*$ the largest $k$, that is the least noise, from which the edit still succeeds; `steps` $- k^*$ inverted steps are needed. A small $k^*$ means a hard edit.
 #
-# **Success** must be what a person would call so. Both pictures, the source's and the target's, are made from the same
-# start, each under its own prompt. An edit succeeds if its result is at least twice as near to the target picture as to the source picture, in
-# pixels for the exact model, in CLIP features for the network. The data's own pictures of the two prompts count as well, the
-# nearer one deciding, and the CLIP score with the target's words must exceed that with the source's. Merely 'nearer'
-# would pass many a half-way blend.
+# **Success** must be what a person would call so. Both pictures, the source's and the target's, are made from the same start, each under its own prompt. An edit
+# succeeds if its result is at least twice as near to the target picture as to the source picture, in pixels for the exact model, in CLIP features for the
+# network. The data's own pictures of the two prompts count as well, the nearer one deciding, and the CLIP score with the target's words must exceed that with the
+# source's. Merely 'nearer' would pass many a half-way blend.
 #
-# **The split step of a pair.** Invert both pictures under the generic prompt and follow the two predictions. Early on they
-# agree. The split step is the first at which they are further apart than half the median final distance over all pairs:
-# one threshold for all, so that split steps can be compared. It knows nothing of the edit.
+# **The split step of a pair.** Invert both pictures under the generic prompt and follow the two predictions. Early on they agree. The split step is the first at
+# which they are further apart than half the median final distance over all pairs: one threshold for all, so that split steps can be compared. It knows nothing of
+# the edit.
 #
-# **A prompt** is text for the network, with guidance 5 as in the authors' public code. In the exact model the data are pictures $x_1, \dots, x_n$
-# and a prompt is a number: it adds $\lambda$ to the log-prior of the pictures that it names. With $\lambda > \log n$ the named ones are likelier than all others together.
+# **A prompt** is text for the network, with guidance 5 as in the authors' public code. In the exact model the data are pictures $x_1, \dots, x_n$ and a prompt is
+# a number: it adds $\lambda$ to the log-prior of the pictures that it names. With $\lambda > \log n$ the named ones are likelier than all others together.
 
 # %% tags=["nbval-check-output"]
 images = load_images(p.image_set, p.resolution, p.families or None)
@@ -135,9 +124,9 @@ for s in cast:
 # %% [markdown]
 # ## There and back
 #
-# First the case with a known answer: invert a picture under the prompt that it was made under, resume under the same prompt, and compare.
-# Nothing should have happened. We take pictures made under the generic prompt, so that all others compete. Errors are relative to
-# the mean square of the latent, so they read as for latents of unit variance.
+# First the case with a known answer: invert a picture under the prompt that it was made under, resume under the same prompt, and compare. Nothing should have
+# happened. We take pictures made under the generic prompt, so that all others compete. Errors are relative to the mean square of the latent, so they read as for
+# latents of unit variance.
 
 # %%
 trips, settled = {}, {}
@@ -155,16 +144,15 @@ for s in cast:
     ledger.claim("edit.round_trip", float(error[ok].max()) if ok.any() else None, model=s.name,
                  note=f"{ok.mean():.0%} of {ok.size} ways back settled")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-round-trip", "caption": "Mean squared error of a picture that was inverted for a share of the steps and sampled again under the same prompt, over the mean square of the latent: the worst of a few pictures. Dashed: the bound of the claim."}}
+# %% mystnb={"figure": {"caption": "Mean squared error of a picture that was inverted for a share of the steps and sampled again under the same prompt, over the mean square of the latent: the worst of a few pictures. Dashed: the bound of the claim.", "name": "fig-round-trip"}} tags=["hide-input"]
 show(trip_curves({name: error.max(1) for name, error in trips.items()}, 1e-6),
      alt="Round-trip error against the share of inverted steps: with fixed-point iterations at rounding, without them "
          "many orders of magnitude larger")
 
 # %% [markdown]
-# Solved to the end, the inversion is exact as far as the solver went. First order is off by orders of magnitude more, and
-# in the exact model still lands near enough for the sampler to find the same picture: every path
-# ends on one of the data. Near the clean end a network's answers change fast with the latent, and there first order costs most. Under guidance they
-# change faster still; that is why inversions run without it.
+# Solved to the end, the inversion is exact as far as the solver went. First order is off by orders of magnitude more, and in the exact model still lands near
+# enough for the sampler to find the same picture: every path ends on one of the data. Near the clean end a network's answers change fast with the latent, and
+# there first order costs most. Under guidance they change faster still; that is why inversions run without it.
 #
 # ## Two pictures, on paper
 #
@@ -173,14 +161,14 @@ show(trip_curves({name: error.max(1) for name, error in trips.items()}, 1e-6),
 #
 # $$ \lambda + (\eta - \tfrac12)\, R . $$ (edit-odds)
 #
-# A source without noise along $dx$ starts at $\eta = 0$, and its odds are even at $r = |dx|/\sqrt{2\lambda}$. That is not yet the threshold, since the sampler moves
-# while it decides: with $s = -\log r$,
+# A source without noise along $dx$ starts at $\eta = 0$, and its odds are even at $r = |dx|/\sqrt{2\lambda}$. That is not yet the threshold, since the sampler
+# moves while it decides: with $s = -\log r$,
 #
 # $$ \frac{d\eta}{ds} = w - \eta, \qquad w = \frac{1}{1 + e^{-\lambda - (\eta - 1/2) R}}, \qquad \frac{dR}{ds} = 2R, $$ (edit-flow)
 #
-# and the start from which the outcome tips gives $r^* = c(\lambda)\, |dx| / \sqrt{2 \lambda}$ with $c > 1$, and $c \to 1$ as $\lambda \to \infty$.
-# A real inverted source carries noise: its $\eta$ at level $k$ is $\langle x_k/\alpha_k - x_i, dx\rangle / |dx|^2$, and (edit-flow) goes on from there, by the sampler's own steps.
-# So two pictures foretell the outcome of every edit from every $k$, without making it.
+# and the start from which the outcome tips gives $r^* = c(\lambda)\, |dx| / \sqrt{2 \lambda}$ with $c > 1$, and $c \to 1$ as $\lambda \to \infty$. A real
+# inverted source carries noise: its $\eta$ at level $k$ is $\langle x_k/\alpha_k - x_i, dx\rangle / |dx|^2$, and (edit-flow) goes on from there, by the sampler's
+# own steps. So two pictures foretell the outcome of every edit from every $k$, without making it.
 
 # %% tags=["nbval-check-output"]
 constant = two_picture_constant(p.log_prior)
@@ -189,8 +177,8 @@ print(f"c = {constant:.3f} for lambda = {p.log_prior:g}")
 # %% [markdown]
 # ## The edits: Figure 3
 #
-# One row an edit, one column a step to resume at, from all noise on the left to almost none on the right. The frame marks
-# $k^*$. The exact model knows only its own pictures, so an edit jumps from one to the other.
+# One row an edit, one column a step to resume at, from all noise on the left to almost none on the right. The frame marks $k^*$. The exact model knows only its
+# own pictures, so an edit jumps from one to the other.
 
 # %%
 few, shown = listed(p.edits), {}
@@ -201,24 +189,23 @@ for s in cast:
                          **p.sampling(s.name))
     ledger.number(f"k_star_shown_{s.name}", dict(zip(few.titles, shown[s.name].k_star, strict=True)), "step; -1: from no k")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-edits", "caption": "The paper's Fig. 3. Rows: edits; columns: the step k at which sampling resumes under the target prompt; orange frame: k*, the largest k at which the edit succeeds."}}
+# %% mystnb={"figure": {"caption": "The paper's Fig. 3. Rows: edits; columns: the step k at which sampling resumes under the target prompt; orange frame: k*, the largest k at which the edit succeeds.", "name": "fig-edits"}} tags=["hide-input"]
 show_edits({s.title: (*edit_rows(shown[s.name], s), s.levels.sigma_over_alpha) for s in cast},
            alt="rows of pictures: for small k the target, for large k the source; alike pictures change at larger k than "
                "unlike ones")
 
 # %% [markdown]
-# Each row of the exact model changes once, and not in the order of meanings. The mountain gets its snow from little noise; the red heart,
-# to us the smallest of edits, must go back further, for a large patch of another colour is a long way in pixels. Next to a frame there may
-# come out a third picture: there the bonus of one picture loses against a whole family.
+# Each row of the exact model changes once, and not in the order of meanings. The mountain gets its snow from little noise; the red heart, to us the smallest of
+# edits, must go back further, for a large patch of another colour is a long way in pixels. Next to a frame there may come out a third picture: there the bonus of
+# one picture loses against a whole family.
 #
-# In the network there is a half-way. Colours mix, shapes keep their outline and change their face, and the source shines through a late
-# edit. The frame shows where our criterion draws the line, and it can be checked by eye: it passes no blend, and rather stops early.
+# In the network there is a half-way. Colours mix, shapes keep their outline and change their face, and the source shines through a late edit. The frame shows
+# where our criterion draws the line, and it can be checked by eye: it passes no blend, and rather stops early.
 #
 # ## Many pairs
 #
-# For the statistics we draw sources at random; each is edited once to a picture of its own family (*within*) and once to one
-# of another (*across*). All intervals are bootstrap intervals that draw sources, since the two edits of one source
-# are not independent.
+# For the statistics we draw sources at random; each is edited once to a picture of its own family (*within*) and once to one of another (*across*). All intervals
+# are bootstrap intervals that draw sources, since the two edits of one source are not independent.
 
 # %%
 many = {}
@@ -240,7 +227,7 @@ for s in cast:
         print(f"{s.title}: {len(e.pairs)} edits, {int((~e.done).sum())} succeed from no k, {int((~monotone(e.success)).sum())} "
               f"are lost and regained; inversion settled at {e.converged.mean():.1%} of the steps")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-success", "caption": "Share of edits that succeed (left) and mean distance of the result from the source (right), against the step at which sampling resumes; a row a model."}}
+# %% mystnb={"figure": {"caption": "Share of edits that succeed (left) and mean distance of the result from the source (right), against the step at which sampling resumes; a row a model.", "name": "fig-success"}} tags=["hide-input"]
 if by_level:
     show(success_curves(by_level),
          alt="Success against k: near one for small k and falling to zero, later for edits within a family; the distance "
@@ -266,7 +253,7 @@ if "exact" in many:
 for name, key in (("exact_law", "within"), ("third_pictures", "across"), ("exact_law_noise", "order")):
     ledger.claim(f"edit.{name}", law.get(key), note="" if law else "the exact model was not run")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-law", "caption": "Exact model: the noise level at k* against two laws of two pictures, nothing fitted. Left: the distance alone. Right: with the noise that the inverted source carries between the two pictures. Dashed: agreement."}}
+# %% mystnb={"figure": {"caption": "Exact model: the noise level at k* against two laws of two pictures, nothing fitted. Left: the distance alone. Right: with the noise that the inverted source carries between the two pictures. Dashed: agreement.", "name": "fig-law"}} tags=["hide-input"]
 if law:
     both = e.done & (promised >= 0)
     plain = constant * gap(e.source, e.target)[both] / np.sqrt(2 * p.log_prior)
@@ -278,9 +265,9 @@ if law:
              "noise along dx close to the diagonal, edits across families a little above it")
 
 # %% [markdown]
-# The distance alone gives the size. What it leaves open is the noise between the two pictures, and with it the order of all thresholds is all but fixed. Within a family
-# two pictures are enough. Across families a little more noise is needed than they promise: the rest of the source's family is nearer to the
-# source than the target is, and takes its side.
+# The distance alone gives the size. What it leaves open is the noise between the two pictures, and with it the order of all thresholds is all but fixed. Within a
+# family two pictures are enough. Across families a little more noise is needed than they promise: the rest of the source's family is nearer to the source than
+# the target is, and takes its side.
 #
 # ## Does success follow splitting?
 
@@ -297,24 +284,25 @@ for s in cast:
     for name, key in RANDOM.items():
         ledger.claim(name, found.get(s.name, {}).get(key), model=s.name, note="" if s.name in found else "no pairs were drawn")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-split", "caption": "k* of each pair that succeeds at all, against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model."}}
+# %% mystnb={"figure": {"caption": "k* of each pair that succeeds at all, against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model.", "name": "fig-split"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in many for panel in needs_panels(many[s.name], s.title)]
 if panels:
     show(scatters(panels), alt="k* against split step and against distance for each model: it rises with the one and falls with "
                                "the other, more loosely in the network")
 
 # %% [markdown]
-# In both models success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
-# `split_given_distance` holds the distance fixed; its interval tells what is left. *Across* is the share of all steps that edits across families need more than those
-# within; `across_given_distance` is the same at equal (logarithmic) distance.
+# In both models success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far
+# inversions. `split_given_distance` holds the distance fixed; its interval tells what is left. *Across* is the share of all steps that edits across families need
+# more than those within; `across_given_distance` is the same at equal (logarithmic) distance.
 #
 # ## Neighbours in latent space
 #
-# The abstract speaks of images that are *nearby in latent space*, in one basin or in two. We call a basin the set of starts that end on one final picture.
-# Then the first half of the sentence is true without measurement: two neighbours in one basin are the same picture, and there is nothing to edit. What can be tested is what a
-# boundary costs. For that we need neighbours on its two sides. We join two starts by an arc on the sphere, sample both ends under the generic prompt (with the guidance of the edits), and where two
-# different pictures come out, halve the arc, again and again, keeping the half whose ends still differ. In the exact model this goes as near as one likes; we stop at 0.01 radians, which is
-# about the distance of the paper's nearby pairs. All pairs are equally far apart in latent space, by construction. The first picture is then edited into the second.
+# The abstract speaks of images that are *nearby in latent space*, in one basin or in two. We call a basin the set of starts that end on one final picture. Then
+# the first half of the sentence is true without measurement: two neighbours in one basin are the same picture, and there is nothing to edit. What can be tested
+# is what a boundary costs. For that we need neighbours on its two sides. We join two starts by an arc on the sphere, sample both ends under the generic prompt
+# (with the guidance of the edits), and where two different pictures come out, halve the arc, again and again, keeping the half whose ends still differ. In the
+# exact model this goes as near as one likes; we stop at 0.01 radians, which is about the distance of the paper's nearby pairs. All pairs are equally far apart in
+# latent space, by construction. The first picture is then edited into the second.
 #
 # Boundaries are of two kinds, coarse and fine: the two final pictures may be of one family, in one *coarse basin*, or of two.
 
@@ -343,37 +331,40 @@ for s in cast:
         ledger.claim(name, estimates.get(key), model=s.name, note="" if estimates.get(key) else "no such pairs here")
         print(f"{s.title}, {key}: {estimates.get(key)}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neighbours", "caption": "Neighbours on two sides of a boundary: k* against the split step and against the distance of the two pictures; a row a model."}}
+# %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* against the split step and against the distance of the two pictures; a row a model.", "name": "fig-neighbours"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]
 if panels:
     show(scatters(panels), alt="k* against the split step and against the distance for neighbouring starts: it rises with the "
                                "one and falls with the other, in the exact model almost along a curve")
 
 # %% [markdown]
-# In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side. The network
-# blends. At a hundredth of a radian its two pictures are alike, whichever name they go by, so we stop at 0.3, and its pairs are too few to decide anything: their intervals are left open, and the claims undecided.
+# In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side.
+# The network blends. At a hundredth of a radian its two pictures are alike, whichever name they go by, so we stop at 0.3, and its pairs are too few to decide
+# anything: their intervals are left open, and the claims undecided.
 #
-# A coarse boundary costs more steps than a fine one, as the abstract says. It is the distance of the pictures again: at equal distance the two kinds of boundary cost the same. Among neighbours the
-# split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their noise, and the noise between
-# the pictures decides both when the paths part and how far the edit must go back.
+# A coarse boundary costs more steps than a fine one, as the abstract says. It is the distance of the pictures again: at equal distance the two kinds of boundary
+# cost the same. Among neighbours the split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their
+# noise, and the noise between the pictures decides both when the paths part and how far the edit must go back.
 #
-# The abstract suggests that the boundary is what costs, however near the latents. At equal distance of the pictures, though, near neighbours need far *fewer* steps than pictures made from one start under two unrelated
-# prompts. Equation (edit-flow) says why. A source on the brink of a boundary carries noise that all but leads to the other picture: its $\eta$ is large from the start, and a little
-# push of the prompt is enough. To be near a boundary is not to be far from the other side.
+# The abstract suggests that the boundary is what costs, however near the latents. At equal distance of the pictures, though, near neighbours need far *fewer*
+# steps than pictures made from one start under two unrelated prompts. Equation (edit-flow) says why. A source on the brink of a boundary carries noise that all
+# but leads to the other picture: its $\eta$ is large from the start, and a little push of the prompt is enough. To be near a boundary is not to be far from the
+# other side.
 #
 # ## What was shown, and what was not
 #
-# In the exact model the noise level that an edit needs is a matter of two pictures, the noise between them and the strength of the prompt, with nothing fitted and nothing read off the outcome;
-# the other hundreds of pictures move it by some per cent, across families more. That success goes with splitting times is true, and for random pairs it is mostly a consequence of distance.
-# The abstract's advice holds as far as it speaks of alike and unlike pictures. That a boundary itself is costly, at equal likeness, we do not find.
+# In the exact model the noise level that an edit needs is a matter of two pictures, the noise between them and the strength of the prompt, with nothing fitted
+# and nothing read off the outcome; the other hundreds of pictures move it by some per cent, across families more. That success goes with splitting times is true,
+# and for random pairs it is mostly a consequence of distance. The abstract's advice holds as far as it speaks of alike and unlike pictures. That a boundary
+# itself is costly, at equal likeness, we do not find.
 #
-# Eleven statements are asked of each model, at 95 % each: where all were true at the edge of their bounds, about one in twenty would be called wrongly, and a single verdict should be
-# read with that in mind. Intervals of fewer than 60 edits are left open.
+# Eleven statements are asked of each model, at 95 % each: where all were true at the edge of their bounds, about one in twenty would be called wrongly, and a
+# single verdict should be read with that in mind. Intervals of fewer than 60 edits are left open.
 #
-# What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes
-# them, and the chapter on claims lists them); and
-# anything about edits of real photographs, which lie off the model's paths and whose inversion is another problem
-# {cite:p}`mokady2023null`. The network is small, saw each picture under its own caption, and is judged by a CLIP model that saw the same pictures: it illustrates the method, and carries no verdict on large models.
+# What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes them, and the chapter on claims lists them);
+# and anything about edits of real photographs, which lie off the model's paths and whose inversion is another problem {cite:p}`mokady2023null`. The network is
+# small, saw each picture under its own caption, and is judged by a CLIP model that saw the same pictures: it illustrates the method, and carries no verdict on
+# large models.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

@@ -89,7 +89,8 @@ class Chapter(ModelParameters):
 
     def making(self, name: str) -> dict[str, Any]:
         """How one model makes sources and targets, as `make` takes it."""
-        return {"guidance": self.at("source_guidance", name),
+        strength = self.source_guidance
+        return {"guidance": strength[self.models.index(name)] if isinstance(strength, list) else strength,
                 "negative": "" if name == EXACT else self.negative_prompt}
 
     def start_points(self, subject: Subject) -> State | None:
