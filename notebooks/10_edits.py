@@ -284,7 +284,7 @@ for s in cast:
     for name, key in RANDOM.items():
         ledger.claim(name, found.get(s.name, {}).get(key), model=s.name, note="" if s.name in found else "no pairs were drawn")
 
-# %% mystnb={"figure": {"caption": "k* of each pair that succeeds at all, against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model.", "name": "fig-split"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "k* of each pair that succeeds at all, against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model. Whole numbers are jittered by up to a quarter, so that equal pairs stay visible.", "name": "fig-split"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in many for panel in needs_panels(many[s.name], s.title)]
 if panels:
     show(scatters(panels), alt="k* against split step and against distance for each model: it rises with the one and falls with "
@@ -331,7 +331,7 @@ for s in cast:
         ledger.claim(name, estimates.get(key), model=s.name, note="" if estimates.get(key) else "no such pairs here")
         print(f"{s.title}, {key}: {estimates.get(key)}")
 
-# %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* against the split step and against the distance of the two pictures; a row a model.", "name": "fig-neighbours"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]
 if panels:
     show(scatters(panels), alt="k* against the split step and against the distance for neighbouring starts: it rises with the "
