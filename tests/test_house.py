@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,8 +56,10 @@ def test_an_import_of_the_library_changes_nothing():
     assert done.stdout.strip() == "[]" and done.stderr == ""
 
 
-# Tests of no single module: the house, all notebooks, the built pages, benchmarks, the shipped weights, their training.
-OF_NO_MODULE = {"test_house", "test_notebooks", "test_browser", "test_bench", "test_shipped", "test_training"}
+# Tests of no single module: the house, all notebooks, the built pages, the API page, benchmarks, the shipped weights,
+# their training.
+OF_NO_MODULE = {"test_house", "test_notebooks", "test_browser", "test_api", "test_bench", "test_shipped",
+                "test_training"}
 
 
 def test_tests_mirror_the_package():
@@ -131,10 +134,12 @@ def test_only_sources_and_shipped_assets_are_tracked():
     assert sum((ROOT / n).stat().st_size for n in names) < 60e6
 
 
-def test_table_of_contents_holds_every_chapter():
+def test_table_of_contents_holds_every_chapter_and_page():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     listed = [Path(c["file"]).name for c in toc["chapters"] if "/chapters/" in c["file"]]
-    assert listed == [s.stem for s in runner.chapters()]
+    pages = {s.stem for s in runner.pages()}
+    assert [name for name in listed if name not in pages] == [s.stem for s in runner.chapters()]
+    assert pages <= set(listed)
 
 
 def test_tracked_verdicts_are_known_words():
@@ -170,3 +175,16 @@ def test_readme_opens_with_the_two_commands_and_links_that_exist():
     assert "make book" in text and "make test" in text
     targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in t]
     assert targets and [t for t in targets if not (ROOT / t).exists()] == []
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+@pytest.mark.parametrize(("place", "again"), [("here", False), ("elsewhere", True), ("", True)])
+def test_a_copied_or_moved_tree_makes_its_environment_its_own(tmp_path, place, again):
+    """The stamp of a finished environment holds the path of its tree."""
+    home = tmp_path / "a tree"
+    (home / ".venv").mkdir(parents=True)
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, home / name)
+    (home / ".venv" / ".complete").write_text({"here": str(home), "elsewhere": str(ROOT / "x"), "": ""}[place])
+    done = subprocess.run(["make", "--dry-run", "env"], cwd=home, capture_output=True, text=True, check=True)
+    assert ("--editable ." in done.stdout) == again and done.stderr == ""

@@ -58,13 +58,22 @@ def plain(app, what, name, thing, options, lines: list[str]) -> None:
 
 
 def escaped(line: str) -> str:
-    """Stars, bars and backslashes as they stand, but inside backquotes, where nothing is markup."""
-    parts = re.split(r"(`+[^`]*`+)", line)
-    return "".join(p if p.startswith("`") else re.sub(r"([\\|*])", r"\\\1", p) for p in parts)
+    """Stars, bars and backslashes as they stand; what stands in backquotes is code, unless a role says otherwise."""
+    pieces = re.split(r"(:[\w:]+:`[^`]*`|``[^`]*``|`[^`]*`)", line)
+    pieces[::2] = [re.sub(r"([\\|*])", r"\\\1", text) for text in pieces[::2]]
+    pieces[1::2] = [code if code[0] == ":" or code[:2] == "``" else f"`{code}`" for code in pieces[1::2]]
+    return "".join(pieces)
+
+
+def skip(app, what, name, thing, skipped, options) -> bool | None:
+    """Fields of a named tuple without words of their own; their class describes them."""
+    words = getattr(thing, "__doc__", None) or ""
+    return True if words.startswith("Alias for field number") else None
 
 
 def configure(app, config) -> None:
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:.*", r"(?!phasebook\b).*")]
+    config.add_module_names = False
     config.autodoc_member_order = "bysource"
     config.autodoc_preserve_defaults = True         # as written: a value could show where it lies in memory
     config.autodoc_typehints_format = "short"
@@ -76,5 +85,6 @@ def setup(app) -> dict:
     app.setup_extension("sphinx.ext.napoleon")
     app.connect("config-inited", configure)
     app.connect("source-read", fill)
+    app.connect("autodoc-skip-member", skip)
     app.connect("autodoc-process-docstring", plain, priority=400)      # before napoleon adds its own markup
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

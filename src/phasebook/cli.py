@@ -1,6 +1,7 @@
 """The door: `phasebook run | book | bench | train`."""
 
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger().addHandler(logging.NullHandler())       # what goes wrong is said in one line, by us
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
+        os.environ.setdefault(name, "error")
     process.tune()
     try:
         with _signals():

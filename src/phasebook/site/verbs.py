@@ -110,10 +110,10 @@ def _typed(text: str, default: Any) -> Any:
 
 
 def _train(options: argparse.Namespace) -> None:
-    import phasebook_training as training  # torch and diffusers load in seconds, which other verbs need not pay
-
     if options.threads is not None and options.threads < 1:
         raise ParameterError(f"--threads {options.threads}: takes a number of cores, at least 1")
+    import phasebook_training as training  # torch and diffusers load in seconds, which other verbs need not pay
+
     folder = options.out or runner.root() / "checkpoints"
     try:
         done = training.train(options.part, folder, steps=options.steps, seed=options.seed, device=options.device,

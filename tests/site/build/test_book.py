@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from phasebook.site.build import book, runner
+from phasebook.site.build import book, layout, runner
 
 
 def test_verdicts_are_compared_with_the_tracked_list(house, phasebook):
@@ -86,11 +86,14 @@ def test_a_build_is_the_same_bytes_and_is_repaired_where_it_was_touched(prose, t
     assert json.loads(whole["_build/times.json"])["01_toy"]["versions"]["python"]
     build(one)
     assert "pages ..." not in said and content(one) == whole
-    for harm in (lambda: (html / "_static" / "plotly.min.js").unlink(),
-                 lambda: (html / "book" / "intro.html").write_text("edited")):
-        harm()
-        build(one)
-        assert "pages ..." in said and content(one) == whole
+    stamped = layout.of_tree(html)
+    (html / "_static" / "plotly.min.js").unlink()
+    assert layout.of_tree(html) != stamped
+    (html / "_static" / "plotly.min.js").write_bytes(whole["_build/html/_static/plotly.min.js"])
+    assert layout.of_tree(html) == stamped
+    (html / "book" / "intro.html").write_text("edited")
+    build(one)
+    assert "pages ..." in said and content(one) == whole
     build(other)
     there = content(other)
     differ = {name for name in set(whole) | set(there) if whole.get(name) != there.get(name)}
@@ -98,8 +101,6 @@ def test_a_build_is_the_same_bytes_and_is_repaired_where_it_was_touched(prose, t
 
 
 def test_a_broken_reference_fails_the_build_and_keeps_the_old_pages(prose):
-    from phasebook.site.build import layout
-
     (prose / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n  - file: book/other\n")
     (prose / "book" / "other.md").write_text("# Other\n")
     (prose / "book" / "intro.md").write_text("# Title\n\nSee {numref}`fig-nowhere`.\n")

@@ -66,10 +66,10 @@ def test_a_stopped_run_leaves_nothing(house, here, number, whom, code):
     if number != signal.SIGKILL:
         assert said == "phasebook: interrupted; nothing half-written is left\n"
     elif whom == "kernel":
-        assert said.splitlines()[-1] == "phasebook: 01_toy: Kernel died" and said.count("\n") == 1
+        assert said.startswith("phasebook: 01_toy: Kernel died") and said.count("\n") == 1
     assert within(10, lambda: not processes(mark) and not list((here / "tmp").iterdir()))
-    assert list((here / "out").iterdir()) == []
-    assert sorted(f.name for f in here.iterdir()) == ["out", "tmp"]       # no sockets in the working directory either
+    assert not (here / "out").exists() or list((here / "out").iterdir()) == []
+    assert {f.name for f in here.iterdir()} <= {"out", "tmp"}       # no sockets in the working directory either
 
 
 def test_a_run_in_an_odd_place(house, here, edit):

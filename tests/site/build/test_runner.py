@@ -165,7 +165,7 @@ def test_a_full_disk_leaves_neither_file(house, phasebook, edit, tmp_path, capsy
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     said = capsys.readouterr().err
     assert said == "phasebook: 01_toy: could not be written (file too large); nothing was\n"
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_figure_that_is_left_out_keeps_its_label(house, phasebook, tmp_path):
@@ -202,8 +202,9 @@ def test_the_plain_pipe_works_and_refuses(house, tmp_path):
 )
 def test_a_chapter_without_a_tagged_cell_is_refused(house, phasebook, edit, tmp_path, capsys, tag, line):
     edit(f' tags=["{tag}"]', "")
-    assert phasebook("run", "1", "-o", tmp_path / "out") == 1
+    assert phasebook("run", "1", "-o", tmp_path / "out" / "below") == 1
     assert line in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()          # no empty folder is left
 
 
 def test_a_claim_of_the_file_that_is_not_recorded_is_refused(house, phasebook, edit, tmp_path, capsys):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from phasebook.site.build import layout, runner
-from phasebook.site.build.files import publish, require_writable
+from phasebook.site.build.files import publish, writable
 from phasebook.site.build.sources import CLAIMS, ChapterError
 from phasebook.site.chapters.ledger import Results, versions
 
@@ -91,8 +91,8 @@ def _home(profile: str, to: Path | None) -> Path:
     if profile == "default" and to is None:
         return root
     home = Path(to or root / "_build" / profile).absolute()
-    require_writable(home, "--to")
-    (home / "book" / "chapters").mkdir(parents=True, exist_ok=True)
+    with writable(home, "--to"):
+        (home / "book" / "chapters").mkdir(parents=True, exist_ok=True)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, home / name)
     shutil.copytree(root / "book", home / "book", dirs_exist_ok=True, ignore=shutil.ignore_patterns("chapters"))

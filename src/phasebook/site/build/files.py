@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from phasebook.site.chapters.parameters import ParameterError
 
-__all__ = ["publish", "require_writable"]
+__all__ = ["publish", "writable"]
 
 
 def publish(texts: Mapping[Path, str]) -> None:
@@ -63,12 +64,33 @@ def _runs(process: int) -> bool:
     return process != os.getpid()
 
 
-def require_writable(folder: Path, option: str) -> None:
-    """Make a folder if needed; ParameterError, naming the option that asked for it, where it cannot be written."""
+@contextmanager
+def writable(folder: Path, option: str) -> Iterator[None]:
+    """Make a folder if needed, and take away what was made where nothing came to lie in it.
+
+    Args:
+        folder: to be written in, while the context lasts.
+        option: of the command line that named it, for the message.
+
+    Raises:
+        ParameterError: it cannot be written.
+    """
+    made = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ParameterError(f"{option} {folder}: cannot be written ({(error.strerror or str(error)).lower()})"
-                             ) from None
+        _remove_empty(made)
+        reason = (error.strerror or str(error)).lower()
+        raise ParameterError(f"{option} {folder}: cannot be written ({reason})") from None
+    try:
+        yield
+    finally:
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

@@ -29,7 +29,7 @@ def lay_out(home: Path, say: Callable[[str], None]) -> Path:
     """
     html, stamp, aside = (home / "_build" / name for name in ("html", "stamp", "next"))
     inputs = _of_inputs(home)
-    if not (stamp.is_file() and stamp.read_text() == f"{inputs} {_of_tree(html)}"):
+    if not (stamp.is_file() and stamp.read_text() == f"{inputs} {of_tree(html)}"):
         stamp.unlink(missing_ok=True)
         say("pages ...")
         try:
@@ -41,7 +41,7 @@ def lay_out(home: Path, say: Callable[[str], None]) -> Path:
             os.replace(aside / "_build" / "html", html)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        stamp.write_text(f"{inputs} {_of_tree(html)}")
+        stamp.write_text(f"{inputs} {of_tree(html)}")
     say(f"open {(html / 'index.html').as_uri()}")
     return html
 
@@ -67,7 +67,8 @@ def _of_inputs(home: Path) -> str:
     return _digest((file.name, file) for file in files)
 
 
-def _of_tree(folder: Path) -> str:
+def of_tree(folder: Path) -> str:
+    """The digest of every file below a folder, and of its name."""
     return _digest((str(f.relative_to(folder)), f) for f in sorted(folder.rglob("*")) if f.is_file())
 
 

@@ -16,7 +16,7 @@ import nbformat
 
 from phasebook.site.build import cache, sources
 from phasebook.site.build.execution import execute
-from phasebook.site.build.files import publish, require_writable
+from phasebook.site.build.files import publish, writable
 from phasebook.site.build.sources import ChapterError, chapters, find_chapter, given, notebook, pages, profile
 from phasebook.site.chapters.ledger import Results
 from phasebook.site.chapters.parameters import ParameterError, Parameters, unknown_parameter
@@ -82,13 +82,13 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
         return Run(page, results, 0.0)
     if checked:
         check(source, changes)
-    require_writable(out, "-o")
     start = time.perf_counter()
-    executed = execute(notebook(source), source.stem, changes, progress)
-    text = ledger(source, executed).model_dump_json(indent=1) + "\n"
-    _finish(executed)
-    cache.sign(executed, changes, key, text)
-    _publish(source, {results: text, page: nbformat.writes(executed) + "\n"})   # the page carries the signature
+    with writable(out, "-o"):
+        executed = execute(notebook(source), source.stem, changes, progress)
+        text = ledger(source, executed).model_dump_json(indent=1) + "\n"
+        _finish(executed)
+        cache.sign(executed, changes, key, text)
+        _publish(source, {results: text, page: nbformat.writes(executed) + "\n"})   # the page carries the signature
     return Run(page, results, time.perf_counter() - start)
 
 
@@ -98,12 +98,12 @@ def run_page(source: Path, out: Path) -> float:
     key = cache.cache_key(source, {})
     if cache.signature(page, None).get("key") == key:
         return 0.0
-    require_writable(out, "-o")
     start = time.perf_counter()
-    executed = execute(notebook(source), source.stem, {}, progress=False)
-    _finish(executed)
-    cache.sign(executed, {}, key, "")
-    _publish(source, {page: nbformat.writes(executed) + "\n"})
+    with writable(out, "-o"):
+        executed = execute(notebook(source), source.stem, {}, progress=False)
+        _finish(executed)
+        cache.sign(executed, {}, key, "")
+        _publish(source, {page: nbformat.writes(executed) + "\n"})
     return time.perf_counter() - start
 
 

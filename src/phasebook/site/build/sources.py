@@ -4,6 +4,7 @@ A chapter is `notebooks/NN_name.py` and leaves a ledger; a page is any other `no
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,18 @@ def number_cells(book: nbformat.NotebookNode) -> None:
 
 def checked_cells(source: Path) -> tuple[str, str]:
     """The code of the parameters cell and of the cell that checks them."""
-    code = [c for c in notebook(source).cells if c.cell_type == "code"]
+    cells = _checked_cells(source.read_text(encoding="utf-8"))
+    if cells is None:
+        raise ChapterError(f"{source.stem}: needs one cell tagged 'parameters' and a cell after it that checks them")
+    return cells
+
+
+@cache      # reading a source takes longer than running the two cells
+def _checked_cells(text: str) -> tuple[str, str] | None:
+    code = [c for c in jupytext.reads(text, fmt="py:percent").cells if c.cell_type == "code"]
     tagged = [i for i, c in enumerate(code) if "parameters" in c.metadata.get("tags", [])]
     if len(tagged) != 1 or tagged[0] + 1 >= len(code):
-        raise ChapterError(f"{source.stem}: needs one cell tagged 'parameters' and a cell after it that checks them")
+        return None
     return code[tagged[0]].source, code[tagged[0] + 1].source
 
 

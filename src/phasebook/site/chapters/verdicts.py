@@ -103,14 +103,15 @@ def count_figure(results: list[Results]) -> go.Figure:
     names = [title(r.chapter) for r in results]
     paper, *others = GROUPS
     fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.06,
-                        subplot_titles=(paper, " and ".join(others)))
+                        subplot_titles=("the paper", "this book and its checks"))
     for column, groups in enumerate(([paper], others), 1):
         for word in VERDICTS:
             bar = go.Bar(y=names, x=[_count_of(r, groups, word) for r in results], name=word, orientation="h",
                          marker_color=SHADES[word], legendgroup=word, showlegend=column == 1)
             fig.add_trace(bar, row=1, col=column)
-    fig = layout(fig, height=160 + 40 * len(names), barmode="stack")
-    fig.update_layout(legend={"orientation": "h", "y": 1.2, "traceorder": "normal"}, margin_l=210, margin_t=90)
+    fig = layout(fig, height=200 + 36 * len(names), barmode="stack")
+    legend = {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", "traceorder": "normal"}
+    fig.update_layout(legend=legend, margin_l=170, margin_b=110)
     fig.update_xaxes(title="claims", dtick=5)
     fig.update_yaxes(autorange="reversed")
     return fig
