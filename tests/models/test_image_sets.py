@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from phasebook.models import assets
-from phasebook.models.image_sets import ImageSet, load_images
+from phasebook.models.image_sets import IMAGE_SETS, ImageSet, load_images, read_picture
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -189,7 +189,7 @@ def test_bad_families(chosen):
 def test_bad_names(name):
     with pytest.raises(ValueError) as error:
         load_images(name)
-    assert one_line(error).startswith(f"image_set = {str(name)!r}: takes families, emoji, digits or an existing")
+    assert one_line(error).startswith(f"image_set = {str(name)!r}: takes {', '.join(IMAGE_SETS)} or an existing")
 
 
 def test_family_of_one_picture(folder):
@@ -246,3 +246,50 @@ def test_missing_asset_says_how_to_get_it(monkeypatch, tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         load_images()
     assert one_line(error).startswith("assets/emoji/emoji.csv: not found in")
+
+
+def test_captioned_are_the_training_set():
+    from phasebook.models.captions import captioned
+
+    images, data = load_images("captioned", 64), captioned()
+    assert images.names == data.captions
+    kinds = [data.kinds[k] for k in data.kind.tolist()]
+    assert [images.families[f] for f in images.family] == kinds
+    np.testing.assert_allclose(images.pixels, (data.pixels / 2 + 0.5).permute(0, 2, 3, 1), atol=1e-6)
+
+
+def test_one_reader_for_single_pictures_too(tmp_path):
+    """Sixteen bits, palettes with a hidden colour, rotation and CMYK, as in a directory."""
+    grey = np.full((16, 16), 13107, np.uint16)
+    Image.fromarray(grey).save(tmp_path / "deep.png")
+    palette = Image.new("P", (16, 16), 0)
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    palette.save(tmp_path / "palette.png", transparency=0)
+    halves = np.zeros((16, 16, 3), np.uint8)
+    halves[:8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(halves).save(tmp_path / "turned.png", exif=exif)
+    Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "print.tif")
+    read = lambda name: read_picture(tmp_path / name, "source_image", [16])  # noqa: E731
+    np.testing.assert_allclose(read("deep.png"), 0.2, atol=1 / 255)
+    np.testing.assert_allclose(read("palette.png"), 1.0)
+    assert read("turned.png")[:, 8:].min() == 1 and read("turned.png")[:, :8].max() == 0
+    np.testing.assert_allclose(read("print.tif")[0, 0], [1, 0, 0], atol=1 / 255)
+
+
+def test_a_single_picture_is_refused_in_one_line(tmp_path):
+    Image.new("RGB", (20, 16)).save(tmp_path / "wide.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG nothing")
+    for name, message in (("wide.png", "20 x 16 pixels; takes 16 x 16 or 64 x 64"), ("broken.png", "cannot be read"),
+                          (".", "cannot be read"), ("none.png", "no such file")):
+        with pytest.raises(ValueError, match=message) as error:
+            read_picture(tmp_path / name, f"source_image = {name!r}", [16, 64])
+        assert "\n" not in str(error.value) and str(error.value).startswith("source_image = ")
+
+
+def test_a_large_picture_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    Image.new("L", (3000, 3000)).save(tmp_path / "large.png")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match="3000 x 3000 pixels; takes 64 x 64"):
+        read_picture(tmp_path / "large.png", "source_image", [64])

@@ -3,16 +3,11 @@
 A source picture, made from a start z under its own prompt, is inverted to every level under a generic prompt. From
 each level k the sampler resumes under the target prompt, everything else fixed. `k*` is the largest k (the least noise)
 from which the result is the target; `steps - k*` inverted steps are needed. One inversion serves all k, and all
-resumptions of all pairs advance together. A model is asked through an *editor* (`latent.editors`) for these alone:
-
-    starts, make, sample, invert, predict, look, references, words, pixels, apart
-
-States are opaque tensors with the points first; features are Euclidean coordinates of pictures.
+resumptions of all pairs advance together. Works on every model of `sampling.protocols`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,86 +15,13 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.models.image_sets import ImageSet
-from phasebook.sampling.inversion import Inversion
+from phasebook.edits.judges import Judge, apart, picked
+from phasebook.edits.pairs import EditPairs
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Embedding, Frame, Model, Prompt, State
+from phasebook.sampling.samplers import Resumed, invert, normal_start, resume
 
-__all__ = ["Editor", "Edits", "Look", "Pairs", "Sampled", "edit", "k_star", "listed", "monotone", "pick_pairs",
-           "round_trip", "split_steps"]
-
-LEAST = 0.02            # root mean square of pixels in [0, 1]
-
-
-class Look(NamedTuple):
-    """Pictures as judged: `features`, and `surface`, in which distances are root mean squares of pixels."""
-
-    features: Float[ndarray, "p f"]
-    surface: Float[ndarray, "p s"]
-
-
-class Sampled(NamedTuple):
-    """What sampling ends on: the `state` to invert, the `picture` to show, both with the points first."""
-
-    state: Tensor
-    picture: Tensor
-
-
-class Editor(Protocol):
-    """What an edit needs of a model. `prompts`: one text a point, None for the generic prompt."""
-
-    steps: int
-
-    def starts(self, seeds: Sequence[int]) -> Tensor: ...
-    def make(self, starts: Tensor, prompts: Sequence[str]) -> Sampled: ...
-    def sample(self, states: Tensor, first: ndarray, prompts: Sequence[str | None]) -> Sampled: ...
-    def invert(self, states: Tensor, prompts: Sequence[str | None], iterations: int) -> Inversion: ...
-    def predict(self, states: Tensor, step: int) -> Tensor: ...
-    def look(self, pictures: Tensor) -> Look: ...
-    def references(self, prompts: Sequence[str]) -> list[Float[ndarray, "p f"]]: ...
-    def words(self, features: ndarray, pairs: "Pairs") -> ndarray | None: ...
-    def pixels(self, pictures: Tensor) -> Float[ndarray, "p y x 3"]: ...
-    def apart(self, one: Tensor, other: Tensor) -> Float[ndarray, " p"]: ...
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Edits to make: prompts, whether both pictures are of one family (level 'within') or not ('across'), and `group`,
-    the number of the source: edits of one source are not independent, and are drawn together by the bootstrap."""
-
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    level: tuple[str, ...]
-    group: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-
-def pick_pairs(images: ImageSet, count: int, seed: int) -> Pairs:
-    """`count` edits of different sources, by turns to a picture of the same family and to one of another, two a source.
-
-    Pictures that differ by less than `LEAST` are the same for an edit. ValueError where no family has two pictures, or
-    there is only one family.
-    """
-    sizes = np.bincount(images.family)
-    flat = images.pixels.reshape(len(images), -1)
-    unlike = lambda i: np.sqrt(((flat - flat[i]) ** 2).mean(1)) >= LEAST  # noqa: E731
-    able = np.array([i for i, f in enumerate(images.family) if (unlike(i) & (images.family == f)).any()])
-    if len(able) == 0 or (sizes > 0).sum() < 2:
-        raise ValueError(f"pairs = {count}: takes two families or more, one of them with two pictures")
-    rng = np.random.default_rng(seed)
-    sources = np.resize(rng.permutation(able), (count + 1) // 2)
-    rows = []
-    for group, i in enumerate(sources):
-        same = images.family == images.family[i]
-        for level, pool in (("within", same & unlike(i)), ("across", ~same)):
-            rows.append((images.names[i], images.names[rng.choice(np.flatnonzero(pool))], level, group))
-    return Pairs(*(tuple(column) for column in zip(*rows[:count], strict=True)))
-
-
-def listed(edits: Sequence[tuple[str, str]]) -> Pairs:
-    """Edits named one by one, each with a start of its own."""
-    return Pairs(tuple(a for a, _ in edits), tuple(b for _, b in edits), ("shown",) * len(edits),
-                 tuple(range(len(edits))))
+__all__ = ["Edits", "edit", "k_star", "make", "monotone", "round_trip"]
 
 
 def k_star(success: Bool[ndarray, "p k"], k_values: Int[ndarray, " k"]) -> Int[ndarray, " p"]:
@@ -112,132 +34,200 @@ def monotone(success: Bool[ndarray, "p k"]) -> Bool[ndarray, " p"]:
     return ~(np.diff(success.astype(int), axis=1) > 0).any(1)
 
 
-def split_steps(apart: Float[ndarray, "p step"], own: bool = False) -> Int[ndarray, " p"]:
-    """First step at which two predictions are further apart than half the median final distance of all pairs, or than
-    half their `own` one; the number of steps where that never happens."""
-    threshold = apart[:, -1:] / 2 if own else np.median(apart[:, -1]) / 2
-    beyond = apart > threshold
-    return np.where(beyond.any(1), beyond.argmax(1), apart.shape[1])
-
-
 @dataclass(frozen=True, eq=False)
 class Edits:
-    """What came of `pairs`; e counts edits, k the starting steps `k_values`.
+    """What came of `pairs`; e counts edits, k the starting steps.
 
-    `to_source`, `to_target` (e, k): feature distances of the result from the nearest picture of the source and of the
-    target prompt: the one made from the edit's start, and the editor's references.
-    `words` (e, k): by how much the result's CLIP score with the target prompt exceeds that with the source's, or None.
-    `moved` (e, k): root mean square difference of pixels to the source. `distance` (e): of the two clean latents;
-    `latent_distance` (e): of the two inverted to level 0. `apart` (e, step): of the predictions along both inversions.
-    `converged` (step, e): of the source's inversion, `states` (step + 1, e, ...) its states. `pictures` (e, k, ...),
-    `source`, `target` (e, ...): to decode.
+    Attributes:
+        pairs: the edits.
+        levels: of the sampler.
+        k_values: the steps at which sampling resumed.
+        to_source: (e, k) the judge's distance of the result from the source's picture, or from a known picture of its
+            prompt where that is nearer.
+        to_target: (e, k) the same for the target.
+        preference: (e, k) by how much the target's words suit the result better than the source's, or None.
+        moved: (e, k) root mean square difference of pixels to the source.
+        distance: (e) of the two clean latents, in the model's norm.
+        parting: (e, step) of the two predictions along both inversions, in the model's norm.
+        converged: (step, e) of the source's inversion.
+        inverted: (step + 1, e, ...) the source's states at every level.
+        pictures: (e, k, ...) the results, as clean states to decode.
+        source: (e, ...) the sources.
+        target: (e, ...) the pictures that the targets' prompts make of the same starts.
     """
 
-    pairs: Pairs
-    steps: int
+    pairs: EditPairs
+    levels: Levels
     k_values: Int[ndarray, " k"]
     to_source: Float[ndarray, "e k"]
     to_target: Float[ndarray, "e k"]
-    words: Float[ndarray, "e k"] | None
+    preference: Float[ndarray, "e k"] | None
     moved: Float[ndarray, "e k"]
     distance: Float[ndarray, " e"]
-    latent_distance: Float[ndarray, " e"]
-    apart: Float[ndarray, "e step"]
+    parting: Float[ndarray, "e step"]
     converged: Bool[ndarray, "step e"]
-    states: Float[Tensor, "step+1 e *s"]
+    inverted: Float[Tensor, "step+1 e *s"]
     pictures: Float[Tensor, "e k *s"]
     source: Float[Tensor, "e *s"]
     target: Float[Tensor, "e *s"]
 
     @property
     def success(self) -> Bool[ndarray, "e k"]:
-        """Twice as near to the target as to the source, and nearer by its words too where the features know words.
+        """Twice as near to the target as to the source, and nearer by its words too where the judge knows words.
 
         Merely nearer is not enough for a person to call it the target.
         """
         near = 2 * self.to_target <= self.to_source
-        return near if self.words is None else near & (self.words > 0)
+        return near if self.preference is None else near & (self.preference > 0)
 
     @property
     def k_star(self) -> Int[ndarray, " e"]:
+        """The largest k with success, -1 where there is none."""
         return k_star(self.success, self.k_values)
 
     @property
-    def needed(self) -> Int[ndarray, " e"]:
-        """Inverted steps needed, `steps - k*`; `steps + 1` where not even a whole inversion is enough."""
-        return self.steps - self.k_star
+    def done(self) -> Bool[ndarray, " e"]:
+        """Which edits succeed from some k."""
+        return self.k_star >= 0
 
-    def shown(self, pixels: Callable[[Tensor], ndarray], k_shown: Sequence[int]) -> list[tuple]:
-        """For a figure, a row an edit: prompts, source picture, pictures at some of the k, target picture, and the
-        place of the largest k shown that is at most k*, or None."""
-        columns = [list(self.k_values).index(k) for k in k_shown]
-        rows = []
-        for i, star in enumerate(self.k_star):
-            first, *between, last = pixels(torch.cat([self.source[i:i + 1], self.pictures[i, columns],
-                                                      self.target[i:i + 1]]))
-            reached = [j for j, k in enumerate(k_shown) if k <= star]
-            rows.append((self.pairs.source[i], self.pairs.target[i], first, np.stack(between), last,
-                         reached[-1] if reached else None))
-        return rows
-
-    def rows(self) -> list[dict]:
-        """One row a pair, for the ledger: `k_star` is null where no k succeeds."""
-        split, k = split_steps(self.apart), self.k_star
-        return [{"source": s, "target": t, "k_star": int(k[i]) if k[i] >= 0 else None, "split_step": int(split[i]),
-                 "distance": round(float(self.distance[i]), 4), "level": level,
-                 "latent_distance": round(float(self.latent_distance[i]), 4)}
-                for i, (s, t, level) in enumerate(zip(self.pairs.source, self.pairs.target, self.pairs.level,
-                                                      strict=True))]
+    @property
+    def needed(self) -> Float[ndarray, " e"]:
+        """The share of the sampler's steps that must be inverted, `1 - k*/steps`; more than one where no k succeeds."""
+        return 1 - self.k_star / self.levels.steps
 
 
-def edit(editor: Editor, pairs: Pairs, k_values: Sequence[int], seed: int, iterations: int,
-         starts: Tensor | None = None, sources: dict[int, Sampled] | None = None) -> Edits:
-    """Make all `pairs` from all `k_values`.
+def make(model: Model, pairs: EditPairs, *, levels: Levels, guidance: float, negative: str = "", seed: int = 0,
+         starts: State | None = None) -> Resumed:
+    """Pictures of the sources' and of the targets' prompts; both of an edit come from the same start.
 
-    Source and target pictures come from the same start: of seed `seed + group`, or `starts` (one a pair). `sources`
-    replaces the sources of some pairs, e.g. by encoded pictures.
+    Args:
+        model: any that takes prompts.
+        pairs: the edits.
+        levels: of the sampler.
+        guidance: of the prompts.
+        negative: the negative prompt.
+        seed: the start of group g is drawn from `seed + g`.
+        starts: one an edit, in place of those drawn.
+
+    Returns:
+        2 e states and pictures: the sources, then the targets.
+    """
+    if starts is None:
+        starts = torch.cat([normal_start(model, seed + group) for group in pairs.group])
+    first, back = _shared(pairs)
+    texts = np.array([*pairs.source, *pairs.target])[first].tolist()
+    begin = torch.zeros(len(first), dtype=torch.int64)
+    made = resume(model, torch.cat([starts, starts])[first], begin, levels, model.prompt(texts, guidance, negative))
+    return Resumed(made.x[back], made.x0[back])
+
+
+def _shared(pairs: EditPairs) -> tuple[Int[ndarray, " m"], Int[ndarray, " 2e"]]:
+    """Which of the 2 e pictures differ, and which of these each one is: edits of a group share their source."""
+    groups, texts = [*pairs.group, *pairs.group], [*pairs.source, *pairs.target]
+    keys = [f"{group} {text}" for group, text in zip(groups, texts, strict=True)]
+    _, first, back = np.unique(keys, return_index=True, return_inverse=True)
+    return first, back
+
+
+def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], made: Resumed, *, levels: Levels,
+         generic: Prompt | None = None, guidance: float = 1.0, negative: str = "", eta: float = 0.0, seed: int = 0,
+         iterations: int = 20, tolerance: float = 1e-5) -> Edits:
+    """Make all edits from all steps.
+
+    Args:
+        model: any that takes prompts and has pictures.
+        judge: of success.
+        pairs: the edits.
+        k_values: the steps to resume at, increasing.
+        made: source and target pictures, by `make` or given: 2 e of them, the sources first.
+        levels: of the sampler.
+        generic: the prompt of the inversion; None for the plain distribution.
+        guidance: of the target prompts.
+        negative: the negative prompt beside them.
+        eta: of the sampler that resumes; its noise is shared by all k.
+        seed: of that noise.
+        iterations: of each inverted step, at most; 0 is first order.
+        tolerance: of an inverted step, in the model's norm.
     """
     e, k_values = len(pairs), np.asarray(k_values, dtype=int)
-    if starts is None:
-        starts = editor.starts([seed + g for g in pairs.group])
-    # a picture that several edits share is made and inverted once
-    texts, groups = [*pairs.source, *pairs.target], [*pairs.group] * 2
-    place = {key: i for i, key in reversed(list(enumerate(zip(texts, groups, strict=True))))}
-    index = sorted(place.values()) if sources is None else list(range(2 * e))
-    every = [index.index(place[key]) for key in zip(texts, groups, strict=True)] if sources is None else index
-    made = editor.make(torch.cat([starts, starts])[index], [texts[i] for i in index])
-    for i, (state, picture) in (sources or {}).items():
-        made.state[i], made.picture[i] = state, picture
-    inverted = editor.invert(made.state, [None] * len(index), iterations)
-    split = [editor.predict(inverted.x[k], k)[every].split(e) for k in range(editor.steps)]
-    x, made = inverted.x[:, every], Sampled(made.state[every], made.picture[every])
-    apart = np.stack([editor.apart(*both) for both in split], 1)
-    resumed = torch.cat([x[k, :e] for k in k_values])                       # k outside, pairs inside
-    final = editor.sample(resumed, np.repeat(k_values, e), [*pairs.target] * len(k_values)).picture
-    turn = lambda v: v.reshape(len(k_values), e, *v.shape[1:]).swapaxes(0, 1)  # noqa: E731
-    own, found = editor.look(made.picture), editor.look(final)
-    f, surface = turn(found.features), turn(found.surface)
-    to_source, to_target = (
-        np.min([np.linalg.norm(f - g[:, None], axis=-1) for g in (made_, *editor.references(named))], axis=0)
-        for made_, named in zip(np.split(own.features, 2), (pairs.source, pairs.target), strict=True))
+    first, back = _shared(pairs)
+    inversion = invert(model, made.x[first], levels, generic, iterations=iterations, tolerance=tolerance)
+    inverted = inversion.x[:, back[:e]]
+    asked = model.prompt([*pairs.target] * len(k_values), guidance, negative)
+    begin = torch.as_tensor(k_values).repeat_interleave(e)                      # k outside, edits inside
+    final = resume(model, inverted[k_values].flatten(0, 1), begin, levels, asked, eta=eta, seed=seed).x0
+    results = Frame(model, levels.steps - 1, final)
+    to_source, to_target, preference = _judged(judge, results, Frame(model, levels.steps - 1, made.x0), pairs)
     return Edits(
-        pairs, editor.steps, k_values, to_source, to_target, editor.words(f, pairs),
-        np.linalg.norm(surface - own.surface[:e, None], axis=-1), editor.apart(*made.state.split(e)),
-        editor.apart(*x[0].split(e)), apart, inverted.converged[:, every[:e]].numpy(), x[:, :e], turn(final),
-        made.picture[:e], made.picture[e:])
+        pairs, levels, k_values, _by_edit(to_source, e), _by_edit(to_target, e),
+        None if preference is None else _by_edit(preference, e), _by_edit(_moved(results, made.x0[:e]), e),
+        model.norm(made.x[:e] - made.x[e:]).cpu().numpy(), _parting(model, inversion.x, back, levels, generic),
+        inversion.converged[:, back[:e]].numpy(), inverted, final.unflatten(0, (-1, e)).transpose(0, 1),
+        made.x0[:e], made.x0[e:])
 
 
-def round_trip(editor: Editor, prompts: Sequence[str | None], seed: int,
-               iterations: int) -> tuple[Float[ndarray, "step p"], Bool[ndarray, "step p"]]:
-    """Invert pictures of `prompts` under these same prompts and sample again, from every step.
+def _by_edit(values: Float[Tensor, " ke"], e: int) -> Float[ndarray, "e k"]:
+    """Numbers of all results, a row an edit."""
+    return values.view(-1, e).T.cpu().numpy()
 
-    Mean squared error of the final state over the variance of the latent, and whether every inverted step from the
-    end down to this one converged.
+
+def _judged(judge: Judge, results: Frame, made: Frame,
+            pairs: EditPairs) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Distances of all results from source and target, and which words suit them."""
+    e = len(pairs)
+    times = len(results.x0) // e
+    source, target = [*pairs.source] * times, [*pairs.target] * times
+    pictures, both = judge.embed(results), judge.embed(made)
+    of_sources, of_targets = (_repeated(picked(both, part), times) for part in (slice(e), slice(e, None)))
+    return (judge.nearness(pictures, of_sources, source), judge.nearness(pictures, of_targets, target),
+            judge.preference(pictures, source, target))
+
+
+def _repeated(embedding: Embedding, times: int) -> Embedding:
+    return Embedding(embedding.points.repeat(times, 1), embedding.duals.repeat(times, 1))
+
+
+def _moved(results: Frame, source: State) -> Float[Tensor, " ke"]:
+    """Root mean square difference of pixels of all results to their sources."""
+    pixels = results.model.features["pixels"]
+    before = pixels(Frame(results.model, results.step, source))
+    return apart(results.embedded(pixels), _repeated(before, len(results.x0) // len(source))) * pixels.unit
+
+
+def _parting(model: Model, inverted: Float[Tensor, "s+1 m *s"], back: Int[ndarray, " 2e"], levels: Levels,
+             generic: Prompt | None) -> Float[ndarray, "e step"]:
+    """Distances of the predictions of source and target along their inversions."""
+    e = len(back) // 2
+    columns = []
+    for step in range(levels.steps):
+        x0 = model.predict(inverted[step], levels, step, generic).x0[back]
+        columns.append(model.norm(x0[:e] - x0[e:]).cpu().numpy())
+    return np.stack(columns, 1)
+
+
+def round_trip(model: Model, prompt: Prompt | None, count: int, *, levels: Levels, seed: int = 0, iterations: int = 20,
+               tolerance: float = 1e-5) -> tuple[Float[ndarray, "step p"], Bool[ndarray, "step p"]]:
+    """Invert pictures under the prompt that they were made under and sample again, from every step.
+
+    Args:
+        model: any.
+        prompt: for all pictures, or one each.
+        count: pictures.
+        levels: of the sampler.
+        seed: of the starts.
+        iterations: of each inverted step, at most.
+        tolerance: of an inverted step, in the model's norm.
+
+    Returns:
+        The mean squared error of the final state over the mean square of the latent, and whether every inverted step
+        from the end down to this one converged.
     """
-    p = len(prompts)
-    made = editor.sample(editor.starts(range(seed, seed + p)), np.zeros(p, int), prompts).state
-    x, _, converged = editor.invert(made, prompts, iterations)
-    back = editor.sample(x[:-1].flatten(0, 1), np.repeat(np.arange(editor.steps), p), [*prompts] * editor.steps).state
-    again = made.repeat(editor.steps, *(1,) * (made.ndim - 1))
-    off = (editor.apart(back, again) / editor.apart(again, torch.zeros_like(again))).reshape(editor.steps, p)
-    return off**2, np.logical_and.accumulate(converged.numpy()[::-1])[::-1]
+    steps = levels.steps
+    made = resume(model, normal_start(model, seed, count), torch.zeros(count, dtype=torch.int64), levels, prompt).x
+    inversion = invert(model, made, levels, prompt, iterations=iterations, tolerance=tolerance)
+    begin = torch.arange(steps).repeat_interleave(count)
+    each = prompt and prompt.pick(torch.arange(count).repeat(steps))
+    again = resume(model, inversion.x[:-1].flatten(0, 1), begin, levels, each).x
+    missed = model.norm(again - made.repeat(steps, *(1,) * (made.ndim - 1))).view(steps, count)
+    settled = np.logical_and.accumulate(inversion.converged.numpy()[::-1])[::-1]
+    return ((missed / model.norm(made)) ** 2).cpu().numpy(), settled

@@ -1,13 +1,14 @@
 """Image sets: finite sets of small pictures in families, each the data distribution of an exact diffusion model.
 
 A set is named: `families` (420 emoji that are drawn alike within their family), `emoji` (all 1600 distinct ones),
-`digits` (the 1797 handwritten digits that scikit-learn carries) or the path of a directory of pictures.
-Nothing is downloaded. Order and pixels depend on the arguments alone.
+`digits` (the 1797 handwritten digits that scikit-learn carries), `captioned` (the emoji that have a kind, named by
+their captions) or the path of a directory of pictures. Nothing is downloaded. Order and pixels depend on the arguments
+alone.
 """
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from PIL import Image, ImageOps
 
 from phasebook.models.assets import asset
 
-__all__ = ["ImageSet", "load_images", "IMAGE_SETS", "RESOLUTIONS", "CELL", "COLUMNS"]
+__all__ = ["ImageSet", "load_images", "read_picture", "IMAGE_SETS", "RESOLUTIONS", "CELL", "COLUMNS"]
 
-IMAGE_SETS = ("families", "emoji", "digits")
+IMAGE_SETS = ("families", "emoji", "digits", "captioned")
 RESOLUTIONS = (8, 256)
 MOST = 10_000                   # the exact model keeps a matrix of n x n numbers
 CELL, COLUMNS = 64, 40          # the emoji sprite: pixels of a cell, cells in a row
@@ -83,6 +84,8 @@ def load_images(name: str | Path = "families", resolution: int = 64,
         raise ValueError(f"resolution = {resolution!r}: takes a whole number from {low} to {high}")
     if name == "digits":
         table = _digits()
+    elif name == "captioned":
+        table = _captioned()
     elif name in IMAGE_SETS:
         table = _emoji(only_families=name == "families")
     else:
@@ -123,18 +126,34 @@ def _fitted(picture: Image.Image, resolution: int) -> Image.Image:
 
 
 def _emoji(only_families: bool) -> list[_Row]:
+    """All emoji, or those of a family."""
+    rows = []
+    for entry, cell in _cells():
+        if entry["family"] or not only_families:
+            rows.append(_Row(cell, entry["name"], entry["caption"], entry["family"] or "other", entry["group"]))
+    return rows
+
+
+def _captioned() -> list[_Row]:
+    """The emoji that have a kind; their captions are their names, their kinds the families."""
+    from phasebook.models.captions import kind_of
+
+    rows = []
+    for entry, cell in _cells():
+        if kind := kind_of(entry):
+            rows.append(_Row(cell, entry["caption"], entry["caption"], kind, kind))
+    return rows
+
+
+def _cells() -> Iterator[tuple[dict[str, str], Image.Image]]:
     """The tracked sprite, cut by its table."""
     with open(asset("emoji/emoji.csv"), encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     with Image.open(asset("emoji/emoji.png")) as sprite:
         sheet = sprite.convert("RGB")
-    rows = []
     for entry in table:
-        if entry["family"] or not only_families:
-            y, x = divmod(int(entry["index"]), COLUMNS)
-            cell = sheet.crop((x * CELL, y * CELL, (x + 1) * CELL, (y + 1) * CELL))
-            rows.append(_Row(cell, entry["name"], entry["caption"], entry["family"] or "other", entry["group"]))
-    return rows
+        y, x = divmod(int(entry["index"]), COLUMNS)
+        yield entry, sheet.crop((x * CELL, y * CELL, (x + 1) * CELL, (y + 1) * CELL))
 
 
 def _digits() -> list[_Row]:
@@ -177,9 +196,39 @@ def _directory(name: str | Path, resolution: int) -> list[_Row]:
     return rows
 
 
-def _opened(path: Path) -> Image.Image:
+def read_picture(path: str | Path, label: str, sizes: Sequence[int] = ()) -> Float32[ndarray, "y x 3"]:
+    """The picture in a file, upright, in RGB on white, in [0, 1]: as `load_images` reads those of a directory.
+
+    Args:
+        path: of the file.
+        label: what a refusal begins with, e.g. "source_image = 'a.png'".
+        sizes: pixels on a side that are accepted; () for any picture. They are checked before anything is decoded.
+
+    Raises:
+        ValueError: one line, for a file that is not there, cannot be read or has another size.
+    """
+    try:
+        picture = _opened(Path(path).expanduser(), sizes)
+    except FileNotFoundError:
+        raise ValueError(f"{label}: no such file; takes a picture") from None
+    except _OtherSize as error:
+        takes = " or ".join(f"{side} x {side}" for side in dict.fromkeys(sizes))
+        raise ValueError(f"{label}: {error} pixels; takes {takes}") from None
+    except Exception as error:  # corrupt files make Pillow's readers raise some ten different kinds
+        raise ValueError(f"{label}: cannot be read ({type(error).__name__}); takes a picture that Pillow "
+                         "reads") from None
+    return np.asarray(picture, np.float32) / 255
+
+
+class _OtherSize(Exception):
+    """Its text is the size, in pixels."""
+
+
+def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
     """The upright picture in RGB on white. Raises ValueError for pixels of no known range (32-bit numbers)."""
     with Image.open(path) as image:
+        if sizes and (image.width != image.height or image.width not in sizes):
+            raise _OtherSize(f"{image.width} x {image.height}")
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):       # Pillow's own conversion cuts 16 bits off at 255
             image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))

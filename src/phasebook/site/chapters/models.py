@@ -110,20 +110,21 @@ def judge_of(p: ModelParameters) -> ClipFeatures | None:
 
 
 def subjects(p: ModelParameters, judge: ClipFeatures | None = None,
-             judged_at: Mapping[str, list[int]] | None = None) -> list[Subject]:
+             judged_at: Mapping[str, list[int]] | None = None, **exact: Any) -> list[Subject]:
     """The models of a chapter, loaded.
 
     Args:
         p: the chapter's parameters.
         judge: adds the features `clip` and `clip_normalised` of decoded pictures to trained models.
         judged_at: by model, the steps at which these are measured; all by default.
+        exact: further arguments of `ExactModel.of`, such as `bonus`.
     """
     loaded = []
     for name in p.models:
         steps = p.at("steps", name)
         if name == EXACT:
             images = load_images(p.image_set, p.resolution, p.families or None)
-            model = ExactModel.of(images, p.device)
+            model = ExactModel.of(images, p.device, **exact)
             loaded.append(Subject(name, model, named_levels(p.schedule, steps), None, model.features, images))
             continue
         model = PipelineModel.load(name, revision=p.revision or None, variant=p.variant or None, dtype=p.dtype,
@@ -132,6 +133,6 @@ def subjects(p: ModelParameters, judge: ClipFeatures | None = None,
         if judge:
             features["clip"] = OfPixels(judge, at=(judged_at or {}).get(name))
             features["clip_normalised"] = Normalised(features["clip"])
-        prompt = model.prompt(p.prompt, p.guidance, p.negative_prompt)
+        prompt = model.prompt(p.prompt, p.at("guidance", name), p.negative_prompt)
         loaded.append(Subject(name, model, model.levels(steps), prompt, features, None))
     return loaded

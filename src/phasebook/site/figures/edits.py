@@ -16,10 +16,11 @@ from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, layout
 
-__all__ = ["EditRow", "edits_html", "scatters", "show_edits", "success_curves", "trip_curves"]
+__all__ = ["EditRow", "Panel", "edits_html", "scatters", "show_edits", "success_curves", "trip_curves"]
 
 STYLE = """<style>
-.pb-edits{display:grid;gap:4px;align-items:center;font-size:.8rem;line-height:1.2;max-width:1000px}
+.pb-edits{display:grid;gap:4px;align-items:center;font-size:.8rem;line-height:1.2;max-width:1000px;min-width:700px}
+.pb-edits-title{margin:.6rem 0 .2rem;font-weight:600}
 .pb-edits img{width:100%;display:block;filter:none!important;background:#fff!important;border-radius:3px;
 box-sizing:border-box;border:3px solid transparent}
 .pb-edits img.pb-star{border-color:#D55E00}.pb-edits .pb-head{text-align:center}.pb-edits .pb-end{padding:0 4px}
@@ -50,55 +51,88 @@ def _webp(picture: Float[ndarray, "y x 3"], largest: int) -> str:
 
 
 def edits_html(rows: Sequence[EditRow], k_shown: Sequence[int], noise: Float[ndarray, " step"], *, alt: str,
-               largest: int = 128) -> str:
-    """One row an edit, one column a starting step; the frame marks k*. `noise` is sigma/alpha of every step."""
+               title: str = "", largest: int = 128) -> str:
+    """One row an edit, one column a starting step; the frame marks k*.
+
+    Args:
+        rows: the edits.
+        k_shown: the steps of the columns.
+        noise: sigma/alpha of every step.
+        alt: the alternative text.
+        title: above the rows, where several models are shown.
+        largest: pixels on a side of a picture.
+    """
     if not alt.strip():
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
     head = ["", "source", *(f"<b>k = {k}</b><br>σ/α = {noise[k]:.2g}" for k in k_shown), "target"]
     cells = [f'<div class="pb-head">{text}</div>' for text in head]
     for row in rows:
-        image = lambda picture, text, mark="": (  # noqa: E731
-            f'<img src="{_webp(picture, largest)}" alt="{escape(text, quote=True)}"{mark}>')
-        label = f"{row.source} → {row.target}"
-        cells.append(f"<div>{escape(row.source)} → <b>{escape(row.target)}</b></div>")
-        cells.append(f'<div class="pb-end">{image(row.source_picture, row.source)}</div>')
-        cells += [image(picture, f"{label}, resumed at step {k}" + (" (k*)" if i == row.star else ""),
-                        " class=pb-star" if i == row.star else "")
-                  for i, (k, picture) in enumerate(zip(k_shown, row.pictures, strict=True))]
-        cells.append(f'<div class="pb-end">{image(row.target_picture, row.target)}</div>')
+        cells += _row_cells(row, k_shown, largest)
     columns = f"minmax(80px,1.5fr) repeat({len(k_shown) + 2},minmax(0,1fr))"
-    return (f'{STYLE}<div class="pb-edits pb-figure" role="group" aria-label="{escape(alt, quote=True)}" '
-            f'style="grid-template-columns:{columns}">{"".join(cells)}</div>')
+    heading = f'<div class="pb-edits-title">{escape(title)}</div>' if title else ""
+    return (f'{STYLE}{heading}<div class="pb-scroll"><div class="pb-edits pb-figure" role="group" '
+            f'aria-label="{escape(alt, quote=True)}" style="grid-template-columns:{columns}">'
+            f'{"".join(cells)}</div></div>')
 
 
-def show_edits(*args, **kwargs) -> None:
-    """Display `edits_html`."""
-    display(HTML(edits_html(*args, **kwargs)))
+def _row_cells(row: EditRow, k_shown: Sequence[int], largest: int) -> list[str]:
+    label = f"{row.source} → {row.target}"
+    cells = [f"<div>{escape(row.source)} → <b>{escape(row.target)}</b></div>",
+             f'<div class="pb-end">{_image(row.source_picture, row.source, largest)}</div>']
+    for i, (k, picture) in enumerate(zip(k_shown, row.pictures, strict=True)):
+        star = i == row.star
+        cells.append(_image(picture, f"{label}, resumed at step {k}" + (" (k*)" if star else ""), largest, star))
+    cells.append(f'<div class="pb-end">{_image(row.target_picture, row.target, largest)}</div>')
+    return cells
 
 
-def success_curves(k_values: Sequence[int], success: Mapping[str, Float[ndarray, " k"]],
-                   moved: Mapping[str, Float[ndarray, " k"]], height: int = 380) -> go.Figure:
-    """Share of successful edits, and how far the picture has moved from its source, against the starting step."""
-    fig = make_subplots(1, 2, horizontal_spacing=0.13)
-    for column, curves in enumerate((success, moved), 1):
-        for i, (name, y) in enumerate(curves.items()):
-            fig.add_trace(go.Scatter(
-                x=np.asarray(k_values), y=np.round(np.asarray(y, float), 4), name=name, mode="lines+markers",
-                legendgroup=name, showlegend=column == 1, marker={"size": 5},
-                line={"color": COLOURS[i], "dash": ("solid", "dash")[i % 2]}), 1, column)
+def _image(picture: Float[ndarray, "y x 3"], text: str, largest: int, star: bool = False) -> str:
+    mark = " class=pb-star" if star else ""
+    return f'<img src="{_webp(picture, largest)}" alt="{escape(text, quote=True)}"{mark}>'
+
+
+def show_edits(parts: Mapping[str, tuple[Sequence[EditRow], Sequence[int], Float[ndarray, " step"]]], alt: str) -> None:
+    """Display the edits of some models, by title: rows, steps of the columns, sigma/alpha of every step."""
+    display(HTML("".join(edits_html(*part, alt=f"{title}: {alt}", title=title) for title, part in parts.items())))
+
+
+def success_curves(parts: Mapping[str, tuple[Sequence[int], Mapping[str, tuple[ndarray, ndarray]]]],
+                   height: int = 380) -> go.Figure:
+    """Share of successful edits, and how far the picture has moved from its source, against the starting step.
+
+    Args:
+        parts: by model, a row each: the steps, and by level the two curves.
+        height: of a row.
+    """
+    fig = make_subplots(len(parts), 2, horizontal_spacing=0.13, vertical_spacing=0.2 / len(parts),
+                        subplot_titles=[text for title in parts for text in (title, "")])
+    for row, (k_values, levels) in enumerate(parts.values(), 1):
+        for i, (name, curves) in enumerate(levels.items()):
+            for column, y in enumerate(curves, 1):
+                fig.add_trace(go.Scatter(
+                    x=np.asarray(k_values), y=np.round(np.asarray(y, float), 4), name=name, mode="lines+markers",
+                    legendgroup=name, showlegend=column == row == 1, marker={"size": 5},
+                    line={"color": COLOURS[i], "dash": ("solid", "dash")[i % 2]}), row, column)
     fig.update_xaxes(title="resumed at step k (0 = all noise)", rangemode="tozero")
-    fig.update_yaxes(title="share of edits that succeed", range=[-0.03, 1.03], col=1)
-    fig.update_yaxes(title="distance to the source (rms of pixels)", rangemode="tozero", col=2)
-    return layout(fig, height=height, legend={"orientation": "h", "y": 1.12, "x": 0})
+    fig.update_yaxes(title="share that succeeds", range=[-0.03, 1.03], col=1)
+    fig.update_yaxes(title="rms distance to the source", rangemode="tozero", col=2)
+    return layout(fig, height=60 + height * len(parts), legend={"orientation": "h", "y": 1.1, "x": 0})
 
 
 class Panel(NamedTuple):
-    """A scatter plot of `y` against `x`, one point a pair."""
+    """A scatter plot, one point a pair: titles and values of the axes, the level of each pair, its text on hovering.
 
+    `diagonal`: both axes are logarithmic, and the line y = x is drawn.
+    """
+
+    title: str
     x_title: str
     x: Float[ndarray, " e"]
     y_title: str
     y: Float[ndarray, " e"]
+    level: Sequence[str]
+    hover: Sequence[str]
+    diagonal: bool = False
 
 
 def _spread(values: Float[ndarray, " e"], rng: np.random.Generator) -> Float[ndarray, " e"]:
@@ -107,35 +141,43 @@ def _spread(values: Float[ndarray, " e"], rng: np.random.Generator) -> Float[nda
     return values + rng.uniform(-0.25, 0.25, len(values)) if np.all(values == np.round(values)) else values
 
 
-def scatters(panels: Sequence[tuple], group: Sequence[str], hover: Sequence[str], *, log: Sequence[bool] = (),
-             laws: Sequence[tuple[int, ndarray, ndarray, str]] = (), height: int = 400) -> go.Figure:
-    """Panels side by side, coloured by `group`; `log`: which have log axes. `laws`: lines, (panel, x, y, name)."""
-    fig, rng = make_subplots(1, len(panels), horizontal_spacing=0.08), np.random.default_rng(0)
-    group = np.asarray(group)
-    for column, panel in enumerate((Panel(*panel) for panel in panels), 1):
-        x, y = _spread(panel.x, rng), _spread(panel.y, rng)
-        for i, name in enumerate(("within", "across")):
-            mine = np.flatnonzero(group == name)
-            fig.add_trace(go.Scatter(
-                x=np.round(x[mine], 3), y=np.round(y[mine], 3), mode="markers", name=name, legendgroup=name,
-                showlegend=column == 1, text=[hover[j] for j in mine], hovertemplate="%{text}<extra></extra>",
-                marker={"size": 8, "color": COLOURS[i], "symbol": ("circle", "diamond")[i], "opacity": 0.7}), 1, column)
-        scale = {"type": "log", "tickvals": TICKS} if log and log[column - 1] else {}
-        fig.update_xaxes(title=panel.x_title, row=1, col=column, **scale)
-        fig.update_yaxes(title=panel.y_title, row=1, col=column, **scale)
-    for i, (panel, x, y, name) in enumerate(laws):
-        fig.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name, line={
-            "color": "#777777", "dash": ("dash", "dot")[i % 2]}), 1, panel + 1)
-    return layout(fig, height=height, legend={"orientation": "h", "y": 1.12, "x": 0})
+def scatters(panels: Sequence[Panel], columns: int = 2, height: int = 380) -> go.Figure:
+    """Panels in rows of `columns`, coloured by level; whole numbers are jittered by a quarter."""
+    rows = -(-len(panels) // columns)
+    fig = make_subplots(rows, columns, horizontal_spacing=0.1, vertical_spacing=0.25 / rows,
+                        subplot_titles=[panel.title for panel in panels])
+    rng = np.random.default_rng(0)
+    for place, panel in enumerate(panels):
+        row, column = divmod(place, columns)
+        _scatter(fig, panel, row + 1, column + 1, rng, legend=place == 0)
+    return layout(fig, height=60 + height * rows, legend={"orientation": "h", "y": 1.1, "x": 0})
+
+
+def _scatter(fig: go.Figure, panel: Panel, row: int, column: int, rng: np.random.Generator, legend: bool) -> None:
+    x, y, level = _spread(panel.x, rng), _spread(panel.y, rng), np.asarray(panel.level)
+    for i, name in enumerate(("within", "across")):
+        mine = np.flatnonzero(level == name)
+        fig.add_trace(go.Scatter(
+            x=np.round(x[mine], 4), y=np.round(y[mine], 4), mode="markers", name=name, legendgroup=name,
+            showlegend=legend, text=[panel.hover[j] for j in mine], hovertemplate="%{text}<extra></extra>",
+            marker={"size": 8, "color": COLOURS[i], "symbol": ("circle", "diamond")[i], "opacity": 0.7}), row, column)
+    scale = {"type": "log", "tickvals": TICKS} if panel.diagonal else {}
+    if panel.diagonal and len(x):
+        ends = np.array([x.min(), x.max()])
+        fig.add_trace(go.Scatter(x=ends, y=ends, mode="lines", showlegend=False, hoverinfo="skip",
+                                 line={"color": "#777777", "dash": "dash"}), row, column)
+    fig.update_xaxes(title=panel.x_title, row=row, col=column, **scale)
+    fig.update_yaxes(title=panel.y_title, row=row, col=column, **scale)
 
 
 def trip_curves(errors: Mapping[str, Float[ndarray, " step"]], tolerance: float, height: int = 360) -> go.Figure:
-    """Round-trip errors against the step inverted to, on a log axis, with the tolerance as a dashed line."""
+    """Round-trip errors against the share of the steps that was inverted, with the tolerance as a dashed line."""
     fig = go.Figure()
     for i, (name, y) in enumerate(errors.items()):
-        fig.add_trace(go.Scatter(x=np.arange(len(y)), y=np.float32(np.maximum(y, 1e-16)), name=name,
-                                 mode="lines+markers", marker={"size": 5}, line={"color": COLOURS[i]}))
+        inverted = 1 - np.arange(len(y)) / len(y)
+        fig.add_trace(go.Scatter(x=inverted, y=np.float32(np.maximum(y, 1e-16)), name=name, mode="lines+markers",
+                                 marker={"size": 5}, line={"color": COLOURS[i % len(COLOURS)]}))
     fig.add_hline(tolerance, line={"dash": "dash", "color": "#777777"})
-    fig.update_xaxes(title="inverted to step k")
-    fig.update_yaxes(title="mean squared error / variance", type="log", exponentformat="power", dtick=2)
+    fig.update_xaxes(title="share of the steps inverted")
+    fig.update_yaxes(title="mean squared error / mean square", type="log", exponentformat="power", dtick=2)
     return layout(fig, height=height, legend={"orientation": "h", "y": 1.14, "x": 0})

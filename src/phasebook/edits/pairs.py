@@ -1,0 +1,76 @@
+"""Which edits to make: pairs of prompts, drawn from pictures in families or listed one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+__all__ = ["EditPairs", "listed", "pick_pairs"]
+
+LEAST = 0.02            # root mean square of pixels in [0, 1]: pictures nearer than this are the same for an edit
+
+
+@dataclass(frozen=True)
+class EditPairs:
+    """Edits to make.
+
+    Attributes:
+        source: the prompt of each source.
+        target: the prompt that each source is edited to.
+        level: 'within' one family, 'across' two, or another word for edits that were not drawn.
+        group: the number of the source. Edits of one source share its start, so statistics draw them together.
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    level: tuple[str, ...]
+    group: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def titles(self) -> list[str]:
+        """`source → target`, for figures."""
+        return [f"{a} → {b}" for a, b in zip(self.source, self.target, strict=True)]
+
+
+def pick_pairs(pixels: Float[ndarray, "n y x 3"], names: Sequence[str], family: Int[ndarray, " n"], count: int,
+               seed: int) -> EditPairs:
+    """Edits of different sources, by turns to a picture of the same family and to one of another, two a source.
+
+    Args:
+        pixels: the pictures, in [0, 1].
+        names: their prompts.
+        family: their families, as numbers.
+        count: edits.
+        seed: of the draw.
+
+    Raises:
+        ValueError: where no family has two different pictures, or there is only one family.
+    """
+    flat = pixels.reshape(len(pixels), -1)
+    partners = [np.flatnonzero((family == family[i]) & _unlike(flat, i)) for i in range(len(flat))]
+    able = [i for i, others in enumerate(partners) if len(others)]
+    if not able or len(np.unique(family)) < 2:
+        raise ValueError(f"pairs = {count}: takes two families or more, one of them with two pictures")
+    rng = np.random.default_rng(seed)
+    sources = np.resize(rng.permutation(able), (count + 1) // 2)
+    rows = []
+    for group, i in enumerate(sources):
+        strangers = np.flatnonzero(family != family[i])
+        rows.append((names[i], names[rng.choice(partners[i])], "within", group))
+        rows.append((names[i], names[rng.choice(strangers)], "across", group))
+    return EditPairs(*(tuple(column) for column in zip(*rows[:count], strict=True)))
+
+
+def _unlike(flat: Float[ndarray, "n d"], i: int) -> ndarray:
+    return np.sqrt(((flat - flat[i]) ** 2).mean(1)) >= LEAST
+
+
+def listed(edits: Sequence[Sequence[str]]) -> EditPairs:
+    """Edits named one by one as (source, target), each with a start of its own."""
+    source, target = zip(*edits, strict=True)
+    return EditPairs(tuple(source), tuple(target), ("shown",) * len(edits), tuple(range(len(edits))))

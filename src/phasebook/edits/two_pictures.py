@@ -1,0 +1,115 @@
+"""Two pictures on paper: from which noise level does a prompt turn one into the other?
+
+Take a source x_s and a target x_t, dx = x_t - x_s, and forget all other pictures. Of a state at level (alpha, sigma)
+only its share eta of the way matters, `x = alpha (x_s + eta dx) + ...`, and `R = |dx|^2 alpha^2 / sigma^2`. With a
+bonus lambda on the target's log-prior the posterior weight of the target is
+
+    w = 1 / (1 + exp(-lambda - (eta - 1/2) R)),
+
+and the sampler moves, with r = sigma / alpha, by `eta' = w + (r'/r)(eta - w)`; in the limit of fine steps, with
+s = -log r, by `d eta / ds = w - eta`, `d R / ds = 2 R`. The edit succeeds where eta ends nearer to 1 than to 0.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from scipy.special import expit
+from torch import Tensor
+
+from phasebook.edits.editing import Edits, k_star
+from phasebook.sampling.levels import Levels
+
+__all__ = ["forecast", "foretold", "gap", "thresholds", "two_picture_constant", "way"]
+
+
+def two_picture_constant(log_prior: float, steps: int = 400) -> float:
+    """`c` of the law `sigma/alpha = c |dx| / sqrt(2 lambda)` for a source that carries no noise along dx.
+
+    It is found by bisection on the R at which the outcome of the flow from eta = 0 tips, `R = 2 lambda / c^2`. With w
+    held at its first value c would be 1: the sampler moves while it decides. c tends to 1 for large lambda.
+
+    Args:
+        log_prior: lambda, in nats.
+        steps: of the midpoint rule over six units of s.
+    """
+    low, high = 1e-3 * log_prior, 10.0 * log_prior                     # succeeds, fails
+    for _ in range(50):
+        middle = np.sqrt(low * high)
+        if _flows_over(middle, log_prior, steps):
+            low = middle
+        else:
+            high = middle
+    return float(np.sqrt(2 * log_prior / low))
+
+
+def _flows_over(big_r: float, log_prior: float, steps: int) -> bool:
+    eta, h = 0.0, 6.0 / steps
+    for _ in range(steps):
+        half = eta + h / 2 * (expit(log_prior + (eta - 0.5) * big_r) - eta)
+        middle = big_r * np.exp(h)
+        eta += h * (expit(log_prior + (half - 0.5) * middle) - half)
+        big_r *= np.exp(2 * h)
+    return eta > 0.5
+
+
+def foretold(levels: Levels, eta: Float[ndarray, "e k"], dx: Float[ndarray, " e"], log_prior: float,
+             k_values: ndarray) -> Bool[ndarray, "e k"]:
+    """Whether each edit succeeds from each k by the sampler's own steps on two pictures.
+
+    Args:
+        levels: of the sampler.
+        eta: the share of the way that the inverted source has at level k, see `way`.
+        dx: distances of source and target.
+        log_prior: lambda.
+        k_values: the starting steps.
+    """
+    ratio = levels.sigma / levels.alpha
+    eta = np.array(eta)
+    for step in range(levels.steps):
+        begun = np.asarray(k_values) <= step
+        big_r = (dx[:, None] / ratio[step]) ** 2
+        w = expit(log_prior + (eta[:, begun] - 0.5) * big_r)
+        eta[:, begun] = w + ratio[step + 1] / ratio[step] * (eta[:, begun] - w)
+    return eta > 0.5
+
+
+def forecast(edits: Edits, log_prior: float) -> Int[ndarray, " e"]:
+    """The k* of each edit that its two pictures and the noise between them foretell, -1 for none.
+
+    Args:
+        edits: of the exact model, whose states are pairs `(q, c)`.
+        log_prior: lambda.
+    """
+    k = edits.k_values
+    eta = way(edits.inverted[k], edits.source, edits.target, edits.levels.alpha[k])
+    return k_star(foretold(edits.levels, eta, gap(edits.source, edits.target), log_prior, k), k)
+
+
+def gap(source: Float[Tensor, "e 2n"], target: Float[Tensor, "e 2n"]) -> Float[ndarray, " e"]:
+    """|dx| of clean states `(q, c)`: products with n atoms, and coordinates by them."""
+    q, c = (target - source).chunk(2, -1)
+    return (q * c).sum(-1).clamp(min=0).sqrt().cpu().numpy()
+
+
+def way(x: Float[Tensor, "k e 2n"], source: Float[Tensor, "e 2n"], target: Float[Tensor, "e 2n"],
+        alpha: Float[ndarray, " k"]) -> Float[ndarray, "e k"]:
+    """The share of the way from source to target of states: `<x / alpha - x_s, dx> / |dx|^2`.
+
+    Args:
+        x: states `(q, c)` at the levels k.
+        source: clean states.
+        target: clean states.
+        alpha: of the levels.
+    """
+    q, c = (target - source).chunk(2, -1)
+    n = q.shape[-1]
+    along = (x[..., :n] * c).sum(-1).cpu().numpy() / alpha[:, None]
+    own = (source[:, :n] * c).sum(-1).cpu().numpy()
+    return ((along - own) / gap(source, target) ** 2).T
+
+
+def thresholds(k_star: ndarray, levels: Levels) -> Float[ndarray, " e"]:
+    """The noise level sigma/alpha at which success is lost, between `k*` and the next step (geometric mean)."""
+    noise = levels.sigma_over_alpha
+    following = np.minimum(np.asarray(k_star) + 1, len(noise) - 1)
+    return np.sqrt(noise[k_star] * noise[following])

@@ -1,0 +1,66 @@
+"""What edits come to: differences at equal distance, intervals over sources, the right columns."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from phasebook.edits.findings import agreement, difference, findings, over_sources, surplus
+from phasebook.slices.splits import split_steps
+
+
+def test_difference_at_equal_distance_sees_through_a_confounder():
+    rng = np.random.default_rng(1)
+    second = rng.random(400) < 0.5
+    distance = second + rng.normal(size=400)
+    y = 3 * distance + 0.5 * second + 0.01 * rng.normal(size=400)
+    assert difference(y, second) == pytest.approx(y[second].mean() - y[~second].mean())
+    assert difference(y, second, distance) == pytest.approx(0.5, abs=0.01)
+    assert np.isnan(difference(y, np.ones(400, bool)))
+
+
+def test_fewer_than_sixty_edits_decide_nothing():
+    y, group = np.arange(60.0), np.arange(60) // 2
+    whole = over_sources(np.mean, (y,), group, 0)
+    assert np.isfinite([whole.low, whole.high]).all() and whole.low < whole.value < whole.high
+    few = over_sources(np.mean, (y[:59],), group[:59], 0)
+    assert np.isinf([few.low, few.high]).all() and few.value == pytest.approx(29)
+    assert over_sources(np.mean, (y[:0],), group[:0], 0) is None
+
+
+def test_agreement_is_the_ratio_of_noise_levels():
+    e = edits(120, 2)
+    e.levels = SimpleNamespace(sigma_over_alpha=0.9 ** np.arange(50))
+    found = agreement(e, e.k_star + np.tile([1, -2], 60), 0)
+    assert found["within"].value == pytest.approx(1 / 0.9) and found["across"].value == pytest.approx(0.9**2)
+    assert found["within"].low == pytest.approx(1 / 0.9) and found["order"].value > 0.9
+    few = edits(40, 2)
+    few.levels = e.levels
+    assert np.isinf(agreement(few, few.k_star, 0)["within"].low)
+
+
+def edits(n, seed, shift=0.0):
+    """Edits of 50 steps whose k* falls with the logarithm of the distance, and by `shift` (share of steps)."""
+    rng = np.random.default_rng(seed)
+    distance = rng.uniform(0.1, 1, n)
+    k = np.round(20 - 10 * np.log(distance) - 50 * shift).astype(int)
+    parting = np.linspace(0, 1, 50)[None] * distance[:, None]
+    return SimpleNamespace(k_star=k, done=k >= 0, needed=1 - k / 50, distance=distance, parting=parting,
+                           pairs=SimpleNamespace(group=tuple(range(n)), level=("within", "across") * (n // 2)))
+
+
+def test_findings_are_scipys_correlations():
+    e = edits(80, 0)
+    found = findings(e, 0)
+    assert found["split"].value == pytest.approx(stats.spearmanr(e.k_star, split_steps(e.parting)).statistic)
+    assert found["distance"].value == pytest.approx(stats.spearmanr(e.k_star, e.distance).statistic)
+    assert found["split"].low <= found["split"].value <= found["split"].high
+    across = np.tile([False, True], 40)
+    assert found["across"].value == pytest.approx(e.needed[across].mean() - e.needed[~across].mean())
+    assert found["across_given_distance"].low < 0 < found["across_given_distance"].high
+
+
+def test_surplus_is_what_neighbours_need_more_at_equal_distance():
+    found = surplus(edits(80, 0, shift=-0.2), edits(80, 1), 0)
+    assert found.value == pytest.approx(-0.2, abs=0.005) and found.high < -0.19

@@ -1,0 +1,27 @@
+"""Which edits are made."""
+
+import pytest
+
+from phasebook.edits.pairs import listed, pick_pairs
+from phasebook.models.image_sets import load_images
+
+
+def test_pairs_are_of_the_levels_they_say(images):
+    pairs = pick_pairs(images.pixels, images.names, images.family, 31, 2)
+    assert len(pairs) == 31 and pairs == pick_pairs(images.pixels, images.names, images.family, 31, 2)
+    assert pairs != pick_pairs(images.pixels, images.names, images.family, 31, 3)
+    family = dict(zip(images.names, images.family, strict=True))
+    for source, target, level, group in zip(pairs.source, pairs.target, pairs.level, pairs.group, strict=True):
+        assert source != target and (family[source] == family[target]) == (level == "within")
+        assert pairs.source[2 * group] == source
+
+
+def test_one_family_has_no_pairs():
+    hearts = load_images("families", 8, ["hearts"])
+    with pytest.raises(ValueError, match="two families"):
+        pick_pairs(hearts.pixels, hearts.names, hearts.family, 4, 0)
+
+
+def test_listed_edits_have_starts_of_their_own():
+    pairs = listed([["a", "b"], ["a", "c"]])
+    assert pairs.group == (0, 1) and pairs.titles == ["a → b", "a → c"]

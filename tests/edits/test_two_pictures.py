@@ -1,0 +1,81 @@
+"""The law of two pictures against what two pictures do, and against what many do."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.edits.editing import edit, make, monotone
+from phasebook.edits.pairs import pick_pairs
+from phasebook.edits.two_pictures import forecast, foretold, gap, thresholds, two_picture_constant, way
+from phasebook.models.exact import ExactModel
+from phasebook.sampling.levels import log_snr_levels
+from phasebook.sampling.samplers import resume
+
+
+def edited(case, pairs, k_values):
+    made = make(case.model, pairs, levels=case.levels, guidance=1000.0, seed=4)
+    return edit(case.model, case.judge, pairs, k_values, made, levels=case.levels, iterations=20, tolerance=1e-8)
+
+
+@pytest.fixture(scope="module", params=[8.0, 12.0, 100.0])
+def two(request):
+    """Two atoms, states without noise along their difference at every level, and what the sampler makes of them."""
+    pixels = np.zeros((2, 8, 8, 3), np.float32)
+    pixels[1, :, :4] = 1
+    pair = SimpleNamespace(pixels=pixels, family=np.zeros(2, int), families=("f",), names=("a", "b"))
+    model, levels = ExactModel.of(pair, dtype=torch.float64, bonus=request.param), log_snr_levels(400, 30.0, 0.05)
+    x = torch.as_tensor(levels.alpha[:-1])[:, None] * torch.cat([model.gram[0], torch.tensor([1.0, 0]).double()])
+    final = resume(model, x, torch.arange(400), levels, model.prompt(["b"] * 400)).x0
+    return model, levels, x, (final[:, 3] > 0.5).numpy(), request.param
+
+
+def test_the_constant_is_what_two_pictures_do(two):
+    model, levels, _, works, bonus = two
+    dx = float((model.atoms[1] - model.atoms[0]).norm())
+    edge = levels.sigma_over_alpha[works.argmin() - 1:works.argmin() + 1].mean()
+    assert monotone(works[None]).all() and works[0] and not works[-1]
+    assert edge * np.sqrt(2 * bonus) / dx == pytest.approx(two_picture_constant(bonus), rel=0.01)
+    assert two_picture_constant(12.0) == pytest.approx(1.0835, abs=1e-3)        # not 1
+
+
+def test_the_forecast_is_what_two_pictures_do(two):
+    model, levels, x, works, bonus = two
+    a, b = (torch.cat([model.gram[i], torch.eye(2)[i].double()])[None] for i in (0, 1))
+    dx = gap(a, b)
+    assert dx[0] == pytest.approx(float((model.atoms[1] - model.atoms[0]).norm()))
+    eta = way(x[:, None], a, b, levels.alpha[:-1])
+    np.testing.assert_allclose(eta, 0, atol=1e-9)
+    assert (foretold(levels, eta, dx, bonus, np.arange(400))[0] == works).all()
+
+
+def test_the_way_is_that_of_the_state_in_pixels(exact, images):
+    """Rebuilt in pixels: the inverted state less its picture, projected on the difference of the two pictures."""
+    pairs = pick_pairs(images.pixels, images.names, images.family, 1, 0)
+    e, model, k = edited(exact, pairs, range(30)), exact.model, 12
+    i, j = (images.names.index(v[0]) for v in (pairs.source, pairs.target))
+    state, n = e.inverted[k, 0], len(images)
+    z = torch.randn(model.shape, generator=torch.Generator().manual_seed(4)).double().flatten()
+    # what the start still weighs follows from the products
+    share = (state[:n] - model.gram @ state[n:]) @ (model.atoms @ z) / (model.atoms @ z).square().sum()
+    x, dx = share * z + state[n:] @ model.atoms, model.atoms[j] - model.atoms[i]
+    expected = (x / e.levels.alpha[k] - model.atoms[i]) @ dx / dx.square().sum()
+    found = way(e.inverted[e.k_values], e.source, e.target, e.levels.alpha[e.k_values])
+    assert found[0, k] == pytest.approx(float(expected), abs=2e-3)
+
+
+def test_two_pictures_foretell_edits_under_a_strong_prompt(images):
+    """With a large bonus the others have no say: the forecast is right within a step for all pairs."""
+    from phasebook.edits.judges import Judge
+
+    model = ExactModel.of(images, dtype=torch.float64, bonus=100.0)
+    case = SimpleNamespace(model=model, levels=model.levels(30), judge=Judge(model.features["pixels"]))
+    e = edited(case, pick_pairs(images.pixels, images.names, images.family, 12, 5), range(30))
+    assert np.abs(forecast(e, 100.0) - e.k_star).max() <= 1
+
+
+def test_thresholds_lie_between_steps():
+    noise = np.array([8.0, 4.0, 1.0])
+    levels = SimpleNamespace(sigma_over_alpha=noise)
+    np.testing.assert_allclose(thresholds(np.array([0, 1, 2]), levels), [32**0.5, 2, 1])
