@@ -8,11 +8,10 @@ import json
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from phasebook.models.captions import Captioned, captioned
+from phasebook.models.captions import captioned
 from phasebook.models.views import VIEWS, latent_views
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
 from phasebook_training.tokenizer import LENGTH, all_prompts, tokenizer_of_run

@@ -20,7 +20,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-from .figures import SEQUENTIAL
+from phasebook.site.figures.base import SEQUENTIAL
 
 __all__ = ["show_explorer"]
 
