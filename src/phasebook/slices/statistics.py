@@ -127,15 +127,18 @@ class Observations(NamedTuple):
     spread: float | None
 
 
-def observations(one: Slice, noise: Float[ndarray, " step"], feature: str | None = None) -> Observations:
+def observations(one: Slice, noise: Float[ndarray, " step"], feature: str | None = None,
+                 ridge: float | None = None) -> Observations:
     """Observations (i) to (iii) on one slice, by finite differences as in the paper.
 
     Args:
         one: the slice.
         noise: nu of each step.
         feature: in which it is measured.
+        ridge: height of a ridge; the slice's own by default, which costs a network a few hundred evaluations.
     """
-    s, ridge, first, last = mean_s(one, feature), one.ridge(feature), early(noise), late(noise)
+    s, first, last = mean_s(one, feature), early(noise), late(noise)
+    ridge = one.ridge(feature) if ridge is None else ridge
     flat = float(s[first].mean() / s[last].mean()) if first.any() and s[last].mean() > 1e-12 else None
     overlap = ridge_overlap(one, ridge, int(np.argmax(last)), one.steps - 1, feature)
     return Observations(flat, branching(basin_counts(one, ridge, feature)), overlap, late_spread(s[last]))
