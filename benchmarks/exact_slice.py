@@ -12,9 +12,9 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
-from phasebook.models.denoiser import Denoiser
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.sampling.samplers import sample
 from phasebook.slices.plane import Plane, seeded_anchors

@@ -26,7 +26,7 @@
 # :::
 #
 # We open on a case in which there can be no boundary, a Gaussian; then look at the pictures; then put each observation to
-# the test on fourteen slices and four scales of the data; and last ask what finite differences see of a ridge. The next
+# the test on eighteen slices and four scales of the data; and last ask what finite differences see of a ridge. The next
 # chapter does the same with a network.
 
 # %% tags=["parameters"]
@@ -42,8 +42,8 @@ steps = 50                  # of the sampler (DDIM, eta 0)
 schedule = "scaled_linear"  # Stable Diffusion's; or log_snr, uniform in the logarithm of the noise level
 normalise = True            # divide each latent by its standard deviation
 feature = "pixels"          # pixels of the prediction; or posterior, two square roots of the posterior weights
-sets = 14                   # further anchor sets for the paper's observations, on a coarser grid
-sets_grid = 19
+sets = 18                   # further anchor sets for the paper's observations, on a coarser grid
+sets_grid = 17
 refined_grid = 33           # the finest of three grids on which finite differences are compared
 null_images = 1600          # emoji for the null with Unicode's groups
 device = "cpu"
@@ -172,7 +172,7 @@ shown, rest = ds.telling(6), ds.resting()
 log_s = Map("log(10⁻⁸ + det G)", np.log(1e-8 + ds.values("det")))
 log_t = Map("log(10⁻⁸ + tr G)", np.log(1e-8 + ds.values("trace")))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-slice", "caption": "The paper's Fig. 1 for the exact model: the grid of predicted images and, below it, log(10⁻⁸ + det G) at six steps, on one colour scale for all steps."}}
+# %% mystnb={"figure": {"caption": "The paper's Fig. 1 for the exact model: the grid of predicted images and, below it, log(10\u207b\u2078 + det G) at six steps, on one colour scale for all steps.", "name": "fig-slice"}} tags=["hide-input"]
 show_strip(shown, levels.sigma_over_alpha, p.extent, [log_s], ds.pictures(shown), size=32,
            alt="Predicted images over the slice and the logarithm of det G at six steps: blurred and dark at first, "
                "then bright narrow ridges that cut the slice into regions of one picture each")
@@ -183,13 +183,13 @@ show_strip(shown, levels.sigma_over_alpha, p.extent, [log_s], ds.pictures(shown)
 # At the last step every image is one of the data, and the map has gone dark again except for a few points. That is not
 # noise; it is taken up below. The explorer shows the prediction under the pointer at any step. Pin a point, cross a ridge, and compare.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explorer", "caption": "Explorer of the slice: map on the left, the predicted image under the pointer on the right. Arrow keys move the point, the slider changes the step, a click pins."}}
+# %% mystnb={"figure": {"caption": "Explorer of the slice: map on the left, the predicted image under the pointer on the right. Arrow keys move the point, the slider changes the step, a click pins.", "name": "fig-explorer"}} tags=["hide-input"]
 frames = sorted({round(k) for k in np.linspace(0, p.steps - 1, 10)} | set(shown))
 maps = {f.label: f.values for f in (log_s, log_t)} | {"family entropy (nats)": ds.data.entropy_family.values}
 show_explorer(ds.pictures(frames), maps, extent=p.extent, steps_shown=frames, colours="Inferno", start_step=rest,
               alt="Explorer: a map of the slice with the predicted image under the pointer")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-annotated", "caption": "The paper's Fig. 6, at the last step: the slice with its axes, origin at the lower left, α up, β right; diamonds mark the anchors, and each large basin carries the family of its picture. The map is of the trace."}}
+# %% mystnb={"figure": {"caption": "The paper's Fig. 6, at the last step: the slice with its axes, origin at the lower left, \u03b1 up, \u03b2 right; diamonds mark the anchors, and each large basin carries the family of its picture. The map is of the trace.", "name": "fig-annotated"}} tags=["hide-input"]
 labels = basin_labels(ds.values("jump_alpha")[-1], ds.values("jump_beta")[-1], ds.ridge())
 names = [(plane.alpha[i], plane.beta[j], images.families[images.family[int(ds.data.atom[-1, i, j])]])
          for i, j in basin_centres(labels, 0.03)]
@@ -206,7 +206,7 @@ show(annotated(ds.pictures([p.steps - 1])[0], log_t, p.steps - 1, p.extent, name
 # of $J$ are then multiples of $x_i - x_j$, $G$ has rank one, and $\det G = 0$ *on the boundary itself*. Only where three
 # pictures meet does the determinant survive. The trace, or the largest eigenvalue, has every boundary.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-degenerate", "caption": "The determinant (top) and the trace (bottom) of the same metric, by finite differences, at three steps. Late in the process the determinant survives at triple points alone."}}
+# %% mystnb={"figure": {"caption": "The determinant (top) and the trace (bottom) of the same metric, by finite differences, at three steps. Late in the process the determinant survives at triple points alone.", "name": "fig-degenerate"}} tags=["hide-input"]
 show_strip(sorted({shown[max(0, len(shown) - 4)], shown[max(0, len(shown) - 3)], p.steps - 1}), levels.sigma_over_alpha,
            p.extent, [log_s, log_t],
            alt="det G and tr G at three steps; at the last, det G is dark but for points while tr G shows every ridge")
@@ -224,7 +224,7 @@ print(f"points on a ridge where det G/(tr G/2)² > 0.01: {visible[shown[-3]]:.0%
 # %% [markdown]
 # So the pattern that the eye follows through {numref}`fig-slice` is there to the end in the trace, and fades from the determinant.
 #
-# ## Observations (i) to (iii), on fourteen slices and four scales
+# ## Observations (i) to (iii), on eighteen slices and four scales
 #
 # The paper reads three things off its figure: '(i) for large noise (early reverse time), $S \approx 0$ (flat metric); (ii) as $t$ decreases,
 # narrow high–$S$ ridges appear and branch, partitioning the slice into phases with low interior sensitivity; (iii) at late $t$, the ridge
@@ -256,7 +256,7 @@ for norm in p.norms[1:]:
 axis = {norm: nu * p.norms[0] / norm for norm in p.norms}
 observed = {norm: [observations(one, axis[norm]) for one in slices] for norm, slices in by_norm.items()}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mean-s", "caption": "Mean of S by finite differences, over its last value, against ν: medians of fourteen slices, for data of four root mean square norms under one and the same schedule."}}
+# %% mystnb={"figure": {"caption": "Mean of S by finite differences, over its last value, against \u03bd: medians of eighteen slices, for data of four root mean square norms under one and the same schedule.", "name": "fig-mean-s"}} tags=["hide-input"]
 ticks = np.geomspace(2, 0.02, 61)
 onto = lambda norm, y: np.interp(-np.log(ticks), -np.log(axis[norm]), y, left=np.nan)  # noqa: E731
 rising = {n: np.median([np.maximum(mean_s(one), 1e-30) / mean_s(one)[-1].clip(1e-30) for one in v], 0)
@@ -266,7 +266,7 @@ show(curves(ticks, {f"norm {n:g}": np.exp(onto(n, np.log(y))) for n, y in rising
      alt="Four curves of mean S against nu: where they overlap they agree, rising over orders of magnitude to a level; "
          "the one for unit variance begins near the top of the rise")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-basins", "caption": "Number of basins against ν: medians of fourteen slices, for the same four scales."}}
+# %% mystnb={"figure": {"caption": "Number of basins against \u03bd: medians of eighteen slices, for the same four scales.", "name": "fig-basins"}} tags=["hide-input"]
 counted = {n: np.median([basin_counts(one, one.ridge()) for one in v], 0) for n, v in by_norm.items()}
 show(curves(ticks, {f"norm {n:g}": onto(n, y) for n, y in counted.items()}, log="x", reverse=True, xtitle="ν",
             ytitle="basins"), alt="Number of basins against nu for four scales: one above nu 0.6, then rising in stages")
@@ -300,7 +300,7 @@ display(HTML(by_scale(ledger, estimates)))
 #
 # How much depends on the fifth that makes a ridge?
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-threshold", "caption": "Number of basins against the height from which a jump is a ridge, as a share of the median distance of two pictures: at three noise levels (medians of fourteen slices). The book uses 0.2 everywhere."}}
+# %% mystnb={"figure": {"caption": "Number of basins against the height from which a jump is a ridge, as a share of the median distance of two pictures: at three noise levels (medians of eighteen slices). The book uses 0.2 everywhere.", "name": "fig-threshold"}} tags=["hide-input"]
 shares = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5])
 at = {f"ν = {nu[k]:.2g}": k for k in (int(np.abs(nu - 0.3).argmin()), int(np.argmax(late(nu))), p.steps - 1)}
 table = np.median([[basin_counts(one, one.ridge(share=s)) for s in shares] for one in runs], 0)
@@ -326,7 +326,7 @@ ridges = {k: ridges_at(double, edges, levels, k, double.features[p.feature]) for
 slope = {k: medians(edges, r.slope) for k, r in ridges.items()}
 middle, low, last = climbed[1], climbed[2], climbed[-1]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ridges", "caption": "Slope on the ridges against ν: exactly (medians of fourteen slices; thin: each), and by differences across an edge of the grid. Where double precision cannot resolve a ridge, a lower bound is drawn."}}
+# %% mystnb={"figure": {"caption": "Slope on the ridges against \u03bd: exactly (medians of eighteen slices; thin: each), and by differences across an edge of the grid. Where double precision cannot resolve a ridge, a lower bound is drawn.", "name": "fig-ridges"}} tags=["hide-input"]
 exact_slopes = {k: np.array([x for x in v if x is not None] or [np.nan]) for k, v in slope.items()}
 grid_slopes = [float(np.median(ridges[k].jump)) / several[0].spacing[0] for k in climbed] if len(ridges[last].jump) else [np.nan] * 5
 show(curves(nu[climbed], {"exact, on the ridge": np.array([np.median(exact_slopes[k]) for k in climbed]),
@@ -371,7 +371,7 @@ ledger.number("slope_on_ridges", {f"{nu[k]:.3g}": float(np.median(v)) for k, v i
 # Where the prediction jumps, a difference quotient measures the jump divided by the spacing, however steep the map is.
 # We walk away from the steepest ridge of the slice and lay the estimates with spacings $h$, $2h$, $4h$ beside the exact derivative.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-refinement", "caption": "Slope |∂f/∂β| against the distance from a ridge, at two steps: exactly (solid), and by centred differences with the spacing h of the grid, with 2h and with 4h."}}
+# %% mystnb={"figure": {"caption": "Slope |\u2202f/\u2202\u03b2| against the distance from a ridge, at two steps: exactly (solid), and by centred differences with the spacing h of the grid, with 2h and with 4h.", "name": "fig-refinement"}} tags=["hide-input"]
 near = shown[max(0, len(shown) - 3)]
 i, j = np.unravel_index(ds.values("jump_beta")[near].argmax(), ds.values("jump_beta").shape[1:])
 lines = {}
@@ -440,7 +440,7 @@ pick = np.sort(rng.permutation(len(null))[:p.null_images])
 meanings = {"Unicode group": null.group[pick], "group shuffled": rng.permutation(null.group[pick])}
 wider = sampled_entropies(ExactModel.of(null).subset(pick).gram, ratios, meanings, 500, p.seed)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-entropies", "caption": "Share of each entropy that is still open at a noise level. Solid: the image set. Dashed: the families shuffled. Dotted: Unicode's groups of all emoji, and the same shuffled (for other image sets, their own families again)."}}
+# %% mystnb={"figure": {"caption": "Share of each entropy that is still open at a noise level. Solid: the image set. Dashed: the families shuffled. Dotted: Unicode's groups of all emoji, and the same shuffled (for other image sets, their own families again).", "name": "fig-entropies"}} tags=["hide-input"]
 full |= {name: full_entropy(labels) for name, labels in meanings.items()}
 still = {name: values.mean(1) / max(full[name], 1e-9) for name, values in (sampled.values | wider.values).items()}
 show(curves(ratios[:28] / deviation, {k: v[:28] for k, v in still.items()}, xtitle="ν", ytitle="share of the entropy",

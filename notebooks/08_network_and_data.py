@@ -135,7 +135,7 @@ for name, s in networks.items():
     if data[name]:
         twins[name] = slice_of(data[name], plane, s.levels)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-trained", "caption": "The paper's Fig. 1 for a trained network: predicted images, log(10⁻⁸ + det G) of the CLIP features of the decoded picture, and of the predicted latent, each on one colour scale for all steps."}}
+# %% mystnb={"figure": {"caption": "The paper's Fig. 1 for a trained network: predicted images, log(10\u207b\u2078 + det G) of the CLIP features of the decoded picture, and of the predicted latent, each on one colour scale for all steps.", "name": "fig-trained"}} tags=["hide-input"]
 for name, net in nets.items():
     logs = {f: np.log(1e-8 + net.values("det", f)) for f in ("clip", "latent")}
     rows = [Map(f"log(10⁻⁸ + det G), {f}", x, (float(np.nanmin(x)), float(np.nanmax(x)))) for f, x in logs.items()]
@@ -151,7 +151,7 @@ for name, net in nets.items():
 # both features, and where two pictures meet there is a ridge. It is broad. A network is smooth, and nothing makes it
 # land on the data. Now the same slice in the exact denoiser of its data:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-side-by-side", "caption": "The same slice in the network (top) and in the exact denoiser of its training latents (bottom): log(10⁻⁸ + tr G) of the predicted latent at six steps, on one colour scale."}}
+# %% mystnb={"figure": {"caption": "The same slice in the network (top) and in the exact denoiser of its training latents (bottom): log(10\u207b\u2078 + tr G) of the predicted latent at six steps, on one colour scale.", "name": "fig-side-by-side"}} tags=["hide-input"]
 for name, twin in twins.items():
     both = [np.log(1e-8 + one.values("trace")) for one in (nets[name], twin)]
     limits = (-10.0, max(x[spread].max() for x in both))           # where the exact one is flat it is flat to round-off
@@ -188,7 +188,7 @@ for name, slices in runs.items():
     logs = [np.log(1e-8 + mean_s(one, "clip")[judged[name]]) for one in slices]
     late_rise[name] = [float((x[-1] - x[-2]) / (x[-1] - x[0])) for x in logs if x[-1] - x[0] > 1e-6]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-two-means", "caption": "Mean of det G of the predicted latent at each step: the network and the exact denoiser of its training latents, on the same slices (medians; thin lines: each slice)."}}
+# %% mystnb={"figure": {"caption": "Mean of det G of the predicted latent at each step: the network and the exact denoiser of its training latents, on the same slices (medians; thin lines: each slice).", "name": "fig-two-means"}} tags=["hide-input"]
 for name in networks:
     kinds = {"network": runs[name]} | ({"exact denoiser of its data": exacts[name]} if exacts[name] else {})
     bundle = {k: np.maximum([mean_s(one) for one in v], 1e-12) for k, v in kinds.items()}
@@ -253,7 +253,7 @@ for name in twins:
     own[name], chance[name] = agreement(*flat)
     beyond[name] = (own[name] - chance[name]) / (1 - chance[name])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-agreement", "caption": "Rank correlation of tr G between network and exact denoiser over a slice, against ν: on the same slice, and with the other slices' maps as the null (medians; thin: each slice)."}}
+# %% mystnb={"figure": {"caption": "Rank correlation of tr G between network and exact denoiser over a slice, against \u03bd: on the same slice, and with the other slices' maps as the null (medians; thin: each slice).", "name": "fig-agreement"}} tags=["hide-input"]
 for name in twins:
     bundle = {"same slice": own[name], "other slices": chance[name]}
     show(curves(noise[name], {k: np.median(v, 0) for k, v in bundle.items()}, faint=bundle, log="x", reverse=True,

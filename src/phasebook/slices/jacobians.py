@@ -36,8 +36,8 @@ def growth(means: dict[int, Float[ndarray, " step"]]) -> Float[ndarray, " step"]
 
 def grid_exponents(model: Model, plane: Plane, levels: Levels, steps: Sequence[int], feature: Feature,
                    prompt: Prompt | None = None) -> dict[str, Float[ndarray, " step"]]:
-    """`growth` of the means of det G and tr G by centred differences, from one sweep: coarser grids are every second and
-    every fourth line of the plane's own. Means are over one and the same square, inside the coarsest grid's border.
+    """`growth` of the means of det G and tr G by centred differences, from one sweep. Coarser grids are every second
+    and every fourth line of the plane's own. Means are over one and the same square, inside the coarsest grid's border.
 
     Args:
         model: any.
@@ -47,8 +47,8 @@ def grid_exponents(model: Model, plane: Plane, levels: Levels, steps: Sequence[i
         feature: in which the metric is taken.
         prompt: for all points.
     """
-    if (plane.grid - 1) % 4 or plane.grid < 9:
-        raise ValueError(f"grid = {plane.grid}: takes a multiple of 4, and one, from 9 on")
+    if (plane.grid - 1) % 4 or plane.grid < 17:
+        raise ValueError(f"grid = {plane.grid}: takes a multiple of 4, and one, from 17 on")
     alpha, beta = (x.ravel() for x in np.meshgrid(plane.alpha, plane.beta, indexing="ij"))
     c, _ = plane.coefficients(alpha, beta)
     means = {name: {1 + (plane.grid - 1) // every: [] for every in (4, 2, 1)} for name in ("det", "trace")}
@@ -59,11 +59,16 @@ def grid_exponents(model: Model, plane: Plane, levels: Levels, steps: Sequence[i
         for every in (4, 2, 1):
             spacing = tuple(every * h for h in plane.spacing)
             metric = finite_difference_metric(f[::every, ::every], g[::every, ::every], spacing, feature.unit)
-            rim = 4 // every            # one-sided quotients of the border are of first order only: the same rim goes
             for name, by_grid in means.items():
-                inner = getattr(metric, name)[rim:-rim, rim:-rim]
-                by_grid[1 + (plane.grid - 1) // every].append(float(inner.mean()))
+                by_grid[1 + (plane.grid - 1) // every].append(_inner_mean(getattr(metric, name), 4 // every))
     return {name: growth({n: np.array(v) for n, v in by_grid.items()}) for name, by_grid in means.items()}
+
+
+def _inner_mean(values: Float[torch.Tensor, "a b"], rim: int) -> float:
+    """The mean inside a rim, by the trapezoidal rule: quotients at the border are one-sided, of first order only."""
+    inner = values[rim:-rim, rim:-rim]
+    cells = (inner.shape[0] - 1) * (inner.shape[1] - 1)
+    return float(torch.trapezoid(torch.trapezoid(inner, dim=-1), dim=-1) / cells)
 
 
 def cell_areas(model: Model, plane: Plane, levels: Levels, step: int, feature: Feature, cells: int, size: float,

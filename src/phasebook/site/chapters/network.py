@@ -45,7 +45,7 @@ class Chapter(ModelParameters):
     @model_validator(mode="after")
     def _networks(self):
         if EXACT in self.models:
-            raise ValueError(f"models = {self.models}: takes networks; each has the exact denoiser of its data beside it")
+            raise ValueError(f"models = {self.models}: takes networks; each has its data's exact denoiser beside it")
         if not self.judge:
             raise ValueError("judge = '': takes an open_clip model, a directory or a name")
         return self

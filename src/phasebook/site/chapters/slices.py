@@ -48,7 +48,7 @@ class Chapter(SliceParameters):
     steps: Annotated[int, Field(ge=2, le=500)]
     schedule: Literal["scaled_linear", "log_snr"]
     feature: Literal["pixels", "posterior"]
-    refined_grid: Annotated[int, Field(ge=9, le=401)]
+    refined_grid: Annotated[int, Field(ge=17, le=401)]
     null_images: Annotated[int, Field(ge=20, le=1600)]
     device: Device
 
