@@ -19,8 +19,8 @@
 # :::{admonition} Answer
 # :class: tip
 # The boundaries remain: a slice breaks into basins, flat inside, whose borders are drawn once and then stand still. They
-# belong to the data. What does not remain is the curve of their height. The exact slope on a ridge grows by orders of
-# magnitude whenever the noise falls by a third, without a plateau; the plateau of the paper is the jump across the ridge
+# belong to the data. What does not remain is the curve of their height. The exact slope on a ridge grows tenfold
+# and more whenever the noise falls by a third, without a plateau; the plateau of the paper is the jump across the ridge
 # divided by the spacing of the grid. And 'early' has a meaning only on one axis, the noise in units of the data's largest
 # standard deviation: a schedule that begins below one begins after the first cut.
 # :::
@@ -292,8 +292,9 @@ ledger.number("basin_count_over_sets", counted[p.norms[0]], "1, median over anch
 display(HTML(by_scale(ledger, estimates)))
 
 # %% [markdown]
-# On the axis $\nu$ the curves of {numref}`fig-mean-s` and {numref}`fig-basins` fall on one another, as the proposition wants; what is left between
-# them is the spacing of the steps. $S$ rises by some four to five orders of magnitude, the basins split in stages, and then everything
+# On the axis $\nu$ the curves of {numref}`fig-mean-s` and {numref}`fig-basins` fall on one another where their windows open above one, as the proposition wants; what is left between
+# them is the spacing of the steps. At unit variance the basins are fewer: the sampler starts from pure noise where noisy pictures would already be spread like the
+# data, so that all its points begin too close to the mean. $S$ rises by some four to five orders of magnitude, the basins split in stages, and then everything
 # stands still. The table says what each scale alone would have told. The ledger's interval holds those of all of them, so that a
 # statement which is true at one scale and false at another comes out undecided. This chapter makes fourteen claims; of intervals at 95 % one in
 # twenty misses, so one surprise among them would be no news.
@@ -306,11 +307,11 @@ at = {f"ν = {nu[k]:.2g}": k for k in (int(np.abs(nu - 0.3).argmin()), int(np.ar
 table = np.median([[basin_counts(one, one.ridge(share=s)) for s in shares] for one in runs], 0)
 show(curves(shares, {name: table[:, k] for name, k in at.items()}, xtitle="ridge, share of a picture's distance",
             ytitle="basins"), alt="Number of basins against the ridge threshold at three noise levels: level late in the process over "
-     "a wide range of thresholds, falling early on")
+     "small thresholds, falling beyond")
 
 # %% [markdown]
-# Late in the process any threshold gives the same basins, up to that at which two like pictures count as one. Early on the number depends
-# on it, since swells have no edge; claims about early *counts* would be claims about the threshold.
+# Late in the process the number hardly moves up to a fifth, and then falls slowly, as more and more pairs of like pictures count as one. At $\nu = 0.3$ it moves
+# all along, since swells have no edge. So the book claims that the count grows, and where ridges lie, but no count as such.
 #
 # ## On the ridges
 #
