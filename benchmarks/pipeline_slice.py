@@ -56,7 +56,7 @@ def _per_point(folder: Path, z: torch.Tensor) -> tuple[torch.Tensor, float]:
 
 def _batched(folder: Path, z: torch.Tensor) -> tuple[torch.Tensor, float]:
     model = PipelineModel.load(folder, batch=36)
-    prompt, levels = model.encode_prompt(PROMPT, guidance=GUIDANCE), model.levels(STEPS)
+    prompt, levels = model.prompt(PROMPT, GUIDANCE), model.levels(STEPS)
     sweep = lambda points: torch.cat([part.after for part in model.sweep(points, levels, prompt)  # noqa: E731
                                       if part.step == STEPS - 1])
     sweep(z[:1])

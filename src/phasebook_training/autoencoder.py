@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phasebook.models.captions import captioned, everything
-from phasebook_training.augment import affine
+from phasebook.models.views import affine
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
 
 __all__ = ["SETTINGS", "build", "pixel_loss", "reconstruction_error", "train"]

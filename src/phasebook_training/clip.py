@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phasebook.models.captions import GENERIC, Captioned, captioned, kind_prompt
-from phasebook_training.augment import affine, photometric
+from phasebook.models.views import affine
+from phasebook_training.augment import photometric
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
 from phasebook_training.tokenizer import LENGTH, all_prompts, tokenizer_of_run
 

@@ -8,22 +8,18 @@ import json
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from phasebook.models.captions import Captioned, captioned
-from phasebook.sampling.batches import in_batches
-from phasebook_training.augment import affine
+from phasebook.models.captions import captioned
+from phasebook.models.views import VIEWS, latent_views
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
 from phasebook_training.tokenizer import LENGTH, all_prompts, tokenizer_of_run
 
-__all__ = ["SETTINGS", "build", "export", "latent_views", "scheduler", "train"]
+__all__ = ["SETTINGS", "build", "export", "scheduler", "train"]
 
 SETTINGS = Settings(steps=9700, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
 CHANNELS, TIME_WIDTH, TEXT_WIDTH = (48, 96, 144), 384, 128
-VIEWS = 12              # augmented versions of an image, encoded once before training
-MOVED = {"degrees": 4.0, "scale": (0.94, 1.03), "shift": 0.03}      # how far, at most
 
 
 def scheduler():
@@ -55,17 +51,6 @@ def build(words: int, channels: int = 4, size: int = 16, seed: int = 0) -> nn.Mo
     return nn.ModuleDict({"unet": unet, "text_encoder": text})
 
 
-def latent_views(vae, data: Captioned, views: int = VIEWS, seed: int = 0) -> Float[Tensor, "v n c y x"]:
-    """Scaled latents of every image: as it is, and `views` augmented versions."""
-    generator = torch.Generator().manual_seed(seed)
-    device = next(vae.parameters()).device
-    found = []
-    for view in range(views + 1):
-        pixels = affine(data.pixels, generator, **MOVED) if view else data.pixels
-        found += in_batches(lambda x: (vae.encoder(x),), 64, pixels.to(device))
-    return torch.stack(found) * vae.config.scaling_factor
-
-
 def train(folder: Path, settings: Settings = SETTINGS, start: Path | None = None,
           autoencoder: Path | None = None) -> Trained:
     """Train in `folder` and leave `folder/model`, a StableDiffusionPipeline directory.
@@ -81,7 +66,7 @@ def train(folder: Path, settings: Settings = SETTINGS, start: Path | None = None
     data = captioned()
     tokenizer = tokenizer_of_run(folder / "tokenizer", all_prompts(data), start and start / "tokenizer")
     vae = AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True)
-    latents = latent_views(vae.to(settings.device), data, seed=settings.seed)
+    latents = latent_views(vae.to(settings.device), data.pixels, VIEWS, settings.seed)
     model = build(len(tokenizer), latents.shape[2], latents.shape[3], settings.seed)
     if start:
         begin_from(model["unet"], start / "unet" / "diffusion_pytorch_model.safetensors")

@@ -13,8 +13,9 @@ from phasebook import cli
 from phasebook.models.captions import GENERIC, Captioned, captioned, kind_prompt
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.pipeline import PipelineModel
+from phasebook.models.views import affine
 from phasebook_training import autoencoder, clip, diffusion, evaluate
-from phasebook_training.augment import affine, photometric
+from phasebook_training.augment import photometric
 from phasebook_training.loop import Settings, begin_from, train_loop
 from phasebook_training.tokenizer import LENGTH, all_prompts, save_tokenizer, tokenizer_of_run
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["area_holding_half", "basin_count", "basin_labels", "basin_centres"]
+__all__ = ["basin_centres", "basin_count", "basin_labels"]
 
 
 def basin_labels(jump_alpha: Float[ndarray, "a-1 b"], jump_beta: Float[ndarray, "a b-1"],
@@ -46,13 +46,3 @@ def basin_centres(labels: Int[ndarray, "a b"], least: float) -> list[tuple[int, 
         depth = distance_transform_cdt(np.pad(labels == basin, 1))[1:-1, 1:-1]
         centres.append(tuple(int(i) for i in np.unravel_index(depth.argmax(), depth.shape)))
     return centres
-
-
-def area_holding_half(density: Float[ndarray, "a b"]) -> float:
-    """The smallest share of the area that holds half of the total of a density >= 0: 0.5 for a flat one, small for
-    narrow ridges. 0.5 as well for one that vanishes."""
-    flat = np.sort(np.asarray(density, dtype=np.float64).ravel())[::-1]
-    total = flat.sum()
-    if total <= 0:
-        return 0.5
-    return float((np.searchsorted(np.cumsum(flat), total / 2) + 1) / flat.size) if flat[0] > flat[-1] else 0.5

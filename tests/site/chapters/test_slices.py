@@ -1,15 +1,15 @@
-"""Chapter 5 refuses what it cannot use, in one line, before anything runs."""
+"""The chapters on slices refuse what they cannot use, in one line, before anything runs."""
 
 import numpy as np
 import pytest
 import torch
-from phasebook.slices.slices import seeded_anchors
 
 from phasebook import cli
 from phasebook.site.build import runner
 from phasebook.site.chapters.parameters import ParameterError
+from phasebook.slices.plane import seeded_anchors
 
-SOURCE = runner.find_chapter("05")
+SOURCE, NETWORK = runner.find_chapter("07"), runner.find_chapter("08")
 
 BAD = [
     ({"grid": 1}, "grid = 1"),
@@ -17,9 +17,8 @@ BAD = [
     ({"grid": 33.5}, "grid = 33.5"),
     ({"grid": "many"}, "grid = 'many': text is not accepted here"),
     ({"grid": 1001, "steps": 500}, "grid, steps = 1001, 500"),
-    ({"steps": 0}, "steps = 0"),
+    ({"steps": 1}, "steps = 1"),
     ({"steps": True}, "steps = True"),
-    ({"model": "stable-diffusion"}, "model = 'stable-diffusion'"),
     ({"image_set": "elephants"}, "image_set = 'elephants'"),
     ({"image_set": ""}, "image_set = ''"),
     ({"families": ["hearts", "dragons"]}, "families = ['hearts', 'dragons']"),
@@ -43,38 +42,49 @@ BAD = [
     ({"normalise": "yes"}, "normalise = 'yes'"),
     ({"normalise": 1}, "normalise = 1"),
     ({"device": "tpu"}, "device = 'tpu'"),
-    ({"ridge": 0.0}, "ridge = 0.0"),
+    ({"model": "exact"}, "model = 'exact': unknown parameter"),
+    ({"norms": []}, "norms = []"),
+    ({"norms": [0.0]}, "norms[0] = 0.0"),
+    ({"norms": "unit"}, "norms = 'unit'"),
+    ({"refined_grid": 18}, "refined_grid = 18: takes a multiple of 4, and one"),
     ({"sets": 0}, "sets = 0"),
     ({"sets_grid": 1}, "sets_grid = 1"),
     ({"null_images": 5000}, "null_images = 5000"),
     ({"seed": -1}, "seed = -1"),
     ({"seed": None}, "seed = None"),
+    ({"anchor_seed": 5}, "anchor_seed = 5: unknown parameter (did you mean anchors_seed?)"),
+]
+
+BAD_NETWORKS = [
     ({"guidence": 5}, "guidence = 5: unknown parameter (did you mean guidance?)"),
-    ({"trained": "nowhere"}, "trained = 'nowhere': no such directory, and no hub id (OWNER/NAME)"),
-    ({"trained": "assets/emoji"}, "trained = 'assets/emoji': no diffusers pipeline (model_index.json is missing)"),
-    ({"trained": "someone/some-model"}, "trained = 'someone/some-model': not in the local cache, and the hub"),
-    ({"feature_trained": "ViT-Z-99"}, "feature_trained = 'ViT-Z-99': no such directory, and no model of open_clip"),
-    ({"feature_trained": "ViT-B-32"}, "feature_trained = 'ViT-B-32': needs a checkpoint; takes one of openai,"),
-    ({"feature_trained": "ViT-B-32", "pretrained": "openai"}, "take 'ViT-B-32-quickgelu'"),
+    ({"models": ["nowhere"]}, "models = 'nowhere': no such directory, and no hub id (OWNER/NAME)"),
+    ({"models": ["exact"]}, "models = ['exact']: takes networks"),
+    ({"models": []}, "models = []"),
+    ({"models": ["emoji-diffusion", "emoji-diffusion"]}, "takes each model once"),
+    ({"models": ["assets/emoji"]}, "models = 'assets/emoji': no diffusers pipeline (model_index.json is missing)"),
+    ({"models": ["someone/some-model"]}, "models = 'someone/some-model': not in the local cache, and the hub"),
+    ({"judge": ""}, "judge = '': takes an open_clip model"),
+    ({"judge": "ViT-Z-99"}, "judge = 'ViT-Z-99': no such directory, and no model of open_clip"),
+    ({"judge": "ViT-B-32"}, "judge = 'ViT-B-32': needs a checkpoint; takes one of openai,"),
     ({"prompt": "cat " * 40}, "tokens with its begin and end; takes at most 16"),
     ({"negative_prompt": "cat " * 40}, "negative_prompt = 'cat cat"),
     ({"guidance": -1.0}, "guidance = -1.0"),
     ({"guidance": float("inf")}, "guidance = inf"),
     ({"dtype": "float8"}, "dtype = 'float8'"),
     ({"batch": 0}, "batch = 0"),
-    ({"decode_steps": [0, 25]}, "decode_steps = [0, 25]: takes steps from 0 to 24 (steps_trained - 1)"),
-    ({"decode_steps": [0, 1, 2, 3, 4, 5, 6, 7, 8]}, "decode_steps = [0, 1, 2, 3, 4, 5, 6, 7, 8]"),
-    ({"decode_steps": []}, "decode_steps = []"),
-    ({"decode_steps": [-1]}, "decode_steps[0] = -1"),
-    ({"steps_trained": 1}, "steps_trained = 1"),
-    ({"grid_trained": 1}, "grid_trained = 1"),
+    ({"steps": 1}, "steps = 1"),
+    ({"steps": [25, 50]}, "steps = [25, 50]: takes one value, or one for each of 1 models"),
+    ({"shown": 9}, "shown = 9"),
+    ({"shown": 1}, "shown = 1"),
+    ({"grid": 1}, "grid = 1"),
+    ({"ridges": 0}, "ridges = 0"),
     ({"trained_on": "laion"}, "trained_on = 'laion'"),
 ]
 
 
-def refusal(changes) -> str:
+def refusal(changes, source=SOURCE) -> str:
     with pytest.raises(ParameterError) as error:
-        runner.check(SOURCE, changes)
+        runner.check(source, changes)
     message = str(error.value)
     assert "\n" not in message and len(message) < 600
     return message
@@ -83,6 +93,11 @@ def refusal(changes) -> str:
 @pytest.mark.parametrize("changes, words", BAD, ids=lambda v: str(v)[:40])
 def test_bad_values_are_refused(changes, words):
     assert words in refusal(changes)
+
+
+@pytest.mark.parametrize("changes, words", BAD_NETWORKS, ids=lambda v: str(v)[:40])
+def test_bad_networks_are_refused(changes, words):
+    assert words in refusal(changes, NETWORK)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
@@ -148,15 +163,20 @@ def test_unreadable_pictures_are_named(tmp_path):
 @pytest.mark.parametrize("changes", [
     {"anchors_seed": 7, "grid": 33}, {"extent": "[-1, 2, 0.5, 0.75]"}, {"families": ["hearts"]},
     {"image_set": "digits"},
-    {"resolution": 16, "grid": 2, "steps": 1}, {"schedule": "log_snr", "normalise": False, "feature": "posterior"},
+    {"resolution": 16, "grid": 2, "steps": 2}, {"schedule": "log_snr", "normalise": False, "feature": "posterior"},
 ])
 def test_good_values_are_taken(changes):
     runner.check(SOURCE, changes)
 
 
+@pytest.mark.parametrize("changes", [{"steps": [30]}, {"grid": 5, "trained_on": ""}, {"guidance": 5.0, "shown": 2}])
+def test_good_networks_are_taken(changes):
+    runner.check(NETWORK, changes)
+
+
 def test_the_door_says_one_line_and_writes_nothing(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        raise SystemExit(cli.main(["run", "05", "-p", "grid", "1", "-o", str(tmp_path / "out")]))
+        raise SystemExit(cli.main(["run", "07", "-p", "grid", "1", "-o", str(tmp_path / "out")]))
     said = capsys.readouterr().err.strip()
     assert stop.value.code == 2 and len(said.splitlines()) == 1 and "grid = 1" in said
     assert not (tmp_path / "out").exists()
