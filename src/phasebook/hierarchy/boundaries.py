@@ -1,4 +1,4 @@
-"""How the boundaries of one slice come: which first, whether predictions agree before one rises, whether phases are lost.
+"""How the boundaries of one slice come: which first, whether predictions agree before one is there, what is lost.
 
 Edges are those of the grid, between neighbours; the *jump* of an edge is the distance of the predictions at its ends.
 Each function gives one number a slice, so that a statement over slices has an interval (`stats.median_interval`).

@@ -31,12 +31,14 @@ class Leaves(NamedTuple):
     final: mean distance of their final predictions.
     first: one start of each leaf.
     starts: how many starts each leaf has.
+    x0: the final prediction of that start, what `model.decode` takes; None where distances alone were given.
     """
 
     heights: Float[ndarray, "k k"]
     final: Float[ndarray, "k k"]
     first: Int[ndarray, " k"]
     starts: Int[ndarray, " k"]
+    x0: State | None = None
 
 
 def leaves_of(distances: Float[ndarray, "step p p"], noise: Float[ndarray, " step"]) -> Leaves:
@@ -51,6 +53,8 @@ def leaves_of(distances: Float[ndarray, "step p p"], noise: Float[ndarray, " ste
     near = csr_array(distances[-1] <= SAME * np.median(apart[:, -1]))
     count, leaf = connected_components(near, directed=False)
     different = leaf[rows] != leaf[columns]
+    if count < 2:
+        return Leaves(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, dtype=int), np.bincount(leaf))
     pairs = leaf[rows[different]], leaf[columns[different]]
     heights = _averaged(split_levels(apart[different], noise), pairs, count)
     return Leaves(heights, _averaged(apart[different, -1], pairs, count), np.unique(leaf, return_index=True)[1],
@@ -76,7 +80,9 @@ def parted(model: Model, start: State, levels: Levels, feature: Feature, prompt:
         feature: by which predictions differ.
         prompt: for all points.
     """
-    return leaves_of(Pairs.of(model, start, levels, feature, prompt).distances, levels.sigma_over_alpha)
+    pairs = Pairs.of(model, start, levels, feature, prompt)
+    leaves = leaves_of(pairs.distances, levels.sigma_over_alpha)
+    return leaves._replace(x0=pairs.x0[-1][leaves.first])
 
 
 def linkage_of(distances: Float[ndarray, "n n"]) -> Float[ndarray, "n-1 4"]:

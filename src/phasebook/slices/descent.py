@@ -13,7 +13,7 @@ __all__ = ["descended", "descended_by_levels"]
 
 GAUSS = ((0.5 - 0.6**0.5 / 2, 5 / 18), (0.5, 8 / 18), (0.5 + 0.6**0.5 / 2, 5 / 18))
 STEP = 1e-3                      # of the grid, for the slope of the interpolated metric
-FLAT = 1e-3                      # share of the mean metric added during the descent: fixes curves where the metric vanishes
+FLAT = 1e-3                      # share of the mean metric added on the way: fixes curves where the metric vanishes
 
 
 def _metric(surface, x: Float[ndarray, "*p 2"]) -> Float[ndarray, "*p 3"]:
