@@ -68,7 +68,7 @@ from functools import partial
 import numpy as np
 from IPython.display import HTML, display
 
-from phasebook.hierarchy.calibration import blended, placed, separation, usable
+from phasebook.hierarchy.calibration import blended, placed, places, separation, usable
 from phasebook.hierarchy.leaves import linkage_of
 from phasebook.hierarchy.slice_measures import boundaries, straight
 from phasebook.hierarchy.straightness import straightness
@@ -252,16 +252,16 @@ show(ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b in thresh
 # handwritten digits go the same way, for comparison.
 
 # %%
-sets, areas_of, places = {}, {}, {}
+sets, areas_of, beside = {}, {}, {}
 for one in [*models_here, *compared_subjects(p)]:
     n = p.at("starts", one.name if one in models_here else first.name)
     parts = disjoint_parts(one.model, p.sets, n // 4, p.seed)
     leaves = [leaves_of_model(part, one.levels, n, p.seed + k, one.prompt) for k, part in enumerate(parts)]
     through = partial(through_splits, levels=one.levels, starts=n)
     size = int(np.median([len(each.first) for each in leaves]))
-    beside = [placed(likeness_of(each), each.final, through, p.seed + k) for k, each in enumerate(leaves)
+    scored = [placed(likeness_of(each), each.final, through, p.seed + k) for k, each in enumerate(leaves)
               if likeness_of(each)]
-    sets[one.title], places[one.title] = leaves, [each for each in beside if each]
+    sets[one.title], beside[one.title] = leaves, [each for each in scored if each]
     areas_of[one.title] = separation(through, max(size, 8), p.trees, p.seed)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-trees", "caption": "Merge trees of the first set of leaves of each model: average linkage of the heights at which they part, with the final prediction of each leaf."}}
@@ -284,8 +284,8 @@ blends = {share: [through_splits(blended(leaf.final, share, p.seed + k), p.seed 
                   for k, leaf in enumerate(sets[first.title])] for share in (0.25, 0.5, 0.75)}
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scale", "caption": "Share of resolved triples that agree, for each set of leaves, its twin and its tree; for the first model also blends of twin and tree (share of the variance that the tree has)."}}
-scale = {title: {kind: [getattr(each, kind)["triples"] for each in beside] for kind in ("data", "twin", "tree")}
-         for title, beside in places.items()}
+scale = {title: {kind: [getattr(each, kind)["triples"] for each in three] for kind in ("data", "twin", "tree")}
+         for title, three in beside.items()}
 scale[first.title] |= {f"blend, {share:g} tree": [one["triples"] for one in each if one] for share, each in blends.items()}
 show(likeness_scales(scale, "share of triples that agree"),
      alt="Dots on lines, a line a data set: for the emoji and the digits the data lie between their twins on the left and "
@@ -293,23 +293,22 @@ show(likeness_scales(scale, "share of triples that agree"),
 
 # %% tags=["hide-input"]
 lines = []
-for title, beside in places.items():
+for title, three in beside.items():
     used = usable(areas_of[title])
     for name in ("triples", "cophenetic"):
         low = min(row[name] for row in areas_of[title].values())
-        place = median_interval(each.place(name) for each in beside)
-        values = [np.median([getattr(each, kind)[name] for each in beside]) if beside else np.nan
-                  for kind in ("twin", "data", "tree")]
-        resolved = np.median([each.data["resolved"] for each in beside]) if beside else np.nan
+        place = median_interval(places(three, name))
+        values = [np.median([getattr(each, kind)[name] for each in three]) for kind in ("twin", "data", "tree")]
+        resolved = np.median([each.data["resolved"] for each in three])
         lines.append([title, name, f"{low:.2f}{'' if name in used else ' (not used)'}", *(f"{v:.2f}" for v in values),
                       f"{resolved:.2f}", str(place)])
-        ledger.number(f"place.{title}.{name}", [each.place(name) for each in beside], "0 twin, 1 tree")
+        ledger.number(f"place.{title}.{name}", places(three, name), "0 twin, 1 tree")
 display(HTML(table(["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place"], lines,
                    "Likeness to a tree, medians over sets, and the place of the data between twin (0) and tree (1)")))
 for one in models_here:
     used = usable(areas_of[one.title])
     name = max(used, key=used.get, default=None)
-    place = median_interval(each.place(name) for each in places[one.title]) if name else None
+    place = median_interval(places(beside[one.title], name)) if name else None
     note = (f"by {name}; least area {used[name]:.2f}" if name else "cannot be settled this way: at this number of leaves and "
             "starts no statistic tells a known tree from its twin")
     ledger.claim("hierarchy.ultrametric", place, model=one.name, note=note)

@@ -17,7 +17,7 @@ from numpy import ndarray
 from phasebook.hierarchy.trees import TREES, average_tree, distances_of, known_tree, tree_points, twin_points
 from phasebook.hierarchy.ultrametric import LIKENESS
 
-__all__ = ["Likeness", "Measure", "Placed", "area_under_curve", "blended", "placed", "separation", "usable"]
+__all__ = ["Likeness", "Measure", "Placed", "area_under_curve", "blended", "placed", "places", "separation", "usable"]
 
 DIMENSION = 768                 # of points drawn for a tree
 SEPARATES = 0.95                # area under the curve from which a statistic is used
@@ -88,10 +88,21 @@ class Placed(NamedTuple):
     twin: Likeness
     tree: Likeness
 
-    def place(self, name: str) -> float | None:
-        """Where the data lie by a statistic: 0 at the twin, 1 at the tree; None where the two do not differ."""
-        span = self.tree[name] - self.twin[name]
-        return (self.data[name] - self.twin[name]) / span if span > 0 else None
+
+def places(sets: Sequence[Placed], name: str) -> list[float]:
+    """Where each of several sets of data lies by a statistic: 0 at the median twin, 1 at the median tree.
+
+    Args:
+        sets: of one kind of data.
+        name: of the statistic.
+
+    Returns:
+        A place for each set; none where the trees do not score above the twins.
+    """
+    if not sets:
+        return []
+    twin, tree = (float(np.median([getattr(each, end)[name] for each in sets])) for end in ("twin", "tree"))
+    return [(each.data[name] - twin) / (tree - twin) for each in sets] if tree > twin else []
 
 
 def placed(data: Likeness, final: Float[ndarray, "n n"], measure: Measure, seed: int) -> Placed | None:
