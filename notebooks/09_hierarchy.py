@@ -32,7 +32,7 @@ families = []               # only these families of the set; [] for all
 resolution = 64             # pixels on a side
 compared = ["digits"]       # further image sets on the scale between twin and tree
 anchors_seed = 1006         # of the anchors of the first slice; the others count on
-slices = 12                 # of each model; fewer give no intervals
+slices = 16                 # of each model; fewer give no intervals
 extent = [-1.0, 2.0, -1.0, 2.0]     # of all slices: alpha0, alpha1, beta0, beta1
 grid = [41, 9]              # points along each side; one number for all models, or one for each
 steps = [50, 10]            # of the sampler (DDIM, eta 0), likewise
@@ -196,7 +196,7 @@ show(pair_strips(strips),
          "each pair the distance, which rises from zero to a plateau")
 
 # %% [markdown]
-# Pairs chosen for their jumps prove little, so all neighbours with a ridge between them at the end are measured, on twelve
+# Pairs chosen for their jumps prove little, so all neighbours with a ridge between them at the end are measured, on sixteen
 # slices a model: mean distance of their predictions before the boundary is there over that after. *When* it is there must
 # not be read off the same two points, or their jump would define both sides; it is read two grid points further along
 # the boundary.

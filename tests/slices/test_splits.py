@@ -1,9 +1,9 @@
-"""Splits of pairs: steps, interpolated noise levels, and boundaries that part points."""
+"""Splits of pairs: steps, and interpolated noise levels."""
 
 import numpy as np
 import pytest
 
-from phasebook.slices.splits import boundary_steps, final_half, median_half, split_levels, split_steps
+from phasebook.slices.splits import final_half, median_half, split_levels, split_steps
 
 APART = np.array([[0.0, 0.2, 0.6, 1.0], [0.0, 0.0, 0.0, 0.4], [0.0, 0.0, 0.0, 0.0], [0.3, 0.8, 2.0, 2.0]])
 
@@ -30,15 +30,9 @@ def test_levels_lie_between_the_steps_around_the_crossing():
     assert (level <= noise[step - 1] * (1 + 1e-12)).all() and (level >= noise[step] * (1 - 1e-12)).all()
 
 
-def test_boundaries_part_points():
-    labels = np.array([[0, 0, 0], [0, 0, 1], [2, 0, 1]])
-    assert boundary_steps(labels).tolist() == [[3, 2, 1], [2, 3, 1], [1, 1, 3]]
-
-
 @pytest.mark.parametrize("call, words", [
     (lambda: split_steps(np.zeros((3, 2, 4))), "takes finite distances"),
     (lambda: split_levels(np.full((3, 2), np.nan), np.ones(2)), "takes finite distances"),
-    (lambda: boundary_steps(np.zeros(3)), "labels: shape"),
 ])
 def test_bad_inputs_are_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:

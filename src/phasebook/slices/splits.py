@@ -1,16 +1,16 @@
 """When the predictions of two points part.
 
-Three definitions of the split of a pair, from the distance of its predictions at each step of the sampler: (a) where it
+Two definitions of the split of a pair, from the distance of its predictions at each step of the sampler: (a) where it
 first exceeds half the *median* final distance of all pairs: one threshold for all, so that splits compare; (b) where it
-first exceeds half of the pair's own final distance; (c) the first step at which a phase boundary separates the two.
-(a) and (b) are given as a step or, free of ties, as a noise level interpolated at the crossing.
+first exceeds half of the pair's own final distance. Either is given as a step or, free of ties, as a noise level
+interpolated at the crossing.
 """
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-__all__ = ["boundary_steps", "final_half", "median_half", "split_levels", "split_steps"]
+__all__ = ["final_half", "median_half", "split_levels", "split_steps"]
 
 
 def median_half(apart: Float[ndarray, "p step"]) -> float:
@@ -74,22 +74,6 @@ def split_levels(apart: Float[ndarray, "p step"], noise: Float[ndarray, " step"]
     part = np.clip((limit - low) / np.maximum(high - low, 1e-300), 0, 1)
     crossing = height[after - 1] + part * (height[after] - height[after - 1])
     return np.where(beyond.any(1), crossing, 0.0)
-
-
-def boundary_steps(labels: Int[ndarray, "step n"]) -> Int[ndarray, "n n"]:
-    """Definition (c): the first step at which two points lie in different phases; the number of steps where none is.
-
-    Args:
-        labels: the phase of each point at each step.
-
-    Raises:
-        ValueError: for labels of another shape.
-    """
-    labels = np.asarray(labels)
-    if labels.ndim != 2 or labels.size == 0:
-        raise ValueError(f"labels: shape {labels.shape}; takes (step, n), the phase of every point at every step")
-    differ = labels[:, :, None] != labels[:, None]
-    return np.where(differ.any(0), differ.argmax(0), len(differ))
 
 
 def _checked(apart: Float[ndarray, "p step"]) -> Float[ndarray, "p step"]:
