@@ -18,7 +18,7 @@ from phasebook.mixtures.schedules import schedule
 from phasebook.mixtures.spacetime import energy as spacetime
 from phasebook.mixtures.spacetime.chart import CurveEnergy
 from phasebook.mixtures.spacetime.geodesic import geodesic
-from phasebook.mixtures.spacetime.polygon import relax
+from phasebook.mixtures.spacetime.polygon import least_polygon
 
 POINTS, STEPS, RATE = 512, 2000, 0.1
 
@@ -86,7 +86,7 @@ def rows(steps: int = STEPS) -> list[dict]:
         took[nodes] = min(runs)
     eta = spacetime.eta_of(endpoints[:, 1:], linear.alpha(endpoints[:, 0]), linear.sigma(endpoints[:, 0]))
     curve = CurveEnergy(mixture, eta, -np.inf, np.inf)
-    z, _ = relax(curve, curve.chart.circle(*curve.ends, np.linspace(0, 1, POINTS)), 1e-13)
+    z, _ = least_polygon(curve, curve.chart.circle(*curve.ends, np.linspace(0, 1, POINTS)), 1e-13)
     least = curve(z)[0] / (POINTS - 1)
     speed = {
         "name": "spacetime geodesic, 10 nodes, 512 points", "ours_s": took[10], "peer_s": peer_s,

@@ -20,10 +20,19 @@ __all__ = ["Mixture"]
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """`sum_i weights_i N(means_i, variances_i I)`; `means` (n, d), `variances` (n,) >= 0, `weights` (n,) of sum 1.
+    """`sum_i weights_i N(means_i, variances_i I)`.
 
-    Raises ValueError, naming the argument, for a NaN, a weight that is not positive, weights that do not sum to 1
-    (to 1e-9), a negative variance or lengths that differ.
+    In its methods `x` are points (*b, d) in the frame of `x_t = alpha x_0 + sigma eps`, `alpha` the signal's factor and
+    `sigma` the noise's standard deviation; they return one row for each point.
+
+    Args:
+        means: (n, d).
+        variances: (n,) >= 0; 0 is an atom.
+        weights: (n,) positive, of sum 1.
+
+    Raises:
+        ValueError: naming the argument, for a NaN, a weight that is not positive, weights that do not sum to 1 (to
+            1e-9), a negative variance or lengths that differ.
     """
 
     means: Float[ndarray, "n d"]
@@ -49,7 +58,15 @@ class Mixture:
 
     @classmethod
     def atoms(cls, points: Float[ndarray, "n d"], weights: Float[ndarray, " n"] | None = None) -> "Mixture":
-        """Dirac masses at `points`, equal weights unless given."""
+        """Dirac masses.
+
+        Args:
+            points: where.
+            weights: equal unless given.
+
+        Returns:
+            The mixture.
+        """
         points = np.asarray(points, dtype=np.float64)
         n = len(points)
         return cls(points, np.zeros(n), np.full(n, 1 / n) if weights is None else weights)

@@ -1,41 +1,131 @@
-"""The three dynamical regimes of Biroli et al. (2024), and the growth of the noise prediction's rate in time.
+r"""The three dynamical regimes of Biroli et al. (2024), and the growth of the noise prediction's rate in time.
 
-As noise falls: pure noise; from the speciation time on the class is decided; from the collapse time on the
-empirical denoiser has chosen one training sample. Both are stated here as noise ratios `r = sigma / alpha`; the
+As noise falls: pure noise; from the speciation time on the class is decided; from the collapse time on the empirical
+denoiser has chosen one training sample. Both are stated here as noise ratios `r = sigma / alpha`; the
 Ornstein-Uhlenbeck time of that work is `t = log(1 + r^2) / 2`.
+
+Two equal classes `N(+-M, v)` part as modes at `r^2 = M^2 - v`. There the log odds of a noisy sample of the class +
+are `2 (1 + z)`, z standard normal, whatever M and v: what two clones drawn from it share is a number.
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from scipy.special import expit
 
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.schedules import Schedule
 
-__all__ = ["collapse_ratio", "half_weight_ratio", "noise_rate", "ou_time", "own_weight", "speciation_ratio"]
+__all__ = ["clone_probability", "clones_agree", "collapse_error", "collapse_ratio", "half_weight_ratio", "noise_rate",
+           "ou_time", "own_weight", "resolved_times", "speciation_ratio", "two_clusters"]
+
+RESOLVED = 2e-9          # noise below this share of the data's size is lost to rounding
+BISECTIONS = 18
 
 
 def ou_time(ratio: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
-    """Ornstein-Uhlenbeck time `t` at `sigma/alpha`: `alpha = exp(-t)`."""
+    """Ornstein-Uhlenbeck time at a noise ratio.
+
+    Args:
+        ratio: `sigma / alpha`.
+
+    Returns:
+        `t = log(1 + r^2) / 2`, so that `alpha = exp(-t)`.
+    """
     return np.log1p(np.asarray(ratio, float) ** 2) / 2
 
 
+def two_clusters(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n d"]:
+    """Samples of two equal Gaussian clusters of variance 1 in R^d.
+
+    Args:
+        n: how many.
+        d: dimension.
+        rng: of the draw.
+
+    Returns:
+        Points around `+-sqrt(d) e_1`.
+    """
+    centre = np.zeros(d)
+    centre[0] = np.sqrt(d)
+    return rng.choice([-1, 1], (n, 1)) * centre + rng.standard_normal((n, d))
+
+
 def speciation_ratio(points: Float[ndarray, "n d"]) -> float:
-    """The formula `t_S = log(Lambda) / 2`, i.e. `alpha^2 Lambda = 1`: Lambda the covariance's largest eigenvalue."""
+    """The formula `t_S = log(Lambda) / 2`, i.e. `alpha^2 Lambda = 1`.
+
+    Args:
+        points: samples.
+
+    Returns:
+        `sigma / alpha` there, Lambda the largest eigenvalue of the samples' covariance; 0 where Lambda < 1.
+    """
     top = np.linalg.norm(points - points.mean(0), 2) ** 2 / len(points)
     return float(np.sqrt(max(top - 1, 0)))
 
 
+def clone_probability() -> float:
+    """The probability that two clones of a noisy sample share a class, at the noise where the two modes part.
+
+    Returns:
+        `E[p^2 + (1 - p)^2]`, `p = 1 / (1 + exp(-2 (1 + z)))`, z standard normal: 0.77520.
+    """
+    z, weight = np.polynomial.hermite_e.hermegauss(200)
+    p = expit(2 * (1 + z))
+    return float(weight @ (p**2 + (1 - p) ** 2) / weight.sum())
+
+
+def clones_agree(mixture: Mixture, ratio: float, count: int, rng: np.random.Generator) -> Bool[ndarray, " c"]:
+    """Noise samples, denoise each twice by the exact reverse process, compare the components of the two.
+
+    The reverse process from `x_t` ends in a draw from `p(x_0 | x_t)`, whose component is drawn here directly.
+
+    Args:
+        mixture: the data; its components are the classes.
+        ratio: `sigma / alpha` at which a sample is cloned.
+        count: how many samples.
+        rng: of all draws.
+
+    Returns:
+        Whether the clones of each sample share a class.
+    """
+    n, d = mixture.means.shape
+    origin = rng.choice(n, count, p=mixture.weights)
+    spread = np.sqrt(mixture.variances[origin] + ratio**2)[:, None]
+    y = mixture.means[origin] + spread * rng.standard_normal((count, d))
+    steps = mixture.responsibilities(y, 1.0, ratio).cumsum(1)
+    first, second = ((steps < rng.random((count, 1))).sum(1) for _ in range(2))
+    return first == second
+
+
 def collapse_ratio(n: int, d: int, variance: float, clusters: int = 1) -> float:
-    """The entropy condition `(d/2) log(1 + v/r^2) + log(clusters) = log n`, for n samples of equal, well separated
-    Gaussian clusters of variance v: `r^2 = v / ((n / clusters)^(2/d) - 1)`. Exact as log n grows; at finite n
-    the exponent is off by O(1)."""
+    """The entropy condition `(d/2) log(1 + v/r^2) + log(clusters) = log n`.
+
+    Args:
+        n: number of samples.
+        d: dimension.
+        variance: v of each cluster.
+        clusters: equal and well separated.
+
+    Returns:
+        `r = sqrt(v / ((n / clusters)^(2/d) - 1))`; asymptotic in d and log n.
+    """
     return float(np.sqrt(variance / np.expm1(2 * np.log(n / clusters) / d)))
 
 
-def own_weight(points: Float[ndarray, "n d"], chosen: Float[ndarray, " q"], noise: Float[ndarray, "q d"],
+def own_weight(points: Float[ndarray, "n d"], chosen: Int[ndarray, " q"], noise: Float[ndarray, "q d"],
                ratio: float) -> Float[ndarray, " q"]:
-    """Posterior weight of the sample itself at `x_t / alpha = x_i + r eps`, for the chosen samples i."""
+    """Weight of a noised training sample in its own posterior.
+
+    Args:
+        points: the training samples.
+        chosen: which of them are noised.
+        noise: standard normal, one row each.
+        ratio: `sigma / alpha`.
+
+    Returns:
+        The posterior weight of `x_i` at `x_i + r eps`.
+    """
     y = points[chosen] + ratio * noise
     square = (y**2).sum(1)[:, None] - 2 * y @ points.T + (points**2).sum(1)
     logits = -square / (2 * ratio**2)
@@ -46,20 +136,56 @@ def own_weight(points: Float[ndarray, "n d"], chosen: Float[ndarray, " q"], nois
 
 def half_weight_ratio(points: Float[ndarray, "n d"], queries: int, rng: np.random.Generator, low: float,
                       high: float) -> float:
-    """The ratio at which the median own weight passes 1/2, by bisection on one fixed draw of noise: the collapse."""
+    """The collapse as measured: where the median own weight passes 1/2, by bisection on one draw of noise.
+
+    Args:
+        points: the training samples.
+        queries: how many are noised.
+        rng: of the choice and the noise.
+        low: a ratio below the collapse.
+        high: one above it.
+
+    Returns:
+        `sigma / alpha`, to about 1e-5 of itself.
+    """
     chosen = rng.choice(len(points), queries, replace=False)
     noise = rng.standard_normal((queries, points.shape[1]))
-    for _ in range(30):
+    for _ in range(BISECTIONS):
         middle = np.sqrt(low * high)
         settled = np.median(own_weight(points, chosen, noise, middle)) > 0.5
         low, high = (middle, high) if settled else (low, middle)
     return float(np.sqrt(low * high))
 
 
-def noise_rate(mixture: Mixture, schedule: Schedule, t: float) -> float:
-    """Root mean square over `x ~ p_t` of `d/dt eps(x, t)` at fixed x, `eps = -sigma score`: the noise prediction.
+def collapse_error(n: int, d: int, rng: np.random.Generator, queries: int = 100) -> float:
+    """Relative error in time of the collapse formula on one cloud of `two_clusters`.
 
-    On the line, by Gauss-Hermite quadrature about each component; the time derivative by central difference.
+    Args:
+        n: number of samples.
+        d: dimension.
+        rng: of the cloud and the noise.
+        queries: samples that are noised.
+
+    Returns:
+        Measured over predicted Ornstein-Uhlenbeck time, minus 1.
+    """
+    points = two_clusters(n, d, rng)
+    predicted = collapse_ratio(n, d, 1.0, 2)
+    measured = half_weight_ratio(points, min(n, queries), rng, predicted / 8, predicted * 8)
+    return float(ou_time(measured) / ou_time(predicted) - 1)
+
+
+def noise_rate(mixture: Mixture, schedule: Schedule, t: float) -> float:
+    """How fast the noise prediction turns at fixed x: root mean square of `d/dt eps(x, t)` over `x ~ p_t`.
+
+    Args:
+        mixture: the data, on the line.
+        schedule: of the noise.
+        t: diffusion time, > 0.
+
+    Returns:
+        The rate, per unit of time. `eps = -sigma score`; Gauss-Hermite quadrature about each component, the time
+        derivative by a central difference.
     """
     z, weight = np.polynomial.hermite_e.hermegauss(40)
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
@@ -72,3 +198,26 @@ def noise_rate(mixture: Mixture, schedule: Schedule, t: float) -> float:
     step = 1e-4 * t
     rate = (eps(t + step) - eps(t - step))[..., 0] / (2 * step)
     return float(np.sqrt(mixture.weights @ (rate**2 @ weight) / weight.sum()))
+
+
+def resolved_times(mixture: Mixture, schedule: Schedule, count: int = 7, latest: float = 1e-5) -> Float[ndarray, " c"]:
+    """Times, a factor 30 in all, at which the noise is less than a tenth of the smallest gap between atoms.
+
+    Earlier, too, than `1e-3 / |x|^2`: before that the atoms' own motion `alpha_t x_i` turns the prediction as well.
+
+    Args:
+        mixture: the data, on the line.
+        schedule: of the noise.
+        count: how many times.
+        latest: no time is later.
+
+    Returns:
+        Ascending times; none where atoms lie so close that the noise between them is lost to rounding.
+    """
+    x = np.unique(mixture.means[:, 0])
+    gap = np.diff(x).min() if len(x) > 1 else np.inf
+    by_gap = float(schedule.time(-2 * np.log(gap / 10))) if np.isfinite(gap) else latest
+    top = min(latest, by_gap, 1e-3 / max(np.abs(x).max(), 1e-9) ** 2)
+    if schedule.ratio(top / 30) < RESOLVED * np.abs(x).max():
+        return np.empty(0)
+    return np.geomspace(top / 30, top, count)

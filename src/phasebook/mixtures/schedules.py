@@ -23,17 +23,26 @@ from scipy.special import expit
 __all__ = ["SCHEDULES", "Schedule", "schedule"]
 
 BETA_0, BETA_1 = 0.1, 20.0
+NO_SIGNAL = -20.0
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule by its log-SNR, the inverse and the derivative of it, elementwise. float64."""
+    """A schedule by its log-SNR, the inverse and the derivative of it, elementwise. float64.
+
+    Attributes:
+        name: as in the table.
+        log_snr: `lambda_t` at times t.
+        time: the t at a log-SNR.
+        slope: `d lambda / d t < 0`.
+        last: T.
+    """
 
     name: str
     log_snr: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]
-    time: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]      # the t at a log-SNR
-    slope: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]        # d lambda / d t < 0
-    last: float = 1.0                                                    # T
+    time: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]
+    slope: Callable[[Float[ndarray, "*b"]], Float[ndarray, "*b"]]
+    last: float = 1.0
 
     def alpha(self, t: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
         """`alpha_t`, the signal's factor."""
@@ -47,8 +56,23 @@ class Schedule:
         """`sigma_t / alpha_t = exp(-lambda_t / 2)`, the noise in units of the data."""
         return np.exp(-self.log_snr(np.asarray(t, float)) / 2)
 
+    def least_snr(self) -> float:
+        """The SNR at `t = T`, or `exp(-20)` where the schedule has none there (`vp_cosine`).
+
+        At zero SNR and `q = alpha x / sigma^2 != 0` there is no `x_t`: no curve in (t, x) meets `t = T`.
+        """
+        return float(np.exp(max(self.log_snr(np.array(self.last)), NO_SIGNAL)))
+
     def check(self, t: Float[ndarray, "*b"], name: str = "t") -> None:
-        """ValueError unless every time lies in [0, T]."""
+        """Refuse times off the schedule.
+
+        Args:
+            t: diffusion times.
+            name: of the parameter they come from.
+
+        Raises:
+            ValueError: unless every time lies in [0, T].
+        """
         t = np.asarray(t, float)
         if not ((t >= 0) & (t <= self.last)).all():
             bad = t[~((t >= 0) & (t <= self.last))].ravel()[0]
@@ -99,7 +123,17 @@ SCHEDULES = {
 
 
 def schedule(name: str) -> Schedule:
-    """The schedule of that name, or ValueError with the names there are."""
+    """A schedule by its name.
+
+    Args:
+        name: one of `SCHEDULES`.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: for any other name.
+    """
     if name not in SCHEDULES:
         raise ValueError(f"schedule = {name!r}: unknown; takes one of {', '.join(SCHEDULES)}")
     return SCHEDULES[name]

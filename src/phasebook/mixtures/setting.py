@@ -10,14 +10,34 @@ __all__ = ["atoms_on_line", "check_interval", "mixture_on_line"]
 
 
 def check_interval(interval: Sequence[float]) -> None:
-    """ValueError unless a < b."""
+    """Refuse an empty interval.
+
+    Args:
+        interval: `[a, b]`.
+
+    Raises:
+        ValueError: unless a < b.
+    """
     if len(interval) != 2 or not interval[0] < interval[1]:
         raise ValueError(f"interval = {list(interval)}: takes [a, b] with a < b")
 
 
 def atoms_on_line(n_atoms: int, interval: Sequence[float], seed: int,
                   atoms: Sequence[float] | None = None) -> Mixture:
-    """Equal atoms: those given, else `n_atoms` drawn uniformly on [a, b] (Eq. (6) of the paper)."""
+    """Equal atoms on the line (Eq. (6) of the paper).
+
+    Args:
+        n_atoms: how many are drawn.
+        interval: `[a, b]` from which they are drawn uniformly.
+        seed: of the draw.
+        atoms: the positions themselves; the other arguments are then not used.
+
+    Returns:
+        The mixture.
+
+    Raises:
+        ValueError: unless a < b.
+    """
     check_interval(interval)
     if atoms is None:
         atoms = np.random.default_rng(seed).uniform(*interval, n_atoms)
@@ -25,7 +45,19 @@ def atoms_on_line(n_atoms: int, interval: Sequence[float], seed: int,
 
 
 def mixture_on_line(means: Sequence[float], stds: Sequence[float], weights: Sequence[float]) -> Mixture:
-    """A Gaussian mixture on the line; a std of 0 is an atom. ValueError for lengths, signs or a sum that is off."""
+    """A Gaussian mixture on the line.
+
+    Args:
+        means: of the components.
+        stds: their standard deviations; 0 is an atom.
+        weights: positive, of sum 1.
+
+    Returns:
+        The mixture.
+
+    Raises:
+        ValueError: for lengths that differ, a negative std, weights that are not positive or do not sum to 1.
+    """
     if not len(means) == len(stds) == len(weights):
         raise ValueError(f"mixture_stds, mixture_weights: lengths {len(stds)}, {len(weights)}; "
                          f"take one number for each of the {len(means)} mixture_means")

@@ -54,6 +54,7 @@ class ExactModel(Model):
         families: names.
         names: of the atoms.
         bonus: nats that a prompt adds to the log-prior of the atoms it names, for guidance 1.
+        pictures: whether the atoms are pictures, or another model's latents, which only that model decodes.
     """
 
     atoms: Float[Tensor, "n d"]
@@ -64,6 +65,7 @@ class ExactModel(Model):
     families: tuple[str, ...]
     names: tuple[str, ...]
     bonus: float = BONUS
+    pictures: bool = True
 
     @classmethod
     def of(cls, images, device: str = "cpu", dtype: torch.dtype = torch.float32, norm: float = NORM,
@@ -103,7 +105,8 @@ class ExactModel(Model):
         views = len(latents)
         flat = torch.as_tensor(latents).flatten(0, 1).flatten(1).float().to(device)
         return cls(flat, torch.zeros_like(flat[0]), 1.0, tuple(latents.shape[2:]),
-                   np.tile(np.asarray(images.family), views), tuple(images.families), tuple(images.names) * views)
+                   np.tile(np.asarray(images.family), views), tuple(images.families), tuple(images.names) * views,
+                   pictures=False)
 
     @classmethod
     def of_points(cls, points: Float[ndarray, "n d"], device: str = "cpu", norm: float = NORM) -> "ExactModel":
@@ -214,7 +217,9 @@ class ExactModel(Model):
         return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
 
     def decode(self, x0: State) -> Pixels:
-        """The pictures `sum_i w_i x_i`."""
+        """The pictures `sum_i w_i x_i`; ValueError where the atoms are none."""
+        if not self.pictures:
+            raise ValueError("decode: the atoms are latents of another model, not pictures; that model decodes them")
         pixels = self.mean + (self.weights(x0) @ self.atoms) / self.scale
         return pixels.view(-1, *self.shape).clamp(0, 1)
 

@@ -1,10 +1,14 @@
 """Parameters: what a chapter accepts, and the one line it answers otherwise."""
 
+import math
 from typing import Annotated, Literal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import AfterValidator, Field, model_validator
 
+from phasebook.site.build import runner, sources
 from phasebook.site.chapters.parameters import Count, ParameterError, Parameters, Positive
 
 
@@ -33,8 +37,6 @@ GOOD = {"grid": 3, "extent": [0, 1, 0, 1], "epsilons": [0.1], "model": "exact"}
 
 
 def test_reads_a_notebooks_globals():
-    import math
-
     namespace = {**GOOD, "_hidden": 1, "In": [], "math": math, "Chapter": Chapter, "known": known, "Lit": Literal}
     assert Chapter.read(namespace).grid == 3
 
@@ -79,3 +81,43 @@ def test_bad_values_give_one_line(change, line):
 def test_a_missing_parameter_is_named():
     with pytest.raises(ParameterError, match="model: no value given"):
         Chapter.read({k: v for k, v in GOOD.items() if k != "model"})
+
+
+# --- every chapter, with values within and beyond what it takes ---
+
+ODD = [0, 1, -1, 2, 3, 7, 10**6, 2**31, 2**63, 10**30, True, False, None, 0.0, -0.0, 0.5, 1.0, 1.5, 1e-9, 1e-300, 1e300,
+       -1e300, math.nan, math.inf, "", " ", "0", "nan", "exact", "/", "x" * 5000, "caf\udce9", "a\x00b", "<!--<script>",
+       "[", "[]", "[0, 1, 0, 1]", "[[0, 1]]", "{}", '["hearts"]', "null"]
+DEEP = st.recursive(st.sampled_from(ODD), lambda inner: st.lists(inner, max_size=4), max_leaves=6)
+
+
+@st.composite
+def changed(draw, defaults: dict) -> dict:
+    """One or two parameters of a chapter, with odd values or odd entries."""
+    names = draw(st.lists(st.sampled_from(list(defaults)), min_size=1, max_size=2, unique=True))
+    changes = {}
+    for name in names:
+        value = draw(DEEP)
+        default = defaults.get(name)
+        if isinstance(default, list) and default and draw(st.booleans()):
+            place = draw(st.integers(0, len(default) - 1))
+            value = [*default[:place], value, *default[place + 1:]]
+        changes[name] = value
+    return changes
+
+
+@pytest.mark.parametrize("source", runner.chapters(), ids=lambda s: s.stem)
+def test_any_value_is_taken_or_refused_in_one_line(source):
+    defaults = sources.defaults(source) | runner.profile("smoke", source)
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True,
+              suppress_health_check=[HealthCheck.too_slow])
+    @given(changed(defaults))
+    def holds(changes):
+        try:
+            runner.check(source, runner.profile("smoke", source) | changes)
+        except ParameterError as error:
+            assert "\n" not in str(error) and len(str(error)) < 1000
+            str(error).encode()
+
+    holds()

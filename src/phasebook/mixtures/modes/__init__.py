@@ -1,0 +1,1 @@
+"""Modes of noised mixtures and the trees they form."""

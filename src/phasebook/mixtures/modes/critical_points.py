@@ -18,7 +18,19 @@ __all__ = ["equilateral_triangle", "modes", "mode_count_changes"]
 
 
 def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"]:
-    """The modes of `p_s` that the search finds, `s > 0`."""
+    """The modes of `p_s` that the search finds.
+
+    Args:
+        mixture: the data.
+        s: noise level, > 0.
+        shifts: steps of mean shift before Newton's.
+
+    Returns:
+        The modes, in no order.
+
+    Raises:
+        ValueError: unless `s > 0`.
+    """
     if not s > 0:
         raise ValueError(f"s = {s}: takes a number > 0")
     mu = mixture.means
@@ -34,11 +46,11 @@ def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"
         x = x - step * np.minimum(1.0, s / 4 / np.maximum(size, 1e-300))
     still = np.linalg.norm(mixture.score(x, 1.0, s), axis=1) * s < 1e-9
     top = np.linalg.eigvalsh(_hessian(mixture, x, s)).max(axis=1) < 0
-    found = []
+    distinct = []
     for point in x[still & top]:
-        if all(np.linalg.norm(point - other) > 1e-6 * s for other in found):
-            found.append(point)
-    return np.array(found).reshape(-1, mu.shape[1])
+        if all(np.linalg.norm(point - other) > 1e-6 * s for other in distinct):
+            distinct.append(point)
+    return np.array(distinct).reshape(-1, mu.shape[1])
 
 
 def _hessian(mixture: Mixture, x: Float[ndarray, "b d"], s: float) -> Float[ndarray, "b d d"]:
@@ -48,9 +60,19 @@ def _hessian(mixture: Mixture, x: Float[ndarray, "b d"], s: float) -> Float[ndar
 
 def mode_count_changes(mixture: Mixture, low: float, high: float, grid: int = 40, tolerance: float = 1e-8,
                        ) -> list[tuple[float, int, int]]:
-    """`(s, count just below, count just above)` for each change of the number of modes seen on a geometric grid of s.
+    """Changes of the number of modes over noise levels.
 
-    Each change is bisected to `tolerance`; two changes within one cell of the grid that cancel are not seen.
+    Two changes within one cell of the grid that cancel are missed.
+
+    Args:
+        mixture: the data.
+        low: least noise level.
+        high: largest.
+        grid: levels, even in log s.
+        tolerance: to which each change is bisected, in the data's unit.
+
+    Returns:
+        `(s, count just below, count just above)` for each.
     """
     levels = np.geomspace(low, high, grid)
     counts = [len(modes(mixture, s)) for s in levels]
@@ -68,6 +90,10 @@ def mode_count_changes(mixture: Mixture, low: float, high: float, grid: int = 40
 
 
 def equilateral_triangle() -> Mixture:
-    """Three equal atoms at unit distance from the origin."""
+    """The smallest case in which a mode appears with the noise.
+
+    Returns:
+        Three equal atoms at unit distance from the origin.
+    """
     angle = np.pi / 2 + 2 * np.pi * np.arange(3) / 3
     return Mixture.atoms(np.stack([np.cos(angle), np.sin(angle)], axis=1))

@@ -3,6 +3,9 @@
 In the frame `y = x_t / alpha` the density of n atoms at `r = sigma / alpha` is a kernel density estimate; its modes
 are fixed points of `y -> xhat_0(y) = sum_i w_i(y) x_i`. Modes lie in the span of the atoms, so a mode is its
 weights `w` (n,) and only the Gram matrix of the atoms enters: the cost does not depend on d.
+
+A tree that starts at the atoms loses modes as noise grows and can gain none. In more than one dimension the density
+can: `modes_missed` searches for modes that no atom leads to. float64.
 """
 
 from typing import NamedTuple
@@ -14,12 +17,18 @@ from scipy.special import softmax
 
 from phasebook.mixtures.modes.tree import Merge, linkage_of
 
-__all__ = ["SampleTree", "mean_shift", "mean_shift_tree"]
+__all__ = ["SampleTree", "mean_shift", "mean_shift_tree", "modes_missed"]
 
 
 class SampleTree(NamedTuple):
-    """`merges` in order of noise (`y` is not used: NaN), `counts` modes at each of `ratios`, and `first` (n,): the
-    mode, by its number, that each atom belongs to at the least noise."""
+    """The modes that atoms lead to, over noise levels.
+
+    Attributes:
+        merges: in order of noise; `y` is not used (NaN).
+        ratios: (l,) noise ratios.
+        counts: (l,) modes at each.
+        first: (n,) the mode, by its number, that each atom belongs to at the least noise.
+    """
 
     merges: list[Merge]
     ratios: Float[ndarray, " l"]
@@ -33,9 +42,17 @@ class SampleTree(NamedTuple):
 
 def mean_shift(gram: Float[ndarray, "n n"], weights: Float[ndarray, "m n"], ratio: float, steps: int = 300,
                tolerance: float = 1e-6) -> Float[ndarray, "m n"]:
-    """Weights of the modes that mean shift reaches from each start; a start that stands still is left alone.
+    """Mean shift from m starts; a start that stands still is left alone.
 
-    Stops when no weight changes by more than `tolerance` in a step, or after `steps`.
+    Args:
+        gram: inner products of the atoms.
+        weights: the starts, as weights of the atoms.
+        ratio: `sigma / alpha`, in the atoms' unit.
+        steps: at most.
+        tolerance: stops when no weight changes by more in a step.
+
+    Returns:
+        Weights of the points reached.
     """
     weights, square, active = weights.copy(), np.diag(gram), np.arange(len(weights))
     for _ in range(steps):
@@ -52,10 +69,22 @@ def mean_shift(gram: Float[ndarray, "n n"], weights: Float[ndarray, "m n"], rati
 
 def mean_shift_tree(points: Float[ndarray, "n d"] | None = None, *, gram: Float[ndarray, "n n"] | None = None,
                     ratios: Float[ndarray, " l"], closeness: float = 1e-2) -> SampleTree:
-    """The mode tree of equal atoms, given as points or as their Gram matrix, over growing noise ratios.
+    """The mode tree of equal atoms over growing noise ratios.
 
     At each level modes start where they were at the level before; those that end within `closeness * r` of each
     other are one, and the one that moved least is the parent. Merges are resolved to the spacing of `ratios`.
+
+    Args:
+        points: the atoms, or
+        gram: their inner products.
+        ratios: `sigma / alpha`, growing.
+        closeness: see above.
+
+    Returns:
+        The tree.
+
+    Raises:
+        ValueError: for both or neither of points and gram, or ratios that do not grow from above 0.
     """
     if (points is None) == (gram is None):
         raise ValueError("points, gram: takes one of the two")
@@ -64,7 +93,7 @@ def mean_shift_tree(points: Float[ndarray, "n d"] | None = None, *, gram: Float[
         raise ValueError("ratios: takes positive, growing numbers (sigma/alpha)")
     gram = np.asarray(points @ points.T if gram is None else gram, dtype=float)
     n = len(gram)
-    gram = gram - gram.mean(0) - gram.mean(1)[:, None] + gram.mean()        # centred: small norms, less rounding
+    gram = _centred(gram)
     weights, alive, merges, counts, first = np.eye(n), np.arange(n), [], [], np.arange(n)
     for level, r in enumerate(ratios):
         new = mean_shift(gram, weights, r)
@@ -78,6 +107,54 @@ def mean_shift_tree(points: Float[ndarray, "n d"] | None = None, *, gram: Float[
         weights, alive = new[keep], alive[keep]
         counts.append(len(alive))
     return SampleTree(merges, ratios, np.array(counts), first)
+
+
+def modes_missed(gram: Float[ndarray, "n n"], ratio: float, starts: int, rng: np.random.Generator,
+                 closeness: float = 1e-2) -> int:
+    """Modes at a noise ratio that mean shift reaches from mixtures of atoms, but from no atom.
+
+    Starts are random convex combinations of an atom and two of its ten nearest, and the common mean. A point counts
+    where the density has a maximum: the posterior covariance is below `r^2` (Hessian of the log density negative).
+
+    Args:
+        gram: inner products of the atoms.
+        ratio: `sigma / alpha`, in the atoms' unit.
+        starts: how many combinations.
+        rng: of the starts.
+        closeness: points nearer than this many noise levels are one.
+
+    Returns:
+        Their number; a search can miss a mode, never invent one.
+    """
+    gram = _centred(gram)
+    n = len(gram)
+    square = np.diag(gram)
+    near = (square[:, None] + square - 2 * gram).argsort(1)[:, : min(11, n)]
+    mixed = np.zeros((starts + 1, n))
+    mixed[-1] = 1 / n
+    for row in mixed[:-1]:
+        i = rng.integers(n)
+        group = np.append(i, rng.choice(near[i], min(2, n), replace=False))
+        np.add.at(row, group, rng.dirichlet(np.ones(len(group))))
+    reached = mean_shift(gram, np.concatenate([np.eye(n), mixed]), ratio, steps=1000)
+    label = _parents(gram, reached, reached, closeness * ratio)
+    from_atoms = set(label[:n])
+    return sum(_is_mode(gram, reached[k], ratio) for k in set(label[n:]) - from_atoms)
+
+
+def _is_mode(gram: Float[ndarray, "n n"], w: Float[ndarray, " n"], ratio: float) -> bool:
+    """Whether the posterior covariance at a fixed point lies below `r^2` in all directions."""
+    kept = np.flatnonzero(w > 1e-12)
+    w, gram = w[kept], gram[np.ix_(kept, kept)]
+    inner = gram @ w
+    centred = gram - inner - inner[:, None] + w @ inner
+    root = np.sqrt(w)
+    return bool(np.linalg.eigvalsh(root[:, None] * centred * root)[-1] < ratio**2 * (1 - 1e-9))
+
+
+def _centred(gram: Float[ndarray, "n n"]) -> Float[ndarray, "n n"]:
+    """Inner products of the atoms less their mean: small norms, less rounding."""
+    return gram - gram.mean(0) - gram.mean(1)[:, None] + gram.mean()
 
 
 def _parents(gram: Float[ndarray, "n n"], before: Float[ndarray, "m n"], after: Float[ndarray, "m n"],

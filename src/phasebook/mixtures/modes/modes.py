@@ -32,7 +32,12 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 class Critical(NamedTuple):
-    """Critical points of a density on the line, ascending; one antimode between each two modes."""
+    """Critical points of a density on the line, ascending; one antimode between each two modes.
+
+    Attributes:
+        modes: (m,) maxima.
+        antimodes: (m-1,) minima.
+    """
 
     modes: Float[ndarray, " m"]
     antimodes: Float[ndarray, " m-1"]
@@ -68,11 +73,22 @@ class _Terms(NamedTuple):
 
 
 def modes_1d(mixture: Mixture, alpha: float, sigma: float) -> Critical:
-    """All modes and antimodes of `p_t`, ascending, in the frame of `x_t = alpha x_0 + sigma eps`.
+    """All modes and antimodes of `p_t`.
 
     Complete: the line is cut into cells on which the score provably has at most one root (module docstring).
     Coincident atoms act as one; a stretch where the score is zero to rounding counts as one critical point, or
-    none, by the signs beside it. ValueError where there is no density (`sigma = 0` with atoms) or no line.
+    none, by the signs beside it.
+
+    Args:
+        mixture: the data, on the line.
+        alpha: the signal's factor.
+        sigma: the noise's standard deviation.
+
+    Returns:
+        The critical points, in the frame of `x_t = alpha x_0 + sigma eps`.
+
+    Raises:
+        ValueError: where there is no density (`sigma = 0` with atoms) or no line.
     """
     terms = _terms(mixture, alpha, sigma)
     if np.ptp(terms.centres) == 0:
@@ -90,7 +106,21 @@ def detect_by_height(mixture: Mixture, alpha: float, sigma: float, grid: Float[n
                      threshold: float) -> Float[ndarray, " m"]:
     """Modes as the paper detects them: local maxima on a grid, kept when `p >= threshold * max p` of the slice.
 
-    The grid is in the frame of `x_t`. What lies between grid points, or below the threshold, is lost.
+    For n equal atoms no mode is lower than `max p / (n sqrt e)`: at a mode some atom is within one noise level, else
+    `p'' > 0`. What lies between grid points is lost at any threshold.
+
+    Args:
+        mixture: the data, on the line.
+        alpha: the signal's factor.
+        sigma: the noise's standard deviation.
+        grid: positions, in the frame of `x_t`.
+        threshold: strictly between 0 and 1.
+
+    Returns:
+        The grid points that count.
+
+    Raises:
+        ValueError: for a threshold outside (0, 1).
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold = {threshold}: takes a number strictly between 0 and 1")

@@ -1,14 +1,14 @@
 """The mode evolution tree of a mixture on the line: modes linked over noise levels, deaths bisected.
 
 Everything is a function of `r = sigma / alpha` in the frame `y = x_t / alpha`, where noise is pure heat flow; a
-schedule only labels r with a time. As r grows modes never appear (scale-space causality on the line): each dies
-by meeting an antimode. Convention for the edge: the mode beyond that antimode swallows the basin.
+schedule only labels r with a time. As r grows modes never appear (on the line; Silverman 1981): each dies by meeting
+an antimode. Convention for the edge: the mode beyond that antimode swallows the basin.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from phasebook.mixtures.mixtures import Mixture
@@ -19,7 +19,14 @@ __all__ = ["Merge", "ModeTree", "height_tree", "in_spacetime", "linkage_of", "mo
 
 
 class Merge(NamedTuple):
-    """A mode's death as noise grows (its birth as noise falls): `r = sigma/alpha`, `y = x/alpha`, child, parent."""
+    """A mode's death as noise grows, its birth as noise falls.
+
+    Attributes:
+        ratio: `sigma / alpha`.
+        y: `x_t / alpha` where it dies.
+        child: number of the mode that dies.
+        parent: of the one that swallows its basin.
+    """
 
     ratio: float
     y: float
@@ -28,8 +35,14 @@ class Merge(NamedTuple):
 
 
 class ModeTree(NamedTuple):
-    """`branches[i]` (k, 2): the (r, y) polyline of mode i (numbered from the left at the least noise), up to its
-    death, its last point then on the parent; `merges` in order of noise; `ratios`, `counts`: modes by level."""
+    """The modes of a mixture over noise levels.
+
+    Attributes:
+        branches: for each mode, numbered from the left at the least noise, the (r, y) polyline up to its death.
+        merges: deaths in order of noise.
+        ratios: (l,) the noise levels.
+        counts: (l,) modes at each.
+    """
 
     branches: list[Float[ndarray, "k 2"]]
     merges: list[Merge]
@@ -50,7 +63,18 @@ class ModeTree(NamedTuple):
 
 
 def linkage_of(n: int, merges: list[Merge]) -> Float[ndarray, "n-1 4"]:
-    """SciPy's linkage matrix of the merges of n leaves, heights log r. ValueError unless one is left."""
+    """Merges as SciPy's linkage matrix.
+
+    Args:
+        n: number of leaves.
+        merges: all of them, in order of noise.
+
+    Returns:
+        Rows (cluster, cluster, log r, size).
+
+    Raises:
+        ValueError: unless one mode is left.
+    """
     if len(merges) != n - 1:
         raise ValueError(f"tree: {n - len(merges)} modes are left at the largest noise; takes a full tree")
     cluster, size, rows = list(range(n)), [1] * n, []
@@ -63,9 +87,20 @@ def linkage_of(n: int, merges: list[Merge]) -> Float[ndarray, "n-1 4"]:
 
 
 def mode_tree(mixture: Mixture, low: float, high: float, levels: int = 100, tolerance: float = 1e-9) -> ModeTree:
-    """The exact tree for `low <= sigma/alpha <= high`, deaths bisected to a relative `tolerance` in r.
+    """The exact tree of a mixture on the line.
 
-    ValueError for a reversed interval or one that is not positive.
+    Args:
+        mixture: the data.
+        low: least `sigma / alpha`, > 0.
+        high: largest.
+        levels: noise levels between which modes are linked.
+        tolerance: to which, relatively in r, deaths are bisected.
+
+    Returns:
+        The tree.
+
+    Raises:
+        ValueError: for a reversed interval or one that is not positive.
     """
     if not 0 < low < high < np.inf:
         raise ValueError(f"low, high = {low}, {high}: take 0 < low < high (sigma/alpha)")
@@ -152,23 +187,45 @@ def _bury(mixture: Mixture, r: float, critical: Critical, deaths: int,
     return alive, merges
 
 
-def height_tree(mixture: Mixture, ratios: Float[ndarray, " l"], grid: Float[ndarray, " g"],
-                threshold: float) -> tuple[list[ndarray], list[tuple]]:
-    """The paper's tree: modes of each slice by relative height on a grid (in y), linked to the nearest at more noise.
+def height_tree(mixture: Mixture, ratios: Float[ndarray, " l"], threshold: float, per_width: int = 20,
+                most: int = 20_001) -> tuple[list[ndarray], list[ndarray], Bool[ndarray, " l"]]:
+    """The paper's tree: local maxima of each slice above a share of the highest, linked to the nearest at more noise.
 
-    Returns the modes of each level and the edges `((r, y), (r', y'))`.
+    Args:
+        mixture: the data, on the line.
+        ratios: `sigma / alpha`, growing.
+        threshold: the share, between 0 and 1.
+        per_width: grid points for each standard deviation of the noise: the grid adapts to the slice's scale.
+        most: grid points of a slice at most.
+
+    Returns:
+        The modes of each level; the edges `((r, y), (r', y'))`; whether the grid of each level is as fine as asked.
     """
-    found = [detect_by_height(mixture, 1.0, r, grid, threshold) for r in ratios]
+    low, high = mixture.means.min(), mixture.means.max()
+    detected, fine = [], []
+    for r in ratios:
+        wanted = int(per_width * ((high - low) / r + 2)) + 1
+        grid = np.linspace(low - r, high + r, min(wanted, most))
+        detected.append(detect_by_height(mixture, 1.0, r, grid, threshold))
+        fine.append(wanted <= most)
     edges = []
-    for (r, modes), (after, later) in zip(zip(ratios, found, strict=True), list(zip(ratios, found, strict=True))[1:],
-                                          strict=False):
+    for k, modes in enumerate(detected[:-1]):
+        later = detected[k + 1]
         for y in modes:
-            edges.append(((r, y), (after, later[np.abs(later - y).argmin()])))
-    return found, edges
+            edges.append(np.array([(ratios[k], y), (ratios[k + 1], later[np.abs(later - y).argmin()])]))
+    return detected, edges, np.array(fine)
 
 
 def in_spacetime(polylines: list[Float[ndarray, "k 2"]], schedule: Schedule) -> list[Float[ndarray, "k 2"]]:
-    """Polylines of (r, y) as polylines of (t, x), `x = alpha_t y`, under a schedule."""
+    """Polylines of (r, y) in the frame of `x_t`.
+
+    Args:
+        polylines: each (k, 2).
+        schedule: gives noise ratios their times.
+
+    Returns:
+        Polylines of (t, x), `x = alpha_t y`.
+    """
     out = []
     for line in polylines:
         r, y = np.asarray(line, dtype=float).T

@@ -1,0 +1,1 @@
+"""The geometry of denoising distributions: energies, geodesics, closed forms."""

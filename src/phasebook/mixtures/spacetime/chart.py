@@ -19,13 +19,19 @@ __all__ = ["Chart", "CurveEnergy"]
 
 
 class Chart(NamedTuple):
-    """The chart of a mixture: its mean (d,) and its variance per dimension (1 where that is zero)."""
+    """The chart of a mixture.
+
+    Attributes:
+        mean: (d,) of the data.
+        variance: of the data, per dimension; 1 where that is zero.
+    """
 
     mean: Float[ndarray, " d"]
     variance: float
 
     @classmethod
     def of(cls, mixture: Mixture) -> Self:
+        """The chart of a mixture, from its mean and variance."""
         mean = mixture.weights @ mixture.means
         spread = ((mixture.means - mean) ** 2).mean(1) + mixture.variances
         variance = float(mixture.weights @ spread)
@@ -40,11 +46,6 @@ class Chart(NamedTuple):
         """Chart points of natural parameters."""
         K = -2 * eta[..., -1:] + 1 / self.variance
         return np.concatenate([(eta[..., :-1] + self.mean / self.variance) / K, np.log(K)], axis=-1)
-
-    def half_plane(self, eta: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
-        """`(y / sqrt 2, exp(-u / 2))` for data on the line."""
-        z = self.of_eta(eta)
-        return np.column_stack([z[:, 0] / np.sqrt(2), np.exp(-z[:, 1] / 2)])
 
     def level(self, snr: float) -> float:
         """`u` at an SNR."""
@@ -67,7 +68,16 @@ class Chart(NamedTuple):
 
     def circle(self, z0: Float[ndarray, " d+1"], z1: Float[ndarray, " d+1"],
                s: Float[ndarray, " n"]) -> Float[ndarray, "n d+1"]:
-        """The half-space geodesic between two points at fractions s of its length: exact for one Gaussian."""
+        """The half-space geodesic between two points: exact for one Gaussian.
+
+        Args:
+            z0: the one chart point.
+            z1: the other.
+            s: shares of its length.
+
+        Returns:
+            Chart points.
+        """
         d = len(z0) - 1
         gap = z1[:-1] - z0[:-1]
         b = np.linalg.norm(gap) / np.sqrt(2 * d)                # the plane through both, z0 at abscissa 0
@@ -85,6 +95,12 @@ class Chart(NamedTuple):
 
 class CurveEnergy:
     """`(n - 1) E` of a polygon of chart points between fixed ends, with its gradient; soft bounds on `u`.
+
+    Args:
+        mixture: the data.
+        ends: natural parameters of the two ends.
+        low: least u (t = T).
+        high: largest u (t = 0).
 
     Gradient: `dE/d eta_i = (mu_i - mu_{i-1}) - (mu_{i+1} - mu_i) + G_i [(eta_i - eta_{i-1}) - (eta_{i+1} - eta_i)]`
     with G the Fisher-Rao tensor: posterior covariances, no differentiation of a differentiation.

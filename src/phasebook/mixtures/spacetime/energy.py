@@ -12,8 +12,6 @@ Kullback-Leibler divergence of neighbours, hence >= 0; its space and time parts 
 clamped. Points of spacetime are (t, x); arrays of `eta` and `mu` are (..., d + 1). float64.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -21,29 +19,53 @@ from scipy.special import softmax
 
 from phasebook.mixtures.mixtures import Mixture
 
-__all__ = ["divergence", "energy", "energy_parts", "eta_of", "fisher", "gaussian_distance", "great_circle",
-           "length", "moments", "mu_of", "mu_of_denoiser", "posterior_parts", "x_of"]
+__all__ = ["energy", "energy_parts", "eta_of", "fisher", "length", "moments", "mu_of", "posterior_parts", "x_of"]
 
 
 def eta_of(x: Float[ndarray, "*b d"], alpha: Float[ndarray, "*b"],
            sigma: Float[ndarray, "*b"]) -> Float[ndarray, "*b d+1"]:
-    """`eta = (alpha x / sigma^2, -alpha^2 / (2 sigma^2))`."""
+    """Natural parameters `eta = (alpha x / sigma^2, -alpha^2 / (2 sigma^2))` of `p(x_0 | x_t = x)`.
+
+    Args:
+        x: points in the frame of `x_t`.
+        alpha: the signal's factor at each.
+        sigma: the noise's standard deviation at each, > 0.
+
+    Returns:
+        `(q, -k/2)`: q per data unit, k the SNR per squared data unit.
+    """
     x, alpha, sigma = np.broadcast_arrays(x, np.asarray(alpha)[..., None], np.asarray(sigma)[..., None])
     return np.concatenate([alpha * x / sigma**2, -(alpha / sigma)[..., :1] ** 2 / 2], axis=-1)
 
 
 def x_of(eta: Float[ndarray, "*b d+1"]) -> tuple[Float[ndarray, "*b d"], Float[ndarray, "*b"]]:
-    """`x_t` and log-SNR at `eta`, in the variance-preserving frame: `x = q sigma^2 / alpha`, k = SNR > 0."""
+    """Where in spacetime a point of the family lies, in the variance-preserving frame.
+
+    Args:
+        eta: natural parameters with k > 0.
+
+    Returns:
+        `x_t = q sigma^2 / alpha`, and the log-SNR `log k`.
+    """
     k = -2 * eta[..., -1]
     return eta[..., :-1] / np.sqrt(k * (1 + k))[..., None], np.log(k)
 
 
 def posterior_parts(mixture: Mixture, eta: Float[ndarray, "*b d+1"]) -> tuple[ndarray, ndarray, ndarray]:
-    """The posterior as a mixture: responsibilities (*b, n), means (*b, n, d), variances (*b, n).
+    """The posterior as a mixture.
 
     Component i gives `N((m_i + v_i q) / c_i, v_i / c_i)`, `c_i = 1 + v_i k`, with log weight
-    `log pi_i - (d/2) log c_i + (m_i . q + v_i |q|^2 / 2 - k |m_i|^2 / 2) / c_i`. ValueError where some
-    `c_i <= 0` (k too negative: no such distribution).
+    `log pi_i - (d/2) log c_i + (m_i . q + v_i |q|^2 / 2 - k |m_i|^2 / 2) / c_i`.
+
+    Args:
+        mixture: the data.
+        eta: natural parameters.
+
+    Returns:
+        Responsibilities (*b, n), means (*b, n, d), variances (*b, n).
+
+    Raises:
+        ValueError: where some `c_i <= 0` (k too negative: no such distribution).
     """
     m, v, d = mixture.means, mixture.variances, mixture.means.shape[1]
     q, k = eta[..., :-1], -2 * eta[..., -1:]
@@ -57,7 +79,15 @@ def posterior_parts(mixture: Mixture, eta: Float[ndarray, "*b d+1"]) -> tuple[nd
 
 
 def mu_of(mixture: Mixture, eta: Float[ndarray, "*b d+1"]) -> Float[ndarray, "*b d+1"]:
-    """`mu = (E[x_0], E[|x_0|^2])` in closed form."""
+    """Expectation parameters `mu = (E[x_0], E[|x_0|^2])` in closed form.
+
+    Args:
+        mixture: the data.
+        eta: natural parameters.
+
+    Returns:
+        `mu`, in data units and squared data units.
+    """
     r, mean, var = posterior_parts(mixture, eta)
     return np.concatenate([(r[..., None, :] @ mean)[..., 0, :], _second(r, mean, var)[..., None]], axis=-1)
 
@@ -67,12 +97,28 @@ def _second(r, mean, var):
 
 
 def fisher(mixture: Mixture, eta: Float[ndarray, "*b d+1"]) -> Float[ndarray, "*b d+1 d+1"]:
-    """The Fisher-Rao tensor `d mu / d eta = Cov[(x_0, |x_0|^2)]`: between the components and within them."""
+    """The Fisher-Rao tensor `d mu / d eta = Cov[(x_0, |x_0|^2)]`: between the components and within them.
+
+    Args:
+        mixture: the data.
+        eta: natural parameters.
+
+    Returns:
+        The tensor in `eta`, positive definite but for atoms that are not affinely independent.
+    """
     return moments(mixture, eta)[1]
 
 
 def moments(mixture: Mixture, eta: Float[ndarray, "*b d+1"]) -> tuple[ndarray, ndarray]:
-    """`mu` and the Fisher-Rao tensor together."""
+    """`mu` and the Fisher-Rao tensor together.
+
+    Args:
+        mixture: the data.
+        eta: natural parameters.
+
+    Returns:
+        `mu_of` and `fisher` at `eta`.
+    """
     r, mean, var = posterior_parts(mixture, eta)
     d = mean.shape[-1]
     square = (mean**2).sum(-1)
@@ -88,58 +134,42 @@ def moments(mixture: Mixture, eta: Float[ndarray, "*b d+1"]) -> tuple[ndarray, n
     return mu, tensor
 
 
-def divergence(denoise: Callable, x: Float[ndarray, "*b d"], probes: int, rng: np.random.Generator,
-               step: float = 1e-4) -> Float[ndarray, "*b"]:
-    """Hutchinson's estimate of `div denoise(x)`: the mean of `v . (J v)` over Rademacher probes `v`.
-
-    `denoise` is a callable on arrays, a network included: `J v` by a central difference of width `step`
-    along `v` (exact to O(step^2)). A torch network is wrapped by the caller.
-    """
-    if probes < 1:
-        raise ValueError(f"probes = {probes}: takes an integer >= 1")
-    total = np.zeros(x.shape[:-1])
-    for _ in range(probes):
-        v = rng.choice([-1.0, 1.0], size=x.shape)
-        total += (v * (denoise(x + step * v) - denoise(x - step * v))).sum(-1) / (2 * step)
-    return total / probes
-
-
-def mu_of_denoiser(denoise: Callable, x: Float[ndarray, "*b d"], alpha: float, sigma: float, probes: int,
-                   rng: np.random.Generator) -> Float[ndarray, "*b d+1"]:
-    """`mu` from a denoiser alone, as for a network: `E[|x_0|^2] = |xhat_0|^2 + (sigma^2 / alpha) div xhat_0`."""
-    mean = denoise(x)
-    second = (mean**2).sum(-1) + sigma**2 / alpha * divergence(denoise, x, probes, rng)
-    return np.concatenate([mean, second[..., None]], axis=-1)
-
-
 def energy_parts(eta: Float[ndarray, "n d+1"], mu: Float[ndarray, "n d+1"]) -> tuple[ndarray, ndarray]:
-    """Space and time part of each step's symmetrised divergence; each may be negative, their sum not."""
+    """Space and time part of each step's symmetrised divergence; each may be negative, their sum not.
+
+    Args:
+        eta: natural parameters along a curve.
+        mu: expectation parameters there.
+
+    Returns:
+        The two parts, (n-1,) each.
+    """
     product = np.diff(eta, axis=0) * np.diff(mu, axis=0)
     return product[:, :-1].sum(-1), product[:, -1]
 
 
 def energy(eta: Float[ndarray, "n d+1"], mu: Float[ndarray, "n d+1"]) -> float:
-    """`E = sum (eta_{i+1} - eta_i) . (mu_{i+1} - mu_i)`; `(n - 1) E` tends to the continuum energy."""
+    """The raw energy of a curve of n points; `(n - 1) E` tends to the continuum energy.
+
+    Args:
+        eta: natural parameters along a curve.
+        mu: expectation parameters there.
+
+    Returns:
+        `E = sum (eta_{i+1} - eta_i) . (mu_{i+1} - mu_i)`.
+    """
     return float((np.diff(eta, axis=0) * np.diff(mu, axis=0)).sum())
 
 
 def length(eta: Float[ndarray, "n d+1"], mu: Float[ndarray, "n d+1"]) -> float:
-    """`L = sum sqrt((eta_{i+1} - eta_i) . (mu_{i+1} - mu_i))`; `L^2 <= (n - 1) E`, equal at constant speed."""
+    """The length of a curve of n points; `L^2 <= (n - 1) E`, equal at constant speed.
+
+    Args:
+        eta: natural parameters along a curve.
+        mu: expectation parameters there.
+
+    Returns:
+        `L = sum sqrt((eta_{i+1} - eta_i) . (mu_{i+1} - mu_i))`.
+    """
     space, time = energy_parts(eta, mu)
     return float(np.sqrt(np.maximum(space + time, 0)).sum())      # a sum >= 0 but for its last rounding
-
-
-def gaussian_distance(mean: tuple[float, float], std: tuple[float, float]) -> float:
-    """Fisher-Rao distance of two Gaussians on the line: `sqrt(2) arccosh(1 + (dm^2/2 + ds^2) / (2 s s'))`."""
-    gap = (mean[1] - mean[0]) ** 2 / 2 + (std[1] - std[0]) ** 2
-    return float(np.sqrt(2) * np.arccosh(1 + gap / (2 * std[0] * std[1])))
-
-
-def great_circle(p: Float[ndarray, " n"], p_: Float[ndarray, " n"]) -> float:
-    """Fisher-Rao distance of two distributions on n points, all of the simplex allowed: `2 arccos sum sqrt(p p')`.
-
-    For three atoms on a line the spacetime (with k of either sign) is the whole open triangle, so this is the
-    geodesic distance; elsewhere a lower bound. Written by the chord, `arccos` being blind to small distances.
-    """
-    chord = np.linalg.norm(np.sqrt(p) - np.sqrt(p_))
-    return float(4 * np.arcsin(min(chord / 2, 1.0)))

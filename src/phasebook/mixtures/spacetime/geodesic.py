@@ -1,13 +1,12 @@
 """Geodesics of the diffusion's spacetime: cubic splines of least energy between two (t, x) points.
 
 From the circle that a single Gaussian would have (for atoms on the line also from the shortest path on a grid) a
-coarse free polygon (`spacetime_polygon`) is relaxed; it says where the spline's nodes are needed. The spline
-(`spacetime_spline`) is then optimised on exact gradients. `0 <= t <= T` is a soft constraint: a quadratic
+coarse free polygon (`polygon`) is minimised; it says where the spline's nodes are needed. The spline
+(`spline`) is then optimised on exact gradients. `0 <= t <= T` is a soft constraint: a quadratic
 penalty, raised until it is met.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,19 +18,28 @@ from phasebook.mixtures.schedules import Schedule
 from phasebook.mixtures.spacetime import energy as spacetime
 from phasebook.mixtures.spacetime.chart import Chart, CurveEnergy
 from phasebook.mixtures.spacetime.grid import shortest_path
-from phasebook.mixtures.spacetime.polygon import relax
+from phasebook.mixtures.spacetime.polygon import least_polygon
 from phasebook.mixtures.spacetime.spline import COARSE, fit_spline
 
-__all__ = ["Geodesic", "check_endpoints", "edit_distance", "geodesic"]
+__all__ = ["Geodesic", "check_endpoints", "geodesic"]
 
 MOST_NODES, HOPELESS = 80, 2e-3
 PENALTIES = (1e2, 1e4, 1e6)
 
 
 class Geodesic(NamedTuple):
-    """A curve of spacetime: times (n,), positions (n, d), `eta` and `mu` (n, d+1), raw energy and length.
+    """A curve of spacetime.
 
-    `nodes` and `iterations` are what was used; `on_bound` counts inner points at t = 0 or T.
+    Attributes:
+        t: (n,) diffusion times.
+        x: (n, d) positions in the frame of `x_t`.
+        eta: (n, d+1) natural parameters.
+        mu: (n, d+1) expectation parameters.
+        energy: raw, see `energy`.
+        length: Fisher-Rao.
+        nodes: of the spline that was used.
+        iterations: of all optimisers together.
+        on_bound: number of inner points at t = 0 or T.
     """
 
     t: Float[ndarray, " n"]
@@ -46,7 +54,18 @@ class Geodesic(NamedTuple):
 
 
 def check_endpoints(endpoints: Float[ndarray, "2 d+1"], schedule: Schedule) -> Float[ndarray, "2 d+1"]:
-    """Two (t, x) points as an array; ValueError in one line for a wrong shape, a NaN or a time off the schedule."""
+    """Two points of spacetime as an array.
+
+    Args:
+        endpoints: two `(t, x)`.
+        schedule: whose times they are.
+
+    Returns:
+        The points, float64.
+
+    Raises:
+        ValueError: in one line, for a wrong shape, a NaN, a time off the schedule or of infinite log-SNR.
+    """
     ends = np.asarray(endpoints, dtype=float)
     if ends.ndim != 2 or len(ends) != 2 or ends.shape[1] < 2:
         raise ValueError(f"endpoints: shape {ends.shape}; takes two points [[t, x], [t, x]]")
@@ -62,22 +81,30 @@ def check_endpoints(endpoints: Float[ndarray, "2 d+1"], schedule: Schedule) -> F
 
 def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 d+1"], *, nodes: int = 10,
              points: int = 512, optimiser: Literal["lbfgs", "adam"] = "lbfgs", iterations: int | None = None,
-             learning_rate: float = 0.1, refine: float | None = None) -> Geodesic:
-    """The geodesic between two (t, x) points, as a spline with `nodes` free nodes on `points` points.
+             learning_rate: float = 0.1, accuracy: float | None = None) -> Geodesic:
+    """The geodesic between two points of spacetime, as a cubic spline.
 
-    `refine`: double the nodes until the energy is within this fraction of its minimum over all polygons; where
-    80 nodes are not enough (atoms at low noise: curves are log-singular) every point is one. `iterations` bounds the
-    optimiser (500 for L-BFGS, 2000 for Adam at `learning_rate`, as published). Equal endpoints give the
-    constant curve, energy 0; one atom (or coincident ones) a curve of energy 0, all posteriors being equal.
-    ValueError for endpoints off the schedule, nodes < 1 or points < nodes + 2.
+    Args:
+        mixture: the data, in d dimensions.
+        schedule: gives times their noise levels, and the bound `t <= T`.
+        endpoints: two `(t, x)`, x in the frame of `x_t`.
+        nodes: free nodes of the spline.
+        points: at which the energy is summed.
+        optimiser: `"lbfgs"`, or `"adam"` as published.
+        iterations: bounds the optimiser (500 for L-BFGS, 2000 for Adam).
+        learning_rate: of Adam.
+        accuracy: if given, nodes are doubled until the energy is within this fraction of its minimum over all
+            polygons; where 80 are not enough (atoms at low noise: curves are log-singular) every point is a node.
+
+    Returns:
+        The curve; constant for equal endpoints, of energy 0 for a single atom (all posteriors are equal).
+
+    Raises:
+        ValueError: for endpoints off the schedule or of another dimension, `nodes < 1`, `points < nodes + 2`, or an
+            optimiser that is not known.
     """
     ends = check_endpoints(endpoints, schedule)
-    if ends.shape[1] != mixture.means.shape[1] + 1:
-        raise ValueError(f"endpoints: {ends.shape[1] - 1} coordinates; the mixture has {mixture.means.shape[1]}")
-    if nodes < 1 or points < nodes + 2:
-        raise ValueError(f"nodes = {nodes}, points = {points}: take nodes >= 1 and points >= nodes + 2")
-    if optimiser not in ("lbfgs", "adam"):
-        raise ValueError(f"optimiser = {optimiser!r}: takes 'lbfgs' or 'adam'")
+    _check(mixture, ends, nodes, points, optimiser)
     alpha, sigma = schedule.alpha(ends[:, 0]), schedule.sigma(ends[:, 0])
     if (ends[0] == ends[1]).all():
         eta = spacetime.eta_of(ends[:1, 1:], alpha[:1], sigma[:1]).repeat(points, 0)
@@ -86,34 +113,46 @@ def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 
     curve = _curve(mixture, schedule, spacetime.eta_of(ends[:, 1:], alpha, sigma))
     if mixture.variances.max() == 0 and (mixture.means == mixture.means[0]).all():
         return _result(curve, schedule, ends, _start(curve, points), nodes, 0)
-    z, total = _raise_penalty(curve, _start(curve, min(COARSE, points)), lambda z: relax(curve, z, 1e-5, 100))
-    if mixture.means.shape[1] == 1 and mixture.variances.min() == 0:       # atoms: not convex, start well
-        other, count = _raise_penalty(curve, _along_grid(curve, schedule, ends), lambda z: relax(curve, z, 1e-5, 100))
-        z, total = min((z, other), key=lambda z: curve(curve.project(z))[0]), total + count
-    fit = partial(fit_spline, curve, points=points, optimiser=optimiser, iterations=iterations,
-                  learning_rate=learning_rate)
+
+    def fit(z, nodes):
+        return fit_spline(curve, z, nodes, points, optimiser, iterations, learning_rate)
+
+    z, total = _coarse(curve, schedule, ends, min(COARSE, points))
     best, count = _raise_penalty(curve, z, lambda z: fit(z, nodes))
     total += count
-    if refine is not None:
-        best, nodes, count = _refine(curve, best, fit, nodes, points, refine)
+    if accuracy is not None:
+        best, nodes, count = _to_accuracy(curve, best, fit, nodes, points, accuracy)
         total += count
     return _result(curve, schedule, ends, best, nodes, total)
 
 
-def edit_distance(mixture: Mixture, schedule: Schedule, a: Float[ndarray, " d"], b: Float[ndarray, " d"],
-                  t: float, refine: float | None = 1e-5, **options) -> float:
-    """Diffusion edit distance of two data points: length of the geodesic between `(t, alpha_t a)`, `(t, alpha_t b)`.
+def _check(mixture: Mixture, ends: ndarray, nodes: int, points: int, optimiser: str) -> None:
+    if ends.shape[1] != mixture.means.shape[1] + 1:
+        raise ValueError(f"endpoints: {ends.shape[1] - 1} coordinates; the mixture has {mixture.means.shape[1]}")
+    if nodes < 1 or points < nodes + 2:
+        raise ValueError(f"nodes = {nodes}, points = {points}: take nodes >= 1 and points >= nodes + 2")
+    if optimiser not in ("lbfgs", "adam"):
+        raise ValueError(f"optimiser = {optimiser!r}: takes 'lbfgs' or 'adam'")
 
-    `t` is the low noise that stands for clean data; options go to `geodesic`, refined unless told otherwise.
-    """
-    x = float(schedule.alpha(t)) * np.array([a, b], dtype=float).reshape(2, -1)
-    return geodesic(mixture, schedule, np.column_stack([[t, t], x]), refine=refine, **options).length
+
+def _coarse(curve: CurveEnergy, schedule: Schedule, ends: ndarray, points: int) -> tuple[ndarray, int]:
+    """A coarse free polygon near the geodesic; for atoms on the line, not convex, the better of two starts."""
+    def solve(z):
+        return least_polygon(curve, z, 1e-5, 100)
+
+    mixture = curve.mixture
+    z, total = _raise_penalty(curve, _start(curve, points), solve)
+    if mixture.means.shape[1] == 1 and mixture.variances.min() == 0:
+        other, count = _raise_penalty(curve, _along_grid(curve, schedule, ends), solve)
+        z, total = min((z, other), key=lambda z: curve(curve.project(z))[0]), total + count
+    return z, total
 
 
-def _curve(mixture, schedule, eta):
-    snr = np.exp(schedule.log_snr(np.array([schedule.last, 0.0])))
+def _curve(mixture: Mixture, schedule: Schedule, eta: Float[ndarray, "2 D"]) -> CurveEnergy:
+    """The energy between two members of the family, with the bounds `0 <= t <= T`."""
     chart = Chart.of(mixture)
-    return CurveEnergy(mixture, eta, chart.level(snr[0]), chart.level(snr[1]))
+    low = min(schedule.least_snr(), *(-2 * eta[:, -1]))
+    return CurveEnergy(mixture, eta, chart.level(low), chart.level(np.exp(schedule.log_snr(np.array(0.0)))))
 
 
 def _start(curve: CurveEnergy, n: int) -> Float[ndarray, "n D"]:
@@ -144,9 +183,9 @@ def _raise_penalty(curve: CurveEnergy, z: ndarray, solve: Callable) -> tuple[nda
     return z, total
 
 
-def _refine(curve, best, fit, nodes, points, tolerance) -> tuple[ndarray, int, int]:
+def _to_accuracy(curve, best, fit, nodes, points, tolerance) -> tuple[ndarray, int, int]:
     """Double the nodes until the energy is within the tolerance of the free polygon's; else that polygon."""
-    free, total = relax(curve, best, 1e-12, 600)
+    free, total = least_polygon(curve, best, 1e-12, 600)
     least = curve(free)[0]
     above = curve(best)[0] / max(least, 1e-300) - 1
     while above >= tolerance and above < HOPELESS and 2 * nodes <= min(MOST_NODES, points - 2):
@@ -159,10 +198,10 @@ def _refine(curve, best, fit, nodes, points, tolerance) -> tuple[ndarray, int, i
 def _result(curve, schedule, ends, z, nodes, iterations) -> Geodesic:
     z = curve.project(z)
     on_bound = int(((z[1:-1, -1] == curve.low) | (z[1:-1, -1] == curve.high)).sum())
-    x, log_snr = spacetime.x_of(curve.chart.eta(z))
+    eta = curve.chart.eta(z)
+    x, log_snr = spacetime.x_of(eta)
     t = np.clip(schedule.time(log_snr), 0, schedule.last)
     t[[0, -1]], x[[0, -1]] = ends[:, 0], ends[:, 1:]
-    eta = spacetime.eta_of(x, schedule.alpha(t), schedule.sigma(t))
+    eta[[0, -1]] = spacetime.eta_of(ends[:, 1:], schedule.alpha(ends[:, 0]), schedule.sigma(ends[:, 0]))
     mu = spacetime.mu_of(curve.mixture, eta)
-    return Geodesic(t, x, eta, mu, spacetime.energy(eta, mu), spacetime.length(eta, mu), nodes,
-                    iterations, on_bound)
+    return Geodesic(t, x, eta, mu, spacetime.energy(eta, mu), spacetime.length(eta, mu), nodes, iterations, on_bound)

@@ -1,9 +1,9 @@
 """Shortest paths on a grid of spacetime: a check of geodesics that shares no optimiser with them.
 
-The grid lies in the chart of `spacetime_chart` for data on the line and contains both ends; an edge between
+The grid lies in the chart of `chart` for data on the line and contains both ends; an edge between
 points up to `reach` cells apart costs the root of the symmetrised divergence of its ends. Dijkstra's
 path is the shortest of the graph, hence no local minimum; it is longer than the geodesic by what the edges'
-directions cost (about 1 %).
+directions cost (about 1 %). float64.
 """
 
 from math import gcd
@@ -24,11 +24,22 @@ __all__ = ["shortest_path"]
 
 def shortest_path(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 2"],
                   shape: tuple[int, int] = (201, 121), reach: int = 5) -> tuple[float, Float[ndarray, "n 2"]]:
-    """Length of the shortest path on the grid between two (t, x) points, and its points as `eta`."""
+    """The shortest path on a grid between two points of spacetime.
+
+    Args:
+        mixture: the data, on the line.
+        schedule: gives times their noise levels, and the bound `t <= T`.
+        endpoints: two `(t, x)`.
+        shape: cells along y and u; the ends are added to the grid.
+        reach: the farthest neighbour that an edge leads to, in cells.
+
+    Returns:
+        Its Fisher-Rao length, and its points as natural parameters.
+    """
     ends = np.asarray(endpoints, dtype=float)
     chart = Chart.of(mixture)
     z = chart.of_eta(eta_of(ends[:, 1:], schedule.alpha(ends[:, 0]), schedule.sigma(ends[:, 0])))
-    low = chart.level(np.exp(schedule.log_snr(np.array(schedule.last))))
+    low = min(chart.level(schedule.least_snr()), *z[:, 1])
     side = mixture.means[:, 0]
     wide = np.concatenate([z[:, 0], [side.min(), side.max()]])
     margin = np.ptp(wide) / 2                  # near t = T geodesics between atoms bend outside the data's range

@@ -15,48 +15,95 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.linalg import LinAlgError, solveh_banded
 
+from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.spacetime.chart import CurveEnergy
-from phasebook.mixtures.spacetime.energy import moments
+from phasebook.mixtures.spacetime.energy import length, moments, mu_of
 
-__all__ = ["U_MAX", "relax"]
+__all__ = ["U_MAX", "least_polygon", "polygon_length"]
 
 LEAP = 1.0           # the farthest a point may move in one step, in Gaussian units
+MOST_DAMPING = 1e12
 U_MAX = 300.0        # exp(u) beyond it has no meaning; a trial curve there is refused
 
 
-def relax(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float = 1e-11,
-          steps: int = 300) -> tuple[Float[ndarray, "n D"], int]:
-    """The polygon of least energy from chart points `z` (ends kept), and the number of steps taken.
+def least_polygon(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float = 1e-11,
+                  steps: int = 300) -> tuple[Float[ndarray, "n D"], int]:
+    """The polygon of least energy between fixed ends.
 
-    Stops when three successive steps together gain less than `tolerance` of the energy.
+    Args:
+        curve: the energy, with its ends.
+        z: chart points to start from; the first and the last are replaced by the ends.
+        tolerance: stops when three successive steps together gain less than this share of the energy.
+        steps: at most.
+
+    Returns:
+        The chart points, and the number of steps taken.
     """
     z = np.concatenate([curve.ends[:1], z[1:-1], curve.ends[1:]])
     energies, damping = [curve(z)[0]], 1e-2
-    for count in range(1, steps + 1):
-        gradient, diagonal, beside = _hessian(curve, z)
-        gaussian = curve.chart.gaussian_metric(z)
-        edge = (len(z) - 1) * (gaussian[1:] + gaussian[:-1])
-        while True:
-            try:
-                step = solveh_banded(_band(diagonal + damping * (edge[:-1] + edge[1:]), beside - damping * edge[1:-1]),
-                                     -gradient.ravel())
-                step = step.reshape(-1, z.shape[1])
-                far = np.sqrt(np.einsum("ni,nij,nj->n", step, gaussian[1:-1], step).max())
-                new = z.copy()
-                new[1:-1] += step * min(1, LEAP / max(far, LEAP))
-                value = curve(new)[0] if np.abs(new[:, -1]).max() < U_MAX else np.inf
-            except LinAlgError:
-                value = np.inf
-            if value <= energies[-1]:
-                break
-            damping *= 4
-            if damping > 1e12:
-                return z, count
-        z, damping = new, max(damping / 8, 1e-12)
+    count = 0
+    while count < steps and damping <= MOST_DAMPING:
+        z, value, damping = _descend(curve, z, energies[-1], damping)
+        count += 1
         energies.append(value)
         if energies[-4:][0] - value <= tolerance * value and len(energies) > 3:
             break
     return z, count
+
+
+def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 65) -> tuple[float, float]:
+    """Distance of two members of the family, any k allowed, by free polygons that start at the straight chart line.
+
+    The length of a polygon errs by even powers of its step; three polygons, each from the last, remove two of them.
+
+    Args:
+        mixture: the data.
+        ends: natural parameters of the two.
+        points: of the finest polygon, one more than a multiple of 4, at least 9.
+
+    Returns:
+        The extrapolated length, and by how much, relatively, the last extrapolation moved it.
+
+    Raises:
+        ValueError: for another number of points.
+    """
+    if points < 9 or points % 4 != 1:
+        raise ValueError(f"points = {points}: takes 9, 13, 17, ...")
+    curve, lengths = CurveEnergy(mixture, ends, -np.inf, np.inf), []
+    z = curve.ends
+    for n in (points // 4 + 1, points // 2 + 1, points):
+        old, new = np.linspace(0, 1, len(z)), np.linspace(0, 1, n)
+        start = np.column_stack([np.interp(new, old, column) for column in z.T])
+        z = least_polygon(curve, start, 1e-15)[0]
+        eta = curve.chart.eta(z)
+        lengths.append(length(eta, mu_of(mixture, eta)))
+    first, second = ((4 * b - a) / 3 for a, b in zip(lengths[:-1], lengths[1:], strict=True))
+    final = (16 * second - first) / 15
+    return final, abs(second / final - 1)
+
+
+def _descend(curve: CurveEnergy, z: Float[ndarray, "n D"], energy: float,
+             damping: float) -> tuple[Float[ndarray, "n D"], float, float]:
+    """One damped Newton step that does not raise the energy: points, energy and the next damping."""
+    gradient, diagonal, beside = _hessian(curve, z)
+    gaussian = curve.chart.gaussian_metric(z)
+    edge = (len(z) - 1) * (gaussian[1:] + gaussian[:-1])
+    while damping <= MOST_DAMPING:
+        band = _band(diagonal + damping * (edge[:-1] + edge[1:]), beside - damping * edge[1:-1])
+        new, value = z.copy(), np.inf
+        try:
+            step = solveh_banded(band, -gradient.ravel()).reshape(-1, z.shape[1])
+            far = np.sqrt(np.einsum("ni,nij,nj->n", step, gaussian[1:-1], step).max())
+            new[1:-1] += step * min(1, LEAP / max(far, LEAP))
+        except LinAlgError:
+            damping *= 4
+            continue
+        if np.abs(new[:, -1]).max() < U_MAX:
+            value = curve(new)[0]
+        if value <= energy:
+            return new, value, max(damping / 8, 1e-12)
+        damping *= 4
+    return z, energy, damping
 
 
 def _hessian(curve: CurveEnergy, z: Float[ndarray, "n D"]) -> tuple[ndarray, ndarray, ndarray]:

@@ -1,4 +1,4 @@
-"""Cubic splines of least energy: `nodes` free nodes between fixed ends, in the chart of `spacetime_chart`.
+"""Cubic splines of least energy: `nodes` free nodes between fixed ends, in the chart of `chart`.
 
 A spline is not-a-knot through its ends and nodes (for 2 nodes one cubic) and is evaluated at `points` places.
 Knots and places are laid out from a polygon at constant speed: knots where the fourth derivative is large,
@@ -30,9 +30,21 @@ SOFT = 10.0
 def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points: int,
                optimiser: Literal["lbfgs", "adam"] = "lbfgs", iterations: int | None = None,
                learning_rate: float = 0.1) -> tuple[Float[ndarray, "n D"], int]:
-    """The spline's points from a polygon near it, and the number of steps.
+    """The cubic spline of least energy near a polygon.
 
     Each fit lays knots and places out anew from the last; ends when a fit gains less than `SETTLED`.
+
+    Args:
+        curve: the energy, with its ends and bounds.
+        z: chart points of the polygon.
+        nodes: free nodes of the spline.
+        points: at which the energy is summed.
+        optimiser: `"lbfgs"` or `"adam"`.
+        iterations: at most (500 for L-BFGS, 2000 for Adam).
+        learning_rate: of Adam.
+
+    Returns:
+        The spline's chart points, and the number of steps.
     """
     best, total, least = None, 0, np.inf
     for _ in range(PASSES):

@@ -1,4 +1,4 @@
-"""Figures of diffusion on the line: spacetime density with mode tree and geodesic, half-plane, pullback, dendrogram.
+"""Figures of diffusion on the line: density over time with mode trees and geodesics, curves side by side, dendrogram.
 
 Builders take arrays and return a plotly figure; see `figures.show`. Positions x are in the frame of `x_t`.
 """
@@ -16,7 +16,7 @@ from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, layout
 
-__all__ = ["decodings", "dendrogram", "half_plane", "lines", "measured_against", "spacetime"]
+__all__ = ["data_address", "dendrogram", "lines", "spacetime"]
 
 # white to mid grey, even in lightness: the blue tree and the red geodesic stay readable on all of it
 GREYS = [[0, "#ffffff"], [1, "#7d7d7d"]]
@@ -26,7 +26,7 @@ Polyline = Float[ndarray, "k 2"]
 
 
 def _joined(polylines: Sequence[Polyline]) -> tuple[list, list]:
-    """Polylines as one trace: NaN between them; rounded, to keep the page small."""
+    """Polylines as one trace: None between them; rounded, to keep the page small."""
     gap = np.full((1, 2), np.nan)
     rows = np.concatenate([part for line in polylines for part in (line, gap)]) if len(polylines) else gap
     return [[None if np.isnan(v) else round(float(v), 4) for v in column] for column in rows.T]
@@ -41,10 +41,17 @@ def _tree(polylines: Sequence[Polyline], name: str, dash: str = "solid", **optio
 def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[ndarray, "a b"],
               panels: Mapping[str, Mapping[str, Sequence[Polyline]]],
               geodesics: Mapping[str, Polyline] | None = None) -> go.Figure:
-    """Density over spacetime as a heat map, each slice scaled to its maximum, one panel for each tree.
+    """Density over time and position, one panel for each tree.
 
-    A panel maps 'tree' (solid) and 'joins' (dotted, optional) to polylines of (t, x); `geodesics`, named
-    polylines of (t, x), lie over the first panel.
+    Args:
+        t: diffusion times.
+        x: positions.
+        density: each slice is scaled to its maximum.
+        panels: by title, 'tree' (solid) and 'joins' (dotted, optional): polylines of (t, x).
+        geodesics: named polylines of (t, x), over the first panel.
+
+    Returns:
+        The figure.
     """
     fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.05,
                         subplot_titles=list(panels) if len(panels) > 1 else None)
@@ -69,36 +76,31 @@ def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[n
                                              "yanchor": "bottom" if len(panels) == 1 else "top", "x": 0})
 
 
-def half_plane(curves: Mapping[str, Polyline], reference: Mapping[str, Polyline] | None = None) -> go.Figure:
-    """Curves in the half-plane: abscissa `y / sqrt 2`, ordinate `exp(-u / 2)`, true to scale; `reference` dashed."""
-    fig = go.Figure()
-    for dashed, group in ((False, curves), (True, reference or {})):
-        for i, (name, points) in enumerate(group.items()):
-            colour = COLOURS[i % len(COLOURS)]
-            x, y = _joined([points])
-            fig.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name,
-                                     line={"color": colour, "width": 1.5 if dashed else 3,
-                                           "dash": "dash" if dashed else "solid"}))
-    fig.update_xaxes(title="y / √2  (posterior mean of the matching Gaussian)")
-    fig.update_yaxes(title="exp(−u/2)  (its standard deviation)", rangemode="tozero", scaleanchor="x", scaleratio=1)
-    return layout(fig, height=440)
-
-
 def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_titles: Sequence[str], *,
           log: Sequence[str] = (), marks: Mapping[str, Sequence[tuple[float, str]]] | None = None) -> go.Figure:
-    """Curves side by side: each panel maps a name to (x, y) or (x, y, 'markers' / 'dash'); `log` gives the log
-    axes of a panel as '', 'x', 'y' or 'xy'; `marks` vertical lines (place, words) of a panel."""
+    """Curves side by side.
+
+    Args:
+        panels: by title, curves by name: (x, y) or (x, y, 'markers' / 'dash').
+        x_titles: of each panel.
+        y_titles: of each panel.
+        log: the log axes of each panel: '', 'x', 'y' or 'xy'.
+        marks: by panel, vertical lines (place, words).
+
+    Returns:
+        The figure.
+    """
     titles = list(panels) if len(panels) > 1 else None
-    fig, seen = make_subplots(1, len(panels), horizontal_spacing=0.12, subplot_titles=titles), {}
+    fig, colours = make_subplots(1, len(panels), horizontal_spacing=0.12, subplot_titles=titles), {}
     for k, (title, curves) in enumerate(panels.items(), 1):
-        for name, (x, y, *style) in curves.items():
-            colour = seen.setdefault(name, COLOURS[len(seen) % len(COLOURS)])
-            kind = style[0] if style else "lines"
-            look = {"marker": {"color": colour, "size": 7}} if kind == "markers" else {
+        for name, (x, y, *form) in curves.items():
+            colour = colours.setdefault(name, COLOURS[len(colours) % len(COLOURS)])
+            kind = form[0] if form else "lines"
+            style = {"marker": {"color": colour, "size": 7}} if kind == "markers" else {
                 "line": {"color": colour, "width": 2, "dash": "dash" if kind == "dash" else "solid"}}
             fig.add_trace(go.Scatter(x=np.asarray(x, np.float32), y=np.asarray(y, np.float32), name=name,
                                      legendgroup=name,
-                                     mode="markers" if kind == "markers" else "lines", **look), 1, k)
+                                     mode="markers" if kind == "markers" else "lines", **style), 1, k)
         for place, words in (marks or {}).get(title, ()):
             fig.add_vline(x=place, line={"color": "#777", "dash": "dot"}, row=1, col=k, annotation_text=words,
                           annotation_position="top left", annotation_textangle=-90)
@@ -109,49 +111,21 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
     return layout(fig, legend={"orientation": "h", "y": -0.25})
 
 
-def measured_against(starts: Sequence[str], measured: Mapping[str, Sequence[float]],
-                     published: Mapping[str, Sequence[float]], excess: Sequence[float]) -> go.Figure:
-    """Energies by start, filled where measured and open where published; right, an excess length in per cent."""
-    fig = make_subplots(1, 2, horizontal_spacing=0.14)
-    for i, (name, values) in enumerate(measured.items()):
-        fig.add_trace(go.Scatter(x=list(starts), y=list(values), mode="markers", name=name,
-                                 marker={"color": COLOURS[i], "size": 9}), 1, 1)
-        fig.add_trace(go.Scatter(x=list(starts), y=list(published[name]), mode="markers", name=f"{name}, published",
-                                 marker={"color": COLOURS[i], "size": 16, "symbol": "circle-open",
-                                         "line": {"width": 2}}), 1, 1)
-    fig.add_trace(go.Bar(x=list(starts), y=[100 * e for e in excess], width=0.4, showlegend=False,
-                         marker={"color": COLOURS[0]}), 1, 2)
-    fig.update_xaxes(title="start of the flow at t = 1")
-    fig.update_yaxes(title="energy (raw sum)", rangemode="tozero", row=1, col=1)
-    fig.update_yaxes(title="flow's length above the geodesic's, %", row=1, col=2)
-    return layout(fig, height=380, legend={"orientation": "h", "y": -0.25})
-
-
-def decodings(axis: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], log_density: Float[ndarray, "b a"],
-              latents: Mapping[str, Polyline], images: Mapping[str, Polyline]) -> go.Figure:
-    """Curves in the latent plane (left) and what they decode to, over the data's log density (right)."""
-    fig = make_subplots(1, 2, subplot_titles=["latent space, t = 1", "data space"], horizontal_spacing=0.1)
-    fig.add_trace(go.Contour(x=np.round(axis[0], 3), y=np.round(axis[1], 3),
-                             z=np.round(log_density, 2).astype(np.float32), colorscale=GREYS, showscale=True,
-                             zmin=-8, zmax=float(log_density.max()), contours={"showlines": False}, ncontours=16,
-                             colorbar={"title": "log p<sub>0</sub>"}, hoverinfo="skip"), 1, 2)
-    for k, group in ((1, latents), (2, images)):
-        for i, (name, points) in enumerate(group.items()):
-            x, y = _joined([points])
-            fig.add_trace(go.Scatter(x=x[:-1], y=y[:-1], mode="lines+markers", name=name, legendgroup=name,
-                                     showlegend=k == 1, marker={"size": 5},
-                                     line={"color": COLOURS[i], "width": 2}), 1, k)
-    for k, names in ((1, ("z₁", "z₂")), (2, ("x₁", "x₂"))):
-        fig.update_xaxes(title=names[0], row=1, col=k)
-        fig.update_yaxes(title=names[1], row=1, col=k, scaleanchor=f"x{k if k > 1 else ''}", scaleratio=1)
-    return layout(fig, height=460, legend={"orientation": "h", "y": -0.2})
-
-
 def dendrogram(linkage: Float[ndarray, "m-1 4"], order: Sequence[int], thumbnails: Float[ndarray, "m y x 3"],
                labels: Sequence[str], y_title: str, rows: int = 8, size: int = 24) -> go.Figure:
-    """A mode tree as a dendrogram; below each leaf its picture, in `rows` staggered rows.
+    """A mode tree as a dendrogram; below each leaf its picture, in staggered rows.
 
-    `linkage` has heights already as drawn, `order` the leaves from left to right, `labels` what hovering says.
+    Args:
+        linkage: SciPy's, heights already as drawn.
+        order: the leaves from left to right.
+        thumbnails: pictures of the leaves, in [0, 1].
+        labels: what hovering says.
+        y_title: of the heights.
+        rows: of pictures.
+        size: of a picture, in pixels.
+
+    Returns:
+        The figure.
     """
     m = len(order)
     place = np.empty(2 * m - 1)
@@ -187,6 +161,11 @@ def _strip(pictures: Float[ndarray, "m y x 3"], rows: int, size: int) -> tuple[s
         tile = Image.fromarray(np.uint8(np.round(255 * np.clip(picture, 0, 1)))).resize((size, size), Image.LANCZOS)
         left = max(0, int(round(step * (i + 0.5) - size / 2)))
         sheet.paste(tile, (left, (i % rows) * size))
+    return data_address(sheet), sheet.width / step
+
+
+def data_address(sheet: Image.Image) -> str:
+    """A picture as a data address (WebP)."""
     buffer = BytesIO()
     sheet.save(buffer, "WEBP", quality=85)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode(), sheet.width / step
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,96 @@
+"""Files that appear together or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from phasebook.site.chapters.parameters import ParameterError
+
+__all__ = ["publish", "writable"]
+
+
+def publish(texts: Mapping[Path, str]) -> None:
+    """Write each text to its file, whole: all of them, or, where one cannot be written, none.
+
+    Each is written beside its place first; then all are renamed. Where a rename fails, what stood there before stands
+    there again.
+
+    Raises:
+        OSError: what stopped it, a full disk say.
+    """
+    parts = {file: file.with_name(f".{file.name}.{os.getpid()}.part") for file in texts}
+    before: dict[Path, bytes | None] = {}
+    try:
+        for file, part in parts.items():
+            _sweep(file)
+            with open(part, "w", encoding="utf-8", newline="\n") as stream:
+                stream.write(texts[file])
+        for file, part in parts.items():
+            before[file] = file.read_bytes() if file.is_file() else None
+            os.replace(part, file)
+    except BaseException:
+        renamed = [file for file in before if not parts[file].exists()]
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+        for file in renamed:
+            _restore(file, before[file])
+        raise
+
+
+def _restore(file: Path, content: bytes | None) -> None:
+    if content is None:
+        file.unlink(missing_ok=True)
+    else:
+        file.write_bytes(content)
+
+
+def _sweep(file: Path) -> None:
+    """Remove parts of this file that a killed process left."""
+    for part in file.parent.glob(f".{file.name}.*.part"):
+        number = part.name.split(".")[-2]
+        if number.isdigit() and not _runs(int(number)):
+            part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return process != os.getpid()
+
+
+@contextmanager
+def writable(folder: Path, option: str) -> Iterator[None]:
+    """Make a folder if needed, and take away what was made where nothing came to lie in it.
+
+    Args:
+        folder: to be written in, while the context lasts.
+        option: of the command line that named it, for the message.
+
+    Raises:
+        ParameterError: it cannot be written.
+    """
+    made = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        _remove_empty(made)
+        reason = (error.strerror or str(error)).lower()
+        raise ParameterError(f"{option} {folder}: cannot be written ({reason})") from None
+    try:
+        yield
+    finally:
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,36 @@
+"""Atoms: arccos against the chord, the minimised curve on a line against quadrature and the published length."""
+
+import numpy as np
+import pytest
+
+from phasebook.mixtures.spacetime.atoms import great_circle, great_circle_path, line_distance, no_signal_length
+
+
+def test_great_circle_and_its_path():
+    w = np.random.default_rng(0).dirichlet(np.ones(5), 2)
+    assert abs(great_circle(*w) - 2 * np.arccos(np.sqrt(w[0] * w[1]).sum())) < 1e-12
+    assert great_circle(w[0], w[0]) == 0
+    assert abs(great_circle(*np.eye(4)[:2]) - np.pi) < 1e-12
+    path = great_circle_path(*w, np.linspace(0, 1, 7))
+    np.testing.assert_allclose(path[[0, -1]], w, atol=1e-15)
+    np.testing.assert_allclose(path.sum(1), 1, atol=1e-12)
+    pieces = [great_circle(a, b) for a, b in zip(path[:-1], path[1:], strict=True)]
+    np.testing.assert_allclose(pieces, great_circle(*w) / 6, rtol=1e-9)
+
+
+def test_three_atoms_on_a_line():
+    """The minimised curve finds k = 0 by itself; its length is the quadrature's, between pi and 2 pi."""
+    found, snr = line_distance([-1.0, 0, 1])
+    assert abs(found - no_signal_length([-1.0, 0, 1])) < 1e-5 and abs(found - 4.074720) < 1e-5
+    assert snr < 1e-6
+
+
+@pytest.mark.parametrize("x, known", [(np.arange(5.0), 5.153744), ([0.0, 3.0], np.pi)])
+def test_other_atoms_on_a_line(x, known):
+    """Two atoms are affinely independent: pi. Five: the published length of the path along k = 0."""
+    assert abs(no_signal_length(x) - known) < 2e-6
+    assert line_distance(x)[0] < known + 1e-4
+
+
+def test_scale_does_not_matter():
+    assert abs(no_signal_length([-5.0, 1, 7]) - no_signal_length([-1.0, 0, 1])) < 1e-9

@@ -1,0 +1,24 @@
+"""Shortest paths on a grid against geodesics, which share nothing with them."""
+
+import numpy as np
+import pytest
+
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.schedules import schedule
+from phasebook.mixtures.spacetime.geodesic import geodesic
+from phasebook.mixtures.spacetime.grid import shortest_path
+
+TOY = Mixture(np.array([[-2.5], [0.5], [2.5]]), np.full(3, 0.75**2), np.array([0.275, 0.45, 0.275]))
+LINEAR = schedule("log_snr_linear")
+
+
+@pytest.mark.parametrize("mixture, ends, slack", [
+    (TOY, [[0.35, -2.3], [0.4, 2.0]], 0.02),
+    (Mixture.atoms(np.array([[-1.8], [-0.9], [0.1], [0.7], [1.6]])), [[0.36, 1.3], [0.43, -0.6]], 0.03),
+])
+def test_shortest_path_on_a_grid(mixture, ends, slack):
+    """Never shorter, and only as much longer as the grid's directions cost: the geodesic is the global one."""
+    g = geodesic(mixture, LINEAR, np.array(ends), accuracy=1e-6)
+    by_grid, eta = shortest_path(mixture, LINEAR, np.array(ends))
+    assert g.length * (1 - 1e-4) < by_grid < g.length * (1 + slack)
+    np.testing.assert_allclose(eta[[0, -1]], g.eta[[0, -1]], rtol=1e-9)

@@ -1,0 +1,47 @@
+"""The half-space: its metric by small steps, the constants of the ultrametric and of Gromov."""
+
+import numpy as np
+import pytest
+
+from phasebook.mixtures.spacetime.half_space import (
+    free_delta,
+    free_excess,
+    gaussian_distance,
+    gromov_delta,
+    level_distance,
+    ultrametric_excess,
+)
+
+
+@pytest.mark.parametrize("d", [1, 2, 64])
+def test_distance_is_that_of_the_metric(d):
+    """Small steps: `ds^2 = |dy|^2 / s^2 + 2 d (ds / s)^2`; along the vertical, `sqrt(2d) log(s'/s)`."""
+    step = np.full(d, 1e-4 / np.sqrt(d))
+    assert abs(gaussian_distance(np.array([0 * step, step]), (0.5, 0.5)) / 2e-4 - 1) < 1e-6
+    upright = gaussian_distance(np.zeros((2, d)), (0.5, 2.0))
+    assert abs(upright / (np.sqrt(2 * d) * np.log(4)) - 1) < 1e-12
+    far = gaussian_distance(np.array([0 * step, step * 1e4]), (0.3, 0.3))
+    assert abs(far / level_distance(1.0, 0.3, d) - 1) < 1e-12
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_constants_hold_and_are_reached(d):
+    rng = np.random.default_rng(d)
+    points = rng.normal(size=(2000, 4, d)) * 10.0 ** rng.uniform(-3, 3, (2000, 1, 1))
+    gap = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
+    distance = level_distance(gap, 0.1, d)
+    triples = distance[:, [0, 0, 1], [1, 2, 2]]
+    assert ultrametric_excess(triples).max() <= free_excess(d)
+    assert gromov_delta(distance).max() <= free_delta(d)
+    line = np.abs(np.subtract.outer([0.0, 1, 2], [0.0, 1, 2]))[[0, 0, 1], [1, 2, 2]]
+    assert abs(ultrametric_excess(level_distance(line, 1e-9, d)) / free_excess(d) - 1) < 1e-3
+    a = 3 + 2 * np.sqrt(2)                                                # a harmonic quadruple: cross ratio 2
+    four = np.abs(np.subtract.outer([-a, -1.0, 1, a], [-a, -1.0, 1, a]))
+    assert abs(gromov_delta(level_distance(four, 1e-9, d)) / free_delta(d) - 1) < 1e-3
+
+
+def test_trees_have_no_excess():
+    """A star and an ultrametric: four points, exact zeros."""
+    star = np.add.outer([1.0, 2, 3, 4], [1.0, 2, 3, 4]) * (1 - np.eye(4))
+    assert gromov_delta(star) == 0
+    assert ultrametric_excess(np.array([3.0, 3.0, 1.0])) == 0 and ultrametric_excess(np.array([5.0, 3, 1])) == 2

@@ -1,0 +1,68 @@
+"""Free polygons: closed forms by extrapolation, no point beyond the bound."""
+
+import numpy as np
+import pytest
+
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.schedules import schedule
+from phasebook.mixtures.spacetime import energy as spacetime
+from phasebook.mixtures.spacetime.atoms import great_circle
+from phasebook.mixtures.spacetime.chart import CurveEnergy
+from phasebook.mixtures.spacetime.geodesic import geodesic
+from phasebook.mixtures.spacetime.half_space import gaussian_distance, level_distance
+from phasebook.mixtures.spacetime.polygon import least_polygon, polygon_length
+
+LINEAR = schedule("log_snr_linear")
+
+
+def eta_at(t, x):
+    t = np.asarray(t, float)
+    return spacetime.eta_of(np.asarray(x, float).reshape(len(t), -1), LINEAR.alpha(t), LINEAR.sigma(t))
+
+
+def test_time_stays_within_the_schedule():
+    """Far atoms: unconstrained, the curve wants k < 0; the penalty keeps it on t = T."""
+    mixture = Mixture.atoms(np.array([[-1.0], [0.0], [1.0]]), np.array([0.45, 0.1, 0.45]))
+    ends = np.array([[0.35, -0.9], [0.35, 0.9]])
+    free = CurveEnergy(mixture, eta_at(ends[:, 0], ends[:, 1]), -np.inf, np.inf)
+    z, _ = least_polygon(free, free.chart.circle(*free.ends, np.linspace(0, 1, 128)))
+    assert free.chart.eta(z)[:, 1].max() > 0
+    q = np.linspace(-40, 40, 20001)                  # from atom to atom along t = T: an upper bound
+    eta = np.column_stack([q, np.full_like(q, -np.exp(-10) / 2)])
+    along = spacetime.length(eta, spacetime.mu_of(mixture, eta))
+    circle = great_circle(*spacetime.posterior_parts(mixture, eta_at(ends[:, 0], ends[:, 1]))[0])
+    g = geodesic(mixture, LINEAR, ends, points=256, accuracy=1e-5)
+    assert (g.t <= 1).all() and g.on_bound > 100
+    assert circle + 0.3 < g.length < along and along - g.length < 0.03
+
+
+@pytest.mark.parametrize("d, s", [(1, 0.2), (2, 0.5), (9, 0.3)])
+def test_gaussian_data_by_extrapolated_polygons(d, s):
+    """From a straight chart line to the half circle's length, posterior covariances against the closed form."""
+    mixture = Mixture(np.zeros((1, d)), np.ones(1), np.ones(1))
+    y = np.random.default_rng(d).normal(size=(2, d)) * s
+    ends = np.column_stack([y / s**2, np.full(2, (1 - 1 / s**2) / 2)])
+    found, moved = polygon_length(mixture, ends)
+    assert abs(found / level_distance(np.linalg.norm(y[1] - y[0]), s, d) - 1) < 1e-7
+    assert moved < 1e-6
+    assert abs(found / gaussian_distance(y, (s, s)) - 1) < 1e-7
+
+
+def test_affinely_independent_atoms_by_extrapolated_polygons():
+    rng = np.random.default_rng(2)
+    atoms = Mixture.atoms(rng.normal(size=(6, 5)), rng.dirichlet(np.ones(6)))
+    ends = np.column_stack([rng.normal(size=(2, 5)), np.full(2, -0.5)])
+    weights = spacetime.posterior_parts(atoms, ends)[0]
+    assert abs(polygon_length(atoms, ends)[0] / great_circle(*weights) - 1) < 1e-7
+    for points in (5, 64):
+        with pytest.raises(ValueError, match=f"points = {points}: takes 9"):
+            polygon_length(atoms, ends, points)
+
+
+def test_a_length_that_has_not_converged_says_so():
+    """Ends that are all but pure: the error is above 1e-5, and so is what the last extrapolation moved."""
+    atoms = Mixture.atoms(np.random.default_rng(4).normal(size=(4, 3)))
+    ends = np.column_stack([atoms.means[:2] / 0.3**2, np.full(2, -0.5 / 0.3**2)])
+    exact = great_circle(*spacetime.posterior_parts(atoms, ends)[0])
+    found, moved = polygon_length(atoms, ends, 33)
+    assert abs(found / exact - 1) > 1e-5 and moved > 1e-6

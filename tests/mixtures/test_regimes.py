@@ -1,0 +1,76 @@
+"""Regimes: clones against quadrature, collapse against its formula, rates in time."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import expit
+from scipy.stats import norm
+
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.modes.tree import mode_tree
+from phasebook.mixtures.regimes import (
+    clone_probability,
+    clones_agree,
+    collapse_error,
+    collapse_ratio,
+    noise_rate,
+    ou_time,
+    own_weight,
+    resolved_times,
+    speciation_ratio,
+    two_clusters,
+)
+from phasebook.mixtures.schedules import schedule
+
+
+def test_speciation_and_collapse():
+    """The modes part at `M^2 - v` exactly; the formulas are near, the collapse's error falls with the dimension."""
+    rng, d, n = np.random.default_rng(0), 64, 2000
+    points = two_clusters(n, d, rng)
+    line = Mixture(np.array([[-8.0], [8.0]]), np.ones(2), np.full(2, 0.5))
+    split = mode_tree(line, 1, 20, 20).merges[0].ratio
+    assert abs(split - np.sqrt(63)) < 1e-6
+    assert abs(ou_time(split) / ou_time(speciation_ratio(points)) - 1) < 0.02
+    assert abs(collapse_ratio(n, d, 1.0) - 1 / np.sqrt(n ** (2 / d) - 1)) < 1e-12
+    errors = [np.mean([collapse_error(600, d, np.random.default_rng(s)) for s in range(6)]) for d in (4, 256)]
+    assert 0 < errors[1] < errors[0] / 2
+
+
+def test_clones_at_the_split_share_a_class_with_one_probability():
+    """Any M and v, in 1 and 20 dimensions: drawn clones against the quadrature, and that against an integral."""
+    p = quad(lambda z: norm.pdf(z) * (expit(2 + 2 * z) ** 2 + expit(-2 - 2 * z) ** 2), -12, 12)[0]
+    assert abs(clone_probability() - p) < 1e-8 and abs(p - 0.7752) < 1e-4
+    for d, M, v in ((1, 1.0, 0.0), (20, 3.0, 2.0)):
+        centre = np.eye(d)[0] * M
+        mixture = Mixture(np.array([centre, -centre]), np.full(2, v), np.full(2, 0.5))
+        agree = clones_agree(mixture, np.sqrt(M**2 - v), 40_000, np.random.default_rng(d))
+        assert abs(agree.mean() - p) < 4 * np.sqrt(p * (1 - p) / 40_000)
+
+
+def test_own_weight_is_the_softmax():
+    rng = np.random.default_rng(2)
+    points, noise = rng.standard_normal((50, 5)), rng.standard_normal((3, 5))
+    w = own_weight(points, np.array([4, 7, 9]), noise, 0.8)
+    y = points[[4, 7, 9]] + 0.8 * noise
+    expected = Mixture.atoms(points).responsibilities(y, 1.0, 0.8)
+    np.testing.assert_allclose(w, expected[[0, 1, 2], [4, 7, 9]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("variance, rate", [(0.0, -1.0), (0.15, -0.5)])
+def test_time_rate_diverges(variance, rate):
+    """VP linear: sigma ~ sqrt(t), so d eps/dt goes as 1/t for atoms and as 1/sqrt(t) for smooth data."""
+    mixture = Mixture(np.array([[-1.0], [0.3], [1.0]]), np.full(3, variance), np.full(3, 1 / 3))
+    t = np.geomspace(1e-6, 3e-5, 6)
+    found = [noise_rate(mixture, schedule("vp_linear"), s) for s in t]
+    assert abs(np.polyfit(np.log(t), np.log(found), 1)[0] - rate) < 0.005
+
+
+@pytest.mark.parametrize("x, resolved", [([0, 1e-5, 1, 2], True), ([-8, 8], True), ([3.0], True), ([-100, 100], True),
+                                         ([0, 1e-12, 1], False)])
+def test_times_resolve_the_smallest_gap(x, resolved):
+    mixture = Mixture.atoms(np.array(x, float)[:, None])
+    t = resolved_times(mixture, schedule("vp_linear"))
+    assert bool(len(t)) == resolved
+    if resolved:
+        found = [noise_rate(mixture, schedule("vp_linear"), s) for s in t]
+        assert abs(np.polyfit(np.log(t), np.log(found), 1)[0] + 1) < 0.01
