@@ -38,7 +38,8 @@ def test_a_twin_has_the_spectrum_and_not_the_tree():
     assert triples(distances_of(twin), 0.05).agree < triples(distances_of(points), 0.05).agree - 0.2
 
 
-@pytest.mark.parametrize("tree", [regular_tree([2] * 4, [8, 4, 2, 1]), regular_tree([2, 4, 3], [5, 3, 1]), comb_tree(16)])
+@pytest.mark.parametrize("tree", [regular_tree([2] * 4, [8, 4, 2, 1]), regular_tree([2, 4, 3], [5, 3, 1]),
+                                  comb_tree(16)])
 def test_tree_points_have_the_trees_distances(tree):
     np.testing.assert_allclose(distances_of(tree_points(tree, 20_000, 3)), tree, rtol=0.05)
 

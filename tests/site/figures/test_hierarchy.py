@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import linkage
 
+from phasebook.hierarchy.calibration import Placed
 from phasebook.site.figures.hierarchy import (
     MergeTree,
     PairStrip,
     PhaseRow,
     _colour_of,
+    areas_table,
     as_bytes,
     geodesic_map,
     likeness_scales,
     merge_trees,
     pair_strips,
     phase_maps,
+    places_table,
     ridge_curves,
 )
 from phasebook.stats import Estimate
@@ -50,7 +53,8 @@ def test_phase_maps_have_a_pane_and_a_title_each():
             PhaseRow("two", labels(), [0, 2], noise, np.array([1, 2, 4]))]
     fig = phase_maps(rows, EXTENT)
     assert len(fig.layout.images) == 5
-    assert [a.text for a in fig.layout.annotations][:3] == ["σ/α = 13: 1 phase", "σ/α = 5: 2 phases", "σ/α = 1: 4 phases"]
+    titles = [a.text for a in fig.layout.annotations]
+    assert titles[:3] == ["σ/α = 13: 1 phase", "σ/α = 5: 2 phases", "σ/α = 1: 4 phases"]
     image = fig.layout.images[0]
     assert (image.x, image.y, image.sizex, image.sizey) == (0, 1, 2, 1)
 
@@ -91,3 +95,14 @@ def test_geodesics_lie_in_the_extent():
     fig = geodesic_map(np.zeros((6, 10)), curves, [True, False], EXTENT, "log")
     assert (fig.data[1].x[-1], fig.data[1].y[-1]) == (2, 1)
     assert [t.name for t in fig.data[1:] if t.showlegend is not False] == ["inside a phase", "across a boundary"]
+
+
+def test_tables_say_what_is_used():
+    low, high = dict.fromkeys(("triples", "cophenetic", "gap", "delta"), 0.9), dict.fromkeys(
+        ("triples", "cophenetic", "gap", "delta"), 0.99)
+    assert areas_table({"splits": {"comb": low}}).count("<td>0.90</td>") == 4
+    score = {"triples": 0.5, "cophenetic": 0.9, "resolved": 0.8}
+    sets = [Placed(score, score | {"triples": 0.4}, score | {"triples": 0.6})] * 12
+    html = places_table({"emoji": sets}, {"emoji": {"comb": low | {"triples": 0.99}, "ternary": high}}, ["triples"])
+    assert "0.5 (95 % interval 0.5 to 0.5, n = 12)" in html and "not used" not in html
+    assert "not used" in places_table({"emoji": []}, {"emoji": {"comb": low}}, ["cophenetic"])

@@ -25,8 +25,8 @@ from phasebook.slices.slice import Slice
 from phasebook.slices.splits import final_half, split_levels
 from phasebook.slices.sweep import slice_of
 
-__all__ = ["Chapter", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of", "strips_of", "through_slice",
-           "through_splits"]
+__all__ = ["Chapter", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of", "strips_of",
+           "through_slice", "through_splits"]
 
 RESOLUTION = 0.25               # of split heights: a factor 1.28 of the noise
 SHARE = 0.05                    # of the largest geodesic distance, likewise

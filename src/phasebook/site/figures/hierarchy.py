@@ -17,11 +17,12 @@ from PIL import Image
 from plotly.subplots import make_subplots
 from scipy.cluster.hierarchy import dendrogram
 
-from phasebook.site.figures.base import COLOURS, layout
-from phasebook.stats import Estimate
+from phasebook.hierarchy.calibration import Placed, places, usable
+from phasebook.site.figures.base import COLOURS, layout, table
+from phasebook.stats import Estimate, median_interval
 
-__all__ = ["MergeTree", "PairStrip", "PhaseRow", "as_bytes", "geodesic_map", "likeness_scales", "merge_trees",
-           "pair_strips", "phase_maps", "ridge_curves"]
+__all__ = ["MergeTree", "PairStrip", "PhaseRow", "areas_table", "as_bytes", "geodesic_map", "likeness_scales",
+           "merge_trees", "pair_strips", "phase_maps", "places_table", "ridge_curves"]
 
 # twelve colours of similar lightness, told apart by hue (Paul Tol's muted set, and three more)
 PHASES = np.array([[51, 34, 136], [136, 204, 238], [68, 170, 153], [17, 119, 51], [153, 153, 51], [221, 204, 119],
@@ -282,3 +283,42 @@ def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 
     layout(fig, height=520, legend={"orientation": "h", "y": 1.08, "x": 0})
     fig.update_xaxes(title="β", range=[b0, b1], constrain="domain")
     return fig.update_yaxes(title="α", range=[a0, a1], scaleanchor="x", constrain="domain")
+
+
+def areas_table(areas: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """The area under the curve of each statistic, by chain and kind of tree.
+
+    Args:
+        areas: from `calibration.separation`, by chain.
+    """
+    rows = [[chain, kind, *(f"{v:.2f}" for v in row.values())] for chain, kinds in areas.items()
+            for kind, row in kinds.items()]
+    return table(["distances", "tree", "triples", "cophenetic", "gap", "δ"], rows,
+                 "Area under the ROC curve, known trees against their twins, through the whole chain: 1 for a sure verdict, "
+                 "0.5 for a coin")
+
+
+def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Mapping[str, Mapping[str, float]]],
+                 names: Sequence[str]) -> str:
+    """Where data lie between twin and tree.
+
+    Args:
+        beside: sets of each kind of data.
+        areas: from `calibration.separation`, by kind of data.
+        names: of the statistics.
+    """
+    rows = []
+    for title, three in beside.items():
+        for name in names:
+            least = min(row[name] for row in areas[title].values())
+            used = "" if name in usable(areas[title]) else " (not used)"
+            ends = [_median([getattr(each, kind)[name] for each in three]) for kind in ("twin", "data", "tree")]
+            resolved = _median([each.data["resolved"] for each in three])
+            place = median_interval(places(three, name))
+            rows.append([title, name, f"{least:.2f}{used}", *ends, resolved, "–" if place is None else str(place)])
+    return table(["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place"], rows,
+                 "Likeness to a tree, medians over sets, and the place of the data between twin (0) and tree (1)")
+
+
+def _median(values: Sequence[float]) -> str:
+    return f"{np.median(values):.2f}" if len(values) else "–"
