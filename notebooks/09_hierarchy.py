@@ -156,7 +156,7 @@ for one in models_here:
     yardstick[one.name] = measured[one.name][0].yardstick()
     found[one.name] = boundaries(measured[one.name], p.ridge * yardstick[one.name], p.seed)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-phases", "caption": "Phases of the first slice of each model at some noise levels, by watershed on the metric. A phase that splits hands its colour to the child that holds most of it, where no neighbour has it; the colours mean nothing else."}}
+# %% mystnb={"figure": {"caption": "Phases of the first slice of each model at some noise levels, by watershed on the metric. A phase that splits hands its colour to the child that holds most of it, where no neighbour has it; the colours mean nothing else.", "name": "fig-phases"}} tags=["hide-input"]
 rows = []
 for one in models_here:
     s = measured[one.name][0]
@@ -176,7 +176,7 @@ show(figures.phase_maps(rows, p.extent),
 # grid across the largest final jumps. (The parameter `pair_coordinates` names others. The paper's own cannot be repeated:
 # its anchors were not published.)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pairs", "caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points at falling noise levels, and below them their distance. Dotted: half of the final distance."}}
+# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points at falling noise levels, and below them their distance. Dotted: half of the final distance.", "name": "fig-pairs"}} tags=["hide-input"]
 couples = np.array(p.pair_coordinates, dtype=float) if p.pair_coordinates else None
 strips = [strip for one in models_here for strip in strips_of(one.title, measured[one.name][0], couples, 2)]
 show(figures.pair_strips(strips),
@@ -225,7 +225,7 @@ for one in models_here:
     ledger.number(f"persistence.{one.title}", stays, "share of the boundary of a step that is boundary at the last")
 thresholds = {name: [boundaries(s, r * yardstick[name], p.seed) for r in p.ridges] for name, s in measured.items()}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ridges", "caption": "The same numbers for other thresholds of a ridge, in units of the distance of unrelated pictures; bars: 95 % intervals over slices; dotted: the bounds of the claims, which are judged at the threshold of the parameters alone."}}
+# %% mystnb={"figure": {"caption": "The same numbers for other thresholds of a ridge, in units of the distance of unrelated pictures; bars: 95 % intervals over slices; dotted: the bounds of the claims, which are judged at the threshold of the parameters alone.", "name": "fig-ridges"}} tags=["hide-input"]
 panes = {"before over after": ("before", 0.2), "coarse first": ("coarse", 0.1), "nesting": ("nested", 0.9)}
 show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b in thresholds[one.name]] for one in models_here}
                              for pane, (name, _) in panes.items()}, {pane: bound for pane, (_, bound) in panes.items()}),
@@ -261,7 +261,7 @@ for one in [*models_here, *compared_subjects(p)]:
     sets[one.title], beside[one.title] = leaves, [each for each in scored if each]
     areas_of[one.title] = separation(through, max(size, 8), p.trees, p.seed)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-trees", "caption": "Merge trees of the first set of leaves of each model: average linkage of the heights at which they part, with the final prediction of each leaf."}}
+# %% mystnb={"figure": {"caption": "Merge trees of the first set of leaves of each model: average linkage of the heights at which they part, with the final prediction of each leaf.", "name": "fig-trees"}} tags=["hide-input"]
 drawn = []
 for one in models_here:
     part = disjoint_parts(one.model, p.sets, p.at("starts", one.name) // 4, p.seed)[0]
@@ -280,7 +280,7 @@ show(figures.merge_trees(drawn, "log noise above the last step"),
 blends = {share: [through_splits(blended(leaf.final, share, p.seed + k), p.seed + k, first.levels, p.at("starts", first.name))
                   for k, leaf in enumerate(sets[first.title])] for share in (0.25, 0.5, 0.75)}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scale", "caption": "Share of resolved triples that agree, for each set of leaves, its twin and its tree; for the first model also blends of twin and tree (share of the variance that the tree has)."}}
+# %% mystnb={"figure": {"caption": "Share of resolved triples that agree, for each set of leaves, its twin and its tree; for the first model also blends of twin and tree (share of the variance that the tree has).", "name": "fig-scale"}} tags=["hide-input"]
 scale = {title: {kind: [getattr(each, kind)["triples"] for each in three] for kind in ("data", "twin", "tree")}
          for title, three in beside.items()}
 scale[first.title] |= {f"blend, {share:g} tree": [one["triples"] for one in each if one] for share, each in blends.items()}
@@ -326,7 +326,7 @@ for one in models_here:
 # %%
 lines_of = {one.name: straight(measured[one.name], p.ridge * yardstick[one.name], 12, p.seed) for one in models_here}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-geodesics", "caption": "Geodesics (solid) and their chords (dotted) on the first slice of the first model, over log(10⁻⁸ + tr G), at a step at which ridges are still wide. Pairs that end in one phase, and in two."}}
+# %% mystnb={"figure": {"caption": "Geodesics (solid) and their chords (dotted) on the first slice of the first model, over log(10\u207b\u2078 + tr G), at a step at which ridges are still wide. Pairs that end in one phase, and in two.", "name": "fig-geodesics"}} tags=["hide-input"]
 s = measured[first.name][0]
 wide = s.telling(6)[len(s.telling(6)) // 2]
 curves = straightness(s.surface(wide), s.phases(p.ridge * yardstick[first.name])[-1], 16, p.seed)

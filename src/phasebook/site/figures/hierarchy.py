@@ -294,8 +294,8 @@ def areas_table(areas: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     rows = [[chain, kind, *(f"{v:.2f}" for v in row.values())] for chain, kinds in areas.items()
             for kind, row in kinds.items()]
     return table(["distances", "tree", "triples", "cophenetic", "gap", "δ"], rows,
-                 "Area under the ROC curve, known trees against their twins, through the whole chain: 1 for a sure verdict, "
-                 "0.5 for a coin")
+                 "Area under the ROC curve, known trees against their twins, through the whole chain: 1 for a sure "
+                 "verdict, 0.5 for a coin")
 
 
 def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Mapping[str, Mapping[str, float]]],
