@@ -7,6 +7,7 @@ of grid points once those edges are cut. Nothing in it knows which model made th
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.ndimage import distance_transform_cdt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -35,8 +36,6 @@ def basin_count(labels: Int[ndarray, "a b"], least: float = 5e-4) -> int:
 def basin_centres(labels: Int[ndarray, "a b"], least: float) -> list[tuple[int, int]]:
     """For each basin of at least the share `least` of the area, largest first, the grid point of it that lies deepest
     inside: where a label fits."""
-    from scipy.ndimage import distance_transform_cdt
-
     sizes = np.bincount(labels.ravel())
     centres = []
     for basin in np.argsort(-sizes, kind="stable"):

@@ -1,4 +1,4 @@
-"""Curves relaxed to geodesics: descent on the energy of polygons under a metric that is interpolated on a grid.
+"""Curves let down to geodesics: descent on the energy of polygons under a metric that is interpolated on a grid.
 
 With nodes x_0 ... x_K and `d_i = x_{i+1} - x_i` the energy is `sum_i d_i^T M_i d_i`, M_i the mean of the metric over
 the segment (three Gauss points). A step solves the block-tridiagonal system of the energy with M frozen; its length is
@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-__all__ = ["relaxed", "relaxed_by_levels"]
+__all__ = ["descended", "descended_by_levels"]
 
 GAUSS = ((0.5 - 0.6**0.5 / 2, 5 / 18), (0.5, 8 / 18), (0.5 + 0.6**0.5 / 2, 5 / 18))
 STEP = 1e-3                      # of the grid, for the slope of the interpolated metric
-FLAT = 1e-3                      # share of the mean metric added while relaxing: fixes curves where the metric vanishes
+FLAT = 1e-3                      # share of the mean metric added on the way: fixes curves where the metric vanishes
 
 
 def _metric(surface, x: Float[ndarray, "*p 2"]) -> Float[ndarray, "*p 3"]:
@@ -68,8 +68,17 @@ def _step(gradient: Float[ndarray, "m k 2"], blocks: Float[ndarray, "m k-1 2 2"]
     return out
 
 
-def relaxed(surface, curves: Float[ndarray, "m k 2"], rounds: int = 12) -> Float[ndarray, "m k 2"]:
-    """The curves, ends held, after at most `rounds` steps of descent; inside the grid. The argument is not changed."""
+def descended(surface, curves: Float[ndarray, "m k 2"], rounds: int = 12) -> Float[ndarray, "m k 2"]:
+    """Curves of less energy with the same ends.
+
+    Args:
+        surface: a `geodesic.Surface`.
+        curves: polygons in units of the grid; not changed.
+        rounds: steps of descent, at most.
+
+    Returns:
+        Polygons with as many nodes, inside the grid, none of more energy than before.
+    """
     x, top = curves.copy(), np.array(surface.shape) - 1.0
     if x.shape[1] < 3 or not surface.root.any():
         return x
@@ -92,16 +101,24 @@ def relaxed(surface, curves: Float[ndarray, "m k 2"], rounds: int = 12) -> Float
     return x
 
 
-def relaxed_by_levels(surface, paths: Float[ndarray, "m k 2"]) -> tuple[ndarray, ndarray]:
-    """Curves from relaxations with an eighth, a quarter, half and all of the paths' nodes, and the start of the last
-    one: few nodes settle what a long curve settles slowly. Each starts from the one before, or from the path where
-    that is shorter (a coarse polygon may have cut a corner)."""
+def descended_by_levels(surface, paths: Float[ndarray, "m k 2"]) -> tuple[ndarray, ndarray]:
+    """Descents with an eighth, a quarter, half and all of the paths' nodes: few nodes settle what a long curve settles
+    slowly. Each starts from the one before, or from the path where that is shorter (a coarse polygon may have cut a
+    corner).
+
+    Args:
+        surface: a `geodesic.Surface`.
+        paths: polygons in units of the grid, ends held.
+
+    Returns:
+        The start of the last descent, and its end.
+    """
     most = paths.shape[1]
-    x = relaxed(surface, _even(surface, paths, most // 8 + 1))
+    x = descended(surface, _even(surface, paths, most // 8 + 1))
     for nodes in (most // 4 + 1, most // 2 + 1, most):
         before, own = _even(surface, x, nodes), _even(surface, paths, nodes)
         shorter = surface.lengths(own) < surface.lengths(before)
-        x = relaxed(surface, np.where(shorter[:, None, None], own, before))
+        x = descended(surface, np.where(shorter[:, None, None], own, before))
     return before, x
 
 
