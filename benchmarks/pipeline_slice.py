@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from phasebook.models.checkpoints import known_directory
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.checkpoints import known_directory
+from phasebook.models.pipelines.pipeline import PipelineModel
 
 GRID, STEPS, GUIDANCE, PROMPT = 6, 8, 3.0, "cat face"
 TOLERANCE = 1e-5

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from phasebook.models.checkpoints import check_device
+from phasebook.models.pipelines.checkpoints import check_device
 from phasebook_training.loop import Settings, Trained
 
 __all__ = ["PARTS", "publish", "train"]

@@ -12,7 +12,7 @@ import phasebook_training as training
 from phasebook import cli
 from phasebook.models.captions import GENERIC, Captioned, captioned, kind_prompt
 from phasebook.models.clip import ClipFeatures
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.views import affine
 from phasebook_training import autoencoder, clip, diffusion, evaluate
 from phasebook_training.augment import photometric

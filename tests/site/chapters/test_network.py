@@ -31,7 +31,8 @@ def test_the_nearest_kind_is_that_of_the_nearest_latent():
 def test_the_deviation_is_that_of_the_data_or_of_samples():
     data, latents = atoms()
     flat = latents.flatten(0, 1).flatten(1).numpy().astype(float)
-    assert deviation_of(None, data, 0) == pytest.approx(np.sqrt(np.linalg.eigvalsh(np.cov(flat.T, ddof=0))[-1]), rel=1e-4)
+    largest = np.linalg.eigvalsh(np.cov(flat.T, ddof=0))[-1]
+    assert deviation_of(None, data, 0) == pytest.approx(np.sqrt(largest), rel=1e-4)
     gaussian = Denoiser((3,), lambda x, alpha, sigma: 9 * alpha * x / (9 * alpha**2 + sigma**2), name="three")
     subject = SimpleNamespace(model=gaussian, levels=gaussian.levels(30), prompt=None)
     assert 2.3 < deviation_of(subject, None, 0) < 4.5           # 3, from 48 samples

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
 from phasebook.sampling.samplers import resume, sample
 from phasebook.sampling.tangents import forward_mode, pushed
@@ -365,7 +365,7 @@ def test_settings(folders):
 @pytest.mark.parametrize("offline", ["1", "0"])
 def test_a_hub_model_without_a_network_is_one_quick_line(offline, tmp_path):
     """In a process of its own: the switch is read at import. With '0' the hub's address leads nowhere."""
-    code = ("import time\nfrom phasebook.models.pipeline import PipelineModel\nt = time.time()\n"
+    code = ("import time\nfrom phasebook.models.pipelines.pipeline import PipelineModel\nt = time.time()\n"
             "try: PipelineModel.load('nobody/nothing', revision='0' * 40)\n"
             "except ValueError as e: print(round(time.time() - t), str(e))")
     nowhere = {"HF_HUB_OFFLINE": offline, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}

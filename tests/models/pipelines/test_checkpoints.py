@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phasebook.models.checkpoints import check_device
+from phasebook.models.pipelines.checkpoints import check_device
 
 
 @pytest.mark.parametrize("device", ["gpu", "mps", "", "cuda"])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from phasebook import Plane, slice_of
-from phasebook.models.parity import diffusers_steps
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.parity import diffusers_steps
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.samplers import invert, resume, sample
 from tests.builders import apart, betas, noise, pipeline, run
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook.models.noise import Betas
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.noise import Betas
+from phasebook.models.pipelines.pipeline import PipelineModel
 
 __all__ = ["diffusers_steps"]
 

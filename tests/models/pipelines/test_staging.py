@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load, save_file
 
 from phasebook.models.assets import asset
-from phasebook.models.checkpoints import check_available, tokenizer_of
 from phasebook.models.clip import ClipFeatures, check_feature
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.loading import check_available, tokenizer_of
+from phasebook.models.pipelines.pipeline import PipelineModel
 from tests.builders import build, edit
 
 EVIL = """open({trace!r}, 'w').close()

@@ -19,18 +19,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.models.checkpoints import (
-    cause,
-    check_dtype,
-    check_length,
-    check_settings,
-    fetch_pipeline,
-    load_parts,
-    load_small_vae,
-)
 from phasebook.models.denoiser import combined
-from phasebook.models.families import Family, family_of
-from phasebook.models.noise import Noise, noise_of
+from phasebook.models.pipelines.checkpoints import cause, check_dtype, check_length, check_settings
+from phasebook.models.pipelines.families import Family, family_of
+from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
+from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.sampling.batches import in_batches, split
 from phasebook.sampling.features import Latent, OfPixels
 from phasebook.sampling.levels import Levels
