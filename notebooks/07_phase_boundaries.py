@@ -44,7 +44,7 @@ normalise = True            # divide each latent by its standard deviation
 feature = "pixels"          # pixels of the prediction; or posterior, two square roots of the posterior weights
 sets = 18                   # further anchor sets for the paper's observations, on a coarser grid
 sets_grid = 17
-refined_grid = 33           # the finest of three grids on which finite differences are compared
+refined_grid = 49           # the finest of three grids on which finite differences are compared
 null_images = 1600          # emoji for the null with Unicode's groups
 device = "cpu"
 seed = 0                    # of everything that is sampled for checks and controls
@@ -391,7 +391,7 @@ show(curves(cut.distance, {k: np.maximum(v, 1e-2) for k, v in lines.items()}, xt
 # $\operatorname{tr} G$ must grow in proportion to the number of grid lines, and that of $S$, which lives where ridges meet, with its square.
 
 # %%
-fine = planes(exact.shape, p.anchors_seed, p.sets, p.extent, p.refined_grid, p.normalise)
+fine = planes(exact.shape, p.anchors_seed, min(p.sets, 12), p.extent, p.refined_grid, p.normalise)
 powers = [grid_exponents(exact, one, levels, [0, p.steps - 1], exact.features[p.feature]) for one in fine]
 firsts, lasts = zip(*(power["det"] for power in powers), strict=True)
 

@@ -64,3 +64,4 @@ def test_findings_are_scipys_correlations():
 def test_surplus_is_what_neighbours_need_more_at_equal_distance():
     found = surplus(edits(80, 0, shift=-0.2), edits(80, 1), 0)
     assert found.value == pytest.approx(-0.2, abs=0.005) and found.high < -0.19
+    assert np.isinf(surplus(edits(40, 0), edits(80, 1), 0).low)

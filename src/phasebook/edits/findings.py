@@ -79,6 +79,8 @@ def findings(edits: Edits, seed: int) -> Mapping[str, Estimate | None]:
 def surplus(near: Edits, far: Edits, seed: int) -> Estimate | None:
     """The share of all steps that must be inverted more in `near` than in `far`, at equal distance of the pictures.
 
+    Without an interval unless both are enough edits.
+
     Args:
         near: edits between neighbours in latent space.
         far: edits between pictures that were drawn at random.
@@ -90,7 +92,8 @@ def surplus(near: Edits, far: Edits, seed: int) -> Estimate | None:
     is_near = np.repeat([True, False], [int(done.sum()) for _, done in parts])
     first, second = (np.asarray(edits.pairs.group)[done] for edits, done in parts)
     group = np.concatenate([first, second + 1 + max(first, default=0)])
-    return over_sources(difference, (needed, is_near, size), group, seed)
+    enough = min(len(first), len(second)) >= LEAST_EDITS
+    return over_sources(difference, (needed, is_near, size), group, seed, least=LEAST_EDITS if enough else len(group) + 1)
 
 
 def agreement(edits: Edits, promised: Int[ndarray, " e"], seed: int) -> Mapping[str, Estimate | None]:
