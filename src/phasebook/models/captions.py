@@ -16,7 +16,7 @@ from torch import Tensor
 from phasebook.models.assets import asset
 from phasebook.models.image_sets import ImageSet, load_images
 
-__all__ = ["Captioned", "GENERIC", "captioned", "everything", "kind_prompt"]
+__all__ = ["Captioned", "GENERIC", "captioned", "everything", "kind_of", "kind_prompt"]
 
 GENERIC = "emoji"
 # what the families lack, by Unicode subgroup and name; the right-hand side is the kind
@@ -65,7 +65,7 @@ def kind_prompt(kind: str) -> str:
     return f"{GENERIC} of {kind}"
 
 
-def _kind(row: dict[str, str]) -> str:
+def kind_of(row: dict[str, str]) -> str:
     if row["family"]:
         return row["family"]
     for subgroup, names, kind in EXTRA:
@@ -77,7 +77,7 @@ def _kind(row: dict[str, str]) -> str:
 def captioned() -> Captioned:
     """The training set, in the order of the emoji table."""
     with open(asset("emoji/emoji.csv"), encoding="utf-8", newline="") as file:
-        found = [(i, _kind(row), row["caption"]) for i, row in enumerate(csv.DictReader(file))]
+        found = [(i, kind_of(row), row["caption"]) for i, row in enumerate(csv.DictReader(file))]
     found = [entry for entry in found if entry[1]]
     kinds = tuple(sorted({kind for _, kind, _ in found}))
     return Captioned(everything()[[i for i, _, _ in found]], tuple(caption for _, _, caption in found),
