@@ -135,8 +135,8 @@ def things(table: list[dict[str, str]]) -> list[dict[str, str]]:
     captions = {row["caption"] for row in table}
 
     def variant(row: dict[str, str]) -> bool:
-        bare = re.sub(r"^(deaf )?(man|men|woman|women) ", r"\1", row["caption"])
-        neutral = {bare, f"person {bare}", f"people {bare}", f"deaf person {bare}"}
+        bare = re.sub(r"^(man|men|woman|women) ", "", row["caption"])
+        neutral = {bare, f"person {bare}", f"people {bare}"}
         return bare != row["caption"] and bool(neutral & captions)
 
     kin = lambda row: row["subgroup"] == "family" and row["caption"] != "family"  # noqa: E731
@@ -155,7 +155,7 @@ def draw(svg: str) -> UInt8[ndarray, "64 64 3"]:
 
 def attribution(sets: dict[str, Drawings]) -> str:
     """Who drew what under which licence, as the packages' own `info.json` says, in Markdown."""
-    lines = ["# Who drew the icons", "", "Drawn at 64 px on white and brought to 256 colours a style; not changed else.",
+    lines = ["# Who drew the icons", "", "Drawn at 64 px on white and brought to 256 colours a style, else unchanged.",
              "", "| style | set | author | licence | package |", "|---|---|---|---|---|"]
     for style, drawings in sets.items():
         info = drawings.info

@@ -3,8 +3,8 @@
 A thing's drawings are first put into groups that resemble each other (the two Fluent sets are one drawing, shaded and
 flat; some sets have copied a square or an exclamation mark), so that no picture of one half has its twin in the other.
 Of two things in five that have four groups or more, one group is held out: its pairs of what and style are in neither
-half. The other groups go to the halves `a` and `b` in turn. All choices are made by a hash of the names, so that they do
-not change when things are added.
+half. The other groups go to the halves `a` and `b` in turn. All choices are made by a hash of the names, so that
+they do not change when things are added.
 """
 
 import hashlib

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook_training.data import Data
 from phasebook_training.augment import affine
+from phasebook_training.data import Data
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
 
 __all__ = ["SETTINGS", "build", "pixel_loss", "reconstruction_error", "train"]

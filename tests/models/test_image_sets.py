@@ -42,7 +42,8 @@ def nearest(images: ImageSet) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("name, n, labels", [("families", 420, 16), ("emoji", 1600, 17), ("digits", 1797, 10)])
+@pytest.mark.parametrize("name, n, labels", [("families", 420, 16), ("emoji", 1600, 17), ("icons", 8105, 16),
+                                             ("digits", 1797, 10)])
 def test_sets_are_complete_and_well_formed(name, n, labels):
     images = load_images(name, resolution=16)
     assert isinstance(images.pixels, Float32[np.ndarray, "n 16 16 3"])
@@ -189,7 +190,7 @@ def test_bad_families(chosen):
 def test_bad_names(name):
     with pytest.raises(ValueError) as error:
         load_images(name)
-    assert one_line(error).startswith(f"image_set = {str(name)!r}: takes families, emoji, digits or an existing")
+    assert one_line(error).startswith(f"image_set = {str(name)!r}: takes families, emoji, icons, digits or an existing")
 
 
 def test_family_of_one_picture(folder):

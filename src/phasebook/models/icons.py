@@ -75,9 +75,10 @@ class Icons:
 
     @property
     def prompts(self) -> list[str]:
-        """Everything a model may be told: nothing, 'emoji', every style, every thing, every pair that is drawn."""
+        """Everything a model may be told: nothing, 'emoji', every style, every thing, every pair, drawn or not."""
         styles = [prompt(style=style) for style in self.styles]
-        return ["", GENERIC, *styles, *self.whats, *dict.fromkeys(self.names)]
+        pairs = [prompt(what, style) for what in self.whats for style in self.styles]
+        return ["", GENERIC, *styles, *self.whats, *pairs]
 
     def only(self, *parts: str) -> "Icons":
         """The pictures of some parts; `whats` and `styles` stay whole, so that their places keep their meaning.
