@@ -64,7 +64,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from phasebook.models.exact import check_device
+from phasebook.models.checkpoints import check_device
 from phasebook.site.chapters.ledger import Correction, Ledger
 from phasebook.site.chapters.parameters import Finite, Fraction
 from phasebook.site.chapters.parameters_slices import ExactParameters, TrainedParameters

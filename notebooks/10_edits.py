@@ -65,7 +65,7 @@ from typing import Annotated
 from pydantic import AfterValidator, model_validator
 
 from phasebook.edits.edit_inputs import check_edits
-from phasebook.models.exact import check_device
+from phasebook.models.checkpoints import check_device
 from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.parameters_edits import EditParameters
 

@@ -1,21 +1,40 @@
-"""Phase boundaries in diffusion models: the code behind the book.
+"""Phase boundaries in diffusion models: the code behind the book, and a library for models of your own.
 
-Five rooms and a door. `theory` (heat flow, Brenier maps, power cells) stands alone;
-`latent` may use `models`, `models` may use `diffusion`; `site` (claims, figures, runner)
-imports no other room and is used by notebooks and by `cli`, the door.
+    from phasebook import Denoiser, Plane, slice_of
+
+    model = Denoiser((2,), my_denoise)                      # my_denoise(x, alpha, sigma) -> E[x_0 | x_t = x]
+    s = slice_of(model, Plane.random((2,), seed=0), model.levels(50))
+    s.phases(ridge=0.2 * s.yardstick())                     # (step, alpha, beta)
+
+Rooms: `theory` (heat flow, Brenier maps, power cells) stands alone; `mixtures` has exact mixtures; `sampling` the
+protocols of models and features, and the samplers; `models` what obeys them; `slices`, `hierarchy` and `edits` what is
+measured; `site` the book. Names are loaded when they are first used: the import itself costs nothing.
 """
 
-import ctypes
-import os
-import sys
+from importlib import import_module
 
-# Threads of a matrix product that wait for one another should sleep, not spin: on a machine with anything else to do,
-# spinning slows a sweep threefold. OpenMP reads this when torch is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# public name: the module that defines it
+_PLACES = {
+    "Denoiser": "models.denoiser", "ExactModel": "models.exact", "GaussianModel": "models.gaussian",
+    "PipelineModel": "models.pipeline", "ClipFeatures": "models.clip", "ImageSet": "models.image_sets",
+    "load_images": "models.image_sets",
+    "Model": "sampling.protocols", "Feature": "sampling.protocols", "Frame": "sampling.protocols",
+    "Prediction": "sampling.protocols", "Prompt": "sampling.protocols", "Embedding": "sampling.protocols",
+    "Levels": "sampling.levels", "log_snr_levels": "sampling.levels", "scaled_linear_levels": "sampling.levels",
+    "Latent": "sampling.features", "OfPixels": "sampling.features", "Normalised": "sampling.features",
+    "sample": "sampling.samplers", "resume": "sampling.samplers", "invert": "sampling.samplers",
+    "Plane": "slices.plane", "Slice": "slices.slice", "slice_of": "slices.sweep",
+    "Estimate": "stats",
+}
 
-# glibc gives large blocks back to the system when they are freed, and the next layer of a network faults every page in
-# again: a third of the time of decoding a batch. Keep what was freed, up to a gigabyte at a time.
-if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
-    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-    for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-        ctypes.CDLL(None).mallopt(option, 1 << 30)
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str):
+    if name not in _PLACES:
+        raise AttributeError(f"module 'phasebook' has no attribute {name!r}")
+    return getattr(import_module(f"phasebook.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from phasebook.models.exact import check_device
+from phasebook.models.checkpoints import check_device
 from phasebook.models.icons import icons
 from phasebook_training.loop import Settings, Trained
 

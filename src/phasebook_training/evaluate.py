@@ -12,8 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from numpy import ndarray
 from PIL import Image
+from torch import Tensor
 
 from phasebook.models.captions import GENERIC, captioned
 from phasebook.models.clip import ClipFeatures
@@ -28,16 +28,11 @@ PROMPTS = ("red apple", "green apple", "cat face", "eye", "mountain", "snow-capp
 
 
 def sample(model: PipelineModel, prompt: str, seeds: range, steps: int = 25,
-           guidance: float = 3.0) -> Float[ndarray, "n y x 3"]:
+           guidance: float = 3.0) -> Float[Tensor, "n 3 y x"]:
     """Pictures of a prompt; every seed has a latent of its own."""
     z = torch.stack([torch.randn(model.shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-    heard = model.encode_prompt(prompt, guidance=guidance)
-    last = [part.x0 for part in model.sweep(z, model.levels(steps), heard) if part.step == steps - 1]
-    return model.decode(torch.cat(last))
-
-
-def _tensors(pictures: Float[ndarray, "n y x 3"]) -> torch.Tensor:
-    return torch.as_tensor(pictures).movedim(-1, 1)
+    *_, last = model.sweep(z, model.levels(steps), model.prompt(prompt, guidance))
+    return model.decode(last.x0)
 
 
 def recognition(model: PipelineModel, clip: ClipFeatures, prompts: tuple[str, ...] = PROMPTS,
@@ -47,7 +42,7 @@ def recognition(model: PipelineModel, clip: ClipFeatures, prompts: tuple[str, ..
     words = clip.text(captions)
     shares = {}
     for prompt in prompts:
-        images = F.normalize(clip(_tensors(sample(model, prompt, seeds, **sampling))), dim=-1)
+        images = F.normalize(clip(sample(model, prompt, seeds, **sampling)), dim=-1)
         shares[prompt] = float(((images @ words.T).argmax(-1) == captions.index(prompt)).float().mean())
     return shares
 
@@ -65,10 +60,10 @@ def retrieval(clip: ClipFeatures, views: int = 4, seed: int = 10**9) -> float:
 
 def sheet(model: PipelineModel, path: Path, prompts: tuple[str, ...] = PROMPTS) -> None:
     """A picture of samples: a column for each prompt with four seeds, below them two rows for the generic prompt."""
-    columns = [np.concatenate(list(sample(model, prompt, range(4)))) for prompt in prompts]
+    columns = [torch.cat(list(sample(model, prompt, range(4))), 1) for prompt in prompts]
     generic = sample(model, GENERIC, range(2 * len(prompts)), guidance=1.0)
-    rows = [np.concatenate(columns, axis=1), *(np.concatenate(list(generic[i::2]), axis=1) for i in range(2))]
-    picture = Image.fromarray((np.concatenate(rows) * 255).round().astype(np.uint8))
+    rows = [torch.cat(columns, 2), *(torch.cat(list(generic[i::2]), 2) for i in range(2))]
+    picture = Image.fromarray((torch.cat(rows, 1) * 255).round().byte().movedim(0, -1).cpu().numpy())
     picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 

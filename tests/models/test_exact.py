@@ -1,25 +1,17 @@
-"""The exact model: Gram space against pixel space, tangents against autograd, entropies and the Gaussian control."""
+"""The exact model: Gram space against pixel space, tangents against autograd."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.models.entropy import conditional_entropies, entropy, half_level, membership
-from phasebook.models.exact import NORM, ExactModel, check_device
-from phasebook.models.gaussian import GaussianModel
-from phasebook.sampling.samplers import ddim, ddim_step, scaled_linear_levels
-
-
-def images(n=12, size=6, families=3, seed=0):
-    """Noisy copies of a few random pictures: a set with families."""
-    rng = np.random.default_rng(seed)
-    family = np.arange(n) % families
-    pixels = (0.5 * rng.random((families, size, size, 3))[family] + 0.5 * rng.random((n, size, size, 3)))
-    return SimpleNamespace(pixels=pixels.astype(np.float32), family=family, names=tuple(f"image {i}" for i in range(n)),
-                           families=tuple(f"family {k}" for k in range(families)))
+from phasebook.models.exact import NORM, ExactModel
+from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.sampling.samplers import sample
+from tests.builders import images, plain_ddim
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +23,22 @@ def latents(p, shape, seed=1):
     return torch.randn(p, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def pure(model):
+    """The states of the atoms themselves, as predictions."""
+    return torch.cat([model.gram, torch.eye(len(model.atoms), dtype=model.dtype)], 1)
+
+
 def test_scale_and_centre(wide):
     assert float((wide.atoms**2).sum(1).mean()) == pytest.approx(NORM**2)
     assert float(wide.atoms.mean(0).abs().max()) < 1e-12
-    pixels = wide.decode(torch.eye(12))
+    pixels = wide.decode(pure(wide)).movedim(1, -1).numpy()
     np.testing.assert_allclose(pixels, images().pixels, atol=1e-6)
     rms = np.sqrt(((pixels[0] - pixels[1]) ** 2).mean())
     assert rms == pytest.approx(float((wide.atoms[0] - wide.atoms[1]).norm()) * wide.unit)
+    assert float(wide.norm(pure(wide)[:1] - pure(wide)[1:2])) * 2 == pytest.approx(
+        2 * float((wide.atoms[0] - wide.atoms[1]).square().mean().sqrt()))
+    other = ExactModel.of(images(), norm=36.0)
+    assert float((other.atoms**2).sum(1).mean()) == pytest.approx(36.0**2, rel=1e-5)
 
 
 def test_denoiser_is_the_mixture_of_equation_6(wide):
@@ -62,137 +63,128 @@ def test_gram_sweep_equals_pixel_space(wide, steps):
     narrow = ExactModel.of(images())
     swept = wide.sweep(wide.start(z), levels)
     swept32 = narrow.sweep(narrow.start(z), levels)
-    for pixel, frame, frame32 in zip(ddim(wide.denoise, z, levels), swept, swept32, strict=True):
-        torch.testing.assert_close((frame.weights @ wide.atoms).view_as(z), pixel.x0, atol=1e-8, rtol=0)
-        apart = (frame32.weights.double() - frame.weights).abs().max(1).values
+    for (_, x0, _), frame, frame32 in zip(plain_ddim(wide.denoise, z, levels), swept, swept32, strict=True):
+        w = wide.weights(frame.x0)
+        torch.testing.assert_close((w @ wide.atoms).view_as(z), x0, atol=1e-8, rtol=0)
+        torch.testing.assert_close(frame.x0[:, :12], x0.flatten(1) @ wide.atoms.T, atol=1e-6, rtol=0)
+        apart = (narrow.weights(frame32.x0).double() - w).abs().max(1).values
         assert apart.median() < 1e-5 and apart.max() < 1e-2       # float32; largest close to a boundary
 
 
-def test_a_step_equals_diffusers_on_the_same_predictions(wide):
-    from diffusers import DDIMScheduler
-
-    theirs = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-                           set_alpha_to_one=False, steps_offset=1, prediction_type="sample")
-    theirs.set_timesteps(20)
-    levels, x = scaled_linear_levels(20), latents(3, wide.shape)
-    for k, t in enumerate(theirs.timesteps):
-        x0 = wide.denoise(x, float(levels.alpha[k]), float(levels.sigma[k]))
-        after = theirs.step(x0, t, x, eta=0.0).prev_sample
-        torch.testing.assert_close(ddim_step(x, x0, k, levels), after, atol=1e-4, rtol=1e-5)
-        x = after
+@pytest.mark.parametrize("first", [0, 4])
+def test_gram_sweep_is_the_sampler(wide, first):
+    """The override gives the frames of the plain sampler on the same states, tangents included."""
+    levels, x = scaled_linear_levels(12), wide.start(latents(5, wide.shape))
+    dx = torch.stack([wide.start(latents(5, wide.shape, s)) for s in (7, 8)])
+    prompt = wide.prompt("family 1")
+    plain = sample(wide, x, levels, prompt, first=first, tangents=dx)
+    for slow, fast in zip(plain, wide.sweep(x, levels, prompt, first=first, tangents=dx), strict=True):
+        assert slow.step == fast.step
+        torch.testing.assert_close(slow.x0, fast.x0, atol=1e-8, rtol=1e-9)
+        torch.testing.assert_close(slow.dx0, fast.dx0, atol=1e-8, rtol=1e-6)
 
 
 def test_tangents_equal_autograd(wide):
     levels, z = scaled_linear_levels(12), latents(3, wide.shape)
     directions = latents(2 * 3, wide.shape, seed=5).view(2, 3, *wide.shape)
-    frames = [(f.d_features.clone(), f.weights.clone()) for f in
-              wide.sweep(wide.start(z), levels, torch.stack([wide.start(d) for d in directions]))]
+    *_, frame = wide.sweep(wide.start(z), levels, tangents=torch.stack([wide.start(d) for d in directions]))
+    slope = frame.embedded(wide.features["pixels"]).d_points
 
     def last(x):
-        *_, step = ddim(wide.denoise, x, levels)
-        return step.x0
+        *_, step = plain_ddim(wide.denoise, x, levels)
+        return step[1]
 
     for k in range(2):
         _, expected = torch.autograd.functional.jvp(last, z, directions[k])
-        torch.testing.assert_close((frames[-1][0][k] @ wide.atoms).view_as(z), expected, atol=1e-8, rtol=1e-6)
+        torch.testing.assert_close((slope[k] @ wide.atoms).view_as(z), expected, atol=1e-8, rtol=1e-6)
+
+
+def test_pixel_feature_has_the_distances_of_pictures(wide):
+    *_, frame = wide.sweep(wide.start(latents(6, wide.shape)), scaled_linear_levels(9))
+    f = frame.embedded(wide.features["pixels"])
+    pixels = wide.mean + (wide.weights(frame.x0) @ wide.atoms) / wide.scale
+    off, dual = f.points[0] - f.points[1], f.duals[0] - f.duals[1]
+    expected = (pixels[0] - pixels[1]).square().mean().sqrt()
+    assert float((off @ dual).sqrt() * wide.features["pixels"].unit) == pytest.approx(float(expected))
+    pairs = torch.pdist(wide.atoms).median() * wide.unit
+    assert wide.features["pixels"].yardstick(wide) == pytest.approx(float(pairs), rel=1e-6)
 
 
 def test_posterior_feature_is_two_root_weights(wide):
-    q, dq = wide.start(latents(3, wide.shape)), torch.stack([wide.start(latents(3, wide.shape, 9))] * 2)
-    levels = scaled_linear_levels(10)
-    for frame in wide.sweep(q, levels, dq, feature="posterior"):
-        torch.testing.assert_close(frame.features, 2 * frame.weights.sqrt())
-        assert torch.isfinite(frame.d_features).all()
-    # the derivative of features by a central difference at the second step
-    h, frames = 1e-6, []
+    x, dx = wide.start(latents(3, wide.shape)), torch.stack([wide.start(latents(3, wide.shape, 9))] * 2)
+    levels, posterior = scaled_linear_levels(10), wide.features["posterior"]
+    for frame in wide.sweep(x, levels, tangents=dx):
+        f = frame.embedded(posterior)
+        torch.testing.assert_close(f.points, 2 * wide.weights(frame.x0).sqrt())
+        assert torch.isfinite(f.d_points).all()
+    h, found = 1e-6, []                         # by a central difference at the second step
     for sign in (1, -1, 0):
-        sweep = wide.sweep(q + sign * h * dq[0], levels, dq, feature="posterior")
-        next(sweep)
-        f = next(sweep)
-        frames.append((f.features.clone(), f.d_features.clone()))
-    torch.testing.assert_close((frames[0][0] - frames[1][0]) / (2 * h), frames[2][1][0], atol=1e-6, rtol=1e-5)
+        frames = wide.sweep(x + sign * h * dx[0], levels, tangents=dx)
+        next(frames)
+        f = posterior(next(frames))
+        found.append((f.points.clone(), f.d_points.clone()))
+    torch.testing.assert_close((found[0][0] - found[1][0]) / (2 * h), found[2][1][0], atol=1e-6, rtol=1e-5)
+
+
+def test_fields_are_those_of_the_posterior(wide):
+    *_, frame = wide.sweep(wide.start(latents(6, wide.shape)), scaled_linear_levels(4))
+    w = wide.weights(frame.x0).numpy()
+    fields = {name: of(frame) for name, of in wide.fields.items()}
+    np.testing.assert_array_equal(fields["atom"], w.argmax(1))
+    grouped = np.stack([w[:, wide.family == f].sum(1) for f in range(3)], 1)
+    for name, p in (("entropy_atom", w), ("entropy_family", grouped)):
+        np.testing.assert_allclose(fields[name], scipy.stats.entropy(p, axis=1), atol=1e-10)
 
 
 def test_a_prompt_is_a_log_prior(wide):
-    prior = wide.encode_prompt("family 1", bonus=9.0)
-    np.testing.assert_array_equal(prior.numpy() > 0, wide.family == 1)
-    *_, plain = ddim(wide.denoise, latents(40, wide.shape), scaled_linear_levels(30))
-    *_, frame = wide.sweep(wide.start(latents(40, wide.shape)), scaled_linear_levels(30), log_prior=prior)
-    chosen = wide.family[frame.weights.argmax(1).numpy()]
-    unguided = wide.family[wide.posterior(plain.x.flatten(1), 1.0, 0.05).argmax(1).numpy()]
+    prompt = wide.prompt(["family 1", ""])
+    np.testing.assert_array_equal(prompt.conditions["log_prior"][0].numpy() > 0, wide.family == 1)
+    assert float(prompt.conditions["log_prior"][1].abs().max()) == 0
+    twice = wide.prompt("family 1", 2.0).conditions["log_prior"]
+    torch.testing.assert_close(twice[0], 2 * prompt.conditions["log_prior"][0])
+    against = wide.prompt("", negative="family 2").conditions["log_prior"][0]
+    np.testing.assert_array_equal(against.numpy() < 0, wide.family == 2)
+    levels, z = scaled_linear_levels(30), latents(40, wide.shape)
+    *_, plain = wide.sweep(wide.start(z), levels)
+    unguided = wide.family[wide.weights(plain.x0).argmax(1).numpy()]
+    *_, frame = wide.sweep(wide.start(z), levels, wide.prompt("family 1", 0.75))
+    chosen = wide.family[wide.weights(frame.x0).argmax(1).numpy()]
     assert (chosen == 1).mean() > 0.9 > 0.7 > (unguided == 1).mean()
-    assert float(wide.encode_prompt("").abs().max()) == 0
     with pytest.raises(ValueError, match="names no image and no family"):
-        wide.encode_prompt("submarine")
+        wide.prompt("submarine")
 
 
 def test_a_subset_keeps_centre_and_scale(wide):
     part = wide.subset(np.arange(0, 12, 3))
     torch.testing.assert_close(part.gram, wide.gram[::3, ::3])
-    np.testing.assert_allclose(part.decode(torch.eye(4)), images().pixels[::3], atol=1e-6)
+    np.testing.assert_allclose(part.decode(pure(part)).movedim(1, -1), images().pixels[::3], atol=1e-6)
 
 
 def test_one_image_is_always_predicted():
     one = ExactModel.of(images(n=1, families=1))
     for frame in one.sweep(one.start(latents(3, one.shape)), scaled_linear_levels(5)):
-        assert (frame.weights == 1).all() and float(frame.duals.abs().max()) == 0
+        assert (one.weights(frame.x0) == 1).all() and float(frame.x0[:, :1].abs().max()) == 0
+    assert one.features["pixels"].yardstick(one) == 0 == one.features["posterior"].yardstick(one)
 
 
-def test_gaussian_control_equals_its_flow(wide):
-    """Against the pixel-space denoiser of N(mean, cov), built from the covariance matrix."""
-    control, levels, z = GaussianModel.of(wide), scaled_linear_levels(8), latents(4, wide.shape)
-    covariance = wide.atoms.T @ wide.atoms / 12
-    eye = torch.eye(len(covariance), dtype=torch.float64)
-
-    def denoise(x, alpha, sigma):
-        gain = alpha * covariance @ torch.linalg.inv(alpha**2 * covariance + sigma**2 * eye)
-        return (x.flatten(1) @ gain.T).view_as(x)
-
-    tangent = torch.stack([control.start(z), control.start(z)])
-    for pixel, frame in zip(ddim(denoise, z, levels), control.sweep(control.start(z), levels, tangent), strict=True):
-        torch.testing.assert_close((frame.weights @ wide.atoms).view_as(z), pixel.x0, atol=1e-8, rtol=0)
-        torch.testing.assert_close(frame.d_features[0], frame.features)          # linear
-        norm = (frame.features * frame.duals).sum(-1)
-        torch.testing.assert_close(norm, (pixel.x0**2).flatten(1).sum(1), atol=1e-8, rtol=1e-8)
+def test_encoded_pictures_are_read_back(wide):
+    levels = scaled_linear_levels(50)
+    state = wide.encode(torch.as_tensor(images().pixels).movedim(-1, 1), levels, seed=3)
+    read = wide.predict(state, levels, 49).x0
+    assert (wide.weights(read).argmax(1) == torch.arange(12)).all()
 
 
-def test_entropies_have_the_right_ends_and_order(wide):
-    labels = {"atom": np.arange(12), "family": wide.family}
-    ratios = np.geomspace(200, 0.05, 25)
-    found = conditional_entropies(wide.gram, ratios, labels, 400, seed=0)
-    assert found["atom"][0] == pytest.approx(np.log(12), abs=0.02) and found["atom"][-1] < 1e-3
-    assert found["family"][0] == pytest.approx(np.log(3), abs=0.02)
-    assert (found["family"] <= found["atom"] + 1e-9).all()
-    family, atom = half_level(ratios, found["family"], np.log(3)), half_level(ratios, found["atom"], np.log(12))
-    assert family > atom > 0
-    assert half_level(ratios, np.zeros(25), 0.0) is None
-
-
-def test_two_atoms_entropy_against_quadrature():
-    """Two atoms at distance d: H(I | x) is an integral over one Gaussian variable."""
-    d, ratio = 3.0, 2.0
-    gram = torch.tensor([[d**2 / 4, -(d**2) / 4], [-(d**2) / 4, d**2 / 4]], dtype=torch.float64)
-    found = conditional_entropies(gram, np.array([ratio]), {"atom": np.arange(2)}, 200_000, seed=1)["atom"][0]
-    x, w = np.polynomial.hermite_e.hermegauss(80)
-    p = 1 / (1 + np.exp(-((d / ratio) ** 2 / 2 + d / ratio * x)))
-    h = -(p * np.log(p) + (1 - p) * np.log1p(-p))
-    assert found == pytest.approx((w * h).sum() / w.sum(), abs=3e-3)
-
-
-def test_entropy_of_uniform_and_grouped():
-    p = torch.full((4,), 0.25)
-    assert float(entropy(p)) == pytest.approx(np.log(4))
-    assert float(entropy(p @ membership(np.array([0, 0, 1, 1])))) == pytest.approx(np.log(2))
-    assert float(entropy(torch.tensor([1.0, 0.0]))) == 0
-
-
-@pytest.mark.parametrize("device", ["gpu", "mps", "", "cuda"])
-def test_bad_device(device):
-    if device == "cuda" and torch.cuda.is_available():
-        assert check_device(device) == "cuda"
-        return
-    with pytest.raises(ValueError, match="takes 'cpu'"):
-        check_device(device)
+def test_exact_model_of_latents_is_the_mixture_in_latent_space():
+    """Against the posterior mean written out, with noise levels and scale of the latents as they are."""
+    views = torch.randn(2, 12, 4, 3, 3, generator=torch.Generator().manual_seed(1)) * 0.4 + 0.1
+    exact, flat = ExactModel.of_latents(views, images()), views.flatten(0, 1)
+    x = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(2))
+    alpha, sigma = 0.6, 0.8
+    square = ((x[:, None] - alpha * flat) ** 2).sum((2, 3, 4)).double()
+    mean = torch.einsum("pi,icyx->pcyx", torch.softmax(-square / (2 * sigma**2), -1), flat.double())
+    assert torch.allclose(exact.denoise(x, alpha, sigma).double(), mean, atol=1e-5)
+    assert exact.unit == pytest.approx(36**-0.5)
+    assert exact.names[15] == exact.names[3] and exact.family[15] == exact.family[3]
 
 
 def test_bad_images():

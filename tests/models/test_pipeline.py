@@ -1,6 +1,5 @@
 """The pipeline against diffusers itself, finite differences, and every way a model can fail to be one."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,45 +10,10 @@ import pytest
 import torch
 
 from phasebook.models.pipeline import PipelineModel
-from phasebook.sampling.samplers import scaled_linear_levels
-from phasebook.sampling.tangents import pushforward
-from phasebook_training.tokenizer import LENGTH, save_tokenizer
-
-WORDS = ["", "red apple", "green apple", "cat face", "snow-capped mountain", "blurry, ugly"]
-
-
-def build(folder, prediction="epsilon", scheduler=None, seed=0):
-    """A random Stable Diffusion of a few thousand weights, with attention at both levels and a real VAE."""
-    from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    save_tokenizer(folder / "words", WORDS)
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "words")
-    torch.manual_seed(seed)
-    unet = UNet2DConditionModel(sample_size=8, in_channels=4, out_channels=4, layers_per_block=1,
-                                block_out_channels=(16, 32), down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-                                up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), cross_attention_dim=16,
-                                attention_head_dim=2, norm_num_groups=8)
-    vae = AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-                        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, norm_num_groups=4)
-    text = CLIPTextModel(CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, projection_dim=16, num_hidden_layers=1,
-        num_attention_heads=2, max_position_embeddings=LENGTH, eos_token_id=len(tokenizer) - 1,
-        bos_token_id=len(tokenizer) - 2, pad_token_id=len(tokenizer) - 1))
-    kind = {"epsilon": PNDMScheduler, "v_prediction": DDIMScheduler}[prediction]     # what SD 1.5 ships, and ours
-    own = kind(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1,
-               set_alpha_to_one=False, prediction_type=prediction)
-    pipe = StableDiffusionPipeline(vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet,
-                                   scheduler=scheduler or own, safety_checker=None, feature_extractor=None,
-                                   requires_safety_checker=False)
-    pipe.save_pretrained(folder / "model")
-    if prediction == "epsilon" and scheduler is None:      # as in SD 1.5's configuration
-        edit(folder / "model" / "scheduler" / "scheduler_config.json", clip_sample=False)
-    return folder / "model"
-
-
-def edit(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
+from phasebook.sampling.samplers import resume, sample
+from phasebook.sampling.tangents import forward_mode, pushed
+from tests.builders import LENGTH, apart, build, edit, noise, reference, run
 
 
 @pytest.fixture(scope="module")
@@ -63,43 +27,6 @@ def copy(folders, tmp_path):
     return shutil.copytree(folders["epsilon"], tmp_path / "copy")
 
 
-def reference(folder, z, steps, prompt, negative, guidance, eta=0.0, seeds=None):
-    """(step, n, latent): what diffusers' own pipeline call has after every step, one call per point."""
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
-
-    pipe = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True)
-    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
-    pipe.set_progress_bar_config(disable=True)
-    found = []
-    for i, start in enumerate(z):
-        trace = []
-
-        def keep(pipe, step, time, tensors, trace=trace):
-            trace.append(tensors["latents"].clone())
-            return tensors
-
-        generator = None if seeds is None else torch.Generator().manual_seed(seeds[i])
-        pipe(prompt, negative_prompt=negative, guidance_scale=guidance, num_inference_steps=steps, latents=start[None],
-             eta=eta, generator=generator, output_type="latent", callback_on_step_end=keep)
-        found.append(torch.cat(trace))
-    return torch.stack(found, 1)
-
-
-def run(model, z, steps, prompt, **options):
-    """(step, n, latent): what our sweep has after every step."""
-    parts = list(model.sweep(z, model.levels(steps), prompt, **options))
-    return torch.stack([torch.cat([p.after for p in parts if p.step == k]) for k in range(steps)])
-
-
-def apart(ours, theirs):
-    """Largest difference in units of the largest latent: a random network blows latents up to 20 or so."""
-    return float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1))
-
-
-def noise(n, shape=(4, 8, 8), seed=0):
-    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
-
-
 # --- the same numbers as diffusers ------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
@@ -109,24 +36,16 @@ def test_latents_after_every_step_are_those_of_the_pipeline_call(folders, kind, 
     z = noise(3)
     theirs = reference(folders[kind], z, 10, "red apple", negative, guidance)
     model = PipelineModel.load(folders[kind], batch=2)
-    ours = run(model, z, 10, model.encode_prompt("red apple", negative, guidance))
+    ours = run(model, z, 10, model.prompt("red apple", guidance, negative))
     assert apart(ours, theirs) <= 1e-5
-    other = run(model, z, 10, model.encode_prompt("cat face", negative, guidance))
+    other = run(model, z, 10, model.prompt("cat face", guidance, negative))
     assert apart(other, theirs) > 1e-3          # the prompt matters, so the equality says something
-
-
-def test_noisy_sampling_draws_each_points_noise_from_its_own_seed(folders):
-    z = noise(3)
-    theirs = reference(folders["epsilon"], z, 6, "red apple", "", 5.0, eta=0.7, seeds=[5, 6, 7])
-    model = PipelineModel.load(folders["epsilon"], batch=2)
-    ours = run(model, z, 6, model.encode_prompt("red apple", "", 5.0), eta=0.7, seed=5)
-    assert apart(ours, theirs) <= 1e-5
 
 
 def test_batches_tiles_and_order_change_nothing(folders):
     z = noise(7)
     whole = PipelineModel.load(folders["v_prediction"], batch=8)
-    prompt = whole.encode_prompt("green apple", "ugly", 5.0)
+    prompt = whole.prompt("green apple", 5.0, "ugly")
     expected = run(whole, z, 5, prompt)
     for batch in (1, 3, 64):
         model = PipelineModel.load(folders["v_prediction"], batch=batch)
@@ -136,15 +55,27 @@ def test_batches_tiles_and_order_change_nothing(folders):
     assert apart(halves, expected) <= 1e-5
 
 
-def test_a_sweep_can_start_in_the_middle_and_leaves_its_arguments_alone(folders):
+def test_sampling_can_start_in_the_middle_and_leaves_its_arguments_alone(folders):
     model = PipelineModel.load(folders["epsilon"], batch=4)
-    prompt, levels, z = model.encode_prompt("cat face"), model.levels(6), noise(4)
+    prompt, levels, z = model.prompt("cat face"), model.levels(6), noise(4)
     before = z.clone()
     whole = run(model, z, 6, prompt)
     assert torch.equal(z, before)
-    rest = list(model.sweep(whole[2], levels, prompt, first=3))
-    assert [part.step for part in rest] == [3, 4, 5]
+    rest = list(sample(model, whole[2], levels, prompt, first=3))
+    assert [frame.step for frame in rest] == [3, 4, 5]
     torch.testing.assert_close(rest[-1].after, whole[-1])
+
+
+def test_points_have_prompts_of_their_own(folders):
+    """A batch of mixed prompts and starts equals one run for each."""
+    model = PipelineModel.load(folders["v_prediction"], batch=3)
+    words, first = ["red apple", "cat face", "red apple", "green apple"], torch.tensor([0, 7, 3, 9])
+    levels, prompts = model.levels(10), model.prompt(words, 3.0, "blurry, ugly")
+    together = resume(model, noise(4), first, levels, prompts)
+    for i, (text, k) in enumerate(zip(words, first.tolist(), strict=True)):
+        *_, last = sample(model, noise(4)[i:i + 1], levels, model.prompt(text, 3.0, "blurry, ugly"), first=k)
+        torch.testing.assert_close(together.x[i], last.after[0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(together.x0[i], last.x0[0], atol=1e-4, rtol=1e-4)
 
 
 def test_levels_are_the_schedulers_own(folders):
@@ -155,15 +86,6 @@ def test_levels_are_the_schedulers_own(folders):
     np.testing.assert_allclose(ours.sigma, closed.sigma, rtol=3e-5)
 
 
-def test_the_denoiser_of_a_level_is_that_of_its_step(folders):
-    model = PipelineModel.load(folders["v_prediction"], batch=2)
-    prompt, levels, z = model.encode_prompt("red apple", "", 3.0), model.levels(8), noise(5)
-    for part in model.sweep(z[:2], levels, prompt):
-        again = model.denoise(part.x, levels.alpha[part.step], levels.sigma[part.step], prompt)
-        torch.testing.assert_close(again, part.x0, atol=1e-5, rtol=0)
-    assert model.denoise(z, 0.5, 0.75**0.5, prompt).shape == z.shape
-
-
 def test_decoded_pixels_are_those_of_the_vae(folders):
     from diffusers import AutoencoderKL
     from diffusers.image_processor import VaeImageProcessor
@@ -172,9 +94,8 @@ def test_decoded_pixels_are_those_of_the_vae(folders):
     vae = AutoencoderKL.from_pretrained(folders["epsilon"] / "vae")
     with torch.no_grad():
         theirs = VaeImageProcessor().postprocess(vae.decode(z / vae.config.scaling_factor).sample, "np")
-    assert model.decode(z).shape == (4, 16, 16, 3)
-    np.testing.assert_allclose(model.decode(z), theirs, atol=1e-5)
-    np.testing.assert_allclose(model.decode(z.view(2, 2, 4, 8, 8))[1, 0], theirs[2], atol=1e-5)
+    assert model.decode(z).shape == (4, 3, 16, 16)
+    np.testing.assert_allclose(model.decode(z).movedim(1, -1), theirs, atol=1e-5)
 
 
 def test_a_small_vae_decodes_in_place_of_the_pipelines(folders, tmp_path):
@@ -187,7 +108,7 @@ def test_a_small_vae_decodes_in_place_of_the_pipelines(folders, tmp_path):
     model, z = PipelineModel.load(folders["epsilon"], small_vae=tmp_path / "small"), noise(2)
     with torch.no_grad():
         theirs = (small.decode(z).sample / 2 + 0.5).clamp(0, 1)
-    np.testing.assert_allclose(model.decode(z), theirs.movedim(1, -1), atol=1e-5)
+    np.testing.assert_allclose(model.decode(z), theirs, atol=1e-5)
     with pytest.raises(ValueError, match="small_vae = 'nobody/nothing': no AutoencoderTiny"):
         PipelineModel.load(folders["epsilon"], small_vae="nobody/nothing")
 
@@ -200,17 +121,17 @@ def test_tangents_are_the_limits_of_finite_differences(folders, guidance):
     model = PipelineModel.load(folders["v_prediction"], batch=2)
     model.pipe.to(torch.float64)
     z, d = noise(3).double(), noise(6, seed=1).double().view(2, 3, 4, 8, 8)
-    prompt = model.encode_prompt("red apple", "ugly", guidance)
+    prompt = model.prompt("red apple", guidance, "ugly")
     levels = model.levels(3)
-    parts = list(model.sweep(z, levels, prompt, tangents=d))
-    exact = torch.cat([p.dx0 for p in parts if p.step == 2], 1)
-    plain = torch.cat([p.x0 for p in model.sweep(z, levels, prompt) if p.step == 2])
-    torch.testing.assert_close(torch.cat([p.x0 for p in parts if p.step == 2]), plain)
+    *_, last = sample(model, z, levels, prompt, tangents=d)
+    *_, plain = sample(model, z, levels, prompt)
+    torch.testing.assert_close(last.x0, plain.x0)
+    exact = last.dx0
 
     def at(h, k):
-        up, down = (torch.cat([p.x0 for p in model.sweep(z + s * h * d[k], levels, prompt) if p.step == 2])
-                    for s in (1, -1))
-        return (up - down) / (2 * h)
+        *_, up = sample(model, z + h * d[k], levels, prompt)
+        *_, down = sample(model, z - h * d[k], levels, prompt)
+        return (up.x0 - down.x0) / (2 * h)
 
     for k in (0, 1):
         errors = [float((at(h, k) - exact[k]).abs().max()) for h in (0.02, 0.01)]
@@ -222,24 +143,25 @@ def test_tangents_are_the_limits_of_finite_differences(folders, guidance):
 def test_tangents_survive_inference_mode(folders, points):
     model = PipelineModel.load(folders["v_prediction"])
     z, d, levels = noise(points), noise(points, seed=1)[None], model.levels(2)
-    plain = [p.dx0 for p in model.sweep(z, levels, model.encode_prompt("red apple"), tangents=d)]
+    plain = [p.dx0 for p in sample(model, z, levels, model.prompt("red apple"), tangents=d)]
     with torch.inference_mode():
-        inside = [p.dx0 for p in model.sweep(z, levels, model.encode_prompt("red apple"), tangents=d)]
+        inside = [p.dx0 for p in sample(model, z, levels, model.prompt("red apple"), tangents=d)]
     for one, other in zip(plain, inside, strict=True):
         assert one.abs().max() > 1e-3
         torch.testing.assert_close(one, other)
 
 
-def test_pushforward_of_the_decoder(folders):
+def test_tangents_through_the_decoder(folders):
     model = PipelineModel.load(folders["epsilon"])
     model.pipe.to(torch.float64)
-    z, d = 0.3 * noise(2).double(), noise(2, seed=3).double()[None]
-    value, exact = pushforward(model.pixels, z, d)
-    near = (model.pixels(z + 1e-5 * d[0]) - model.pixels(z - 1e-5 * d[0])) / 2e-5
+    z, d = 0.3 * noise(2).double(), noise(2, seed=3).double()
+    with forward_mode():
+        value, exact = pushed(lambda x: (model.pixels(x),))(z, d)
+    near = (model.pixels(z + 1e-5 * d) - model.pixels(z - 1e-5 * d)) / 2e-5
     torch.testing.assert_close(value, model.pixels(z))
     smooth = (value > 1e-3) & (value < 1 - 1e-3)                # elsewhere the clamp to [0, 1] may have its corner
     assert smooth.float().mean() > 0.5
-    assert ((exact[0] - near).abs() * smooth).max() < 1e-6 * near.abs().max()
+    assert ((exact - near).abs() * smooth).max() < 1e-6 * near.abs().max()
 
 
 # --- size -----------------------------------------------------------------------------------------------------
@@ -269,7 +191,7 @@ def test_two_steps_at_the_size_of_stable_diffusion(folders):
                                    requires_safety_checker=False)
     model = PipelineModel.of(pipe, "as large as SD 1.5", batch=1)
     assert model.shape == (4, 64, 64)
-    parts = list(model.sweep(noise(1, model.shape), model.levels(2), model.encode_prompt("red apple", "", 5.0)))
+    parts = list(sample(model, noise(1, model.shape), model.levels(2), model.prompt("red apple", 5.0)))
     assert len(parts) == 2 and all(torch.isfinite(part.after).all() for part in parts)
     assert parts[1].after.std() > 0.1
 
@@ -278,7 +200,7 @@ def test_two_steps_at_the_size_of_stable_diffusion(folders):
 
 def test_out_of_memory_is_answered_by_a_smaller_batch(folders, monkeypatch):
     model = PipelineModel.load(folders["epsilon"], batch=8)
-    prompt, z = model.encode_prompt("cat face", "", 5.0), noise(8)
+    prompt, z = model.prompt("cat face", 5.0, ""), noise(8)
     expected, forward, seen = run(model, z, 3, prompt), model.pipe.unet.forward, []
 
     def small(sample, *args, **kwargs):
@@ -381,15 +303,15 @@ def test_settings(folders):
         with pytest.raises(ValueError, match="steps ="):
             model.levels(steps)
     with pytest.raises(ValueError, match=f"takes at most {LENGTH}"):
-        model.encode_prompt("red apple " * 20)
+        model.prompt("red apple " * 20)
     with pytest.raises(ValueError, match="negative_prompt = 'cat"):
-        model.encode_prompt("red", "cat face " * 20)
+        model.prompt("red", negative="cat face " * 20)
     with pytest.raises(ValueError, match="guidance = nan"):
-        model.encode_prompt("red", guidance=float("nan"))
+        model.prompt("red", guidance=float("nan"))
     with pytest.raises(ValueError, match="latents: shape"):
-        next(model.sweep(noise(2, (3, 8, 8)), model.levels(2), model.encode_prompt("red")))
-    with pytest.raises(ValueError, match="eta = 2"):
-        next(model.sweep(noise(2), model.levels(2), model.encode_prompt("red"), eta=2))
+        next(sample(model, noise(2, (3, 8, 8)), model.levels(2), model.prompt("red")))
+    with pytest.raises(ValueError, match="have no training times"):
+        next(sample(model, noise(2), log_snr_levels(2), model.prompt("red")))
 
 
 @pytest.mark.parametrize("offline", ["1", "0"])

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_pipeline import apart, noise, reference, run
 
 from phasebook.models.assets import asset
 from phasebook.models.captions import GENERIC, captioned
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.pipeline import PipelineModel
 from phasebook_training.evaluate import PROMPTS, recognition, retrieval, sample
+from tests.builders import apart, noise, reference, run
 
 MOST = {"emoji-diffusion": 16e6, "emoji-clip": 8e6}       # bytes
 
@@ -50,10 +50,10 @@ def test_they_load_without_a_network(monkeypatch, model):
 def test_latents_after_every_step_are_those_of_the_pipeline_call(model, guidance, negative):
     z = noise(2, model.shape)
     theirs = reference(asset("emoji-diffusion"), z, 8, "cat face", negative, guidance)
-    ours = run(model, z, 8, model.encode_prompt("cat face", negative, guidance))
+    ours = run(model, z, 8, model.prompt("cat face", guidance, negative))
     assert apart(ours, theirs) <= 1e-5
     batched = run(PipelineModel.load("emoji-diffusion", batch=1), z.flip(0), 8,
-                  model.encode_prompt("cat face", negative, guidance)).flip(1)
+                  model.prompt("cat face", guidance, negative)).flip(1)
     assert apart(batched, ours) <= 1e-5
 
 
@@ -71,7 +71,7 @@ def test_the_generic_prompt_gives_many_different_pictures(model, clip):
     """48 starts, no guidance: pictures near at least 36 different emoji, six of ten within half the typical distance
     of two emoji; the others are melted mixtures, as the card says."""
     data = captioned()
-    pictures = torch.as_tensor(sample(model, GENERIC, range(48), steps=15, guidance=1.0)).movedim(-1, 1)
+    pictures = sample(model, GENERIC, range(48), steps=15, guidance=1.0)
     known = data.pixels / 2 + 0.5
     seen, own = clip(pictures), clip(known)
     nearest = torch.cdist(seen, own).argmin(1)
@@ -83,5 +83,5 @@ def test_the_generic_prompt_gives_many_different_pictures(model, clip):
 
 def test_encode_and_decode_are_inverse_to_the_cards_error(model):
     pixels = captioned().pixels[::8] / 2 + 0.5
-    back = torch.as_tensor(model.decode(model.encode(pixels))).movedim(-1, 1)
+    back = model.decode(model.encode(pixels))
     assert float(((back - pixels) ** 2).mean()) * 4 <= 0.009       # on [-1, 1]

@@ -1,80 +1,196 @@
-"""Noise levels and the DDIM step against diffusers, closed forms and the exact Gaussian flow."""
+"""The sampler forwards, resumed and backwards: against diffusers, closed forms, SciPy's root finder and itself."""
 
 import numpy as np
 import pytest
 import torch
 
-from phasebook.sampling.samplers import ddim, ddim_step, levels, log_snr_levels, scaled_linear_levels
+from phasebook import Denoiser
+from phasebook.models.pipeline import PipelineModel
+from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
+from phasebook.sampling.samplers import invert, normal_start, resume, sample
+from tests.builders import build, noise
+
+STEPS = 10
 
 
-def scheduler(steps: int):
+def scheduler(**changes):
     from diffusers import DDIMScheduler
 
-    made = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-                         set_alpha_to_one=False, steps_offset=1, prediction_type="sample", timestep_spacing="leading")
-    made.set_timesteps(steps)
-    return made
+    own = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1,
+           "set_alpha_to_one": False, "clip_sample": False}
+    return DDIMScheduler(**own | changes)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 25, 50, 334, 500])
-def test_levels_equal_diffusers(steps):
-    made, mine = scheduler(steps), scaled_linear_levels(steps)
-    np.testing.assert_array_equal(mine.timestep, made.timesteps.numpy())
-    np.testing.assert_allclose(mine.alpha[:-1] ** 2, made.alphas_cumprod[made.timesteps].numpy(), rtol=2e-5)
-    np.testing.assert_allclose(mine.alpha[-1] ** 2, float(made.final_alpha_cumprod), rtol=1e-6)
-    np.testing.assert_allclose(mine.alpha**2 + mine.sigma**2, 1)
+KINDS = {
+    "epsilon": {}, "v": {"prediction_type": "v_prediction"}, "sample": {"prediction_type": "sample"},
+    "epsilon trailing": {"timestep_spacing": "trailing", "steps_offset": 0},
+    "v trailing": {"prediction_type": "v_prediction", "timestep_spacing": "trailing", "steps_offset": 0},
+    "alpha to one": {"set_alpha_to_one": True, "steps_offset": 0},
+    "clipped": {"clip_sample": True, "clip_sample_range": 2.0},
+    "linear": {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
+}
 
 
-@pytest.mark.parametrize("steps", [2, 50])
-def test_every_ddim_step_equals_diffusers(steps):
-    made, mine = scheduler(steps), scaled_linear_levels(steps)
-    generator = torch.Generator().manual_seed(3)
-    for k, t in enumerate(made.timesteps):
-        x, x0 = (torch.randn(2, 3, 4, 4, generator=generator) for _ in range(2))
-        theirs = made.step(x0, t, x, eta=0.0).prev_sample
-        # diffusers accumulates its schedule in float32
-        torch.testing.assert_close(ddim_step(x, x0, k, mine), theirs, atol=1e-4, rtol=1e-5)
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """One network, read in many ways; its weights are shrunk so that it answers as tamely as a trained one."""
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(build(tmp_path_factory.mktemp("pipe"), "v_prediction"),
+                                                   use_safetensors=True)
+    pipe.unet.conv_out.weight.data *= 0.3
+    found = {}
+    for kind, changes in KINDS.items():
+        pipe.scheduler = scheduler(**changes)
+        found[kind] = PipelineModel.of(pipe, kind, batch=4)
+    return found
 
 
-def test_sd_starts_where_it_should():
-    mine = scaled_linear_levels(50)
-    assert mine.timestep[0] == 981 and mine.timestep[-1] == 1
-    assert mine.sigma_over_alpha[0] == pytest.approx(13.12, abs=0.01)
-    assert (np.diff(mine.log_snr) > 0).all()
+def theirs(model, z, prompt, guidance):
+    """The latents after each inverse step of diffusers' own scheduler, from the clean end."""
+    from diffusers import DDIMInverseScheduler
+
+    inverse = DDIMInverseScheduler.from_config(model.scheduler.config)
+    inverse.set_timesteps(STEPS)
+    embeddings = prompt.conditions["embeddings"][0]
+    wide = embeddings.repeat_interleave(len(z), 0)
+    trace = [z]
+    with torch.no_grad():
+        for t in inverse.timesteps:
+            copies = len(embeddings)
+            raw = model.pipe.unet(torch.cat([trace[-1]] * copies), t, encoder_hidden_states=wide).sample
+            if copies == 2:
+                negative, positive = raw.chunk(2)
+                raw = negative + guidance * (positive - negative)
+            trace.append(inverse.step(raw, int(t), trace[-1]).prev_sample)
+    return torch.stack(trace[::-1])
 
 
-def test_log_snr_is_uniform():
-    mine = log_snr_levels(40, 25.0, 0.02)
-    np.testing.assert_allclose(np.diff(mine.log_snr), np.diff(mine.log_snr)[0])
-    assert mine.sigma_over_alpha[0] == pytest.approx(25) and mine.sigma[-1] / mine.alpha[-1] == pytest.approx(0.02)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_without_iterations_inversion_is_that_of_diffusers(models, kind, guidance):
+    model, z = models[kind], 0.4 * noise(3)
+    prompt = model.prompt("red apple", guidance, "blurry, ugly")
+    ours = invert(model, z, model.levels(STEPS), prompt)
+    expected = theirs(model, z, prompt, guidance)
+    assert float((ours.x - expected).abs().max() / expected.abs().max().clamp(min=1)) <= 1e-5
+    assert not ours.converged.any() and torch.isinf(ours.residual).all()
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v", "sample", "v trailing"])
+def test_with_iterations_sampling_returns_from_every_step(models, kind):
+    model = models[kind]
+    levels_, prompt = model.levels(STEPS), model.prompt("cat face")
+    *_, last = sample(model, noise(3), levels_, prompt)
+    done = invert(model, last.after, levels_, prompt, iterations=12, tolerance=1e-5)
+    first = torch.arange(STEPS).repeat_interleave(3)
+    back = resume(model, done.x[:STEPS].flatten(0, 1), first, levels_, prompt).x
+    off = ((back - last.after.repeat(STEPS, 1, 1, 1)) ** 2).mean((1, 2, 3)).view(STEPS, 3)
+    settled = done.converged.flip(0).cummin(0).values.flip(0)       # every step on the way has converged
+    assert settled.float().mean() > (0.05 if kind == "sample" else 0.6)     # random noise read as a picture is steep
+    assert off[settled].max() <= 1e-4
+    once = invert(model, last.after, levels_, prompt)
+    rough = resume(model, once.x[:STEPS].flatten(0, 1), first, levels_, prompt).x
+    assert ((rough - last.after.repeat(STEPS, 1, 1, 1)) ** 2).mean() > 10 * off[settled].mean()
+
+
+def test_the_solution_is_the_one_that_scipy_finds(models):
+    """Newton-Krylov on the sampler's own step, taken from `sample`, knows nothing of the iteration."""
+    from scipy.optimize import newton_krylov
+
+    model = models["v"]
+    levels_, prompt = model.levels(STEPS), model.prompt("cat face")
+    *_, last = sample(model, noise(1), levels_, prompt)
+    done = invert(model, last.after, levels_, prompt, stop=STEPS - 2, iterations=30, tolerance=1e-7)
+    target = last.after
+    for step in (STEPS - 1, STEPS - 2):
+        def missed(y, step=step, target=target):
+            y = torch.as_tensor(y, dtype=torch.float32).view(1, *model.shape)
+            part = next(sample(model, y, levels_, prompt, first=step))
+            return (part.after - target).double().numpy().ravel()
+
+        found = newton_krylov(missed, target.double().numpy().ravel(), f_tol=2e-6, rdiff=1e-3)
+        found = torch.as_tensor(found, dtype=torch.float32).view(1, *model.shape)
+        assert float((found - done.x[step]).abs().max()) < 5e-5
+        target = found
+
+
+def test_noise_of_a_step_is_the_same_from_wherever_a_point_starts(models):
+    model, levels_ = models["v"], models["v"].levels(STEPS)
+    prompt, z = model.prompt("cat face"), noise(1)
+    whole = resume(model, z, torch.tensor([0]), levels_, prompt, eta=0.5, seed=3).x
+    calm = resume(model, z, torch.tensor([0]), levels_, prompt).x
+    assert float((whole - calm).abs().max()) > 0.01
+    both = resume(model, z.expand(2, -1, -1, -1), torch.tensor([0, 0]), levels_, prompt, eta=0.5, seed=3).x
+    torch.testing.assert_close(both[0], both[1])
+    torch.testing.assert_close(both[0], whole[0])
+
+
+def test_what_is_given_is_left_alone_and_bad_steps_are_named(models):
+    model, levels_ = models["v"], models["v"].levels(STEPS)
+    prompt, z = model.prompt(""), noise(2)
+    kept = z.clone()
+    invert(model, z, levels_, prompt, stop=8, iterations=1)
+    resume(model, z, torch.tensor([8, 9]), levels_, prompt)
+    assert torch.equal(z, kept)
+    for call, message in [
+        (lambda: invert(model, z, levels_, prompt, stop=10), "takes a step from 0 to 9"),
+        (lambda: resume(model, z, torch.tensor([0, 11]), levels_, prompt), "from 0 to 10"),
+        (lambda: resume(model, z, torch.tensor([0]), levels_, prompt), "each of 2 points"),
+        (lambda: resume(model, z, torch.tensor([0, 1]), levels_, prompt, eta=2.0), "eta = 2.0"),
+    ]:
+        with pytest.raises(ValueError, match=message) as error:
+            call()
+        assert "\n" not in str(error.value)
+    assert np.isfinite(invert(model, z, levels_, prompt, iterations=1).residual).all()
+
+
+# --- a Gaussian, in closed form ---------------------------------------------------------------------------------
+
+def gaussian(variance, levels=log_snr_levels):
+    """The model of N(0, variance) in four dimensions."""
+    return Denoiser((4,), lambda x, a, s: a * variance / (a**2 * variance + s**2) * x, levels=levels)
 
 
 def test_first_order_on_the_gaussian_flow():
-    """For data N(0, s) the flow is x_t = x_T sd_t / sd_T; DDIM's error falls like 1/steps."""
+    """For data N(0, s) the flow is x_t = x_T sd_t / sd_T; the sampler's error falls like 1/steps."""
     s, errors, counts = 2.5, [], [40, 80, 160, 320]
     for n in counts:
         mine = log_snr_levels(n, 20.0, 0.05)
         sd = np.sqrt(mine.alpha**2 * s + mine.sigma**2)
-        *_, last = ddim(lambda x, a, r: a * s / (a**2 * s + r**2) * x, 1.0, mine)
-        errors.append(abs(ddim_step(last.x, last.x0, n - 1, mine) - sd[-1] / sd[0]))
-    slope = np.polyfit(np.log(counts), np.log(errors), 1)[0]
-    assert slope == pytest.approx(-1, abs=0.05)
+        *_, last = sample(gaussian(s), torch.ones(1, 4, dtype=torch.float64), mine)
+        errors.append(abs(float(last.after[0, 0]) - sd[-1] / sd[0]))
+    assert np.polyfit(np.log(counts), np.log(errors), 1)[0] == pytest.approx(-1, abs=0.05)
 
 
-def test_a_sampler_can_start_late_and_leaves_its_input_alone():
-    mine, x = scaled_linear_levels(10), torch.ones(3)
-    seen = [s.step for s in ddim(lambda x, a, r: 0.5 * x, x, mine, start=6)]
-    assert seen == [6, 7, 8, 9] and torch.equal(x, torch.ones(3))
+@pytest.mark.parametrize("variance", [0.01, 1.0, 30.0])
+def test_a_gaussian_is_inverted_by_its_closed_form(variance):
+    """For N(0, s) a step multiplies by a known factor, so x_k is x_S over the product of factors."""
+    made = log_snr_levels(30, 20.0, 0.05)
+    a2, s2 = made.alpha**2, made.sigma**2
+    ratio = made.sigma[1:] / made.sigma[:-1]
+    shrink = made.alpha[:-1] * variance / (a2[:-1] * variance + s2[:-1])
+    factor = ratio + (made.alpha[1:] - ratio * made.alpha[:-1]) * shrink
+    x = noise(2, (4,)).double()
+    done = invert(gaussian(variance), x, made, iterations=60, tolerance=1e-13)
+    for k in range(30):
+        torch.testing.assert_close(done.x[k], x / factor[k:].prod(), rtol=1e-9, atol=1e-9)
+    assert done.converged.all()
+    rough = invert(gaussian(variance), x, made)
+    assert float((rough.x[0] - done.x[0]).abs().max()) > 1e-3 and not rough.converged.any()
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: levels("cosine", 50), "schedule = 'cosine': unknown; takes one of scaled_linear, log_snr"),
-    (lambda: levels("scaled_linear", 0), "steps = 0: takes an integer from 1 to 999"),
-    (lambda: levels("scaled_linear", 1000), "steps = 1000"),
-    (lambda: levels("log_snr", 2.5), "steps = 2.5"),
-    (lambda: log_snr_levels(5, 0.1, 1.0), "take noisiest > cleanest > 0"),
-])
-def test_bad_arguments_are_named(call, message):
-    with pytest.raises(ValueError) as error:
-        call()
-    assert message in str(error.value) and "\n" not in str(error.value)
+def test_resuming_from_levels_of_their_own_is_sampling():
+    model, levels = gaussian(2.0), scaled_linear_levels(12)
+    x = normal_start(model, 5, 4)
+    frames = list(sample(model, x, levels))
+    first = torch.tensor([0, 3, 11, 12])
+    start = torch.stack([x[0], frames[3].x[1], frames[11].x[2], frames[11].after[3]])
+    done = resume(model, start, first, levels)
+    torch.testing.assert_close(done.x, frames[-1].after)
+    torch.testing.assert_close(done.x0[:3], frames[-1].x0[:3])
+
+
+def test_starts_depend_on_their_seed_alone():
+    model = gaussian(1.0)
+    torch.testing.assert_close(normal_start(model, 3, 4)[2:], normal_start(model, 5, 2))

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from phasebook.models.assets import ROOT
-from phasebook.models.exact import check_device
 
-__all__ = ["DTYPES", "cause", "check_available", "check_complete", "check_dtype", "check_length", "check_parts",
-           "check_pipeline", "check_settings", "check_weights", "fetch_pipeline", "known_directory", "load_small_vae",
-           "quiet", "tokenizer_of", "unreachable"]
+__all__ = ["DTYPES", "cause", "check_available", "check_complete", "check_device", "check_dtype", "check_length",
+           "check_parts", "check_pipeline", "check_settings", "check_weights", "fetch_pipeline", "known_directory",
+           "load_small_vae", "quiet", "tokenizer_of", "unreachable"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 PIPELINE = "StableDiffusionPipeline"
@@ -48,6 +47,21 @@ def quiet():
             log.set_verbosity(verbosity)
             if bar:
                 log.enable_progress_bar()
+
+
+def check_device(device: str) -> str:
+    """`device` if torch can use it here; else ValueError in one line."""
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device = {device!r}: unknown; takes 'cpu' or 'cuda'") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device = {device!r}: no CUDA device here; takes 'cpu'")
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device = {device!r}: not supported; takes 'cpu' or 'cuda'")
+    return device
 
 
 def check_dtype(dtype: str) -> str:

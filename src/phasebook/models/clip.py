@@ -18,8 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook.models.checkpoints import cause, check_dtype, check_weights, known_directory, unreachable
-from phasebook.models.exact import check_device
+from phasebook.models.checkpoints import cause, check_device, check_dtype, check_weights, known_directory, unreachable
 from phasebook.sampling.batches import in_batches
 
 __all__ = ["ClipFeatures", "check_feature"]

@@ -10,16 +10,19 @@ product with the n x n Gram matrix per step propagates them, whatever the resolu
     m = w Gram,   q'/sigma' = q/sigma + (alpha'/sigma' - alpha/sigma) m;
     dw = w (dl - <w, dl>),   dl = (alpha/sigma^2) dq.
 
+States are pairs `(q, c)` (p, 2n) of points `x = (the start's share) + sum_i c_i x_i`, `q_i = <x, x_i>`: those of
+`xhat_0` are `(w Gram, w)`, so any sampler that combines states linearly runs on them. A prompt is a bonus on the
+log-prior of the pictures that it names.
+
 Scale: the atoms are centred and scaled to root mean square norm `NORM` = 0.4 sqrt(1024) = 12.8 at any resolution,
 so that Stable Diffusion's levels (sigma/alpha from 13 down to 0.04) bracket the levels at which they separate.
-A latent has shape (rgb, y, x), as in torch; decoded pixels are (y, x, rgb) in [0, 1].
+A latent has shape (rgb, y, x), as in torch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -27,66 +30,57 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.models.denoiser import combined
 from phasebook.models.entropy import entropy, membership
-from phasebook.sampling.samplers import Levels
+from phasebook.sampling.levels import Levels, scaled_linear_levels
+from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prediction, Prompt, State
 
-__all__ = ["ExactModel", "Frame", "NORM", "check_device"]
+__all__ = ["AtomPixels", "ExactModel", "NORM", "Posterior"]
 
 NORM = 0.4 * 1024**0.5
-Feature = Literal["pixels", "posterior"]
-
-
-class Frame(NamedTuple):
-    """All points at one step. Inner products of features are `sum(features * duals)`, so that any geometry of
-    features (pixels through a Gram matrix, or plain coordinates) goes through one metric code.
-
-    `weights` (p, n): coordinates of xhat_0, what `decode` takes. `features`, `duals` (p, k). `d_features`, `d_duals`
-    (2, p, k): derivatives along the two tangents, or None.
-    """
-
-    step: int
-    weights: Float[Tensor, "p n"]
-    features: Float[Tensor, "p k"]
-    duals: Float[Tensor, "p k"]
-    d_features: Float[Tensor, "2 p k"] | None = None
-    d_duals: Float[Tensor, "2 p k"] | None = None
-
-
-def check_device(device: str) -> str:
-    """`device` if torch can use it here; else ValueError in one line."""
-    try:
-        kind = torch.device(device).type
-    except (RuntimeError, TypeError):
-        raise ValueError(f"device = {device!r}: unknown; takes 'cpu' or 'cuda'") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device = {device!r}: no CUDA device here; takes 'cpu'")
-    if kind not in ("cpu", "cuda"):
-        raise ValueError(f"device = {device!r}: not supported; takes 'cpu' or 'cuda'")
-    return device
+BONUS = 12.0            # of a prompt, in nats; more than the logarithm of the number of pictures
 
 
 @dataclass(frozen=True, eq=False)
-class ExactModel:
+class ExactModel(Model):
     """The exact denoiser of n images. Build it with `ExactModel.of(images)`.
 
-    `atoms` (n, d), float32, centred and scaled; `mean` (d,) and `scale`: pixels = mean + latent / scale.
-    `shape` = (3, y, x). `family` (n,) int labels into `families`; `names` of the atoms.
+    Attributes:
+        atoms: (n, d), centred and scaled.
+        mean: (d,); with `scale`, pixels = mean + latent / scale.
+        scale: see `mean`.
+        shape: (3, y, x), or that of another model's latents.
+        family: (n,) labels into `families`.
+        families: names.
+        names: of the atoms.
+        bonus: nats that a prompt adds to the log-prior of the atoms it names, for guidance 1.
+        pictures: whether the atoms are pictures, or another model's latents, which only that model decodes.
     """
 
     atoms: Float[Tensor, "n d"]
     mean: Float[Tensor, " d"]
     scale: float
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     family: Int[ndarray, " n"]
     families: tuple[str, ...]
     names: tuple[str, ...]
-    dtype: torch.dtype = torch.float32
+    bonus: float = BONUS
+    pictures: bool = True
 
     @classmethod
-    def of(cls, images, device: str = "cpu", dtype: torch.dtype = torch.float32) -> "ExactModel":
-        """The model of an image set: `pixels` (n, y, x, rgb) in [0, 1], `family`, `families`, `names`.
+    def of(cls, images, device: str = "cpu", dtype: torch.dtype = torch.float32, norm: float = NORM,
+           bonus: float = BONUS) -> "ExactModel":
+        """The model of an image set.
 
-        ValueError for no image at all, or pixels that are not finite.
+        Args:
+            images: with `pixels` (n, y, x, rgb) in [0, 1], `family`, `families`, `names`.
+            device: where the atoms live.
+            dtype: float32, or float64 for inversions.
+            norm: root mean square norm of the scaled atoms. `sqrt(d)` is Stable Diffusion's unit variance.
+            bonus: of prompts.
+
+        Raises:
+            ValueError: for no image at all, or pixels that are not finite.
         """
         pixels = torch.as_tensor(np.asarray(images.pixels), dtype=torch.float64).permute(0, 3, 1, 2)
         if len(pixels) == 0 or not torch.isfinite(pixels).all():
@@ -95,28 +89,35 @@ class ExactModel:
         mean = flat.mean(0)
         centred = flat - mean
         rms = float((centred**2).sum(1).mean().sqrt())
-        scale = NORM / rms if rms > 1e-9 else 1.0          # one image, or equal ones: nothing to scale
-        check_device(device)
+        scale = norm / rms if rms > 1e-9 else 1.0          # one image, or equal ones: nothing to scale
         return cls((centred * scale).to(device, dtype), mean.to(device, dtype), scale, tuple(pixels.shape[1:]),
-                   np.asarray(images.family), tuple(images.families), tuple(images.names), dtype)
+                   np.asarray(images.family), tuple(images.families), tuple(images.names), bonus)
 
     @classmethod
     def of_latents(cls, latents: Float[Tensor, "v n *latent"], images, device: str = "cpu") -> "ExactModel":
-        """The model whose atoms are latents of another model, as they are: `v` views of each of the `n` `images`,
-        which give names and families.
+        """The model whose atoms are latents of another model, as they are: there is nothing to decode.
 
-        Noise levels are that model's own. There is nothing to decode here: `unit` is per entry of a latent.
+        Args:
+            latents: `v` views of each of `n` images, at that model's own scale.
+            images: give names and families.
+            device: where the atoms live.
         """
         views = len(latents)
-        flat = torch.as_tensor(latents).flatten(0, 1).flatten(1).float().to(check_device(device))
+        flat = torch.as_tensor(latents).flatten(0, 1).flatten(1).float().to(device)
         return cls(flat, torch.zeros_like(flat[0]), 1.0, tuple(latents.shape[2:]),
-                   np.tile(np.asarray(images.family), views), tuple(images.families), tuple(images.names) * views)
+                   np.tile(np.asarray(images.family), views), tuple(images.families), tuple(images.names) * views,
+                   pictures=False)
 
     def subset(self, index: Int[ndarray, " m"]) -> "ExactModel":
         """The model of some of the atoms, on the same centre and scale, so that levels and distances compare."""
         index = np.asarray(index)
         return replace(self, atoms=self.atoms[torch.as_tensor(index)], family=self.family[index],
                        names=tuple(self.names[i] for i in index))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the atoms, and of all states."""
+        return self.atoms.dtype
 
     @cached_property
     def gram(self) -> Float[Tensor, "n n"]:
@@ -129,66 +130,100 @@ class ExactModel:
         """Root-mean-square distance of two decoded images per unit of latent distance."""
         return 1 / (self.scale * self.atoms.shape[1] ** 0.5)
 
-    def typical_distance(self, feature: Feature = "pixels") -> float:
-        """Median feature distance of two different atoms: the yardstick for jumps. 0 for one atom."""
-        n = len(self.atoms)
-        if n < 2:
-            return 0.0
-        if feature == "posterior":
-            return 2 * 2**0.5
-        square = self._norms[:, None] + self._norms - 2 * self.gram
-        upper = torch.triu_indices(n, n, 1)
-        return float(square[upper[0], upper[1]].clamp(min=0).sqrt().median()) * self.unit
-
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the atoms: the same images at the same scale give the same text."""
         return sha256(np.ascontiguousarray(self.atoms.cpu().numpy())).hexdigest()[:16]
 
-    # --- what a model is asked for -----------------------------------------------------------------------------
+    @cached_property
+    def features(self) -> Mapping[str, Feature]:
+        """`pixels` of the prediction, and `posterior`: two square roots of the weights."""
+        return {"pixels": AtomPixels(self), "posterior": Posterior()}
 
-    def posterior(self, x: Float[Tensor, "p d"], alpha: float, sigma: float,
-                  log_prior: Float[Tensor, " n"] | None = None) -> Float[Tensor, "p n"]:
-        """`p(atom i | x_t = x)` in pixel space."""
-        return self._softmax(x @ self.atoms.T, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
+    @cached_property
+    def fields(self) -> Mapping[str, Callable[[Frame], ndarray]]:
+        """Of each point of a frame: the likeliest `atom`, and the entropies (nats) of the posterior over atoms and over
+        families."""
+        groups = membership(self.family).to(self.atoms)
+        return {
+            "atom": lambda frame: self.weights(frame.x0).argmax(-1).cpu().numpy(),
+            "entropy_atom": lambda frame: entropy(self.weights(frame.x0)).cpu().numpy(),
+            "entropy_family": lambda frame: entropy(self.weights(frame.x0) @ groups).cpu().numpy(),
+        }
+
+    def weights(self, x0: State) -> Float[Tensor, "*p n"]:
+        """The posterior over atoms of predicted states: their coordinates `c`."""
+        return x0[..., len(self.atoms):]
+
+    # --- the protocol ------------------------------------------------------------------------------------------
+
+    def levels(self, steps: int) -> Levels:
+        """Stable Diffusion's schedule."""
+        return scaled_linear_levels(steps)
+
+    def start(self, latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None = None) -> State:
+        """`(q, 0)` with `q_i = <z, x_i>` of latents, or of combinations of a few; summed in float64."""
+        wide = torch.as_tensor(np.asarray(latents), dtype=torch.float64, device=self.atoms.device).flatten(1)
+        q = combined((wide @ self.atoms.to(torch.float64).T).cpu().numpy(), coefficients).to(self.atoms)
+        return torch.cat([q, torch.zeros_like(q)], 1)
+
+    def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
+        """A log-prior: `guidance * bonus` on the atoms whose name or family a text names, and minus that on those which
+        `negative` names; '' is the plain prior.
+
+        Raises:
+            ValueError: for a text that names no atom.
+        """
+        single = [texts] if isinstance(texts, str) else list(texts)
+        known = {text: self._named(text) for text in {*single, negative}}
+        rows = torch.stack([known[text].to(self.atoms) for text in single]) - known[negative].to(self.atoms)
+        return Prompt({"log_prior": rows * self.bonus * float(guidance)}, float(guidance))
+
+    def _named(self, text: str) -> Tensor:
+        wanted = text.strip().casefold()
+        names = [name.casefold() for name in self.names]
+        families = [self.families[f].casefold() for f in self.family]
+        hit = [bool(wanted) and wanted in label for label in zip(names, families, strict=True)]
+        if wanted and not any(hit):
+            hit = [wanted in name for name in names]            # part of a name
+        if wanted and not any(hit):
+            raise ValueError(f"prompt = {text!r}: names no image and no family; takes {', '.join(self.families)}, "
+                             "or (part of) an image's name")
+        return torch.tensor(hit)
+
+    def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
+                read: int | None = None) -> Prediction:
+        """`xhat_0 = (w Gram, w)` and the noise that follows from it."""
+        alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
+        w = self._softmax(x[:, :len(self.atoms)], alpha / sigma**2, (alpha / sigma) ** 2, _log_prior(prompt))
+        x0 = torch.cat([w @ self.gram, w], 1)
+        at = step if read is None else read
+        return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
+
+    def decode(self, x0: State) -> Pixels:
+        """The pictures `sum_i w_i x_i`; ValueError where the atoms are none."""
+        if not self.pictures:
+            raise ValueError("decode: the atoms are latents of another model, not pictures; that model decodes them")
+        pixels = self.mean + (self.weights(x0) @ self.atoms) / self.scale
+        return pixels.view(-1, *self.shape).clamp(0, 1)
+
+    def norm(self, x: State) -> Float[Tensor, " p"]:
+        """Root mean square over the entries of the latents; differences of states whose starts agree lie in the span of
+        the atoms."""
+        off = self.weights(x)
+        return ((off @ self.gram * off).sum(1).clamp(min=0) / self.atoms.shape[1]).sqrt()
 
     def denoise(self, x: Float[Tensor, "p *latent"], alpha: float, sigma: float,
-                log_prior: Float[Tensor, " n"] | None = None) -> Float[Tensor, "p *latent"]:
-        """`xhat_0 = E[x_0 | x_t = x]` in pixel space."""
-        return (self.posterior(x.flatten(1), alpha, sigma, log_prior) @ self.atoms).view_as(x)
+                prompt: Prompt | None = None) -> Float[Tensor, "p *latent"]:
+        """`xhat_0 = E[x_0 | x_t = x]` in pixel space, without the Gram matrix."""
+        w = self._softmax(x.flatten(1) @ self.atoms.T, alpha / sigma**2, (alpha / sigma) ** 2, _log_prior(prompt))
+        return (w @ self.atoms).view_as(x)
 
-    def decode(self, weights: Float[Tensor, "*p n"]) -> Float[ndarray, "*p y x rgb"]:
-        """The pictures `sum_i w_i x_i` as pixels in [0, 1]."""
-        weights = torch.as_tensor(weights).to(self.atoms)
-        pixels = self.mean + (weights @ self.atoms) / self.scale
-        return pixels.view(*weights.shape[:-1], *self.shape).movedim(-3, -1).clamp(0, 1).cpu().numpy()
-
-    def encode_prompt(self, prompt: str, bonus: float = 12.0) -> Float[Tensor, " n"]:
-        """A prompt as a log-prior: `bonus` (> log n) on the atoms whose name or family it names; '' is the plain prior.
-
-        ValueError for a prompt that names no atom.
-        """
-        wanted = prompt.strip().casefold()
-        labels = [(name.casefold(), self.families[f].casefold())
-                  for name, f in zip(self.names, self.family, strict=True)]
-        hit = [wanted in label for label in labels] if wanted else [False] * len(labels)
-        if wanted and not any(hit):
-            hit = [wanted in name for name, _ in labels]        # part of a name
-        if wanted and not any(hit):
-            raise ValueError(f"prompt = {prompt!r}: names no image and no family; takes {', '.join(self.families)}, "
-                             "or (part of) an image's name")
-        return torch.tensor(hit).to(self.atoms) * bonus
-
-    # --- Gram space --------------------------------------------------------------------------------------------
-
-    def start(self, latents: Float[ndarray, "m *latent"],
-              coefficients: Float[ndarray, "p m"] | None = None) -> Float[Tensor, "p n"]:
-        """`q_i = <z, x_i>` of latents, or of combinations `coefficients @ latents` of a few; summed in float64."""
-        wide = torch.as_tensor(np.asarray(latents), dtype=torch.float64, device=self.atoms.device).flatten(1)
-        q = wide @ self.atoms.to(torch.float64).T
-        if coefficients is not None:
-            q = torch.as_tensor(coefficients, dtype=torch.float64, device=q.device) @ q
-        return q.to(self.dtype)
+    def encode(self, pixels: Float[Tensor, "p 3 y x"], levels: Levels, seed: int) -> State:
+        """Pictures as states at the clean end, with the noise of that level drawn from `seed`."""
+        latents = (torch.as_tensor(pixels).double().flatten(1) - self.mean.double().cpu()) * self.scale
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
+        return self.start((levels.alpha[-1] * latents + levels.sigma[-1] * noise).numpy())
 
     def _softmax(self, products: Tensor, factor: float, snr: float, log_prior: Tensor | None = None,
                  out: Tensor | None = None) -> Tensor:
@@ -203,16 +238,18 @@ class ExactModel:
     def _norms(self) -> Float[Tensor, " n"]:
         return self.gram.diagonal().clone()
 
-    def sweep(self, q: Float[Tensor, "p n"], levels: Levels, tangents: Float[Tensor, "2 p n"] | None = None, *,
-              feature: Feature = "pixels", log_prior: Tensor | None = None, first: int = 0) -> Iterator[Frame]:
-        """DDIM (eta 0) in Gram space from `q` at level `first`: a Frame per step, streamed.
+    def sweep(self, x: State, levels: Levels, prompt: Prompt | None = None, *, first: int = 0,
+              tangents: Float[Tensor, "2 p 2n"] | None = None) -> Iterator[Frame]:
+        """The sampler in Gram space: the frames of `sample` at half the cost or less.
 
-        The tensors of a frame are overwritten by the next step: keep copies. With `tangents` (derivatives of q) the
-        exact derivatives of the features are carried along. Neither argument is changed.
+        The tensors of a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
         """
-        scaled, weights, duals = q / levels.sigma[first], torch.empty_like(q), torch.empty_like(q)
-        rates = None if tangents is None else tangents / levels.sigma[first]
-        d_weights, d_duals = (None, None) if rates is None else (torch.empty_like(rates), torch.empty_like(rates))
+        n, log_prior = len(self.atoms), _log_prior(prompt)
+        scaled = x[:, :n] / levels.sigma[first]
+        x0 = torch.empty_like(x)
+        duals, weights = x0[:, :n], x0[:, n:]
+        rates = None if tangents is None else tangents[..., :n] / levels.sigma[first]
+        dx0 = None if tangents is None else torch.empty_like(tangents)
         for step in range(first, levels.steps):
             # q / sigma changes by d(alpha / sigma) m in a step: one addition where q itself takes two passes
             ratio, after = levels.alpha[step:step + 2] / levels.sigma[step:step + 2]
@@ -220,39 +257,55 @@ class ExactModel:
             torch.mm(weights, self.gram, out=duals)
             scaled.add_(duals, alpha=after - ratio)
             if rates is not None:
+                d_duals, d_weights = dx0[..., :n], dx0[..., n:]
                 torch.mul(rates, ratio, out=d_weights)
                 d_weights.sub_((weights * d_weights).sum(-1, keepdim=True)).mul_(weights)
-                torch.matmul(d_weights, self.gram, out=d_duals)
+                for k in range(len(dx0)):
+                    torch.mm(d_weights[k], self.gram, out=d_duals[k])
                 rates.add_(d_duals, alpha=after - ratio)
-            yield _frame(feature, step, weights, duals, d_weights, d_duals)
-
-    def coordinates(self, log_prior: Float[Tensor, "*p n"] | None = None):
-        """The denoiser of states `(q, c)` (p, 2n) of points `x = (start's share) + sum_i c_i x_i`, `q_i = <x, x_i>`.
-
-        `xhat_0` has `q = w Gram`, `c = w`, so that any sampler that combines states and predictions linearly runs on
-        such states: one of `diffusion.samplers`, forward or back. `log_prior` may differ from point to point.
-        """
-        def denoise(state: Float[Tensor, "p 2n"], alpha: float, sigma: float) -> Float[Tensor, "p 2n"]:
-            weights = self._softmax(state[:, :len(self.atoms)], alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
-            return torch.cat([weights @ self.gram, weights], 1)
-
-        return denoise
-
-    def summary(self, weights: Float[Tensor, "p n"]) -> dict[str, ndarray]:
-        """Per point: the likeliest `atom` and the entropies (nats) of the posterior over atoms and over families."""
-        grouped = weights @ self._membership
-        return {"atom": weights.argmax(-1).cpu().numpy(), "entropy_atom": entropy(weights).cpu().numpy(),
-                "entropy_family": entropy(grouped).cpu().numpy()}
-
-    @cached_property
-    def _membership(self) -> Float[Tensor, "n f"]:
-        return membership(self.family).to(self.atoms)
+            yield Frame(self, step, x0, dx0=dx0)
 
 
-def _frame(feature: Feature, step: int, w: Tensor, m: Tensor, dw: Tensor | None, dm: Tensor | None) -> Frame:
-    if feature == "pixels":
-        return Frame(step, w, w, m, dw, dm)
-    # 2 sqrt(w): Euclidean distance there is the Fisher-Rao distance of posteriors to second order
-    root = 2 * w.sqrt()
-    d_root = None if dw is None else torch.where(root > 0, 2 * dw / root, 0)
-    return Frame(step, w, root, root, d_root, d_root)
+def _log_prior(prompt: Prompt | None) -> Tensor | None:
+    return prompt.conditions.get("log_prior") if prompt else None
+
+
+class AtomPixels(Feature):
+    """Pixels of the exact model's predictions, through the Gram matrix: distances are root mean squares over pixels."""
+
+    def __init__(self, model: ExactModel):
+        self.unit = model.unit
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """Weights as points, their products with the atoms as duals."""
+        n = frame.x0.shape[-1] // 2
+        slope = (None, None) if frame.dx0 is None else (frame.dx0[..., n:], frame.dx0[..., :n])
+        return Embedding(frame.x0[:, n:], frame.x0[:, :n], *slope)
+
+    def yardstick(self, model: ExactModel, prompt: Prompt | None = None) -> float:
+        """The median distance of two different atoms; 0 for one atom."""
+        n = len(model.atoms)
+        if n < 2:
+            return 0.0
+        norms = model.gram.diagonal()
+        square = norms[:, None] + norms - 2 * model.gram
+        upper = torch.triu_indices(n, n, 1)
+        return float(square[upper[0], upper[1]].clamp(min=0).sqrt().median()) * self.unit
+
+
+class Posterior(Feature):
+    """`2 sqrt(w)` of the posterior weights: Euclidean distance there is the Fisher-Rao distance of posteriors to second
+    order."""
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """Square roots of the weights, and of their derivatives."""
+        n = frame.x0.shape[-1] // 2
+        root = 2 * frame.x0[:, n:].sqrt()
+        if frame.dx0 is None:
+            return Embedding(root, root)
+        slope = torch.where(root > 0, 2 * frame.dx0[..., n:] / root, 0)
+        return Embedding(root, root, slope, slope)
+
+    def yardstick(self, model: ExactModel, prompt: Prompt | None = None) -> float:
+        """Of two different pictures: `2 sqrt 2`; 0 for one."""
+        return 2 * 2**0.5 if len(model.atoms) > 1 else 0.0

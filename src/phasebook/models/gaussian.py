@@ -1,6 +1,6 @@
 """Control for the exact model: the Gaussian with the images' mean and covariance, one mode with a linear denoiser."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,18 +8,25 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.models.exact import ExactModel, Feature, Frame
-from phasebook.sampling.samplers import Levels
+from phasebook.models.exact import ExactModel
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prediction, Prompt, State
 
 __all__ = ["GaussianModel"]
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianModel:
-    """Control: the Gaussian N(mean, covariance of the atoms), whose denoiser is linear and has one mode.
+class GaussianModel(Model):
+    """The Gaussian N(mean, covariance of the atoms), whose denoiser is linear. Build it with `GaussianModel.of(exact)`.
 
-    On principal axis r (variance `s_r`): `xhat_r = alpha s_r / (alpha^2 s_r + sigma^2) x_r`. The latent decomposes
-    over the axes as `x = sum_r y_r v_r + rest`, `v_r = sum_i axes_ir x_i` of norm one; the rest is denoised to zero.
+    On principal axis r (variance `s_r`): `xhat_r = alpha s_r / (alpha^2 s_r + sigma^2) x_r`. A latent decomposes over
+    the axes as `x = sum_r y_r v_r + rest`, `v_r = sum_i axes_ir x_i` of norm one; the rest is denoised to zero. States
+    are the coordinates y.
+
+    Attributes:
+        exact: the model of the atoms.
+        axes: (n, r).
+        variance: (r,).
     """
 
     exact: ExactModel
@@ -34,36 +41,57 @@ class GaussianModel:
         return cls(exact, axes[:, keep] / variance[keep].sqrt(), variance[keep] / len(exact.atoms))
 
     @property
-    def unit(self) -> float:
-        return self.exact.unit
+    def shape(self) -> tuple[int, ...]:
+        """That of the images."""
+        return self.exact.shape
 
     @property
     def fingerprint(self) -> str:
+        """That of the images, marked."""
         return "gaussian-" + self.exact.fingerprint
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        return self.exact.shape
+    def features(self) -> Mapping[str, Feature]:
+        """`pixels`, through the principal axes, which are orthonormal."""
+        return {"pixels": _AxisPixels(self.exact)}
 
-    def start(self, latents: ndarray, coefficients: ndarray | None = None) -> Float[Tensor, "p r"]:
+    def levels(self, steps: int) -> Levels:
+        """Those of the exact model."""
+        return self.exact.levels(steps)
+
+    def start(self, latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None = None) -> State:
         """Coordinates of latents on the principal axes."""
-        return (self.exact.start(latents, coefficients).to(torch.float64) @ self.axes).to(self.exact.dtype)
+        q = self.exact.start(latents, coefficients)[:, :len(self.exact.atoms)]
+        return (q.to(torch.float64) @ self.axes).to(self.exact.dtype)
 
-    def sweep(self, y: Float[Tensor, "p r"], levels: Levels, tangents: Float[Tensor, "2 p r"] | None = None, *,
-              feature: Feature = "pixels", first: int = 0) -> Iterator[Frame]:
-        """DDIM as in `ExactModel.sweep`; weights are the coordinates of xhat_0 over the atoms. Pixel features only."""
-        if feature != "pixels":
-            raise ValueError(f"feature = {feature!r}: a Gaussian has no posterior over atoms; takes 'pixels'")
-        s = self.variance.to(y)
-        to_atoms = self.axes.T.to(y)
-        for step in range(first, levels.steps):
-            alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
-            a, b = levels.coefficients(step)
-            gain = alpha * s / (alpha**2 * s + sigma**2)
-            x0, d_x0 = gain * y, None if tangents is None else gain * tangents
-            yield Frame(step, x0 @ to_atoms, x0, x0, d_x0, d_x0)
-            y = a * y + b * x0
-            tangents = None if tangents is None else a * tangents + b * d_x0
+    def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
+        """The empty prompt: a Gaussian has nothing to choose from."""
+        return Prompt({})
 
-    def decode(self, weights: Tensor) -> ndarray:
-        return self.exact.decode(weights)
+    def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
+                read: int | None = None) -> Prediction:
+        """The linear denoiser, and the noise that follows from it."""
+        alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
+        s = self.variance.to(x)
+        x0 = alpha * s / (alpha**2 * s + sigma**2) * x
+        at = step if read is None else read
+        return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
+
+    def decode(self, x0: State) -> Pixels:
+        """The pictures of coordinates."""
+        w = x0 @ self.axes.T.to(x0)
+        return self.exact.decode(torch.cat([torch.zeros_like(w), w], 1))
+
+
+class _AxisPixels(Feature):
+    """Pixels of the predictions; distances are root mean squares over pixels."""
+
+    def __init__(self, exact: ExactModel):
+        self.unit = exact.unit
+        self.exact = exact
+
+    def __call__(self, frame: Frame) -> Embedding:
+        return Embedding(frame.x0, frame.x0, frame.dx0, frame.dx0)
+
+    def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
+        return self.exact.features["pixels"].yardstick(self.exact)

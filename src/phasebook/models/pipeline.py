@@ -1,27 +1,22 @@
 """Any diffusers StableDiffusionPipeline as a model: from the shipped emoji to DreamShaper-8, through one code path.
 
-A network predicts noise, sample or velocity at a training time; whatever it is, `xhat_0` and `eps` follow from it, and
-DDIM (Song, Meng, Ermon 2021) steps on the model's own noise levels:
-
-    x' = alpha' xhat_0 + sqrt(sigma'^2 - s^2) eps + s n,   s = eta sigma'/sigma sqrt(1 - alpha^2/alpha'^2), n ~ N(0, 1).
-
+A network predicts noise, sample or velocity at a training time; whatever it is, `xhat_0` and `eps` follow from it.
 Guidance w > 1 (Ho, Salimans 2022) replaces the prediction by `e_neg + w (e_prompt - e_neg)`, at twice the cost. Points
 are run in batches of one shape, the last one padded; a point's result does not depend on its company beyond rounding.
-Latents have shape (channel, y, x); pixels (y, x, rgb) in [0, 1].
+Latents have shape (channel, y, x).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
-from tqdm import tqdm
 
 from phasebook.models.checkpoints import (
     cause,
@@ -34,35 +29,18 @@ from phasebook.models.checkpoints import (
     load_small_vae,
     quiet,
 )
+from phasebook.models.denoiser import combined
 from phasebook.sampling.batches import in_batches, split
-from phasebook.sampling.samplers import Levels
+from phasebook.sampling.features import Latent, OfPixels
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Feature, Model, Pixels, Prediction, Prompt
 from phasebook.sampling.tangents import forward_mode, pushed
 
-__all__ = ["PipelineModel", "Prompt", "Sweep"]
-
-
-class Prompt(NamedTuple):
-    """What the network hears. `embeddings`: (1, tokens, width) for guidance <= 1, else the negative prompt's first."""
-
-    embeddings: Float[Tensor, "k tokens width"]
-    guidance: float
-
-
-class Sweep(NamedTuple):
-    """Points taken together at one step. `points`: their indices. `x` is the noisy latent that the step starts from,
-    `x0` the clean one predicted there, `after` the latent it ends on; `dx`, `dx0` (tangent, point, ...) or None."""
-
-    points: slice
-    step: int
-    x: Float[Tensor, "p c y x"]
-    x0: Float[Tensor, "p c y x"]
-    after: Float[Tensor, "p c y x"]
-    dx: Float[Tensor, "t p c y x"] | None = None
-    dx0: Float[Tensor, "t p c y x"] | None = None
+__all__ = ["PipelineModel", "diffusers_steps"]
 
 
 @dataclass(frozen=True, eq=False)
-class PipelineModel:
+class PipelineModel(Model):
     """A loaded pipeline; build it with `PipelineModel.load`.
 
     `pipe`: the diffusers pipeline. `scheduler`: its DDIM scheduler, made from its own scheduler's configuration.
@@ -124,7 +102,7 @@ class PipelineModel:
             pipe.unet.compile(dynamic=False)
         return cls(pipe, scheduler, batch, name, decoder)
 
-    # --- what a model is asked for -----------------------------------------------------------------------------
+    # --- the protocol ------------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -135,23 +113,34 @@ class PipelineModel:
 
     @property
     def dtype(self) -> torch.dtype:
+        """Of the network."""
         return self.pipe.unet.dtype
 
     @property
     def device(self) -> torch.device:
+        """Where the network is."""
         return self.pipe.unet.device
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Hash of the network's weights and of the noise schedule."""
+        """Hash of the weights and of the noise schedule."""
         digest = sha256(self.scheduler.alphas_cumprod.numpy().tobytes())
         for part in (self.pipe.unet, self.pipe.text_encoder, self.decoder):
             for tensor in part.state_dict().values():
                 digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    @cached_property
+    def features(self) -> Mapping[str, Feature]:
+        """The `latent`, and the `pixels` of the decoded picture."""
+        return {"latent": Latent(self.shape), "pixels": OfPixels(root_mean_square)}
+
     def levels(self, steps: int) -> Levels:
-        """The model's own noise levels for `steps` DDIM steps; ValueError for a number it has no levels for."""
+        """The model's own noise levels for `steps` DDIM steps.
+
+        Raises:
+            ValueError: for a number of steps that it has no levels for.
+        """
         most = self.scheduler.config.num_train_timesteps
         if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps < most:
             raise ValueError(f"steps = {steps!r}: takes an integer from 1 to {most - 1}")
@@ -163,45 +152,93 @@ class PipelineModel:
         table = self.scheduler.alphas_cumprod.numpy()
         before = time - most // int(steps)
         last = np.where(before >= 0, table[before.clip(0)], np.float32(self.scheduler.final_alpha_cumprod))
-        alpha2 = np.append(table[time[:1]], last)
+        alpha2 = np.append(table[time], last[-1])
         if not np.array_equal(table[time[1:]], last[:-1]):      # a spacing whose times are not `most // steps` apart
             raise ValueError(f"steps = {steps}: uneven times under {self.scheduler.config.timestep_spacing!r} spacing; "
                              f"take a divisor of {most}")
         # 1 - alpha^2 in float32, as the scheduler has it: near the clean end it differs from the exact one
         return Levels(self.name, np.sqrt(alpha2, dtype=np.float64), np.sqrt(1 - alpha2, dtype=np.float64), time)
 
-    @torch.no_grad()
-    def encode_prompt(self, prompt: str = "", negative_prompt: str = "", guidance: float = 1.0) -> Prompt:
-        """What the network hears; the negative prompt counts for guidance > 1 only.
+    def start(self, latents: Float[ndarray, "m c y x"],
+              coefficients: Float[ndarray, "p m"] | None = None) -> Float[Tensor, "p c y x"]:
+        """Latents, or combinations of a few; summed in float64."""
+        return combined(latents, coefficients).to(self.device, self.dtype)
 
-        ValueError for a prompt longer than the tokenizer's limit, which diffusers would cut, or guidance < 0.
+    @torch.no_grad()
+    def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
+        """What the network is told; equal texts are encoded once. The negative prompt counts for guidance > 1 only.
+
+        Raises:
+            ValueError: for a prompt longer than the tokenizer's limit, which diffusers would cut, or guidance < 0.
         """
         if not np.isfinite(guidance) or guidance < 0:
             raise ValueError(f"guidance = {guidance!r}: takes a finite number >= 0 (1 or less: no guidance)")
-        check_length(self.pipe.tokenizer, prompt=prompt, negative_prompt=negative_prompt)
+        single = [texts] if isinstance(texts, str) else list(texts)
         guided = guidance > 1
-        found, negative = self.pipe.encode_prompt(prompt, self.device, 1, guided, negative_prompt if guided else None)
-        return Prompt(torch.cat([negative, found]) if guided else found, float(guidance))
+        known = {}
+        for text in dict.fromkeys(single):
+            check_length(self.pipe.tokenizer, prompt=text, negative_prompt=negative)
+            wanted, unwanted = self.pipe.encode_prompt(text, self.device, 1, guided, negative if guided else None)
+            known[text] = torch.cat([unwanted, wanted]) if guided else wanted
+        return Prompt({"embeddings": torch.stack([known[text] for text in single])}, float(guidance))
 
-    def predict(self, x: Float[Tensor, "p c y x"], time: int, prompt: Prompt) -> tuple[Tensor, Tensor]:
-        """`(xhat_0, eps)` of one batch at a training time."""
-        heard = prompt.embeddings.repeat_interleave(len(x), 0)
-        return self.split(x, self.output(x, time, heard, prompt.guidance), self.scheduler.alphas_cumprod[time])
+    @torch.no_grad()
+    def predict(self, x: Float[Tensor, "p c y x"], levels: Levels, step: int, prompt: Prompt | None = None,
+                read: int | None = None) -> Prediction:
+        """The network's prediction, in batches. `levels` are the model's own: the network is told their times."""
+        if x.ndim != 4 or x.shape[1] != self.shape[0] or len(x) == 0:
+            raise ValueError(f"latents: shape {tuple(x.shape)}; takes (n, {', '.join(map(str, self.shape))})")
+        function, conditions = self._asked(levels, step, prompt, len(x), read)
+        return Prediction(*self._batched(function, x.to(self.device, self.dtype), *conditions))
 
-    def output(self, x: Float[Tensor, "p c y x"], time: int, heard: Float[Tensor, "kp tokens width"],
-               guidance: float) -> Tensor:
-        """What the network says. `heard`: one embedding a point; for guidance > 1 all negative ones come before."""
-        copies = len(heard) // len(x)
-        seen = torch.cat([x] * copies).contiguous(memory_format=torch.channels_last)
-        raw = self.pipe.unet(seen, time, encoder_hidden_states=heard, return_dict=False)[0]
-        if copies == 2:
-            negative, positive = raw.chunk(2)
-            raw = negative + guidance * (positive - negative)
-        return raw
+    @torch.no_grad()
+    def push(self, x: Float[Tensor, "p c y x"], dx: Float[Tensor, "t p c y x"], levels: Levels, step: int,
+             prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
+        """The prediction and its derivatives along tangents, in batches of both."""
+        function, conditions = self._asked(levels, step, prompt, len(x), None)
+        wide = [c.repeat(len(dx), *(1,) * (c.ndim - 1)) for c in conditions]
+        with forward_mode():
+            parts = self._batched(pushed(function), x.repeat(len(dx), 1, 1, 1), dx.flatten(0, 1), *wide)
+        x0, eps, dx0, deps = (y.view_as(dx) for y in parts)
+        return Prediction(x0[0], eps[0]), Prediction(dx0, deps)
 
-    def split(self, x: Float[Tensor, "p c y x"], raw: Tensor, alpha2: Float[Tensor, ""]) -> tuple[Tensor, Tensor]:
-        """`(xhat_0, eps)` by what the network said of `x`, taken to lie at the level `alpha2` = alpha^2."""
-        alpha, sigma = alpha2.sqrt().to(x), (1 - alpha2).sqrt().to(x)
+    @torch.no_grad()
+    def decode(self, x0: Float[Tensor, "p c y x"]) -> Pixels:
+        """Pictures of clean latents, float32."""
+        x0 = torch.as_tensor(x0).to(self.device, self.dtype)
+        return self._batched(lambda z: (self.pixels(z),), x0)[0].float()
+
+    # --- the network -------------------------------------------------------------------------------------------
+
+    def _asked(self, levels: Levels, step: int, prompt: Prompt | None, points: int,
+               read: int | None) -> tuple[Callable[..., tuple[Tensor, Tensor]], list[Tensor]]:
+        """A function of one batch and of its conditions, and the conditions of all points."""
+        prompt = self.prompt("") if prompt is None else prompt
+        time, at = int(levels.timestep[step]), step if read is None else read
+        if time < 0:
+            raise ValueError(f"levels = {levels.name!r}: have no training times; takes this model's own levels")
+        alpha, sigma = float(levels.alpha[at]), float(levels.sigma[at])
+
+        def function(y: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+            return self._split(y, self._output(y, time, embeddings, prompt.guidance), alpha, sigma)
+
+        embeddings = prompt.conditions["embeddings"]
+        return function, [embeddings.expand(points, *embeddings.shape[1:])]
+
+    def _output(self, x: Float[Tensor, "p c y x"], time: int, embeddings: Float[Tensor, "p k tokens width"],
+                guidance: float) -> Tensor:
+        """What the network says at a training time; with guidance every point has its negative prompt first."""
+        copies = embeddings.shape[1]
+        wide = torch.cat([x] * copies).contiguous(memory_format=torch.channels_last)
+        raw = self.pipe.unet(wide, time, encoder_hidden_states=embeddings.transpose(0, 1).flatten(0, 1),
+                             return_dict=False)[0]
+        if copies == 1:
+            return raw
+        negative, positive = raw.chunk(2)
+        return negative + guidance * (positive - negative)
+
+    def _split(self, x: Float[Tensor, "p c y x"], raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
+        """`(xhat_0, eps)` by what the network said of `x`, taken to lie at the level (alpha, sigma)."""
         kind = self.scheduler.config.prediction_type
         if kind == "epsilon":
             x0, eps = (x - sigma * raw) / alpha, raw
@@ -214,56 +251,40 @@ class PipelineModel:
             x0 = x0.clamp(-most, most)
         return x0, eps
 
-    @torch.no_grad()
-    def denoise(self, x: Float[Tensor, "p c y x"], alpha: float, sigma: float, prompt: Prompt) -> Tensor:
-        """`xhat_0` at the training time whose level is nearest to (alpha, sigma); any number of points."""
-        table = self.scheduler.alphas_cumprod
-        time = int((torch.logit(table.double()) - 2 * np.log(alpha / sigma)).abs().argmin())
-        return self._batched(lambda y: self.predict(y, time, prompt)[:1], x.to(self.device, self.dtype))[0]
-
-    @torch.no_grad()
-    def decode(self, x0: Float[Tensor, "*p c y x"]) -> Float[ndarray, "*p y x rgb"]:
-        """Pixels in [0, 1] of clean latents."""
-        x0 = torch.as_tensor(x0).to(self.device, self.dtype)
-        flat = x0.reshape(-1, *x0.shape[-3:])
-        found, = self._batched(lambda z: (self.pixels(z),), flat)
-        return found.movedim(-3, -1).float().cpu().numpy().reshape(*x0.shape[:-3], *found.shape[2:], 3)
+    # --- pictures ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def encode(self, pixels: Float[Tensor, "p 3 y x"]) -> Float[Tensor, "p c y x"]:
         """Clean latents of pictures in [0, 1], by the pipeline's own VAE: the mean where it gives a distribution."""
-        size = self.shape[-1] * self.pipe.vae_scale_factor
         pixels = torch.as_tensor(pixels)
         if pixels.ndim != 4 or pixels.shape[1] != 3:
+            size = self.shape[-1] * self.pipe.vae_scale_factor
             raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {size}, {size}) in [0, 1]")
         config = self.pipe.vae.config
 
         def latents(x: Tensor) -> tuple[Tensor]:
-            found = self.pipe.vae.encode(2 * x - 1)
-            z = found.latents if hasattr(found, "latents") else found.latent_dist.mean
+            code = self.pipe.vae.encode(2 * x - 1)
+            z = code.latents if hasattr(code, "latents") else code.latent_dist.mean
             return ((z - (getattr(config, "shift_factor", None) or 0.0)) * config.scaling_factor,)
 
         return self._batched(latents, pixels.to(self.device, self.dtype))[0]
 
     def pixels(self, x0: Float[Tensor, "p c y x"]) -> Float[Tensor, "p 3 y x"]:
-        """Decoded pixels in [0, 1] of one batch, differentiable: what `features` of pictures are composed with."""
+        """Decoded pixels in [0, 1] of one batch, differentiable."""
         config = self.decoder.config
         shift = getattr(config, "shift_factor", None) or 0.0
-        found = self.decoder.decode(x0 / config.scaling_factor + shift, return_dict=False)[0]
-        return (found / 2 + 0.5).clamp(0, 1)
+        picture = self.decoder.decode(x0 / config.scaling_factor + shift, return_dict=False)[0]
+        return (picture / 2 + 0.5).clamp(0, 1)
 
-    # --- sampling ----------------------------------------------------------------------------------------------
-
-    @property
-    def _most(self) -> int:
-        return min([self.batch, *self.largest_batch])
+    # --- batches -----------------------------------------------------------------------------------------------
 
     def _batched(self, function: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
         """`function(*inputs)` in batches. Where a device's memory runs out, half the size is used from then on."""
+        most = min([self.batch, *self.largest_batch])
         try:
-            return in_batches(function, self._most, *inputs)
+            return in_batches(function, most, *inputs)
         except torch.OutOfMemoryError:
-            n, _ = split(len(inputs[0]), self._most, self.device)
+            n, _ = split(len(inputs[0]), most, self.device)
             if n == 1:
                 raise
         self.largest_batch[:] = [n // 2]
@@ -271,50 +292,27 @@ class PipelineModel:
             torch.cuda.empty_cache()
         return self._batched(function, *inputs)
 
-    def sweep(self, latents: Float[Tensor, "n c y x"], levels: Levels, prompt: Prompt, *, first: int = 0,
-              eta: float = 0.0, seed: int = 0, tangents: Float[Tensor, "t n c y x"] | None = None,
-              together: int | None = None, progress: bool = False) -> Iterator[Sweep]:
-        """DDIM from latents at level `first`, batch after batch, each through all steps.
 
-        `together` points (default: a batch) take each step before the next one is taken; calls of the network keep
-        their size. With `eta` > 0, point i draws its noise from a generator of its own, seeded `seed + i`. `tangents`
-        are derivatives of the latents, carried along by forward-mode differentiation (eta = 0 only). Arguments are
-        not changed. ValueError for latents of another shape, or an eta outside 0..1.
-        """
-        latents = torch.as_tensor(latents)
-        if latents.ndim != 4 or latents.shape[1] != self.shape[0] or len(latents) == 0:
-            raise ValueError(f"latents: shape {tuple(latents.shape)}; takes (n, {', '.join(map(str, self.shape))})")
-        if not 0 <= eta <= 1 or (eta and tangents is not None):
-            raise ValueError(f"eta = {eta!r}: takes 0 to 1, and 0 where tangents are carried")
-        with tqdm(total=len(latents) * (levels.steps - first), desc="denoise", disable=not progress) as bar:
-            together = together or self.batch
-            for top in range(0, len(latents), together):
-                points = slice(top, min(top + together, len(latents)))
-                noise = [torch.Generator().manual_seed(seed + i) for i in range(top, points.stop)] if eta else []
-                x = latents[points].to(self.device, self.dtype)
-                dx = None if tangents is None else torch.as_tensor(tangents)[:, points].to(x)
-                for step in range(first, levels.steps):
-                    with torch.no_grad():
-                        part = self._step(points, step, x, dx, levels, prompt, eta, noise)
-                    yield part[0]
-                    x, dx = part[0].after, part[1]
-                    bar.update(points.stop - points.start)
+def root_mean_square(pixels: Pixels) -> Float[Tensor, "p k"]:
+    """Coordinates of pictures in which distances are root mean squares over pixels."""
+    return pixels.flatten(1) / pixels[0].numel() ** 0.5
 
-    def _step(self, points: slice, step: int, x: Tensor, dx: Tensor | None, levels: Levels, prompt: Prompt,
-              eta: float, noise: list[torch.Generator]) -> tuple[Sweep, Tensor | None]:
-        """One step of a batch, and the tangents after it."""
-        time = int(levels.timestep[step])
-        predict = lambda y: self.predict(y, time, prompt)  # noqa: E731
-        a, b, spread = levels.mixing(step, eta)
-        if dx is None:
-            x0, eps = self._batched(predict, x)
-            after = a * x0 + b * eps
-            if eta:
-                draw = torch.stack([torch.randn(x.shape[1:], generator=g) for g in noise])
-                after = after + spread * draw.to(after)
-            return Sweep(points, step, x, x0, after), None
 
-        with forward_mode():
-            found = self._batched(pushed(predict), x.repeat(len(dx), 1, 1, 1), dx.flatten(0, 1))
-        x0, eps, dx0, deps = (y.view_as(dx) for y in found)
-        return Sweep(points, step, x, x0[0], a * x0[0] + b * eps[0], dx, dx0), a * dx0 + b * deps
+def diffusers_steps(model: PipelineModel, start: Float[Tensor, "c y x"], steps: int, prompt: str, negative: str,
+                    guidance: float) -> Float[Tensor, "step c y x"]:
+    """What diffusers' own call of the pipeline has after every step from one start, with its DDIM."""
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    own = DDIMScheduler.from_config(model.pipe.scheduler.config)
+    with quiet():
+        pipe = StableDiffusionPipeline(**model.pipe.components | {"scheduler": own}, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    after = []
+
+    def keep(pipe, step, time, tensors):
+        after.append(tensors["latents"][0].clone())
+        return tensors
+
+    pipe(prompt, negative_prompt=negative, guidance_scale=guidance, num_inference_steps=steps, eta=0.0,
+         latents=start[None].to(model.device, model.dtype), output_type="latent", callback_on_step_end=keep)
+    return torch.stack(after)

@@ -1,0 +1,1 @@
+"""Samplers, and the protocols by which models and features meet them."""

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-__all__ = ["forward_mode", "pushed", "pushforward"]
+__all__ = ["forward_mode", "pushed"]
 
 
 @contextmanager
@@ -25,20 +24,14 @@ def forward_mode():
         torch.backends.mha.set_fastpath_enabled(fused)
 
 
-def pushed(function: Callable[[Tensor], tuple[Tensor, ...]]) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:
-    """`(x, dx) -> (*f(x), *J_f(x) dx)`, to be called within `forward_mode`. No gradients."""
+def pushed(function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
+    """`(x, dx, *held) -> (*f(x, *held), *J_f(x) dx)`, to be called within `forward_mode`. No gradients."""
     @torch.inference_mode(False)            # it drops tangents without a word
     @torch.no_grad()
-    def both(x: Tensor, dx: Tensor) -> tuple[Tensor, ...]:
-        pairs = [forward_ad.unpack_dual(y) for y in function(forward_ad.make_dual(x.clone(), dx.clone()))]
-        return *(p.primal for p in pairs), *(p.primal * 0 if p.tangent is None else p.tangent for p in pairs)
+    def both(x: Tensor, dx: Tensor, *held: Tensor) -> tuple[Tensor, ...]:
+        dual = forward_ad.make_dual(x.clone(), dx.clone())
+        pairs = [forward_ad.unpack_dual(y) for y in function(dual, *held)]
+        slopes = [torch.zeros_like(p.primal) if p.tangent is None else p.tangent for p in pairs]
+        return *(p.primal for p in pairs), *slopes
 
     return both
-
-
-def pushforward(function: Callable[[Tensor], Tensor], x: Float[Tensor, "p *s"],
-                dx: Float[Tensor, "t p *s"]) -> tuple[Tensor, Tensor]:
-    """`f(x)` and `J_f(x) dx` for each tangent."""
-    with forward_mode():
-        pairs = [pushed(lambda y: (function(y),))(x, d) for d in dx]
-    return pairs[0][0], torch.stack([d for _, d in pairs])

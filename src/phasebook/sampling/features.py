@@ -1,0 +1,134 @@
+"""Features that need no model of their own: the latent, the decoded picture, and any function of the picture."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prompt
+from phasebook.sampling.samplers import normal_start
+from phasebook.sampling.tangents import forward_mode, pushed
+
+__all__ = ["Latent", "Normalised", "OfPixels", "distances", "final_distances", "named_features"]
+
+STARTS, STEPS = 32, 10              # independent starts and sampler steps for a yardstick
+
+
+def distances(embedding: Embedding, unit: float) -> Float[Tensor, "p p"]:
+    """Distances of all points, in float64; exactly 0 where float32 leaves nothing but rounding."""
+    product = embedding.points.double() @ embedding.duals.double().T
+    product = (product + product.T) / 2
+    square = product.diagonal()[:, None] + product.diagonal() - 2 * product
+    square = torch.where(square > 1e-9 * product.diagonal().abs().max(), square, 0.0)
+    return square.sqrt().fill_diagonal_(0) * unit
+
+
+def final_distances(feature: Feature, model: Model, levels: Levels, prompt: Prompt | None = None,
+                    starts: int = STARTS, seed: int = 0) -> Float[Tensor, " m"]:
+    """Distances of the last predictions of independent normal starts, each pair once."""
+    *_, last = model.sweep(normal_start(model, seed, starts), levels, prompt)
+    d = distances(feature(last), feature.unit)
+    return d[tuple(torch.triu_indices(starts, starts, 1))]
+
+
+class _Base(Feature):
+    """What features share: the yardstick is the median distance of independent samples of ten steps."""
+
+    def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
+        """The median distance of the last predictions of independent normal starts."""
+        return float(final_distances(self, model, model.levels(STEPS), prompt).median())
+
+
+class Latent(_Base):
+    """The entries of the predicted clean state; distances are root mean squares over the entries."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.unit = torch.Size(shape).numel() ** -0.5
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """The states, flat."""
+        flat = frame.x0.flatten(1).float() if frame.x0.dtype in (torch.float16, torch.bfloat16) else frame.x0.flatten(1)
+        slope = None if frame.dx0 is None else frame.dx0.flatten(2).to(flat)
+        return Embedding(flat, flat, slope, slope)
+
+
+class OfPixels(_Base):
+    """Any function of the predicted picture: a network's features, or the pixels themselves.
+
+    Args:
+        function: of pixels (p, 3, y, x) in [0, 1], to coordinates (p, k) or of any shape with the points first.
+        unit: of distances.
+        at: the steps at which it is measured; None for all. Decoding often costs more than denoising.
+    """
+
+    def __init__(self, function: Callable[[Pixels], Tensor], unit: float = 1.0, at: Collection[int] | None = None):
+        self.function = function
+        self.unit = unit
+        self.at = None if at is None else frozenset(at)
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """The function of the frame's pixels; tangents by forward-mode differentiation through the decoder."""
+        flat = torch.cat([self._of(pixels) for pixels in frame.pictures()])
+        if frame.dx0 is None:
+            return Embedding(flat, flat)
+        both = pushed(lambda x0: (self._of(frame.model.decode(x0)),))
+        with forward_mode():
+            slope = torch.stack([both(frame.x0, d)[1] for d in frame.dx0])
+        return Embedding(flat, flat, slope, slope)
+
+    def _of(self, pixels: Pixels) -> Float[Tensor, "p k"]:
+        values = torch.as_tensor(self.function(pixels))
+        if values.ndim < 2 or len(values) != len(pixels):
+            raise ValueError(f"feature: gives shape {tuple(values.shape)} for {len(pixels)} pictures; takes a function "
+                             "that gives one row a picture")
+        return values.flatten(1)
+
+
+class Normalised(_Base):
+    """Another feature's coordinates divided by their norm, without tangents."""
+
+    def __init__(self, feature: Feature):
+        self.feature = feature
+        self.at = feature.at
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """Points of norm one."""
+        flat = F.normalize(frame.embedded(self.feature).points, dim=-1)
+        return Embedding(flat, flat)
+
+
+def named_features(model: Model,
+                   features: Sequence[str] | Mapping[str, Feature | Callable] | None) -> dict[str, Feature]:
+    """Features by name.
+
+    Args:
+        model: whose own features may be meant by name.
+        features: names of the model's own, or a mapping from names to features or functions of pixels; None for the
+            model's first.
+
+    Raises:
+        ValueError: for a name that the model does not know, or nothing that can be measured.
+    """
+    own = dict(model.features)
+    if features is None:
+        return dict(list(own.items())[:1])
+    if not isinstance(features, Mapping):
+        features = {str(name): name for name in ([features] if isinstance(features, str) else features)}
+    chosen: dict[str, Feature] = {}
+    for name, feature in features.items():
+        if isinstance(feature, str):
+            if feature not in own:
+                raise ValueError(f"features = {feature!r}: takes {', '.join(own)}, or a mapping from a name to a "
+                                 "feature or a function of pixels")
+            feature = own[feature]
+        elif not hasattr(feature, "yardstick"):
+            if not callable(feature):
+                raise ValueError(f"features: {name} = {feature!r}; takes a feature or a function of pixels")
+            feature = OfPixels(feature)
+        chosen[name] = feature
+    if not chosen:
+        raise ValueError("features: none given; takes one or more")
+    return chosen

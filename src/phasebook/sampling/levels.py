@@ -1,0 +1,125 @@
+"""Discrete noise levels: `x = alpha x_0 + sigma eps` at each step of a sampler, from the noisy end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+__all__ = ["SCHEDULES", "Levels", "log_snr_levels", "named_levels", "scaled_linear_levels"]
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The S + 1 noise levels of a sampler of S steps, from the noisy end; float64.
+
+    Attributes:
+        name: of the schedule.
+        alpha: the signal's factor (S + 1,); the last entry is the level that the last step ends on.
+        sigma: the noise's standard deviation (S + 1,). `alpha^2 + sigma^2 = 1` for variance-preserving schedules,
+            `alpha + sigma = 1` for flow matching.
+        timestep: what a network is told at each step (S,), minus one where the schedule has no such clock.
+    """
+
+    name: str
+    alpha: Float[ndarray, " s+1"]
+    sigma: Float[ndarray, " s+1"]
+    timestep: Float[ndarray, " s"]
+
+    @property
+    def steps(self) -> int:
+        """The number of steps S."""
+        return len(self.alpha) - 1
+
+    @property
+    def sigma_over_alpha(self) -> Float[ndarray, " s"]:
+        """The noise level of each step in units of the data."""
+        return self.sigma[:-1] / self.alpha[:-1]
+
+    @property
+    def log_snr(self) -> Float[ndarray, " s"]:
+        """`2 log(alpha / sigma)` of each step."""
+        return -2 * np.log(self.sigma_over_alpha)
+
+    def mixing(self, step: int, eta: float = 0.0) -> tuple[float, float, float]:
+        """Coefficients of `x_next = a xhat_0 + b eps + s n`, n standard normal, at `step`.
+
+        DDIM (Song, Meng, Ermon 2021, Eqs. 12 and 16): `a = alpha'`, `b = sqrt(sigma'^2 - s^2)`,
+        `s = eta (sigma'/sigma) sqrt(1 - alpha^2/alpha'^2)`. With eta = 0 this is also Euler's step in `sigma/alpha`,
+        and that of flow matching.
+
+        Args:
+            step: from 0.
+            eta: 0 for the deterministic sampler, 1 for the ancestral one.
+        """
+        alpha2, alpha2_next = self.alpha[step:step + 2] ** 2
+        variance = self.sigma[step + 1]**2 / self.sigma[step]**2 * (1 - alpha2 / alpha2_next)
+        spread = eta * float(max(variance, 0.0)) ** 0.5
+        return float(self.alpha[step + 1]), float(max(self.sigma[step + 1]**2 - spread**2, 0.0)) ** 0.5, spread
+
+
+def _check_steps(steps: int, most: int) -> None:
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= most:
+        raise ValueError(f"steps = {steps!r}: takes an integer from 1 to {most}")
+
+
+def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: float = 0.012,
+                         train_steps: int = 1000, offset: int = 1) -> Levels:
+    """Stable Diffusion's schedule: sqrt(beta) linear, 'leading' spacing, final alpha that of training time 0.
+
+    Equal to diffusers' DDIMScheduler with `steps_offset=offset, set_alpha_to_one=False`. Leading spacing takes
+    every `floor(train_steps / steps)`-th time, so it starts at time 981 for 50 steps (sigma/alpha = 13.1) and, a
+    quirk kept on purpose, well below the noisy end when `steps` divides 1000 badly; one step starts at time 1.
+
+    Args:
+        steps: 1 to train_steps - 1.
+        beta_start: beta at training time 0.
+        beta_end: beta at the last training time.
+        train_steps: number of training times.
+        offset: of the first time.
+
+    Raises:
+        ValueError: for `steps` out of range.
+    """
+    _check_steps(steps, train_steps - 1)
+    beta = np.linspace(beta_start**0.5, beta_end**0.5, train_steps) ** 2
+    cumulative = np.cumprod(1 - beta)
+    stride = train_steps // steps
+    timestep = (np.arange(steps) * stride)[::-1] + offset
+    alpha2 = np.append(cumulative[timestep], cumulative[0])
+    # the step after time `offset` would land below 0: it ends on the level of time 0; the others on their neighbour
+    return Levels("scaled_linear", np.sqrt(alpha2), np.sqrt(1 - alpha2), timestep)
+
+
+def log_snr_levels(steps: int, noisiest: float = 20.0, cleanest: float = 0.03) -> Levels:
+    """Levels equally spaced in log-SNR: sigma/alpha geometric from `noisiest` to `cleanest`, variance preserving.
+
+    Args:
+        steps: 1 to 100000.
+        noisiest: sigma/alpha at the first step.
+        cleanest: sigma/alpha at the end.
+
+    Raises:
+        ValueError: unless `noisiest > cleanest > 0`, or for `steps` out of range.
+    """
+    _check_steps(steps, 100_000)
+    if not np.isfinite(noisiest) or not noisiest > cleanest > 0:
+        raise ValueError(f"noisiest, cleanest = {noisiest}, {cleanest}: take noisiest > cleanest > 0")
+    ratio = np.geomspace(noisiest, cleanest, steps + 1)
+    alpha = 1 / np.sqrt(1 + ratio**2)
+    return Levels("log_snr", alpha, ratio * alpha, np.full(steps, -1))
+
+
+SCHEDULES: dict[str, Callable[[int], Levels]] = {"scaled_linear": scaled_linear_levels, "log_snr": log_snr_levels}
+
+
+def named_levels(schedule: str, steps: int) -> Levels:
+    """The named schedule with `steps` steps.
+
+    Raises:
+        ValueError: for an unknown schedule, with the known ones.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule = {schedule!r}: unknown; takes one of {', '.join(SCHEDULES)}")
+    return SCHEDULES[schedule](steps)

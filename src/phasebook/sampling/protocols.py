@@ -1,0 +1,187 @@
+"""The centre of the library: what a model is, what it can be measured by, and what passes between the two.
+
+A *model* is anything that predicts, at a noise level, the clean state and the noise of a noisy one:
+
+    x_t = alpha x_0 + sigma eps,        xhat_0 = E[x_0 | x_t],        eps_hat = (x_t - alpha xhat_0) / sigma.
+
+Samplers, slices, edits and hierarchies are written against `Model` and `Feature` alone. States are tensors with the
+points first; what else they hold is the model's own affair, as long as the sampler may combine them linearly.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.solve import rms
+from phasebook.sampling.tangents import forward_mode, pushed
+
+__all__ = ["Embedding", "Feature", "Frame", "Model", "Pixels", "Prediction", "Prompt", "State"]
+
+PICTURES = 256          # decoded at a time: 0.8 GB at 512 x 512
+KEPT = 1 << 28          # numbers in the decoded pictures of a frame that are kept for the next feature
+
+State = Float[Tensor, "p *s"]
+Pixels = Float[Tensor, "p 3 y x"]
+
+
+class Prediction(NamedTuple):
+    """What a model says of noisy states at one level: the clean states `x0` and the noise `eps` in them."""
+
+    x0: State
+    eps: State
+
+
+class Prompt(NamedTuple):
+    """What a model is asked for: tensors by name, each with one row for all points (1, ...) or a row a point (p, ...),
+    and the guidance w of `eps_negative + w (eps_prompt - eps_negative)`; 1 or less: none."""
+
+    conditions: Mapping[str, Tensor]
+    guidance: float = 1.0
+
+    def pick(self, index: Int[Tensor, " q"]) -> "Prompt":
+        """The prompts of some points, in that order."""
+        rows = {name: c if len(c) == 1 else c[index.to(c.device)] for name, c in self.conditions.items()}
+        return Prompt(rows, self.guidance)
+
+
+class Embedding(NamedTuple):
+    """Coordinates of frames by which distances are taken: `<f, g> = sum(points_f * duals_g)` times the feature's unit
+    squared. For plain coordinates the duals are the points. `d_points`, `d_duals`: derivatives along two tangents."""
+
+    points: Float[Tensor, "p k"]
+    duals: Float[Tensor, "p k"]
+    d_points: Float[Tensor, "2 p k"] | None = None
+    d_duals: Float[Tensor, "2 p k"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """All points at one step of the sampler.
+
+    Attributes:
+        model: whose states they are.
+        step: 0 at the noisy end.
+        x0: the clean states predicted at the step. A sweep may write the next step into the same memory: keep copies.
+        x: the noisy states that the step starts from; None where a sweep does not form them.
+        after: the states that the step ends on; None likewise.
+        dx0: derivatives of `x0` along two tangents, or None.
+    """
+
+    model: "Model"
+    step: int
+    x0: State
+    x: State | None = None
+    after: State | None = None
+    dx0: Float[Tensor, "2 p *s"] | None = None
+    _embedded: dict[int, Embedding] = field(default_factory=dict, repr=False)
+    _decoded: list[Pixels] = field(default_factory=list, repr=False)
+
+    def pictures(self) -> Iterator[Pixels]:
+        """The predicted pictures, some points at a time; decoded once for all features where they fit in memory."""
+        if self._decoded:
+            yield from self._decoded
+            return
+        parts = self.x0.split(PICTURES)
+        for part in parts:
+            pixels = self.model.decode(part)
+            if len(self.x0) * pixels[0].numel() <= KEPT:
+                self._decoded.append(pixels)
+            yield pixels
+
+    def embedded(self, feature: "Feature") -> Embedding:
+        """The frame through a feature; computed once, however many features build on it."""
+        if id(feature) not in self._embedded:
+            self._embedded[id(feature)] = feature(self)
+        return self._embedded[id(feature)]
+
+
+@runtime_checkable
+class Feature(Protocol):
+    """A Euclidean geometry of predictions.
+
+    Attributes:
+        unit: of distances: those of the embedding are multiplied by it.
+        at: the steps at which it is measured, or None for all.
+    """
+
+    unit: float = 1.0
+    at: Collection[int] | None = None
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """The frame's points as coordinates."""
+        ...
+
+    def yardstick(self, model: "Model", prompt: Prompt | None = None) -> float:
+        """The distance of two unrelated final predictions, by which jumps are called large."""
+        ...
+
+
+class Model(Protocol):
+    """A denoiser with a latent space. Inherit from it: `push` and `sweep` are then there already.
+
+    Attributes:
+        shape: of a latent, without the points.
+        fingerprint: the same text for the same model, wherever it runs.
+        features: what its predictions can be measured by without more, the usual one first.
+    """
+
+    shape: tuple[int, ...]
+    fingerprint: str
+    features: Mapping[str, Feature]
+
+    def levels(self, steps: int) -> Levels:
+        """The noise levels of a sampler of `steps` steps."""
+        ...
+
+    def start(self, latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None = None) -> State:
+        """States of latents, or of combinations `coefficients @ latents` of a few."""
+        ...
+
+    def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
+        """A prompt for all points, or one a point. '' is the plain distribution."""
+        ...
+
+    def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
+                read: int | None = None) -> Prediction:
+        """The prediction at `step`.
+
+        Args:
+            x: noisy states; any number of points.
+            levels: those of the sampler.
+            step: the model is asked at this step's level.
+            prompt: None for the plain distribution.
+            read: the level at which `x` lies and the answer is turned into clean state and noise, where it is not that
+                of `step`. Inversion asks at `step` about the state after it.
+        """
+        ...
+
+    def decode(self, x0: State) -> Pixels:
+        """Pictures in [0, 1] of clean states. ValueError for a model without pictures."""
+        ...
+
+    def norm(self, x: State) -> Float[Tensor, " p"]:
+        """Of differences of states: root mean square over the entries of the latents."""
+        return rms(x)
+
+    def push(self, x: State, dx: Float[Tensor, "t p *s"], levels: Levels, step: int,
+             prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
+        """The prediction and its derivatives (t, p, ...) along tangents `dx`, by forward-mode differentiation."""
+        both = pushed(lambda y: tuple(self.predict(y, levels, step, prompt)))
+        with forward_mode():
+            rows = [both(x, d) for d in dx]
+        x0, eps = rows[0][:2]
+        return Prediction(x0, eps), Prediction(*(torch.stack([r[k] for r in rows]) for k in (2, 3)))
+
+    def sweep(self, x: State, levels: Levels, prompt: Prompt | None = None, *, first: int = 0,
+              tangents: Float[Tensor, "2 p *s"] | None = None) -> Iterator[Frame]:
+        """The deterministic sampler from states at level `first`, a frame a step: `samplers.sample`, unless a model
+        has a faster way to the same frames."""
+        from phasebook.sampling.samplers import sample
+
+        return sample(self, x, levels, prompt, first=first, tangents=tangents)

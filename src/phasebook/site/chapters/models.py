@@ -1,0 +1,137 @@
+"""The models that a chapter runs on, side by side: `exact`, directories of pipelines, hub ids."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_origin
+
+from pydantic import AfterValidator, Field, model_validator
+
+from phasebook.models.checkpoints import check_available, check_device, check_length, tokenizer_of
+from phasebook.models.clip import ClipFeatures, check_feature
+from phasebook.models.exact import ExactModel
+from phasebook.models.image_sets import ImageSet, load_images
+from phasebook.models.pipeline import PipelineModel
+from phasebook.sampling.features import Normalised, OfPixels
+from phasebook.sampling.levels import Levels, named_levels
+from phasebook.sampling.protocols import Feature, Model, Prompt
+from phasebook.site.chapters.parameters import Parameters
+
+__all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "judge_of", "subjects"]
+
+Device = Annotated[str, AfterValidator(check_device)]
+Seed = Annotated[int, Field(ge=0, lt=2**62)]            # room for the chapters to add a few thousand
+Steps = Annotated[int, Field(ge=2, le=500)]
+EXACT = "exact"
+
+
+def PerModel(kind: Any) -> Any:
+    """One value for all models, or a list with one for each."""
+    return kind | Annotated[list[kind], Field(min_length=1)]
+
+
+class ModelParameters(Parameters):
+    """Which models, and what they are asked for. Lists as long as `models` give each its own value."""
+
+    models: Annotated[list[str], Field(min_length=1, max_length=6)]
+    image_set: str
+    families: list[str]
+    resolution: Annotated[int, Field(ge=8, le=256)]
+    schedule: Literal["scaled_linear", "log_snr"]
+    steps: PerModel(Steps)
+    revision: str
+    variant: str
+    dtype: Literal["float32", "bfloat16", "float16"]
+    device: Device
+    batch: Annotated[int, Field(ge=1, le=4096)]
+    prompt: str
+    negative_prompt: str
+    guidance: Annotated[float, Field(ge=0, le=100)]
+    judge: str
+    pretrained: str
+
+    @model_validator(mode="after")
+    def _models(self):
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"models = {self.models}: takes each model once")
+        for name, field in type(self).model_fields.items():
+            value, either = getattr(self, name), get_origin(field.annotation) in (Union, UnionType)
+            if either and isinstance(value, list) and len(value) != len(self.models):
+                raise ValueError(f"{name} = {value}: takes one value, or one for each of {len(self.models)} models")
+        load_images(self.image_set, 8, self.families or None)
+        for name in self.trained:
+            check_available(name, self.revision or None, self.variant or None, "models")
+            if (tokenizer := tokenizer_of(name)) is not None:
+                check_length(tokenizer, prompt=self.prompt, negative_prompt=self.negative_prompt)
+        if self.trained and self.judge:
+            check_feature(self.judge, self.pretrained or None, "judge")
+        return self
+
+    @property
+    def trained(self) -> list[str]:
+        """All but the exact one."""
+        return [name for name in self.models if name != EXACT]
+
+    def at(self, name: str, model: str) -> Any:
+        """The value of a parameter for one model."""
+        value = getattr(self, name)
+        return value[self.models.index(model)] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model as a chapter runs it.
+
+    Attributes:
+        name: as in the parameter `models`.
+        model: of the protocol.
+        levels: of its sampler.
+        prompt: what it is asked for; None for the exact model.
+        features: by name, the first being the model's own; of a trained model also `clip`, at some steps.
+        images: the data of the exact model, or None.
+    """
+
+    name: str
+    model: Model
+    levels: Levels
+    prompt: Prompt | None
+    features: Mapping[str, Feature]
+    images: ImageSet | None
+
+    @property
+    def title(self) -> str:
+        """For figures and tables."""
+        return "exact denoiser" if self.name == EXACT else self.name.rstrip("/").rsplit("/", 1)[-1]
+
+
+def judge_of(p: ModelParameters) -> ClipFeatures | None:
+    """The CLIP model by which pictures of trained models are judged; None where there is none."""
+    return ClipFeatures.load(p.judge, p.pretrained or None, device=p.device) if p.trained and p.judge else None
+
+
+def subjects(p: ModelParameters, judge: ClipFeatures | None = None,
+             judged_at: Mapping[str, list[int]] | None = None) -> list[Subject]:
+    """The models of a chapter, loaded.
+
+    Args:
+        p: the chapter's parameters.
+        judge: adds the features `clip` and `clip_normalised` of decoded pictures to trained models.
+        judged_at: by model, the steps at which these are measured; all by default.
+    """
+    loaded = []
+    for name in p.models:
+        steps = p.at("steps", name)
+        if name == EXACT:
+            images = load_images(p.image_set, p.resolution, p.families or None)
+            model = ExactModel.of(images, p.device)
+            loaded.append(Subject(name, model, named_levels(p.schedule, steps), None, model.features, images))
+            continue
+        model = PipelineModel.load(name, revision=p.revision or None, variant=p.variant or None, dtype=p.dtype,
+                                   device=p.device, batch=p.batch)
+        features = {"latent": model.features["latent"]}
+        if judge:
+            features["clip"] = OfPixels(judge, at=(judged_at or {}).get(name))
+            features["clip_normalised"] = Normalised(features["clip"])
+        prompt = model.prompt(p.prompt, p.guidance, p.negative_prompt)
+        loaded.append(Subject(name, model, model.levels(steps), prompt, features, None))
+    return loaded

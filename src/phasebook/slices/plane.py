@@ -1,0 +1,145 @@
+"""Two-dimensional slices of latent space, Eq. (3).
+
+    z(alpha, beta) = z_0 + alpha (z_1 - z_0) + beta (z_2 - z_0),     optionally divided by its standard deviation
+
+(unbiased, over the whole tensor, as the authors' public code does). alpha multiplies z_1 - z_0 and points up in
+figures, beta multiplies z_2 - z_0 and points right.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+__all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "seeded_anchors"]
+
+LARGEST = 1e6                    # in an anchor or an extent: far beyond, float32 loses the pictures
+
+
+def seeded_anchors(shape: tuple[int, ...], seed: int) -> Float[ndarray, "3 *latent"]:
+    """Three standard normal latents of `shape`, float32, drawn by torch's CPU generator from `seed`."""
+    return torch.randn((3, *shape), generator=torch.Generator().manual_seed(seed)).numpy()
+
+
+def load_anchors(path: str | Path, shape: tuple[int, ...]) -> Float[ndarray, "3 *latent"]:
+    """Three latents from a `.npy` file; ValueError in one line names the file and what is wrong with it.
+
+    Nothing is unpickled. Accepts float16, float32 and float64 of shape (3, *shape).
+    """
+    takes = f"takes a .npy file: one array of floats, shape {(3, *shape)}"
+    try:
+        anchors = np.load(path, allow_pickle=False)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(f"anchors = {str(path)!r}: cannot be read ({reason}); {takes}") from None
+    except (ValueError, EOFError, BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "allow_pickle" in reason:            # numpy's advice to unpickle is not ours
+            reason = "pickled objects or not an array"
+        raise ValueError(f"anchors = {str(path)!r}: not a readable .npy array ({reason}); {takes}") from None
+    if not isinstance(anchors, ndarray) or anchors.dtype.kind != "f":
+        kind = anchors.dtype if isinstance(anchors, ndarray) else "an archive"
+        raise ValueError(f"anchors = {str(path)!r}: holds {kind}; {takes}")
+    check_anchors(anchors, shape, f"anchors = {str(path)!r}")
+    return anchors
+
+
+def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], label: str = "anchors") -> None:
+    """ValueError unless there are three finite latents of `shape` that span a plane."""
+    if anchors.shape != (3, *shape):
+        raise ValueError(f"{label}: shape {anchors.shape}; takes {(3, *shape)}, three latents (rgb, y, x)")
+    if not np.isfinite(anchors).all():
+        where = ", ".join(map(str, np.argwhere(~np.isfinite(anchors))[0]))
+        raise ValueError(f"{label}: NaN or Inf at [{where}]; takes finite numbers")
+    if (size := float(np.abs(anchors).max())) > LARGEST:
+        raise ValueError(f"{label}: a number of size {size:.3g} in it; takes numbers up to {LARGEST:g}")
+    edges = np.stack([anchors[1] - anchors[0], anchors[2] - anchors[0]]).reshape(2, -1).astype(np.float64)
+    size = np.linalg.svd(edges, compute_uv=False)
+    if size[-1] <= 1e-5 * max(size[0], np.abs(anchors).max(), 1e-300):
+        raise ValueError(f"{label}: the three latents lie on one line or coincide; take three that span a plane")
+
+
+def check_extent(extent: list[float]) -> list[float]:
+    """`[alpha0, alpha1, beta0, beta1]` with finite, increasing ends; ValueError in one line otherwise."""
+    if len(extent) != 4 or not np.isfinite(extent).all():
+        raise ValueError(f"extent = {list(extent)}: takes four finite numbers alpha0, alpha1, beta0, beta1")
+    if max(map(abs, extent)) > LARGEST:
+        raise ValueError(f"extent = {list(extent)}: takes numbers from {-LARGEST:g} to {LARGEST:g}")
+    a0, a1, b0, b1 = extent
+    least = 1e-6 * max(1.0, *map(abs, extent))          # closer grid points than float32 can tell apart
+    if a1 - a0 < least or b1 - b0 < least:
+        raise ValueError(f"extent = {list(extent)}: takes alpha0 < alpha1 and beta0 < beta1 (apart by {least:.0e})")
+    return list(extent)
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A rectangle of the slice through three anchors, with `grid` x `grid` points.
+
+    Points are combinations of the anchors, so everything the normalisation needs (the standard deviation of a
+    combination and its derivatives) comes from the anchors' 3 x 3 covariance: no latent is formed.
+    """
+
+    anchors: Float[ndarray, "3 *latent"]
+    extent: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
+    grid: int = 101
+    normalise: bool = True
+
+    @classmethod
+    def random(cls, shape: tuple[int, ...], seed: int, **options) -> "Plane":
+        """The plane through three standard normal latents of `shape`, drawn from `seed`.
+
+        Args:
+            shape: of a latent.
+            seed: of torch's CPU generator.
+            options: the other fields. Latents of fewer than 64 entries are not normalised unless asked for: their
+                standard deviation is no estimate of anything.
+        """
+        return cls(seeded_anchors(shape, seed), **{"normalise": int(np.prod(shape)) >= 64} | options)
+
+    def __post_init__(self):
+        if self.grid < 2:
+            raise ValueError(f"grid = {self.grid}: takes an integer >= 2")
+        check_extent(list(self.extent))
+        check_anchors(self.anchors, self.anchors.shape[1:])
+
+    @property
+    def alpha(self) -> Float[ndarray, " grid"]:
+        return np.linspace(*self.extent[:2], self.grid)
+
+    @property
+    def beta(self) -> Float[ndarray, " grid"]:
+        return np.linspace(*self.extent[2:], self.grid)
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        a0, a1, b0, b1 = self.extent
+        return (a1 - a0) / (self.grid - 1), (b1 - b0) / (self.grid - 1)
+
+    def coefficients(self, alpha: Float[ndarray, " p"],
+                     beta: Float[ndarray, " p"]) -> tuple[Float[ndarray, "p 3"], Float[ndarray, "2 p 3"]]:
+        """Coefficients c with `z = sum_k c_k z_k` at points, and their derivatives along alpha and beta.
+
+        With normalisation `c / s`, `s^2 = c^T C c` with C the anchors' covariance, and `dc / s - c (c^T C dc) / s^3`.
+        ValueError names a point where the standard deviation vanishes.
+        """
+        c = np.stack([1 - alpha - beta, alpha, beta], -1)
+        dc = np.broadcast_to(np.array([[-1.0, 1, 0], [-1, 0, 1]])[:, None], (2, *c.shape))
+        if not self.normalise:
+            return c, dc.copy()
+        covariance = np.cov(self.anchors.reshape(3, -1).astype(np.float64), ddof=1)
+        s = np.sqrt(np.einsum("pi,ij,pj->p", c, covariance, c).clip(0))[:, None]
+        if (s <= 1e-6 * np.sqrt(covariance.diagonal().max())).any():
+            i = int(s.argmin())
+            raise ValueError(f"anchors: the slice has standard deviation zero at alpha = {alpha[i]:.4g}, "
+                             f"beta = {beta[i]:.4g} and cannot be normalised there; take normalise = False")
+        slope = np.einsum("pi,ij,kpj->kp", c, covariance, dc)[..., None]
+        return c / s, dc / s - c * slope / s**3
+
+    def latents(self, alpha: Float[ndarray, " p"], beta: Float[ndarray, " p"]) -> Float[ndarray, "p *latent"]:
+        """The latents themselves at points, float64."""
+        return np.tensordot(self.coefficients(alpha, beta)[0], self.anchors.astype(np.float64), 1)

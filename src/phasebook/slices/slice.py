@@ -1,0 +1,189 @@
+"""A measured slice of latent space: the metric of each feature at every step, and what follows from it.
+
+A `Slice` wraps an xarray Dataset with dims (feature, step, alpha, beta), made by `sweep.slice_of`, and answers what is
+asked of a slice: its surface, its ridges and phases, the steps that tell, distances between its points.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from phasebook.sampling.features import distances
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Feature, Model, Prompt, State
+from phasebook.slices.basins import basin_labels
+from phasebook.slices.geodesic import Surface
+from phasebook.slices.phases import connected, watershed_labels
+from phasebook.slices.plane import Plane
+
+__all__ = ["Pairs", "Slice"]
+
+
+class Pairs(NamedTuple):
+    """`distances` (step, n, n) of the predictions of n points in a feature; `x0` (step, n, ...): their states, what
+    `model.decode` takes."""
+
+    distances: Float[ndarray, "step n n"]
+    x0: Float[torch.Tensor, "step n *s"]
+
+    @classmethod
+    def of(cls, model: Model, start: State, levels: Levels, feature: Feature, prompt: Prompt | None = None) -> "Pairs":
+        """The predictions from `start` at every step.
+
+        Args:
+            model: any.
+            start: states at level 0.
+            levels: of the sampler.
+            feature: by which distances are taken.
+            prompt: for all points, or one a point.
+        """
+        apart, x0 = [], []
+        for frame in model.sweep(start, levels, prompt):
+            apart.append(distances(frame.embedded(feature), feature.unit).cpu().numpy())
+            x0.append(frame.x0.clone().cpu())
+        return cls(np.stack(apart), torch.stack(x0))
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """A measured slice.
+
+    Attributes:
+        data: variables `E, F, G, det` (feature, step, alpha, beta) by finite differences, the same with `_exact` where
+            tangents were carried; `jump_alpha, jump_beta`, distances of grid neighbours (one row or column less);
+            `picture` (kept, row, column, y, x, rgb), bytes, on some points and steps; and the model's own fields
+            (step, alpha, beta). NaN at steps at which a feature was not measured.
+        plane: the grid.
+        model: what was swept.
+        levels: of the sampler.
+        features: by name, in the order of the dataset; the first is meant where none is named.
+        prompt: what the model was asked for.
+    """
+
+    data: xr.Dataset
+    plane: Plane
+    model: Model
+    levels: Levels
+    features: Mapping[str, Feature]
+    prompt: Prompt | None = None
+
+    @property
+    def steps(self) -> int:
+        """Of the sampler."""
+        return self.levels.steps
+
+    def measured(self, feature: str | None = None) -> Int[ndarray, " k"]:
+        """The steps at which a feature was measured."""
+        return np.flatnonzero(np.isfinite(self.values("det", feature)[:, 0, 0]))
+
+    def values(self, name: str, feature: str | None = None, exact: bool = False) -> Float[ndarray, "step a b"]:
+        """A variable of one feature at all steps.
+
+        Args:
+            name: `E, F, G, det, trace, largest, jump_alpha` or `jump_beta`. `trace` is E + G; `largest`, the larger
+                eigenvalue, is the squared Lipschitz constant at the point.
+            feature: its name; the first by default.
+            exact: from tangents instead of finite differences.
+
+        Raises:
+            ValueError: for a feature that was not measured, or tangents that were not carried.
+        """
+        feature = self._known(feature)
+        if exact and "det_exact" not in self.data:
+            raise ValueError("exact = True: no tangents were carried; takes slice_of(..., tangents=True)")
+        part = self.data.sel(feature=feature)
+        entry = lambda key: part[key + ("_exact" if exact else "")].values  # noqa: E731
+        if name == "trace":
+            return entry("E") + entry("G")
+        if name == "largest":
+            mean, half = (entry("E") + entry("G")) / 2, (entry("E") - entry("G")) / 2
+            return mean + np.hypot(half, entry("F"))
+        return part[name].values if name.startswith("jump") else entry(name)
+
+    def _known(self, feature: str | None) -> str:
+        if feature is None:
+            return next(iter(self.features))
+        if feature not in self.features:
+            raise ValueError(f"feature = {feature!r}: not measured here; takes {', '.join(self.features)}")
+        return feature
+
+    def yardstick(self, feature: str | None = None) -> float:
+        """The feature's distance of unrelated final predictions."""
+        return self.features[self._known(feature)].yardstick(self.model, self.prompt)
+
+    def surface(self, step: int, feature: str | None = None) -> Surface:
+        """The metric of a step, for geodesics."""
+        E, F, G = (self.values(key, feature)[step] for key in "EFG")
+        most = np.sqrt(E * G)               # F² <= E G up to float32
+        return Surface(E, np.clip(F, -most, most), G, self.plane.spacing)
+
+    def height(self, step: int, feature: str | None = None) -> Float[ndarray, "a b"]:
+        """The largest jump of the prediction from a point to a neighbour. A ridge of jump j is two points wide and j
+        high at any grid."""
+        up, right = (self.values(key, feature)[step] for key in ("jump_alpha", "jump_beta"))
+        high = np.zeros(self.data.E.shape[2:])
+        for at, jump in ((np.s_[:-1], up), (np.s_[1:], up), (np.s_[:, :-1], right), (np.s_[:, 1:], right)):
+            high[at] = np.maximum(high[at], jump)
+        return high
+
+    def phases(self, ridge: float, by: str = "watershed", feature: str | None = None) -> Int[ndarray, "step a b"]:
+        """The phase of every point at every step.
+
+        Args:
+            ridge: the height of a ridge, in the feature's distance.
+            by: `watershed`, valleys of `height` parted by ridges that high; `cut`, what stays connected once edges with
+                a larger jump are cut; or the name of an integer field of the model, connected regions of one value.
+            feature: whose ridges.
+
+        Raises:
+            ValueError: for another `by`.
+        """
+        if by == "watershed":
+            return np.stack([watershed_labels(self.height(k, feature), ridge) for k in range(self.steps)])
+        if by == "cut":
+            edges = zip(self.values("jump_alpha", feature), self.values("jump_beta", feature), strict=True)
+            return np.stack([basin_labels(up, right, ridge) for up, right in edges])
+        if by not in self.data or self.data[by].dtype.kind != "i":
+            whole = [str(name) for name, v in self.data.items() if v.dtype.kind == "i"]
+            raise ValueError(f"by = {by!r}: takes {', '.join(['watershed', 'cut', *whole])}")
+        return np.stack([connected(one) for one in self.data[by].values])
+
+    def telling(self, count: int, feature: str | None = None) -> list[int]:
+        """At most `count` steps, increasing, from the first to the last that is measured, between which the logarithm
+        of the mean of det G makes equal progress, ending where it has come to rest: where pictures differ."""
+        at = self.measured(feature)
+        rise = np.maximum.accumulate(np.log(1e-8 + self.values("det", feature)[at].mean((1, 2))))
+        last = len(at) - 1
+        if rise[-1] - rise[0] < 1e-6:
+            return sorted({int(at[round(k)]) for k in np.linspace(0, last, count)})
+        marks = rise[0] + (rise[-1] - rise[0]) * np.linspace(0, 0.98, count - 1)[1:]
+        return sorted({int(at[k]) for k in (0, last, *(int(np.searchsorted(rise, m)) for m in marks))})
+
+    def resting(self, feature: str | None = None) -> int:
+        """The step at which the mean of det G has come to rest: the last but one of six telling steps."""
+        steps = self.telling(6, feature)
+        return steps[-2] if len(steps) > 1 else steps[-1]
+
+    def between(self, alpha: Float[ndarray, " n"], beta: Float[ndarray, " n"], feature: str | None = None) -> Pairs:
+        """Distances of the predictions of points of the slice at every step."""
+        c, _ = self.plane.coefficients(np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float))
+        start = self.model.start(self.plane.anchors, c)
+        return Pairs.of(self.model, start, self.levels, self.features[self._known(feature)], self.prompt)
+
+    def pictures(self, steps: Sequence[int]) -> ndarray:
+        """The kept pictures (step, row, column, y, x, rgb) of some steps, bytes.
+
+        Raises:
+            ValueError: for a step whose pictures were not kept.
+        """
+        kept = self.data.kept.values.tolist() if "picture" in self.data else []
+        missing = [k for k in steps if k not in kept]
+        if missing:
+            raise ValueError(f"steps: no pictures of step {missing[0]} were kept; takes some of {kept}")
+        return self.data.picture.values[[kept.index(k) for k in steps]]

@@ -1,0 +1,68 @@
+"""A model of one's own: a function of (x, alpha, sigma)."""
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook import Denoiser, Plane, slice_of
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.sampling.levels import scaled_linear_levels
+
+MIXTURE = Mixture.atoms(np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]]))
+
+
+def two_dimensional(x, alpha, sigma):
+    atoms = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]], dtype=x.dtype)
+    w = torch.softmax(-((x[:, None] - alpha * atoms) ** 2).sum(-1) / (2 * sigma**2), -1)
+    return w @ atoms
+
+
+def test_a_slice_of_a_function_is_that_of_its_mixture():
+    """Each point sampled by itself with the closed-form mixture gives the same predictions, metric and phases."""
+    model, plane = Denoiser((2,), two_dimensional), Plane.random((2,), seed=0, grid=15)
+    levels = model.levels(30)
+    s = slice_of(model, plane, levels, tangents=True)
+    alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
+    x = plane.latents(alpha.ravel(), beta.ravel())
+    for k in range(30):
+        x0 = MIXTURE.denoise(x, levels.alpha[k], levels.sigma[k])
+        x = levels.alpha[k + 1] * x0 + levels.sigma[k + 1] * (x - levels.alpha[k] * x0) / levels.sigma[k]
+    grid = x0.reshape(15, 15, 2)
+    d_a, d_b = np.gradient(grid, *plane.spacing, axis=(0, 1))
+    np.testing.assert_allclose(s.values("trace")[-1], ((d_a**2 + d_b**2).sum(-1) / 2), rtol=1e-8)
+    assert s.phases(0.3 * s.yardstick())[-1].max() >= 1
+    mild = slice(0, 8)                          # while the map is smooth on this grid
+    np.testing.assert_allclose(s.values("trace")[mild, 1:-1, 1:-1], s.values("trace", exact=True)[mild, 1:-1, 1:-1],
+                               rtol=0.1)
+
+
+def test_arrays_pictures_and_levels():
+    model = Denoiser((2,), lambda x, alpha, sigma: MIXTURE.denoise(x.numpy(), alpha, sigma),
+                     decode=lambda x0: x0[:, :1, None, None].expand(-1, 3, 4, 4), levels=scaled_linear_levels)
+    features = {"latent": model.features["latent"], "brightness": lambda pixels: pixels.mean((1, 2, 3))[:, None]}
+    s = slice_of(model, Plane.random((2,), seed=0, grid=5), model.levels(8), pictures=3, features=features)
+    assert s.pictures([0, 7]).shape == (2, 3, 3, 4, 4, 3)
+    assert np.isfinite(s.values("det", "brightness")).all()
+    with pytest.raises(ValueError, match="tangents: denoise gives an array"):
+        slice_of(model, Plane.random((2,), seed=0, grid=5), model.levels(8), tangents=True)
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: Denoiser((), two_dimensional), r"shape = \(\): takes positive integers"),
+    (lambda: Denoiser((2, 0), two_dimensional), "takes positive integers"),
+    (lambda: Denoiser((2,), 7), "denoise = 7: takes a function"),
+    (lambda: Denoiser((2,), two_dimensional).prompt("cat"), "prompt = 'cat': this model takes none"),
+    (lambda: Denoiser((2,), two_dimensional).decode(torch.zeros(1, 2)), "has no pictures"),
+    (lambda: slice_of(Denoiser((2,), lambda x, a, s: x[:, :1]), Plane.random((2,), 0, grid=3),
+                      scaled_linear_levels(2)), "denoise: gives shape"),
+    (lambda: slice_of(Denoiser((3,), two_dimensional), Plane.random((2,), 0, grid=3), scaled_linear_levels(2)),
+     "plane: latents of shape"),
+    (lambda: slice_of(Denoiser((2,), two_dimensional), Plane.random((2,), 0, grid=3), scaled_linear_levels(2),
+                      features=["pixels"]), "features = 'pixels': takes latent"),
+    (lambda: slice_of(Denoiser((2,), lambda x, a, s: x * torch.nan), Plane.random((2,), 0, grid=3),
+                      scaled_linear_levels(2)), "not finite at step 0, alpha = 0, beta = 0"),
+])
+def test_bad_arguments_are_one_line(call, message):
+    with pytest.raises(ValueError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)

@@ -1,0 +1,31 @@
+"""The Gaussian control against its denoiser in pixel space."""
+
+import torch
+
+from phasebook.models.exact import ExactModel
+from phasebook.models.gaussian import GaussianModel
+from phasebook.sampling.levels import scaled_linear_levels
+from tests.builders import images, plain_ddim
+
+
+def test_gaussian_control_equals_its_flow():
+    """N(mean, cov) with the covariance matrix written out."""
+    exact = ExactModel.of(images(), dtype=torch.float64)
+    control, levels = GaussianModel.of(exact), scaled_linear_levels(8)
+    z = torch.randn(4, *exact.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    covariance = exact.atoms.T @ exact.atoms / 12
+    eye = torch.eye(len(covariance), dtype=torch.float64)
+
+    def denoise(x, alpha, sigma):
+        gain = alpha * covariance @ torch.linalg.inv(alpha**2 * covariance + sigma**2 * eye)
+        return (x.flatten(1) @ gain.T).view_as(x)
+
+    x = control.start(z)
+    frames = control.sweep(x, levels, tangents=torch.stack([x, x]))
+    for (_, x0, _), frame in zip(plain_ddim(denoise, z, levels), frames, strict=True):
+        w = frame.x0 @ control.axes.T
+        torch.testing.assert_close((w @ exact.atoms).view_as(z), x0, atol=1e-8, rtol=0)
+        torch.testing.assert_close(frame.dx0[0], frame.x0)                                     # linear
+        torch.testing.assert_close(frame.x0.square().sum(1), x0.flatten(1).square().sum(1), atol=1e-8, rtol=1e-8)
+        pixels = exact.mean + x0.flatten(1) / exact.scale
+        torch.testing.assert_close(control.decode(frame.x0).flatten(1), pixels.clamp(0, 1), atol=1e-8, rtol=0)

@@ -1,0 +1,107 @@
+"""Features: distances, tangents through the decoder, steps at which they are measured."""
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook import Plane, slice_of
+from phasebook.models.pipeline import PipelineModel
+from phasebook.sampling.features import Latent, Normalised, OfPixels, distances, final_distances, named_features
+from phasebook.sampling.protocols import Frame
+from phasebook.sampling.samplers import normal_start, sample
+from tests.builders import build, noise
+
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return PipelineModel.load(build(tmp_path_factory.mktemp("features"), "v_prediction"), batch=7)
+
+
+@pytest.fixture(scope="module")
+def prompt(model):
+    return model.prompt("red apple", 3.0, "blurry, ugly")
+
+
+def test_metric_of_a_slice_is_that_of_single_points(model, prompt):
+    """Neighbours denoised alone give the same centred differences, whatever the tiles and batches."""
+    plane, levels = Plane.random(model.shape, seed=1, grid=5), model.levels(STEPS)
+    s = slice_of(model, plane, levels, prompt=prompt)
+
+    def at(a, b):
+        *_, last = sample(model, model.start(plane.latents(np.array([a]), np.array([b]))), levels, prompt)
+        return last.x0.flatten()
+
+    d_a = (at(0.75, 0.5) - at(0.25, 0.5)) / 0.5
+    d_b = (at(0.5, 0.75) - at(0.5, 0.25)) / 0.5
+    scale = 1 / d_a.numel()
+    trace, det = (d_a @ d_a + d_b @ d_b) * scale, ((d_a @ d_a) * (d_b @ d_b) - (d_a @ d_b) ** 2) * scale**2
+    assert s.values("trace")[-1, 2, 2] == pytest.approx(float(trace), rel=1e-3)
+    assert s.values("det")[-1, 2, 2] == pytest.approx(float(det), rel=1e-3)
+    jump = (at(0.5, 0.5) - at(0.5, 0.25)).square().mean().sqrt()
+    assert s.values("jump_beta")[-1, 2, 1] == pytest.approx(float(jump), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["latent", "pixels", "mean"])
+def test_exact_metric_is_the_limit_of_finite_differences(model, name):
+    fine = Plane(Plane.random(model.shape, seed=2).anchors, (0.4, 0.402, 0.4, 0.402), 3)
+    features = model.features | {"mean": OfPixels(lambda pixels: pixels.mean((2, 3)))}
+    s = slice_of(model, fine, model.levels(2), features={name: features[name]}, tangents=True)
+    assert s.values("trace", exact=True)[:, 1, 1] == pytest.approx(s.values("trace")[:, 1, 1], rel=2e-2)
+
+
+def test_features_are_measured_at_their_steps_only(model, prompt):
+    """A feature that keeps the pixels as they are has the metric of the pixels."""
+    plane, levels = Plane.random(model.shape, seed=3, grid=4), model.levels(STEPS)
+    n = 3 * 16 * 16
+    features = {"pixels": model.features["pixels"], "same": OfPixels(lambda x: x.flatten(1), n**-0.5, at=[1, 3]),
+                "nothing": OfPixels(lambda x: x[:, :1, 0] * 0)}
+    s = slice_of(model, plane, levels, prompt=prompt, features=features)
+    assert s.measured("same").tolist() == [1, 3] and len(s.measured("pixels")) == STEPS
+    for name in ("det", "trace", "largest", "jump_alpha", "jump_beta"):
+        assert np.isnan(s.values(name, "same")[[0, 2]]).all()
+        np.testing.assert_allclose(s.values(name, "same")[[1, 3]], s.values(name, "pixels")[[1, 3]], rtol=1e-4,
+                                   atol=1e-9)
+        assert not s.values(name, "nothing").any()
+    assert s.telling(6, "same") == [1, 3]
+
+
+def test_normalised_points_have_norm_one_and_ask_the_feature_once(model):
+    asked = []
+    plain = OfPixels(lambda x: asked.append(len(x)) or x.mean((2, 3)))
+    frame = Frame(model, 0, noise(5))
+    unit = frame.embedded(Normalised(plain)).points
+    torch.testing.assert_close(unit.norm(dim=1), torch.ones(5))
+    torch.testing.assert_close(unit, torch.nn.functional.normalize(frame.embedded(plain).points, dim=1))
+    assert asked == [5]
+
+
+def test_distances_are_those_of_the_coordinates(model):
+    f = Latent(model.shape)(Frame(model, 0, noise(6)))
+    expected = torch.cdist(f.points.double(), f.points.double()) * f.points.shape[1] ** -0.5
+    torch.testing.assert_close(distances(f, model.features["latent"].unit), expected, atol=1e-7, rtol=1e-5)
+    twice = Latent(model.shape)(Frame(model, 0, noise(1).repeat(2, 1, 1, 1)))
+    assert float(distances(twice, 1.0).max()) == 0
+
+
+def test_the_yardstick_is_the_median_of_independent_samples(model, prompt):
+    *_, last = sample(model, normal_start(model, 0, 32), model.levels(10), prompt)
+    expected = torch.pdist(last.x0.flatten(1)).median() / last.x0[0].numel() ** 0.5
+    assert model.features["latent"].yardstick(model, prompt) == pytest.approx(float(expected), rel=1e-4)
+    assert len(final_distances(model.features["latent"], model, model.levels(2), prompt, starts=5)) == 10
+
+
+@pytest.mark.parametrize("features, message", [
+    (["clip"], "features = 'clip': takes latent, pixels, or a mapping"), ({"mine": 3}, "features: mine = 3"),
+    ([], "features: none given"),
+])
+def test_bad_features_are_one_line(model, features, message):
+    with pytest.raises(ValueError) as error:
+        named_features(model, features)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_function_that_loses_points_is_named(model):
+    with pytest.raises(ValueError, match="gives shape"):
+        OfPixels(lambda x: x.mean())(Frame(model, 0, noise(3)))

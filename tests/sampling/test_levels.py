@@ -1,0 +1,81 @@
+"""Noise levels against diffusers."""
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.sampling.levels import Levels, log_snr_levels, named_levels, scaled_linear_levels
+
+
+def scheduler(steps: int):
+    from diffusers import DDIMScheduler
+
+    made = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+                         set_alpha_to_one=False, steps_offset=1, prediction_type="sample", timestep_spacing="leading")
+    made.set_timesteps(steps)
+    return made
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 25, 50, 334, 500])
+def test_levels_equal_diffusers(steps):
+    made, mine = scheduler(steps), scaled_linear_levels(steps)
+    np.testing.assert_array_equal(mine.timestep, made.timesteps.numpy())
+    np.testing.assert_allclose(mine.alpha[:-1] ** 2, made.alphas_cumprod[made.timesteps].numpy(), rtol=2e-5)
+    np.testing.assert_allclose(mine.alpha[-1] ** 2, float(made.final_alpha_cumprod), rtol=1e-6)
+    np.testing.assert_allclose(mine.alpha**2 + mine.sigma**2, 1)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("steps", [2, 50])
+def test_every_step_equals_diffusers(steps, eta):
+    made, mine = scheduler(steps), scaled_linear_levels(steps)
+    generator = torch.Generator().manual_seed(3)
+    for k, t in enumerate(made.timesteps):
+        x, x0, n = (torch.randn(2, 3, 4, 4, generator=generator) for _ in range(3))
+        a, b, spread = mine.mixing(k, eta)
+        ours = a * x0 + b * (x - mine.alpha[k] * x0) / mine.sigma[k] + spread * n
+        theirs = made.step(x0, t, x, eta=eta, variance_noise=n).prev_sample
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-5)      # diffusers accumulates in float32
+
+
+def test_the_step_is_that_of_euler_in_sigma_and_of_flow_matching():
+    """In x/alpha against sigma/alpha, and for alpha = 1 - sigma on the velocity eps - x0."""
+    rng = np.random.default_rng(0)
+    x, x0 = rng.normal(size=(2, 7))
+    mine = scaled_linear_levels(10)
+    a, b, _ = mine.mixing(4)
+    eps = (x - mine.alpha[4] * x0) / mine.sigma[4]
+    r, r_next = (mine.sigma / mine.alpha)[4:6]
+    np.testing.assert_allclose(mine.alpha[5] * (x / mine.alpha[4] + (r_next - r) * eps), a * x0 + b * eps)
+    t = np.linspace(1, 0, 11)
+    flow = Levels("flow", 1 - t, t, 1000 * t[:-1])
+    a, b, _ = flow.mixing(4)
+    eps = (x - flow.alpha[4] * x0) / flow.sigma[4]
+    np.testing.assert_allclose(x + (t[5] - t[4]) * (eps - x0), a * x0 + b * eps)
+
+
+def test_sd_starts_where_it_should():
+    mine = scaled_linear_levels(50)
+    assert mine.timestep[0] == 981 and mine.timestep[-1] == 1
+    assert mine.sigma_over_alpha[0] == pytest.approx(13.12, abs=0.01)
+    assert (np.diff(mine.log_snr) > 0).all()
+
+
+def test_log_snr_is_uniform():
+    mine = log_snr_levels(40, 25.0, 0.02)
+    np.testing.assert_allclose(np.diff(mine.log_snr), np.diff(mine.log_snr)[0])
+    assert mine.sigma_over_alpha[0] == pytest.approx(25) and mine.sigma[-1] / mine.alpha[-1] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: named_levels("cosine", 50), "schedule = 'cosine': unknown; takes one of scaled_linear, log_snr"),
+    (lambda: named_levels("scaled_linear", 0), "steps = 0: takes an integer from 1 to 999"),
+    (lambda: named_levels("scaled_linear", 1000), "steps = 1000"),
+    (lambda: named_levels("log_snr", 2.5), "steps = 2.5"),
+    (lambda: log_snr_levels(5, 0.1, 1.0), "take noisiest > cleanest > 0"),
+    (lambda: log_snr_levels(5, float("inf"), 1.0), "take noisiest > cleanest > 0"),
+])
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError) as error:
+        call()
+    assert message in str(error.value) and "\n" not in str(error.value)
