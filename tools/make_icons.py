@@ -49,7 +49,7 @@ STRANGERS = {("old noto", "cricket"), ("emojione", "cricket"), ("old noto", "UP!
 FIREFOX = {"eggplant": "aubergine", "hot pepper": "chilipepper", "ear of corn": "earofmaize", "pizza": "sliceofpizza",
            "panda": "pandaface", "wolf": "wolfface", "pig": "pigside", "spouting whale": "spurtingwhale",
            "fallen leaf": "fallingleaf", "evergreen tree": "evergreen", "bouquet": "bouquetofflowers",
-           "blue heart": "heartblue", "green heart": "heartgreen", "yellow heart": "heartyellow",
+           "green heart": "heartgreen", "yellow heart": "heartyellow",
            "purple heart": "heartpurple", "heart with arrow": "heartarrow", "pile of poo": "poo", "gem stone": "gem",
            "bullseye": "directhit", "loudspeaker": "bullhornwithsoundwaves", "wrapped gift": "present",
            "high-heeled shoe": "heels", "locomotive": "steamlocomotive", "racing car": "racecar"}

@@ -1,7 +1,7 @@
 """Image sets: finite sets of small pictures in families, each the data distribution of an exact diffusion model.
 
 A set is named: `families` (420 emoji that are drawn alike within their family), `emoji` (all 1600 distinct ones),
-`icons` (8105 pictures of 1382 things in seven styles; their groups are the styles), `digits` (the 1797 handwritten
+`icons` (8104 pictures of 1382 things in seven styles; their groups are the styles), `digits` (the 1797 handwritten
 digits that scikit-learn carries) or the path of a directory of pictures.
 Nothing is downloaded. Order and pixels depend on the arguments alone.
 """
