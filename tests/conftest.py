@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from phasebook.site.build import book
+from phasebook.site import process
+
+process.tune()      # before anything loads torch; kernels inherit how threads wait
+
+from phasebook.site.build import book  # noqa: E402
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test depends on a model hub
 

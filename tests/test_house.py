@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from phasebook.site.build import runner
+from phasebook.site.chapters.claims import Verdict
 
 ROOT = runner.root()
 HEAVY = {"diffusers", "transformers", "open_clip"}
@@ -28,7 +30,7 @@ def test_imports_run_one_way():
     assert done.returncode == 0, done.stdout
 
 
-def test_heavy_packages_are_imported_in_models_alone_and_inside_functions():
+def test_heavy_packages_are_imported_by_models_and_trainers_alone_and_inside_functions():
     found = []
     for file in (ROOT / "src").rglob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -36,9 +38,67 @@ def test_heavy_packages_are_imported_in_models_alone_and_inside_functions():
         for node in ast.walk(tree):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            if any(n.split(".")[0] in HEAVY for n in names) and ("models" not in file.parts or id(node) in top):
+            home = {"models", "phasebook_training"} & set(file.parts)
+            if any(n.split(".")[0] in HEAVY for n in names) and (not home or id(node) in top):
                 found.append(f"{file.name}:{node.lineno}")
     assert not found
+
+
+def test_an_import_of_the_library_changes_nothing():
+    """Neither the environment nor the loaded packages: who imports a name decides what is loaded."""
+    code = ("import os, sys; before = dict(os.environ), list(sys.path); import phasebook; "
+            "assert (dict(os.environ), list(sys.path)) == before; "
+            "names = {n for n in vars(phasebook) if not n.startswith('_')}; "
+            "print(sorted(names - set(getattr(phasebook, '__all__', ())) - "
+            "{m.split('.')[1] for m in sys.modules if m.startswith('phasebook.')}))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]" and done.stderr == ""
+
+
+# Tests of no single module: the house, all notebooks, the built pages, benchmarks, the shipped weights, their training.
+OF_NO_MODULE = {"test_house", "test_notebooks", "test_browser", "test_bench", "test_shipped", "test_training"}
+
+
+def test_tests_mirror_the_package():
+    """tests/<room>/test_<module>.py tests src/phasebook/<room>/<module>.py, or what lies beside the library."""
+    others = {"training": ROOT / "src" / "phasebook_training", "tools": ROOT / "tools"}
+    lost = []
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        room = file.parent.relative_to(ROOT / "tests")
+        folder = others.get(room.as_posix(), ROOT / "src" / "phasebook" / room)
+        module = folder / f"{file.stem.removeprefix('test_')}.py"
+        if file.stem not in OF_NO_MODULE and not module.is_file():
+            lost.append(file.relative_to(ROOT).as_posix())
+    assert lost == []
+
+
+def exported(file: Path) -> list[str]:
+    """The names in a module's `__all__`."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def mentions(file: Path) -> set[str]:
+    """Every name that a file uses: read, taken from an object, or imported."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {a.name for a in node.names}
+    return names
+
+
+def test_no_public_name_is_used_by_tests_alone():
+    """vulture takes a name in `__all__` for used; here it must be used by the library, the book, or a tool."""
+    sources = [f for folder in ("src", "notebooks", "benchmarks", "tools") for f in (ROOT / folder).rglob("*.py")]
+    used = set().union(*(mentions(f) for f in sources))
+    unused = [f"{f.stem}.{name}" for f in (ROOT / "src").rglob("*.py") for name in exported(f) if name not in used]
+    assert unused == []
 
 
 def test_nothing_is_unpickled():
@@ -79,7 +139,7 @@ def test_table_of_contents_holds_every_chapter():
 
 def test_tracked_verdicts_are_known_words():
     verdicts = json.loads((ROOT / "tests" / "reference" / "verdicts.json").read_text(encoding="utf-8"))
-    assert set(verdicts.values()) <= {"holds", "holds with correction", "fails", "not tested here"}
+    assert set(verdicts.values()) <= set(get_args(Verdict))
     assert len(verdicts) >= 40
 
 

@@ -17,10 +17,10 @@ MATHJAX = ("sphinx-mathjax-offline", "mathjax/tex-svg.js")   # `mathjax_path` in
 
 def installed_file(package: str, ending: str) -> Path:
     """Where a file of an installed package lies; FileNotFoundError names both."""
-    found: list[PackagePath] = [f for f in files(package) or [] if f.as_posix().endswith(ending)]
-    if not found:
+    held: list[PackagePath] = [f for f in files(package) or [] if f.as_posix().endswith(ending)]
+    if not held:
         raise FileNotFoundError(f"the installed package {package} holds no file {ending}")
-    return Path(found[0].locate())
+    return Path(held[0].locate())
 
 
 def add_static(app) -> None:

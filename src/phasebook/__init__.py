@@ -14,7 +14,7 @@ measured; `site` the book. Names are loaded when they are first used: the import
 from importlib import import_module
 
 # public name: the module that defines it
-_PLACES = {
+PLACES = {
     "Denoiser": "models.denoiser", "ExactModel": "models.exact", "GaussianModel": "models.gaussian",
     "PipelineModel": "models.pipeline", "ClipFeatures": "models.clip", "ImageSet": "models.image_sets",
     "load_images": "models.image_sets",
@@ -27,14 +27,14 @@ _PLACES = {
     "Estimate": "stats",
 }
 
-__all__ = sorted(_PLACES)
+__all__ = sorted(PLACES)
 
 
 def __getattr__(name: str):
-    if name not in _PLACES:
+    if name not in PLACES:
         raise AttributeError(f"module 'phasebook' has no attribute {name!r}")
-    return getattr(import_module(f"phasebook.{_PLACES[name]}"), name)
+    return getattr(import_module(f"phasebook.{PLACES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return sorted([*globals(), *PLACES])

@@ -113,6 +113,54 @@ def test_a_small_vae_decodes_in_place_of_the_pipelines(folders, tmp_path):
         PipelineModel.load(folders["epsilon"], small_vae="nobody/nothing")
 
 
+# --- what does not fit ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler",
+                                  "HeunDiscreteScheduler"])
+def test_any_schedulers_noise_levels_are_ddims(folders, copy, kind):
+    """Their own spacing is linspace; ours takes DDIM's, for any number of steps, on the same noise levels."""
+    import diffusers
+
+    scheduler = getattr(diffusers, kind)(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                                         timestep_spacing="linspace", steps_offset=1)
+    scheduler.save_pretrained(copy / "scheduler")
+    edit(copy / "model_index.json", scheduler=["diffusers", kind])
+    edit(copy / "scheduler" / "scheduler_config.json", clip_sample=False, set_alpha_to_one=False)
+    model, plain = PipelineModel.load(copy), PipelineModel.load(folders["epsilon"])
+    for steps in (1, 7, 12, 50):
+        np.testing.assert_array_equal(model.levels(steps).alpha, plain.levels(steps).alpha)
+
+
+@pytest.mark.parametrize("change", ["text width", "vae channels", "class labels", "odd size"])
+def test_parts_that_do_not_fit_are_one_line(folders, change):
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+
+    pipe = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
+    own = dict(pipe.unet.config)
+    changes = {"text width": {"cross_attention_dim": 24}, "class labels": {"class_embed_type": "timestep"},
+               "odd size": {"sample_size": 9}, "vae channels": {}}[change]
+    pipe.unet = UNet2DConditionModel.from_config(own | changes)
+    if change == "vae channels":
+        pipe.vae = AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
+                                 up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=3, norm_num_groups=4)
+    if change == "odd size":            # works, or says so
+        assert PipelineModel.of(pipe, "odd").shape == (4, 9, 9)
+        return
+    with pytest.raises(ValueError, match="its parts do not fit together") as caught:
+        PipelineModel.of(pipe, change)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_a_network_need_not_be_square(folders):
+    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+    pipe = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
+    pipe.unet = UNet2DConditionModel.from_config(dict(pipe.unet.config) | {"sample_size": (6, 10)})
+    model = PipelineModel.of(pipe, "wide")
+    *_, last = sample(model, noise(2, model.shape), model.levels(3), model.prompt("red apple", 3.0))
+    assert model.shape == (4, 6, 10) and model.decode(last.x0).shape == (2, 3, 12, 20)
+
+
 # --- tangents ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
@@ -285,12 +333,12 @@ def test_weights_of_another_network(copy):
 def test_pickles_are_never_read(copy):
     weights, = (copy / "unet").glob("*.safetensors")
     weights.rename(weights.with_name("diffusion_pytorch_model.bin"))
-    refuses(r"unet has no weights \*.safetensors \(only diffusion_pytorch_model.bin\); pickled weights are never read",
+    refuses(r"unet has no weights diffusion_pytorch_model.safetensors \(only diffusion_pytorch_model.bin\); pickled",
             copy)
 
 
 def test_a_variant_that_is_not_there(folders):
-    refuses(r"unet has no weights \*.fp16.safetensors", folders["epsilon"], variant="fp16")
+    refuses("has no weights .*fp16.safetensors", folders["epsilon"], variant="fp16")
 
 
 def test_settings(folders):

@@ -4,22 +4,33 @@ Every refusal is a ValueError of one line that names the parameter, its value an
 safetensors only: a file that would have to be unpickled is never opened.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
 from phasebook.models.assets import ROOT
+from phasebook.models.staging import check_names_no_code, no_weights, read_config, staged, weight_files
 
 __all__ = ["DTYPES", "cause", "check_available", "check_complete", "check_device", "check_dtype", "check_length",
            "check_parts", "check_pipeline", "check_settings", "check_weights", "fetch_pipeline", "known_directory",
-           "load_small_vae", "quiet", "tokenizer_of", "unreachable"]
+           "load_parts", "load_small_vae", "pipeline_parts", "quiet", "tokenizer_of", "unreachable"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 PIPELINE = "StableDiffusionPipeline"
 SCHEDULES = {"linear", "scaled_linear", "squaredcos_cap_v2"}
-PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
+              "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
+              "DPMSolverSinglestepScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
+              "DEISMultistepScheduler", "UniPCMultistepScheduler")
+# part: the classes that it may be of
+PARTS = {
+    "scheduler": [("diffusers", name) for name in SCHEDULERS],
+    "text_encoder": [("transformers", "CLIPTextModel")],
+    "tokenizer": [("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast")],
+    "unet": [("diffusers", "UNet2DConditionModel")],
+    "vae": [("diffusers", "AutoencoderKL"), ("diffusers", "AutoencoderTiny")],
+}
 
 
 def cause(error: BaseException) -> str:
@@ -93,62 +104,75 @@ def check_weights(label: str, files: Iterable[Path]) -> None:
                              "fetch or train it again") from None
 
 
-def _json(label: str, path: Path, what: str) -> dict:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{label}: no {what} ({path.name} is missing); takes a directory or hub id of a diffusers "
-                         f"{PIPELINE}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{label}: {path} is not readable ({cause(error)})") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{label}: {path} is not readable (no JSON object)")
-    return found
+def pipeline_parts(label: str, folder: Path) -> dict[str, tuple[str, str]]:
+    """Part to (library, class) of a pipeline in a directory that this code can run; other parts are not read.
 
-
-def _check_index(label: str, folder: Path) -> dict:
-    """The parsed model_index.json of a pipeline that this code can run."""
-    index = _json(label, folder / "model_index.json", "diffusers pipeline")
+    Raises:
+        ValueError: one line, for another pipeline, a part that is missing, or a class that is not in the list.
+    """
+    index = read_config(label, folder / "model_index.json", "diffusers pipeline")
+    check_names_no_code(label, "model_index.json", index)
     kind = index.get("_class_name")
     if kind != PIPELINE:
         raise ValueError(f"{label}: is a {kind}; takes a {PIPELINE} (Stable Diffusion 1.x or 2.x)")
-    config = _json(label, folder / "scheduler" / "scheduler_config.json", "scheduler")
-    name = str(config.get("_class_name"))
+    parts = {}
+    for part, known in PARTS.items():
+        pair = index.get(part)
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)):
+            raise ValueError(f"{label}: has no {part}; takes a {PIPELINE}")
+        if tuple(pair) not in known:
+            raise ValueError(f"{label}: its {part} is a {'.'.join(pair)}; takes one of "
+                             f"{', '.join(name for _, name in known)}")
+        parts[part] = tuple(pair)
+    config = read_config(label, folder / "scheduler" / "scheduler_config.json", "scheduler")
     predicts = str(config.get("prediction_type", ""))
-    if "FlowMatch" in name or predicts.startswith("flow") or config.get("use_flow_sigmas"):
-        raise ValueError(f"{label}: its scheduler {name} is one of flow matching; takes a diffusion model with "
-                         "noise levels from betas")
-    if config.get("beta_schedule", "linear") not in SCHEDULES and config.get("trained_betas") is None:
+    if predicts.startswith("flow") or config.get("use_flow_sigmas") or "Flow" in str(config.get("_class_name")):
+        raise ValueError(f"{label}: its scheduler is one of flow matching; takes a diffusion model with noise levels "
+                         "from betas")
+    if config.get("trained_betas") is not None:
+        raise ValueError(f"{label}: its scheduler has trained_betas; takes one with a beta_schedule")
+    if config.get("beta_schedule", "linear") not in SCHEDULES:
         raise ValueError(f"{label}: beta_schedule = {config['beta_schedule']!r} is unknown to DDIM")
-    return index
+    return parts
 
 
-def check_complete(label: str, part: str, module, files: Iterable[Path]) -> None:
-    """ValueError where weights of `module` are in none of `files`: diffusers would start them at random."""
+def check_complete(label: str, part: str, module, missing: Iterable[str] | None = None,
+                   files: Iterable[Path] = ()) -> None:
+    """ValueError where weights of `module` were not loaded (the library would start them at random) or are not finite.
+
+    Args:
+        label: the beginning of the refusal.
+        part: the module's name in the pipeline.
+        module: as loaded.
+        missing: the weights that the library says it did not load; else those are missing that are in none of `files`.
+        files: safetensors.
+    """
+    import torch
     from safetensors import safe_open
 
-    held: set[str] = set()
-    for file in files:
-        with safe_open(file, "pt") as opened:
-            held |= set(opened.keys())
-    lacking = [key for key in module.state_dict() if key not in held]
+    if missing is None:
+        held: set[str] = set()
+        for file in files:
+            with safe_open(file, "pt") as opened:
+                held |= set(opened.keys())
+        missing = [key for key in module.state_dict() if key not in held]
+    lacking = [key for key in missing if not key.endswith("position_ids")]
     if lacking:
         raise ValueError(f"{label}: {part} lacks {len(lacking)} of its weights ({lacking[0]}, ...)")
+    for name, weight in module.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise ValueError(f"{label}: {part} has weights that are not finite ({name})")
 
 
 def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
-    """ValueError unless `folder` holds a StableDiffusionPipeline with whole safetensors weights of `variant`."""
-    index = _check_index(label, folder)
-    ending = f".{variant}.safetensors" if variant else ".safetensors"
-    for part in ("unet", "vae", "text_encoder"):
-        if not isinstance(index.get(part), list) or index[part][0] is None:
-            raise ValueError(f"{label}: has no {part}; takes a {PIPELINE}")
-        files = sorted(f for f in (folder / part).glob("*") if f.is_file())
-        if not any(f.name.endswith(ending) for f in files):
-            pickles = [f.name for f in files if f.suffix in PICKLES]
-            others = sorted({f.name for f in files if f.suffix == ".safetensors"})
-            has = f" (only {', '.join(pickles or others)})" if pickles or others else ""
-            raise ValueError(f"{label}: {part} has no weights *{ending}{has}; pickled weights are never read")
+    """ValueError unless `folder` holds a pipeline that this code can run, with whole weights of `variant`."""
+    for part, (library, _) in pipeline_parts(label, folder).items():
+        if part in ("tokenizer", "scheduler"):
+            continue
+        stem = "model" if library == "transformers" else "diffusion_pytorch_model"
+        files = weight_files(folder / part, stem, variant)
+        if not files:
+            raise ValueError(no_weights(label, folder / part, stem, variant))
         check_weights(label, [f for f in files if f.suffix == ".safetensors"])
 
 
@@ -214,6 +238,35 @@ def _download(label: str, name: str, revision: str | None, variant: str | None) 
                          f"({reason or cause(error)})") from None
 
 
+def load_parts(label: str, folder: Path, variant: str | None, dtype: str):
+    """The diffusers pipeline in a checked directory, complete and finite; nothing but the allowlist is read.
+
+    Raises:
+        ValueError: one line, for whatever is not there, not whole, or names code.
+    """
+    import diffusers
+    import torch
+    import transformers
+
+    index = pipeline_parts(label, folder)
+    libraries = {"diffusers": diffusers, "transformers": transformers}
+    classes = {part: getattr(libraries[library], name) for part, (library, name) in index.items()}
+    options = {"dtype": getattr(torch, dtype), "local_files_only": True, "use_safetensors": True, "variant": variant}
+    loaded = {}
+    with quiet(), staged(label, folder, index, classes, variant) as clean:
+        for part in index:
+            try:
+                if part == "scheduler" or part == "tokenizer":
+                    loaded[part] = classes[part].from_pretrained(clean / part, local_files_only=True)
+                    continue
+                loaded[part], said = classes[part].from_pretrained(clean / part, output_loading_info=True, **options)
+            except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError) as error:
+                raise ValueError(f"{label}: diffusers cannot load its {part} ({cause(error)})") from None
+            check_complete(label, part, loaded[part], said["missing_keys"])
+    return diffusers.StableDiffusionPipeline(**loaded, safety_checker=None, feature_extractor=None,
+                                             requires_safety_checker=False)
+
+
 def check_length(tokenizer, **prompts: str) -> None:
     """ValueError names the first of `prompts` that is longer than the tokenizer's limit: diffusers would cut it."""
     for label, text in prompts.items():
@@ -224,11 +277,18 @@ def check_length(tokenizer, **prompts: str) -> None:
 
 
 def tokenizer_of(name: str | Path):
-    """The tokenizer of a pipeline in a local directory, or None for a hub's."""
+    """The tokenizer of a pipeline in a local directory, or None for a hub's. ValueError where it is not whole."""
     from transformers import CLIPTokenizer
 
     folder = known_directory(name)
-    return CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True) if folder else None
+    if folder is None:
+        return None
+    label = f"model = {str(name)!r}"
+    with quiet(), staged(label, folder, {"tokenizer": pipeline_parts(label, folder)["tokenizer"]}, {}) as clean:
+        try:
+            return CLIPTokenizer.from_pretrained(clean / "tokenizer", local_files_only=True)
+        except Exception as error:  # a broken table makes the library raise some five different kinds
+            raise ValueError(f"{label}: its tokenizer cannot be loaded ({cause(error)})") from None
 
 
 def check_settings(device: str, batch: int, compiled: bool) -> None:

@@ -8,7 +8,6 @@ x sigmoid(1.702 x): in open_clip it is `ViT-B-32-quickgelu`, and plain `ViT-B-32
 only warns of, is refused.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook.models.checkpoints import cause, check_device, check_dtype, check_weights, known_directory, unreachable
+from phasebook.models.checkpoints import (
+    cause,
+    check_complete,
+    check_device,
+    check_dtype,
+    check_weights,
+    known_directory,
+    unreachable,
+)
+from phasebook.models.staging import CLIP_WEIGHTS, staged_clip
 from phasebook.sampling.batches import in_batches
 
 __all__ = ["ClipFeatures", "check_feature"]
@@ -28,7 +36,7 @@ def check_feature(name: str | Path, pretrained: str | None = None, parameter: st
     """ValueError unless `ClipFeatures.load` knows the model and its checkpoint; nothing is loaded or fetched."""
     label = f"{parameter} = {str(name)!r}"
     if folder := known_directory(name):
-        _local(label, folder)
+        _check_local(label, folder)
         return
     _check_name(label, name)
     _known_checkpoint(label, str(name), pretrained)
@@ -70,23 +78,21 @@ class ClipFeatures:
         Raises ValueError, one line, for an unknown name or tag, weights that are not whole or not safetensors, an
         activation that is not the weights' own, or no network.
         """
-        import open_clip
-
-        check_device(device), check_dtype(dtype)
+        check_device(device)
+        check_dtype(dtype)
         folder, label = known_directory(name), f"feature = {str(name)!r}"
-        if folder is None:
+        precision = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}[dtype]
+        if folder:
+            _check_local(label, folder)
+            with staged_clip(label, folder) as clean:
+                model, tokenizer = _created(label, f"local-dir:{clean}", precision=precision, device=device)
+        else:
             _check_name(label, name)
-        source = _local(label, folder) if folder else str(name)
-        weights = None if folder else _checkpoint(label, str(name), pretrained)
-        options = {"precision": {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}[dtype], "device": device}
-        if folder is None:
-            options |= {"force_preprocess_cfg": _preprocessing(str(name), pretrained), "pretrained": str(weights),
-                        "force_quick_gelu": False}
-        try:
-            model = open_clip.create_model(source, **options)
-            tokenizer = open_clip.get_tokenizer(source)
-        except Exception as error:  # json, safetensors, shapes: open_clip raises some six kinds
-            raise ValueError(f"{label}: open_clip cannot load it ({cause(error)})") from None
+            model, tokenizer = _created(
+                label, str(name), precision=precision, device=device, force_quick_gelu=False,
+                pretrained=str(_checkpoint(label, str(name), pretrained)),
+                force_preprocess_cfg=_preprocessing(str(name), pretrained))
+        check_complete(label, "the model", model, ())
         model.requires_grad_(False).eval()
         config = model.visual.preprocess_cfg
         size = config["size"]
@@ -132,18 +138,20 @@ class ClipFeatures:
         return (self.model.logit_scale.exp().float() * images @ self.text(prompts).T).softmax(-1)
 
 
-def _local(label: str, folder: Path) -> str:
-    """open_clip's name for a checked local directory."""
-    weights = sorted(folder.glob("*.safetensors"))
-    if not (folder / "open_clip_config.json").is_file() or not weights:
-        raise ValueError(f"{label}: {folder} holds no open_clip_config.json with *.safetensors beside it; pickled "
-                         "weights are never read")
+def _created(label: str, source: str, **options):
+    """open_clip's model and tokenizer."""
+    import open_clip
+
     try:
-        json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{label}: open_clip_config.json is not readable ({cause(error)})") from None
-    check_weights(label, weights)
-    return f"local-dir:{folder.resolve()}"
+        return open_clip.create_model(source, **options), open_clip.get_tokenizer(source)
+    except Exception as error:  # json, safetensors, shapes: open_clip raises some six kinds
+        raise ValueError(f"{label}: open_clip cannot load it ({cause(error)})") from None
+
+
+def _check_local(label: str, folder: Path) -> None:
+    """ValueError unless a directory holds an open_clip model of which nothing names code, with whole weights."""
+    with staged_clip(label, folder) as clean:
+        check_weights(label, [clean / CLIP_WEIGHTS])
 
 
 def _preprocessing(name: str, tag: str | None) -> dict:

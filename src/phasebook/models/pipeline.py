@@ -7,6 +7,7 @@ Latents have shape (channel, y, x).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -20,12 +21,12 @@ from torch import Tensor
 
 from phasebook.models.checkpoints import (
     cause,
-    check_complete,
     check_dtype,
     check_length,
     check_parts,
     check_settings,
     fetch_pipeline,
+    load_parts,
     load_small_vae,
     quiet,
 )
@@ -37,6 +38,8 @@ from phasebook.sampling.protocols import Feature, Model, Pixels, Prediction, Pro
 from phasebook.sampling.tangents import forward_mode, pushed
 
 __all__ = ["PipelineModel", "diffusers_steps"]
+
+RUN_ONCE = 50_000_000       # weights of a network that is run once when it is loaded; of a larger one the shapes are
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,22 +67,10 @@ class PipelineModel(Model):
         decodes in place of the pipeline's VAE. `compiled`: torch.compile the network (CUDA only).
         Raises ValueError, one line, for whatever is not there, not whole or not a StableDiffusionPipeline.
         """
-        from diffusers import StableDiffusionPipeline
-
         check_dtype(dtype)
         check_settings(device, batch, compiled)
         folder, label = fetch_pipeline(name, revision, variant), f"model = {str(name)!r}"
-        try:
-            with quiet():
-                pipe = StableDiffusionPipeline.from_pretrained(
-                    folder, variant=variant, dtype=getattr(torch, dtype), use_safetensors=True, safety_checker=None,
-                    feature_extractor=None, image_encoder=None, requires_safety_checker=False, local_files_only=True,
-                    trust_remote_code=False)
-        except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError) as error:
-            raise ValueError(f"{label}: diffusers cannot load it ({cause(error)})") from None
-        ending = f".{variant}.safetensors" if variant else ".safetensors"
-        for part in ("unet", "vae"):
-            check_complete(label, part, getattr(pipe, part), (folder / part).glob("*" + ending))
+        pipe = load_parts(label, folder, variant, dtype)
         decoder = load_small_vae(small_vae, dtype) if small_vae else None
         return cls.of(pipe, str(name), device=device, batch=batch, decoder=decoder, compiled=compiled)
 
@@ -90,17 +81,22 @@ class PipelineModel(Model):
         from diffusers import DDIMScheduler
 
         check_settings(device, batch, compiled)
+        label = f"model = {name!r}"
+        # samplers that place their times by linspace have none for DDIM's stride: it takes its own spacing
+        spacing = {"timestep_spacing": "leading"} if pipe.scheduler.config.get("timestep_spacing") == "linspace" else {}
         try:
-            scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+            scheduler = DDIMScheduler.from_config(pipe.scheduler.config, **spacing)
         except (ValueError, TypeError, NotImplementedError) as error:
-            raise ValueError(f"model = {name!r}: its schedule is none of DDIM's ({cause(error)})") from None
-        check_parts(f"model = {name!r}", pipe, scheduler)
+            raise ValueError(f"{label}: its schedule is none of DDIM's ({cause(error)})") from None
+        check_parts(label, pipe, scheduler)
         decoder = decoder or pipe.vae
         for part in (pipe.unet, pipe.vae, pipe.text_encoder, decoder):
             part.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+        model = cls(pipe, scheduler, batch, name, decoder)
+        model._check_geometry(label)
         if compiled:
             pipe.unet.compile(dynamic=False)
-        return cls(pipe, scheduler, batch, name, decoder)
+        return model
 
     # --- the protocol ------------------------------------------------------------------------------------------
 
@@ -250,6 +246,27 @@ class PipelineModel(Model):
             most = self.scheduler.config.clip_sample_range
             x0 = x0.clamp(-most, most)
         return x0, eps
+
+    @torch.no_grad()
+    def _check_geometry(self, label: str) -> None:
+        """ValueError unless one latent passes through network, decoder and encoder; of a large network shapes alone."""
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        weights = sum(w.numel() for w in self.pipe.unet.parameters())
+        shapes = FakeTensorMode(allow_non_fake_inputs=True) if weights > RUN_ONCE else nullcontext()
+        try:
+            embeddings = self.prompt("").conditions["embeddings"]
+            with shapes:
+                x = torch.zeros(1, *self.shape, device=self.device, dtype=self.dtype)
+                y = self._output(x, 1, torch.zeros(embeddings.shape, device=self.device, dtype=self.dtype), 1.0)
+                picture = self.pixels(y)
+                code = self.pipe.vae.encode(picture)
+                back = code.latents if hasattr(code, "latents") else code.latent_dist.mean
+            if y.shape != x.shape or picture.shape[1] != 3 or back.shape != x.shape:
+                raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a "
+                                   f"picture {tuple(picture.shape)[1:]}, and a latent {tuple(back.shape)[1:]} again")
+        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError) as error:
+            raise ValueError(f"{label}: its parts do not fit together ({cause(error)})") from None
 
     # --- pictures ----------------------------------------------------------------------------------------------
 

@@ -176,6 +176,17 @@ class Slice:
         start = self.model.start(self.plane.anchors, c)
         return Pairs.of(self.model, start, self.levels, self.features[self._known(feature)], self.prompt)
 
+    def figure(self, step: int, name: str = "trace", feature: str | None = None):
+        """A plotly heat map of the logarithm of a variable at a step, alpha up and beta right."""
+        import plotly.graph_objects as go
+
+        field = np.log10(1e-8 + self.values(name, feature)[step])
+        fig = go.Figure(go.Heatmap(z=field, x=self.plane.beta, y=self.plane.alpha, colorscale="Inferno",
+                                   colorbar={"title": f"log {name}"}))
+        fig.update_xaxes(title="β", constrain="domain")
+        fig.update_yaxes(title="α", scaleanchor="x", constrain="domain")
+        return fig.update_layout(template="plotly_white", width=480, height=420, margin={"t": 30, "r": 20})
+
     def pictures(self, steps: Sequence[int]) -> ndarray:
         """The kept pictures (step, row, column, y, x, rgb) of some steps, bytes.
 

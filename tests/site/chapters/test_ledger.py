@@ -6,64 +6,103 @@ import math
 import numpy as np
 import pytest
 
-from phasebook.site.chapters.ledger import SCHEMA, Claim, Correction, Ledger, Results, claims_table, schema, verdict
+from phasebook.site.build import runner
+from phasebook.site.chapters.claims import Stated, StatedCorrection, stated
+from phasebook.site.chapters.ledger import SCHEMA, Claim, Ledger, Results, claims_table, multiplicity, schema, slug
 from phasebook.site.chapters.parameters import Count, Parameters
+from phasebook.stats import Estimate
 
 
 class P(Parameters):
     n: Count
 
 
-def ledger() -> Ledger:
-    return Ledger("01_test", P(n=1))
+TOLD = Stated(kind="paper", reference="Eq. <1>", statement="One is x < y.", bound=">= 1")
 
 
-@pytest.mark.parametrize(
-    ("expected", "measured", "tolerance", "result"),
-    [
-        (1.0, 1.0, 0.0, "holds"),
-        (1.0, 1.002, 0.003, "holds"),
-        (1.0, 1.004, 0.003, "fails"),
-        ("<= 0.05", 0.05, 0.0, "holds"),
-        ("<= 0.05", 0.051, 0.0, "fails"),
-        (">= 3", 2.99, 0.01, "holds"),
-        (">= -1e-3", -2e-3, 0.0, "fails"),
-        (1.0, None, 0.0, "not tested here"),
-        (None, None, 0.0, "not tested here"),
-    ],
-)
-def test_verdict(expected, measured, tolerance, result):
-    assert verdict(expected, measured, tolerance) == result
+def ledger(**told: Stated) -> Ledger:
+    """A ledger whose file holds `toy.a`, as it stands or changed."""
+    book = Ledger("00_no_such_chapter", P(n=1))
+    book.stated = {"toy.a": TOLD, **{f"toy.{k}": v for k, v in told.items()}}
+    return book
 
 
-def test_a_correction_counts_only_when_the_printed_form_fails_and_it_is_met():
-    met = Correction(statement="repaired", expected=2.0, measured=2.0, tolerance=0.1)
-    missed = met.model_copy(update={"measured": 3.0})
-    assert verdict(1.0, 1.0, 0.0, met) == "holds"
-    assert verdict(1.0, 5.0, 0.0, met) == "holds with correction"
-    assert verdict(1.0, 5.0, 0.0, missed) == "fails"
-
-
-def test_a_typed_verdict_is_refused():
+def test_a_claim_takes_its_words_from_the_file_and_its_numbers_from_the_chapter():
     book = ledger()
-    book.claim("a.b", "Eq. (1)", "x", 1.0, 2.0)
-    good = book.claims["a.b"].model_dump()
-    assert good["verdict"] == "fails"
-    with pytest.raises(ValueError, match="does not follow"):
-        Claim.model_validate({**good, "verdict": "holds"})
+    assert book.claim("toy.a", 1.5, note="how") == "holds"
+    told = TOLD.model_dump(exclude={"correction"})
+    assert book.claims["toy.a"].model_dump() == {
+        "id": "toy.a", **told, "estimate": 1.5, "interval": None, "verdict": "holds", "note": "how", "correction": None}
 
 
-def test_nan_and_repetition_are_refused():
+@pytest.mark.parametrize(("estimate", "interval", "word", "written"), [
+    (Estimate(1.5, 1.2, 1.8, 30), None, "holds", (1.2, 1.8)),
+    (Estimate(1.5, 0.2, 1.8, 30), None, "undecided", (0.2, 1.8)),
+    (Estimate(1.5, -np.inf, np.inf, 3), None, "undecided", (None, None)),
+    (np.float32(0.5), (0.25, 0.75), "fails", (0.25, 0.75)),
+    (1.5, (1.2, None), "holds", (1.2, None)), (None, None, "not tested here", None),
+])
+def test_an_estimate_brings_its_interval(estimate, interval, word, written):
     book = ledger()
-    with pytest.raises(ValueError, match="not finite"):
-        book.claim("a.b", "", "x", 1.0, math.nan)
-    book.claim("a.b", "", "x", 1.0, 1.0)
+    assert book.claim("toy.a", estimate, interval) == word
+    assert book.claims["toy.a"].interval == written
+
+
+def test_a_failing_statement_may_hold_in_its_repaired_form():
+    told = TOLD.model_copy(update={"correction": StatedCorrection(statement="Repaired.", bound="<= 0.5")})
+    for value, corrected, word in ((0.0, 0.1, "holds with correction"), (0.0, 0.9, "fails"), (0.0, None, "fails"),
+                                   (2.0, 0.9, "holds"), (None, 0.1, "not tested here")):
+        book = ledger(b=told)
+        assert book.claim("toy.b", value, corrected=corrected) == word
+
+
+def test_several_models_have_a_row_each():
+    book = ledger()
+    book.claim("toy.a", 1.0)
+    book.claim("toy.a", 0.0, model="Lykon/dreamshaper-8")
+    assert {name: c.verdict for name, c in book.claims.items()} == {
+        "toy.a": "holds", "toy.a.dreamshaper_8": "fails"}
+    assert slug("assets/emoji-diffusion/") == "emoji_diffusion"
+
+
+def test_what_is_no_number_is_refused():
+    for bad, words in ((math.nan, "not finite"), (math.inf, "not finite")):
+        with pytest.raises(ValueError, match=words):
+            ledger().claim("toy.a", bad)
+    for ends in ((2.0, 1.0), (math.nan, 1.0), (None, math.nan)):
+        with pytest.raises(ValueError, match="lower one first"):
+            ledger().claim("toy.a", 1.0, ends)
+    book = ledger()
+    with pytest.raises(ValueError, match="not in notebooks/claims"):
+        book.claim("toy.z", 1.0)
+    book.claim("toy.a", 1.0)
     with pytest.raises(ValueError, match="twice"):
-        book.claim("a.b", "", "x", 1.0, 1.0)
+        book.claim("toy.a", 1.0)
     with pytest.raises(ValueError, match="finite"):
         book.number("n", [1.0, np.inf], "1")
-    with pytest.raises(ValueError, match="records?ed"):
+    with pytest.raises(ValueError, match="recorded"):
         book.number("n", object(), "1")
+
+
+def test_nothing_is_emitted_until_every_claim_is_recorded(capsys):
+    book = ledger(b=TOLD)
+    book.claim("toy.a", 1.0)
+    with pytest.raises(ValueError, match="claim 'toy.b': .*nothing was recorded"):
+        book.emit()
+    book.claim("toy.b", 1.0, model="assets/emoji-diffusion")       # on one model at least
+    book.emit()
+
+
+@pytest.mark.parametrize("change", [
+    {"verdict": "holds"}, {"bound": "<= 1"}, {"estimate": 2.0}, {"interval": [0.0, 2.0]}, {"estimate": None},
+])
+def test_an_edited_row_is_refused(change):
+    book = ledger()
+    book.claim("toy.a", 0.0)
+    good = book.claims["toy.a"].model_dump(mode="json")
+    assert good["verdict"] == "fails" and Claim.model_validate(good)
+    with pytest.raises(ValueError, match="does not follow"):
+        Claim.model_validate({**good, **change})
 
 
 def test_numbers_become_plain_json():
@@ -74,14 +113,72 @@ def test_numbers_become_plain_json():
     again = Results.model_validate_json(text)
     assert again.numbers["a"].value == [0.0, 1.0, 2.0]
     assert json.loads(text)["numbers"]["b"] == {"value": {"rows": [0.5, None, "x"]}, "unit": "m"}
+    assert text == book.results().model_dump_json()        # no time of day
 
 
 def test_tracked_schema_is_that_of_the_model():
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema()
 
 
-def test_table_escapes_text_and_shows_corrections():
-    book = ledger()
-    book.claim("a.b", "Eq. <1>", "x < y", 1.0, 5.0, correction=Correction(statement="z", expected=1.0, measured=1.0))
+def test_table_escapes_text_and_shows_corrections_and_intervals():
+    told = TOLD.model_copy(update={"correction": StatedCorrection(statement="z > 0", bound="<= 0.5")})
+    book = ledger(b=told, c=TOLD)
+    book.claim("toy.a", 0.9, (0.8, 1.1))
+    book.claim("toy.b", 0.0, corrected=0.25, note="<b>")
+    book.claim("toy.c", 0.9, (None, None))
     html = claims_table(list(book.claims.values()))
-    assert "x &lt; y" in html and "Corrected: z" in html and "pb-holds-with-correction" in html
+    for words in ("x &lt; y", "Eq. &lt;1&gt;", "&lt;b&gt;", "Corrected: z &gt; 0", "pb-holds-with-correction",
+                  "0.8 to 1.1", "pb-undecided", "≥ 1", "too few for an interval", "1 of these verdicts rests on"):
+        assert words in html
+
+
+def test_it_is_said_how_many_intervals_were_looked_at():
+    book = ledger(**{f"b{i}": TOLD for i in range(40)})
+    for i in range(40):
+        book.claim(f"toy.b{i}", 2.0, (1.5, 2.5))
+    book.claim("toy.a", 2.0)
+    words = multiplicity(book.claims.values())
+    assert words.startswith("40 of these verdicts rest on a 95 % interval") and "about 2 of 40" in words
+    assert multiplicity([book.claims["toy.a"]]) == ""
+
+
+def rule(row: dict) -> str:
+    """The verdict of a row, written a second time."""
+    def met(bound: str, x: float) -> bool:
+        if bound[1] == "=":
+            return x <= float(bound[3:]) if bound[0] == "<" else x >= float(bound[3:])
+        value, tolerance = map(float, bound.split(" +- "))
+        return value - tolerance <= x <= value + tolerance
+
+    def plain(estimate, interval, bound) -> str:
+        if estimate is None:
+            return "not tested here"
+        low, high = interval or (estimate, estimate)
+        low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
+        ends = [met(bound, low), met(bound, high)]
+        if all(ends):
+            return "holds"
+        inside = bound[1] != "=" and low <= float(bound.split()[0]) <= high
+        return "undecided" if any(ends) or inside else "fails"
+
+    word, correction = plain(row["estimate"], row["interval"], row["bound"]), row["correction"]
+    if word == "fails" and correction:
+        repaired = plain(correction["estimate"], correction["interval"], correction["bound"])
+        return "holds with correction" if repaired == "holds" else "fails"
+    return word
+
+
+@pytest.mark.parametrize("source", runner.chapters(), ids=lambda s: s.stem)
+def test_rows_of_a_results_file_follow_from_their_numbers_and_from_the_tracked_claims(source):
+    file = runner.root() / "tests" / "reference" / "results" / f"{source.stem}.results.json"
+    rows = json.loads(file.read_text(encoding="utf-8"))["claims"]
+    told = stated(source.stem)
+    assert {i for i in told} == {max((i for i in told if (r["id"] + ".").startswith(i + ".")), key=len) for r in rows}
+    for row in rows:
+        assert row["verdict"] == rule(row), row["id"]
+        name = max((i for i in told if (row["id"] + ".").startswith(i + ".")), key=len)
+        words = told[name].model_dump(exclude={"correction"})
+        assert {k: row[k] for k in words} == words
+        correction = told[name].correction
+        kept = row["correction"] and {k: row["correction"][k] for k in ("statement", "bound")}
+        assert kept == (correction and correction.model_dump())

@@ -114,3 +114,10 @@ def test_bad_input_is_one_line(slice_, change, message):
     with pytest.raises(ValueError) as caught:
         given(**{**slice_, **change})
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_name_from_elsewhere_is_no_markup(slice_):
+    name = "<!--<script>"
+    slice_["values"] = {name: slice_["values"]["det G"]}
+    html = given(**{**slice_, "alt": name})
+    assert data(html)["maps"][0]["label"] == name and "<!--" not in html

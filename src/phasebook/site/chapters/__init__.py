@@ -1,0 +1,1 @@
+"""What chapters share: parameters, claims, the ledger; and what each takes."""

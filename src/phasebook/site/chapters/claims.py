@@ -16,9 +16,9 @@ same rule, `holds with correction`.
 import re
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from phasebook.site import strict_yaml
 from phasebook.site.paths import root
 
 __all__ = ["Bound", "Kind", "Stated", "Verdict", "stated", "verdict"]
@@ -62,22 +62,25 @@ class Stated(_Record):
 
 
 def stated(chapter: str) -> dict[str, Stated]:
-    """The claims of a chapter by id, in the order of its file; none where it has no file."""
+    """The claims of a chapter by id, in the order of its file; none where it has no file. ValueError for a bad file."""
     file = root() / "notebooks" / "claims" / f"{chapter}.yaml"
     if not file.is_file():
         return {}
-    rows = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    return {name: Stated.model_validate(row) for name, row in rows.items()}
+    try:
+        rows = strict_yaml.read(file)
+        return {name: Stated.model_validate(row) for name, row in rows.items()}
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"notebooks/claims/{chapter}.yaml: {' '.join(str(error).split())}") from None
 
 
 def limits(bound: str) -> tuple[float, float]:
     """The ends of the set of numbers that satisfy a bound."""
-    found = FORMS.fullmatch(bound)
-    if found["sign"] == "<=":
-        return float("-inf"), float(found["limit"])
-    if found["sign"] == ">=":
-        return float(found["limit"]), float("inf")
-    value, tolerance = float(found["value"]), float(found["tolerance"])
+    parts = FORMS.fullmatch(bound)
+    if parts["sign"] == "<=":
+        return float("-inf"), float(parts["limit"])
+    if parts["sign"] == ">=":
+        return float(parts["limit"]), float("inf")
+    value, tolerance = float(parts["value"]), float(parts["tolerance"])
     return value - tolerance, value + tolerance
 
 

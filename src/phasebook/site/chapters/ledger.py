@@ -7,23 +7,23 @@ beside it (`claims.verdict`), so anyone can compute it again from the file.
 
 import math
 import re
-import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from IPython.display import display
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phasebook.site.chapters.claims import Bound, Kind, Verdict, stated, verdict
-from phasebook.stats import Estimate
 
-__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "schema", "slug"]
+if TYPE_CHECKING:       # SciPy's statistics take a second to load, in every kernel
+    from phasebook.stats import Estimate
+
+__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "multiplicity", "schema", "slug", "versions"]
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 PACKAGES = ("phasebook", "numpy", "scipy", "torch", "diffusers", "plotly", "papermill", "jupyter-book")
@@ -70,6 +70,8 @@ class Claim(_Record):
     @model_validator(mode="after")
     def _computed(self):
         right = verdict(self.estimate, self.interval, self.bound, self.correction and self.correction.verdict)
+        if self.interval is not None and not _ordered(self.interval):
+            raise ValueError(f"{self.id}: interval = {self.interval}: takes two ends, the lower one first")
         if self.verdict != right:
             raise ValueError(f"{self.id}: verdict {self.verdict!r} does not follow from its numbers ({right!r})")
         return self
@@ -83,13 +85,12 @@ class Value(_Record):
 
 
 class Results(_Record):
-    """What a chapter leaves behind: `NN_name.results.json`."""
+    """What a chapter leaves behind: `NN_name.results.json`. The same sources and versions give the same bytes: times
+    stand elsewhere (`times.json` of a build)."""
 
     chapter: str
     parameters: dict[str, Any]
     versions: dict[str, str]
-    seconds: Number
-    finished: str
     claims: list[Claim]
     numbers: dict[str, Value]
 
@@ -116,10 +117,9 @@ class Ledger:
         self.stated = stated(chapter)
         self.claims: dict[str, Claim] = {}
         self.numbers: dict[str, Value] = {}
-        self._start = time.perf_counter()
 
-    def claim(self, id: str, estimate: float | Estimate | None, interval: Interval | None = None, *,
-              note: str = "", corrected: float | Estimate | None = None, model: str = "exact") -> str:
+    def claim(self, id: str, estimate: "float | Estimate | None", interval: Interval | None = None, *,
+              note: str = "", corrected: "float | Estimate | None" = None, model: str = "exact") -> str:
         """Record what was found on a claim of the chapter's file, and return its verdict.
 
         Args:
@@ -139,15 +139,15 @@ class Ledger:
         name = id if model == "exact" else f"{id}.{slug(model)}"
         if name in self.claims:
             raise ValueError(f"claim {name!r} is recorded twice")
-        found = dict(zip(("estimate", "interval"), _found(name, estimate, interval), strict=True))
+        numbers = dict(zip(("estimate", "interval"), _written(name, estimate, interval), strict=True))
         correction = None
         if told.correction:
-            value, ends = _found(name, corrected, None)
+            value, ends = _written(name, corrected, None)
             correction = Correction(statement=told.correction.statement, bound=told.correction.bound, estimate=value,
                                     interval=ends)
-        word = verdict(**found, bound=told.bound, corrected=correction and correction.verdict)
-        self.claims[name] = Claim(id=name, **found, **told.model_dump(exclude={"correction"}), verdict=word, note=note,
-                                  correction=correction)
+        word = verdict(**numbers, bound=told.bound, corrected=correction and correction.verdict)
+        words = told.model_dump(exclude={"correction"})
+        self.claims[name] = Claim(id=name, **numbers, **words, verdict=word, note=note, correction=correction)
         return word
 
     def number(self, name: str, value: Any, unit: str) -> None:
@@ -157,10 +157,9 @@ class Ledger:
         self.numbers[name] = Value(value=_plain(name, value), unit=unit)
 
     def results(self) -> Results:
+        """What was recorded so far."""
         return Results(
-            chapter=self.chapter, parameters=self.parameters.model_dump(mode="json"), versions=_versions(),
-            seconds=round(time.perf_counter() - self._start, 3),
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            chapter=self.chapter, parameters=self.parameters.model_dump(mode="json"), versions=versions(),
             claims=list(self.claims.values()), numbers=self.numbers,
         )
 
@@ -190,28 +189,40 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": python_version()}
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that do the work."""
+    names = {"python": python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            names[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            names[package] = "not installed"
+    return names
 
 
-def _found(id: str, estimate: float | Estimate | None,
+def _written(id: str, estimate: "float | Estimate | None",
            interval: Interval | None) -> tuple[float | None, Interval | None]:
     """A number and its interval as they are written: unbounded ends as None."""
     if estimate is None:
         return None, None
-    if isinstance(estimate, Estimate):
+    if isinstance(estimate, tuple):
         estimate, interval = estimate.value, (estimate.low, estimate.high)
     if not math.isfinite(value := float(estimate)):
         raise ValueError(f"claim {id!r}: estimate = {value} is not finite")
     if interval is None:
         return value, None
-    return value, tuple(None if end is None or math.isinf(end) else float(end) for end in interval)
+    ends = tuple(None if end is None or math.isinf(end) else float(end) for end in interval)
+    if not _ordered(ends):
+        raise ValueError(f"claim {id!r}: interval = {tuple(interval)}: takes two ends, the lower one first")
+    return value, ends
+
+
+def _ordered(ends: Interval) -> bool:
+    """Whether an interval's ends are in order; NaN is in none."""
+    low, high = ends
+    if low is None or high is None:
+        return not any(end is not None and math.isnan(end) for end in ends)
+    return low <= high
 
 
 def slug(name: str) -> str:
@@ -234,13 +245,23 @@ def _measured(c: Claim | Correction) -> str:
     return f'{shown(c.estimate)}<div class="pb-note">{low} to {high}</div>'
 
 
+def multiplicity(claims: Iterable[Claim]) -> str:
+    """How many of the claims rest on an interval, and what that many intervals do by chance; '' for none."""
+    n = sum(1 for c in claims if c.interval is not None and None not in c.interval)
+    if not n:
+        return ""
+    return (f"{n} of these verdicts rest{'s' * (n == 1)} on a 95 % interval, each read by itself: about {0.05 * n:.2g} "
+            f"of {n} may miss the truth by chance.")
+
+
 def in_words(bound: str) -> str:
     """A bound with proper signs."""
     return bound.replace("<=", "≤").replace(">=", "≥").replace("+-", "±")
 
 
 def claims_table(claims: list[Claim], caption: str = "") -> str:
-    """The claims as an HTML table, one row a claim, the correction below its statement."""
+    """The claims as an HTML table, one row a claim, the correction below its statement; then how many intervals were
+    looked at."""
     rows = []
     for c in claims:
         bound, words, measured = in_words(c.bound), escape(c.statement), _measured(c)
@@ -264,4 +285,5 @@ def claims_table(claims: list[Claim], caption: str = "") -> str:
     # the roles are written out because the page lays rows out as cards, which costs them their meaning as a table
     return (f'<div class="pb-scroll"><table class="pb-claims" role="table">{title}'
             f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
-            f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>')
+            f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>'
+            f'<p class="pb-note">{multiplicity(claims)}</p>')

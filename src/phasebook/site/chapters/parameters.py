@@ -1,34 +1,32 @@
 """A chapter's parameters: literals in its tagged cell, checked by a frozen pydantic model in the next.
 
-The next cell of each notebook reads
+The model of each chapter stands in `site/chapters/<subject>.py`; the next cell of the notebook reads
 
-    class Chapter(Parameters):
-        epsilons: Annotated[list[Positive], Field(min_length=2)]
-        grid: Annotated[int, Field(ge=2, le=1001)]
+    from phasebook.site.chapters.one_dimension import Chapter
 
     p = Chapter.read(globals())
 
-so that the notebook is the only place that says what a parameter takes. The runner executes these two cells
-before anything else; a plain papermill run meets the same check in the notebook itself.
+The runner executes these two cells before anything else; a plain papermill run meets the same check in the notebook
+itself.
 """
 
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-__all__ = ["ParameterError", "Parameters", "Count", "Positive", "Finite", "Fraction"]
+__all__ = ["Count", "Finite", "Fraction", "ParameterError", "Parameters", "Positive", "unknown_parameter"]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
-# What IPython puts into a fresh notebook's namespace.
-SHELL_NAMES = {"In", "Out", "exit", "quit", "get_ipython", "open"}
+SHELL_NAMES = {"In", "Out"}     # the data that IPython puts into a fresh notebook's namespace
+LONGEST = 60                    # characters of a value that a message repeats
 
 
 class ParameterError(ValueError):
@@ -43,12 +41,15 @@ class Parameters(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _from_text(cls, value: Any, info) -> Any:
-        """A list given as text (`-p extent "[0,1,0,1]"`) is read as JSON."""
-        takes_text = _mentions(cls.model_fields[info.field_name].annotation, str, top=True)
-        if isinstance(value, str) and not takes_text:
+        """A list given as text (`-p extent "[0,1,0,1]"`) is read as JSON; a whole number given for text is text
+        (`-p prompt 5`, which papermill reads as a number)."""
+        annotation = cls.model_fields[info.field_name].annotation
+        if annotation is str and type(value) is int:
+            return str(value)
+        if isinstance(value, str) and not _mentions(annotation, str):
             try:
-                value = json.loads(value)
-            except json.JSONDecodeError:
+                return json.loads(value)
+            except (ValueError, RecursionError):
                 raise ValueError(f"text is not accepted here ({_takes(cls, info.field_name)})") from None
         return value
 
@@ -62,14 +63,23 @@ class Parameters(BaseModel):
         given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
         unknown = sorted(set(given) - set(cls.model_fields))
         if unknown:
-            near = get_close_matches(unknown[0], cls.model_fields, 1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ParameterError(f"{unknown[0]} = {given[unknown[0]]!r}: unknown parameter{hint}; known are "
-                                 f"{', '.join(cls.model_fields)}")
+            raise ParameterError(unknown_parameter(unknown[0], given[unknown[0]], cls.model_fields))
         try:
             return cls(**given)
         except ValidationError as error:
             raise ParameterError(_one_line(cls, error)) from None
+
+
+def unknown_parameter(name: str, value: Any, known: Iterable[str]) -> str:
+    """The line that refuses a parameter which a chapter does not have."""
+    near = get_close_matches(name, known := list(known), 1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return f"{name} = {_short(value)}: unknown parameter{hint}; known are {', '.join(known)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else text[:LONGEST - 3] + "..."
 
 
 def _is_parameter(name: str, value: Any) -> bool:
@@ -79,7 +89,7 @@ def _is_parameter(name: str, value: Any) -> bool:
     return not (hidden or code)
 
 
-def _mentions(annotation: Any, wanted: type, top: bool = False) -> bool:
+def _mentions(annotation: Any, wanted: type) -> bool:
     """Whether `annotation` accepts `wanted` itself (through Annotated, Union, Literal), not inside a list."""
     if annotation is wanted:
         return True
@@ -133,7 +143,5 @@ def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{name}: no value given; {_takes(cls, name)}{tail}"
     where = str(name) + "".join(f"[{i}]" for i in inside if isinstance(i, int))
-    value = repr(first["input"])
-    value = value if len(value) <= 60 else value[:57] + "..."
     takes = "" if first["type"] == "value_error" else f"; {_takes(cls, name)}"
-    return f"{where} = {value}: {message[0].lower() + message[1:]}{takes}{tail}"
+    return f"{where} = {_short(first['input'])}: {message[0].lower() + message[1:]}{takes}{tail}"

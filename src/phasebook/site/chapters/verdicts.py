@@ -1,70 +1,74 @@
-"""Chapter 8: the results files of all chapters, side by side."""
+"""The chapter of claims: the results files of all chapters, side by side."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
 
 import plotly.graph_objects as go
-from pydantic import ValidationError
+from plotly.subplots import make_subplots
+from pydantic import AfterValidator, ValidationError
 
-from phasebook.site.build import runner
-from phasebook.site.chapters.ledger import Claim, Results, Verdict
+from phasebook.site.build.sources import CLAIMS, chapters
+from phasebook.site.chapters.claims import Kind, Verdict
+from phasebook.site.chapters.ledger import Claim, Results
+from phasebook.site.chapters.parameters import Parameters
 from phasebook.site.figures.base import COLOURS, layout, table
+from phasebook.site.paths import root
 
-__all__ = ["count", "count_figure", "provenance_table", "read_results", "results_folder", "untested"]
+__all__ = ["Chapter", "count", "count_figure", "count_table", "provenance_table", "read_results"]
 
-KINDS: tuple[str, ...] = get_args(Verdict)
-OWN = "11_claims"
-
-# Statements of the paper about experiments that need its own model, or that no chapter measures.
-# A chapter that records a claim of the same id takes it off this list.
-STATEMENTS = (
-    ("sd.slice", "Sec. 3, Fig. 1", "On DreamShaper-8 with CLIP ViT-B/32 features, S is near 0 early, ridges appear and "
-     "branch, and the mean of S reaches a plateau."),
-    ("sd.pairs", "Figs. 4, 5", "On DreamShaper-8, the named pairs of nearby latents agree before a boundary and differ "
-     "after it."),
-    ("sd.edits", "Fig. 3", "On DreamShaper-8, the eye needs an inversion back to step 11, the mountains only to "
-     "step 23."),
-    ("hierarchy.ultrametric_slice", "Abstract", "Distances between images in this geometry follow an ultrametric "
-     "structure."),
-    ("hierarchy.pairs_diverge", "Sec. 3", "Before two nearby points are separated by a ridge their predictions agree; "
-     "afterwards they diverge."),
-    ("edit.k_follows_split", "Sec. 3", "Editing success correlates with mode-splitting times."),
-    ("edit.same_basin_fewer", "Abstract", "Images within one basin can be edited with fewer inversion steps than "
-     "images across a boundary."),
-)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+SHADES = dict(zip(VERDICTS, (COLOURS[2], COLOURS[4], COLOURS[1], COLOURS[5], "#999999"), strict=True))
+GROUPS: dict[str, tuple[Kind, ...]] = {
+    "sentences of the paper": ("paper", "reading"),
+    "claims of this book": ("book",),
+    "solvers against oracles": ("check",),
+}
 
 
-def results_folder(value: str) -> str:
-    """Validator of the parameter: a folder that holds valid results files (relative: from here or the repository)."""
+def _results_folder(value: str) -> str:
+    """A folder that holds valid results files (relative: from here or the repository)."""
     read_results(value)
     return value
 
 
-def _files(folder: str) -> list[Path]:
-    """Results files of all chapters but this one."""
-    here = Path(folder)
-    where = here if here.is_dir() else runner.root() / here
-    return sorted(f for f in where.glob("*.results.json") if not f.name.startswith(OWN))
+class Chapter(Parameters):
+    """The parameters of the chapter."""
+
+    results: Annotated[str, AfterValidator(_results_folder)]
 
 
 def read_results(folder: str) -> list[Results]:
-    """All chapters' results but this chapter's own, in order. ValueError, naming the file, for an invalid one."""
-    files = _files(folder)
-    if not files:
-        raise ValueError(f"results = {folder!r}: no *.results.json there; takes a folder of them (`make book` fills "
-                         "book/chapters)")
-    found = []
-    for file in files:
-        try:
-            found.append(Results.model_validate_json(file.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise ValueError(f"results = {folder!r}: {file.name} is not a results file ({_complaint(error)}); "
-                             "takes files as `phasebook run` writes them") from None
-    return found
+    """The results of all chapters but this one, in order; a chapter that was not run is left out.
+
+    Only the files of the book's own chapters count: what an older book or a copy left in the folder does not.
+
+    Raises:
+        ValueError: there are none, or a file is no results file of its chapter; one line that names it.
+    """
+    where = Path(folder if os.path.isdir(folder) else root() / folder)
+    others = [source.stem for source in chapters() if source.stem != CLAIMS]
+    files = [where / f"{name}.results.json" for name in others]
+    results = [_read(file, folder) for file in files if os.path.isfile(file)]
+    if not results:
+        raise ValueError(f"results = {folder!r}: no results file of a chapter there; takes a folder of them "
+                         "(`make book` fills book/chapters)")
+    return results
 
 
-def _complaint(error: ValueError) -> str:
+def _read(file: Path, folder: str) -> Results:
+    try:
+        results = Results.model_validate_json(file.read_text(encoding="utf-8"))
+        if f"{results.chapter}.results.json" != file.name:
+            raise ValueError(f"holds the results of {results.chapter}")
+        return results
+    except (OSError, ValueError) as error:
+        raise ValueError(f"results = {folder!r}: {file.name} is not a results file ({_complaint(error)}); "
+                         "takes files as `phasebook run` writes them") from None
+
+
+def _complaint(error: Exception) -> str:
     """What is wrong with a results file, in one line: the first complaint, and where."""
     if not isinstance(error, ValidationError):
         return " ".join(str(error).split())
@@ -73,41 +77,61 @@ def _complaint(error: ValueError) -> str:
     return (f"{where}: " if where else "") + first["msg"].removeprefix("Value error, ")
 
 
-def count(claims: Iterable[Claim]) -> dict[str, int]:
-    """How many claims have each verdict."""
-    found = [c.verdict for c in claims]
-    return {kind: found.count(kind) for kind in KINDS}
+def of_group(claims: Iterable[Claim], group: str) -> list[Claim]:
+    """The claims of one group of kinds."""
+    return [c for c in claims if c.kind in GROUPS[group]]
 
 
-def count_figure(chapters: list[Results]) -> go.Figure:
-    """Stacked bars: claims by verdict, one bar a chapter."""
-    names = [title(c.chapter) for c in chapters]
-    colours = dict(zip(KINDS, (COLOURS[2], COLOURS[4], COLOURS[1], "#999999"), strict=True))
-    bars = [go.Bar(y=names, x=[count(c.claims)[kind] for c in chapters], name=kind, orientation="h",
-                   marker_color=colours[kind]) for kind in KINDS]
-    fig = layout(go.Figure(bars), height=120 + 42 * len(names), barmode="stack")
-    fig.update_layout(legend={"orientation": "h", "y": 1.15, "traceorder": "normal"}, margin_l=190)
+def count(claims: Iterable[Claim]) -> dict[str, dict[str, int]]:
+    """How many claims of each group have each verdict."""
+    claims = list(claims)
+    numbers = {}
+    for group in GROUPS:
+        words = [c.verdict for c in of_group(claims, group)]
+        numbers[group] = {word: words.count(word) for word in VERDICTS}
+    return numbers
+
+
+def count_table(claims: Iterable[Claim]) -> str:
+    """The counts as an HTML table, a row for each group."""
+    rows = [(group, *numbers.values(), sum(numbers.values())) for group, numbers in count(claims).items()]
+    return table(("", *VERDICTS, "all"), rows, "Claims by kind and verdict")
+
+
+def count_figure(results: list[Results]) -> go.Figure:
+    """Stacked bars, a row for each chapter: on the left the paper's sentences, on the right all other claims."""
+    names = [title(r.chapter) for r in results]
+    paper, *others = GROUPS
+    fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.06,
+                        subplot_titles=(paper, " and ".join(others)))
+    for column, groups in enumerate(([paper], others), 1):
+        for word in VERDICTS:
+            bar = go.Bar(y=names, x=[_count_of(r, groups, word) for r in results], name=word, orientation="h",
+                         marker_color=SHADES[word], legendgroup=word, showlegend=column == 1)
+            fig.add_trace(bar, row=1, col=column)
+    fig = layout(fig, height=160 + 40 * len(names), barmode="stack")
+    fig.update_layout(legend={"orientation": "h", "y": 1.2, "traceorder": "normal"}, margin_l=210, margin_t=90)
     fig.update_xaxes(title="claims", dtick=5)
     fig.update_yaxes(autorange="reversed")
     return fig
 
 
+def _count_of(results: Results, groups: list[str], word: str) -> int:
+    numbers = count(results.claims)
+    return sum(numbers[group][word] for group in groups)
+
+
 def title(chapter: str) -> str:
-    """'05_phase_boundaries' -> '5  phase boundaries'."""
+    """'05_one_dimension' -> '5  one dimension'."""
     number, _, name = chapter.partition("_")
     return f"{int(number)}  {name.replace('_', ' ')}"
 
 
-def untested(ids: set[str]) -> list[tuple[str, str, str]]:
-    """(id, reference, statement) of the paper's statements that no chapter recorded."""
-    return [s for s in STATEMENTS if s[0] not in ids]
-
-
-def provenance_table(chapters: list[Results]) -> str:
-    """Chapter, seconds and counts as an HTML table, and the versions: said once where all chapters share them."""
-    words = [", ".join(f"{k} {v}" for k, v in c.versions.items()) for c in chapters]
-    rows = [(title(c.chapter), f"{c.seconds:.1f}", len(c.claims), len(c.numbers)) for c in chapters]
-    names, caption = ("chapter", "seconds", "claims", "numbers"), "Where the numbers come from"
+def provenance_table(results: list[Results]) -> str:
+    """Chapters and counts as an HTML table, and the versions: said once where all chapters share them."""
+    words = [", ".join(f"{k} {v}" for k, v in r.versions.items()) for r in results]
+    rows = [(title(r.chapter), len(r.claims), len(r.numbers)) for r in results]
+    names, caption = ("chapter", "claims", "numbers"), "Where the numbers come from"
     if len(set(words)) == 1:
         return table(names, rows, f"{caption}. All chapters: {words[0]}")
     return table((*names, "versions"), [(*r, w) for r, w in zip(rows, words, strict=True)], caption)

@@ -1,0 +1,1 @@
+"""Figures of the book, from builders that take arrays."""

@@ -11,10 +11,9 @@ from itertools import count
 import plotly.graph_objects as go
 from IPython.display import display
 
-__all__ = ["show", "layout", "table", "COLOURS", "SEQUENTIAL", "DIVERGING"]
+__all__ = ["COLOURS", "SEQUENTIAL", "json_block", "layout", "show", "table"]
 
 SEQUENTIAL = "Viridis"
-DIVERGING = "RdBu"
 # a qualitative set that survives colour blindness (Okabe and Ito 2008)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -38,13 +37,18 @@ def show(fig: go.Figure, alt: str) -> None:
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
     spec = json.loads(fig.to_json())
     name = f"pb-figure-{next(_number)}"
-    text = json.dumps(spec, separators=(",", ":")).replace("</", "<\\/")
+    text = json_block(spec)
     html = (
         f'<div class="pb-figure"><div class="pb-plotly" id="{name}" role="img" aria-label="{escape(alt, quote=True)}" '
         f'style="min-height:{spec["layout"].get("height", 420)}px"></div></div>'
         f'<script type="application/json" class="pb-plotly-data" data-for="{name}">{text}</script>'
     )
     display({"text/html": html, "application/vnd.plotly.v1+json": spec}, raw=True)
+
+
+def json_block(data: object) -> str:
+    """JSON for a script element: without any `<`, by which a page could take a name from elsewhere for markup."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:

@@ -6,7 +6,6 @@ of the colour scale they share over the steps, and deflated.
 """
 
 import base64
-import json
 import zlib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-from .figures import SEQUENTIAL
+from phasebook.site.figures.base import SEQUENTIAL, json_block
 
 __all__ = ["show_explorer"]
 
@@ -91,7 +90,7 @@ def explorer_html(thumbnails, values, *, extent, steps_shown, alt, ranges=None, 
         "pins": [list(p) for p in pins],
     }
     room = files(__package__)
-    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    text = json_block(data)
     fallback = f"{alt} (The explorer needs JavaScript; in JupyterLab, trust the notebook.)"
     return (f"<style>{room.joinpath('explorer.css').read_text(encoding='utf-8')}</style>"
             f'<div class="pb-explorer" role="group" aria-label="{escape(alt, quote=True)}"><p>{escape(fallback)}</p>'

@@ -1,0 +1,140 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Using the library
+#
+# The code behind this book is a library: give it a denoiser, and it gives you slices of the denoiser's latent space, the
+# metric on them, their phases, and the distances between their points. This page shows four uses, from a function of
+# your own to a folder of pictures. It is executed whenever the book is built, and what it prints is compared when the
+# book is tested. All names are listed in {doc}`../api`.
+#
+# ## A function of your own
+#
+# Whoever can write down $\hat x_0(x, \alpha, \sigma) = E[x_0 \mid \alpha x_0 + \sigma \varepsilon = x]$ has a model. Here the
+# data are three points in the plane, and the denoiser is their posterior mean. A plane through three random latents is
+# then the latent space itself.
+
+# %% tags=["nbval-check-output"]
+import torch
+
+from phasebook import Denoiser, Plane, slice_of
+
+atoms = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]], dtype=torch.float64)
+
+
+def denoise(x, alpha, sigma):
+    distance = ((x[:, None] - alpha * atoms) ** 2).sum(-1)
+    return torch.softmax(-distance / (2 * sigma**2), -1) @ atoms
+
+
+model = Denoiser((2,), denoise)
+plane = Plane.random(model.shape, seed=0, extent=(-1.0, 2.0, -1.0, 2.0), grid=61)
+s = slice_of(model, plane, model.levels(40), tangents=True)
+phases = s.phases(ridge=0.3 * s.yardstick())
+for step in s.telling(4):
+    print(f"step {step:2d}: sigma/alpha {s.levels.sigma_over_alpha[step]:6.2f}, {phases[step].max() + 1} phases")
+
+# %% [markdown]
+# The slice is an xarray Dataset behind a few questions: `s.values("det")` is the paper's $S = \det G$ at every step,
+# `s.values("trace", exact=True)` the trace from exact tangents, `s.phases` the regions between ridges, `s.telling` the
+# steps between which something happens. A ridge is a jump of the prediction; the yardstick is the distance of two
+# unrelated predictions. A picture is one line more:
+
+# %% mystnb={"figure": {"caption": "log tr G of a mixture of three points in the plane, late in the process: three regions, one for each point.", "name": "fig-own-function"}}
+from phasebook.site.figures.base import show
+
+show(s.figure(s.resting()), alt="Heat map of log tr G over the latent plane: three dark regions with bright borders that "
+     "meet in one point")
+
+# %% [markdown]
+# In a notebook of your own `s.figure(step)` by itself is shown as well.
+#
+# ## A diffusers pipeline in memory, and a feature of your own
+#
+# `PipelineModel.of` takes a `StableDiffusionPipeline` as it is in memory, `PipelineModel.load` a directory or a hub id.
+# Predictions are compared by the entries of their latents, unless you name other features: any function of the decoded
+# pixels, a tensor $(p, 3, y, x)$ in $[0, 1]$, will do. Here it is the mean colour, beside the latent.
+
+# %%
+from diffusers import StableDiffusionPipeline
+
+from phasebook import PipelineModel
+from phasebook.models.checkpoints import known_directory
+
+pipe = StableDiffusionPipeline.from_pretrained(known_directory("emoji-diffusion"), use_safetensors=True)
+model = PipelineModel.of(pipe, "my pipeline")
+
+
+def mean_colour(pixels):
+    return pixels.mean((2, 3))
+
+
+s = slice_of(model, Plane.random(model.shape, seed=1, grid=5), model.levels(6), prompt=model.prompt("cat face", 3.0),
+             features={"latent": model.features["latent"], "colour": mean_colour}, pictures=5, keep=[5])
+
+# %% tags=["nbval-check-output"]
+print("the mean colour varies most at step", s.values("trace", "colour").mean((1, 2)).argmax())
+print("pictures kept:", s.pictures([5]).shape)
+
+# %% [markdown]
+# A network without text is a function again. A `UNet2DConditionModel` or `UNet2DModel` that predicts noise is wrapped in
+# three lines; `Denoiser` asks for the clean prediction, and the training time is the one whose noise level is nearest.
+
+# %% tags=["nbval-check-output"]
+from diffusers import DDIMScheduler, UNet2DModel
+
+torch.manual_seed(0)
+network = UNet2DModel(sample_size=16, block_out_channels=(16, 32), norm_num_groups=8, layers_per_block=1,
+                      down_block_types=("DownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "UpBlock2D")).eval()
+alpha_of = DDIMScheduler(beta_schedule="squaredcos_cap_v2").alphas_cumprod.sqrt()
+
+
+def predict(x, alpha, sigma):
+    time = int((alpha_of - alpha).abs().argmin())
+    return (x - sigma * network(x, time).sample) / alpha
+
+
+model = Denoiser((3, 16, 16), predict, dtype=torch.float32, decode=lambda x0: (x0 / 2 + 0.5))
+s = slice_of(model, Plane.random(model.shape, seed=0, grid=4), model.levels(5), tangents=True)
+print("finite at every step:", bool((s.values("trace", exact=True) > 0).all()))
+
+# %% [markdown]
+# ## A folder of pictures
+#
+# The exact model needs no training: its data *are* the pictures of a folder, whose sub-folders, if any, are the
+# families. `fields` adds numbers of each point that only this model has: the likeliest picture, and the entropies of
+# the posterior.
+
+# %% tags=["nbval-check-output"]
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from phasebook import ExactModel, load_images
+
+folder = Path(tempfile.mkdtemp())
+for k, colour in enumerate(("crimson", "seagreen", "royalblue", "gold")):
+    Image.new("RGB", (32, 32), colour).save(folder / f"{colour}.png")
+images = load_images(folder, resolution=16)
+model = ExactModel.of(images)
+s = slice_of(model, Plane.random(model.shape, seed=0, grid=41), model.levels(50), fields=model.fields)
+reached = sorted({images.names[k] for k in s.data.atom.values[-1].ravel()})
+print("pictures that the slice ends on:", ", ".join(reached))
+
+# %% [markdown]
+# ## A model class of your own
+#
+# Anything that inherits from `phasebook.Model` and says how it starts, predicts and decodes can be sampled, inverted,
+# sliced and edited; {doc}`../api` lists what the protocol asks for, and `tests/models/test_conformance.py` is the list of
+# what a model owes it. Samplers are there for themselves: `sample(model, x, levels)` yields a frame a step, `resume`
+# goes on from any level, `invert` goes back.
+#
+# What the chapters do with a model of yours costs no code: each takes a list `models`, in which a directory or a hub id
+# may stand: `phasebook run 09 -p models '["exact", "path/to/pipeline"]'`.

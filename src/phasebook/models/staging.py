@@ -1,0 +1,225 @@
+"""What of a model's directory is read: an allowlist of files, classes and configuration keys, for every loader.
+
+A directory comes from a stranger. The libraries that load models read more of it than weights: a tokenizer's or a
+model's configuration may name Python code to import, a text tower to fetch, a file to unpickle. So none of them is
+pointed at the directory itself. `staged` lays out a new one that holds links to the files in the list and
+configurations with the keys in the list, and nothing else; whatever names code, or a class that is not in the list, is
+refused in one line before any library sees it.
+"""
+
+import inspect
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["check_names_no_code", "no_weights", "read_config", "staged", "staged_clip", "weight_files"]
+
+# Keys by which the libraries import, fetch or unpickle what the directory names.
+CODE = {"auto_map", "custom_code", "custom_pipeline", "custom_pipelines", "custom_generate", "hf_model_name",
+        "hf_model_pretrained", "_module", "__module__", "module", "python", "timm_model_name", "timm_model_pretrained",
+        "tokenizer_file", "tokenizer_kwargs", "trust_remote_code", "vocab_file", "merges_file", "processor_class"}
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "special_tokens_map.json", "spiece.model")
+TOKENIZER_KEYS = {"add_prefix_space", "added_tokens_decoder", "backend", "bos_token", "clean_up_tokenization_spaces",
+                  "do_lower_case", "eos_token", "errors", "extra_ids", "legacy", "max_length", "model_max_length",
+                  "pad_token", "padding_side", "sp_model_kwargs", "tokenizer_class", "truncation_side", "unk_token"}
+TOKENIZERS = {"CLIPTokenizer", "CLIPTokenizerFast", "T5Tokenizer", "T5TokenizerFast"}
+LARGEST = 64 << 20          # bytes of a configuration or a tokenizer's table
+
+
+def read_config(label: str, path: Path, what: str) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ValueError: one line that begins with `label`, for a file that is missing, too large, or no JSON object.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"{label}: {path.name} has {path.stat().st_size} bytes; takes a {what}")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{label}: no {what} ({path.parent.name}/{path.name} is missing)") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise ValueError(f"{label}: {path.parent.name}/{path.name} is not readable ({reason})") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{label}: {path.parent.name}/{path.name} is not readable (no JSON object)")
+    return values
+
+
+def check_names_no_code(label: str, where: str, values: Any) -> None:
+    """ValueError where a configuration, at whatever depth, has a key by which a library would run or fetch things."""
+    if isinstance(values, Mapping):
+        bad = sorted(CODE & set(values))
+        named = [key for key in bad if values[key] not in (None, False, "", [], {})]
+        if named:
+            raise ValueError(f"{label}: {where} names {named[0]} = {str(values[named[0]])[:60]!r}; nothing in a "
+                             "model's directory may name code or another model")
+        for value in values.values():
+            check_names_no_code(label, where, value)
+    elif isinstance(values, list):
+        for value in values:
+            check_names_no_code(label, where, value)
+
+
+def _kept(values: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key in keys}
+
+
+def _link(source: Path, target: Path) -> None:
+    """A link to a file that is one. Links inside a hub's cache point elsewhere: what they lead to is linked."""
+    os.symlink(source.resolve(), target)
+
+
+def weight_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
+    """The weights of a part by their exact names: one safetensors file, or the shards of an index beside it."""
+    ending = f".{variant}.safetensors" if variant else ".safetensors"
+    if (folder / (stem + ending)).is_file():
+        return [folder / (stem + ending)]
+    index = folder / (f"{stem}.safetensors.index.{variant}.json" if variant else f"{stem}.safetensors.index.json")
+    if not index.is_file():
+        return []
+    try:
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        return []
+    plain = [name for name in shards if isinstance(name, str) and Path(name).name == name]
+    files = [folder / name for name in plain]
+    whole = len(plain) == len(shards) and all(f.is_file() and f.suffix == ".safetensors" for f in files)
+    return [index, *files] if whole else []
+
+
+def _signature(kind: type) -> set[str]:
+    return set(inspect.signature(kind.__init__).parameters) - {"self", "kwargs", "args"}
+
+
+def _stage_config(label: str, source: Path, target: Path, keys: Callable[[dict], Collection[str]], what: str) -> dict:
+    values = read_config(label, source, what)
+    check_names_no_code(label, f"{source.parent.name}/{source.name}", values)
+    values = _kept(values, keys(values))
+    target.write_text(json.dumps(values), encoding="utf-8")
+    return values
+
+
+def _stage_tokenizer(label: str, source: Path, target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    config = source / "tokenizer_config.json"
+    values = _stage_config(label, config, target / config.name, lambda _: TOKENIZER_KEYS, "tokenizer")
+    kind = values.get("tokenizer_class")
+    if kind not in TOKENIZERS:
+        raise ValueError(f"{label}: {source.name}/{config.name} has tokenizer_class = {kind!r}; takes one of "
+                         f"{', '.join(sorted(TOKENIZERS))}")
+    files = [source / name for name in TOKENIZER_FILES if (source / name).is_file()]
+    if not {"vocab.json", "tokenizer.json", "spiece.model"} & {f.name for f in files}:
+        raise ValueError(f"{label}: {source.name} has no table of words (vocab.json with merges.txt, or "
+                         "tokenizer.json)")
+    for file in files:
+        if file.suffix == ".json":
+            check_names_no_code(label, f"{source.name}/{file.name}", read_config(label, file, "tokenizer")
+                                if file.name != "vocab.json" else None)
+        _link(file, target / file.name)
+
+
+@contextmanager
+def staged(label: str, folder: Path, index: Mapping[str, tuple[str, str]], classes: Mapping[str, type],
+           variant: str | None = None) -> Iterator[Path]:
+    """A directory with what may be read of a diffusers pipeline, for the time of loading.
+
+    Args:
+        label: the beginning of every refusal, such as "model = 'emoji'".
+        folder: the pipeline's directory.
+        index: part to (library, class name), as checked by the caller: only these parts are laid out.
+        classes: part to its class, for all parts but the tokenizers.
+        variant: of the weights' file names.
+
+    Raises:
+        ValueError: one line, for a file that is missing, or a configuration that names code.
+    """
+    out = Path(tempfile.mkdtemp(prefix="phasebook-model-"))
+    try:
+        for part, (library, _) in index.items():
+            if "tokenizer" in part:
+                _stage_tokenizer(label, folder / part, out / part)
+                continue
+            (out / part).mkdir()
+            kind, plain = classes[part], "scheduler" in part
+            name = "scheduler_config.json" if plain else "config.json"
+
+            def keys(values: dict, kind=kind, whole=plain or library == "transformers") -> Collection[str]:
+                if whole:       # plain data; other schedulers are made from a scheduler's further keys (clip_sample)
+                    return set(values) - {"_name_or_path"}
+                return _signature(kind) | {"_class_name", "_diffusers_version"}
+
+            _stage_config(label, folder / part / name, out / part / name, keys, part)
+            if plain:
+                continue
+            stem = "model" if library == "transformers" else "diffusion_pytorch_model"
+            files = weight_files(folder / part, stem, variant)
+            if not files:
+                raise ValueError(no_weights(label, folder / part, stem, variant))
+            for file in files:
+                _link(file, out / part / file.name)
+        own = {"_class_name": read_config(label, folder / "model_index.json", "diffusers pipeline")["_class_name"]}
+        (out / "model_index.json").write_text(json.dumps(own | {part: list(pair) for part, pair in index.items()}))
+        yield out
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def no_weights(label: str, folder: Path, stem: str, variant: str | None) -> str:
+    """The refusal of a part without weights of the exact name."""
+    wanted = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
+    others = sorted(f.name for f in folder.glob("*") if f.is_file() and f.suffix not in (".json", ".md", ".txt"))[:3]
+    there = f" (only {', '.join(others)})" if others else ""
+    return f"{label}: {folder.name} has no weights {wanted}{there}; pickled weights are never read"
+
+
+# What an open_clip directory may say: plain numbers and words that shape its own two towers.
+CLIP_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "init_logit_scale", "init_logit_bias"}
+VISION_KEYS = {"layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size", "pool_type", "no_ln_pre",
+               "pos_embed_type", "final_ln_after_pool", "ls_init_value", "attentional_pool", "attn_pooler_queries",
+               "attn_pooler_heads"}
+TEXT_KEYS = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "hf_tokenizer_name", "embed_cls",
+             "pad_id", "eos_id", "no_causal_mask", "final_ln_after_pool", "pool_type", "proj_bias", "proj_type",
+             "ls_init_value"}
+PREPROCESS_KEYS = {"size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color"}
+CLIP_WEIGHTS = "open_clip_model.safetensors"
+
+
+@contextmanager
+def staged_clip(label: str, folder: Path) -> Iterator[Path]:
+    """A directory with what may be read of an open_clip model, for the time of loading.
+
+    Raises:
+        ValueError: one line, for a file that is missing, or a configuration with a key that is not in the list.
+    """
+    file = folder / "open_clip_config.json"
+    if not file.is_file() or not (folder / CLIP_WEIGHTS).is_file():
+        raise ValueError(f"{label}: {folder} holds no open_clip_config.json with {CLIP_WEIGHTS} beside it; pickled "
+                         "weights are never read")
+    values = read_config(label, file, "open_clip configuration")
+    check_names_no_code(label, file.name, values)
+    model = values.get("model_cfg")
+    parts = [(values, {"model_cfg", "preprocess_cfg"}), (model, CLIP_KEYS)]
+    if isinstance(model, dict):
+        parts += [(model.get("vision_cfg"), VISION_KEYS), (model.get("text_cfg"), TEXT_KEYS)]
+    parts.append((values.get("preprocess_cfg", {}), PREPROCESS_KEYS))
+    for part, keys in parts:
+        if not isinstance(part, dict):
+            raise ValueError(f"{label}: {file.name} is not readable (takes model_cfg with vision_cfg and text_cfg)")
+        unknown = sorted(set(part) - keys)
+        if unknown:
+            raise ValueError(f"{label}: {file.name} has the key {unknown[0]!r}; takes {', '.join(sorted(keys))}")
+    out = Path(tempfile.mkdtemp(prefix="phasebook-clip-"))
+    try:
+        (out / file.name).write_text(json.dumps(values), encoding="utf-8")
+        _link(folder / CLIP_WEIGHTS, out / CLIP_WEIGHTS)
+        if model["text_cfg"].get("hf_tokenizer_name"):
+            _stage_tokenizer(label, folder, out)
+        yield out
+    finally:
+        shutil.rmtree(out, ignore_errors=True)

@@ -1,0 +1,58 @@
+"""What a process of ours does at its start: how it waits and keeps memory, and that it outlives nobody.
+
+The door calls `tune`; so does the kernel of a chapter, which also follows the runner that started it (`follow`). An
+import of the library does none of this.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+__all__ = ["follow", "tune"]
+
+PARENT = "PHASEBOOK_PARENT"
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3     # malloc.h
+KEPT = 1 << 30
+
+
+def tune() -> None:
+    """Threads that sleep while they wait, memory that is kept, and a grammar that is not compiled.
+
+    Threads of a matrix product that spin while they wait for one another slow a busy machine threefold; OpenMP reads
+    this when torch is first imported. glibc gives large blocks back to the system when they are freed, and the next
+    layer of a network faults every page in again: a third of the time of decoding a batch. jsonschema, behind
+    nbformat, compiles a grammar of international addresses at its import, two seconds for a check that no notebook
+    needs; without the grammar's package it does not.
+    """
+    sys.modules.setdefault("rfc3987_syntax", None)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_TRIM_THRESHOLD, KEPT)
+        library.mallopt(M_MMAP_THRESHOLD, KEPT)
+
+
+def follow(folder: Path) -> None:
+    """Watch the process that started this one: when it is gone, however it went, remove `folder` and end.
+
+    Args:
+        folder: what the two share and nobody else needs.
+    """
+    parent = int(os.environ.get(PARENT, os.getppid()))
+    threading.Thread(target=_wait, args=(parent, folder), daemon=True).start()
+
+
+def _wait(parent: int, folder: Path) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.getpgrp() == os.getpid():             # what this process started goes with it
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)

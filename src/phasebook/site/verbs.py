@@ -1,0 +1,141 @@
+"""The verbs behind the door: what each takes and does."""
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from phasebook.site.build import book, runner, sources
+from phasebook.site.build.runner import ChapterError
+from phasebook.site.chapters.parameters import ParameterError
+
+__all__ = ["do"]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, exit code 2, as for a bad parameter."""
+        sys.exit(_fail(f"{message}; see {self.prog} --help", 2))
+
+
+def do(arguments: list[str] | None) -> int:
+    """Do what the arguments of the command line say; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.action(options)
+    except ParameterError as error:
+        return _fail(str(error), 2)
+    except ChapterError as error:
+        if getattr(options, "traceback", False):
+            print(error.traceback, file=sys.stderr)
+        return _fail(str(error), 1)
+    except OSError as error:
+        return _fail(" ".join(str(error).split()), 1)
+    return 0
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"phasebook: {line}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="phasebook", description="Run, build, time and train what is in the book.")
+    verbs = parser.add_subparsers(required=True, metavar="run | book | bench | train", parser_class=_Parser)
+
+    run = verbs.add_parser("run", help="execute one chapter with your parameters")
+    run.add_argument("chapter", metavar="CHAPTER", help="5, 05 or 05_phase_boundaries")
+    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters",
+                     help="one parameter; lists as JSON text, e.g. -p extent '[0,1,0,1]'")
+    run.add_argument("-f", type=Path, action="append", default=[], metavar="FILE.yaml", dest="files",
+                     help="a flat YAML file of parameters; -p wins over it")
+    run.add_argument("--profile", default="default", help="start from notebooks/params/PROFILE (smoke)")
+    run.add_argument("-o", type=Path, metavar="DIR", dest="out",
+                     help="where notebook and results go (default: book/chapters)")
+    run.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
+    run.set_defaults(action=_run)
+
+    build = verbs.add_parser("book", help="execute every chapter and build the site")
+    build.add_argument("--profile", default="default", help="default, or a folder of notebooks/params")
+    build.add_argument("--to", type=Path, metavar="DIR", help="build in this folder (default: the repository)")
+    build.add_argument("--accept", action="store_true", help="take the verdicts found as the tracked list")
+    build.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
+    build.set_defaults(action=lambda o: book.build(o.profile, o.to, accept=o.accept))
+
+    bench = verbs.add_parser("bench", help="time the book's routines against their peers, ratios within one run")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="files of benchmarks/ (default: all)")
+    bench.set_defaults(action=_bench)
+
+    train = verbs.add_parser("train", help="train the small models again; resumes where it was killed")
+    train.add_argument("part", metavar="PART", help="autoencoder, clip, and, after the first, diffusion")
+    train.add_argument("--steps", type=int, help="optimiser steps (default: those of the shipped weights)")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--device", default="cpu", help="cpu or cuda")
+    train.add_argument("--threads", type=int, help="cores to use (default: all)")
+    train.add_argument("--start", type=Path, metavar="DIR", help="weights to begin from, as this part leaves them")
+    train.add_argument("-o", type=Path, metavar="DIR", dest="out", help="where (default: checkpoints/)")
+    train.add_argument("--publish", action="store_true", help="put the result in assets/, where the book looks for it")
+    train.set_defaults(action=_train)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    source = runner.find_chapter(options.chapter)
+    changes: dict[str, Any] = runner.profile(options.profile, source)
+    for file in options.files:
+        changes |= runner.given(file)
+    defaults = sources.defaults(source)
+    changes |= {name: _typed(value, defaults.get(name)) for name, value in options.parameters}
+    out = options.out or runner.root() / "book" / "chapters"
+    done = runner.run(source, changes, out, progress=sys.stderr.isatty())
+    print(f"{done.notebook} ({done.seconds:.1f} s)" if done.seconds else f"{done.notebook} (unchanged)")
+    print(done.results)
+
+
+def _typed(text: str, default: Any) -> Any:
+    """A value as papermill's own -p reads it: booleans, None, numbers, else text. Text stays text where the parameter
+    is text by default."""
+    if isinstance(default, str):
+        return text
+    words = {"True": True, "true": True, "False": False, "false": False, "None": None, "null": None}
+    if text in words:
+        return words[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _train(options: argparse.Namespace) -> None:
+    import phasebook_training as training  # torch and diffusers load in seconds, which other verbs need not pay
+
+    if options.threads is not None and options.threads < 1:
+        raise ParameterError(f"--threads {options.threads}: takes a number of cores, at least 1")
+    folder = options.out or runner.root() / "checkpoints"
+    try:
+        done = training.train(options.part, folder, steps=options.steps, seed=options.seed, device=options.device,
+                              threads=options.threads, start=options.start)
+    except (ValueError, FileNotFoundError) as error:
+        raise ParameterError(str(error)) from None
+    print(f"{options.part}: {done.step} steps, {done.seconds:.0f} s ({done.cpu_seconds:.0f} s of processor time)")
+    if options.publish and (place := training.publish(options.part, folder, runner.root() / "assets")):
+        print(place)
+
+
+def _bench(options: argparse.Namespace) -> None:
+    """Each file of benchmarks/ has `rows()`: what was timed, ours, the peer, the ratio and its target."""
+    files = {f.stem: f for f in sorted((runner.root() / "benchmarks").glob("*.py"))}
+    unknown = [n for n in options.names if n not in files]
+    if unknown:
+        raise ParameterError(f"NAME = {unknown[0]!r}: no such benchmark; known are {', '.join(files)}")
+    print(f"{'what':<58}{'ours s':>10}{'peer s':>10}{'ratio':>9}  target")
+    for name in options.names or files:
+        spec = importlib.util.spec_from_file_location(name, files[name])
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for row in module.rows():
+            print(f"{row['name']:<58}{row['ours_s']:>10.4g}{row['peer_s']:>10.4g}{row['ratio']:>9.3g}  "
+                  f"{row['target']}  {row.get('detail', '')}")

@@ -1,0 +1,95 @@
+"""A toy house: a repository with one chapter, whose package is the real one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from phasebook import cli
+from phasebook.site.build import runner
+from phasebook.site.paths import HOME
+
+REAL = runner.root()
+
+TOY = '''# ---
+# jupyter:
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% tags=["parameters"]
+factor = 2
+path = ""
+rows = [1.0]
+
+# %%
+from typing import Annotated
+from pydantic import Field
+from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.chapters.parameters import Finite, Parameters
+
+class Chapter(Parameters):
+    factor: Annotated[int, Field(ge=1)]
+    path: str
+    rows: list[Finite]
+
+p = Chapter.read(globals())
+ledger = Ledger("01_toy", p)
+
+# %%
+import time
+if p.factor == 13:
+    raise ValueError("factor 13 fails\\nin two lines")
+time.sleep(60 if p.factor == 60 else 0)
+
+# %% tags=["results"]
+ledger.claim("toy.double", (2 * p.factor) % 2)
+ledger.number("product", 2 * p.factor, "1")
+ledger.emit()
+'''
+
+CLAIMS = '''toy.double:
+  kind: book
+  reference: Eq. (0)
+  statement: Twice a whole number is even.
+  bound: "0 +- 0"
+'''
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch) -> Path:
+    """The toy house, which every process of the test takes for the repository."""
+    home = tmp_path / "house"
+    for folder in ("notebooks/params/smoke", "notebooks/claims", "assets", "tests/reference"):
+        (home / folder).mkdir(parents=True)
+    (home / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n")
+    (home / "assets" / "a.txt").write_text("a")
+    (home / "notebooks" / "01_toy.py").write_text(TOY)
+    (home / "notebooks" / "claims" / "01_toy.yaml").write_text(CLAIMS)
+    (home / "notebooks" / "params" / "smoke" / "01.yaml").write_text("factor: 3\n")
+    (home / "requirements.lock").write_text("numpy==1\n")
+    (home / "src").symlink_to(REAL / "src")
+    monkeypatch.setenv(HOME, str(home))
+    return home
+
+
+@pytest.fixture
+def phasebook():
+    """The command line in this process: arguments to exit code."""
+    def call(*arguments: object) -> int:
+        try:
+            return cli.main([os.fspath(a) if isinstance(a, Path) else str(a) for a in arguments])
+        except SystemExit as stop:
+            return stop.code
+
+    return call
+
+
+@pytest.fixture
+def edit(house):
+    """Replaces text in the toy chapter."""
+    def replace(old: str, new: str) -> None:
+        file = house / "notebooks" / "01_toy.py"
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+
+    return replace

@@ -1,0 +1,111 @@
+"""The book of a toy house: built, compared, and the same bytes wherever and whenever."""
+
+import json
+
+import pytest
+
+from phasebook.site.build import book, runner
+
+
+def test_verdicts_are_compared_with_the_tracked_list(house, phasebook):
+    out = house / "book" / "chapters"
+    assert phasebook("run", "1", "-o", out) == 0
+    found = book.verdicts(out)
+    assert found == {"toy.double": "holds"}
+    tracked = house / book.TRACKED
+    with pytest.raises(runner.ChapterError, match="toy.double: absent -> holds"):
+        book.compare_verdicts(found)
+    tracked.write_text(json.dumps({"toy.double": "undecided"}))
+    with pytest.raises(runner.ChapterError, match="toy.double: undecided -> holds"):
+        book.compare_verdicts(found)
+    tracked.write_text(json.dumps(found))
+    book.compare_verdicts(found)
+    with pytest.raises(runner.ChapterError, match="toy.double: holds -> absent"):
+        book.compare_verdicts({})
+
+
+def test_a_claim_of_two_chapters_is_refused(house, phasebook):
+    out = house / "book" / "chapters"
+    assert phasebook("run", "1", "-o", out) == 0
+    (house / "notebooks" / "02_toy.py").write_text("")
+    (out / "02_toy.results.json").write_text((out / "01_toy.results.json").read_text())
+    with pytest.raises(runner.ChapterError, match="recorded by two chapters: toy.double"):
+        book.verdicts(out)
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "x" * 300], ids=["file", "below", "long"])
+def test_a_folder_that_cannot_be_built_in_is_one_line(house, phasebook, tmp_path, capsys, name):
+    (tmp_path / "file").write_text("")
+    assert phasebook("book", "--to", tmp_path / name) == 2
+    said = capsys.readouterr().err
+    assert "--to" in said and "cannot be written" in said and said.count("\n") == 1
+
+
+def test_an_unknown_profile_is_refused_before_anything_is_made(house, phasebook, tmp_path, capsys):
+    assert phasebook("book", "--profile", "huge", "--to", tmp_path / "to") == 2
+    assert "profile = 'huge'" in capsys.readouterr().err and not (tmp_path / "to").exists()
+
+
+@pytest.fixture
+def prose(house):
+    """The toy house with the pages that a site needs."""
+    (house / "book").mkdir(exist_ok=True)
+    for name in ("_static", "_ext"):
+        (house / "book" / name).symlink_to(REAL / "book" / name)
+    (house / "_config.yml").write_text((REAL / "_config.yml").read_text())
+    (house / "book" / "references.bib").write_text("")
+    (house / "book" / "intro.md").write_text("# Title\n\nText.\n")
+    (house / "notebooks" / "using.py").write_text("# %% [markdown]\n# # Using\n\n# %%\nprint(6 * 7)\n")
+    (house / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n  - file: book/chapters/01_toy\n"
+                                    "  - file: book/chapters/using\n")
+    source = house / "notebooks" / "01_toy.py"
+    source.write_text(source.read_text().replace("# %% tags=", "# %% [markdown]\n# # Toy\n\n# %% tags=", 1))
+    (house / book.TRACKED).write_text('{"toy.double": "holds"}')
+    return house
+
+
+REAL = runner.root()
+
+
+@pytest.mark.slow
+def test_a_build_is_the_same_bytes_and_is_repaired_where_it_was_touched(prose, tmp_path, monkeypatch):
+    said = []
+
+    def build(to):
+        said.clear()
+        return book.build("default", to, say=said.append)
+
+    def content(folder):
+        return {f.relative_to(folder).as_posix(): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+    one, other = tmp_path / "one", tmp_path / "other place"
+    html = build(one)
+    whole = content(one)
+    assert {"_build/html/index.html", "_build/times.json", "book/chapters/using.ipynb"} <= set(whole)
+    assert b"42" in whole["_build/html/book/chapters/using.html"]
+    assert json.loads(whole["_build/times.json"])["01_toy"]["versions"]["python"]
+    build(one)
+    assert "pages ..." not in said and content(one) == whole
+    for harm in (lambda: (html / "_static" / "plotly.min.js").unlink(),
+                 lambda: (html / "book" / "intro.html").write_text("edited")):
+        harm()
+        build(one)
+        assert "pages ..." in said and content(one) == whole
+    build(other)
+    there = content(other)
+    differ = {name for name in set(whole) | set(there) if whole.get(name) != there.get(name)}
+    assert differ == {"_build/times.json"}
+
+
+def test_a_broken_reference_fails_the_build_and_keeps_the_old_pages(prose):
+    from phasebook.site.build import layout
+
+    (prose / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n  - file: book/other\n")
+    (prose / "book" / "other.md").write_text("# Other\n")
+    (prose / "book" / "intro.md").write_text("# Title\n\nSee {numref}`fig-nowhere`.\n")
+    old = prose / "_build" / "html" / "old.html"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
+    with pytest.raises(runner.ChapterError, match="fig-nowhere"):
+        layout.lay_out(prose, lambda line: None)
+    assert [f.name for f in (prose / "_build").iterdir()] == ["html"] and old.read_text() == "old"

@@ -1,0 +1,45 @@
+"""Files that appear together or not at all."""
+
+import os
+
+import pytest
+
+from phasebook.site.build.files import publish
+
+
+def test_all_are_written_and_nothing_else_is_left(tmp_path):
+    publish({tmp_path / "a": "1", tmp_path / "b": "é\n"})
+    assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == {"a": b"1", "b": "é\n".encode()}
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+def test_where_the_second_cannot_take_its_place_the_first_gives_it_back(tmp_path, old):
+    (tmp_path / "b").mkdir()            # a folder stands where a file should
+    if old:
+        (tmp_path / "a").write_text(old)
+    with pytest.raises(OSError):
+        publish({tmp_path / "a": "new", tmp_path / "b": "new"})
+    assert sorted(f.name for f in tmp_path.iterdir()) == (["a", "b"] if old else ["b"])
+    assert old is None or (tmp_path / "a").read_text() == old
+
+
+def test_an_interruption_between_the_two_leaves_what_was_there(tmp_path, monkeypatch):
+    whole = os.replace
+
+    def stopped(part, file):
+        if file.name == "b":
+            raise KeyboardInterrupt
+        whole(part, file)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        publish({tmp_path / "a": "new", tmp_path / "b": "new"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_a_killed_process_go_and_those_of_a_running_one_stay(tmp_path):
+    dead, alive = tmp_path / ".a.999999999.part", tmp_path / f".a.{os.getppid()}.part"
+    dead.touch()
+    alive.touch()
+    publish({tmp_path / "a": "1"})
+    assert not dead.exists() and alive.exists()
