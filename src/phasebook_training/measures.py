@@ -21,8 +21,10 @@ from torch import Tensor
 
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.icons import GENERIC, Icons, icons, prompt
+from phasebook_training.autoencoder import reconstruction_error
 
-__all__ = ["Memory", "Recognised", "load", "main", "melted", "memorisation", "recognised", "sample", "sheet", "spread"]
+__all__ = ["Memory", "Recognised", "judges", "load", "main", "melted", "memorisation", "recognised", "report", "sample",
+           "sheet", "spread"]
 
 SHOWN = ("red apple", "green apple", "cat face", "eye", "mountain", "dog face", "blue heart", "tiger face", "bus",
          "grinning face", "crying face", "new moon", "waving hand", "thumbs up", "rocket", "zodiac sign Cancer")
@@ -122,13 +124,14 @@ def _real(data: Icons) -> Float[Tensor, "n 3 y x"]:
 
 
 def _named(data: Icons, n: int) -> list[str]:
-    """`n` things, evenly over the table."""
-    return [data.whats[i] for i in np.linspace(0, len(data.whats) - 1, n).round().astype(int)]
+    """`n` of the things that are drawn, evenly over the table."""
+    drawn = data.what.unique()
+    return [data.whats[drawn[i]] for i in np.linspace(0, len(drawn) - 1, n).round().astype(int)]
 
 
-def sheet(pipe, data: Icons, path: Path, shown: tuple[str, ...] = SHOWN, steps: int = 25) -> None:
+def sheet(pipe, data: Icons, path: Path, steps: int = 25) -> None:
     """A picture of samples: two seeds of each thing, one of it in every style, two rows of the generic prompt."""
-    n = len(shown)
+    shown, n = SHOWN, len(SHOWN)
     rows = [sample(pipe, list(shown), list(range(row * n, row * n + n)), steps) for row in range(2)]
     for i, style in enumerate(data.styles[:-1]):
         rows.append(sample(pipe, [prompt(what, style) for what in shown], list(range(100 * i, 100 * i + n)), steps))
@@ -137,26 +140,38 @@ def sheet(pipe, data: Icons, path: Path, shown: tuple[str, ...] = SHOWN, steps: 
     Image.fromarray((picture.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)).save(path, optimize=True)
 
 
-def report(pipe, clip: ClipFeatures, half: str, prompts: int, seeds: int, steps: int) -> dict[str, object]:
+def judges(vae, clip: ClipFeatures, own: Icons, data: Icons) -> dict[str, object]:
+    """How good the autoencoder and the clip are that judge with: squared errors on [-1, 1], and shares of real
+    pictures that the clip did not learn from and calls by their own names."""
+    apart, held = data.only("apart"), data.only("held out")
+    return {
+        "reconstruction, held-out pairs": reconstruction_error(vae, held.floats()),
+        "reconstruction, style apart": reconstruction_error(vae, apart.floats()),
+        "clip, the half it did not learn": recognised(clip, _real(own), own.what, own.style, data)._asdict(),
+        "clip, things in the style apart": recognised(clip, _real(apart), apart.what, None, data).what}
+
+
+def report(pipe, clip: ClipFeatures, half: str, prompts: int, seeds: int, steps: int,
+           generics: int) -> dict[str, object]:
     """The numbers of a card, for a model of one half and a clip of the other."""
     data = icons()
     own, other, held = data.only(half), data.only("b" if half == "a" else "a"), data.only("held out")
-    names = _named(data, prompts)
+    names = _named(own, prompts)
     asked = [name for name in names for _ in range(seeds)]
     pictures = sample(pipe, asked, list(range(len(asked))), steps)
     whats = torch.tensor([data.whats.index(name) for name in asked])
     real = torch.isin(own.what, whats)
     pairs = held.at(torch.arange(0, len(held), max(len(held) // max(prompts, 1), 1)))
     drawn = sample(pipe, list(pairs.names), list(range(len(pairs))), steps)
-    generic = sample(pipe, [GENERIC] * 200, list(range(10**6, 10**6 + 200)), steps, guidance=1.0)
+    generic = sample(pipe, [GENERIC] * generics, list(range(10**6, 10**6 + generics)), steps, guidance=1.0)
     memory = memorisation(pictures[::max(len(pictures) // 500, 1)], own, other)
-    return {
+    return judges(pipe.vae, clip, own, data) | {
         "named prompts": recognised(clip, pictures, whats, None, data).what,
         "real pictures of them": recognised(clip, _real(own.at(real)), own.what[real], None, data).what,
         "held-out pairs": recognised(clip, drawn, pairs.what, pairs.style, data)._asdict(),
         "real held-out pairs": recognised(clip, _real(pairs), pairs.what, pairs.style, data)._asdict(),
         "melted of the generic prompt": melted(clip, generic, _real(own), data),
-        "things in 200 of the generic prompt": spread(clip, generic, data),
+        "things in samples of the generic prompt": spread(clip, generic, data),
         "distance to the nearest trained": float(memory.trained.median()),
         "distance to the nearest other": float(memory.other.median()), "copied": memory.copied}
 
@@ -170,6 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--prompts", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=20, help="of each prompt")
     parser.add_argument("--steps", type=int, default=25, help="of the sampler")
+    parser.add_argument("--generic", type=int, default=200, help="samples of the generic prompt")
     parser.add_argument("--sheet", type=Path, help="where to write a picture of samples")
     options = parser.parse_args(arguments)
     try:
@@ -178,8 +194,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(str(error).splitlines()[0], file=sys.stderr)
         return 2
     if options.sheet:
-        sheet(pipe, icons(), options.sheet)
-    print(json.dumps(report(pipe, clip, options.half, options.prompts, options.seeds, options.steps), indent=1))
+        sheet(pipe, icons(), options.sheet, options.steps)
+    print(json.dumps(report(pipe, clip, options.half, options.prompts, options.seeds, options.steps,
+                            options.generic), indent=1))
     return 0
 
 

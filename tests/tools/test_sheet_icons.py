@@ -2,9 +2,9 @@
 
 import numpy as np
 from PIL import Image
-from tools.sheet_icons import HELD_OUT, LINE, SIDE, main, sheet
 
 from phasebook.models.icons import PARTS, icons
+from tools.sheet_icons import HELD_OUT, LINE, SIDE, main, sheet
 
 
 def test_a_thing_lies_under_its_styles():

@@ -1,10 +1,12 @@
 """Training: resumed runs give the same bits, losses are their equations, and what is left loads and is measured."""
 
 import csv
+import json
 import shutil
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -245,7 +247,7 @@ def test_a_directory_is_small_and_has_no_paths_of_ours(module, words, tmp_path):
 
 # --- a few steps of everything ----------------------------------------------------------------------------------
 
-def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, data):
+def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data):
     """A few steps of each on some forty pictures; what they leave loads through the book's own code."""
     few = data.at(torch.arange(0, len(data), 190))
     monkeypatch.setattr(training, "icons", lambda: few)
@@ -277,6 +279,17 @@ def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, data):
         one, two = load_file(tmp_path / file), load_file(further / file)
         for name, value in one.items():
             torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-3)
+    card = tmp_path / "sheet.png"
+    monkeypatch.setattr(measures, "icons", lambda: few)
+    monkeypatch.setattr(measures, "SHOWN", few.whats[:2])
+    assert measures.main([str(place), str(tmp_path / "clip-b" / "clip"), "--prompts", "2", "--seeds", "2", "--steps",
+                          "1", "--generic", "3", "--sheet", str(card)]) == 0
+    said = capsys.readouterr().out
+    numbers = json.loads(said[said.index("\n{"):])
+    assert numbers["reconstruction, held-out pairs"] > 0.1 and 0 <= numbers["copied"] <= 1
+    assert Image.open(card).size == (2 * 64, 10 * 64)
+    assert measures.main([str(tmp_path), "emoji-clip"]) == 2
+    assert "holds no model_index.json" in capsys.readouterr().err
     words = ClipFeatures.load(further / "clip-a" / "clip", batch=4).text(["grinning face"])
     torch.testing.assert_close(words, features.text(["grinning face"]), atol=1e-2, rtol=1e-2)
 
