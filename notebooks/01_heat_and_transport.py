@@ -1,8 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     cell_metadata_filter: tags,alt,mystnb,editable
-#     text_representation: {extension: .py, format_name: percent}
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -15,11 +12,18 @@
 # Let a probability density diffuse for a short time. The mass it moves could have been moved more cheaply: there is
 # exactly one cheapest way, the Brenier map {cite:p}`brenier1991polar`. The theorem on which
 # {cite:t}`lobashev2025caffarelli` build (their Theorem B.1) says that the two ways agree to second order in the time.
-# This chapter measures the agreement, and not only its order: each constant is predicted by a formula and met to
-# several digits. We start with a Gaussian, where both ways can be written down, continue with mixtures on the line,
-# and end on the flat torus, the one setting of the three in which the theorem's assumptions can hold.
-# On the way we test the equations of the paper's proof one by one. Three of them do not survive as
-# printed.
+# **How close are they, exactly, and what does the agreement need?**
+#
+# :::{admonition} Answer
+# :class: tip
+# They differ by $\tfrac{\varepsilon^2}{8} \|\nabla Q\|$ as maps and by $\tfrac{\varepsilon^2}{32} \|\nabla Q\|$ as curves, with one
+# vector field $\nabla Q$ made of the density; the same holds backwards, from noise to data. What is needed is that $\nabla Q$ be square integrable.
+# A corner in the density costs the second order: $\tfrac74$, $\tfrac54$ or $\tfrac34$ is left, according to its sharpness. The theorem is
+# true; of the steps of its printed proof, (7), (35) and (36) are not, and each can be mended.
+# :::
+#
+# We start with a Gaussian, where both ways can be written down, continue with mixtures on the line, and reach the flat
+# torus, the one setting of the three in which the theorem's assumptions can hold. Every constant is predicted before it is measured.
 
 # %% tags=["parameters"]
 gaussian_variance = 2.0         # s of N(0, s), the opening case
@@ -36,35 +40,13 @@ torus_modes = [
 torus_grid = 64                 # points an axis; refined where too coarse
 # heat times
 epsilons = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]
+kink_rates = [1.0, 1.0]         # exponential decay left and right of 0
+jump_left_mass = 0.2            # mass left of 0, where the density jumps
+split_stds = [1.0, 2.0]         # half a Gaussian left of 0, half of another right of it
 
 # %% tags=["hide-input"]
-from typing import Annotated
-
-from pydantic import Field, model_validator
-
-from phasebook.site.chapters.ledger import Correction, Ledger
-from phasebook.site.chapters.parameters import Finite, Parameters, Positive
-from phasebook.theory.heat.expansion import resolving_grid
-from phasebook.theory.heat.line import check_mixture
-from phasebook.theory.heat.torus import TorusDensity, check_modes
-
-
-class Chapter(Parameters):
-    gaussian_variance: Annotated[float, Field(ge=1e-3, le=1e3)]
-    mixture_means: list[Finite]
-    mixture_stds: list[Positive]
-    mixture_weights: list[Positive]
-    torus_modes: list[list[Finite]]
-    torus_grid: Annotated[int, Field(ge=16, le=384)]
-    epsilons: Annotated[list[Annotated[float, Field(ge=1e-9, le=1.0)]], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _densities(self):
-        check_mixture(self.mixture_means, self.mixture_stds, self.mixture_weights)
-        check_modes(self.torus_modes, grid=self.torus_grid)
-        resolving_grid(TorusDensity.from_rows(self.torus_modes), self.torus_grid)
-        return self
-
+from phasebook.site.chapters.heat import Chapter
+from phasebook.site.chapters.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("01_heat_and_transport", p)
@@ -78,14 +60,31 @@ ledger = Ledger("01_heat_and_transport", p)
 #
 # $$ v_t = -\tfrac12 \nabla \log \rho_t. \tag{20} $$
 #
-# $T_\varepsilon$ is the Brenier map from $\mu_0 = \mu$ to $\mu_\varepsilon$. Moving every particle along the straight
-# segment from $x$ to $T_\varepsilon(x)$ gives the displacement interpolation of {cite:t}`mccann1997convexity`,
+# :::{prf:theorem} Brenier; on the torus McCann
+# :label: thm-brenier
+# Let $\mu$ and $\nu$ be probability measures on $\mathbb R^d$ with finite second moments, $\mu$ with a density. Among the maps that carry $\mu$ to $\nu$ there is, up to
+# $\mu$-null sets, exactly one that is the gradient of a convex function, and it alone minimises $\int |x - T(x)|^2\, d\mu$. On the flat torus the
+# same holds for the distance modulo $2\pi$, with $T = \mathrm{Id} + \nabla\phi$, $\phi$ periodic and $\tfrac12|x|^2 + \phi$ convex.
+# :::
+#
+# This is from {cite:t}`brenier1991polar` and {cite:t}`mccann2001polar`. The square root of the least cost is $W_2$; on the torus all distances are meant modulo $2\pi$.
+# $T_\varepsilon$ is the map of the theorem from $\mu_0 = \mu$ to $\mu_\varepsilon$. Is it smooth? The paper differentiates it:
+#
+# :::{prf:theorem} Regularity without a boundary
+# :label: thm-smooth
+# Let both densities be positive and of class $C^{k,\alpha}$ locally, $k \ge 0$, $0 < \alpha < 1$, on all of $\mathbb R^d$, or on the torus. Then $T$ is a diffeomorphism of class $C^{k+1,\alpha}$ locally.
+# :::
+#
+# Inside the support this is the theory of {cite:t}`caffarelli1992regularity`, which needs a convex target; all of $\mathbb R^d$ is convex, and {cite:t}`cordero2019regularity` show that
+# bounds on compact sets suffice. For periodic densities see {cite:t}`cordero1999periodic`. What the paper needs of it, smoothness of $T_\varepsilon$ for a smooth positive $\rho$, is there, and its
+# assumption (7) is not required for it.
+#
+# Moving every particle along the straight segment from $x$ to $T_\varepsilon(x)$ gives the displacement interpolation of {cite:t}`mccann1997convexity`,
 #
 # $$ \mu_t^{\mathrm{OT}} = \bigl((1 - \tfrac{t}{\varepsilon})\,\mathrm{Id} + \tfrac{t}{\varepsilon} T_\varepsilon\bigr)_\# \mu,
 # \qquad 0 \le t \le \varepsilon, \tag{11} $$
 #
-# a curve with the same two ends as the heat flow. The theorem compares the curves and the maps: for small
-# $\varepsilon$,
+# a curve with the same two ends as the heat flow. The theorem compares the curves and the maps: for small $\varepsilon$,
 #
 # $$ \sup_{t \le \varepsilon} W_2(\mu_t, \mu_t^{\mathrm{OT}}) \le C \varepsilon^2, \tag{12} $$
 #
@@ -94,29 +93,27 @@ ledger = Ledger("01_heat_and_transport", p)
 # ## The known answer: a Gaussian
 #
 # For $\rho = \mathcal N(0, s)$ the heat flow only widens the bell: $\rho_t = \mathcal N(0, s + t)$, and the Brenier map is the
-# dilation $T_\varepsilon(x) = \sqrt{1 + \varepsilon / s}\, x$. Expanding the root,
-#
-# $$ T_\varepsilon(x) = x + \frac{\varepsilon}{2 s} x - \frac{\varepsilon^2}{8 s^2} x + O(\varepsilon^3), $$
-#
-# and the first two terms are $\mathrm{Id} - \tfrac{\varepsilon}{2} \nabla \log \rho$. So the left side of (13) is
-# $\tfrac18 s^{-3/2} \varepsilon^2$ to leading order. Along both curves the law stays Gaussian; one has standard deviation
-# $\sqrt{s + t}$, the other the chord of this function over $[0, \varepsilon]$. The distance $W_2$ of two centred Gaussians on
-# the line is the difference of their standard deviations, here the sag of the chord, at most
-# $\tfrac1{32} s^{-3/2} \varepsilon^2$ to leading order.
+# dilation $T_\varepsilon(x) = \sqrt{1 + \varepsilon / s}\, x = x + \tfrac{\varepsilon}{2 s} x - \tfrac{\varepsilon^2}{8 s^2} x + O(\varepsilon^3)$. The first two terms
+# are $\mathrm{Id} - \tfrac{\varepsilon}{2} \nabla \log \rho$, so the left side of (13) is $\tfrac18 s^{-3/2} \varepsilon^2$ to leading order. Along both curves the law stays
+# Gaussian; one has standard deviation $\sqrt{s + t}$, the other the chord of this function over $[0, \varepsilon]$. The distance $W_2$ of two centred Gaussians on
+# the line is the difference of their standard deviations, here the sag of the chord, at most $\tfrac1{32} s^{-3/2} \varepsilon^2$ to leading order.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gaussian-sag", "caption": "Gaussian: the distance between heat flow and displacement interpolation over the time within one step, in units of ε² s^(−3/2), for ε = s/100, s/3 and 3 s. The line is the leading order t (ε − t)/8."}}
+# %%
 import numpy as np
 
-from phasebook.site.figures.base import show
-from phasebook.site.figures.transport import Curve, Field, animated_pair, curves, fields
 from phasebook.theory.heat import gaussians
 
-within = np.linspace(0.02, 0.98, 33)
+within = np.linspace(0.02, 0.98, 33)                        # t / eps
 steps = {"ε = s/100": 0.01, "ε = s/3": 1 / 3, "ε = 3 s": 3.0}
-sag = [Curve(name, within, gaussians.interpolation_gap(1.0, within * e, e) / e**2, "measured", i + 1)
-       for i, (name, e) in enumerate(steps.items())]
-sag = [Curve("leading order", within, within * (1 - within) / 8, "predicted", 0), *sag]
-show(curves([sag], ["t / ε"], ["W₂(μₜ, μₜᴼᵀ) / (ε² s<sup>−3/2</sup>)"], log=False),
+sag = {name: gaussians.interpolation_gap(1.0, within * e, e) / e**2 for name, e in steps.items()}
+
+# %% mystnb={"figure": {"caption": "Gaussian: the distance between heat flow and displacement interpolation over the time within one step, in units of $\\varepsilon^2 s^{-3/2}$, for $\\varepsilon = s/100$, $s/3$ and $3s$. The line is the leading order $t(\\varepsilon - t)/8$.", "name": "fig-gaussian-sag"}} tags=["hide-input"]
+from phasebook.site.figures.base import show
+from phasebook.site.figures.transport import Curve, Field, animated_pair, curves, fields
+
+arches = [Curve(name, within, gap, "measured", i) for i, (name, gap) in enumerate(sag.items(), 1)]
+show(curves([[Curve("leading order", within, within * (1 - within) / 8, "predicted", 0), *arches]], ["t / ε"],
+            ["W₂(μₜ, μₜᴼᵀ) / (ε² s<sup>−3/2</sup>)"], log=False),
      alt="Three dotted arches over t/epsilon; the one for small epsilon lies on the parabola with top 1/32.")
 
 # %% [markdown]
@@ -147,54 +144,48 @@ show(curves([sag], ["t / ε"], ["W₂(μₜ, μₜᴼᵀ) / (ε² s<sup>−3/2</
 #
 # :::{prf:proposition} Theorem B.1 with its constants
 # :label: prop-sharp
-# Let $\rho$ be a smooth, positive density on the flat torus. As $\varepsilon \to 0$,
+# Let $\rho$ be a smooth, positive density on the flat torus. As $\varepsilon \to 0$, uniformly in $t \in [0, \varepsilon]$,
 #
 # $$ \begin{aligned}
 # T_\varepsilon &= \mathrm{Id} - \frac{\varepsilon}{2} \nabla \log \rho - \frac{\varepsilon^2}{8} \nabla Q + O(\varepsilon^3), \\
-# W_2(\mu_t, \mu_t^{\mathrm{OT}}) &= \frac{t (\varepsilon - t)}{8} \|\nabla Q\|_{L^2(\rho)} + O(\varepsilon^3)
+# W_2(\mu_t, \mu_t^{\mathrm{OT}}) &= \frac{t (\varepsilon - t)}{8} \|\nabla Q\|_{L^2(\rho)} + O(\varepsilon^3) .
 # \end{aligned} $$ (eq-sharp)
 #
-# uniformly in $t \in [0, \varepsilon]$. The left sides of (13) and (12) are therefore $\tfrac{\varepsilon^2}{8} \|\nabla Q\|$ and
+# The left sides of (13) and (12) are therefore $\tfrac{\varepsilon^2}{8} \|\nabla Q\|$ and
 # $\tfrac{\varepsilon^2}{32} \|\nabla Q\|$ to leading order, and their quotient tends to 4.
 # :::
 #
 # :::{prf:proof}
-# By {prf:ref}`lem-acceleration` the flow map is $X_\varepsilon = \mathrm{Id} + \varepsilon v_0 - \tfrac{\varepsilon^2}{8} \nabla Q + O(\varepsilon^3)$,
-# and it carries $\mu$ to $\mu_\varepsilon$. Drop the remainder: $G = \mathrm{Id} - \nabla(\tfrac\varepsilon2 \log\rho + \tfrac{\varepsilon^2}{8} Q)$
-# is the gradient of a function that is convex for small $\varepsilon$, so it is the Brenier map onto its own image
-# ({cite:t}`mccann2001polar` on the torus), and the density of the image differs from $\rho_\varepsilon$ by $O(\varepsilon^3)$, with derivatives. The
-# Monge-Ampère equation linearised at the identity is $u \mapsto \rho^{-1} \nabla \cdot (\rho \nabla u)$, invertible on functions
-# without mean in Hölder spaces; by the implicit function theorem $T_\varepsilon = G + O(\varepsilon^3)$.
+# *Step 1: the flow map.* Taylor's formula along a trajectory and {prf:ref}`lem-acceleration` give $X_\varepsilon = G + O(\varepsilon^3)$ with
+# $G = \mathrm{Id} - \nabla g$, $g = \tfrac\varepsilon2 \log\rho + \tfrac{\varepsilon^2}{8} Q$, and the same for all derivatives. $X_\varepsilon$ carries $\mu$ to $\mu_\varepsilon$.
 #
-# For the second claim let $S_t$ be the Brenier map from $\mu$ to $\mu_t$ and $I_t = (1 - \tfrac t\varepsilon) \mathrm{Id} + \tfrac t\varepsilon T_\varepsilon$.
-# By the first claim, used for $t$ and for $\varepsilon$, $S_t - I_t = \tfrac18 (t \varepsilon - t^2) \nabla Q + O(\varepsilon^3)$. The pair $(S_t, I_t)$ couples $\mu_t$
-# with $\mu_t^{\mathrm{OT}}$, which bounds $W_2$ from above. The map $S_t \circ I_t^{-1}$ from $\mu^{\mathrm{OT}}_t$ to $\mu_t$ is the identity plus a gradient plus
-# $O(\varepsilon^3)$; by the argument of the first part it is within $O(\varepsilon^3)$ of the optimal one, which bounds $W_2$ from below.
+# *Step 2: $G$ is optimal, onto nearly the right density.* $\tfrac12|x|^2 - g$ is convex once $\varepsilon$ is small, so by {prf:ref}`thm-brenier` $G$ is the Brenier map onto its own image.
+# The density of a map's image depends smoothly on the map and its first derivatives, so the image of $G$ has a density $\rho_\varepsilon + O(\varepsilon^3)$, derivatives included.
+#
+# *Step 3: nearly the right density, hence nearly the right map.* Brenier maps near the identity are the solutions of $F(\phi) = $ density, where $F(\phi)$ is the image density
+# of $\mathrm{Id} + \nabla\phi$ and $\phi$ has mean zero. At $\phi = 0$ the derivative of $F$ is $u \mapsto -\nabla \cdot (\rho \nabla u)$, which is invertible
+# from functions of mean zero in $C^{2,\alpha}$ to those in $C^{0,\alpha}$, as $\rho > 0$. By the inverse function theorem densities $O(\varepsilon^3)$ apart have maps $O(\varepsilon^3)$ apart: $T_\varepsilon = G + O(\varepsilon^3)$, the first claim.
+#
+# *Step 4: the curves, from above.* Let $S_t$ be the Brenier map from $\mu$ to $\mu_t$, and $I_t = (1 - \tfrac t\varepsilon) \mathrm{Id} + \tfrac t\varepsilon T_\varepsilon$.
+# The first claim, used for $t$ and for $\varepsilon$, gives $S_t - I_t = \tfrac18 (t \varepsilon - t^2) \nabla Q + O(\varepsilon^3)$. Sending $S_t(x)$ to $I_t(x)$ couples
+# $\mu_t$ with $\mu_t^{\mathrm{OT}}$, so $W_2$ is at most the norm of this difference.
+#
+# *Step 5: from below.* $S_t \circ I_t^{-1}$ carries $\mu^{\mathrm{OT}}_t$ to $\mu_t$ and is the identity plus a gradient plus $O(\varepsilon^3)$. By steps 2 and 3, with $\mu_t^{\mathrm{OT}}$ for $\mu$, it is within
+# $O(\varepsilon^3)$ of the optimal map, so the coupling of step 4 is within $O(\varepsilon^3)$ of the best.
 # :::
 #
-# For $\mathcal N(0, s I_d)$ one has $\nabla Q = x / s^2$ and $\|\nabla Q\| = \sqrt d\, s^{-3/2}$, as found above (the package's tests repeat this
-# with SymPy, with unequal variances as well). The next order can be had in the same way. The third derivative of a trajectory is
-# $\dddot X = -\tfrac14 (\nabla \partial_t Q + D^2 Q\, v)$; its gradient part, divided by 6, is the coefficient $b$ of $\varepsilon^3$ in $T_\varepsilon$. Both
-# ratios of measured to predicted error then leave 1 linearly, with slopes known in advance: $\beta$ for (13) and $\tfrac32 \beta$ for (12), where
+# **How small must $\varepsilon$ be?** The next term tells. Write $\varepsilon^3 b$ for it in $T_\varepsilon$. It is a gradient, namely the gradient part of a sixth of the third derivative $\dddot X = -\tfrac14 (\nabla \partial_t Q + D^2 Q\, v)$.
+# Then $\|T_\varepsilon - \dots\| = \tfrac{\varepsilon^2}8 \|\nabla Q - 8 \varepsilon b\|$, and to first order in $\varepsilon$ the ratio of measured to predicted error leaves 1 as $1 + \beta\varepsilon$,
 #
 # $$ \beta = - 8\, \langle \nabla Q, b \rangle_{L^2(\rho)} \,/\, \|\nabla Q\|^2_{L^2(\rho)} . $$ (eq-beta)
 #
-# This tells us, before any measurement, how small $\varepsilon$ has to be.
+# For (12) it is $1 + \tfrac32 \beta\varepsilon$, since $S_t - I_t = \tfrac18 t(\varepsilon - t)\,(\nabla Q - 8(\varepsilon + t)\, b)$ up to $O(\varepsilon^4)$, and $\varepsilon + t = \tfrac32\varepsilon$ in the middle.
+# So both deviations are known before any measurement, and the $\varepsilon$ that may be used follow from the density: above the floor of floating point, below its own time scale.
 
-# %% tags=["hide-input"]
-from phasebook.theory.heat.expansion import ladder, line_expansion, slope, torus_expansion
-from phasebook.theory.heat.interpolation import (
-    gaussian_sweep,
-    line_interpolant,
-    line_sweep,
-    summary,
-    torus_gap,
-    torus_sweep,
-    velocity_gap,
-)
+# %%
+from phasebook.theory.heat.expansion import ladder, line_expansion, resolving_grid, slope, torus_expansion
 from phasebook.theory.heat.line import LineMixture
-from phasebook.theory.heat.monge_ampere import brenier
-from phasebook.theory.heat.torus import grid_points, mean_norm
+from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
 bell = LineMixture([0.0], [np.sqrt(p.gaussian_variance)], [1.0])
 mixture = LineMixture(p.mixture_means, p.mixture_stds, p.mixture_weights)
@@ -202,21 +193,26 @@ torus = TorusDensity.from_rows(p.torus_modes)
 n, coarse = resolving_grid(torus, p.torus_grid)
 constants = {"gaussian": line_expansion(bell), "line": line_expansion(mixture), "torus": torus_expansion(torus, n)}
 rungs = {name: ladder(p.epsilons, c) for name, c in constants.items()}
+for name, c in constants.items():
+    print(f"{name:9} ‖∇Q‖ = {c.grad_q_norm:.6f}, β = {c.beta:+.6f}")
 
 # %% [markdown]
 # ## The line
 #
 # On the line the Brenier map is the monotone one, $F_\varepsilon(T_\varepsilon(x)) = F(x)$ with $F$ the distribution function. For a mixture of Gaussians
 # $F$ is a sum of error functions, so the map is found by root finding, and $W_2$ is an integral over quantiles. We solve for the displacement and form
-# the difference $F_\varepsilon(x + u) - F(x)$ without cancellation, so that even at $\varepsilon = 10^{-6}$ the second-order term, $10^{-12}$
-# in size, keeps many correct digits.
+# $F_\varepsilon(x + u) - F(x)$ without cancellation, so that even at $\varepsilon = 10^{-6}$ the second-order term, $10^{-12}$ in size, keeps many correct digits.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "Heat flow (solid) and displacement interpolation (dashed) of a mixture on the line between the same two ends, over one long step. Below: the density of the first minus that of the second."}}
-long = 1 / constants["line"].kappa
+# %%
+from phasebook.theory.heat.interpolation import line_interpolant
+
+long = 1 / constants["line"].kappa                          # the density's own time scale
 x = np.linspace((mixture.means - 3.5 * mixture.stds).min(), (mixture.means + 3.5 * mixture.stds).max(), 241)
 parts = np.linspace(0, 1, 17)
 heat = [np.exp(mixture.heat(f * long).log_density(x)) for f in parts]
 straight = line_interpolant(mixture, parts, long, x)
+
+# %% mystnb={"figure": {"caption": "Heat flow (solid) and displacement interpolation (dashed) of a mixture on the line between the same two ends, over one long step. Below: the density of the first minus that of the second.", "name": "fig-line"}} tags=["hide-input"]
 show(animated_pair(parts * long, [(x, y) for y in heat], [(x, y) for y in straight],
                    [(x, a - b) for a, b in zip(heat, straight, strict=True)],
                    names=("heat flow ρₜ", "displacement interpolation"), difference_name="difference",
@@ -227,8 +223,7 @@ show(animated_pair(parts * long, [(x, y) for y in heat], [(x, y) for y in straig
 # %% [markdown]
 # The step in {numref}`fig-line` is as long as the density's own time scale, where nothing is small any more, and still the two densities stay
 # close. The heat flow is the earlier one: it moves fastest at the start, when the density is steepest, and fills the valley and lowers the peak
-# before the interpolation does, which keeps one velocity throughout. The difference rises from zero, is largest about half way, and returns to
-# zero where the curves meet again.
+# before the interpolation does, which keeps one velocity throughout. The difference is largest about half way.
 #
 # ## The torus
 #
@@ -237,20 +232,20 @@ show(animated_pair(parts * long, [(x, y) for y in heat], [(x, y) for y in straig
 #
 # $$ \log \rho_\varepsilon(x + \nabla\phi) + \log\det(I + D^2\phi) = \log \rho(x), $$ (eq-monge-ampere)
 #
-# which we solve by Newton's method with Fourier derivatives. Again the equation is written in increments. We write
-# $\phi = -\tfrac\varepsilon2 \log\rho + c$ and solve for $c$; the equation stays the full one, but its first-order part no longer drowns the second.
+# which we solve by Newton's method with Fourier derivatives. Again the equation is written in increments, and
+# $\phi = -\tfrac\varepsilon2 \log\rho + c$ is solved for $c$; the equation stays the full one, but its first-order part no longer drowns the second.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-torus", "caption": "Left: the density on the torus and the displacement of its Brenier map, for half its own time scale. Right: Q, and what the Brenier map adds to the paper's first-order map at the smallest usable ε: the arrows follow −∇Q. In each panel the arrows are drawn on one scale, the longest 0.6 long."}}
-x = grid_points(n, 2)
-thin = max(n // 12, 1)
-points = x[::thin, ::thin].reshape(-1, 2)
-long = 1 / constants["torus"].kappa
-small = rungs["torus"].epsilons[rungs["torus"].best]
-moved, extra = brenier(torus, long / 2, n).displacement, brenier(torus, small, n).second
-arrows = [f[::thin, ::thin].reshape(-1, 2) for f in (moved, extra)]
-scale = [0.6 / np.hypot(*a.T).max() for a in arrows]
-show(fields([Field(f"ρ and T − Id, ε = {long / 2:.2g}", torus(x), points, arrows[0], scale[0], "ρ"),
-             Field(f"Q and T − (Id − (ε/2) ∇ log ρ), ε = {small:.0e}", torus.q(x), points, arrows[1], scale[1], "Q")]),
+# %%
+from phasebook.theory.heat.monge_ampere import brenier
+
+y = grid_points(n, 2)
+small = rungs["torus"].epsilons[rungs["torus"].best]        # the smallest usable eps
+half = 0.5 / constants["torus"].kappa
+moved, extra = brenier(torus, half, n).displacement, brenier(torus, small, n).second
+
+# %% mystnb={"figure": {"caption": "Left: the density on the torus and the displacement of its Brenier map, for half its own time scale. Right: $Q$, and what the Brenier map adds to the paper's first-order map at the smallest usable $\\varepsilon$: the arrows follow $-\\nabla Q$. In each panel the longest arrow is drawn 0.6 long.", "name": "fig-torus"}} tags=["hide-input"]
+show(fields([Field.thinned(f"ρ and T − Id, ε = {half:.2g}", torus(y), moved, "ρ"),
+             Field.thinned(f"Q and T − (Id − (ε/2) ∇ log ρ), ε = {small:.0e}", torus.q(y), extra, "Q")]),
      alt="Two coloured squares with arrows: mass moves away from the dense region; the second-order part of the map "
          "points down the slopes of Q.")
 
@@ -258,69 +253,79 @@ show(fields([Field(f"ρ and T − Id, ε = {long / 2:.2g}", torus(x), points, ar
 # The left panel of {numref}`fig-torus` is the first order: mass leaves the dense region along $-\nabla\log\rho$. The right panel shows what is left when that is
 # subtracted, and it is $-\nabla Q$ to the eye. Now to the digits.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-errors", "caption": "Left sides of (13) and (12) against ε. Markers: measured; solid: predicted by the sharp form, with no free constant; dashed: fitted power law over the usable range, for the torus."}}
+# %%
+from phasebook.theory.heat.interpolation import compare, gaussian_sweep, line_sweep, torus_sweep
+
 sweeps = {"gaussian": gaussian_sweep(p.gaussian_variance, rungs["gaussian"].epsilons),
           "line": line_sweep(mixture, rungs["line"].epsilons),
           "torus": torus_sweep(torus, rungs["torus"].epsilons, n, constants["torus"].kappa)}
-found = {name: summary(sweeps[name], constants[name], rungs[name]) for name in sweeps}
-panels = [[], []]
-for i, (name, s) in enumerate(sweeps.items()):
-    for panel, error, share in zip(panels, (s.map_error, s.w2), (8, 32), strict=True):
-        panel.append(Curve(name, s.epsilons, error, "measured", i))
-        panel.append(Curve(f"predicted, {name}", s.epsilons, s.epsilons**2 / share * constants[name].grad_q_norm,
-                           "predicted", i))
-usable = found["torus"].usable
-for panel, error in zip(panels, (sweeps["torus"].map_error, sweeps["torus"].w2), strict=True):
-    log_eps = np.log(sweeps["torus"].epsilons)
-    fit = np.polyfit(log_eps[usable], np.log(error[usable]), 1)
-    panel.append(Curve("fitted, torus", sweeps["torus"].epsilons, np.exp(np.polyval(fit, log_eps)), "fitted", 6))
-show(curves(panels, ["ε (heat time)"] * 2, ["‖T − (Id − (ε/2) ∇ log ρ)‖", "max<sub>t</sub> W₂(μₜ, μₜᴼᵀ)"]),
+against = {name: compare(sweeps[name], constants[name], rungs[name]) for name in sweeps}
+usable = {name: sweeps[name].epsilons[against[name].usable] for name in sweeps}
+for name, v in against.items():
+    orders = f"orders {v.map_slope:.5f} (13), {v.w2_slope:.5f} (12)" if v.map_slope else "too few usable eps"
+    print(f"{name:9} {orders}")
+
+# %% mystnb={"figure": {"caption": "Left sides of (13) and (12) against $\\varepsilon$. Markers: measured; lines: predicted by the sharp form, with no free constant.", "name": "fig-errors"}} tags=["hide-input"]
+from phasebook.site.figures.transport import error_panels, ratio_panels
+
+named = ["ε (heat time)"] * 2
+show(curves(error_panels(sweeps, constants), named, ["‖T − (Id − (ε/2) ∇ log ρ)‖", "max<sub>t</sub> W₂(μₜ, μₜᴼᵀ)"]),
      alt="Two log-log panels: errors of the three settings lie on their predicted lines of slope 2.")
 
-# %% tags=["hide-input"]
-for name, v in found.items():
-    orders = f"orders {v.map_slope:.5f} (13), {v.w2_slope:.5f} (12)" if v.map_slope else "no usable eps"
-    print(f"{name:9} ||grad Q|| = {constants[name].grad_q_norm:.6f}, {orders}")
-
-# %% [markdown]
-# Over the whole range the markers of {numref}`fig-errors` sit on lines that contain nothing fitted. The slopes just printed use only the usable $\varepsilon$: those above
-# the floor of floating point and below the density's time scale, both estimated from the density beforehand. A plot over five decades forgives much,
-# so we divide.
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ratios", "caption": "Distance from 1 of the ratio measured / predicted, for the map (13) and for the interpolation (12). Solid lines: the predicted next order, |β| ε and 3/2 |β| ε."}}
-panels = [[], []]
-for i, (name, s) in enumerate(sweeps.items()):
-    for panel, error, share, order in zip(panels, (s.map_error, s.w2), (8, 32), (1, 1.5), strict=True):
-        ratio = error / (s.epsilons**2 / share * constants[name].grad_q_norm)
-        panel.append(Curve(name, s.epsilons, np.abs(ratio - 1), "measured", i))
-        panel.append(Curve(f"next order, {name}", s.epsilons, order * abs(constants[name].beta) * s.epsilons,
-                           "predicted", i))
-show(curves(panels, ["ε (heat time)"] * 2, ["|ratio − 1|, map", "|ratio − 1|, interpolation"]),
+# %% mystnb={"figure": {"caption": "Distance from 1 of the ratio measured / predicted, for the map (13) and for the interpolation (12). Lines: the predicted next order, $|\\beta| \\varepsilon$ and $\\frac32 |\\beta| \\varepsilon$.", "name": "fig-ratios"}} tags=["hide-input"]
+show(curves(ratio_panels(sweeps, constants), named, ["|ratio − 1|, map", "|ratio − 1|, interpolation"]),
      alt="Two log-log panels: the ratios approach 1 linearly in epsilon along the predicted lines.")
 
 # %% [markdown]
-# The ratios approach 1 in proportion to $\varepsilon$, along the lines that {eq}`eq-beta` draws ({numref}`fig-ratios`). Agreement at the next order is a far
+# Over the whole range the markers of {numref}`fig-errors` sit on lines that contain nothing fitted. A plot over five decades forgives much, so we
+# divide: the ratios approach 1 in proportion to $\varepsilon$, along the lines that {eq}`eq-beta` draws ({numref}`fig-ratios`). Agreement at the next order is a far
 # stricter test than agreement of the constant: an error of one part in a thousand in $\|\nabla Q\|$ would bend every marker off its line.
+# What is measured for (12) on the torus is the cost of the coupling of step 4, an upper bound of $W_2$ (the package's tests compare it with
+# $W_2$ linearised at $\mu_t^{\mathrm{OT}}$: one part in ten thousand at $\varepsilon = 0.1$); on the line it is $W_2$.
 
 # %% tags=["hide-input"]
 remarks = {name: " ".join(t for t in (coarse if name == "torus" else "", rungs[name].remark, sweeps[name].remark) if t)
            for name in sweeps}
-where = {"gaussian": "N(0, s) on R", "line": "Gaussian mixture on R", "torus": "flat torus"}
-for name, f in found.items():
-    at = f"Ratio at eps = {f.eps:.0e}, the smallest usable. {remarks[name]}" if f.eps else remarks[name]
-    ledger.claim(f"heat.{name}.map", "Eq. (13)", f"{where[name]}: the Brenier map is Id - (eps/2) grad log rho up to "
-                 "(eps^2/8) ||grad Q||.", 1.0, f.map_ratio, 5e-4, note=at)
-    ledger.claim(f"heat.{name}.w2", "Eq. (12)", f"{where[name]}: heat flow and displacement interpolation are "
-                 "(eps^2/32) ||grad Q|| apart.", 1.0, f.w2_ratio, 5e-4, note=at)
-best = found["torus"]
-ledger.claim("heat.order", "Eqs. (13), (14)", "The map error is of second order in eps (torus).", 2.0,
-             best.map_slope, 2e-3, note=remarks["torus"])
-ledger.claim("heat.order_w2", "Eq. (12)", "The distance of the two curves is of second order in eps (torus).", 2.0,
-             best.w2_slope, 2e-3, note=remarks["torus"])
-_ = ledger.claim("heat.quotient", "Eqs. (12), (13)", "The map error is four times the distance of the curves (torus).",
-             4.0, best.quotient, 1e-2, note=f"Sharp form. {remarks['torus']}".strip())
+for name, f in against.items():
+    at = f"At ε = {f.eps:.0e}, the smallest usable. {remarks[name]}" if f.eps else f"No usable ε. {remarks[name]}"
+    ledger.claim(f"heat.{name}.map", f.map_ratio, note=at.strip())
+    ledger.claim(f"heat.{name}.w2", f.w2_ratio, note=at.strip())
+best = against["torus"]
+ledger.claim("heat.order", best.map_slope, note=remarks["torus"])
+ledger.claim("heat.order_w2", best.w2_slope, note=remarks["torus"])
+_ = ledger.claim("heat.quotient", best.quotient, note=remarks["torus"])
 
 # %% [markdown]
+# ## The way back, which is the one a sampler goes
+#
+# A generative model runs from noise to data, with the inverse map.
+#
+# :::{prf:proposition} The inverse map
+# :label: prop-reverse
+# In the setting of {prf:ref}`prop-sharp`, $T_\varepsilon^{-1} = \mathrm{Id} + \tfrac\varepsilon2 \nabla\log\rho_\varepsilon - \tfrac{\varepsilon^2}{8} \nabla Q_\varepsilon + O(\varepsilon^3)$, and the ratio of
+# $\|T_\varepsilon^{-1} - (\mathrm{Id} + \tfrac\varepsilon2\nabla\log\rho_\varepsilon)\|_{L^2(\rho_\varepsilon)}$ to $\tfrac{\varepsilon^2}8 \|\nabla Q_\varepsilon\|$ is $1 - \beta\varepsilon + O(\varepsilon^2)$.
+# :::
+#
+# :::{prf:proof}
+# {prf:ref}`lem-acceleration` does not care about the direction of time: expanded at its end, a trajectory is $X_0 = X_\varepsilon - \varepsilon v_\varepsilon - \tfrac{\varepsilon^2}8 \nabla Q_\varepsilon + O(\varepsilon^3)$. This is the
+# identity minus a gradient again, and steps 2 and 3 apply with the two densities exchanged. The next term is that of $\rho_\varepsilon$ with $-\varepsilon$ for $\varepsilon$.
+# :::
+#
+# The sign of the second-order term is the same in both directions, since an acceleration is even in time. We do not invert $T_\varepsilon$ to test this, but solve {eq}`eq-monge-ampere` from $\rho_\varepsilon$ to $\rho$.
+
+# %%
+from phasebook.theory.heat.interpolation import line_reverse, torus_reverse
+
+back = {"line": line_reverse(mixture, usable["line"]), "torus": torus_reverse(torus, usable["torus"], n)}
+for name, ratio in back.items():
+    note = f"At the smallest usable ε. {remarks[name]}" if ratio.size else f"No usable ε. {remarks[name]}"
+    ledger.claim(f"heat.{name}.reverse", ratio[0] if ratio.size else None, note=note.strip())
+    print(f"{name:6} measured / predicted:", *(f"{r:.6f}" for r in ratio))
+
+# %% [markdown]
+# The constant is met, and the ratios leave 1 upwards as they left it downwards before. One explicit Euler step of the probability flow, with the score at its start,
+# is exactly $\mathrm{Id} + \tfrac\varepsilon2 \nabla\log\rho_\varepsilon$: it misses optimal transport by the $\tfrac{\varepsilon^2}8\|\nabla Q_\varepsilon\|$ measured here.
+#
 # ## The proof, equation by equation
 #
 # The paper derives the theorem from four expansions. Each claims a rate, and a rate can be fitted:
@@ -334,64 +339,33 @@ _ = ledger.claim("heat.quotient", "Eqs. (12), (13)", "The map error is four time
 # $$ \|\nabla(\psi_\varepsilon - \psi_0)\|_{L^2(\rho)} = O(\varepsilon), \tag{31} $$
 #
 # where $T_\varepsilon = \mathrm{Id} + \varepsilon\nabla\psi_\varepsilon$ and $\psi_0 = -\tfrac12\log\rho$.
-#
 # Equation (27) needs a reading: the velocity of the displacement interpolation at $t = 0$ is $(T_\varepsilon - \mathrm{Id})/\varepsilon$, which depends on
-# $\varepsilon$ and equals $v_0$ in the limit only. We measure the rate, on the line for (27) and on the torus for (31); the proposition gives the constant
-# $\tfrac18\|\nabla Q\|$ for both.
+# $\varepsilon$ and equals $v_0$ in the limit only. We measure the rate, on the line for (27) and on the torus for (31).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-residuals", "caption": "What is left in the expansions of the proof, against t or ε, with the rate each should have. The residual of (18) is a maximum over the torus, the others are L²(ρ) norms."}}
-x, rho = grid_points(n, 2), torus(grid_points(n, 2))
-times = np.logspace(-4, -2.5, 7) / constants["torus"].kappa
+# %%
+rho = torus(y)
 waves = np.logspace(-4, -2.5, 7) / (torus.wave**2).sum(1).max()
-taylor = np.array([np.abs(torus.taylor_remainder(x, t)).max() for t in waves])
-velocity = np.array([mean_norm(-(torus.heat(t).score(x) - torus.score(x)) / 2 + t / 4 * torus.grad_ratio(x), rho)
-                     for t in times])
-start = {name: (sweeps[name].epsilons[found[name].usable],
-                (sweeps[name].map_error / sweeps[name].epsilons)[found[name].usable]) for name in ("line", "torus")}
-rates = {"18": (waves, taylor, 3), "24": (times, velocity, 2), "27": (*start["line"], 1), "31": (*start["torus"], 1)}
-panel = []
-for i, (number, (t, residual, order)) in enumerate(rates.items()):
-    panel += [Curve(f"({number})", t, residual, "measured", i),
-              Curve(f"rate {order}, ({number})", t, residual[0] * (t / t[0]) ** order, "predicted", i)]
-show(curves([panel], ["t or ε (heat time)"], ["residual"]), alt="Residuals on log axes along lines of slope 3, 2, 1 and 1.")
-
-# %% tags=["hide-input"]
-fitted = {k: slope(t, r) if len(t) > 1 else None for k, (t, r, _) in rates.items()}
-says = {"18": "The Taylor remainder of the heat flow is of third order in t.",
-        "24": "The heat velocity is -(1/2) grad log rho - (t/4) grad (Laplacian rho / rho) up to second order in t.",
-        "27": "The initial velocity of the displacement interpolation is that of the heat flow, up to first order in eps.",
-        "31": "The potentials converge: ||grad (psi_eps - psi_0)|| is of first order in eps."}
-notes = {"18": "Needs six derivatives of rho, not the four assumed: the remainder is (t^3/48) Laplacian^3 rho at first.",
-         "24": "", "27": f"Gaussian mixture on the line. {remarks['line']}", "31": remarks["torus"]}
-for number, (_, _, order) in rates.items():
-    ledger.claim(f"heat.eq{number}", f"Eq. ({number})", says[number], float(order), fitted[number], 1e-2,
-                 note=notes[number].strip())
+times = np.logspace(-4, -2.5, 7) / constants["torus"].kappa
+taylor = [np.abs(torus.taylor_remainder(y, t)).max() for t in waves]
+velocity = [mean_norm((torus.score(y) - torus.heat(t).score(y)) / 2 + t / 4 * torus.grad_ratio(y), rho) for t in times]
+start = {name: sweeps[name].map_error[against[name].usable] / usable[name] for name in back}
+rates = {"18": (waves, taylor), "24": (times, velocity), "27": (usable["line"], start["line"]), "31": (usable["torus"], start["torus"])}
+for number, (t, residual) in rates.items():
+    fitted = slope(t, residual) if len(t) > 1 else None
+    ledger.claim(f"heat.eq{number}", fitted, note={"27": remarks["line"], "31": remarks["torus"]}.get(number, ""))
+    print(f"({number}): order {fitted:.4f}" if fitted else f"({number}): too few usable eps")
 
 # %% [markdown]
-# All four rates hold ({numref}`fig-residuals`). One remark on (18): a remainder of third order takes six bounded derivatives of $\rho$, while the paper assumes four.
-# For $\rho \in C^4$ the remainder is only $o(t^2)$, which would leave (24) without its rate. Smoothness is cheap here, so this is a blemish, not a hole.
+# All four rates hold. A remark on (18): a remainder of third order takes six derivatives of $\rho$, and the paper assumes four. But the cube is never used.
+# What follows, (19), needs a remainder of order $t^2$, hence $C^4$ at most, and the theorem itself less than that, as the section on corners shows. It is a blemish, not a hole.
 #
-# ## What cannot hold: a lower bound on all of space
+# The assumption
 #
-# The paper assumes
+# $$ 0 < m \le \rho(x) \le M \quad \text{for all } x \in \mathbb R^d \tag{7} $$
 #
-# $$ 0 < m \le \rho(x) \le M \quad \text{for all } x \in \mathbb R^d. \tag{7} $$
+# cannot be met. A ball of radius $R$ would hold mass at least $m\,|B_R|$, which exceeds 1 once $R$ is large. What the proof uses is that $\rho^{-1}\nabla\cdot(\rho\nabla\,\cdot\,)$ can be inverted, and enough
+# decay; on the line our measurements go through without (7), and on the torus (7) is honest.
 #
-# No probability density does this. A ball $B_R$ holds mass at least $m\,|B_R|$, which exceeds 1 once $R$ is large, so $\inf_{B_R} \rho \le 1 / |B_R| \to 0$. For our mixture the decay is
-# Gaussian: the smallest value inside $[-R, R]$ falls without end. What the proof uses is invertibility of $\rho^{-1}\nabla\cdot(\rho\nabla\,\cdot\,)$ and enough
-# decay, and on the line our measurements go through without (7). On the torus (7) is honest.
-
-# %% tags=["hide-input"]
-# from here out the ends lie lower than any valley between the components
-radii = 3 * np.abs(mixture.means).max() + mixture.stds.max() * np.array([2.0, 4.0, 8.0, 16.0])
-least = np.array([mixture.log_density(np.linspace(-r, r, 4001)).min() for r in radii]) / np.log(10)
-for r, v in zip(radii, least, strict=True):
-    print(f"least density on [-{r:.3g}, {r:.3g}]: 10^{v:.1f}")
-_ = ledger.claim("heat.eq7", "Eq. (7)", "The density is bounded below by a positive constant on all of R^d: its infimum over "
-             "growing balls levels off (ratio of the last two infima 1).", 1.0, 10.0 ** (least[-1] - least[-2]), 1e-2,
-             note=f"Impossible for a probability density on R^d. On the torus (7) holds: min rho = {torus.minimum():.4g} here.")
-
-# %% [markdown]
 # ## Two inequalities that fail, and how to mend them
 #
 # To compare the curves the paper bounds the difference of their velocities, and integrates:
@@ -400,14 +374,13 @@ _ = ledger.claim("heat.eq7", "Eq. (7)", "The density is bounded below by a posit
 #
 # $$ W_2(\mu_t, \mu_t^{\mathrm{OT}}) \le C t^2 . \tag{36} $$
 #
-# The first would make the velocities equal at $t = 0$. They are not: the interpolation leaves with the *mean* velocity of the whole step, the heat flow with
-# its initial one.
+# The first would make the velocities equal at $t = 0$. They are not: the interpolation leaves with the *mean* velocity of the whole step, the heat flow with its initial one.
 #
 # :::{prf:proposition} What the velocities do
 # :label: prop-velocities
 # In the setting of {prf:ref}`prop-sharp`, uniformly in $t \in [0, \varepsilon]$,
-# $\| v_t^{\mathrm{heat}} - v_t^{\mathrm{OT}} \|_{L^2(\mu_t)} = \tfrac14 |t - \tfrac\varepsilon2|\, \|\nabla Q\| + O(\varepsilon^2)$. In particular the difference at $t = 0$ is
-# $\tfrac\varepsilon8 \|\nabla Q\|$ to leading order, and $W_2(\mu_t, \mu_t^{\mathrm{OT}}) / t^2 = \tfrac18 (\varepsilon/t - 1) \|\nabla Q\| + O(\varepsilon^3 / t^2)$.
+# $\| v_t^{\mathrm{heat}} - v_t^{\mathrm{OT}} \|_{L^2(\mu_t)} = \tfrac14 |t - \tfrac\varepsilon2|\, \|\nabla Q\| + O(\varepsilon^2)$, and
+# $W_2(\mu_t, \mu_t^{\mathrm{OT}}) / t^2 = \tfrac18 (\varepsilon/t - 1) \|\nabla Q\| + O(\varepsilon^3 / t^2)$.
 # :::
 #
 # :::{prf:proof}
@@ -416,62 +389,118 @@ _ = ledger.claim("heat.eq7", "Eq. (7)", "The density is bounded below by a posit
 # statement on $W_2$ is {eq}`eq-sharp`.
 # :::
 #
-# The repair is small. Put $C_0 \varepsilon$ in place of $C_0 t$ in (35). Grönwall's inequality then gives $C_0 e^{Lt} \varepsilon t$ in place of (36), and this is still at most
-# $C \varepsilon^2$: the theorem (12) stands, with the sharp $C_0 = \tfrac18 \|\nabla Q\|$.
+# For a test that depends on no choice within the step, look at $t = \kappa \varepsilon^2$, $1/\kappa$ the density's own time scale. The printed bounds are there multiples of $\varepsilon^2$ and of $\varepsilon^4$; the
+# proposition says that the left sides are of order $\varepsilon$ and $\varepsilon^3$.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-velocities", "caption": "Torus, one step of the smallest usable ε. Left: the difference of the velocities over t, in units of (ε/8) ‖∇Q‖. Right: W₂ over t, in units of (ε²/32) ‖∇Q‖. Solid: the sharp form. Dashed: the printed forms, a multiple of t through the end of the step for (35), a multiple of t² through the middle for (36)."}}
-eps, size, inside = small, constants["torus"].grad_q_norm, np.linspace(0.02, 0.98, 17)
-whole = brenier(torus, eps, n)
+# %%
+from phasebook.theory.heat.interpolation import torus_gap, velocity_gap
+
+kappa, size = constants["torus"].kappa, constants["torus"].grad_q_norm
+lengths = np.array([1e-4, 1e-3, 1e-2]) / kappa
+early_speed, early_gap = [], []
+for eps in lengths[::-1]:                                   # the shortest last: the figure is drawn with it
+    whole, t = brenier(torus, eps, n), kappa * eps**2
+    early_speed.append(velocity_gap(torus, [t / eps], eps, n, whole)[0])
+    early_gap.append(torus_gap(torus, t, eps, n, whole))
+inside = np.linspace(0, 1, 19)
 speed = velocity_gap(torus, inside, eps, n, whole) / (eps / 8 * size)
-apart = np.array([torus_gap(torus, f * eps, eps, n, whole) for f in inside]) / (eps**2 / 32 * size)
+apart = np.array([torus_gap(torus, f * eps, eps, n, whole) for f in inside[1:]]) / (eps**2 / 32 * size)
+ledger.claim("heat.eq35", slope(lengths[::-1], early_speed), corrected=speed.max(), note=coarse)
+_ = ledger.claim("heat.eq36", slope(lengths[::-1], early_gap), corrected=early_gap[-1] / (t * (eps - t) / 8 * size), note=coarse)
+
+# %% mystnb={"figure": {"caption": "Torus, one short step. Left: the difference of the velocities over $t$, in units of $\\frac\\varepsilon8 \\|\\nabla Q\\|$. Right: $W_2$ over $t$, in units of $\\frac{\\varepsilon^2}{32} \\|\\nabla Q\\|$. Solid: the sharp form. Dashed: the printed forms, a multiple of $t$ through the end of the step for (35), a multiple of $t^2$ through the middle for (36).", "name": "fig-velocities"}} tags=["hide-input"]
 left = [Curve("measured", inside, speed), Curve("sharp form", inside, np.abs(2 * inside - 1), "predicted", 0),
         Curve("printed form", inside, inside, "fitted", 1)]
-right = [Curve("measured", inside, apart), Curve("sharp form", inside, 4 * inside * (1 - inside), "predicted", 0),
+right = [Curve("measured", inside[1:], apart), Curve("sharp form", inside, 4 * inside * (1 - inside), "predicted", 0),
          Curve("printed form", inside, 4 * inside**2, "fitted", 1)]
 show(curves([left, right], ["t / ε"] * 2, ["velocity difference", "W₂(μₜ, μₜᴼᵀ)"], log=False),
      alt="Left: a V that is 1 at both ends of the step and 0 in its middle, while the printed bound starts at 0. "
          "Right: an arch that lies above the printed parabola for small t.")
 
-# %% tags=["hide-input"]
-early = np.logspace(-3, -1.5, 4)
-gaps = velocity_gap(torus, early, eps, n, whole)
-distances = np.array([torus_gap(torus, f * eps, eps, n, whole) for f in early])
-ledger.claim("heat.eq35", "Eq. (35)", "The velocities differ by at most C_0 t: the difference vanishes at least linearly "
-             "as t -> 0 (fitted slope in t).", ">= 1", slope(early, gaps), 0.05, note=remarks["torus"],
-             correction=Correction(statement="The velocities differ by at most C_0 eps, sharp for C_0 = ||grad Q|| / 8 "
-                                   "(ratio of the largest difference to it).", expected=1.0, tolerance=2e-3,
-                                   measured=float(velocity_gap(torus, [0.0, 1.0], eps, n, whole).max() / (eps / 8 * size))))
-_ = ledger.claim("heat.eq36", "Eq. (36)", "W2(mu_t, mu_t^OT) is at most C t^2: it vanishes at least quadratically as t -> 0 "
-             "(fitted slope in t).", ">= 2", slope(early, distances), 0.05, note=remarks["torus"],
-             correction=Correction(statement="W2(mu_t, mu_t^OT) is at most C_0 eps t exp(L t), hence C eps^2: "
-                                   "W2 = t (eps - t)/8 ||grad Q|| (ratio at the smallest t).", expected=1.0, tolerance=2e-3,
-                                   measured=float(distances[0] / (eps**2 * early[0] * (1 - early[0]) / 8 * size))))
+# %% [markdown]
+# In {numref}`fig-velocities` the difference is largest exactly where (35) says it is zero, and the printed parabola lies below the arch for small $t$, where $W_2$ grows like $t$.
+# The repair is small. Put $C_0 \varepsilon$ in place of $C_0 t$ in (35). Grönwall's inequality then gives $C_0 e^{Lt} \varepsilon t$ in place of (36), and this is still at most
+# $C \varepsilon^2$: the theorem (12) stands, with the sharp $C_0 = \tfrac18 \|\nabla Q\|$.
+#
+# ## Corners: how much smoothness is needed?
+#
+# Data need not have smooth densities. Let $\rho$ on the line be smooth on both sides of 0, where the $k$-th derivative of $\log\rho$ jumps by $J$: a jump of the density itself ($k = 0$), a kink ($k = 1$), a jump of the curvature ($k = 2$).
+# With $\mathrm i^n\mathrm{erfc}$ for the repeated integrals of the complementary error function:
+#
+# :::{prf:proposition} Theorem B.1 at a corner
+# :label: prop-corner
+# The error (13) is $C_k\, \varepsilon^{3/4 + k/2} (1 + O(\sqrt\varepsilon))$ for $k \le 2$, with $C_1^2 = \rho(0) J^2 \tfrac{7\sqrt2 - 8}{30\sqrt\pi}$, $C_2^2 = \tfrac{\sqrt2}4 \rho(0) J^2 \int_0^\infty (4\,\mathrm i^3\mathrm{erfc})^2$, and for densities $a$, $b$ on the two
+# sides of a jump
+#
+# $$ C_0^2 = \int \bigl(y - s(y)\bigr)^2 h'(y)\, dy, \quad h(y) = a y + (b - a)\bigl(y\, \Phi(y) + \varphi(y)\bigr), \quad s = \begin{cases} h/a, & h < 0 \\ h/b, & h > 0. \end{cases} $$ (eq-jump)
+#
+# For $k \ge 3$ the error is $\tfrac{\varepsilon^2}8\|\nabla Q\|$. The second order is kept exactly when $\nabla Q$ is square integrable.
+# :::
+#
+# :::{prf:proof}
+# On the line $T_\varepsilon$ is the flow map, and the error is $-\tfrac12\int_0^\varepsilon \bigl((\log\rho_\tau)'(X_\tau) - (\log\rho)'(x)\bigr) d\tau$. *$k = 1, 2$.* Heat flow changes a corner of $\log\rho$ as it changes that of a function, to leading order, and
+# $X_\tau - x = O(\tau)$ is short against the width $\sqrt\tau$ of the layer in which it does. For $k = 1$ the score near 0 is $\tfrac J2 \operatorname{sgn}(x)$ plus something smooth; smoothed, its sign becomes $\operatorname{erf}(x/\sqrt{2\tau})$. The error is
+# $\pm\tfrac J4 \int_0^\varepsilon \operatorname{erfc}(|x|/\sqrt{2\tau})\, d\tau = \pm\tfrac J4\, \varepsilon \cdot 4\,\mathrm i^2\mathrm{erfc}(|x|/\sqrt{2\varepsilon})$; square and integrate. For $k = 2$ integrate once more in $x$, which costs another $\sqrt{2\varepsilon}$.
+# *$k = 0$.* Mass now moves over a distance $\sqrt\varepsilon$. In the variable $x/\sqrt\varepsilon$ the density after time $\varepsilon$ is $h' = a + (b - a)\Phi$ and $h(y)$ the mass between 0 before and $y$ after, so $s(y)$ is where the particle at $y$ came from.
+# The term $\tfrac\varepsilon2(\log\rho)'$ is smaller. *$k \ge 3$.* The layer contributes $\varepsilon^{3/4 + k/2}$, less than $\varepsilon^2$; and $\nabla Q$ contains the third derivative of $\log\rho$, which has a point mass at 0 for $k = 2$ and is bounded for $k = 3$.
+# :::
+#
+# The oracles are closed forms: two exponentials (the Laplace density for equal ones, $C_1 = 0.2672920$), two exponentials of unequal height, two halves of Gaussians. On the circle $1 + \tfrac12 \sum k^{-4} \cos kx$, a polynomial on $(0, 2\pi)$, has $k = 3$: it is not of class $C^4$, and
+# still $\nabla Q$ is bounded.
+
+# %%
+from phasebook.theory.heat.corners import SplitNormal, TwoExponentials
+from phasebook.theory.heat.nonsmooth import bernoulli_fit, corner_error, corner_fit
+
+corners = {"jump": TwoExponentials(*p.kink_rates, p.jump_left_mass), "kink": TwoExponentials(*p.kink_rates),
+           "bend": SplitNormal(*p.split_stds)}
+orders = {"jump": 0.75, "kink": 1.25, "bend": 1.75}
+fits = {name: corner_fit(corner, orders[name]) for name, corner in corners.items()}
+fits["threshold"] = bernoulli_fit()
+for name, fit in fits.items():
+    why = "" if fit else "No such corner, or one whose leading order is not reached above the round-off."
+    ledger.claim(f"heat.{name}.order", fit and fit.order, note=why)
+    ledger.claim(f"heat.{name}.constant", fit and fit.ratio, note=why)
+    print(f"{name:9} order {fit.order:.4f}, measured / predicted constant {fit.ratio:.5f}" if fit else f"{name:9} not tested here")
+
+# %% mystnb={"figure": {"caption": "The error (13) of densities with a corner, against $\\varepsilon$ in units of the square of the density's shorter length. Lines: predicted, of slopes 3/4, 5/4, 7/4 and 2.", "name": "fig-corners"}} tags=["hide-input"]
+panel, unit = [], np.logspace(-6, -1, 11)
+for i, (name, corner) in enumerate(corners.items()):
+    if leading := corner.leading():
+        eps = unit * corner.scale**2
+        panel += [Curve(name, unit, np.array([corner_error(corner, e) for e in eps]) / corner.scale, "measured", i),
+                  Curve(f"predicted, {name}", unit, leading.constant * eps**leading.order / corner.scale, "predicted", i)]
+panel += [Curve("k = 3", fits["threshold"].epsilons, fits["threshold"].errors, "measured", 3),
+          Curve("predicted, k = 3", unit, unit**2 * fits["threshold"].constant, "predicted", 3)]
+show(curves([panel], ["ε / length²"], ["‖T − (Id − (ε/2) ∇ log ρ)‖ / length"]),
+     alt="Log-log plot: four series of dots on four lines, the steeper the smoother the density.")
 
 # %% [markdown]
-# In {numref}`fig-velocities` the measured difference is largest exactly where (35) says it is zero. Whatever the constant, the dashed parabola on the right lies below the arch for
-# small $t$: there $W_2$ grows like $t$, and (36) fails.
+# The sharper the corner in {numref}`fig-corners`, the flatter the line. At a jump of the density, an edge of the data's support for instance, a short step of length $\varepsilon$ is off by $\varepsilon^{3/4}$, and halving the step gains little. At the threshold $k = 3$ the second order is met, though slowly: measured over predicted is 0.993 at $\varepsilon = 10^{-3}$ and 0.998 at $10^{-4}$, with a distance from 1 that falls as $\sqrt\varepsilon$. This is the regime that matters for data on a lower-dimensional set, where the
+# theorem's constant is infinite at $t = 0$ and large for a while after.
 #
 # ## What was shown, and what was not
 #
-# Theorem B.1 holds, and more precisely than stated: its two constants are $\tfrac18\|\nabla Q\|$ and $\tfrac1{32}\|\nabla Q\|$, measured to better than one part in a thousand on a Gaussian, a
-# mixture on the line and a density on the torus, with the next order confirmed as well. Its proof needs a compact domain or decay in place of (7), six derivatives in place of four, and
-# $C_0\varepsilon$ in place of $C_0 t$ in (35).
+# Theorem B.1 holds, and more precisely than stated: its two constants are $\tfrac18\|\nabla Q\|$ and $\tfrac1{32}\|\nabla Q\|$, forwards and backwards, measured to better than one part in a thousand on a Gaussian, a
+# mixture on the line and a density on the torus, with the next order confirmed as well. Its proof needs a compact domain or decay in place of (7), and $C_0\varepsilon$ in place of $C_0 t$ in (35). Four derivatives are more than enough; a square integrable $\nabla Q$ is what counts.
 #
-# What we solved are smooth densities in one and two dimensions. The proposition is proved for the torus; on the line, where $\log\rho$ is unbounded below, it is observed, not proved.
+# What we solved are densities in one and two dimensions. The proposition is proved for the torus; on the line, where $\log\rho$ is unbounded below, it is observed, not proved, and corners were treated on the line and the circle alone.
 # The constant $\|\nabla Q\|$ grows like the inverse cube of the smallest length in the density: for data with sharp modes the theorem's "sufficiently small $\varepsilon$" is small against the
 # variance of a single mode, and a sampler's steps need not be. And the theorem speaks of one step. What happens when steps are composed, and which map the composition tends to, is the subject of the next chapter.
 
-# %% tags=["nbval-check-output", "hide-input"]
-for id in ("heat.torus.map", "heat.order", "heat.quotient", "heat.eq18"):
-    value = ledger.claims[id].measured
+# %% tags=["hide-input", "nbval-check-output"]
+for id in ("heat.torus.map", "heat.torus.reverse", "heat.order", "heat.quotient", "heat.eq18", "heat.kink.constant", "heat.jump.order"):
+    value = ledger.claims[id].estimate
     print(id, "not tested here" if value is None else f"{value:.2f}")
 
-# %% tags=["results", "hide-input"]
+# %% tags=["hide-input", "results"]
 for name, s in sweeps.items():
     ledger.number(f"grad_q_norm_{name}", constants[name].grad_q_norm, "1 / length^3")
     ledger.number(f"eps_{name}", s.epsilons, "length^2 (heat time)")
     ledger.number(f"map_error_{name}", s.map_error, "length")
     ledger.number(f"w2_{name}", s.w2, "length")
-    ledger.number(f"eps_usable_{name}", s.epsilons[found[name].usable], "length^2 (heat time)")
+    ledger.number(f"eps_usable_{name}", usable[name], "length^2 (heat time)")
+for name, ratio in back.items():
+    ledger.number(f"reverse_ratio_{name}", ratio, "1")
 ledger.number("torus_grid_used", n, "points per axis")
 ledger.emit()

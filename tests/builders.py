@@ -12,34 +12,142 @@ from phasebook_training.tokenizer import LENGTH, save_tokenizer
 WORDS = ["", "red apple", "green apple", "cat face", "snow-capped mountain", "blurry, ugly"]
 
 
-def build(folder, prediction="epsilon", scheduler=None, seed=0):
-    """A random Stable Diffusion of a few thousand weights, with attention at both levels and a real VAE."""
-    from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+def words(folder):
+    """A CLIP tokenizer of a few words."""
+    from transformers import CLIPTokenizer
 
     save_tokenizer(folder / "words", WORDS)
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "words")
+    return CLIPTokenizer.from_pretrained(folder / "words")
+
+
+def text_encoder(tokenizer, width=16, projected=False, projection=16):
+    """A random CLIP text encoder of one layer."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=32, projection_dim=projection,
+        num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=LENGTH, eos_token_id=len(tokenizer) - 1,
+        bos_token_id=len(tokenizer) - 2, pad_token_id=len(tokenizer) - 1)
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+
+
+def vae(channels=4):
+    """A random VAE that halves each side."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
+                         up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=channels, norm_num_groups=4)
+
+
+def build(folder, prediction="epsilon", scheduler=None, seed=0):
+    """A random Stable Diffusion of a few thousand weights, with attention at both levels and a real VAE."""
+    from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+
+    tokenizer = words(folder)
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(sample_size=8, in_channels=4, out_channels=4, layers_per_block=1,
                                 block_out_channels=(16, 32), down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
                                 up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), cross_attention_dim=16,
                                 attention_head_dim=2, norm_num_groups=8)
-    vae = AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-                        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, norm_num_groups=4)
-    text = CLIPTextModel(CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, projection_dim=16, num_hidden_layers=1,
-        num_attention_heads=2, max_position_embeddings=LENGTH, eos_token_id=len(tokenizer) - 1,
-        bos_token_id=len(tokenizer) - 2, pad_token_id=len(tokenizer) - 1))
+    text = text_encoder(tokenizer)
     kind = {"epsilon": PNDMScheduler, "v_prediction": DDIMScheduler}[prediction]     # what SD 1.5 ships, and ours
     own = kind(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1,
                set_alpha_to_one=False, prediction_type=prediction)
-    pipe = StableDiffusionPipeline(vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet,
+    pipe = StableDiffusionPipeline(vae=vae(), text_encoder=text, tokenizer=tokenizer, unet=unet,
                                    scheduler=scheduler or own, safety_checker=None, feature_extractor=None,
                                    requires_safety_checker=False)
     pipe.save_pretrained(folder / "model")
     if prediction == "epsilon" and scheduler is None:      # as in SD 1.5's configuration
         edit(folder / "model" / "scheduler" / "scheduler_config.json", clip_sample=False)
     return folder / "model"
+
+
+def unet(**changes):
+    """A random U-Net with attention."""
+    from diffusers import UNet2DConditionModel
+
+    own = {"sample_size": 8, "in_channels": 4, "out_channels": 4, "layers_per_block": 1, "block_out_channels": (16, 32),
+           "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+           "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"), "cross_attention_dim": 16, "attention_head_dim": 2,
+           "norm_num_groups": 8}
+    return UNet2DConditionModel(**own | changes)
+
+
+def betas(kind="DDIMScheduler", **changes):
+    """A scheduler on Stable Diffusion's betas."""
+    import diffusers
+
+    own = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+    own |= {"clip_sample": False, "set_alpha_to_one": False} if kind == "DDIMScheduler" else {}
+    return getattr(diffusers, kind)(**own | changes)
+
+
+def t5(folder):
+    """A T5 encoder and its tokenizer, of a few pieces."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import T5Config, T5EncoderModel, T5TokenizerFast
+
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -5.0)] + [(c, -2.0) for c in "▁abcdefghijklmnopqrstuvwxyz-,"]
+    table = Tokenizer(models.Unigram(pieces, 2))
+    table.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer = T5TokenizerFast(tokenizer_object=table, eos_token="</s>", unk_token="<unk>", pad_token="<pad>",
+                                extra_ids=0)
+    config = T5Config(vocab_size=len(pieces), d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    return T5EncoderModel(config), tokenizer
+
+
+def pipeline(kind, folder, seed=0, **changes):
+    """A random pipeline of a few thousand weights, by a short name; `changes` replace parts."""
+    import diffusers
+
+    torch.manual_seed(seed)
+    tokenizer = words(folder)
+    if kind == "sd":
+        parts = {"unet": unet(), "text_encoder": text_encoder(tokenizer), "tokenizer": tokenizer, "vae": vae(),
+                 "scheduler": betas(), "safety_checker": None, "feature_extractor": None,
+                 "requires_safety_checker": False}
+        return diffusers.StableDiffusionPipeline(**parts | changes)
+    if kind == "sdxl":
+        parts = {"unet": unet(addition_embed_type="text_time", addition_time_embed_dim=8, cross_attention_dim=32,
+                              projection_class_embeddings_input_dim=6 * 8 + 16, transformer_layers_per_block=1),
+                 "text_encoder": text_encoder(tokenizer), "text_encoder_2": text_encoder(tokenizer, projected=True),
+                 "tokenizer": tokenizer, "tokenizer_2": tokenizer, "vae": vae(), "scheduler": betas()}
+        return diffusers.StableDiffusionXLPipeline(**parts | changes, add_watermarker=False)
+    if kind == "sd3":
+        network = diffusers.SD3Transformer2DModel(
+            sample_size=8, patch_size=2, in_channels=4, out_channels=4, num_layers=2, attention_head_dim=8,
+            num_attention_heads=2, joint_attention_dim=32, caption_projection_dim=16, pooled_projection_dim=32,
+            pos_embed_max_size=8)
+        parts = {"transformer": network, "text_encoder": text_encoder(tokenizer, projected=True),
+                 "text_encoder_2": text_encoder(tokenizer, projected=True), "text_encoder_3": None,
+                 "tokenizer": tokenizer, "tokenizer_2": tokenizer, "tokenizer_3": None, "vae": vae(),
+                 "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)}
+        return diffusers.StableDiffusion3Pipeline(**parts | changes)
+    if kind == "flux":
+        network = diffusers.FluxTransformer2DModel(
+            patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
+            num_attention_heads=2, joint_attention_dim=16, pooled_projection_dim=16, guidance_embeds=True,
+            axes_dims_rope=(4, 4, 8))
+        encoder, pieces = t5(folder)
+        parts = {"transformer": network, "text_encoder": text_encoder(tokenizer), "text_encoder_2": encoder,
+                 "tokenizer": tokenizer, "tokenizer_2": pieces, "vae": vae(),
+                 "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)}
+        made = diffusers.FluxPipeline(**parts | changes)
+        made.default_sample_size = 8
+        return made
+    if kind == "pixart":
+        network = diffusers.PixArtTransformer2DModel(
+            sample_size=8, patch_size=2, in_channels=4, out_channels=8, num_layers=1, attention_head_dim=8,
+            num_attention_heads=2, caption_channels=16, cross_attention_dim=16, use_additional_conditions=False)
+        encoder, pieces = t5(folder)
+        parts = {"transformer": network, "text_encoder": encoder, "tokenizer": pieces, "vae": vae(),
+                 "scheduler": betas()}
+        return diffusers.PixArtAlphaPipeline(**parts | changes)
+    network = diffusers.UNet2DModel(sample_size=8, block_out_channels=(16, 32), norm_num_groups=8, layers_per_block=1,
+                                    down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+                                    up_block_types=("AttnUpBlock2D", "UpBlock2D"))
+    parts = {"unet": network, "scheduler": betas("DDPMScheduler", clip_sample=False)} | changes
+    return {"ddpm": diffusers.DDPMPipeline, "ddim": diffusers.DDIMPipeline}[kind](**parts)
 
 
 def edit(path, **changes):

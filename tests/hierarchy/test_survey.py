@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from phasebook.slices.film import Film, check_pairs, film_of, film_seen, pairs_between
+from phasebook.slices.slices import Plane, seeded_anchors
 
 from phasebook.hierarchy.hierarchy import spread
 from phasebook.hierarchy.survey import coarse_first, divergence, drops, geodesic_distances, straightness, survey
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
 from phasebook.sampling.samplers import levels
-from phasebook.slices.film import Film, check_pairs, film_of, film_seen, pairs_between
 from phasebook.slices.geodesic import Surface
-from phasebook.slices.slices import Plane, seeded_anchors
 
 
 def film_with(up, right):

@@ -283,10 +283,10 @@ def test_what_is_no_pipeline(tmp_path, copy):
     refuses("not readable", copy)
 
 
-@pytest.mark.parametrize("name", ["StableDiffusionXLPipeline", "StableDiffusion3Pipeline", "FluxPipeline"])
+@pytest.mark.parametrize("name", ["WanPipeline", "KandinskyPipeline", "StableDiffusionInpaintPipeline"])
 def test_other_pipelines(copy, name):
     edit(copy / "model_index.json", _class_name=name)
-    refuses(f"is a {name}; takes a StableDiffusionPipeline", copy)
+    refuses(f"is a {name}; takes one of StableDiffusionPipeline", copy)
 
 
 def test_flow_matching_schedulers(copy):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from phasebook.slices.summary import early, late, late_spread, median_interval, rise
 
 from phasebook.slices.basins import area_holding_half, basin_centres, basin_count, basin_labels
 from phasebook.slices.metric import differences, finite_difference_metric, jumps, pullback
 from phasebook.slices.refine import growth
-from phasebook.slices.summary import early, late, late_spread, median_interval, rise
 
 
 def grid(n, f):

@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from phasebook.slices.film import film_of, nearby_pairs, pairs_between, starts_apart
+from phasebook.slices.slices import Plane, seeded_anchors, slice_of
 
 from phasebook.hierarchy.hierarchy import ridge_split
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.samplers import levels
-from phasebook.slices.film import film_of, nearby_pairs, pairs_between, starts_apart
 from phasebook.slices.phases import (
     areas,
     boundary_length,
@@ -22,7 +23,6 @@ from phasebook.slices.phases import (
     phases_of,
     watershed_labels,
 )
-from phasebook.slices.slices import Plane, seeded_anchors, slice_of
 
 N = 60
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from phasebook.slices.slices import Plane, load_anchors, seeded_anchors, slice_of, telling_steps
 
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
 from phasebook.sampling.samplers import ddim, levels
 from phasebook.slices import slices
 from phasebook.slices.refine import cell_areas, profile
-from phasebook.slices.slices import Plane, load_anchors, seeded_anchors, slice_of, telling_steps
 
 
 def images(n=20, size=8, families=4, seed=2):

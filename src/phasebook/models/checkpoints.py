@@ -4,33 +4,27 @@ Every refusal is a ValueError of one line that names the parameter, its value an
 safetensors only: a file that would have to be unpickled is never opened.
 """
 
+import inspect
 import os
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
 from phasebook.models.assets import ROOT
+from phasebook.models.families import Family, family_of
 from phasebook.models.staging import check_names_no_code, no_weights, read_config, staged, weight_files
 
 __all__ = ["DTYPES", "cause", "check_available", "check_complete", "check_device", "check_dtype", "check_length",
-           "check_parts", "check_pipeline", "check_settings", "check_weights", "fetch_pipeline", "known_directory",
+           "check_pipeline", "check_settings", "check_weights", "fetch_pipeline", "known_directory",
            "load_parts", "load_small_vae", "pipeline_parts", "quiet", "tokenizer_of", "unreachable"]
 
 DTYPES = ("float32", "bfloat16", "float16")
-PIPELINE = "StableDiffusionPipeline"
 SCHEDULES = {"linear", "scaled_linear", "squaredcos_cap_v2"}
 SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
               "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
               "DPMSolverSinglestepScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
               "DEISMultistepScheduler", "UniPCMultistepScheduler")
-# part: the classes that it may be of
-PARTS = {
-    "scheduler": [("diffusers", name) for name in SCHEDULERS],
-    "text_encoder": [("transformers", "CLIPTextModel")],
-    "tokenizer": [("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast")],
-    "unet": [("diffusers", "UNet2DConditionModel")],
-    "vae": [("diffusers", "AutoencoderKL"), ("diffusers", "AutoencoderTiny")],
-}
+FLOWS = ("FlowMatchEulerDiscreteScheduler",)
 
 
 def cause(error: BaseException) -> str:
@@ -104,36 +98,43 @@ def check_weights(label: str, files: Iterable[Path]) -> None:
                              "fetch or train it again") from None
 
 
-def pipeline_parts(label: str, folder: Path) -> dict[str, tuple[str, str]]:
-    """Part to (library, class) of a pipeline in a directory that this code can run; other parts are not read.
+def pipeline_parts(label: str, folder: Path) -> tuple[Family, dict[str, tuple[str, str]]]:
+    """The family of a pipeline in a directory, and part to (library, class); other parts are not read.
 
     Raises:
         ValueError: one line, for another pipeline, a part that is missing, or a class that is not in the list.
     """
     index = read_config(label, folder / "model_index.json", "diffusers pipeline")
     check_names_no_code(label, "model_index.json", index)
-    kind = index.get("_class_name")
-    if kind != PIPELINE:
-        raise ValueError(f"{label}: is a {kind}; takes a {PIPELINE} (Stable Diffusion 1.x or 2.x)")
+    family = family_of(label, str(index.get("_class_name")))
+    schedulers = [("diffusers", name) for name in (FLOWS if family.flow else SCHEDULERS)]
     parts = {}
-    for part, known in PARTS.items():
+    for part, known in {"scheduler": schedulers, **family.parts}.items():
         pair = index.get(part)
+        if part in family.optional and pair in (None, [None, None]):
+            continue
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)):
-            raise ValueError(f"{label}: has no {part}; takes a {PIPELINE}")
+            raise ValueError(f"{label}: has no {part}; takes a {family.pipeline} with one")
         if tuple(pair) not in known:
             raise ValueError(f"{label}: its {part} is a {'.'.join(pair)}; takes one of "
                              f"{', '.join(name for _, name in known)}")
         parts[part] = tuple(pair)
+    _check_scheduler(label, folder, family)
+    return family, parts
+
+
+def _check_scheduler(label: str, folder: Path, family: Family) -> None:
     config = read_config(label, folder / "scheduler" / "scheduler_config.json", "scheduler")
+    if family.flow:
+        return
     predicts = str(config.get("prediction_type", ""))
     if predicts.startswith("flow") or config.get("use_flow_sigmas") or "Flow" in str(config.get("_class_name")):
-        raise ValueError(f"{label}: its scheduler is one of flow matching; takes a diffusion model with noise levels "
-                         "from betas")
+        raise ValueError(f"{label}: its scheduler is one of flow matching; a {family.pipeline} takes one with noise "
+                         "levels from betas")
     if config.get("trained_betas") is not None:
         raise ValueError(f"{label}: its scheduler has trained_betas; takes one with a beta_schedule")
     if config.get("beta_schedule", "linear") not in SCHEDULES:
         raise ValueError(f"{label}: beta_schedule = {config['beta_schedule']!r} is unknown to DDIM")
-    return parts
 
 
 def check_complete(label: str, part: str, module, missing: Iterable[str] | None = None,
@@ -166,8 +167,8 @@ def check_complete(label: str, part: str, module, missing: Iterable[str] | None 
 
 def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
     """ValueError unless `folder` holds a pipeline that this code can run, with whole weights of `variant`."""
-    for part, (library, _) in pipeline_parts(label, folder).items():
-        if part in ("tokenizer", "scheduler"):
+    for part, (library, _) in pipeline_parts(label, folder)[1].items():
+        if "tokenizer" in part or part == "scheduler":
             continue
         stem = "model" if library == "transformers" else "diffusion_pytorch_model"
         files = weight_files(folder / part, stem, variant)
@@ -226,14 +227,14 @@ def unreachable(name: str, revision: str | None = None) -> str:
 
 
 def _download(label: str, name: str, revision: str | None, variant: str | None) -> Path:
-    from diffusers import StableDiffusionPipeline
+    from diffusers import DiffusionPipeline
 
     reason = unreachable(name, revision)
     try:
-        return Path(StableDiffusionPipeline.download(
+        return Path(DiffusionPipeline.download(
             name, revision=revision, variant=variant, use_safetensors=True, local_files_only=bool(reason),
             safety_checker=None, feature_extractor=None, requires_safety_checker=False, trust_remote_code=False))
-    except Exception as error:  # as above
+    except Exception as error:  # the hub's client raises several kinds
         raise ValueError(f"{label}: not in the local cache, and cannot be fetched from the hub "
                          f"({reason or cause(error)})") from None
 
@@ -248,7 +249,7 @@ def load_parts(label: str, folder: Path, variant: str | None, dtype: str):
     import torch
     import transformers
 
-    index = pipeline_parts(label, folder)
+    family, index = pipeline_parts(label, folder)
     libraries = {"diffusers": diffusers, "transformers": transformers}
     classes = {part: getattr(libraries[library], name) for part, (library, name) in index.items()}
     options = {"dtype": getattr(torch, dtype), "local_files_only": True, "use_safetensors": True, "variant": variant}
@@ -256,15 +257,26 @@ def load_parts(label: str, folder: Path, variant: str | None, dtype: str):
     with quiet(), staged(label, folder, index, classes, variant) as clean:
         for part in index:
             try:
-                if part == "scheduler" or part == "tokenizer":
+                if part == "scheduler" or "tokenizer" in part:
                     loaded[part] = classes[part].from_pretrained(clean / part, local_files_only=True)
                     continue
                 loaded[part], said = classes[part].from_pretrained(clean / part, output_loading_info=True, **options)
             except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError) as error:
                 raise ValueError(f"{label}: diffusers cannot load its {part} ({cause(error)})") from None
             check_complete(label, part, loaded[part], said["missing_keys"])
-    return diffusers.StableDiffusionPipeline(**loaded, safety_checker=None, feature_extractor=None,
-                                             requires_safety_checker=False)
+        return getattr(diffusers, family.pipeline)(**loaded, **_absent(label, folder, family, set(loaded)))
+
+
+def _absent(label: str, folder: Path, family: Family, loaded: set[str]) -> dict[str, object]:
+    """What a pipeline's class asks for besides the parts: nothing for other parts, its own word on switches."""
+    import diffusers
+
+    own = read_config(label, folder / "model_index.json", "diffusers pipeline")
+    values: dict[str, object] = {}
+    for name in set(inspect.signature(getattr(diffusers, family.pipeline).__init__).parameters) - loaded - {"self"}:
+        switch = name in ("requires_safety_checker", "add_watermarker", "force_zeros_for_empty_prompt")
+        values[name] = bool(own.get(name, True)) if name.startswith("force") else False if switch else None
+    return values
 
 
 def check_length(tokenizer, **prompts: str) -> None:
@@ -277,14 +289,18 @@ def check_length(tokenizer, **prompts: str) -> None:
 
 
 def tokenizer_of(name: str | Path):
-    """The tokenizer of a pipeline in a local directory, or None for a hub's. ValueError where it is not whole."""
+    """The CLIP tokenizer of a pipeline in a local directory; None for a hub's, or a pipeline without one. ValueError
+    where it is not whole."""
     from transformers import CLIPTokenizer
 
     folder = known_directory(name)
     if folder is None:
         return None
     label = f"model = {str(name)!r}"
-    with quiet(), staged(label, folder, {"tokenizer": pipeline_parts(label, folder)["tokenizer"]}, {}) as clean:
+    parts = pipeline_parts(label, folder)[1]
+    if "tokenizer" not in parts or parts["tokenizer"][1].startswith("T5"):
+        return None
+    with quiet(), staged(label, folder, {"tokenizer": parts["tokenizer"]}, {}) as clean:
         try:
             return CLIPTokenizer.from_pretrained(clean / "tokenizer", local_files_only=True)
         except Exception as error:  # a broken table makes the library raise some five different kinds
@@ -298,17 +314,6 @@ def check_settings(device: str, batch: int, compiled: bool) -> None:
         raise ValueError(f"batch = {batch!r}: takes a whole number >= 1")
     if compiled and not device.startswith("cuda"):
         raise ValueError(f"compiled = True with device = {device!r}: takes a CUDA device")
-
-
-def check_parts(label: str, pipe, scheduler) -> None:
-    """ValueError where the loaded parts would run, but not mean what this code takes them to mean."""
-    if scheduler.config.thresholding or scheduler.config.rescale_betas_zero_snr:
-        raise ValueError(f"{label}: its scheduler thresholds, or ends on pure noise; neither is supported")
-    if scheduler.config.prediction_type not in ("epsilon", "sample", "v_prediction"):
-        raise ValueError(f"{label}: prediction_type = {scheduler.config.prediction_type!r} is unknown")
-    if pipe.unet.config.in_channels != pipe.unet.config.out_channels or pipe.unet.config.time_cond_proj_dim:
-        raise ValueError(f"{label}: its network takes more than latents, time and text (inpainting, or distilled "
-                         "guidance); takes a text-to-image model")
 
 
 def load_small_vae(name: str | Path, dtype: str):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from phasebook.slices.slices import seeded_anchors
 
 from phasebook import cli
 from phasebook.site.build import runner
 from phasebook.site.chapters.parameters import ParameterError
-from phasebook.slices.slices import seeded_anchors
 
 SOURCE = runner.find_chapter("05")
 

@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from phasebook.site.figures.transport import Curve, Field, animated_pair, curves, fields
+from phasebook.site.figures.transport import (
+    Curve,
+    Field,
+    animated_pair,
+    chain_panels,
+    curves,
+    error_panels,
+    fields,
+    ratio_panels,
+)
+from phasebook.theory.heat.chain import Chain, Constants
+from phasebook.theory.heat.expansion import Expansion
+from phasebook.theory.heat.interpolation import Sweep
 
 
 def test_curves_share_a_legend_and_log_axes():
@@ -30,3 +42,30 @@ def test_arrows_point_where_the_field_points():
     heads = fig.data[2]
     assert np.allclose(heads.x, [3, 3]) and np.allclose(heads.y, [2, 0])
     assert np.allclose(heads.marker.angle % 360, [90, 180])         # clockwise from up: right, down
+
+
+def test_thinned_field_draws_its_longest_arrow_as_long_as_said():
+    arrows = np.zeros((48, 48, 2))
+    arrows[4, 8] = [3.0, 4.0]
+    field = Field.thinned("t", np.zeros((48, 48)), arrows, "z")
+    assert len(field.points) == 144 and field.stretch * 5 == 0.6
+    moved = np.flatnonzero(np.hypot(*field.arrows.T))
+    assert np.allclose(field.points[moved], 2 * np.pi * np.array([[4, 8]]) / 48)
+
+
+def test_panels_of_errors_and_ratios_hold_measured_and_predicted():
+    eps = np.array([1e-3, 1e-2])
+    sweep = {"a": Sweep(eps, eps**2 / 8 * 3 * (1 + 2 * eps), eps**2 / 32 * 3)}
+    constants = {"a": Expansion(3.0, -2.0, 2.0, 1.0, 0.0)}
+    maps, gaps = error_panels(sweep, constants)
+    assert np.allclose(maps[1].y, eps**2 / 8 * 3) and np.allclose(gaps[0].y, gaps[1].y)
+    ratios, _ = ratio_panels(sweep, constants)
+    assert np.allclose(ratios[0].y, 2 * eps) and np.allclose(ratios[1].y, 2 * eps)
+
+
+def test_panels_of_chains_leave_out_a_limit_of_zero():
+    n = np.array([4, 8])
+    chains = {"a": Chain(n, 3 / n**2, 2 / n**2, ""), "even": Chain(n, 0 / n, 0 / n, "")}
+    left, right = chain_panels(chains, {"a": Constants(1.0, 3.0, 2.0), "even": Constants(0.0, 0.0, 0.0)})
+    assert len(left) == 6 and [c.name for c in right] == ["a, forward", "a, backward"]
+    assert np.allclose(right[0].y, 0)

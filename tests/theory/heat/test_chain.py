@@ -5,7 +5,16 @@ import pytest
 from scipy.optimize import minimize
 
 from phasebook.theory.heat import gaussians
-from phasebook.theory.heat.chain import chain_displacement, chain_error, limit, links, predicted, torus_flow
+from phasebook.theory.heat.chain import (
+    chain_displacement,
+    chain_error,
+    chain_sweep,
+    circle_predicted,
+    limit,
+    links,
+    predicted,
+    torus_flow,
+)
 from phasebook.theory.heat.expansion import slope, torus_expansion
 from phasebook.theory.heat.jko import jko_second
 from phasebook.theory.heat.line import LineMixture, norm, quadrature
@@ -90,16 +99,17 @@ def test_jko_step_minimises():
             return 1e3
         return np.mean(weight * ((a @ slopes) ** 2 / (2 * tau) - np.log(stretch) / 2))
 
-    found = minimize(functional, np.zeros(22), method="BFGS", options={"gtol": 1e-8})
+    least = minimize(functional, np.zeros(22), method="BFGS", options={"gtol": 1e-8})
     displacement = jko_second(rho, tau, n)[:, 0] - tau / 2 * rho.score(x[:, None])[:, 0]
-    assert displacement == pytest.approx(found.x @ slopes, abs=1e-5)
+    assert displacement == pytest.approx(least.x @ slopes, abs=1e-5)
 
 
 def test_jko_gaussian_recursion_is_first_order():
     """n JKO steps to heat time 1 from N(0, 1/2): the standard deviation converges with order 1."""
     many = np.array([64, 128, 256])
-    errors = [abs(np.sqrt(1.5) - np.sqrt(gaussians.jko_variance(0.5, 1 / k, k))) for k in many]
+    errors = np.array([gaussians.jko_gap(0.5, 1.0, k) for k in many])
     assert slope(many, errors) == pytest.approx(-1, abs=0.02)
+    assert many[-1] * errors[-1] == pytest.approx(np.log(3) / (8 * np.sqrt(1.5)), rel=1e-2)
 
 
 def test_chain_on_the_line_is_exact():
@@ -130,3 +140,19 @@ def test_links_and_limit():
     assert few.n.tolist() == [2, 8, 16] and few.remark.startswith("WARNING")
     n = np.array([8, 16, 32])
     assert limit(n, 3 / n**2 + 5 / n**4) == pytest.approx(3, rel=1e-12)
+
+
+def test_circle_constants_in_closed_form():
+    """Trajectories integrated against the formula without any; and a chain against both."""
+    rho, tau, n = TorusDensity.from_rows(CIRCLE, 1), 0.5, 128
+    closed = circle_predicted(rho, tau, n)
+    assert closed == pytest.approx(predicted(rho, tau, n), rel=1e-9)
+    chain = chain_sweep(rho, tau, [16, 32], n)
+    assert limit(chain.n, chain.forward) / closed.forward == pytest.approx(1, abs=1e-5)
+    assert limit(chain.n, chain.backward) / closed.backward == pytest.approx(1, abs=1e-5)
+
+
+def test_sweep_leaves_out_what_does_not_converge():
+    rough = TorusDensity(np.array([[1.0, 0.0], [0.0, 9.0]]), np.array([0.5, 0.499]), np.zeros(2))
+    chain = chain_sweep(rough, 1e-2, [1], 24)
+    assert chain.n.size == 0 and "left out" in chain.remark

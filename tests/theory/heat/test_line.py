@@ -9,7 +9,7 @@ from scipy.stats import norm as normal
 
 from phasebook.theory.heat.chain import flow_displacement
 from phasebook.theory.heat.expansion import ladder, line_expansion, slope
-from phasebook.theory.heat.interpolation import line_sweep
+from phasebook.theory.heat.interpolation import line_interpolant, line_reverse, line_sweep
 from phasebook.theory.heat.line import LineMixture, check_mixture, norm, quadrature
 
 MIXTURES = {
@@ -133,3 +133,28 @@ def test_bad_mixtures(means, stds, weights, word):
     with pytest.raises(ValueError, match=word) as caught:
         check_mixture(means, stds, weights)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("eps", [0.5, 1e-4])
+def test_the_way_back(rho, eps):
+    """The map from rho_t to rho inverts the one from rho to rho_t."""
+    x = np.array([m + z * s for m, s in zip(rho.means, rho.stds, strict=True) for z in (-2, -0.5, 1)])
+    u = rho.displacement(x, eps)
+    assert u + rho.heat(eps).displacement(x + u, -eps) == pytest.approx(0 * x, abs=1e-9 * eps + 1e-12)
+
+
+def test_reverse_constant():
+    rho, eps = MIXTURES["default"], 1e-5
+    ratio = line_reverse(rho, [eps])[0]
+    assert ratio == pytest.approx(1, abs=1e-4)
+    assert (1 - ratio) / eps == pytest.approx(line_expansion(rho).beta, rel=1e-2)
+
+
+def test_interpolant_of_one_gaussian_and_of_a_deep_valley():
+    """N(0, s): the standard deviation is the chord; far components: finite, and of mass one."""
+    bell, x = LineMixture([0.0], [1.0], [1.0]), np.linspace(-4, 4, 401)
+    half = line_interpolant(bell, [0.5], 0.8, x)[0]
+    assert half == pytest.approx(normal.pdf(x, scale=(1 + np.sqrt(1.8)) / 2), abs=1e-6)
+    far, wide = LineMixture([-8.0, 8.0], [0.7, 0.5], [0.4, 0.6]), np.linspace(-12, 12, 1201)
+    for density in line_interpolant(far, [0.0, 0.5, 1.0], 0.1, wide):
+        assert np.isfinite(density).all() and np.trapezoid(density, wide) == pytest.approx(1, abs=1e-3)

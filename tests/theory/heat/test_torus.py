@@ -8,7 +8,7 @@ import pytest
 
 from phasebook.theory.heat.circle import brenier_circle
 from phasebook.theory.heat.expansion import ladder, resolving_grid, slope, solenoidal, torus_expansion
-from phasebook.theory.heat.interpolation import torus_gap, torus_sweep, velocity_gap
+from phasebook.theory.heat.interpolation import torus_gap, torus_reverse, torus_sweep, velocity_gap
 from phasebook.theory.heat.monge_ampere import brenier, solve_weighted
 from phasebook.theory.heat.spectral import spectral
 from phasebook.theory.heat.torus import TorusDensity, check_modes, grid_points, mean_norm
@@ -69,13 +69,13 @@ def test_minimum():
 def test_map_pushes_forward(t):
     """The image density, from the map off the grid by trigonometric interpolation, is rho_t."""
     rho, n = make("default"), 64
-    found, ops = brenier(rho, t, n), spectral(n, 2)
+    moved, ops = brenier(rho, t, n), spectral(n, 2)
     points = np.random.default_rng(0).uniform(0, 2 * np.pi, (50, 2))
-    u = ops.at(found.displacement, points)
-    jacobian = np.eye(2) + ops.at(ops.jacobian(found.displacement).reshape(n, n, 4), points).reshape(-1, 2, 2)
+    u = ops.at(moved.displacement, points)
+    jacobian = np.eye(2) + ops.at(ops.jacobian(moved.displacement).reshape(n, n, 4), points).reshape(-1, 2, 2)
     assert rho.heat(t)(points + u) * np.linalg.det(jacobian) == pytest.approx(rho(points), rel=1e-6)
     assert jacobian == pytest.approx(np.swapaxes(jacobian, 1, 2), abs=1e-6)          # a gradient
-    assert found.least_eigenvalue > 0                                                # of a convex function
+    assert moved.least_eigenvalue > 0                                                # of a convex function
 
 
 def test_map_against_pot_on_samples():
@@ -93,8 +93,7 @@ def test_map_against_pot_on_samples():
 def test_w2_of_the_map_against_pot_on_a_grid():
     """A separable density: W2(rho, rho_t) on the circle by POT's circular solver, on quantile points."""
     rho, t = TorusDensity.from_rows([[1, 0.6, 0.4], [2, 0.2, 1.0]], d=1), 0.7
-    found = brenier(rho, t, 128)
-    w2 = mean_norm(found.displacement, rho(grid_points(128, 1)))
+    w2 = mean_norm(brenier(rho, t, 128).displacement, rho(grid_points(128, 1)))
     grid = np.linspace(0, 2 * np.pi, 20001)
     level = (np.arange(3000) + 0.5) / 3000
 
@@ -118,11 +117,11 @@ def test_one_variable_equals_the_circle():
 
 def test_circle_map_is_monotone_mean_free_and_turns():
     rho = TorusDensity.from_rows([[1, 0.4, 0.0], [2, 0.3, 1.0], [3, 0.15, 0.3]], d=1)
-    found = brenier_circle(rho, 0.5)
+    exact = brenier_circle(rho, 0.5)
     x = 2 * np.pi * np.arange(500) / 500
-    u = found(x)
+    u = exact(x)
     assert abs(u.mean()) < 1e-15 and np.diff(x + u).min() > 0
-    assert abs(found.turn) > 1e-5
+    assert abs(exact.turn) > 1e-5
     even = TorusDensity.from_rows([[1, 0.4, 0.0], [2, 0.3, 0.0]], d=1)
     assert abs(brenier_circle(even, 0.5).turn) < 1e-14
 
@@ -248,3 +247,25 @@ def test_half_way_is_the_maximum_to_second_order():
     constants = torus_expansion(rho, 64)
     quick, full = (torus_sweep(rho, [1e-3], 64, kappa).w2[0] for kappa in (constants.kappa, np.inf))
     assert quick == pytest.approx(full, rel=(constants.kappa * 1e-3) ** 2)
+
+
+def test_the_way_back():
+    """The inverse map from its own Monge-Ampere solve inverts the forward one; its ratio leaves 1 by -beta eps."""
+    rho, n, eps = make("default"), 64, 1e-2
+    there, back = brenier(rho, eps, n), brenier(rho.heat(eps), -eps, n)
+    x = grid_points(n, 2).reshape(-1, 2)
+    u = there.displacement.reshape(-1, 2)
+    assert u + spectral(n, 2).at(back.displacement, x + u) == pytest.approx(0 * u, abs=1e-11)
+    ratio = torus_reverse(rho, [1e-3], n)[0]
+    assert (1 - ratio) / 1e-3 == pytest.approx(torus_expansion(rho, n).beta, rel=1e-3)
+
+
+def test_printed_inequalities_fail_at_an_early_time():
+    """At t = eps^2 the sides of (35) and (36) are of order eps and eps^3, not eps^2 and eps^4."""
+    rho, lengths, speeds, gaps = make("default"), np.array([1e-4, 1e-3, 1e-2]), [], []
+    for eps in lengths:
+        whole = brenier(rho, eps, 64)
+        speeds.append(velocity_gap(rho, [eps], eps, 64, whole)[0])
+        gaps.append(torus_gap(rho, eps**2, eps, 64, whole))
+    assert slope(lengths, speeds) == pytest.approx(1, abs=0.02)
+    assert slope(lengths, gaps) == pytest.approx(3, abs=0.02)

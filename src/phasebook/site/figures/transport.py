@@ -3,7 +3,7 @@
 Builders take arrays and return a plotly Figure; labels are Unicode and HTML.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
 
-__all__ = ["Curve", "Field", "animated_pair", "curves", "fields"]
+__all__ = ["Curve", "Field", "animated_pair", "chain_panels", "curves", "error_panels", "fields", "ratio_panels"]
 
 
 class Curve(NamedTuple):
@@ -42,6 +42,70 @@ class Field(NamedTuple):
     arrows: Float[ndarray, "p 2"]
     stretch: float
     label: str
+
+    @classmethod
+    def thinned(cls, title: str, z: Float[ndarray, "n n"], arrows: Float[ndarray, "n n 2"], label: str) -> "Field":
+        """About twelve arrows an axis of a field given on the grid of z, the longest drawn 0.6 long."""
+        n = len(z)
+        step = max(n // 12, 1)
+        axis = 2 * np.pi * np.arange(0, n, step) / n
+        points = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+        few = arrows[::step, ::step].reshape(-1, 2)
+        longest = max(float(np.hypot(*few.T).max()), 1e-300)
+        return cls(title, z, points, few, 0.6 / longest, label)
+
+
+def error_panels(sweeps: Mapping, constants: Mapping) -> list[list[Curve]]:
+    """Two panels of curves: the errors (13) and (12) of each setting, and their predictions.
+
+    Args:
+        sweeps: by setting, with `epsilons`, `map_error` and `w2` (theory.heat.interpolation.Sweep).
+        constants: by setting, with `grad_q_norm` (theory.heat.expansion.Expansion).
+    """
+    panels = [[], []]
+    for i, (name, s) in enumerate(sweeps.items()):
+        for panel, error, share in zip(panels, (s.map_error, s.w2), (8, 32), strict=True):
+            predicted = s.epsilons**2 / share * constants[name].grad_q_norm
+            panel.append(Curve(name, s.epsilons, error, "measured", i))
+            panel.append(Curve(f"predicted, {name}", s.epsilons, predicted, "predicted", i))
+    return panels
+
+
+def ratio_panels(sweeps: Mapping, constants: Mapping) -> list[list[Curve]]:
+    """Two panels of curves: |measured / predicted - 1| of (13) and (12), and `|beta| eps`, `3/2 |beta| eps`.
+
+    Args:
+        sweeps: as for `error_panels`.
+        constants: by setting, with `grad_q_norm` and `beta`.
+    """
+    panels = [[], []]
+    for i, (name, s) in enumerate(sweeps.items()):
+        size, beta = constants[name].grad_q_norm, abs(constants[name].beta)
+        for panel, error, share, order in zip(panels, (s.map_error, s.w2), (8, 32), (1, 1.5), strict=True):
+            ratio = error / (s.epsilons**2 / share * size)
+            panel.append(Curve(name, s.epsilons, np.abs(ratio - 1), "measured", i))
+            panel.append(Curve(f"next order, {name}", s.epsilons, order * beta * s.epsilons, "predicted", i))
+    return panels
+
+
+def chain_panels(chains: Mapping, constants: Mapping) -> list[list[Curve]]:
+    """Two panels of curves: errors of chains beside their predicted limits, and the relative distance from the limit.
+
+    Args:
+        chains: by setting, with `n`, `forward` and `backward` (theory.heat.chain.Chain).
+        constants: by setting, with `forward` and `backward` = lim n^2 error (theory.heat.chain.Constants).
+    """
+    left, right = [], []
+    for i, (name, chain) in enumerate(chains.items()):
+        limits = constants[name]
+        left.append(Curve(f"predicted, {name}", chain.n, limits.forward / chain.n**2, "predicted", i))
+        both = (("forward", chain.forward, limits.forward, "measured"),
+                ("backward", chain.backward, limits.backward, "open"))
+        for way, errors, limit, kind in both:
+            left.append(Curve(f"{name}, {way}", chain.n, errors, kind, i))
+            if limit > 0:
+                right.append(Curve(f"{name}, {way}", chain.n, np.abs(chain.n**2 * errors / limit - 1), kind, i))
+    return [left, right]
 
 
 def _compact(values) -> ndarray:

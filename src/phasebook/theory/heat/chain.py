@@ -12,7 +12,7 @@ Backwards the inverse maps are composed, from rho_tau to rho_0, and the error is
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.integrate import solve_ivp
 
@@ -22,14 +22,22 @@ from phasebook.theory.heat.monge_ampere import brenier
 from phasebook.theory.heat.spectral import coarsest, spectral
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
-__all__ = ["Constants", "Links", "chain_displacement", "chain_error", "flow_displacement", "limit", "links",
-           "predicted", "torus_flow"]
+__all__ = ["Chain", "Constants", "Links", "chain_displacement", "chain_error", "chain_sweep", "circle_predicted",
+           "flow_displacement", "limit", "links", "predicted", "torus_flow"]
 
 
 def flow_displacement(velocity, x: Float[ndarray, "*p"], times: Float[ndarray, " s"]) -> Float[ndarray, "s *p"]:
     """`X_t(x) - x` at `times` (the first is the start; they may decrease), of `dX/dt = velocity(t, X)`.
 
     Dormand-Prince of order 8 on the displacement, which stays accurate relative to itself for short times.
+
+    Args:
+        velocity: of (t, X), in the shape of x.
+        x: starting points.
+        times: heat times, length^2.
+
+    Raises:
+        RuntimeError: where the solver gives up.
     """
     times = np.asarray(times, dtype=np.float64)
     span = abs(times[-1] - times[0])
@@ -52,7 +60,17 @@ def _link(density: TorusDensity, h: float, n: int):
 
 
 def chain_displacement(density: TorusDensity, tau: float, links: int, n: int) -> Float[ndarray, "p d"]:
-    """`T_links o .. o T_1 - Id` at the grid points; `tau < 0` runs back along the heat flow, from `density`."""
+    """`T_links o .. o T_1 - Id` at the grid points.
+
+    Args:
+        density: where the chain starts.
+        tau: heat time, length^2; negative to run back along the heat flow.
+        links: number of maps.
+        n: grid points an axis.
+
+    Raises:
+        RuntimeError: where a map does not converge.
+    """
     x = grid_points(n, density.d).reshape(-1, density.d)
     u, h = np.zeros_like(x), tau / links
     for j in range(links):
@@ -62,7 +80,15 @@ def chain_displacement(density: TorusDensity, tau: float, links: int, n: int) ->
 
 def chain_error(density: TorusDensity, tau: float, links: int, n: int,
                 flow: Float[ndarray, "p d"] | None = None) -> float:
-    """`||chain - flow||_{L2(density)}`; `flow` is the flow map's displacement at the grid points, if known."""
+    """`||chain - flow||_{L2(density)}`.
+
+    Args:
+        density: where chain and flow start.
+        tau: heat time, length^2; negative to run back.
+        links: number of maps.
+        n: grid points an axis.
+        flow: the flow map's displacement at the grid points, if known.
+    """
     x = grid_points(n, density.d).reshape(-1, density.d)
     if flow is None:
         flow = torus_flow(density, tau, n)
@@ -70,7 +96,14 @@ def chain_error(density: TorusDensity, tau: float, links: int, n: int,
 
 
 def torus_flow(density: TorusDensity, tau: float, n: int, times=None) -> Float[ndarray, "... p d"]:
-    """The flow map's displacement at the grid points after heat time tau (at all of `times`, if given)."""
+    """The flow map's displacement at the grid points.
+
+    Args:
+        density: where the flow starts.
+        tau: heat time, length^2; negative to run back.
+        n: grid points an axis.
+        times: all the heat times wanted, from 0 on, in place of tau alone.
+    """
     x = grid_points(n, density.d).reshape(-1, density.d)
     path = flow_displacement(lambda t, y: -density.heat(t).score(y) / 2, x, [0.0, tau] if times is None else times)
     return path[-1] if times is None else path
@@ -88,6 +121,12 @@ def predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Con
     """The limits of n^2 (error of n composed Brenier maps), `tau^2 ||e(tau)||` and `tau^2 ||J_tau^{-1} e(tau)||`.
 
     The time integral by Gauss-Legendre; J_s by spectral differentiation of the flow map.
+
+    Args:
+        density: rho, at heat time 0.
+        tau: heat time, length^2.
+        n: grid points an axis.
+        nodes: of the time integral.
     """
     ops, x = spectral(n, density.d), grid_points(n, density.d)
     nodes, weights = np.polynomial.legendre.leggauss(nodes)
@@ -106,6 +145,61 @@ def predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Con
     return Constants(local, tau**2 * mean_norm(end[..., 0], rho), tau**2 * mean_norm(total[..., 0], rho))
 
 
+def circle_predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Constants:
+    """`predicted` on the circle in closed form: `e(tau) = C / rho_tau(X_tau)` with `C = int_0^tau c_s ds`.
+
+    There `w_s = c_s / rho_s` and `J_s = rho / rho_s(X_s)`, so that `J_s^{-1} w_s(X_s) = c_s / rho`.
+
+    Args:
+        density: d = 1.
+        tau: heat time, length^2.
+        n: grid points, for means over the circle.
+        nodes: of the time integral.
+    """
+    x = grid_points(n, 1)
+    roots, weights = np.polynomial.legendre.leggauss(nodes)
+
+    def current(s):
+        later = density.heat(s)
+        return bend_of_q(later, n)[:, 0].mean() / (1 / later(x)).mean() / 48
+
+    total = tau / 2 * sum(w * current(tau * (r + 1) / 2) for r, w in zip(roots, weights, strict=True))
+    spread = [np.sqrt((1 / density.heat(t)(x)).mean()) for t in (0.0, tau)]
+    return Constants(abs(current(0.0)) * spread[0], tau**2 * abs(total) * spread[1], tau**2 * abs(total) * spread[0])
+
+
+class Chain(NamedTuple):
+    """Numbers of maps, their distances from the flow map in both directions, and a remark on what was left out."""
+
+    n: Int[ndarray, " s"]
+    forward: Float[ndarray, " s"]
+    backward: Float[ndarray, " s"]
+    remark: str
+
+
+def chain_sweep(density: TorusDensity, tau: float, many, n: int) -> Chain:
+    """Chains of `many` numbers of Brenier maps against the flow map, from rho to rho_tau and back.
+
+    A number of maps for which a link does not converge is left out and remarked.
+
+    Args:
+        density: at heat time 0.
+        tau: heat time, length^2.
+        many: numbers of maps.
+        n: grid points an axis.
+    """
+    end = density.heat(tau)
+    there, back = torus_flow(density, tau, n), torus_flow(end, -tau, n)
+    rows, remark = [], ""
+    for k in many:
+        try:
+            rows.append((k, chain_error(density, tau, int(k), n, there), chain_error(end, -tau, int(k), n, back)))
+        except RuntimeError as error:
+            remark = f"WARNING: n = {k} left out, no map at {error}."
+    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    return Chain(table[:, 0].astype(int), table[:, 1], table[:, 2], remark)
+
+
 class Links(NamedTuple):
     """The numbers of maps to compute, ascending; which of them are asymptotic; a remark."""
 
@@ -118,13 +212,19 @@ def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
     """The asked numbers of maps, and two more where they leave fewer than two asymptotic ones.
 
     Asymptotic: a link is at most a tenth of the density's own time scale, `n >= 10 kappa tau`, so that the order
-    fitted to two such n is off by at most about 0.01. More than `most` maps are not added.
+    fitted to two such n is off by at most about 0.01.
+
+    Args:
+        asked: numbers of maps.
+        tau: heat time, length^2.
+        kappa: inverse time scale of the density (`Expansion.kappa`).
+        most: no larger number is added.
     """
     n = np.unique(np.asarray(asked, dtype=int))
     least = 10 * kappa * tau
     if (n >= least).sum() >= 2:
         dropped = n[n < least]
-        remark = f"n <= {dropped.max()} is pre-asymptotic and not used for order and constant." if dropped.size else ""
+        remark = f"n ≤ {dropped.max()} is pre-asymptotic and not used for order and constant." if dropped.size else ""
         return Links(n, n >= least, remark)
     first = min(2 ** int(np.ceil(np.log2(max(least, 4)))), most // 2)
     added = np.setdiff1d([first, 2 * first], n)
@@ -134,6 +234,13 @@ def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
 
 
 def limit(n: ndarray, errors: Float[ndarray, " s"]) -> float:
-    """`lim n^2 error` from the two largest n, their difference of relative order n^-2 extrapolated away."""
+    """`lim n^2 error` from the two largest n, their difference of relative order n^-2 extrapolated away.
+
+    A link and its inverse differ in the sign of h alone, so the error is a series in n^-2 and what is left is O(n^-4).
+
+    Args:
+        n: numbers of maps, ascending.
+        errors: of the chains.
+    """
     (a, b), (ca, cb) = n[-2:], (n**2 * errors)[-2:]
     return float(cb + (cb - ca) / ((b / a) ** 2 - 1))

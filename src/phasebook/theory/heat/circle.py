@@ -50,7 +50,13 @@ def _displacement(density: TorusDensity, t: float, turn: float, x: Float[ndarray
 
 
 def brenier_circle(density: TorusDensity, t: float, n: int = 256) -> CircleMap:
-    """The Brenier map; n points for the mean that fixes the constant c (spectrally accurate)."""
+    """The Brenier map from `density` to `density.heat(t)` on the circle.
+
+    Args:
+        density: d = 1.
+        t: heat time, length^2; negative for the map back.
+        n: points of the circle for the mean that fixes the constant c (spectrally accurate).
+    """
     x = grid_points(n, 1)[:, 0]
     target, turn, before = density.heat(t), 0.0, np.inf
     for _ in range(30):

@@ -1,4 +1,4 @@
-"""The expansion of a Brenier map in heat time, its sharp constants, and the range of eps where it can be seen.
+"""The expansion of a Brenier map in heat time, its sharp constants, and the range of eps where it can be measured.
 
     T_eps = Id + eps v_0 - (eps^2/8) grad Q + eps^3 b + O(eps^4),       v_0 = -1/2 grad log rho,
 
@@ -47,7 +47,11 @@ class Expansion(NamedTuple):
 
 
 def line_expansion(rho: LineMixture) -> Expansion:
-    """The constants of a mixture on the line, where every field is a gradient: `local = 0`."""
+    """The constants of a mixture on the line, where every field is a gradient: `local = 0`.
+
+    Args:
+        rho: the mixture; its heat time is 0.
+    """
     x, weight = quadrature(rho)
     grad_q, b = rho.grad_q(x), rho.third_order(x)
     size = norm(grad_q, weight)
@@ -58,7 +62,14 @@ def line_expansion(rho: LineMixture) -> Expansion:
 def solenoidal(density: TorusDensity, field: Float[ndarray, "*n d"]) -> Float[ndarray, "*n d"]:
     """P_sol: the part w of a field with `div(rho w) = 0`; `field - w` is the gradient of a periodic function.
 
-    On the circle `w = (mean field / mean 1/rho) / rho`.
+    The Helmholtz decomposition with weight rho. On the circle `w = (mean field / mean 1/rho) / rho`.
+
+    Args:
+        density: rho, in one or two dimensions.
+        field: on the grid of n points an axis, components last.
+
+    Returns:
+        w, in the shape of field.
     """
     n, d = field.shape[0], density.d
     ops, x = spectral(n, d), grid_points(n, d)
@@ -70,14 +81,27 @@ def solenoidal(density: TorusDensity, field: Float[ndarray, "*n d"]) -> Float[nd
 
 
 def bend_of_q(density: TorusDensity, n: int) -> Float[ndarray, "*n d"]:
-    """`D^2 Q grad log rho` on the grid."""
+    """`D^2 Q grad log rho`, of which the flow map keeps the solenoidal part.
+
+    Args:
+        density: rho, in one or two dimensions.
+        n: grid points an axis.
+
+    Returns:
+        The field on the grid, 1 / length^5.
+    """
     x = grid_points(n, density.d)
     hessian = spectral(n, density.d).jacobian(density.grad_q(x))
     return (hessian @ density.score(x)[..., None])[..., 0]
 
 
 def torus_expansion(density: TorusDensity, n: int) -> Expansion:
-    """The constants of a torus density on a grid that resolves it (`resolving_grid`)."""
+    """The constants of a density on the circle or the torus.
+
+    Args:
+        density: rho; its heat time is 0.
+        n: points an axis of a grid that resolves grad Q (`resolving_grid`).
+    """
     x = grid_points(n, density.d)
     rho, grad_q = density(x), density.grad_q(x)
     step = 1e-3 / (density.wave**2).sum(1).max()
@@ -94,14 +118,27 @@ def resolving_grid(density: TorusDensity, asked: int, name: str = "torus_grid", 
                    wanted: float = RESOLVED, finest: int = FINEST) -> tuple[int, str]:
     """The grid to work on and a remark: `asked`, or the first finer one that resolves grad Q (the remark says so).
 
-    grad Q has poles at the complex zeros of rho, so its spectrum is far wider than that of rho. `wanted`: share of
-    it allowed at the top of the grid. ValueError, one line, when even the finest affordable grid does not do.
+    grad Q has poles at the complex zeros of rho, so its spectrum is far wider than that of rho.
+
+    Args:
+        density: rho.
+        asked: points an axis.
+        name: of the parameter that asks, for the remark.
+        modes: of the parameter that holds the density, for the error.
+        wanted: share of the spectrum allowed at the top of the grid.
+        finest: the largest number of points an axis.
+
+    Returns:
+        Points an axis, and the remark ("" where `asked` does).
+
+    Raises:
+        ValueError: where even the finest grid does not do.
     """
     def q_on(n):
         return density.q(grid_points(n, density.d))
 
-    n, found = coarsest(q_on, asked, wanted, max(finest, asked))
-    if found > wanted:
+    n, left_over = coarsest(q_on, asked, wanted, max(finest, asked))
+    if left_over > wanted:
         raise ValueError(f"{modes}: no grid up to {n} resolves grad Q (least density "
                          f"{density.minimum():.2g}, largest wave number {np.abs(density.wave).max():.0f}); takes "
                          f"smaller amplitudes or wave numbers")
@@ -129,14 +166,18 @@ def ladder(epsilons, constants: Expansion) -> Ladder:
 
     Usable: above the round-off floor and below the time scale of the density, both estimated from the density
     and not from the measured errors.
+
+    Args:
+        epsilons: heat times, length^2.
+        constants: of the density.
     """
     eps = np.unique(np.asarray(epsilons, dtype=np.float64))
     ok = (constants.truncation(eps) <= TRUNCATION) & (constants.roundoff(eps) <= ROUNDOFF)
     remarks = []
     if (low := eps[constants.roundoff(eps) > ROUNDOFF]).size:
-        remarks.append(f"eps <= {low.max():.1g} lies below the round-off floor and is not used.")
+        remarks.append(f"ε ≤ {low.max():.1g} lies below the round-off floor and is not used.")
     if (high := eps[constants.truncation(eps) > TRUNCATION]).size:
-        remarks.append(f"eps >= {high.min():.1g} is pre-asymptotic for this density and is not used.")
+        remarks.append(f"ε ≥ {high.min():.1g} is pre-asymptotic for this density and is not used.")
     if ok.sum() < 3 or constants.truncation(eps[ok].min()) > 1e-4:
         top = 10.0 ** np.floor(np.log10(1e-3 / (1.5 * constants.kappa)))
         added = np.setdiff1d(top * np.array([1e-2, 1e-1, 1.0]), eps)
@@ -147,5 +188,10 @@ def ladder(epsilons, constants: Expansion) -> Ladder:
 
 
 def slope(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> float:
-    """The least-squares slope of log y against log x: the order of `y ~ x^slope`."""
+    """The least-squares slope of log y against log x: the order of `y ~ x^slope`.
+
+    Args:
+        x: positive, two different ones at least.
+        y: positive.
+    """
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])

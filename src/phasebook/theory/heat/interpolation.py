@@ -10,7 +10,7 @@ in square, so the bound exceeds W2 by a relative O(eps^2) only.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from phasebook.theory.heat import gaussians
@@ -19,53 +19,75 @@ from phasebook.theory.heat.line import LineMixture, norm, quadrature
 from phasebook.theory.heat.monge_ampere import BrenierMap, brenier
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
-__all__ = ["Summary", "Sweep", "gaussian_sweep", "line_interpolant", "line_sweep", "summary", "torus_gap",
-           "torus_sweep", "velocity_gap", "widest"]
+__all__ = ["Comparison", "Sweep", "compare", "gaussian_sweep", "line_interpolant", "line_reverse", "line_sweep",
+           "torus_gap", "torus_reverse", "torus_sweep", "velocity_gap"]
 
 
 class Sweep(NamedTuple):
-    """Errors at the eps where they could be computed; `w2_at` = t / eps of the largest gap."""
+    """The left sides of (13) and (12), lengths, at the eps where they could be computed."""
 
     epsilons: Float[ndarray, " e"]
     map_error: Float[ndarray, " e"]
     w2: Float[ndarray, " e"]
-    w2_at: Float[ndarray, " e"]
     remark: str = ""
 
 
-def widest(gap, eps: float) -> tuple[float, float]:
-    """`max_t gap(t)` over (0, eps) and its t / eps, for a gap close to a multiple of `t (eps - t)`.
+def _widest(gap, eps: float) -> float:
+    """`max_t gap(t)` over (0, eps), for a gap close to a multiple of `t (eps - t)`.
 
     gap / (t (eps - t)) is fitted by the parabola through three points; the gap is then evaluated at the maximum.
     """
     f = np.array([0.35, 0.5, 0.65])
     shape = np.polyfit(f, [gap(s * eps) / (s * (1 - s)) for s in f], 2)
     fine = np.linspace(0.2, 0.8, 6001)
-    top = float(fine[np.argmax(np.polyval(shape, fine) * fine * (1 - fine))])
-    return float(gap(top * eps)), top
+    top = fine[np.argmax(np.polyval(shape, fine) * fine * (1 - fine))]
+    return float(gap(float(top) * eps))
 
 
 def gaussian_sweep(s: float, epsilons, d: int = 1) -> Sweep:
-    """N(0, s I_d), closed form; the maximum over t solved: the gap's derivative vanishes at `s + t = ((a + b)/2)^2`."""
+    """N(0, s I_d), closed form; the largest gap is where `sqrt(s + t)` is the mean of its values at the two ends.
+
+    Args:
+        s: variance, length^2.
+        epsilons: heat times, length^2.
+        d: dimension.
+    """
     eps = np.asarray(epsilons, dtype=np.float64)
     t = eps / 4 + s * (np.sqrt(1 + eps / s) - 1) / 2
     error = np.array([gaussians.map_error(s, e, d) for e in eps])
-    return Sweep(eps, error, gaussians.interpolation_gap(s, t, eps, d), t / eps)
+    return Sweep(eps, error, gaussians.interpolation_gap(s, t, eps, d))
 
 
 def line_sweep(rho: LineMixture, epsilons) -> Sweep:
-    """A mixture on the line; W2 is exact."""
+    """A mixture on the line; W2 is exact.
+
+    Args:
+        rho: the mixture.
+        epsilons: heat times, length^2.
+    """
     x, weight = quadrature(rho)
-    score, rows = rho.score(x), []
+    score, errors, gaps = rho.score(x), [], []
     for eps in epsilons:
         whole = rho.displacement(x, eps)
-        rows.append((norm(whole + eps / 2 * score, weight),
-                     *widest(lambda t, e=eps, w=whole: norm(rho.displacement(x, t) - t / e * w, weight), eps)))
-    return Sweep(np.asarray(epsilons, dtype=np.float64), *np.array(rows).T)
+
+        def gap(t, eps=eps, whole=whole):
+            return norm(rho.displacement(x, t) - t / eps * whole, weight)
+
+        errors.append(norm(whole + eps / 2 * score, weight))
+        gaps.append(_widest(gap, eps))
+    return Sweep(np.asarray(epsilons, dtype=np.float64), np.array(errors), np.array(gaps))
 
 
 def torus_gap(density: TorusDensity, t: float, eps: float, n: int, whole: BrenierMap) -> float:
-    """`||S_t - I_t||_{L2(rho)}`, the first-order parts of the two maps cancelled exactly; `whole` is T_eps."""
+    """`||S_t - I_t||_{L2(rho)}`, an upper bound of `W2(mu_t, mu_t^OT)`; the first-order parts cancel exactly.
+
+    Args:
+        density: rho.
+        t: heat time within the step.
+        eps: length of the step.
+        n: grid points an axis.
+        whole: `T_eps`, on the same grid.
+    """
     return mean_norm(brenier(density, t, n).second - t / eps * whole.second, density(grid_points(n, density.d)))
 
 
@@ -74,63 +96,131 @@ def torus_sweep(density: TorusDensity, epsilons, n: int, kappa: float = np.inf) 
 
     Where `kappa eps < 1e-3` the gap is taken at t = eps / 2: the maximum lies within `kappa eps` of it and, the gap
     being flat there, is larger by a relative `(kappa eps)^2` at most.
+
+    Args:
+        density: rho.
+        epsilons: heat times, length^2.
+        n: grid points an axis.
+        kappa: inverse time scale of the density (`Expansion.kappa`).
     """
-    rows, done, remark = [], [], ""
+    done, errors, gaps, remark = [], [], [], ""
     for eps in epsilons:
         try:
             whole = brenier(density, eps, n)
-            w2 = (torus_gap(density, eps / 2, eps, n, whole), 0.5) if kappa * eps < 1e-3 else \
-                widest(lambda t, e=eps, w=whole: torus_gap(density, t, e, n, w), eps)
+
+            def gap(t, eps=eps, whole=whole):
+                return torus_gap(density, t, eps, n, whole)
+
+            widest = gap(eps / 2) if kappa * eps < 1e-3 else _widest(gap, eps)
         except RuntimeError as error:
             remark = f"WARNING: no map at {error}."
             continue
         done.append(eps)
-        rows.append((whole.error, *w2))
-    return Sweep(np.array(done), *np.array(rows).reshape(-1, 3).T, remark)
+        errors.append(whole.error)
+        gaps.append(widest)
+    return Sweep(np.array(done), np.array(errors), np.array(gaps), remark)
 
 
 def velocity_gap(density: TorusDensity, fractions, eps: float, n: int, whole: BrenierMap) -> Float[ndarray, " f"]:
     """`||v_t^heat - v_t^OT||` of (34), (35) at `t = fraction * eps`, in L2 of mu_t^OT.
 
     At `I_t(x)` the OT velocity is `(T_eps(x) - x) / eps`; the norm is taken over x under rho.
+
+    Args:
+        density: rho.
+        fractions: t / eps, in [0, 1].
+        eps: length of the step, heat time.
+        n: grid points an axis.
+        whole: `T_eps`, on the same grid.
     """
     x = grid_points(n, density.d)
     rho, u = density(x), whole.displacement
     return np.array([mean_norm(-density.heat(f * eps).score(x + f * u) / 2 - u / eps, rho) for f in fractions])
 
 
-class Summary(NamedTuple):
+class Comparison(NamedTuple):
     """A sweep against the constants of its density; None where no eps of the sweep is usable."""
 
     eps: float | None                # the smallest usable eps; the next three are taken there
     map_ratio: float | None          # measured / predicted of (13), limit 1
     w2_ratio: float | None           # measured / predicted of (12), limit 1
     quotient: float | None           # map error / w2, limit 4
-    map_slope: float | None          # fitted over the usable eps, limit 2
+    map_slope: float | None          # fitted over the usable eps, limit 2; None for fewer than two
     w2_slope: float | None
-    usable: Float[ndarray, " e"]
+    usable: Bool[ndarray, " e"]
 
 
-def summary(sweep: Sweep, constants: Expansion, rungs: Ladder) -> Summary:
-    """Ratios, quotient and slopes of a sweep, over the eps that `rungs` found usable before anything was measured."""
+def compare(sweep: Sweep, constants: Expansion, rungs: Ladder) -> Comparison:
+    """Ratios, quotient and slopes of a sweep.
+
+    Args:
+        sweep: the measured errors.
+        constants: of its density.
+        rungs: which eps are usable, decided before anything was measured.
+    """
     usable = np.isin(sweep.epsilons, rungs.epsilons[rungs.usable])
     if not usable.any():
-        return Summary(None, None, None, None, None, None, usable)
+        return Comparison(None, None, None, None, None, None, usable)
     first = int(np.flatnonzero(usable)[0])
     eps, error, w2 = (float(v[first]) for v in (sweep.epsilons, sweep.map_error, sweep.w2))
     unit = eps**2 * constants.grad_q_norm
-    slopes = [slope(sweep.epsilons[usable], v[usable]) if usable.sum() > 1 else None
-              for v in (sweep.map_error, sweep.w2)]
-    return Summary(eps, 8 * error / unit, 32 * w2 / unit, error / w2, *slopes, usable)
+    slopes = [None, None]
+    if usable.sum() > 1:
+        slopes = [slope(sweep.epsilons[usable], v[usable]) for v in (sweep.map_error, sweep.w2)]
+    return Comparison(eps, 8 * error / unit, 32 * w2 / unit, error / w2, *slopes, usable)
+
+
+def line_reverse(rho: LineMixture, epsilons) -> Float[ndarray, " e"]:
+    """`||T_eps^{-1} - (Id + (eps/2) grad log rho_eps)||` over `(eps^2/8) ||grad Q_eps||`, in L2(rho_eps).
+
+    The inverse of a Brenier map is the Brenier map back, from rho_eps to rho. The ratio is `1 - beta eps + ..`.
+
+    Args:
+        rho: a mixture on the line.
+        epsilons: heat times, length^2.
+    """
+    ratios = []
+    for eps in epsilons:
+        later = rho.heat(eps)
+        x, weight = quadrature(later)
+        error = norm(later.displacement(x, -eps) - eps / 2 * later.score(x), weight)
+        ratios.append(error / (eps**2 / 8 * norm(later.grad_q(x), weight)))
+    return np.array(ratios)
+
+
+def torus_reverse(density: TorusDensity, epsilons, n: int) -> Float[ndarray, " e"]:
+    """The ratio of `line_reverse` on the torus, by the Monge-Ampere equation from rho_eps to rho.
+
+    Args:
+        density: on the circle or the torus.
+        epsilons: heat times, length^2.
+        n: grid points an axis.
+    """
+    x, ratios = grid_points(n, density.d), []
+    for eps in epsilons:
+        later = density.heat(eps)
+        ratios.append(brenier(later, -eps, n).error / (eps**2 / 8 * mean_norm(later.grad_q(x), later(x))))
+    return np.array(ratios)
 
 
 def line_interpolant(rho: LineMixture, fractions, eps: float, x: Float[ndarray, " p"]) -> list[Float[ndarray, " p"]]:
-    """Densities of `mu_t^OT` (11) at the points x, `t = fraction * eps`: the image density `rho / I_t'` at `I_t`.
+    """Densities of `mu_t^OT` (11): the image density `rho / I_t'` at `I_t`.
 
     `T' = rho / rho_eps(T)` is exact; the image points are dense, and the density is interpolated between them.
+
+    Args:
+        rho: a mixture on the line.
+        fractions: t / eps, in [0, 1].
+        eps: heat time, length^2.
+        x: where the densities are wanted.
     """
     spread = np.linspace(x.min() - 1, x.max() + 1, 20 * len(x))
     u = rho.displacement(spread, eps)
     log_source = rho.log_density(spread)
-    stretch = np.exp(log_source - rho.heat(eps).log_density(spread + u)) - 1
-    return [np.interp(x, spread + f * u, np.exp(log_source) / (1 + f * stretch)) for f in fractions]
+    source, stretch = np.exp(log_source), np.exp(log_source - rho.heat(eps).log_density(spread + u))
+    densities = []
+    for f in fractions:
+        slope_of_map = 1 - f + f * stretch
+        image = np.divide(source, slope_of_map, out=np.zeros_like(source), where=slope_of_map > 1e-250)
+        densities.append(np.interp(x, spread + f * u, image))
+    return densities

@@ -24,7 +24,19 @@ __all__ = ["jko_second"]
 def jko_second(density: TorusDensity, tau: float, n: int, max_steps: int = 30) -> Float[ndarray, "*n d"]:
     """`T - (Id - (tau/2) grad log rho)` of the map T of one JKO step; subtract `brenier(..).second` for the gap.
 
-    Newton's method with preconditioned conjugate gradients. RuntimeError when it does not converge.
+    Newton's method with preconditioned conjugate gradients.
+
+    Args:
+        density: rho, in one or two dimensions.
+        tau: length of the step, heat time.
+        n: grid points an axis.
+        max_steps: of Newton's method.
+
+    Returns:
+        The field on the grid, a length; about `-(tau^2/4) grad Q`.
+
+    Raises:
+        RuntimeError: where the step does not converge.
     """
     step = _Step(density, tau, n)
     ops, rho = step.eq.ops, step.eq.rho
@@ -45,7 +57,7 @@ class _Step:
     def __init__(self, density: TorusDensity, tau: float, n: int):
         self.eq, self.tau = _Equation(density, tau, n), tau
         ops = self.eq.ops
-        # neither the mean nor the Nyquist modes, whose slope the grid cannot see, enter the minimisation
+        # neither the mean nor the Nyquist modes, whose slope is zero on the grid, enter the minimisation
         self.kept = (ops.square > 0) & (np.abs((ops.wave**2).sum(0) - ops.square) < 0.5)
         square = np.maximum(ops.square, 1.0)
         self.symbol = square / tau + square**2 / 2
@@ -79,11 +91,11 @@ class _Step:
             z = self.project(flat.reshape(ops.shape)) / eq.root
             return self.project(ops.back(ops.forward(z) / self.symbol) / eq.root).ravel()
 
-        found, _ = cg(LinearOperator((size, size), matvec=hessian), -slope.ravel(), rtol=1e-8, atol=0.0,
-                      M=LinearOperator((size, size), matvec=precondition), maxiter=300)
-        found = found.reshape(ops.shape)
-        _, s = ops.jet(self.kept * ops.forward(found))
-        return found, float(np.sqrt((_sandwich(inverse, s) * s).sum(0).max()))
+        correction, _ = cg(LinearOperator((size, size), matvec=hessian), -slope.ravel(), rtol=1e-8, atol=0.0,
+                           M=LinearOperator((size, size), matvec=precondition), maxiter=300)
+        correction = correction.reshape(ops.shape)
+        _, s = ops.jet(self.kept * ops.forward(correction))
+        return correction, float(np.sqrt((_sandwich(inverse, s) * s).sum(0).max()))
 
 
 def _defect(h):

@@ -22,7 +22,13 @@ LEGENDRE = np.polynomial.legendre.leggauss(8)
 
 @dataclass(frozen=True, eq=False)
 class LineMixture:
-    """`sum_i weights_i N(means_i, stds_i^2)`; arrays of one length, checked by `check_mixture` (ValueError)."""
+    """`sum_i weights_i N(means_i, stds_i^2)`; ValueError where `check_mixture` refuses it.
+
+    Args:
+        means: lengths.
+        stds: standard deviations, positive.
+        weights: positive, of sum 1.
+    """
 
     means: Float[ndarray, " n"]
     stds: Float[ndarray, " n"]
@@ -38,9 +44,11 @@ class LineMixture:
         return LineMixture(self.means, np.sqrt(self.stds**2 + t), self.weights)
 
     def log_density(self, x: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
+        """`log rho(x)`."""
         return np.logaddexp.reduce(self._log_terms(x), axis=-1)
 
     def cdf(self, x: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
+        """`F(x)`."""
         return ndtr((np.asarray(x)[..., None] - self.means) / self.stds) @ self.weights
 
     def _log_terms(self, x):
@@ -86,9 +94,13 @@ class LineMixture:
         return -(change(*in_time) - change(*in_space) * p[1] / 2) / 24
 
     def displacement(self, x: Float[ndarray, " p"], t: float) -> Float[ndarray, " p"]:
-        """`T(x) - x` of the Brenier map from rho to `rho_t` (t may be negative while every variance stays positive).
+        """`T(x) - x` of the Brenier map from rho to `rho_t`.
 
         Newton inside a bracket: T lies between the least and the largest of the components' own maps.
+
+        Args:
+            x: points.
+            t: heat time, length^2; negative for the map back, while every variance stays positive.
         """
         x = np.asarray(x, dtype=np.float64)
         wide = np.sqrt(self.stds**2 + t)
@@ -101,7 +113,7 @@ class LineMixture:
         for _ in range(60):
             excess, slope = self._excess(z, own, u, wide, scale)
             low, high = np.where(excess > 0, low, u), np.where(excess > 0, u, high)
-            step = np.divide(excess, slope, out=np.full_like(u, np.inf), where=slope > 0)
+            step = np.divide(excess, slope, out=np.full_like(u, np.inf), where=slope > 1e-300 * (1 + np.abs(excess)))
             new = u - step
             inside = (new >= low) & (new <= high)
             new = np.where(inside, new, (low + high) / 2)
@@ -120,18 +132,27 @@ class LineMixture:
         nodes, weights = (LEGENDRE[0] + 1) / 2, LEGENDRE[1] / 2
         inner = z[..., None] + gap[..., None] * nodes
         shift = np.log(self.weights) - np.log(2 * np.pi) / 2 - scale[:, None]
-        smooth = gap * (np.exp(shift[..., None] - inner**2 / 2) @ weights)
+        smooth = gap * (_exp(shift[..., None] - inner**2 / 2) @ weights)
         b = z + gap
         flip = np.where(z + b > 0, -1.0, 1.0)                          # the tail where ndtr keeps its digits
-        coarse = flip * (ndtr(flip * b) - ndtr(flip * z)) * self.weights * np.exp(np.minimum(-scale, 700))[:, None]
+        coarse = flip * (ndtr(flip * b) - ndtr(flip * z)) * self.weights * _exp(-scale)[:, None]
         excess = np.where(np.abs(gap) < 0.5, smooth, coarse).sum(1)
-        return excess, (np.exp(shift - b**2 / 2) / wide).sum(1)
+        return excess, (_exp(shift - b**2 / 2) / wide).sum(1)
+
+
+def _exp(exponent):
+    """Bounded: where a deep valley meets a heavy neighbour the bracket decides, not Newton's step."""
+    return np.exp(np.minimum(exponent, 300))
 
 
 def quadrature(rho: LineMixture, reach: float = 11.0) -> tuple[Float[ndarray, " p"], Float[ndarray, " p"]]:
     """Nodes and weights with `sum weight f(node) = int f rho dx` for smooth f of moderate growth.
 
-    Gauss-Legendre on panels of a quarter of every component's standard deviation, out to `reach` of them.
+    Gauss-Legendre on panels of a quarter of every component's standard deviation.
+
+    Args:
+        rho: the mixture.
+        reach: how far out, in standard deviations of each component.
     """
     steps = np.arange(-4 * reach, 4 * reach + 1) / 4
     cuts = np.unique((rho.means[:, None] + rho.stds[:, None] * steps).ravel())
@@ -144,12 +165,22 @@ def quadrature(rho: LineMixture, reach: float = 11.0) -> tuple[Float[ndarray, " 
 
 
 def norm(field: Float[ndarray, " p"], weight: Float[ndarray, " p"]) -> float:
-    """L2(rho) norm with the weights of `quadrature`."""
+    """L2(rho) norm of values at the nodes of `quadrature`, with its weights."""
     return float(np.sqrt((weight * field**2).sum()))
 
 
 def check_mixture(means, stds, weights, names=("mixture_means", "mixture_stds", "mixture_weights")) -> None:
-    """ValueError, one line naming the parameter, its value and what is accepted."""
+    """Refuse what is no mixture.
+
+    Args:
+        means: finite numbers.
+        stds: positive numbers, as many.
+        weights: positive numbers of sum 1, as many.
+        names: of the three parameters, for the message.
+
+    Raises:
+        ValueError: one line naming the parameter, its value and what is accepted.
+    """
     for name, values in zip(names, (means, stds, weights), strict=True):
         if len(values) == 0 or not np.isfinite(np.asarray(values, dtype=np.float64)).all():
             raise ValueError(f"{name} = {list(values)}: takes finite numbers, at least one")

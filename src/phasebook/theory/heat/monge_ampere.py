@@ -18,7 +18,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from phasebook.theory.heat.spectral import Spectral, spectral, tail
+from phasebook.theory.heat.spectral import Spectral, spectral
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
 __all__ = ["BrenierMap", "brenier", "solve_weighted"]
@@ -30,8 +30,6 @@ class BrenierMap(NamedTuple):
     displacement: Float[ndarray, "*n d"]
     second: Float[ndarray, "*n d"]           # T - (Id - (t/2) grad log rho), the left side of Eq. (13)
     error: float                             # ||second|| in L2(rho)
-    roundoff: float                          # relative error of `error` from floating point (last correction)
-    unresolved: float                        # share of `second`'s potential gradient in the top third of the spectrum
     least_eigenvalue: float                  # min eig(I + D^2 phi) > 0: phi's potential is convex
 
 
@@ -80,7 +78,17 @@ def _krylov(ops: Spectral, drift: Float[ndarray, "d *n"], second: Float[ndarray,
 
 def solve_weighted(rho: Float[ndarray, "*n"], score: Float[ndarray, "*n d"],
                    right: Float[ndarray, "*n"], rtol: float = 1e-12) -> Float[ndarray, "*n"]:
-    """`(1/rho) div(rho grad u) = right`, the elliptic problem of (26) and (30); right has rho-mean 0 (made so)."""
+    """`(1/rho) div(rho grad u) = right`, the elliptic problem of (26) and (30).
+
+    Args:
+        rho: positive, on a grid of d dimensions.
+        score: `grad log rho`, components last.
+        right: its rho-mean is subtracted.
+        rtol: of GMRES.
+
+    Returns:
+        u, on the grid.
+    """
     ops = spectral(rho.shape[0], rho.ndim)
     right = right - (rho * right).mean() / rho.mean()
     return _krylov(ops, np.moveaxis(score, -1, 0), None, np.sqrt(rho), right, rtol)
@@ -139,8 +147,17 @@ class _Equation:
 def brenier(density: TorusDensity, t: float, n: int, *, max_steps: int = 30) -> BrenierMap:
     """The Brenier map from `density` to `density.heat(t)` on the grid of n points an axis.
 
-    Damped Newton until the corrections no longer shrink. RuntimeError, one line, when that does not happen or the
-    iterate cannot be kept convex: the grid is then too coarse, or t too large, for this density.
+    Damped Newton until the corrections no longer shrink.
+
+    Args:
+        density: rho, in one or two dimensions.
+        t: heat time, length^2; negative for the map from rho back along the heat flow.
+        n: grid points an axis.
+        max_steps: of Newton's method.
+
+    Raises:
+        RuntimeError: where the corrections do not shrink or the iterate cannot be kept convex: the grid is then too
+            coarse, or t too large, for this density.
     """
     eq = _Equation(density, t, n)
     c, state = eq.start()
@@ -157,8 +174,6 @@ def brenier(density: TorusDensity, t: float, n: int, *, max_steps: int = 30) -> 
             break
         before = moved
     if not converged or state[0] is None:
-        raise RuntimeError(f"t = {t:g}, grid = {n}: no Brenier map found; takes a finer grid or a smaller t")
+        raise RuntimeError(f"t = {t:g}, grid = {n}: no Brenier map; takes a finer grid or a smaller t")
     second = eq.ops.gradient(c)
-    error = max(mean_norm(second, eq.rho), 1e-300)
-    return BrenierMap(np.moveaxis(state[1], 0, -1), second, error, moved / error, tail(c),
-                      _least_eigenvalue(state[2]))
+    return BrenierMap(np.moveaxis(state[1], 0, -1), second, mean_norm(second, eq.rho), _least_eigenvalue(state[2]))

@@ -15,7 +15,12 @@ __all__ = ["Spectral", "coarsest", "spectral", "tail"]
 
 
 class Spectral:
-    """Derivatives on the grid of `n` points an axis in `d` dimensions; build through `spectral(n, d)`."""
+    """Derivatives on the grid of `n` points an axis in `d` dimensions; build through `spectral(n, d)`.
+
+    Args:
+        n: points an axis, of period 2 pi.
+        d: dimension, 1 or 2.
+    """
 
     def __init__(self, n: int, d: int):
         self.n, self.d, self.shape = n, d, (n,) * d
@@ -33,9 +38,11 @@ class Spectral:
         self.symbols = np.stack([*(1j * odd), *second])
 
     def forward(self, field: Float[ndarray, "..."]) -> Complex[ndarray, "..."]:
+        """The transform over the last d axes."""
         return rfftn(field, axes=self.axes)
 
     def back(self, hat: Complex[ndarray, "..."]) -> Float[ndarray, "..."]:
+        """The field with transform `hat`."""
         return irfftn(hat, s=self.shape, axes=self.axes)
 
     def jet(self, hat: Complex[ndarray, "*half"]) -> tuple[Float[ndarray, "d *n"], Float[ndarray, "p *n"]]:
@@ -44,9 +51,11 @@ class Spectral:
         return both[: self.d], both[self.d:]
 
     def gradient(self, field: Float[ndarray, "*n"]) -> Float[ndarray, "*n d"]:
+        """Gradient of a scalar field, components last."""
         return np.moveaxis(self.back(1j * self.wave * self.forward(field)), 0, -1)
 
     def divergence(self, field: Float[ndarray, "*n d"]) -> Float[ndarray, "*n"]:
+        """Divergence of a vector field, components last."""
         return self.back((1j * self.wave * self.forward(np.moveaxis(field, -1, 0))).sum(0))
 
     def jacobian(self, field: Float[ndarray, "*n d"]) -> Float[ndarray, "*n d d"]:
@@ -59,8 +68,8 @@ class Spectral:
         count = 2 - (np.arange(self.n // 2 + 1) == 0) - (2 * np.arange(self.n // 2 + 1) == self.n)
         hat = hat * count                                              # a real field: the half spectrum twice
         # waves whose coefficients are round-off are left out
-        heard = np.abs(hat).max(0) > 1e-16 * np.abs(hat).max()
-        top = int(np.abs(self.wave).max(0, where=heard, initial=0).max()) + 2
+        kept = np.abs(hat).max(0) > 1e-16 * np.abs(hat).max()
+        top = int(np.abs(self.wave).max(0, where=kept, initial=0).max()) + 2
         top = min(top, self.n // 2 + 1)
         last = _powers(x[:, -1], top)
         if self.d == 1:
@@ -85,12 +94,19 @@ def _powers(angle: Float[ndarray, " p"], count: int) -> Complex[ndarray, "p coun
 
 @lru_cache(maxsize=16)
 def spectral(n: int, d: int) -> Spectral:
-    """The (cached, read-only) calculus of a grid."""
+    """The (cached, read-only) calculus of the grid of n points an axis in d dimensions."""
     return Spectral(n, d)
 
 
 def tail(field: Float[ndarray, "*n"]) -> float:
-    """How far a field is from being resolved: the share (as a norm) of its gradient above 2/3 of the Nyquist wave."""
+    """How far a field is from being resolved: the share (as a norm) of its gradient above 2/3 of the Nyquist wave.
+
+    Args:
+        field: scalar, on a grid of any dimension.
+
+    Returns:
+        A number in [0, 1].
+    """
     ops = spectral(field.shape[0], field.ndim)
     power = np.abs(ops.forward(field)) ** 2 * ops.square
     high = np.abs(ops.wave).max(0) > field.shape[0] / 3
@@ -101,10 +117,16 @@ def tail(field: Float[ndarray, "*n"]) -> float:
 def coarsest(values, start: int, wanted: float, limit: int) -> tuple[int, float]:
     """The first grid of `start`, then about a quarter finer each time up to `limit`, whose field has a tail <= wanted.
 
-    `values(n)` is the field on n points an axis. Returns the grid and its tail; where even `limit` fails, `limit`
-    and its tail.
+    Args:
+        values: of n, the field on n points an axis.
+        start: the first number of points an axis.
+        wanted: the largest `tail` allowed.
+        limit: the largest number of points an axis.
+
+    Returns:
+        The points an axis and their tail; where even `limit` fails, `limit` and its tail.
     """
     n = start
-    while (found := tail(values(n))) > wanted and n < limit:
+    while (share := tail(values(n))) > wanted and n < limit:
         n = min(2 * next_fast_len(int(np.ceil(5 * n / 8)), real=True), limit)
-    return n, found
+    return n, share

@@ -22,19 +22,30 @@ LEAST_DENSITY = 1e-6
 
 
 def grid_points(n: int, d: int) -> Float[ndarray, "*n d"]:
-    """The `n^d` points `2 pi j / n`, shape (n,) * d + (d,)."""
+    """The `n^d` points `2 pi j / n`, shape (n,) * d + (d,), for n points an axis in d dimensions."""
     axis = 2 * np.pi * np.arange(n) / n
     return np.stack(np.meshgrid(*[axis] * d, indexing="ij"), axis=-1)
 
 
 def mean_norm(field: Float[ndarray, "*p d"], weight: Float[ndarray, "*p"]) -> float:
-    """`(mean weight |field|^2)^(1/2)`: the L2(rho) norm by the trapezoidal rule, spectrally accurate on a torus."""
+    """`(mean weight |field|^2)^(1/2)`: the L2(rho) norm by the trapezoidal rule, spectrally accurate on a torus.
+
+    Args:
+        field: vectors at grid points, components last.
+        weight: rho at the grid points.
+    """
     return float(np.sqrt(np.mean(weight * (field**2).sum(-1))))
 
 
 @dataclass(frozen=True, eq=False)
 class TorusDensity:
-    """`1 + sum_j amplitude_j cos(wave_j . x + phase_j)`; `wave` (m, d) integers."""
+    """`1 + sum_j amplitude_j cos(wave_j . x + phase_j)`, with respect to `dx / (2 pi)^d`.
+
+    Args:
+        wave: wave vectors, integers.
+        amplitude: one a mode.
+        phase: one a mode.
+    """
 
     wave: Float[ndarray, "m d"]
     amplitude: Float[ndarray, " m"]
@@ -42,13 +53,14 @@ class TorusDensity:
 
     @classmethod
     def from_rows(cls, rows, d: int = 2) -> "TorusDensity":
-        """From rows `(k_1, .., k_d, amplitude, phase)`, checked by `check_modes` (ValueError)."""
+        """From rows `(k_1, .., k_d, amplitude, phase)`; ValueError where `check_modes` refuses them."""
         check_modes(rows, d)
         table = np.asarray(rows, dtype=np.float64)
         return cls(table[:, :d], table[:, d], table[:, d + 1])
 
     @property
     def d(self) -> int:
+        """The dimension."""
         return self.wave.shape[1]
 
     def heat(self, t: float) -> "TorusDensity":
@@ -57,9 +69,11 @@ class TorusDensity:
         return TorusDensity(self.wave, self.amplitude * decay, self.phase)
 
     def angles(self, x: Float[ndarray, "*p d"]) -> Float[ndarray, "*p m"]:
+        """`wave_j . x + phase_j`."""
         return x @ self.wave.T + self.phase
 
     def __call__(self, x: Float[ndarray, "*p d"]) -> Float[ndarray, "*p"]:
+        """`rho(x)`."""
         return 1 + np.cos(self.angles(x)) @ self.amplitude
 
     def increment(self, angles: Float[ndarray, "*p m"], u: Float[ndarray, "*p d"], t: float) -> Float[ndarray, "*p"]:
@@ -125,12 +139,20 @@ class TorusDensity:
 
 
 def check_modes(rows, d: int = 2, grid: int | None = None, name: str = "torus_modes") -> None:
-    """ValueError, one line, unless `rows` is a positive density (resolved by `grid` points an axis, if given).
+    """Refuse rows that are no positive density.
 
-    Refused: no row, a row of another length, NaN, a wave vector that is not integer, is 0 or repeats another
-    (k and -k are one wave), a density that is constant or touches zero, a wave that aliases on the grid.
+    Args:
+        rows: `(k_1, .., k_d, amplitude, phase)` each.
+        d: dimension.
+        grid: points an axis on which every wave must have its own frequency, if given.
+        name: of the parameter, for the message.
+
+    Raises:
+        ValueError: one line. Refused: no row, a row of another length, NaN, a wave vector that is not integer, is 0 or
+            repeats another (k and -k are one wave), a density that is constant or touches zero, a wave that aliases
+            on the grid.
     """
-    seen: dict[tuple, int] = {}
+    earlier: dict[tuple, int] = {}
     if len(rows) == 0:
         raise ValueError(f"{name} = []: takes at least one row (k, amplitude, phase)")
     for i, row in enumerate(rows):
@@ -147,10 +169,10 @@ def check_modes(rows, d: int = 2, grid: int | None = None, name: str = "torus_mo
         if grid is not None and max(abs(v) for v in k) >= grid / 2:
             raise ValueError(f"{here}: aliases on a grid of {grid}; takes |k| < {grid / 2:g}, "
                              f"or a grid of more than {2 * max(abs(v) for v in k):g}")
-        if k in seen or tuple(-v for v in k) in seen:
-            other = seen.get(k, seen.get(tuple(-v for v in k)))
+        if k in earlier or tuple(-v for v in k) in earlier:
+            other = earlier.get(k, earlier.get(tuple(-v for v in k)))
             raise ValueError(f"{here}: the wave vector of row {other} again (k and -k are one); takes distinct ones")
-        seen[k] = i
+        earlier[k] = i
     table = np.asarray(rows, dtype=np.float64)
     if not np.abs(table[:, d]).max() > 1e-9:
         raise ValueError(f"{name}: the density is constant; takes an amplitude of at least 1e-9")

@@ -1,0 +1,228 @@
+"""Kinds of diffusers pipelines: which part denoises, how it is told a prompt, and what else it wants to know.
+
+Everything else about a pipeline is the same for all: `pipeline.PipelineModel`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["FAMILIES", "Family", "family_of"]
+
+Pair = tuple[str, str]
+TEXT = [("transformers", "CLIPTextModel")]
+PROJECTED = [("transformers", "CLIPTextModelWithProjection")]
+T5 = [("transformers", "T5EncoderModel")]
+WORDS = [("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast")]
+WORDS_T5 = [("transformers", "T5Tokenizer"), ("transformers", "T5TokenizerFast")]
+VAE = [("diffusers", "AutoencoderKL"), ("diffusers", "AutoencoderTiny")]
+UNET = [("diffusers", "UNet2DConditionModel")]
+
+
+class Family:
+    """A kind of pipeline.
+
+    Attributes:
+        pipeline: diffusers' class of it.
+        network: the part that denoises.
+        parts: part to the (library, class) pairs that it may be of, the scheduler aside.
+        optional: parts that may be absent.
+        flow: whether it is trained by flow matching.
+    """
+
+    pipeline = ""
+    network = "unet"
+    parts: Mapping[str, list[Pair]] = {}
+    optional: tuple[str, ...] = ()
+    flow = False
+
+    def modules(self, pipe) -> list[torch.nn.Module]:
+        """All parts with weights."""
+        named = [part for part in self.parts if "tokenizer" not in part]
+        return [module for part in named if (module := getattr(pipe, part, None)) is not None]
+
+    def shape(self, pipe) -> tuple[int, int, int]:
+        """(channels, y, x) of a latent."""
+        config = getattr(pipe, self.network).config
+        size = config.sample_size
+        y, x = (size, size) if isinstance(size, int) else size
+        return config.in_channels, y, x
+
+    def tokenizers(self, pipe) -> list[Any]:
+        """Those whose limit on words is the network's: longer prompts would be cut."""
+        return [t for part in self.parts if part in ("tokenizer", "tokenizer_2")
+                if (t := getattr(pipe, part, None)) is not None]
+
+    def encode(self, pipe, text: str, negative: str, guidance: float) -> dict[str, Float[Tensor, "k ..."]]:
+        """Conditions of one text by name; with guidance > 1 those of the negative prompt come first (k = 2)."""
+        raise ValueError(f"prompt = {text!r}: a {self.pipeline} takes none")
+
+    def call(self, pipe, x: Float[Tensor, "b c y x"], time: float, c: Mapping[str, Tensor]) -> Tensor:
+        """What the network says of states at a time; conditions have a row for each state."""
+        return getattr(pipe, self.network)(x, time, return_dict=False)[0]
+
+
+def _both(guided: bool, negative: Tensor | None, positive: Tensor) -> Tensor:
+    return torch.cat([negative, positive]) if guided else positive
+
+
+class StableDiffusion(Family):
+    """Stable Diffusion 1.x and 2.x."""
+
+    pipeline = "StableDiffusionPipeline"
+    parts = {"text_encoder": TEXT, "tokenizer": WORDS, "unet": UNET, "vae": VAE}
+
+    def encode(self, pipe, text, negative, guidance):
+        guided = guidance > 1
+        wanted, unwanted = pipe.encode_prompt(text, pipe.unet.device, 1, guided, negative if guided else None)
+        return {"embeddings": _both(guided, unwanted, wanted)}
+
+    def call(self, pipe, x, time, c):
+        return pipe.unet(x, time, encoder_hidden_states=c["embeddings"], return_dict=False)[0]
+
+
+class StableDiffusionXL(Family):
+    """Stable Diffusion XL: two text encoders, and the picture's size as a condition."""
+
+    pipeline = "StableDiffusionXLPipeline"
+    parts = {"text_encoder": TEXT, "text_encoder_2": PROJECTED, "tokenizer": WORDS, "tokenizer_2": WORDS, "unet": UNET,
+             "vae": VAE}
+    optional = ("text_encoder", "tokenizer")
+
+    def encode(self, pipe, text, negative, guidance):
+        guided = guidance > 1
+        wanted, unwanted, pooled, unpooled = pipe.encode_prompt(
+            text, device=pipe.unet.device, do_classifier_free_guidance=guided,
+            negative_prompt=(negative or None) if guided else None)
+        return {"embeddings": _both(guided, unwanted, wanted), "pooled": _both(guided, unpooled, pooled)}
+
+    def call(self, pipe, x, time, c):
+        size = (x.shape[2] * pipe.vae_scale_factor, x.shape[3] * pipe.vae_scale_factor)
+        sizes = torch.tensor([*size, 0, 0, *size], device=x.device, dtype=x.dtype).expand(len(x), 6)
+        return pipe.unet(x, time, encoder_hidden_states=c["embeddings"], return_dict=False,
+                         added_cond_kwargs={"text_embeds": c["pooled"], "time_ids": sizes})[0]
+
+
+class StableDiffusion3(Family):
+    """Stable Diffusion 3: a diffusion transformer with flow matching, two CLIP encoders and, if present, T5."""
+
+    pipeline = "StableDiffusion3Pipeline"
+    network = "transformer"
+    parts = {"text_encoder": PROJECTED, "text_encoder_2": PROJECTED, "text_encoder_3": T5, "tokenizer": WORDS,
+             "tokenizer_2": WORDS, "tokenizer_3": WORDS_T5, "transformer": [("diffusers", "SD3Transformer2DModel")],
+             "vae": VAE}
+    optional = ("text_encoder_3", "tokenizer_3")
+    flow = True
+
+    def encode(self, pipe, text, negative, guidance):
+        guided = guidance > 1
+        # where T5 is absent its place is taken by zeros: as many as CLIP has words
+        words = {} if pipe.text_encoder_3 is not None else {"max_sequence_length": pipe.tokenizer.model_max_length}
+        wanted, unwanted, pooled, unpooled = pipe.encode_prompt(
+            text, None, None, device=pipe.transformer.device, do_classifier_free_guidance=guided,
+            negative_prompt=negative, **words)
+        return {"embeddings": _both(guided, unwanted, wanted), "pooled": _both(guided, unpooled, pooled)}
+
+    def call(self, pipe, x, time, c):
+        times = torch.full((len(x),), time, device=x.device, dtype=torch.float32)
+        return pipe.transformer(hidden_states=x, timestep=times, encoder_hidden_states=c["embeddings"],
+                                pooled_projections=c["pooled"], return_dict=False)[0]
+
+
+class Flux(Family):
+    """Flux: flow matching on patches of 2 x 2; guidance is a number that the network was distilled with."""
+
+    pipeline = "FluxPipeline"
+    network = "transformer"
+    parts = {"text_encoder": TEXT, "text_encoder_2": T5, "tokenizer": WORDS, "tokenizer_2": WORDS_T5,
+             "transformer": [("diffusers", "FluxTransformer2DModel")], "vae": VAE}
+    flow = True
+
+    def shape(self, pipe):
+        size = 2 * (pipe.default_sample_size // 2)
+        return pipe.transformer.config.in_channels // 4, size, size
+
+    def tokenizers(self, pipe):
+        return []           # CLIP's part is pooled; T5 takes 512 words
+
+    def encode(self, pipe, text, negative, guidance):
+        if negative:
+            raise ValueError(f"negative_prompt = {negative!r}: Flux has its guidance distilled into one call; takes ''")
+        wanted, pooled, _ = pipe.encode_prompt(text, device=pipe.transformer.device)
+        strength = torch.full((1,), float(guidance), device=wanted.device)
+        return {"embeddings": wanted, "pooled": pooled, "guidance": strength}
+
+    def call(self, pipe, x, time, c):
+        b, channels, y, width = x.shape
+        patches = pipe._pack_latents(x, b, channels, y, width)
+        places = pipe._prepare_latent_image_ids(b, y // 2, width // 2, x.device, x.dtype)
+        words = torch.zeros(c["embeddings"].shape[1], 3, device=x.device, dtype=x.dtype)
+        times = torch.full((b,), time / 1000, device=x.device, dtype=x.dtype)
+        raw = pipe.transformer(
+            hidden_states=patches, timestep=times, encoder_hidden_states=c["embeddings"], txt_ids=words, img_ids=places,
+            guidance=c["guidance"] if pipe.transformer.config.guidance_embeds else None,
+            pooled_projections=c["pooled"], return_dict=False)[0]
+        flat = raw.view(b, y // 2, width // 2, channels, 2, 2).permute(0, 3, 1, 4, 2, 5)
+        return flat.reshape(b, channels, y, width)
+
+
+class PixArt(Family):
+    """PixArt-alpha: a diffusion transformer on betas, with T5."""
+
+    pipeline = "PixArtAlphaPipeline"
+    network = "transformer"
+    parts = {"text_encoder": T5, "tokenizer": WORDS_T5, "transformer": [("diffusers", "PixArtTransformer2DModel")],
+             "vae": VAE}
+
+    def tokenizers(self, pipe):
+        return []
+
+    def encode(self, pipe, text, negative, guidance):
+        guided = guidance > 1
+        wanted, mask, unwanted, unmask = pipe.encode_prompt(text, guided, negative, device=pipe.transformer.device)
+        return {"embeddings": _both(guided, unwanted, wanted), "mask": _both(guided, unmask, mask)}
+
+    def call(self, pipe, x, time, c):
+        config = pipe.transformer.config
+        extra = {"resolution": None, "aspect_ratio": None}
+        if config.sample_size == 128:
+            size = [float(n * pipe.vae_scale_factor) for n in x.shape[2:]]
+            extra["resolution"] = torch.tensor([size], device=x.device, dtype=x.dtype).expand(len(x), 2)
+            extra["aspect_ratio"] = torch.full((len(x), 1), size[0] / size[1], device=x.device, dtype=x.dtype)
+        times = torch.full((len(x),), int(time), device=x.device)
+        raw = pipe.transformer(x, encoder_hidden_states=c["embeddings"], encoder_attention_mask=c["mask"],
+                               timestep=times, added_cond_kwargs=extra, return_dict=False)[0]
+        return raw.chunk(2, dim=1)[0] if config.out_channels // 2 == config.in_channels else raw
+
+
+class Unconditional(Family):
+    """DDPM and DDIM pipelines: pixels, and no prompt."""
+
+    parts = {"unet": [("diffusers", "UNet2DModel")]}
+
+    def __init__(self, pipeline: str):
+        self.pipeline = pipeline
+
+    def encode(self, pipe, text, negative, guidance):
+        if text or negative:
+            raise ValueError(f"prompt = {text or negative!r}: a {self.pipeline} takes none")
+        return {}
+
+
+FAMILIES: dict[str, Family] = {f.pipeline: f for f in (
+    StableDiffusion(), StableDiffusionXL(), StableDiffusion3(), Flux(), PixArt(), Unconditional("DDPMPipeline"),
+    Unconditional("DDIMPipeline"))}
+
+
+def family_of(label: str, name: str) -> Family:
+    """The family of a pipeline's class.
+
+    Raises:
+        ValueError: one line, for a class that this code cannot run.
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"{label}: is a {name}; takes one of {', '.join(FAMILIES)}")
+    return FAMILIES[name]

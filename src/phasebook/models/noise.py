@@ -1,0 +1,181 @@
+"""The noise of a trained network: the levels it knows, and how its answer splits a state into picture and noise.
+
+A network is trained on `x = alpha x_0 + sigma eps`, with `alpha^2 + sigma^2 = 1` from a table of betas, or with
+`alpha = 1 - sigma` (flow matching). It predicts eps, x_0, the velocity `v = alpha eps - sigma x_0` (Salimans and Ho
+2022), or the flow's velocity `eps - x_0`. With levels and the split all first-order samplers are one formula
+(`levels.Levels.mixing`), so what is left of a scheduler is where it places its levels.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from phasebook.sampling.levels import Levels
+
+__all__ = ["Betas", "Flow", "Noise", "noise_of"]
+
+
+class Noise(Protocol):
+    """Levels by number of steps, a digest of them, and the split."""
+
+    def levels(self, steps: int, name: str) -> Levels:
+        """The levels of a sampler of `steps` steps; ValueError for a number that there are none for."""
+        ...
+
+    def split(self, x: Tensor, raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
+        """`(xhat_0, eps)` by what the network said of `x`, taken to lie at the level (alpha, sigma)."""
+        ...
+
+    def digest(self) -> bytes:
+        """What tells one noise from another."""
+        ...
+
+
+def _check_steps(steps: int, most: int) -> None:
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps < most:
+        raise ValueError(f"steps = {steps!r}: takes an integer from 1 to {most - 1}")
+
+
+class Betas:
+    """A table of betas; levels as DDIM takes them, or as Euler's method does.
+
+    Args:
+        scheduler: a diffusers DDIMScheduler.
+        euler: a diffusers EulerDiscreteScheduler, whose levels are taken instead.
+    """
+
+    def __init__(self, scheduler: Any, euler: Any = None):
+        self.scheduler, self.euler = scheduler, euler
+
+    def digest(self) -> bytes:
+        """The table."""
+        return self.scheduler.alphas_cumprod.numpy().tobytes()
+
+    def levels(self, steps: int, name: str) -> Levels:
+        """DDIM's levels: strides through the table, from its own end to its own `final_alpha_cumprod`."""
+        most = self.scheduler.config.num_train_timesteps
+        _check_steps(steps, most)
+        if self.euler is not None:
+            return self._eulers(steps, name)
+        self.scheduler.set_timesteps(int(steps))
+        time = self.scheduler.timesteps.cpu().numpy()
+        if time.max() >= most:
+            raise ValueError(f"steps = {steps}: with this schedule's offset the first time is {time.max()}, beyond "
+                             f"{most - 1}; take another number")
+        table = self.scheduler.alphas_cumprod.numpy()
+        before = time - most // int(steps)
+        last = np.where(before >= 0, table[before.clip(0)], np.float32(self.scheduler.final_alpha_cumprod))
+        alpha2 = np.append(table[time], last[-1])
+        if not np.array_equal(table[time[1:]], last[:-1]):      # a spacing whose times are not `most // steps` apart
+            raise ValueError(f"steps = {steps}: uneven times under {self.scheduler.config.timestep_spacing!r} spacing; "
+                             f"take a divisor of {most}")
+        # 1 - alpha^2 in float32, as the scheduler has it: near the clean end it differs from the exact one
+        return Levels(name, np.sqrt(alpha2, dtype=np.float64), np.sqrt(1 - alpha2, dtype=np.float64), time)
+
+    def _eulers(self, steps: int, name: str) -> Levels:
+        """sigma/alpha as Euler's method has them, to 0 at the end."""
+        self.euler.set_timesteps(int(steps))
+        ratio = self.euler.sigmas.double().cpu().numpy()
+        alpha = 1 / np.sqrt(1 + ratio**2)
+        return Levels(name, alpha, ratio * alpha, self.euler.timesteps.cpu().numpy())
+
+    def split(self, x: Tensor, raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
+        """By the scheduler's prediction type; the picture is clipped where the scheduler says so."""
+        kind = self.scheduler.config.prediction_type
+        if kind == "epsilon":
+            x0, eps = (x - sigma * raw) / alpha, raw
+        elif kind == "sample":
+            x0, eps = raw, (x - alpha * raw) / sigma
+        else:
+            x0, eps = alpha * x - sigma * raw, alpha * raw + sigma * x
+        if self.scheduler.config.clip_sample:
+            most = self.scheduler.config.clip_sample_range
+            x0 = x0.clamp(-most, most)
+        return x0, eps
+
+
+class Flow:
+    """Flow matching: `alpha = 1 - sigma`, the network predicts `eps - x_0`.
+
+    Args:
+        scheduler: a diffusers FlowMatchEulerDiscreteScheduler.
+        tokens: patches of a picture, by which some schedulers shift their levels.
+        even: whether levels are spread evenly before they are shifted, as Flux does, or as the scheduler does.
+    """
+
+    def __init__(self, scheduler: Any, tokens: int, even: bool):
+        self.scheduler, self.tokens, self.even = scheduler, tokens, even
+
+    def digest(self) -> bytes:
+        """The scheduler's numbers."""
+        return repr(sorted((k, v) for k, v in self.scheduler.config.items() if not k.startswith("_"))).encode()
+
+    def levels(self, steps: int, name: str) -> Levels:
+        """The scheduler's own, to 0 at the end."""
+        config = self.scheduler.config
+        _check_steps(steps, config.num_train_timesteps)
+        options: dict[str, Any] = {}
+        if config.get("use_dynamic_shifting"):
+            low, high = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
+            most = config.get("max_shift", 1.15)
+            slope = (most - config.get("base_shift", 0.5)) / (high - low)
+            options["mu"] = self.tokens * slope + config.get("base_shift", 0.5) - slope * low
+        if self.even:
+            self.scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), **options)
+        else:
+            self.scheduler.set_timesteps(int(steps), **options)
+        sigma = self.scheduler.sigmas.double().cpu().numpy()
+        return Levels(name, 1 - sigma, sigma, self.scheduler.timesteps.double().cpu().numpy())
+
+    def split(self, x: Tensor, raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
+        """From the velocity."""
+        return x - sigma * raw, x + alpha * raw
+
+
+def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sampler: str) -> Noise:
+    """The noise of a pipeline with this scheduler.
+
+    Args:
+        label: the beginning of every refusal.
+        scheduler: the pipeline's own, of diffusers.
+        tokens: patches of a picture.
+        even: see `Flow`.
+        flow: whether the network is trained by flow matching.
+        sampler: 'ddim', the paper's choice, or 'own': as the pipeline's own scheduler places its levels.
+
+    Raises:
+        ValueError: one line, for a scheduler that this code does not know, or one of second order.
+    """
+    from diffusers import DDIMScheduler
+
+    if sampler not in ("ddim", "own"):
+        raise ValueError(f"sampler = {sampler!r}: takes 'ddim' or 'own'")
+    kind = type(scheduler).__name__
+    if flow:
+        if kind != "FlowMatchEulerDiscreteScheduler":
+            raise ValueError(f"{label}: its scheduler is a {kind}; takes a FlowMatchEulerDiscreteScheduler")
+        if scheduler.config.get("stochastic_sampling"):
+            raise ValueError(f"{label}: its scheduler adds noise at each step; takes stochastic_sampling = False")
+        return Flow(scheduler, tokens, even)
+    # samplers that place their times by linspace have none for DDIM's stride: it takes its own spacing
+    changes: dict[str, Any] = {}
+    if scheduler.config.get("timestep_spacing") == "linspace":
+        changes["timestep_spacing"] = "leading"
+    if "clip_sample" not in scheduler.config:       # where nothing is said DDIM would clip latents to [-1, 1]
+        changes["clip_sample"] = False
+    try:
+        ddim = DDIMScheduler.from_config(scheduler.config, **changes)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise ValueError(f"{label}: its schedule is none of DDIM's ({reason})") from None
+    if ddim.config.thresholding or ddim.config.rescale_betas_zero_snr:
+        raise ValueError(f"{label}: its scheduler thresholds, or ends on pure noise; neither is supported")
+    if ddim.config.prediction_type not in ("epsilon", "sample", "v_prediction"):
+        raise ValueError(f"{label}: prediction_type = {ddim.config.prediction_type!r} is unknown")
+    if sampler == "ddim" or kind in ("DDIMScheduler", "DDPMScheduler"):
+        return Betas(ddim)
+    if kind != "EulerDiscreteScheduler":
+        raise ValueError(f"{label}: sampler = 'own', but its scheduler is a {kind}; takes a DDIMScheduler or an "
+                         "EulerDiscreteScheduler, or sampler = 'ddim'")
+    return Betas(ddim, scheduler)

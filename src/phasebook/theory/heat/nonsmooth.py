@@ -1,0 +1,138 @@
+"""Theorem B.1 where the density has a corner: its error measured, its order fitted, its constant compared.
+
+The densities and their constants are in `corners`. Everything is done in the image variable y, in which
+`T^{-1}(y) = F^{-1}(F_eps(y))` is a closed form. At the threshold, a jump of the third derivative, grad Q is just square
+integrable and the order is 2: a density on the circle whose modes fall as k^-4. float64.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from phasebook.theory.heat.circle import brenier_circle
+from phasebook.theory.heat.corners import SplitNormal, TwoExponentials, panels
+from phasebook.theory.heat.expansion import slope
+from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
+
+__all__ = ["CornerFit", "bernoulli_density", "bernoulli_fit", "bernoulli_grad_q_norm", "corner_error", "corner_fit"]
+
+ROUNDOFF = 4e-16        # of the measured error, in units of length / sqrt(mass) of a side
+USABLE = 1e-2           # largest relative distance from the leading term at which an order is fitted
+
+
+def _cuts(layer: float, scale: float, reach: float) -> Float[ndarray, " c"]:
+    """Panel ends from 0: thirty in the first layer, half a layer each up to twelve, then growing to half a scale.
+
+    The first are fine because `T^{-1}` crosses the corner somewhere among them; `scale` is the side's length.
+    """
+    cuts, width = list(layer * np.arange(31) / 30), layer / 2
+    while cuts[-1] < reach:
+        cuts.append(cuts[-1] + width)
+        if cuts[-1] > 12 * layer:
+            width = min(1.2 * width, max(scale, layer) / 2)
+    return np.array(cuts)
+
+
+def corner_error(rho: TwoExponentials | SplitNormal, eps: float) -> float:
+    """The left side of (13), `|| T_eps - (Id - (eps/2) (log rho)') ||_{L2(rho)}`, of a density with a corner at 0.
+
+    The integral runs over the image, `int (y - T^{-1}(y) + (eps/2) (log rho)'(T^{-1}(y)))^2 rho_eps(y) dy`.
+
+    Args:
+        rho: the density.
+        eps: heat time, length^2.
+
+    Returns:
+        The error, a length; its round-off is about 4e-16 of the density's own length.
+    """
+    layer = np.sqrt(eps)
+    outwards = [_cuts(layer, length, rho.reach * length + 10 * layer) for length in rho.lengths]
+    y, weight = panels(np.concatenate([-outwards[0][:0:-1], outwards[1]]))
+    weight = weight * rho.density(y, eps)
+    y, weight = y[weight > 1e-40], weight[weight > 1e-40]
+    x = rho.preimage(y, eps)
+    return float(np.sqrt((weight * (y - x + eps / 2 * rho.score(x)) ** 2).sum()))
+
+
+class CornerFit(NamedTuple):
+    """Errors (13) of one density: fitted order, predicted constant, and measured over predicted as eps -> 0."""
+
+    epsilons: Float[ndarray, " e"]
+    errors: Float[ndarray, " e"]
+    order: float
+    constant: float
+    ratio: float
+
+
+def _fit(eps, errors, order: float, constant: float) -> CornerFit:
+    """Slope and constant; the relative distance from the leading term, of order sqrt(eps), is extrapolated away."""
+    ratios, root = errors / (constant * eps**order), np.sqrt(eps)
+    limit = (ratios[0] * root[-1] - ratios[-1] * root[0]) / (root[-1] - root[0])
+    return CornerFit(eps, errors, slope(eps, errors), constant, float(limit))
+
+
+def corner_fit(rho: TwoExponentials | SplitNormal, order: float, points: int = 5) -> CornerFit | None:
+    """The order and the constant of (13) for small eps, measured over two decades just above the round-off.
+
+    The relative distance from the leading term falls as sqrt(eps); it is extrapolated away from the constant, not
+    from the order.
+
+    Args:
+        rho: the density.
+        order: the one that its corner should have, 3/4, 5/4 or 7/4.
+        points: how many eps.
+
+    Returns:
+        The fit; None where the derivative of that order does not jump, or so little that the leading term is not
+        reached above the round-off (estimated before anything is measured).
+    """
+    leading = rho.leading()
+    if leading is None or leading.order != order:
+        return None
+    noise = ROUNDOFF * max(length / np.sqrt(mass) for length, mass in zip(rho.lengths, rho.masses, strict=True))
+    floor = (70 * noise / leading.constant) ** (1 / leading.order)
+    eps = max(floor, 1e-10 * rho.scale**2) * np.logspace(0, 2, points)
+    if leading.next * np.sqrt(eps[-1]) > USABLE:
+        return None
+    errors = np.array([corner_error(rho, e) for e in eps])
+    return _fit(eps, errors, leading.order, leading.constant)
+
+
+def bernoulli_density(modes: int) -> TorusDensity:
+    """`1 + (1/2) sum_k k^-4 cos(k x)` on the circle, cut off at `modes`: the third derivative jumps at x = 0 (k = 3).
+
+    Too rough for the paper's C^4, and just smooth enough for grad Q in L2.
+
+    Args:
+        modes: the largest wave number; heat flow over eps leaves nothing of those beyond a few `1 / sqrt(eps)`.
+    """
+    k = np.arange(1, modes + 1, dtype=np.float64)
+    return TorusDensity(k[:, None], k**-4 / 2, np.zeros(modes))
+
+
+def bernoulli_grad_q_norm() -> float:
+    """`||grad Q||_{L2(rho)}` of `bernoulli_density` with all its modes, by the Bernoulli polynomial that it sums to."""
+    x, weight = panels(np.linspace(0, 2 * np.pi, 65))
+    rho = 1 + np.polynomial.Polynomial([np.pi**4 / 90, 0, -np.pi**2 / 12, np.pi / 12, -1 / 48])(x) / 2
+    first = (-np.pi**2 * x / 6 + np.pi * x**2 / 4 - x**3 / 12) / 2 / rho
+    second = (-np.pi**2 / 6 + np.pi * x / 2 - x**2 / 4) / 2 / rho
+    third = (np.pi / 2 - x / 2) / 2 / rho
+    grad_q = third - 2 * first * second + first**3
+    return float(np.sqrt((weight * rho * grad_q**2).sum() / (2 * np.pi)))
+
+
+def bernoulli_fit(epsilons=(1e-4, 3e-4, 1e-3), modes: int = 512, points: int = 2048) -> CornerFit:
+    """Order and constant of (13) for `bernoulli_density`, against order 2 and `||grad Q|| / 8`.
+
+    Args:
+        epsilons: heat times, ascending, at least about `30 / modes^2`.
+        modes: wave numbers kept of the density.
+        points: of the circle, for norms.
+    """
+    rho, x = bernoulli_density(modes), grid_points(points, 1)
+    weight, score, eps = rho(x), rho.score(x)[:, 0], np.asarray(epsilons, dtype=np.float64)
+    seconds = [brenier_circle(rho, e, points)(x[:, 0]) + e / 2 * score for e in eps]
+    errors = np.array([mean_norm(s[:, None], weight) for s in seconds])
+    return _fit(eps, errors, 2.0, bernoulli_grad_q_norm() / 8)

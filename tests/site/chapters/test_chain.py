@@ -1,0 +1,34 @@
+"""Parameters of the chapter on chains of transports: what is refused, in one line, and the grids that it works on."""
+
+import pytest
+
+from phasebook.site.build import runner
+from phasebook.site.chapters.chain import Chapter, circle_grid, torus_grid
+from phasebook.site.chapters.parameters import ParameterError
+from phasebook.theory.heat.torus import TorusDensity
+
+GOOD = runner.defaults(runner.find_chapter("2"))
+
+
+def test_defaults_are_accepted():
+    assert Chapter.read(GOOD).tau == 0.5
+
+
+def test_grids_are_finer_where_the_density_needs_it():
+    smooth, sharp = ([[1, 0.1, 0.0]], [[1, 0.6, 0.0], [5, 0.1, 0.3]])
+    assert circle_grid(TorusDensity.from_rows(smooth, 1)) == (128, "")
+    n, remark = circle_grid(TorusDensity.from_rows(sharp, 1))
+    assert n > 128 and remark.startswith("WARNING: circle_grid")
+    assert torus_grid(TorusDensity.from_rows(GOOD["torus_modes"]), 16)[0] > 16
+
+
+@pytest.mark.parametrize(("change", "line"), [
+    ({"circle_modes": [[1, 1.2, 0.0]]}, "circle_modes = .*falls to"), ({"tau": 5.0}, "tau = 5.0: .*<= 4"),
+    ({"n_steps": [0]}, r"n_steps\[0\] = 0"), ({"n_steps": []}, "n_steps"),
+    ({"torus_modes": [[1, 0, 0.9999, 0.0]]}, "torus_modes: no grid up to 192"),
+    ({"circle_modes": [[1, 0.99999, 0.0]]}, "circle_modes: no grid up to 1024"),
+])
+def test_bad_values_give_one_line(change, line):
+    with pytest.raises(ParameterError, match=line) as error:
+        Chapter.read({**GOOD, **change})
+    assert "\n" not in str(error.value)

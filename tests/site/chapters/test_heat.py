@@ -1,0 +1,28 @@
+"""Parameters of the chapter on heat flow and transport: what is refused, in one line."""
+
+import pytest
+
+from phasebook.site.build import runner
+from phasebook.site.chapters.heat import Chapter
+from phasebook.site.chapters.parameters import ParameterError
+
+GOOD = runner.defaults(runner.find_chapter("1"))
+
+
+def test_defaults_are_accepted():
+    assert Chapter.read(GOOD).torus_grid == 64
+
+
+@pytest.mark.parametrize(("change", "line"), [
+    ({"mixture_weights": [0.4, 0.5]}, "mixture_weights = .*sum to 1"),
+    ({"torus_modes": [[1, 0, 1.2, 0.0]]}, "torus_modes = .*falls to"),
+    ({"torus_modes": [[1, 0, 0.9999, 0.0]]}, "torus_modes: no grid up to 384"),
+    ({"torus_modes": [[40, 0, 0.1, 0.0]]}, "aliases on a grid of 64"),
+    ({"epsilons": []}, "epsilons"), ({"epsilons": [2.0]}, r"epsilons\[0\] = 2.0"),
+    ({"kink_rates": [1.0]}, "kink_rates = .*length 2"), ({"kink_rates": [1.0, 0.0]}, r"kink_rates\[1\] = 0.0"),
+    ({"jump_left_mass": 1.0}, "jump_left_mass = 1.0: .*< 1"), ({"split_stds": [1.0, 2e3]}, r"split_stds\[1\]"),
+])
+def test_bad_values_give_one_line(change, line):
+    with pytest.raises(ParameterError, match=line) as error:
+        Chapter.read({**GOOD, **change})
+    assert "\n" not in str(error.value)

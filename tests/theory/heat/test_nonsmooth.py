@@ -1,0 +1,57 @@
+"""Theorem B.1 at corners: orders and constants, units, what cannot be judged, and the threshold."""
+
+import numpy as np
+import pytest
+
+from phasebook.theory.heat import gaussians
+from phasebook.theory.heat.corners import SplitNormal, TwoExponentials
+from phasebook.theory.heat.expansion import slope
+from phasebook.theory.heat.nonsmooth import (
+    bernoulli_density,
+    bernoulli_fit,
+    bernoulli_grad_q_norm,
+    corner_error,
+    corner_fit,
+)
+from phasebook.theory.heat.torus import grid_points, mean_norm
+
+LAPLACE = TwoExponentials(1.0, 1.0)
+
+
+@pytest.mark.parametrize(("rho", "order"), [
+    (LAPLACE, 1.25), (TwoExponentials(100.0, 0.3), 1.25), (TwoExponentials(1.0, 1.0, 0.2), 0.75),
+    (TwoExponentials(2.0, 1.0, 0.999), 0.75), (SplitNormal(1.0, 2.0), 1.75), (SplitNormal(10.0, 1.0), 1.75)])
+def test_orders_and_constants(rho, order):
+    fit = corner_fit(rho, order)
+    assert fit.order == pytest.approx(order, abs=5e-3)
+    assert fit.ratio == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e3])
+def test_units(size):
+    """A density in other units: errors scale as lengths."""
+    small, wide = TwoExponentials(1.0, 2.0, 0.4), TwoExponentials(1 / size, 2 / size, 0.4)
+    assert corner_error(wide, 1e-5 * size**2) == pytest.approx(size * corner_error(small, 1e-5), rel=1e-6)
+
+
+def test_what_cannot_be_judged_is_not():
+    assert corner_fit(TwoExponentials(1.0, 1.0, 0.5), 0.75) is None           # no jump
+    assert corner_fit(TwoExponentials(1.0, 1.0, 0.49999), 0.75) is None       # too faint
+    assert corner_fit(SplitNormal(1.0, 1.0), 1.75) is None                    # a Gaussian
+    assert corner_fit(SplitNormal(1.0, 1.01), 1.75) is None
+
+
+def test_a_gaussian_has_order_two():
+    """The code for corners on the Gaussian, against its closed form."""
+    eps = np.array([1e-3, 1e-2])
+    errors = [corner_error(SplitNormal(1.3, 1.3), e) for e in eps]
+    assert errors == pytest.approx([gaussians.map_error(1.69, e) for e in eps], rel=1e-6)
+    assert slope(eps, errors) == pytest.approx(2, abs=5e-3)
+
+
+def test_threshold():
+    """grad Q in L2 though the third derivative jumps: order 2, constant ||grad Q|| / 8 by the Bernoulli polynomial."""
+    rho, x = bernoulli_density(2000), grid_points(8192, 1)
+    assert mean_norm(rho.grad_q(x), rho(x)) == pytest.approx(bernoulli_grad_q_norm(), rel=3e-4)
+    fit = bernoulli_fit(modes=400, points=1600)
+    assert fit.order == pytest.approx(2, abs=5e-3) and fit.ratio == pytest.approx(1, abs=1e-3)
