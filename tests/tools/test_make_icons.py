@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import tarfile
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tools import make_icons
 from tools.make_icons import STYLES, Drawings, draw, kebab, make, matched, things
 from tools.split_icons import APART, NEAR, groups, split
 
+drawing = pytest.mark.skipif(find_spec("resvg_py") is None, reason="resvg_py: not installed; pip install resvg-py")
 SQUARE = '<path fill="#{}" d="M0 0h{}v{}H0z"/>'
 
 
@@ -52,6 +54,7 @@ def test_share_alike_is_refused(tmp_path):
         Drawings.read(file)
 
 
+@drawing
 def test_drawings_fill_a_square_on_white(tmp_path):
     """A picture twice as wide as high lies in the middle, and its mirror image is one."""
     half = SQUARE.format("00f", 16, 16)
@@ -151,6 +154,7 @@ def test_no_picture_of_one_half_has_its_copy_in_the_other(table):
 
 # --- the command ------------------------------------------------------------------------------------------------
 
+@drawing
 def test_a_small_asset_from_tarballs(tmp_path):
     """Three things of the emoji table in all styles; one in too few is left out."""
     names = ["red-apple", "green-apple", "pear", "redapple", "greenapple"]
@@ -176,6 +180,7 @@ def test_a_small_asset_from_tarballs(tmp_path):
 
 
 def test_what_is_missing_is_named_in_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(make_icons, "find_spec", lambda name: name)
     assert make_icons.main([str(tmp_path / "out"), "--tarballs", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (f"tarballs = {str(tmp_path)!r}: no iconify-json-noto-*.tgz; "
                                        "takes what `npm pack` wrote\n")
@@ -191,6 +196,7 @@ def test_npm_that_fails_is_told_in_one_line(monkeypatch, capsys, tmp_path):
     fake = tmp_path / "npm"
     fake.write_text("#!/bin/sh\necho 'npm error 404\nmore' >&2\nexit 1\n")
     fake.chmod(0o755)
+    monkeypatch.setattr(make_icons, "find_spec", lambda name: name)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert make_icons.main([str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == "npm pack @iconify-json/noto: npm error 404\n"

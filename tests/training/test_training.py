@@ -264,6 +264,9 @@ def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data
     model = PipelineModel.load(place, batch=2)
     features = ClipFeatures.load(training.publish("clip-a", tmp_path, tmp_path / "assets"), batch=4)
     assert model.shape == (4, 16, 16) and features.text(["grinning face", "emoji"]).shape == (2, 128)
+    flow = PipelineModel.load(tmp_path / "transformer-b" / "model", batch=2)
+    *_, last = flow.sweep(torch.randn(2, 4, 16, 16), flow.levels(2), flow.prompt("red apple", 3.0))
+    assert flow.decode(last.x0).shape == (2, 3, 64, 64)
     for folder in (place, tmp_path / "transformer-b" / "model"):
         pipe = measures.load(folder)
         pictures = measures.sample(pipe, ["red apple", ""], [0, 1], steps=2)
