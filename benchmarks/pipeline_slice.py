@@ -22,13 +22,13 @@ def _random(folder: Path) -> Path:
     """An untrained pipeline of the shipped model's sizes."""
     from transformers import CLIPTokenizer
 
-    from phasebook.models.captions import captioned
-    from phasebook_training import autoencoder, diffusion
-    from phasebook_training.tokenizer import all_prompts, save_tokenizer
+    from phasebook.models.icons import icons
+    from phasebook_training import autoencoder, unet
+    from phasebook_training.tokenizer import save_tokenizer
 
-    save_tokenizer(folder / "tokenizer", all_prompts(captioned()))
+    save_tokenizer(folder / "tokenizer", icons().prompts)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    diffusion.export(diffusion.build(len(tokenizer)), autoencoder.build(), tokenizer, folder / "model")
+    unet.export(unet.build(len(tokenizer)), autoencoder.build(), tokenizer, folder / "model")
     return folder / "model"
 
 
