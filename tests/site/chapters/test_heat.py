@@ -2,7 +2,7 @@
 
 import pytest
 
-from phasebook.site.build import runner
+from phasebook.site.build import runner, sources
 from phasebook.site.chapters.heat import Chapter
 from phasebook.site.chapters.parameters import ParameterError
 
