@@ -350,7 +350,7 @@ for one in models_here:
 # pass: it curves, as the paper says. Inside a phase the median detour is a small part of one ridge. But slices differ by
 # orders of magnitude, and the interval of the exact model reaches beyond the bound: some phases are flat, and some have
 # ridges to be, not yet high enough to part them. In one Gaussian, a mode in the strict sense, lines are straight; that is a test of
-# the code, not a claim. The network's phases are flatter still, and so are its boundaries.
+# the code, not a claim. The network's phases are as flat, and all alike; its boundaries cost a path a fifth of a ridge.
 #
 # ## What was shown, and what was not
 #
@@ -360,8 +360,8 @@ for one in models_here:
 # the noise levels at which pictures part, the pictures are partly a tree.
 #
 # Not shown: that there is a hierarchy of *meaning* (distances here are those of pixels and latents); anything on Stable
-# Diffusion, whose published points belong to anchors that were not published; anything about
-# guidance, which the authors set to 5 and we to 1.
+# Diffusion, whose published points belong to anchors that were not published; anything about guidance,
+# which the authors set to 5 and we to 1.
 #
 # On multiplicity: the chapter judges eleven statements, nine of them for each model, most by a 95 % interval. Were all of
 # them borderline, about one verdict in twenty would be wrong by chance; none is corrected for the others. Intervals are order statistics of the
