@@ -12,10 +12,13 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
-from phasebook.sampling.samplers import ddim, levels
-from phasebook.slices.slices import POINTS_IN_A_TILE, Plane, seeded_anchors, slice_of
+from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.sampling.samplers import sample
+from phasebook.slices.plane import Plane, seeded_anchors
+from phasebook.slices.sweep import POINTS_IN_A_TILE, slice_of
 
 
 def _best(run, times: int) -> float:
@@ -34,26 +37,27 @@ def _megabytes() -> float:
 
 
 def _slice_alone(resolution: int, grid: int, steps: int) -> None:
-    """In a process of its own: seconds and peak memory of a slice as chapter 5 makes it."""
+    """In a process of its own: seconds and peak memory of a slice as chapter 7 makes it."""
     model = ExactModel.of(load_images("families", resolution))
     plane = Plane(seeded_anchors(model.shape, 6), grid=grid)
     start = perf_counter()
-    slice_of(model, plane, levels("scaled_linear", steps), thumbnails=13)
+    slice_of(model, plane, scaled_linear_levels(steps), tangents=True, fields=model.fields)
     print(perf_counter() - start, _megabytes())
 
 
 def rows(resolution: int = 64, grid: int = 101, steps: int = 50, points: int = 256, times: int = 3) -> list[dict]:
     """One row a comparison. Pixel space is timed on `points` points and scaled up: it is linear in them."""
     model = ExactModel.of(load_images("families", resolution))
-    plane, L = Plane(seeded_anchors(model.shape, 6), grid=grid), levels("scaled_linear", steps)
+    plane, levels = Plane(seeded_anchors(model.shape, 6), grid=grid), scaled_linear_levels(steps)
     a, b = (x.ravel() for x in np.meshgrid(plane.alpha, plane.beta, indexing="ij"))
     few = np.linspace(0, grid**2 - 1, min(points, grid**2)).astype(int)
     z = torch.as_tensor(plane.latents(a[few], b[few]), dtype=torch.float32)
-    c, model_gram = plane.coefficients(a, b)[0], model.gram
-    size = f"{len(model.atoms)} images of {resolution} x {resolution}, {grid} x {grid} x {steps}"
+    c, gram, n = plane.coefficients(a, b)[0], model.gram, len(model.atoms)
+    pixels = Denoiser(model.shape, model.denoise, levels=scaled_linear_levels, dtype=torch.float32)
+    size = f"{n} images of {resolution} x {resolution}, {grid} x {grid} x {steps}"
 
     def pixel_space():
-        for _ in ddim(model.denoise, z, L):
+        for _ in sample(pixels, z, levels):
             pass
 
     def tiles():
@@ -61,23 +65,23 @@ def rows(resolution: int = 64, grid: int = 101, steps: int = 50, points: int = 2
 
     def gram_space():
         for q in tiles():
-            for _ in model.sweep(q, L):
+            for _ in model.sweep(q, levels):
                 pass
 
-    inputs = [(torch.softmax(q, -1), torch.empty_like(q)) for q in tiles()]
+    inputs = [(torch.softmax(q[:, :n], -1), torch.empty_like(q[:, :n])) for q in tiles()]
 
     def bare_products():
         for w, out in inputs:
             for _ in range(steps):
-                torch.mm(w, model_gram, out=out)
+                torch.mm(w, gram, out=out)
 
     ours, bare = _best(gram_space, times), _best(bare_products, times)
-    pixels = _best(pixel_space, times) * grid**2 / len(few)
+    dense = _best(pixel_space, times) * grid**2 / len(few)
     alone = subprocess.run([sys.executable, __file__, *map(str, (resolution, grid, steps))], capture_output=True,
                            text=True, check=True)
     seconds, peak = map(float, alone.stdout.split())
     return [
-        {"name": "Gram-space sweep against pixel space", "ours_s": ours, "peer_s": pixels, "ratio": pixels / ours,
+        {"name": "Gram-space sweep against pixel space", "ours_s": ours, "peer_s": dense, "ratio": dense / ours,
          "target": ">= 15", "detail": f"{size}; pixel space timed on {len(few)} points"},
         {"name": "Gram-space sweep against bare matrix products", "ours_s": ours, "peer_s": bare, "ratio": bare / ours,
          "target": ">= 0.5", "detail": f"{size}; products of the same shapes, nothing else"},

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from phasebook.models.checkpoints import known_directory
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.checkpoints import known_directory
+from phasebook.models.pipelines.pipeline import PipelineModel
 
 GRID, STEPS, GUIDANCE, PROMPT = 6, 8, 3.0, "cat face"
 TOLERANCE = 1e-5
@@ -22,13 +22,13 @@ def _random(folder: Path) -> Path:
     """An untrained pipeline of the shipped model's sizes."""
     from transformers import CLIPTokenizer
 
-    from phasebook.models.captions import captioned
-    from phasebook_training import autoencoder, diffusion
-    from phasebook_training.tokenizer import all_prompts, save_tokenizer
+    from phasebook.models.icons import icons
+    from phasebook_training import autoencoder, unet
+    from phasebook_training.tokenizer import save_tokenizer
 
-    save_tokenizer(folder / "tokenizer", all_prompts(captioned()))
+    save_tokenizer(folder / "tokenizer", icons().prompts)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    diffusion.export(diffusion.build(len(tokenizer)), autoencoder.build(), tokenizer, folder / "model")
+    unet.export(unet.build(len(tokenizer)), autoencoder.build(), tokenizer, folder / "model")
     return folder / "model"
 
 
@@ -56,7 +56,7 @@ def _per_point(folder: Path, z: torch.Tensor) -> tuple[torch.Tensor, float]:
 
 def _batched(folder: Path, z: torch.Tensor) -> tuple[torch.Tensor, float]:
     model = PipelineModel.load(folder, batch=36)
-    prompt, levels = model.encode_prompt(PROMPT, guidance=GUIDANCE), model.levels(STEPS)
+    prompt, levels = model.prompt(PROMPT, GUIDANCE), model.levels(STEPS)
     sweep = lambda points: torch.cat([part.after for part in model.sweep(points, levels, prompt)  # noqa: E731
                                       if part.step == STEPS - 1])
     sweep(z[:1])

@@ -65,7 +65,7 @@ show(s.figure(s.resting()), alt="Heat map of log tr G over the latent plane: thr
 from diffusers import StableDiffusionPipeline
 
 from phasebook import PipelineModel
-from phasebook.models.checkpoints import known_directory
+from phasebook.models.pipelines.checkpoints import known_directory
 
 pipe = StableDiffusionPipeline.from_pretrained(known_directory("emoji-diffusion"), use_safetensors=True)
 model = PipelineModel.of(pipe, "my pipeline")
@@ -120,7 +120,7 @@ from PIL import Image
 from phasebook import ExactModel, load_images
 
 folder = Path(tempfile.mkdtemp())
-for k, colour in enumerate(("crimson", "seagreen", "royalblue", "gold")):
+for colour in ("crimson", "seagreen", "royalblue", "gold"):
     Image.new("RGB", (32, 32), colour).save(folder / f"{colour}.png")
 images = load_images(folder, resolution=16)
 model = ExactModel.of(images)

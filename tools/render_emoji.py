@@ -1,6 +1,6 @@
 """Render the emoji asset: one sprite of all distinct images and its table.
 
-    python -m phasebook.models.render_emoji [DIRECTORY]       (default: assets/emoji)
+    python -m tools.render_emoji [DIRECTORY]       (default: assets/emoji)
 
 Names, groups and subgroups come from Unicode's `emoji-test.txt`, pictures from Noto Color Emoji; both are Debian
 packages (`apt install fonts-noto-color-emoji unicode-data`). The asset is tracked, so only a person who wants
@@ -173,7 +173,7 @@ def missing() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """The command; exit code 2 and one line where a package is missing or the directory cannot be written."""
     summary = __doc__.split("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m phasebook.models.render_emoji", description=summary)
+    parser = argparse.ArgumentParser(prog="python -m tools.render_emoji", description=summary)
     parser.add_argument("directory", type=Path, nargs="?", default=ROOT / "emoji")
     directory = parser.parse_args(arguments).directory
     if line := missing():

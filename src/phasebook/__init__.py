@@ -16,7 +16,7 @@ from importlib import import_module
 # public name: the module that defines it
 PLACES = {
     "Denoiser": "models.denoiser", "ExactModel": "models.exact", "GaussianModel": "models.gaussian",
-    "PipelineModel": "models.pipeline", "ClipFeatures": "models.clip", "ImageSet": "models.image_sets",
+    "PipelineModel": "models.pipelines.pipeline", "ClipFeatures": "models.clip", "ImageSet": "models.image_sets",
     "load_images": "models.image_sets",
     "Model": "sampling.protocols", "Feature": "sampling.protocols", "Frame": "sampling.protocols",
     "Prediction": "sampling.protocols", "Prompt": "sampling.protocols", "Embedding": "sampling.protocols",

@@ -1,4 +1,4 @@
-"""The autoencoder of the small latent diffusion model: diffusers' AutoencoderTiny, 64 x 64 x 3 to 16 x 16 x 4.
+"""The autoencoder of the small latent diffusion models: diffusers' AutoencoderTiny, 64 x 64 x 3 to 16 x 16 x 4.
 
 Loss: absolute + squared error of the pixels, and absolute error of their differences between neighbours, which keeps
 edges sharp. Latents are pushed to zero mean and unit variance in every channel, and decoded with noise of 0.1, so
@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook.models.captions import captioned, everything
-from phasebook_training.augment import affine
+from phasebook.models.views import affine
+from phasebook_training.data import Data
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
 
 __all__ = ["SETTINGS", "build", "pixel_loss", "reconstruction_error", "train"]
 
-SETTINGS = Settings(steps=4500, batch=16, rate=1e-3, ema=0.995, decay=0.9)
+SETTINGS = Settings(steps=6000, batch=16, rate=1e-3, ema=0.995, decay=0.8)
 NOISE = 0.1
 CHANNELS = 4
 ENCODER, DECODER = (0, 2, 3), (3, 3, 1)        # blocks at each resolution
@@ -68,24 +68,20 @@ def _terms(model, x: Float[Tensor, "b 3 y x"], generator: torch.Generator) -> di
     return {"loss": sum(terms.values()) + 0.1 * spread, "squared": terms["squared"], "latent_spread": spread}
 
 
-def train(folder: Path, settings: Settings = SETTINGS, start: Path | None = None) -> Trained:
-    """Train in `folder` and leave `folder/vae`, a diffusers directory; two of three images are of the captioned set.
+def train(folder: Path, data: Data, settings: Settings = SETTINGS, start: Path | None = None) -> Trained:
+    """Train on the pictures of `data` in `folder` and leave `folder/vae`, a diffusers directory.
 
     `start`: a diffusers directory of weights to begin from.
     """
-    own, every = captioned().pixels, everything()
     model = build(settings.seed)
     if start:
         begin_from(model, start / "diffusion_pytorch_model.safetensors")
     model = model.to(settings.device, memory_format=torch.channels_last)
-    _whiten(model.encoder, own[::8].to(settings.device))
+    _whiten(model.encoder, data.floats(slice(None, None, max(len(data) // 64, 1))).to(settings.device))
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        n = settings.batch // 3
-        parts = [every[torch.randint(len(every), (n,), generator=generator)],
-                 own[torch.randint(len(own), (settings.batch - n,), generator=generator)]]
-        x = affine(torch.cat(parts), generator).to(settings.device, memory_format=torch.channels_last)
-        return _terms(model, x, generator)
+        x = data.floats(torch.randint(len(data), (settings.batch,), generator=generator))
+        return _terms(model, affine(x, generator).to(settings.device, memory_format=torch.channels_last), generator)
 
     done = train_loop(model, loss, settings, folder)
     model.to("cpu", memory_format=torch.contiguous_format).save_pretrained(folder / "vae")

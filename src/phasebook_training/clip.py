@@ -1,8 +1,7 @@
-"""The small CLIP of the emoji: an open_clip model with a ResNet tower on 64 x 64 pixels and our own tokenizer.
+"""The small CLIP of the icons: an open_clip model with a ResNet tower on 64 x 64 pixels and our own tokenizer.
 
-Loss: cross-entropy of an image against *all* captions (the text tower is so small that every step can afford the
-hardest wrong answers), of a caption against the images of its batch, and, with a small weight, of an image against
-the names of the kinds, so that features also know mammals from fruit.
+Loss: cross-entropy of an image against the names of *all* things (the text tower is so small that every step can
+afford the hardest wrong answers), against the names of the styles, and against the whole names of its batch both ways.
 """
 
 import json
@@ -11,13 +10,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from phasebook.models.captions import GENERIC, Captioned, captioned, kind_prompt
-from phasebook_training.augment import affine, photometric
+from phasebook.models.icons import Icons, prompt
+from phasebook.models.views import affine
+from phasebook_training.augment import photometric
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
-from phasebook_training.tokenizer import LENGTH, all_prompts, tokenizer_of_run
+from phasebook_training.tokenizer import LENGTH, tokenizer_of_run, tokens
 
 __all__ = ["SETTINGS", "augmented", "build", "export", "train"]
 
@@ -44,46 +44,47 @@ def build(words: int, seed: int = 0):
     return open_clip.CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"])
 
 
-def _tokens(tokenizer, prompts: list[str]) -> Tensor:
-    return tokenizer(prompts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt").input_ids
-
-
 def augmented(pixels: Float[Tensor, "n 3 y x"], generator: torch.Generator) -> Float[Tensor, "n 3 y x"]:
     """What the model sees in training: moved, resized, turned, lit, blurred, noisy."""
     return photometric(affine(pixels, generator), generator)
 
 
-def train(folder: Path, settings: Settings = SETTINGS, start: Path | None = None) -> Trained:
+def train(folder: Path, data: Icons, settings: Settings = SETTINGS, start: Path | None = None) -> Trained:
     """Train in `folder` and leave `folder/clip`, an open_clip directory; `start`: one to begin from."""
-    data = captioned()
-    tokenizer = tokenizer_of_run(folder / "tokenizer", all_prompts(data), start)
+    tokenizer = tokenizer_of_run(folder / "tokenizer", data.prompts, start)
     model = build(len(tokenizer), settings.seed)
     if start:
         begin_from(model, start / "open_clip_model.safetensors")
     model = model.to(settings.device, memory_format=torch.channels_last)
-    texts = _tokens(tokenizer, [*data.captions, *map(kind_prompt, data.kinds), GENERIC]).to(settings.device)
+    factors = tokens(tokenizer, [*data.whats, *(prompt(style=style) for style in data.styles)])
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         index = torch.randperm(len(data), generator=generator)[:settings.batch]
-        x = augmented(data.pixels[index], generator).to(settings.device, memory_format=torch.channels_last)
+        x = augmented(data.floats(index), generator).to(settings.device, memory_format=torch.channels_last)
+        names = tokens(tokenizer, [data.name(i) for i in index.tolist()])
         with autocast(x.device):
-            images, words = model.encode_image(x), model.encode_text(texts)
+            images = model.encode_image(x)
+            words = model.encode_text(torch.cat([factors, names]).to(x.device))
         images, words = F.normalize(images.float(), dim=-1), F.normalize(words.float(), dim=-1)
-        return _terms(images, words, index.to(x.device), data, model.logit_scale.exp().clamp(max=100))
+        what, style = data.what[index].to(x.device), data.style[index].to(x.device)
+        return _terms(images, words, what, style, len(data.whats), model.logit_scale.exp().clamp(max=100))
 
     done = train_loop(model, loss, settings, folder)
     export(model.to("cpu", memory_format=torch.contiguous_format), folder / "tokenizer", folder / "clip")
     return done
 
 
-def _terms(images: Tensor, words: Tensor, index: Tensor, data: Captioned, scale: Tensor) -> dict[str, Tensor]:
-    n = len(data)
+def _terms(images: Float[Tensor, "b d"], words: Float[Tensor, "k d"], what: Int[Tensor, " b"],
+           style: Int[Tensor, " b"], n: int, scale: Tensor) -> dict[str, Tensor]:
+    """`words` are `n` things, the styles, and the whole names of the batch."""
     logits = scale * images @ words.T
-    caption = F.cross_entropy(logits[:, :n], index, label_smoothing=0.05)
-    image = F.cross_entropy(logits[:, index].T, torch.arange(len(index), device=index.device))
-    kind = F.cross_entropy(logits[:, n:-1], data.kind.to(index.device)[index])
-    hits = (logits[:, :n].argmax(-1) == index).float().mean()
-    return {"loss": caption + 0.5 * image + 0.2 * kind, "caption": caption, "image": image, "kind": kind, "top1": hits}
+    whats, styles, names = logits[:, :n], logits[:, n:-len(images)], logits[:, -len(images):]
+    own = torch.arange(len(images), device=images.device)
+    terms = {"what": F.cross_entropy(whats, what, label_smoothing=0.1),
+             "style": F.cross_entropy(styles, style, label_smoothing=0.1),
+             "name": (F.cross_entropy(names, own) + F.cross_entropy(names.T, own)) / 2}
+    hits = (whats.argmax(-1) == what).float().mean()
+    return {"loss": terms["what"] + 0.3 * terms["style"] + 0.5 * terms["name"], **terms, "top1": hits}
 
 
 def export(model, tokenizer: Path, out: Path) -> None:

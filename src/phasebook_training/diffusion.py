@@ -1,137 +1,104 @@
-"""The small text-to-image latent diffusion model: a diffusers UNet and a CLIP text encoder, trained together.
+"""What the two diffusion models share: latents of the same autoencoder, words, draws of a batch, and their directories.
 
-Latents of the shipped autoencoder, `z = 0.4 * encode(x)`, noised by Stable Diffusion's schedule; the network
-predicts `v = alpha eps - sigma z` (Salimans, Ho 2022) and the loss is its mean squared error at uniform times.
+Latents are `z = 0.4 * encode(x)` of every picture and of a few moved versions of it, encoded once.
 """
 
 import json
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from phasebook.models.captions import Captioned, captioned
-from phasebook.sampling.batches import in_batches
-from phasebook_training.augment import affine
-from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
-from phasebook_training.tokenizer import LENGTH, all_prompts, tokenizer_of_run
+from phasebook.models.views import latent_views
+from phasebook_training.data import Data
+from phasebook_training.loop import Settings
+from phasebook_training.tokenizer import LENGTH, tokenizer_of_run, tokens
 
-__all__ = ["SETTINGS", "build", "export", "latent_views", "scheduler", "train"]
+__all__ = ["Corpus", "Draw", "attention", "corpus", "save", "text_config"]
 
-SETTINGS = Settings(steps=9700, batch=48, rate=1.2e-3, ema=0.998, decay=0.7)
-CHANNELS, TIME_WIDTH, TEXT_WIDTH = (48, 96, 144), 384, 128
-VIEWS = 12              # augmented versions of an image, encoded once before training
-MOVED = {"degrees": 4.0, "scale": (0.94, 1.03), "shift": 0.03}      # how far, at most
+VIEWS = 4               # moved versions of a picture
 
 
-def scheduler():
-    """Stable Diffusion's noise levels, with v-prediction."""
-    from diffusers import DDIMScheduler
-
-    return DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-                         set_alpha_to_one=False, steps_offset=1, prediction_type="v_prediction")
+def attention(device: torch.device) -> AbstractContextManager:
+    """Attention spelled out on a CPU, where the fused kernel's backward pass takes as long as all else here."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
-def build(words: int, channels: int = 4, size: int = 16, seed: int = 0) -> nn.ModuleDict:
-    """The untrained `unet` and `text_encoder`, for a vocabulary of `words` tokens of which the last is the end.
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """A batch: latents `z`, noise `eps`, times `u` in [0, 1) and the `words` of a prompt for each."""
 
-    The full resolution has no attention: it would double the cost of a step.
-    """
-    from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    torch.manual_seed(seed)
-    unet = UNet2DConditionModel(
-        sample_size=size, in_channels=channels, out_channels=channels, layers_per_block=1, block_out_channels=CHANNELS,
-        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * 2),
-        up_block_types=(*("CrossAttnUpBlock2D",) * 2, "UpBlock2D"), time_embedding_dim=TIME_WIDTH,
-        cross_attention_dim=TEXT_WIDTH, attention_head_dim=4, norm_num_groups=16)
-    text = CLIPTextModel(CLIPTextConfig(
-        vocab_size=words, hidden_size=TEXT_WIDTH, intermediate_size=4 * TEXT_WIDTH, projection_dim=TEXT_WIDTH,
-        num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=LENGTH, bos_token_id=words - 2,
-        eos_token_id=words - 1, pad_token_id=words - 1))
-    return nn.ModuleDict({"unet": unet, "text_encoder": text})
+    z: Float[Tensor, "b c y x"]
+    eps: Float[Tensor, "b c y x"]
+    u: Float[Tensor, " b"]
+    words: Int[Tensor, "b length"]
 
 
-def latent_views(vae, data: Captioned, views: int = VIEWS, seed: int = 0) -> Float[Tensor, "v n c y x"]:
-    """Scaled latents of every image: as it is, and `views` augmented versions."""
-    generator = torch.Generator().manual_seed(seed)
-    device = next(vae.parameters()).device
-    found = []
-    for view in range(views + 1):
-        pixels = affine(data.pixels, generator, **MOVED) if view else data.pixels
-        found += in_batches(lambda x: (vae.encoder(x),), 64, pixels.to(device))
-    return torch.stack(found) * vae.config.scaling_factor
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """What a diffusion model learns from: `latents` of all views of `data`, its `vae` and `tokenizer`."""
+
+    data: Data
+    latents: Float[Tensor, "v n c y x"]
+    vae: nn.Module
+    tokenizer: object
+
+    def draw(self, batch: int, generator: torch.Generator) -> Draw:
+        """Pictures at random, a third of them unmoved; one time in each of `batch` equal intervals, which makes the
+        gradient less noisy than independent times do."""
+        index = torch.randint(len(self.data), (batch,), generator=generator)
+        view = torch.randint(-(len(self.latents) // 2), len(self.latents), (batch,), generator=generator).clamp(min=0)
+        z = self.latents[view, index]
+        eps = torch.randn(z.shape, generator=generator).to(z)
+        u = (torch.arange(batch) + torch.rand(1, generator=generator)) / batch
+        words = tokens(self.tokenizer, self.data.calls(index, generator))
+        return Draw(z, eps, u.to(z), words.to(z.device))
 
 
-def train(folder: Path, settings: Settings = SETTINGS, start: Path | None = None,
-          autoencoder: Path | None = None) -> Trained:
-    """Train in `folder` and leave `folder/model`, a StableDiffusionPipeline directory.
+def corpus(folder: Path, data: Data, settings: Settings, start: Path | None, autoencoder: Path | None) -> Corpus:
+    """The corpus of a run in `folder`: its own tokenizer (or that of `start`), and the autoencoder.
 
-    `start`: a directory like it, of weights to begin from. `autoencoder`: a diffusers directory (default: what `train
-    autoencoder` left beside `folder`); FileNotFoundError says so where it is missing.
+    `autoencoder`: a diffusers directory (default: what `train autoencoder` left beside `folder`).
+    Raises FileNotFoundError, one line, where it is missing.
     """
     from diffusers import AutoencoderTiny
 
     autoencoder = autoencoder or folder.parent / "autoencoder" / "vae"
     if not autoencoder.is_dir():
         raise FileNotFoundError(f"{autoencoder}: no autoencoder; run `phasebook train autoencoder` first")
-    data = captioned()
-    tokenizer = tokenizer_of_run(folder / "tokenizer", all_prompts(data), start and start / "tokenizer")
+    tokenizer = tokenizer_of_run(folder / "tokenizer", data.prompts, start and start / "tokenizer")
     vae = AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True)
-    latents = latent_views(vae.to(settings.device), data, seed=settings.seed)
-    model = build(len(tokenizer), latents.shape[2], latents.shape[3], settings.seed)
-    if start:
-        begin_from(model["unet"], start / "unet" / "diffusion_pytorch_model.safetensors")
-        begin_from(model["text_encoder"], start / "text_encoder" / "model.safetensors")
-    model = model.to(settings.device, memory_format=torch.channels_last)
-    alpha2 = scheduler().alphas_cumprod
-
-    def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        index = torch.randint(len(data), (settings.batch,), generator=generator)
-        view = torch.randint(-VIEWS // 3, len(latents), (settings.batch,), generator=generator).clamp(min=0)
-        # one time in each of `batch` equal intervals: less noise in the gradient than independent times
-        u = (torch.arange(settings.batch) + torch.rand(1, generator=generator)) / settings.batch
-        t = (u * len(alpha2)).long()
-        z, prompts = latents[view, index], data.calls(index, generator)
-        eps = torch.randn(z.shape, generator=generator).to(z)
-        tokens = tokenizer(prompts, padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
-        return _terms(model, z, eps, t.to(z.device), alpha2.to(z.device), tokens.to(z.device))
-
-    done = train_loop(model, loss, settings, folder)
-    export(model.to("cpu", memory_format=torch.contiguous_format), vae.to("cpu"), tokenizer, folder / "model")
-    return done
+    latents = latent_views(vae.to(settings.device), data.floats(), VIEWS, settings.seed)
+    return Corpus(data, latents, vae, tokenizer)
 
 
-def _terms(model: nn.ModuleDict, z: Tensor, eps: Tensor, t: Tensor, alpha2: Tensor,
-           tokens: Tensor) -> dict[str, Tensor]:
-    alpha = alpha2[t].sqrt().view(-1, 1, 1, 1)
-    sigma = (1 - alpha**2).sqrt()
-    noisy = (alpha * z + sigma * eps).contiguous(memory_format=torch.channels_last)
-    # the flash kernel's backward pass on a CPU costs as much as all convolutions at these small sizes
-    with sdpa_kernel(SDPBackend.MATH), autocast(z.device):
-        v = model["unet"](noisy, t, model["text_encoder"](tokens)[0]).sample
-    error = ((v.float() - (alpha * eps - sigma * z)) ** 2).mean((1, 2, 3))
-    noisy_half = t >= len(alpha2) // 2
-    mean = lambda mask: (error * mask).sum() / mask.sum().clamp(min=1)  # noqa: E731
-    return {"loss": error.mean(), "noisy_half": mean(noisy_half), "clean_half": mean(~noisy_half)}
+def text_config(words: int, width: int, layers: int, projection: int | None = None):
+    """A small CLIP text model for a vocabulary of `words` tokens, of which the last two are begin and end."""
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=words, hidden_size=width, intermediate_size=4 * width, projection_dim=projection or width,
+        num_hidden_layers=layers, num_attention_heads=width // 32, max_position_embeddings=LENGTH,
+        bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=words - 1)
 
 
-def export(model: nn.ModuleDict, vae, tokenizer, out: Path) -> None:
-    """Write `out` as a StableDiffusionPipeline directory in half precision, safetensors only."""
-    from diffusers import StableDiffusionPipeline
-
-    tokenizer.backend_tokenizer.no_padding()        # as training asked of it, call by call
-    tokenizer.backend_tokenizer.no_truncation()
-    pipe = StableDiffusionPipeline(
-        vae=vae, text_encoder=model["text_encoder"], tokenizer=tokenizer, unet=model["unet"], scheduler=scheduler(),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+def save(pipe, out: Path) -> None:
+    """Write a pipeline as a directory in half precision, safetensors only, without paths of this machine."""
+    names = [name for name in ("tokenizer", "tokenizer_2") if getattr(pipe, name, None) is not None]
+    for name in names:
+        words = getattr(pipe, name).backend_tokenizer       # as training asked of it, call by call
+        words.no_padding()
+        words.no_truncation()
     pipe.to(torch.float16).save_pretrained(out, safe_serialization=True)
-    _edit(out / "vae" / "config.json", _name_or_path=None, block_out_channels=None)     # a path of ours, and a leftover
-    _edit(out / "text_encoder" / "config.json", dtype="float32")        # else it loads in half precision, the rest not
-    _edit(out / "tokenizer" / "tokenizer_config.json", is_local=None, local_files_only=None)    # how it was loaded here
+    _edit(out / "vae" / "config.json", _name_or_path=None, block_out_channels=None)     # a path, and a leftover
+    for name in names:
+        _edit(out / name / "tokenizer_config.json", is_local=None, local_files_only=None)   # how it was loaded here
+        # else transformers loads it in half precision, and diffusers the rest not
+        _edit(out / name.replace("tokenizer", "text_encoder") / "config.json", dtype="float32")
 
 
 def _edit(path: Path, **changes: str | None) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from phasebook.models.captions import GENERIC, captioned
 from phasebook.models.clip import ClipFeatures
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook_training.clip import augmented
 
 __all__ = ["PROMPTS", "main", "recognition", "retrieval", "sample", "sheet"]

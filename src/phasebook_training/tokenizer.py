@@ -1,20 +1,16 @@
-"""A CLIP tokenizer of our own: byte pairs of the captions alone, a few kilobytes instead of 49 000 tokens."""
+"""A CLIP tokenizer of our own: byte pairs of the prompts alone, a few kilobytes instead of 49 000 tokens."""
 
 import os
 import shutil
 from pathlib import Path
 
-from phasebook.models.captions import GENERIC, Captioned, kind_prompt
+from jaxtyping import Int
+from torch import Tensor
 
-__all__ = ["LENGTH", "all_prompts", "save_tokenizer", "tokenizer_of_run"]
+__all__ = ["LENGTH", "save_tokenizer", "tokenizer_of_run", "tokens"]
 
 LENGTH = 16                 # tokens of a prompt, with its begin and end
 VOCABULARY = 1500
-
-
-def all_prompts(data: Captioned) -> list[str]:
-    """Everything the models are told in training."""
-    return ["", GENERIC, *map(kind_prompt, data.kinds), *data.captions]
 
 
 def tokenizer_of_run(folder: Path, prompts: list[str], start: Path | None = None):
@@ -29,6 +25,11 @@ def tokenizer_of_run(folder: Path, prompts: list[str], start: Path | None = None
         else:
             save_tokenizer(folder, prompts)
     return CLIPTokenizer.from_pretrained(folder)
+
+
+def tokens(tokenizer, prompts: list[str]) -> Int[Tensor, "n length"]:
+    """The numbers of the tokens of prompts, padded with the end to LENGTH."""
+    return tokenizer(prompts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt").input_ids
 
 
 def save_tokenizer(folder: Path, prompts: list[str]) -> None:

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from phasebook.mixtures.latent_flow import steep_regions
+from phasebook.mixtures.latent_flow import line_quantile, steep_regions
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.modes.modes import modes_1d
 from phasebook.mixtures.monotone import (
-    antimode_ranks,
+    boundaries,
     boundary_tracks,
+    drift,
     falls,
     height_counts,
     minor_pair,
@@ -50,17 +52,33 @@ def test_steep_regions_merge_beside_a_wide_component(unit, atoms):
     assert falls(mass, 1e-4) >= 1
 
 
-def test_antimode_ranks_end_at_the_weights():
-    ranks = antimode_ranks(Mixture.atoms([[-1.0], [1.0]], np.array([0.3, 0.7])), np.array([2.0, 0.7, 0.05]))
-    assert len(ranks[0]) == 0
-    assert ranks[1] == pytest.approx([0.2508], abs=1e-3)
-    assert ranks[2] == pytest.approx([0.3], abs=1e-9)
+def test_a_boundary_ends_at_the_weight_with_the_slope_of_the_quantile_map():
+    mixture = Mixture.atoms([[-1.0], [1.0]], np.array([0.3, 0.7]))
+    assert boundaries(mixture, 2.0) == []
+    (middle,), (last,) = boundaries(mixture, 0.7), boundaries(mixture, 0.05)
+    assert middle.quantile == pytest.approx(0.2508, abs=1e-3)
+    assert last.quantile == pytest.approx(0.3, abs=1e-9)
+    z = norm.ppf([middle.quantile - 1e-5, middle.quantile + 1e-5])
+    y = line_quantile(mixture, 0.7, norm.cdf(z))
+    assert middle.slope == pytest.approx(np.diff(y)[0] / np.diff(z)[0] / np.sqrt(1.49), rel=1e-4)
 
 
 def test_tracks_follow_each_boundary_up_to_where_it_formed():
     levels = np.geomspace(1.5, 0.05, 150)
     tracks = boundary_tracks(Mixture.atoms([[-2.0], [0.0], [1.0]], np.array([0.2, 0.5, 0.3])), levels)
-    assert [t[-1, 1] for t in tracks] == pytest.approx([0.2, 0.7], abs=1e-6)
-    assert [t[0, 0] for t in tracks] == pytest.approx([0.72, 0.40], abs=0.02)
-    assert all((np.diff(t[:, 0]) < 0).all() and np.abs(np.diff(t[:, 1])).max() < 0.03 for t in tracks)
+    assert [t[-1].quantile for t in tracks] == pytest.approx([0.2, 0.7], abs=1e-6)
+    assert [t[0].level for t in tracks] == pytest.approx([0.7248, 0.3977], abs=1e-4)
+    for track in tracks:
+        assert (np.diff([b.level for b in track]) < 0).all()
+        assert np.abs(np.diff([b.quantile for b in track])).max() < 0.03
     assert boundary_tracks(Mixture.atoms([[0.0]]), levels) == []
+
+
+@pytest.mark.parametrize("levels", [60, 200])
+def test_drift_is_large_at_birth_and_small_from_the_ridge_on(levels):
+    """Nine per cent since birth, whatever the grid of levels; birth is where p' and p'' vanish together."""
+    (track,) = boundary_tracks(Mixture.atoms([[-1.0], [1.0]], np.array([0.3, 0.7])), np.geomspace(1.5, 0.05, levels))
+    assert track[0].level == pytest.approx(0.736760, abs=1e-5)
+    assert drift(track, 0.0) == pytest.approx(0.0910, abs=2e-4)
+    assert 1e-3 < drift(track, 5.0) < 2.5e-3
+    assert drift(track, 1e300) is None

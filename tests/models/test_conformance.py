@@ -10,7 +10,7 @@ import torch
 from phasebook import Denoiser, Plane, slice_of
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Latent
 from phasebook.sampling.levels import Levels, scaled_linear_levels
 from phasebook.sampling.protocols import Feature, Model, Prediction, Prompt
@@ -211,7 +211,7 @@ def test_a_slice_of_it(model):
 
 
 def test_a_fingerprint_is_the_same_in_another_process():
-    code = ("from phasebook.models.exact import ExactModel\nfrom phasebook.models.pipeline import PipelineModel\n"
+    code = ("from phasebook import ExactModel, PipelineModel\n"
             "from tests.builders import images\n"
             "print(ExactModel.of(images()).fingerprint, PipelineModel.load('emoji-diffusion').fingerprint)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

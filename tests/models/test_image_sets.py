@@ -42,7 +42,8 @@ def nearest(images: ImageSet) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("name, n, labels", [("families", 420, 16), ("emoji", 1600, 17), ("digits", 1797, 10)])
+@pytest.mark.parametrize("name, n, labels", [("families", 420, 16), ("emoji", 1600, 17), ("icons", 8104, 16),
+                                             ("digits", 1797, 10)])
 def test_sets_are_complete_and_well_formed(name, n, labels):
     images = load_images(name, resolution=16)
     assert isinstance(images.pixels, Float32[np.ndarray, "n 16 16 3"])

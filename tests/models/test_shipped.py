@@ -10,7 +10,7 @@ import torch
 from phasebook.models.assets import asset
 from phasebook.models.captions import GENERIC, captioned
 from phasebook.models.clip import ClipFeatures
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook_training.evaluate import PROMPTS, recognition, retrieval, sample
 from tests.builders import apart, noise, reference, run
 

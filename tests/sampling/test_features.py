@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from phasebook import Plane, slice_of
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Latent, Normalised, OfPixels, distances, final_distances, named_features
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start, sample

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from phasebook import Denoiser
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
 from phasebook.sampling.samplers import invert, normal_start, resume, sample
 from tests.builders import build, noise

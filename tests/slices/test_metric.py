@@ -1,13 +1,10 @@
-"""The pullback metric against closed forms and autograd; basins and their summaries against hand-made slices."""
+"""The pullback metric against closed forms and autograd."""
 
 import numpy as np
 import pytest
 import torch
-from phasebook.slices.summary import early, late, late_spread, median_interval, rise
 
-from phasebook.slices.basins import area_holding_half, basin_centres, basin_count, basin_labels
 from phasebook.slices.metric import differences, finite_difference_metric, jumps, pullback
-from phasebook.slices.refine import growth
 
 
 def grid(n, f):
@@ -79,47 +76,3 @@ def test_jumps_are_distances_of_neighbours():
     up, right = jumps(f, f, 2.0)
     torch.testing.assert_close(up[1, 2], 2 * (f[2, 2] - f[1, 2]).norm())
     torch.testing.assert_close(right[3, 0], 2 * (f[3, 1] - f[3, 0]).norm())
-
-
-def steps_to(field):
-    return np.abs(np.diff(field, axis=0)), np.abs(np.diff(field, axis=1))
-
-
-def test_basins_are_what_ridges_leave_connected():
-    field = np.zeros((12, 12))
-    field[:, 6:], field[8:, 6:] = 1.0, 2.0
-    labels = basin_labels(*steps_to(field), 0.5)
-    assert basin_count(labels) == 3
-    assert len(np.unique(labels[field == 1])) == 1
-    assert basin_count(basin_labels(*steps_to(field), 5.0)) == 1
-    gap = field.copy()
-    gap[4, :] = np.linspace(0, 1, 12)                     # a pass through the ridge joins two basins
-    assert basin_count(basin_labels(*steps_to(gap), 0.5)) == 2
-    assert basin_centres(labels, 0.05)[0] in [(i, j) for i in range(2, 10) for j in (2, 3)]
-
-
-def test_specks_are_no_basins():
-    field = np.zeros((40, 40))
-    field[20, 20] = 9
-    assert basin_count(basin_labels(*steps_to(field), 0.5)) == 1
-
-
-def test_area_holding_half():
-    assert area_holding_half(np.ones((10, 10))) == 0.5 and area_holding_half(np.zeros((4, 4))) == 0.5
-    ridge = np.zeros((10, 10))
-    ridge[:, 4] = 1
-    assert area_holding_half(ridge) == pytest.approx(0.05)
-
-
-def test_growth_of_a_jump_and_of_a_smooth_map():
-    means = {n: np.array([7.0, 3.0 * (n - 1), 0.0]) for n in (11, 21, 41)}
-    np.testing.assert_allclose(growth(means), [0, 1, 0], atol=1e-12)
-    assert growth({11: np.ones(2)}) is None
-
-
-def test_summaries_of_sequences():
-    assert rise(np.array([1, 1, 2, 5])) > 0.9 and rise(np.ones(4)) == 0 and rise(np.ones(2)) is None
-    assert late_spread(np.array([0, 0, 0, 0, 0, 0, 0, 0, 2.0, 2.2])) == pytest.approx(0.2 / 2.1)
-    assert late_spread(np.zeros(10)) is None and late_spread(np.ones(2)) is None
-    assert early(50) == slice(0, 5) and late(50) == slice(40, 50) and early(1) == slice(0, 1)
-    assert median_interval([], 0)[0] is None and median_interval([1.0, None, 3.0], 0)[0] == 2.0

@@ -1,24 +1,16 @@
-"""Phases of a slice: watershed and true basins, boundaries, linking, nesting; films of the exact model."""
-
-from types import SimpleNamespace
+"""Phases of a slice: watershed, boundaries, linking, nesting."""
 
 import numpy as np
 import pytest
-from phasebook.slices.film import film_of, nearby_pairs, pairs_between, starts_apart
-from phasebook.slices.slices import Plane, seeded_anchors, slice_of
 
-from phasebook.hierarchy.hierarchy import ridge_split
-from phasebook.models.exact import ExactModel
-from phasebook.sampling.samplers import levels
 from phasebook.slices.phases import (
     areas,
     boundary_length,
     connected,
     depth_points,
-    lineage,
     link,
     nesting,
-    parents,
+    nesting_over_steps,
     persistence,
     phases_of,
     watershed_labels,
@@ -85,23 +77,25 @@ def test_lengths_and_areas():
 
 def test_nesting_is_one_for_refinements_and_chance_for_strangers():
     assert nesting(halves(), quarters()).score == 1
-    perfect = nesting(quarters(), quarters())
-    assert perfect.score == 1 and perfect.beyond_chance == 1 and perfect.shuffled < 0.3
-    across = nesting(halves(), halves().T)
-    assert across.score == pytest.approx(0.5) and abs(across.beyond_chance) < 0.05
+    perfect = nesting(quarters(), quarters(), [halves(), np.zeros((N, N), int)])
+    assert perfect.score == 1 and perfect.shuffled < 0.3
+    assert perfect.strangers == pytest.approx((0.5 + 0.25) / 2)
+    assert nesting(halves(), halves().T).score == pytest.approx(0.5)
+    assert nesting(halves(), quarters()).strangers is None
     shifted = np.roll(quarters(), 3, axis=1)
     assert 0.85 < nesting(halves(), shifted).score < 0.95
-    assert nesting(np.zeros((N, N), int), quarters()).beyond_chance == 0        # one coarse phase says nothing
 
 
-def test_links_and_lineage():
+def test_nesting_over_steps_takes_steps_with_fewer_phases():
+    steps = np.stack([np.zeros((N, N), int), halves(), quarters(), quarters()])
+    over = nesting_over_steps(steps, 0.01, [halves().T])
+    assert over.score == 1 and over.strangers == pytest.approx(0.5)
+    assert nesting_over_steps(steps[:1], 0.01) is None and nesting_over_steps(steps[2:], 0.01) is None
+
+
+def test_links():
     table = link(halves(), quarters())
     assert table.shape == (2, 4) and table.sum() == N * N
-    parent, share = parents(halves(), quarters())
-    assert parent.tolist() == [0, 1, 0, 1] and (share == 1).all()
-    ancestors = lineage(np.stack([np.zeros((N, N), int), halves(), quarters()]))
-    split = ridge_split(ancestors)
-    assert split[0, 1] == 1 and split[0, 2] == 2 and split[1, 2] == 1
     with pytest.raises(ValueError, match="one grid"):
         link(halves(), halves(20))
 
@@ -128,59 +122,3 @@ def test_bad_inputs_are_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
-
-
-@pytest.fixture(scope="module")
-def model():
-    rng = np.random.default_rng(2)
-    family = np.arange(20) % 4
-    pixels = 0.6 * rng.random((4, 8, 8, 3))[family] + 0.4 * rng.random((20, 8, 8, 3))
-    return ExactModel.of(SimpleNamespace(pixels=pixels, family=family, names=tuple(map(str, range(20))),
-                                         families=tuple("abcd")))
-
-
-@pytest.fixture(scope="module")
-def film(model):
-    plane = Plane(seeded_anchors(model.shape, 1), grid=21)
-    return film_of(model, plane, levels("scaled_linear", 12))
-
-
-def test_a_film_agrees_with_the_slice(model, film):
-    ds = slice_of(model, film.plane, levels("scaled_linear", 12), tangents=False)
-    np.testing.assert_allclose(film.E + film.G, ds.tr_g.values, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(film.up, ds.jump_alpha.values, rtol=1e-3, atol=1e-5)
-    assert (film.atom == ds.atom.values).mean() > 0.999
-    film.surface(11)                                                    # a metric, to rounding
-
-
-def test_phases_of_a_film(model, film):
-    true = film.true()
-    member = film.true(model.family)
-    assert true.shape == film.E.shape and true[-1].max() >= member[-1].max()
-    assert film.cut(0.05)[-1].max() >= 1 and film.watershed(0.05)[-1].max() >= 1
-    assert film.watershed(1e3).max() == 0
-    with pytest.raises(ValueError, match="no posterior"):
-        film._replace(atom=None).true()
-
-
-def test_distances_between_points(model, film):
-    pairs = pairs_between(model, film.plane, levels("scaled_linear", 12), film.plane.alpha[[0, 1, 20]],
-                          film.plane.beta[[4, 4, 4]])
-    np.testing.assert_allclose(pairs.distances[:, 0, 1], film.up[:, 0, 4], rtol=1e-3, atol=1e-5)
-    pixels = model.atoms.numpy()
-    x0 = pairs.weights[-1] @ pixels
-    np.testing.assert_allclose(pairs.distances[-1, 0, 2], np.linalg.norm(x0[0] - x0[2]) * model.unit, rtol=1e-3)
-
-
-def test_nearby_pairs_are_neighbours_across_the_largest_jumps(film):
-    pairs = nearby_pairs(film, 3, 0.2)
-    steps = np.abs(pairs[:, 0] - pairs[:, 1])
-    np.testing.assert_allclose(steps.max(1), film.plane.spacing[0], rtol=1e-9)
-    assert (steps.min(1) == 0).all()
-    assert np.abs(np.diff(pairs.mean(1)[:2], axis=0)).max() > 0.2
-
-
-def test_starts_reach_different_pictures(model):
-    found = starts_apart(model, levels("scaled_linear", 12), 30, 0, least=0.01)
-    final = found.distances[-1] + np.eye(found.distances.shape[1])
-    assert 2 <= len(final) <= 20 and final.min() > 0.01

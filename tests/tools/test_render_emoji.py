@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phasebook.models import render_emoji
 from phasebook.models.assets import asset
+from tools import render_emoji
 from tools.render_emoji import Emoji, caption_of, family_of, listed, sprite
 
 EXCERPT = """\

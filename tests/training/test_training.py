@@ -1,67 +1,54 @@
-"""Training: resumed runs give the same bits, data are what they should be, and shipped weights keep their word."""
+"""Training: resumed runs give the same bits, losses are their equations, and what is left loads and is measured."""
 
 import csv
+import json
 import shutil
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import phasebook_training as training
 from phasebook import cli
-from phasebook.models.captions import GENERIC, Captioned, captioned, kind_prompt
 from phasebook.models.clip import ClipFeatures
-from phasebook.models.pipeline import PipelineModel
-from phasebook_training import autoencoder, clip, diffusion, evaluate
-from phasebook_training.augment import affine, photometric
+from phasebook.models.icons import SHARES, icons
+from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.models.views import affine
+from phasebook_training import autoencoder, clip, diffusion, measures, transformer, unet
+from phasebook_training.augment import photometric
 from phasebook_training.loop import Settings, begin_from, train_loop
-from phasebook_training.tokenizer import LENGTH, all_prompts, save_tokenizer, tokenizer_of_run
+from phasebook_training.tokenizer import LENGTH, save_tokenizer, tokenizer_of_run, tokens
 
 
 @pytest.fixture(scope="module")
 def data():
-    return captioned()
+    return icons()
 
 
-# --- data -------------------------------------------------------------------------------------------------------
-
-def test_the_set_has_what_edits_need_and_captions_that_differ(data):
-    assert len(set(data.captions)) == len(data) > 500
-    for caption in ("eye", "cat face", "mountain", "snow-capped mountain", "red apple", "green apple", "red heart"):
-        assert caption in data.captions
-    assert {"mammals", "fruit", "hearts", "vehicles", "faces", "clocks"} <= set(data.kinds)
-    assert set(evaluate.PROMPTS) <= set(data.captions) and len(set(evaluate.PROMPTS)) == 20
-    assert not {GENERIC, *map(kind_prompt, data.kinds)} & set(data.captions)
-    assert data.pixels.min() >= -1 and data.pixels.max() <= 1
+@pytest.fixture(scope="module")
+def words(tmp_path_factory, data):
+    """The tokenizer of all prompts."""
+    return tokenizer_of_run(tmp_path_factory.mktemp("words"), data.prompts)
 
 
-def test_prompts_are_dropped_at_their_rates(data):
-    index = torch.zeros(20_000, dtype=torch.long)
-    prompts = data.calls(index, torch.Generator().manual_seed(0))
-    shares = {p: prompts.count(p) / len(prompts) for p in set(prompts)}
-    expected = {"": 0.15, kind_prompt(data.kinds[data.kind[0]]): 0.08, GENERIC: 0.07, data.captions[0]: 0.70}
-    assert shares.keys() == expected.keys()
-    assert all(abs(shares[p] - expected[p]) < 0.01 for p in expected)
+# --- words ------------------------------------------------------------------------------------------------------
 
-
-def test_the_tokenizer_keeps_every_prompt_apart_and_whole(data, tmp_path):
-    from transformers import CLIPTokenizer
-
-    prompts = all_prompts(data)
-    save_tokenizer(tmp_path, prompts)
-    tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
-    found = [tuple(ids) for ids in tokenizer(prompts).input_ids]
-    assert len(set(found)) == len(prompts) and max(map(len, found)) <= LENGTH
-    assert all(ids[0] == len(tokenizer) - 2 and ids[-1] == len(tokenizer) - 1 for ids in found)
-    assert tokenizer.eos_token_id not in tokenizer("Zebrafish, 3 x {y}?").input_ids[1:-1]      # no unknown letter
+def test_the_tokenizer_keeps_every_prompt_apart_and_whole(data, words, tmp_path):
+    found = [tuple(ids) for ids in words(data.prompts).input_ids]
+    assert len(set(found)) == len(data.prompts) and max(map(len, found)) <= LENGTH
+    assert all(ids[0] == len(words) - 2 and ids[-1] == len(words) - 1 for ids in found)
+    assert words.eos_token_id not in words("Zebrafish, 3 x {y}?").input_ids[1:-1]      # no unknown letter
     with pytest.raises(ValueError, match="more than 16 tokens"):
-        save_tokenizer(tmp_path, [*prompts, "red apple " * 9])
+        save_tokenizer(tmp_path, [*data.prompts[:50], "red apple " * 9])
+    padded = tokens(words, ["", "red apple"])
+    assert padded.shape == (2, LENGTH) and (padded[0, 1:] == words.eos_token_id).all()
 
 
 def test_words_keep_their_numbers(data, tmp_path):
     """Learnt anew they are the same, bit for bit; a resumed run and one with a start have theirs."""
-    prompts = all_prompts(data)
+    prompts = data.prompts[:400]
     for name in ("one", "two"):
         save_tokenizer(tmp_path / name, prompts)
     assert (tmp_path / "one/tokenizer.json").read_bytes() == (tmp_path / "two/tokenizer.json").read_bytes()
@@ -72,8 +59,12 @@ def test_words_keep_their_numbers(data, tmp_path):
     assert started(prompts).input_ids == begun(prompts).input_ids
 
 
+def test_both_halves_learn_the_same_words(data):
+    assert data.only("a").prompts == data.only("b").prompts == data.prompts
+
+
 def test_augmentation_moves_pictures_on_white(data):
-    x = data.pixels[:8]
+    x = data.floats(slice(0, 800, 100))
     still = affine(x, torch.Generator().manual_seed(0), degrees=0, scale=(1, 1), shift=0)
     torch.testing.assert_close(still, x, atol=2e-3, rtol=0)
     moved = affine(x, torch.Generator().manual_seed(0))
@@ -155,41 +146,201 @@ def test_a_start_gives_what_fits_and_refuses_what_does_not(tmp_path):
 
 
 def test_the_door_refuses_in_one_line(tmp_path, capsys):
-    for arguments, line in [(["autoencoders"], "takes one of autoencoder, clip, diffusion"),
-                            (["clip", "--steps", "0"], "steps = 0: takes a whole number >= 1"),
-                            (["clip", "--device", "tpu9"], "device = 'tpu9'"),
+    for arguments, line in [(["autoencoders"], "takes one of autoencoder, clip-a, unet-a, transformer-a, clip-b"),
+                            (["clip-a", "--steps", "0"], "steps = 0: takes a whole number >= 1"),
+                            (["clip-b", "--device", "tpu9"], "device = 'tpu9'"),
                             (["autoencoder", "--start", str(tmp_path)], "start: "),
-                            (["diffusion"], "run `phasebook train autoencoder` first")]:
+                            (["unet-a"], "run `phasebook train autoencoder` first"),
+                            (["transformer-b"], "run `phasebook train autoencoder` first")]:
         assert cli.main(["train", *arguments, "-o", str(tmp_path)]) == 2
         assert line in capsys.readouterr().err
 
 
-def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch):
-    """A few steps of each on forty pictures; what they leave loads through the book's own code."""
-    whole = captioned()
-    few = Captioned(whole.pixels[:40], whole.captions[:40], whole.kind[:40], whole.kinds)
+# --- the diffusion models ---------------------------------------------------------------------------------------
+
+def draw(words, prompts, seed=0):
+    """A batch of latents of variance 0.16, times rising."""
+    n, generator = len(prompts), torch.Generator().manual_seed(seed)
+    z, eps = (torch.randn(n, 4, 16, 16, generator=generator) for _ in range(2))
+    return diffusion.Draw(0.4 * z, eps, (torch.arange(n) + 0.5) / n, tokens(words, prompts))
+
+
+def test_a_batch_has_its_own_pictures_words_and_times(data, words):
+    few = data.at(torch.arange(5))
+    latents = torch.arange(5.0).view(1, 5, 1, 1, 1) + 10 * torch.arange(3.0).view(3, 1, 1, 1, 1)
+    source = diffusion.Corpus(few, latents, None, words)
+    batch = source.draw(3000, torch.Generator().manual_seed(0))
+    assert (batch.u.diff() > 0).all() and batch.u[0] >= 0 and batch.u[-1] < 1
+    view, index = batch.z.flatten().div(10, rounding_mode="floor"), batch.z.flatten() % 10
+    assert abs(float((view == 0).float().mean()) - 1 / 2) < 0.04        # its own third, and a half of the others' draws
+    told = words.batch_decode(batch.words, skip_special_tokens=True)
+    for i, text in enumerate(told[:300]):
+        text = text.replace(" ,", ",").strip()
+        assert text in ("", "emoji", "emoji, noto style", few.name(int(index[i])), few.whats[few.what[int(index[i])]])
+    assert abs(told.count("") / 3000 - SHARES["empty"]) < 0.03
+
+
+def test_the_losses_are_those_of_their_equations(words):
+    """A network that answers with what it is asked for has none; one that answers nothing has the target's power:
+    E v^2 = alpha^2 + 0.16 sigma^2 for the U-Net and 1 + 0.16 for the transformer."""
+    batch = draw(words, ["red apple"] * 512)
+    u = unet.build(len(words))
+    alpha2 = unet.scheduler().alphas_cumprod
+    t = transformer.build(len(words))
+    levels = transformer.scheduler().sigmas
+    said = {}
+
+    class Answer(nn.Module):
+        def forward(self, noisy, t=None, *_, timestep=None, **__):
+            said.update(noisy=noisy, t=t, timestep=timestep)
+            return type("Output", (), {"sample": self.answer})
+
+    u["unet"], t["transformer"] = Answer(), Answer()
+    u["unet"].answer = torch.zeros_like(batch.z)
+    alpha = alpha2[(batch.u * 1000).long()]
+    expected = (alpha + 0.16 * (1 - alpha)).mean()
+    assert float(unet.terms(u, batch, alpha2)["loss"]) == pytest.approx(float(expected), rel=0.02)
+    a, s = (x.view(-1, 1, 1, 1) for x in (alpha.sqrt(), (1 - alpha).sqrt()))
+    torch.testing.assert_close(said["noisy"], a * batch.z + s * batch.eps)
+    u["unet"].answer = a * batch.eps - s * batch.z
+    assert float(unet.terms(u, batch, alpha2)["loss"]) < 1e-10
+    t["transformer"].answer = torch.zeros_like(batch.z)
+    assert float(transformer.terms(t, batch, levels)["loss"]) == pytest.approx(1.16, rel=0.02)
+    level = said["timestep"] / 1000
+    assert (level.diff() > 0).all() and level[0] < 0.001 and level[-1] > 0.99
+    mix = level.view(-1, 1, 1, 1)
+    torch.testing.assert_close(said["noisy"], (1 - mix) * batch.z + mix * batch.eps)
+    t["transformer"].answer = batch.eps - batch.z
+    assert float(transformer.terms(t, batch, levels)["loss"]) < 1e-10
+
+
+def test_levels_of_flow_are_unshifted_to_latents_of_variance_one():
+    """(1 - s) 0.4 / s at level s is (1 - r) / r at the unshifted r."""
+    shifted = transformer.scheduler().sigmas.double()
+    plain = torch.linspace(1, 1 / 1000, 1000, dtype=torch.float64)
+    torch.testing.assert_close(0.4 * (1 - shifted) / shifted, (1 - plain) / plain, rtol=1e-3, atol=1e-6)
+
+
+def test_words_reach_the_transformer_as_in_the_pipeline(words, tmp_path):
+    """What training tells the network is what the pipeline's own encoding gives, for several lengths of prompt."""
+    model = transformer.build(len(words)).eval()
+    vae = autoencoder.build()
+    prompts = ["", "emoji", "face with open eyes and hand over mouth, flat fluent style"]
+    with torch.no_grad():
+        told, pooled = transformer.encode(model, tokens(words, prompts))
+    transformer.export(model, vae, words, tmp_path / "model")
+    pipe = measures.load(tmp_path / "model")
+    theirs, _, theirs_pooled, _ = pipe.encode_prompt(prompts, None, None, do_classifier_free_guidance=False,
+                                                     max_sequence_length=LENGTH)
+    torch.testing.assert_close(told, theirs, atol=5e-3, rtol=1e-2)         # the directory is in half precision
+    torch.testing.assert_close(pooled, theirs_pooled, atol=5e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("module", [unet, transformer])
+def test_a_directory_is_small_and_has_no_paths_of_ours(module, words, tmp_path):
+    module.export(module.build(len(words)), autoencoder.build(), words, tmp_path / "model")
+    files = [file for file in (tmp_path / "model").rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 16e6
+    assert {file.suffix for file in files} <= {".safetensors", ".json"}
+    for file in files:
+        assert file.suffix != ".json" or str(tmp_path) not in file.read_text(encoding="utf-8")
+
+
+# --- a few steps of everything ----------------------------------------------------------------------------------
+
+def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data):
+    """A few steps of each on some forty pictures; what they leave loads through the book's own code."""
+    few = data.at(torch.arange(0, len(data), 190))
+    monkeypatch.setattr(training, "icons", lambda: few)
     small = {"batch": 4, "save_seconds": 0.0}
-    for module in (autoencoder, clip, diffusion):
+    for module in (autoencoder, clip, unet, transformer):
         monkeypatch.setattr(module, "SETTINGS", Settings(steps=1, rate=1e-3, **small))
-        monkeypatch.setattr(module, "captioned", lambda: few)
-    monkeypatch.setattr(evaluate, "captioned", lambda: few)
     monkeypatch.setattr(diffusion, "VIEWS", 1)
-    for part in training.PARTS:
+    for part in ("autoencoder", "clip-a", "clip-b", "unet-a", "transformer-b"):
         assert training.train(part, tmp_path, steps=1).step == 1
         assert training.train(part, tmp_path, steps=2).step == 2
     assert training.publish("autoencoder", tmp_path, tmp_path / "assets") is None
-    model = PipelineModel.load(training.publish("diffusion", tmp_path, tmp_path / "assets"), batch=2)
-    features = ClipFeatures.load(training.publish("clip", tmp_path, tmp_path / "assets"), batch=4)
+    place = training.publish("unet-a", tmp_path, tmp_path / "assets")
+    assert place == tmp_path / "assets" / "icons-unet-a"
+    model = PipelineModel.load(place, batch=2)
+    features = ClipFeatures.load(training.publish("clip-a", tmp_path, tmp_path / "assets"), batch=4)
     assert model.shape == (4, 16, 16) and features.text(["grinning face", "emoji"]).shape == (2, 128)
-    assert evaluate.sample(model, "grinning face", range(2), steps=2).shape == (2, 64, 64, 3)
-    assert set(evaluate.recognition(model, features, ("grinning face",), range(2), steps=2)) == {"grinning face"}
+    flow = PipelineModel.load(tmp_path / "transformer-b" / "model", batch=2)
+    *_, last = flow.sweep(torch.randn(2, 4, 16, 16), flow.levels(2), flow.prompt("red apple", 3.0))
+    assert flow.decode(last.x0).shape == (2, 3, 64, 64)
+    for folder in (place, tmp_path / "transformer-b" / "model"):
+        pipe = measures.load(folder)
+        pictures = measures.sample(pipe, ["red apple", ""], [0, 1], steps=2)
+        assert pictures.shape == (2, 3, 64, 64) and 0 <= pictures.min() and pictures.max() <= 1
+        torch.testing.assert_close(measures.sample(pipe, [""], [1], steps=2)[0], pictures[1], atol=1e-4, rtol=0)
     further = tmp_path / "further"
     shutil.copytree(tmp_path / "autoencoder", further / "autoencoder")
-    for part, left in (("clip", "clip"), ("diffusion", "model")):       # one tiny step from where they were
-        monkeypatch.setattr(getattr(training, part), "SETTINGS", Settings(steps=1, rate=1e-9, **small))
+    for part, left in (("clip-a", "clip"), ("unet-a", "model"), ("transformer-b", "model")):   # from where they were
+        monkeypatch.setattr(getattr(training, part.split("-")[0]), "SETTINGS", Settings(steps=1, rate=1e-9, **small))
         training.train(part, further, steps=1, start=tmp_path / part / left)
-    again = PipelineModel.load(further / "diffusion" / "model", batch=2)
-    for a, b in zip(again.pipe.unet.state_dict().values(), model.pipe.unet.state_dict().values(), strict=True):
-        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
-    words = ClipFeatures.load(further / "clip" / "clip", batch=4).text(["grinning face"])
+    for part, left in (("unet-a", "unet"), ("transformer-b", "transformer")):
+        file = f"{part}/model/{left}/diffusion_pytorch_model.safetensors"
+        one, two = load_file(tmp_path / file), load_file(further / file)
+        for name, value in one.items():
+            torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-3)
+    card = tmp_path / "sheet.png"
+    monkeypatch.setattr(measures, "icons", lambda: few)
+    monkeypatch.setattr(measures, "SHOWN", few.whats[:2])
+    assert measures.main([str(place), str(tmp_path / "clip-b" / "clip"), "--prompts", "2", "--seeds", "2", "--steps",
+                          "1", "--generic", "3", "--sheet", str(card)]) == 0
+    said = capsys.readouterr().out
+    numbers = json.loads(said[said.index("\n{"):])
+    assert numbers["reconstruction, held-out pairs"] > 0.1 and 0 <= numbers["copied"] <= 1
+    assert Image.open(card).size == (2 * 64, 10 * 64)
+    assert measures.main([str(tmp_path), "emoji-clip"]) == 2
+    assert "holds no model_index.json" in capsys.readouterr().err
+    words = ClipFeatures.load(further / "clip-a" / "clip", batch=4).text(["grinning face"])
     torch.testing.assert_close(words, features.text(["grinning face"]), atol=1e-2, rtol=1e-2)
+
+
+# --- measures ---------------------------------------------------------------------------------------------------
+
+class Names:
+    """A clip that knows every picture of `data` by its bytes: features are those of its names."""
+
+    def __init__(self, data):
+        self.data = data
+        self.place = {pixels.numpy().tobytes(): i for i, pixels in enumerate(data.pixels)}
+        whats, styles = torch.eye(len(data.whats) + len(data.styles)).split([len(data.whats), len(data.styles)])
+        self.words = dict(zip(data.whats, whats, strict=True))
+        self.words |= {f"emoji, {name} style": row for name, row in zip(data.styles, styles, strict=True)}
+
+    def text(self, prompts):
+        return torch.stack([self.words[prompt] for prompt in prompts])
+
+    def __call__(self, pictures):
+        found = [self.place.get(picture.numpy().tobytes()) for picture in (pictures * 255).round().byte()]
+        blank = torch.full((len(self.text(["red apple"])[0]),), 1e-3)
+        both = lambda i: self.text([self.data.whats[self.data.what[i]],  # noqa: E731
+                                    f"emoji, {self.data.styles[self.data.style[i]]} style"]).sum(0)
+        return torch.stack([blank if i is None else both(i) for i in found])
+
+
+def test_measures_of_pictures_whose_truth_is_known(data):
+    few = data.at(torch.arange(0, len(data), 100))
+    names, real = Names(few), few.floats() / 2 + 0.5
+    whole = measures.recognised(names, real, few.what, few.style, few)
+    assert whole == (1, 1, 1)
+    wrong = few.what.clone()
+    wrong[::2] = few.what.roll(1)[::2]
+    part = measures.recognised(names, real, wrong, few.style, few)
+    assert part.what == pytest.approx(len(few) // 2 / len(few), abs=0.02) and part.style == 1 and part.both == part.what
+    noise = torch.rand(40, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert measures.melted(names, torch.cat([real, noise]), real, few) == pytest.approx(40 / (len(few) + 40))
+    assert measures.spread(names, real, few) == len(set(few.what.tolist()))
+
+
+def test_memorisation_tells_copies_from_neighbours(data):
+    a, b = data.at(torch.arange(0, 60)), data.at(torch.arange(60, 120))
+    copies = a.floats(slice(0, 20)) / 2 + 0.5
+    found = measures.memorisation(copies, a, b)
+    assert found.trained.max() < 1e-3 and found.copied == 1
+    x = (copies.flatten(1)[:, None] - (b.floats() / 2 + 0.5).flatten(1)).square().mean(-1).sqrt().min(1).values
+    torch.testing.assert_close(found.other, x, atol=1e-3, rtol=1e-3)
+    between = torch.cat([copies, b.floats(slice(0, 20)) / 2 + 0.5])
+    assert measures.memorisation(between, a, b).copied == 0.5

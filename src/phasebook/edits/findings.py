@@ -92,8 +92,9 @@ def surplus(near: Edits, far: Edits, seed: int) -> Estimate | None:
     is_near = np.repeat([True, False], [int(done.sum()) for _, done in parts])
     first, second = (np.asarray(edits.pairs.group)[done] for edits, done in parts)
     group = np.concatenate([first, second + 1 + max(first, default=0)])
-    least = LEAST_EDITS if min(len(first), len(second)) >= LEAST_EDITS else len(group) + 1
-    return over_sources(difference, (needed, is_near, size), group, seed, least)
+    enough = min(len(first), len(second)) >= LEAST_EDITS
+    least = LEAST_EDITS if enough else len(group) + 1
+    return over_sources(difference, (needed, is_near, size), group, seed, least=least)
 
 
 def agreement(edits: Edits, promised: Int[ndarray, " e"], seed: int) -> Mapping[str, Estimate | None]:

@@ -1,7 +1,7 @@
-"""Four numbers that say how far a distance matrix is from that of a tree with all leaves at one level.
+"""Four numbers that say how far distances are from those of a tree with all leaves at one level.
 
 An ultrametric has `d(x, z) <= max(d(x, y), d(y, z))`: of three sides the two largest are equal, and the matrix is the
-cophenetic one of a dendrogram.
+cophenetic one of a dendrogram (Rammal, Toulouse and Virasoro 1986).
 
 - `triples`: sides d1 >= d2 >= d3 have the isosceles defect (d1 - d2)/(d1 - d3); a triple agrees at <= 0.2. 1 for a
   tree.
@@ -10,8 +10,8 @@ cophenetic one of a dendrogram.
 - `delta`: Gromov's, over the diameter: half the largest difference of the two largest of the sums d(x, y) + d(z, w),
   d(x, z) + d(y, w), d(x, w) + d(y, z). 0 for any tree metric, ultrametric or not.
 
-In many dimensions all distances are nearly equal, and gap and delta are small for any points at all: they mean
-something beside a null only (`hierarchy.ultrametricity`). The defect divides by the spread and is not fooled.
+None of them means anything by itself: ties look like a tree, and so do distances that are nearly equal because there
+are many dimensions. What they say of data, `calibration` finds out.
 """
 
 from typing import NamedTuple
@@ -22,27 +22,31 @@ from numpy import ndarray
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
-__all__ = ["AGREES", "Triples", "check_distances", "cophenetic", "delta", "gap", "subdominant", "triples",
-           "triple_spread"]
+__all__ = ["LIKENESS", "Triples", "check_distances", "cophenetic", "delta", "gap", "likeness", "subdominant", "triples"]
 
 AGREES = 0.2                    # isosceles defect up to which a triple agrees
-EQUILATERAL = 1e-3              # d1 - d3 in units of d1, up to which a triple says nothing
-STANDARD_ERRORS = 10            # the sides of a triple must differ by so many, where their errors are known
-DECIDED = 0.05                  # least share of triples that do; with fewer, noise decides, and all of them count
+LIKENESS = ("triples", "cophenetic", "gap", "delta")
 
 
 class Triples(NamedTuple):
-    """`agree`: share of the decided triples that agree. `decided`: their share of all; the rest are equilateral as far
-    as can be told. `count`: how many were looked at."""
+    """The triples test: share `agree` of the resolved triples, share `resolved` of all, and the `count` looked at."""
 
     agree: float
-    decided: float
+    resolved: float
     count: int
 
 
 def check_distances(distances: Float[ndarray, "n n"], least: int = 4) -> Float[ndarray, "n n"]:
-    """The matrix in float64; ValueError unless it is a square, symmetric, finite one with zeros on the diagonal, no
-    negative entry, some positive one, and `least` points or more."""
+    """The matrix in float64, exactly symmetric.
+
+    Args:
+        distances: of n points.
+        least: number of points.
+
+    Raises:
+        ValueError: unless it is a square, symmetric, finite matrix with zeros on the diagonal, no negative entry, some
+            positive one, and `least` points or more.
+    """
     d = np.asarray(distances, dtype=np.float64)
     if d.ndim != 2 or d.shape[0] != d.shape[1] or len(d) < least:
         raise ValueError(f"distances: shape {d.shape}; takes (n, n) with n >= {least}")
@@ -59,61 +63,48 @@ def check_distances(distances: Float[ndarray, "n n"], least: int = 4) -> Float[n
 
 def _subsets(n: int, size: int, most: int, seed: int) -> Int[ndarray, "m k"]:
     """All subsets of `size` of n points, or `most` random ones (distinct points in each) where there are more."""
-    grids = np.indices((n,) * size).reshape(size, -1) if n**size <= 2e6 else None
-    if grids is not None:
+    if n**size <= 2e6:
+        grids = np.indices((n,) * size).reshape(size, -1)
         every = grids[:, (np.diff(grids, axis=0) > 0).all(0)].T
         if len(every) <= most:
             return every
-    rng = np.random.default_rng(seed)
-    if grids is not None:
-        return every[rng.choice(len(every), most, replace=False)]
-    drawn = np.sort(rng.integers(0, n, (2 * most, size)), axis=1)
+        return every[np.random.default_rng(seed).choice(len(every), most, replace=False)]
+    drawn = np.sort(np.random.default_rng(seed).integers(0, n, (2 * most, size)), axis=1)
     return drawn[(np.diff(drawn, axis=1) > 0).all(1)][:most]
 
 
-def triple_spread(points: Float[ndarray, "n d"], blocks: int = 16, seed: int = 0) -> Float[ndarray, "k n n"] | None:
-    """Squared distances in disjoint random blocks of the coordinates: independent looks at the same points, from which
-    `triples` learns how well it knows a side. None below 4 coordinates a block."""
-    dimension = np.shape(points)[1]
-    if dimension < 4 * blocks:
-        return None
-    order = np.random.default_rng(seed).permutation(dimension)
-    looks = []
-    for part in np.array_split(order, blocks):
-        x = np.asarray(points, dtype=np.float64)[:, part]
-        x = x - x.mean(0)
-        square = (x**2).sum(1)
-        looks.append((square[:, None] + square - 2 * x @ x.T).clip(0))
-    return np.stack(looks)
+def triples(distances: Float[ndarray, "n n"], resolution: float = 0.0, *, most: int = 50_000,
+            seed: int = 0) -> Triples:
+    """The triples test.
 
+    Args:
+        distances: of n >= 3 points.
+        resolution: the largest and the smallest side of a triple must differ by more for it to count.
+        most: triples that are looked at; a random choice where there are more.
+        seed: of that choice.
 
-def triples(distances: Float[ndarray, "n n"], *, tie: float = 0.0, equilateral: float = EQUILATERAL,
-            looks: Float[ndarray, "k n n"] | None = None, most: int = 50_000, seed: int = 0) -> Triples:
-    """The triples test. `tie`: for distances counted in steps, two sides within `tie` are equal (take 1).
-    `equilateral`: share of d1 by which sides must differ to say anything; take the relative error of the distances.
+    Returns:
+        `agree` is 0 where no triple is resolved.
 
-    `looks` (from `triple_spread`): triples whose largest and smallest side differ by less than ten standard errors are
-    counted apart as well, unless that leaves fewer than 5 %.
+    Raises:
+        ValueError: for no distance matrix.
     """
     d = check_distances(distances, 3)
     i, j, k = _subsets(len(d), 3, most, seed).T
-    sides = np.stack([d[i, j], d[i, k], d[j, k]])
-    order = np.argsort(-sides, axis=0)
-    d1, d2, d3 = np.take_along_axis(sides, order, 0)
-    decided = d1 - d3 > np.maximum(equilateral * d1, tie)
-    if looks is not None:
-        parts = np.take_along_axis(np.stack([looks[:, i, j], looks[:, i, k], looks[:, j, k]]), order[:, None], 0)
-        error = (parts[0] - parts[2]).std(0, ddof=1) * len(looks) ** 0.5 / np.maximum(2 * d1, 1e-300)
-        known = decided & (d1 - d3 > STANDARD_ERRORS * error)
-        decided = known if known.mean() >= DECIDED else decided
-    if not decided.any():
-        return Triples(0.0, 0.0, len(d1))
-    agree = d1 - d2 <= np.maximum(AGREES * (d1 - d3), tie)
-    return Triples(float(agree[decided].mean()), float(decided.mean()), len(d1))
+    low, middle, high = np.sort(np.stack([d[i, j], d[i, k], d[j, k]]), axis=0)
+    resolved = high - low > max(resolution, 1e-9 * d.max())
+    if not resolved.any():
+        return Triples(0.0, 0.0, len(high))
+    agree = high - middle <= AGREES * (high - low)
+    return Triples(float(agree[resolved].mean()), float(resolved.mean()), len(high))
 
 
 def cophenetic(distances: Float[ndarray, "n n"]) -> float:
-    """Correlation with the cophenetic distances of average linkage; 0 where all distances are equal."""
+    """Correlation with the cophenetic distances of average linkage; 0 where all distances are equal.
+
+    Raises:
+        ValueError: for no distance matrix.
+    """
     flat = squareform(check_distances(distances, 3), checks=False)
     tree = cophenet(linkage(flat, "average"))
     if np.ptp(flat) < 1e-12 * flat.max() or np.ptp(tree) < 1e-12 * flat.max():
@@ -132,13 +123,37 @@ def gap(distances: Float[ndarray, "n n"]) -> float:
     return float((d - subdominant(d)).max() / d.max())
 
 
-def delta(distances: Float[ndarray, "n n"], *, most: int = 40_000, seed: int = 0) -> float:
-    """Gromov's delta over the diameter by the four-point condition: all quadruples up to `most` (n <= 32 by default).
+def delta(distances: Float[ndarray, "n n"], *, most: int = 20_000, seed: int = 0) -> float:
+    """Gromov's delta over the diameter by the four-point condition.
 
-    Of more, a random `most` are looked at: then the true value is not below the one given, and with 95 % confidence
-    no more than 3/most of all quadruples exceed it.
+    Args:
+        distances: of n >= 4 points.
+        most: quadruples that are looked at. Of more, a random choice: then the true value is not below the one given,
+            and with 95 % confidence no more than 3/most of all quadruples exceed it.
+        seed: of that choice.
+
+    Raises:
+        ValueError: for no distance matrix.
     """
     d = check_distances(distances)
     i, j, k, m = _subsets(len(d), 4, most, seed).T
     sums = np.sort(np.stack([d[i, j] + d[k, m], d[i, k] + d[j, m], d[i, m] + d[j, k]]), axis=0)
     return float((sums[2] - sums[1]).max() / 2 / d.max())
+
+
+def likeness(distances: Float[ndarray, "n n"], resolution: float = 0.0) -> dict[str, float]:
+    """All four, each turned so that more means more like a tree: gap and delta with the opposite sign.
+
+    Args:
+        distances: of n >= 4 points.
+        resolution: of `triples`.
+
+    Returns:
+        Numbers by the names of `LIKENESS`, and `resolved`, the share of triples that are.
+
+    Raises:
+        ValueError: for no distance matrix.
+    """
+    three = triples(distances, resolution)
+    return {"triples": three.agree, "cophenetic": cophenetic(distances), "gap": -gap(distances),
+            "delta": -delta(distances), "resolved": three.resolved}

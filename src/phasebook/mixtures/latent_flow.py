@@ -1,10 +1,10 @@
-"""The map from the latent plane to a noise level: probability-flow ODE of an exact mixture, Jacobians, basins.
+"""The map from the latent space to a noise level: probability-flow ODE of an exact mixture, Jacobians, basins.
 
 In the heat frame `y = x_t / alpha`, `s = sigma / alpha`, the flow is `dy / d log s = y - D(y, s)` with D the denoiser,
 and its Jacobian `dJ / d log s = (I - Cov[x_0 | y] / s^2) J`. The latent is the standard Gaussian z; at a level
 `s_0` far above the data, `p_s` is Gaussian up to `O((R / s_0)^3)` and `y = m + (Sigma + s_0^2 I)^(1/2) z`.
-`T_{N->k}` of Theorem 2.1, for a chain of many maps, is `z -> x_{t_k} = alpha y` (chapter 2 measures the difference).
-Works in any dimension. float64.
+The composed map of Theorem 2.1, for a chain of many maps, is `z -> x_{t_k} = alpha y` (chapter 2 measures the
+difference). Works in any dimension; the `line_` functions are closed forms in one. float64.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from scipy.special import ndtr, ndtri
 
 from phasebook.mixtures.mixtures import Mixture
 
-__all__ = ["LatentFlow", "basins", "count_regions", "latent_flow", "line_quantile", "line_slope",
-           "steep_regions"]
+__all__ = ["LatentFlow", "basins", "count_regions", "far_level", "latent_flow", "line_quantile", "line_slope",
+           "runge_kutta", "steep_regions", "whitening"]
 
 # the flow starts this many data radii out: third cumulants then shift z by about 1e-7
 FAR = 150.0
@@ -28,7 +28,13 @@ RATE = 16
 
 
 class LatentFlow(NamedTuple):
-    """States at k noise levels, `levels` descending; positions and Jacobians are in the heat frame."""
+    """States at k noise levels, in the heat frame (units of the data).
+
+    Attributes:
+        levels: noise levels sigma / alpha, descending.
+        y: positions.
+        jacobian: derivatives `dy / dz`, or None where they were not asked for.
+    """
 
     levels: Float[ndarray, " k"]
     y: Float[ndarray, "k *b d"]
@@ -44,7 +50,14 @@ class LatentFlow(NamedTuple):
         """For a flow of a plane grid (k, g, h): the largest stretch seen in each cell between four neighbours.
 
         The Jacobians at the corners miss a ridge thinner than the grid; the differences along the four edges, each
-        the mean of the Jacobian along it, do not. Both are lower bounds of the Lipschitz constant on the cell.
+        the mean of the Jacobian along it, do not. Both are lower bounds of the Lipschitz constant on the cell, and
+        depend on the grid: for the constant itself ask `ridges.ascend`.
+
+        Args:
+            spacing: of the grid of latents.
+
+        Returns:
+            One number a cell, in the variance-preserving frame.
         """
         norm, alpha = self.lipschitz(), (1 / np.sqrt(1 + self.levels**2))[:, None, None]
         down = np.linalg.norm(np.diff(self.y, axis=1), axis=-1) * alpha / spacing
@@ -55,48 +68,85 @@ class LatentFlow(NamedTuple):
 
 def latent_flow(mixture: Mixture, z: Float[ndarray, "*b d"], levels: Float[ndarray, " k"], *,
                 jacobian: bool = False, rate: int = RATE) -> LatentFlow:
-    """Flow the latents z down to each of `levels` (s = sigma / alpha > 0, strictly descending).
+    """Flow latents down to noise levels.
 
-    ValueError where a level is not positive or they do not descend.
+    Args:
+        mixture: the data in R^d.
+        z: latents, standard Gaussian.
+        levels: noise levels s = sigma / alpha > 0, strictly descending, in units of the data.
+        jacobian: whether to carry `dy / dz` along.
+        rate: Runge-Kutta steps per unit of log s.
+
+    Returns:
+        The states at the levels.
+
+    Raises:
+        ValueError: where a level is not positive or they do not descend.
     """
     levels = np.atleast_1d(np.asarray(levels, dtype=float))
     if not (levels > 0).all() or (np.diff(levels) >= 0).any():
         raise ValueError(f"levels = {levels.tolist()}: takes positive numbers in strictly descending order")
     z = np.asarray(z, dtype=float)
-    y, J, s = _far_start(mixture, z, levels[0])
-    if not jacobian:
-        J = None
+    s = far_level(mixture, levels[0])
+    mean, root = whitening(mixture, s)
+    y, J = mean + z @ root, np.broadcast_to(root, (*z.shape, len(mean))) if jacobian else None
     found = []
     for level in levels:
         steps = max(1, int(np.ceil(rate * np.log(s / level)))) if s > level else 0
         for step in range(steps):
-            y, J = _runge_kutta(mixture, y, J, s * (level / s) ** (step / steps), np.log(level / s) / steps)
+            y, J = runge_kutta(mixture, y, J, s * (level / s) ** (step / steps), np.log(level / s) / steps)
         s = level
         found.append((y, J))
     return LatentFlow(levels, np.stack([y for y, _ in found]),
                       np.stack([J for _, J in found]) if jacobian else None)
 
 
-def _far_start(mixture, z, level):
+def far_level(mixture: Mixture, level: float) -> float:
+    """The level from which `p_s` counts as Gaussian: 150 data radii, and beyond `level`."""
+    centred = mixture.means - mixture.weights @ mixture.means
+    radius = np.sqrt((centred**2).sum(1).max() + mixture.variances.max())
+    return float(max(FAR * radius, FAR * 1e-3, 1.01 * level))
+
+
+def whitening(mixture: Mixture, s: float) -> tuple[Float[ndarray, " d"], Float[ndarray, "d d"]]:
+    """Mean m and root `(Sigma + s^2 I)^(1/2)` of p_s: `y = m + root z` for s far above the data."""
     m = mixture.weights @ mixture.means
     centred = mixture.means - m
     cov = (mixture.weights[:, None] * centred).T @ centred + mixture.weights @ mixture.variances * np.eye(len(m))
-    radius = np.sqrt((centred**2).sum(1).max() + mixture.variances.max())
-    s = max(FAR * radius, FAR * 1e-3, 1.01 * level)
     value, vector = np.linalg.eigh(cov)
-    root = (vector * np.sqrt(value + s**2)) @ vector.T
-    return m + z @ root, np.broadcast_to(root, (*z.shape, len(m))), s
+    return m, (vector * np.sqrt(value + s**2)) @ vector.T
 
 
 def _rate(mixture, y, J, s):
+    """`dy / d log s` and `dJ / d log s`; the posterior is taken once for both. Means and covariances as in Mixture."""
+    apart = y[..., None, :] - mixture.means
+    total = mixture.variances + s**2
+    log_terms = np.log(mixture.weights) - (apart**2).sum(-1) / (2 * total) - y.shape[-1] / 2 * np.log(total)
+    r = np.exp(log_terms - log_terms.max(-1, keepdims=True))
+    r /= r.sum(-1, keepdims=True)
+    pull = (s**2 / total)[:, None] * apart                    # y - E[x_0 | y, component]
+    mean = (r[..., None, :] @ pull)[..., 0, :]
     if J is None:
-        return y - mixture.denoise(y, 1.0, s), None
-    spread = mixture.posterior_covariance(y, 1.0, s) / s**2
-    return y - mixture.denoise(y, 1.0, s), J - spread @ J
+        return mean, None
+    centred = pull - mean[..., None, :]
+    spread = np.swapaxes(r[..., None] * centred, -1, -2) @ centred / s**2
+    within = (r @ (mixture.variances / total))[..., None, None]
+    return mean, (1 - within) * J - spread @ J
 
 
-def _runge_kutta(mixture, y, J, s, h):
-    """One classical step of size h in log s."""
+def runge_kutta(mixture, y, J, s, h):
+    """One classical step of the flow.
+
+    Args:
+        mixture: the data.
+        y: positions at level s, heat frame.
+        J: derivatives that move along, or None.
+        s: noise level.
+        h: step in log s; positive goes up in noise.
+
+    Returns:
+        Positions and derivatives at the level `s exp(h)`.
+    """
     def ahead(k, by):
         return y + by * k[0], None if J is None else J + by * k[1]
 
@@ -109,9 +159,17 @@ def _runge_kutta(mixture, y, J, s, h):
 
 
 def basins(mixture: Mixture, z: Float[ndarray, "*b d"], rate: int = RATE) -> Int[ndarray, "*b"]:
-    """Index of the component that the flow from z ends in.
+    """Index of the component that the flow from each latent ends in.
 
     Followed to a twelfth of the smallest distance between means; from there the flow only converges.
+
+    Args:
+        mixture: the data.
+        z: latents.
+        rate: Runge-Kutta steps per unit of log s.
+
+    Returns:
+        Indices of components.
     """
     if len(mixture.means) == 1:
         return np.zeros(np.shape(z)[:-1], dtype=int)
@@ -125,7 +183,13 @@ def line_slope(mixture: Mixture, s: float, y: Float[ndarray, " g"],
                ) -> tuple[Float[ndarray, " g"], Float[ndarray, " g"]]:
     """On the line, in closed form: the latent `z = Phi^-1(F_s(y))` that flows to y, and the slope `dx_t / dz` there.
 
-    The slope `alpha phi(z) / p_s(y)` is in the variance-preserving frame; it is 0 where |z| exceeds about 37.
+    Args:
+        mixture: data on the line.
+        s: noise level > 0.
+        y: points at that level, heat frame.
+
+    Returns:
+        Latents, and slopes `alpha phi(z) / p_s(y)` in the variance-preserving frame (0 where |z| exceeds about 37).
     """
     u = (y[:, None] - mixture.means[:, 0]) / np.sqrt(mixture.variances + s**2)
     below, above = ndtr(u) @ mixture.weights, ndtr(-u) @ mixture.weights
@@ -135,7 +199,16 @@ def line_slope(mixture: Mixture, s: float, y: Float[ndarray, " g"],
 
 
 def line_quantile(mixture: Mixture, s: float, q: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
-    """On the line: `F_s^-1(q)`, the quantiles of p_s, by bracketed root finding."""
+    """On the line: `F_s^-1(q)`, by bracketed root finding.
+
+    Args:
+        mixture: data on the line.
+        s: noise level > 0.
+        q: probabilities in (0, 1).
+
+    Returns:
+        Quantiles of p_s, heat frame.
+    """
     scale = np.sqrt(mixture.variances + s**2)
     low, high = (mixture.means[:, 0] - 40 * scale).min(), (mixture.means[:, 0] + 40 * scale).max()
     return np.array([brentq(lambda y, r=r: ndtr((y - mixture.means[:, 0]) / scale) @ mixture.weights - r, low, high,
@@ -144,9 +217,18 @@ def line_quantile(mixture: Mixture, s: float, q: Float[ndarray, " k"]) -> Float[
 
 def steep_regions(mixture: Mixture, levels: Float[ndarray, " k"], threshold: float, span: float = 4.5,
                   ) -> tuple[Int[ndarray, " k"], Float[ndarray, " k"]]:
-    """On the line: number and Gaussian mass of the latent intervals with slope above `threshold`, for each level.
+    """On the line: number and Gaussian mass of the latent intervals whose slope exceeds a threshold.
 
-    Seen within |z| <= span, on 400 points for each component: a region counts once its points do.
+    On 400 points of the image for each component, where ridges are as wide as the noise.
+
+    Args:
+        mixture: data on the line.
+        levels: k noise levels.
+        threshold: of the slope, variance-preserving frame.
+        span: latents beyond |z| <= span are left out.
+
+    Returns:
+        Number and mass for each level.
     """
     found = []
     for s in levels:
@@ -159,5 +241,12 @@ def steep_regions(mixture: Mixture, levels: Float[ndarray, " k"], threshold: flo
 
 
 def count_regions(above: Bool[ndarray, "*g"]) -> int:
-    """Number of connected regions of a truth array on a line or plane grid (corners do not connect)."""
+    """Number of connected regions of a truth array on a line or plane grid (corners do not connect).
+
+    Args:
+        above: the truth array.
+
+    Returns:
+        The number.
+    """
     return int(label(above)[1])

@@ -16,7 +16,7 @@ from torch import Tensor
 from phasebook.models.assets import asset
 from phasebook.models.image_sets import ImageSet, load_images
 
-__all__ = ["Captioned", "GENERIC", "captioned", "everything", "kind_of", "kind_prompt"]
+__all__ = ["Captioned", "GENERIC", "captioned", "everything", "kind_of"]
 
 GENERIC = "emoji"
 # what the families lack, by Unicode subgroup and name; the right-hand side is the kind
@@ -45,24 +45,9 @@ class Captioned:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def calls(self, index: Int[Tensor, " b"], generator: torch.Generator, empty: float = 0.15, kind: float = 0.08,
-              generic: float = 0.07) -> list[str]:
-        """A prompt for each image: nothing, its kind, `emoji` or its caption, with these shares."""
-        draw = torch.rand(len(index), generator=generator).tolist()
-        prompts = []
-        for i, u in zip(index.tolist(), draw, strict=True):
-            if u < empty:
-                prompts.append("")
-            elif u < empty + kind:
-                prompts.append(kind_prompt(self.kinds[self.kind[i]]))
-            else:
-                prompts.append(GENERIC if u < empty + kind + generic else self.captions[i])
-        return prompts
-
-
-def kind_prompt(kind: str) -> str:
-    """The prompt for any image of a kind."""
-    return f"{GENERIC} of {kind}"
+    def floats(self, index: Int[Tensor, " b"] | slice = slice(None)) -> Float[Tensor, "b 3 y x"]:
+        """Pictures in [-1, 1]."""
+        return self.pixels[index]
 
 
 def kind_of(row: dict[str, str]) -> str:

@@ -17,16 +17,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook.models.checkpoints import (
+from phasebook.models.pipelines.checkpoints import (
     cause,
     check_complete,
     check_device,
     check_dtype,
     check_weights,
     known_directory,
-    unreachable,
 )
-from phasebook.models.staging import CLIP_WEIGHTS, staged_clip
+from phasebook.models.pipelines.loading import unreachable
+from phasebook.models.pipelines.staging import CLIP_WEIGHTS, staged_clip
 from phasebook.sampling.batches import in_batches
 
 __all__ = ["ClipFeatures", "check_feature"]

@@ -4,13 +4,16 @@ For data x_0 (atom I, family F) and `x_t = alpha x_0 + sigma eps`, the condition
 from H(I), H(F) at high noise to 0. The level at which half of one is gone says when that choice is made.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["conditional_entropies", "entropy", "full_entropy", "half_level", "membership"]
+__all__ = ["conditional_entropies", "entropy", "full_entropy", "half_level", "membership",
+           "sampled_entropies"]
 
 
 def entropy(p: Float[Tensor, "*p n"]) -> Float[Tensor, "*p"]:
@@ -23,13 +26,27 @@ def membership(labels: Int[ndarray, " n"]) -> Float[Tensor, "n f"]:
     return torch.eye(int(np.max(labels)) + 1)[torch.as_tensor(np.asarray(labels, dtype=np.int64))]
 
 
-def conditional_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r"],
-                          labelings: dict[str, Int[ndarray, " n"]], samples: int,
-                          seed: int) -> dict[str, Float[ndarray, " r"]]:
-    """H(label | x_t) in nats at each sigma/alpha in `ratios`, for several labelings of the atoms at once.
+class Sampled(NamedTuple):
+    """Entropies (nats) of the posterior over labels at noise levels, for samples (x_0, eps) one by one: `values` (r, m)
+    by labelling, and the atom `origin` (m) that each sample comes from."""
 
-    `samples` pairs (x_0, eps) per level, the same eps for all levels. With `g = Gram_I + ratio <eps, x>` the
-    posterior is `softmax((g - |x_i|^2/2) / ratio^2)`, and `<eps, x_i>` is Gaussian with covariance Gram: no pixels.
+    values: dict[str, Float[ndarray, "r m"]]
+    origin: Int[ndarray, " m"]
+
+
+def sampled_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r"],
+                      labelings: dict[str, Int[ndarray, " n"]], samples: int, seed: int) -> Sampled:
+    """The entropy of the posterior over labels at each sigma/alpha in `ratios`, for several labelings of the atoms.
+
+    With `g = Gram_I + ratio <eps, x>` the posterior is `softmax((g - |x_i|^2/2) / ratio^2)`, and `<eps, x_i>` is
+    Gaussian with covariance Gram: no pixels.
+
+    Args:
+        gram: inner products of the atoms.
+        ratios: noise levels sigma/alpha.
+        labelings: a label for each atom, by name.
+        samples: pairs (x_0, eps) per level, the same for all levels.
+        seed: of the draws.
     """
     gram = gram.to(torch.float64)
     generator = torch.Generator().manual_seed(seed)
@@ -37,14 +54,22 @@ def conditional_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     n = len(gram)
     noise = torch.randn(samples, n, generator=generator, dtype=torch.float64) @ root
-    origin = gram[torch.arange(samples) % n] if samples >= n else gram[torch.randperm(n, generator=generator)[:samples]]
+    origin = torch.arange(samples) % n if samples >= n else torch.randperm(n, generator=generator)[:samples]
     groups = {name: membership(labels).to(gram) for name, labels in labelings.items()}
-    found = {name: [] for name in labelings}
+    rows = {name: [] for name in labelings}
     for ratio in ratios:
-        w = torch.softmax((origin + ratio * noise - gram.diagonal() / 2) / ratio**2, -1)
+        w = torch.softmax((gram[origin] + ratio * noise - gram.diagonal() / 2) / ratio**2, -1)
         for name, member in groups.items():
-            found[name].append(float(entropy(w @ member).mean()))
-    return {name: np.array(values) for name, values in found.items()}
+            rows[name].append(entropy(w @ member).numpy())
+    return Sampled({name: np.stack(v) for name, v in rows.items()}, origin.numpy())
+
+
+def conditional_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r"],
+                          labelings: dict[str, Int[ndarray, " n"]], samples: int,
+                          seed: int) -> dict[str, Float[ndarray, " r"]]:
+    """H(label | x_t) in nats at each level: the means of `sampled_entropies`."""
+    sampled = sampled_entropies(gram, ratios, labelings, samples, seed)
+    return {name: values.mean(1) for name, values in sampled.values.items()}
 
 
 def half_level(ratios: Float[ndarray, " r"], entropies: Float[ndarray, " r"], full: float) -> float | None:

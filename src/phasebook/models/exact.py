@@ -108,6 +108,22 @@ class ExactModel(Model):
                    np.tile(np.asarray(images.family), views), tuple(images.families), tuple(images.names) * views,
                    pictures=False)
 
+    @classmethod
+    def of_points(cls, points: Float[ndarray, "n d"], device: str = "cpu", norm: float = NORM) -> "ExactModel":
+        """The model whose atoms are points without pictures, centred and scaled like those of an image set.
+
+        Args:
+            points: at any scale.
+            device: where the atoms live.
+            norm: root mean square norm of the scaled atoms.
+        """
+        x = torch.as_tensor(np.asarray(points), dtype=torch.float64)
+        x = x - x.mean(0)
+        scale = norm / float((x**2).sum(1).mean().sqrt().clamp(min=1e-9))
+        names = tuple(str(i) for i in range(len(x)))
+        return cls((x * scale).float().to(device), torch.zeros(x.shape[1], device=device), 1.0, (x.shape[1],),
+                   np.zeros(len(x), dtype=int), ("points",), names)
+
     def subset(self, index: Int[ndarray, " m"]) -> "ExactModel":
         """The model of some of the atoms, on the same centre and scale, so that levels and distances compare."""
         index = np.asarray(index)

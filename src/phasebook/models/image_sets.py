@@ -1,9 +1,9 @@
 """Image sets: finite sets of small pictures in families, each the data distribution of an exact diffusion model.
 
 A set is named: `families` (420 emoji that are drawn alike within their family), `emoji` (all 1600 distinct ones),
-`digits` (the 1797 handwritten digits that scikit-learn carries), `captioned` (the emoji that have a kind, named by
-their captions) or the path of a directory of pictures. Nothing is downloaded. Order and pixels depend on the arguments
-alone.
+`icons` (8104 pictures of 1382 things in seven styles; their groups are the styles), `digits` (the 1797 handwritten
+digits that scikit-learn carries), `captioned` (the emoji that have a kind, named by their captions) or the path of a
+directory of pictures. Nothing is downloaded. Order and pixels depend on the arguments alone.
 """
 
 import csv
@@ -21,7 +21,7 @@ from phasebook.models.assets import asset
 
 __all__ = ["ImageSet", "load_images", "read_picture", "IMAGE_SETS", "RESOLUTIONS", "CELL", "COLUMNS"]
 
-IMAGE_SETS = ("families", "emoji", "digits", "captioned")
+IMAGE_SETS = ("families", "emoji", "icons", "digits", "captioned")
 RESOLUTIONS = (8, 256)
 MOST = 10_000                   # the exact model keeps a matrix of n x n numbers
 CELL, COLUMNS = 64, 40          # the emoji sprite: pixels of a cell, cells in a row
@@ -86,6 +86,8 @@ def load_images(name: str | Path = "families", resolution: int = 64,
         table = _digits()
     elif name == "captioned":
         table = _captioned()
+    elif name == "icons":
+        table = _icons()
     elif name in IMAGE_SETS:
         table = _emoji(only_families=name == "families")
     else:
@@ -154,6 +156,18 @@ def _cells() -> Iterator[tuple[dict[str, str], Image.Image]]:
     for entry in table:
         y, x = divmod(int(entry["index"]), COLUMNS)
         yield entry, sheet.crop((x * CELL, y * CELL, (x + 1) * CELL, (y + 1) * CELL))
+
+
+def _icons() -> list[_Row]:
+    """The icons, style by style."""
+    from phasebook.models.icons import icons
+
+    data = icons()
+    pictures = data.pixels.permute(0, 2, 3, 1).numpy()
+    families = [data.families[i] for i in data.family.tolist()]
+    styles = [data.styles[i] for i in data.style.tolist()]
+    rows = zip(pictures, data.names, families, styles, strict=True)
+    return [_Row(Image.fromarray(picture), name, name, family, style) for picture, name, family, style in rows]
 
 
 def _digits() -> list[_Row]:

@@ -7,10 +7,11 @@ of grid points once those edges are cut. Nothing in it knows which model made th
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.ndimage import distance_transform_cdt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["area_holding_half", "basin_count", "basin_labels", "basin_centres"]
+__all__ = ["basin_centres", "basin_count", "basin_labels"]
 
 
 def basin_labels(jump_alpha: Float[ndarray, "a-1 b"], jump_beta: Float[ndarray, "a b-1"],
@@ -35,8 +36,6 @@ def basin_count(labels: Int[ndarray, "a b"], least: float = 5e-4) -> int:
 def basin_centres(labels: Int[ndarray, "a b"], least: float) -> list[tuple[int, int]]:
     """For each basin of at least the share `least` of the area, largest first, the grid point of it that lies deepest
     inside: where a label fits."""
-    from scipy.ndimage import distance_transform_cdt
-
     sizes = np.bincount(labels.ravel())
     centres = []
     for basin in np.argsort(-sizes, kind="stable"):
@@ -46,13 +45,3 @@ def basin_centres(labels: Int[ndarray, "a b"], least: float) -> list[tuple[int, 
         depth = distance_transform_cdt(np.pad(labels == basin, 1))[1:-1, 1:-1]
         centres.append(tuple(int(i) for i in np.unravel_index(depth.argmax(), depth.shape)))
     return centres
-
-
-def area_holding_half(density: Float[ndarray, "a b"]) -> float:
-    """The smallest share of the area that holds half of the total of a density >= 0: 0.5 for a flat one, small for
-    narrow ridges. 0.5 as well for one that vanishes."""
-    flat = np.sort(np.asarray(density, dtype=np.float64).ravel())[::-1]
-    total = flat.sum()
-    if total <= 0:
-        return 0.5
-    return float((np.searchsorted(np.cumsum(flat), total / 2) + 1) / flat.size) if flat[0] > flat[-1] else 0.5

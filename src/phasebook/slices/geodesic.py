@@ -1,11 +1,11 @@
-"""Distances on a slice under its pullback metric: shortest curves on a grid, then relaxed off the grid.
+"""Distances on a slice under its pullback metric: shortest curves on a grid, then let down off the grid.
 
 A curve x(s) = (alpha, beta)(s) has the length `int sqrt(E a'^2 + 2 F a' b' + G b'^2) ds`, with the entries of Eq. (5)
 given at the grid points. Their matrix square root is interpolated bilinearly: between two points the speed of a curve
 along the grid is then linear, and a ridge of jump j that centred differences see as two points is j long to cross.
 For each pair of points three admissible curves are measured by one quadrature, and the shortest counts: the straight
 line; the shortest path along edges to all points whose offsets (i, j), |i|, |j| <= reach, are coprime (Dijkstra); and
-that path relaxed off the grid by descent on its energy. The path finds the way round, the relaxation takes out the
+that path let down off the grid by descent on its energy. The path finds the way round, the descent takes out the
 1/2 % by which a path with few directions is too long.
 
 Every curve is admissible, so a distance is never below the infimum for the interpolated metric.
@@ -22,20 +22,26 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from phasebook.slices.relax import relaxed_by_levels
+from phasebook.slices.descent import descended_by_levels
 
-__all__ = ["Geodesics", "Surface", "bend", "geodesics"]
+__all__ = ["Geodesics", "Surface", "geodesics"]
 
 NODES = 49                      # of a curve
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A metric on a grid: `E` = G_alpha,alpha, `F` = G_alpha,beta, `G` = G_beta,beta at the points, `spacing` (alpha,
-    beta). Positions are in units of the grid: (i, j) is a grid point.
+    """A metric on a grid. Positions are in units of the grid: (i, j) is a grid point.
 
-    ValueError for shapes that differ, fewer than 2 points along a side, NaN or Inf, a spacing that is not positive, or
-    a metric with a negative direction (beyond rounding).
+    Attributes:
+        E: G_alpha,alpha at the points.
+        F: G_alpha,beta.
+        G: G_beta,beta.
+        spacing: of the grid along alpha and beta.
+
+    Raises:
+        ValueError: for shapes that differ, fewer than 2 points along a side, NaN or Inf, a spacing that is not
+            positive, or a metric with a negative direction (beyond rounding).
     """
 
     E: Float[ndarray, "a b"]
@@ -63,6 +69,7 @@ class Surface:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Of the grid."""
         return self.E.shape
 
     @cached_property
@@ -102,10 +109,15 @@ class Surface:
 
 
 class Geodesics(NamedTuple):
-    """Between n points: `distances`, `straight` (length of the straight line) and `error` (n, n), an estimate of the
-    error of the distances: a third of what halving the metric's resolution changes (the interpolation is of second
-    order), and what the last doubling of the curve's nodes has gained. `curves` (pairs, k, 2): the shortest curves in
-    units of the grid, pairs (0, 1), (0, 2), ..., (1, 2), ... in the order of `numpy.triu_indices(n, 1)`."""
+    """Geodesics between n points.
+
+    Attributes:
+        distances: lengths of the shortest curves.
+        straight: lengths of the straight lines.
+        error: an estimate for the distances: a third of what halving the metric's resolution changes (the interpolation
+            is of second order), and what the last doubling of the curve's nodes has gained.
+        curves: the shortest curves in units of the grid, pairs in the order of `numpy.triu_indices(n, 1)`.
+    """
 
     distances: Float[ndarray, "n n"]
     straight: Float[ndarray, "n n"]
@@ -187,14 +199,23 @@ def _check_points(points: Int[ndarray, "n 2"], shape: tuple[int, int], reach: in
 
 
 def geodesics(surface: Surface, points: Int[ndarray, "n 2"], *, reach: int = 6) -> Geodesics:
-    """Distances between all pairs of grid points `points` (row, column). ValueError for points off the grid."""
+    """Distances between all pairs of some grid points.
+
+    Args:
+        surface: the metric.
+        points: row and column of each point, n >= 2.
+        reach: of an edge of the graph, in grid points along either side.
+
+    Raises:
+        ValueError: for points off the grid.
+    """
     points = _check_points(points, surface.shape, reach)
     flat = np.ravel_multi_index(points.T, surface.shape)
     walked, before = dijkstra(_graph(surface, reach), directed=False, indices=flat, return_predecessors=True)
     first, second = np.triu_indices(len(points), 1)
     paths = np.stack([_with_nodes(np.stack(np.unravel_index(_path(before[i], flat[i], flat[j]), surface.shape), -1)
                                   .astype(np.float64), NODES) for i, j in zip(first, second, strict=True)])
-    coarse, fine = relaxed_by_levels(surface, paths)
+    coarse, fine = descended_by_levels(surface, paths)
     line = points[first][:, None] + np.linspace(0, 1, NODES)[:, None] * (points[second] - points[first])[:, None]
     curves = np.stack([line, paths, coarse, fine])
     measured = surface.lengths(curves)
@@ -218,12 +239,3 @@ def _symmetric(values: Float[ndarray, " m"], n: int) -> Float[ndarray, "n n"]:
     out = np.zeros((n, n))
     out[np.triu_indices(n, 1)] = values
     return out + out.T
-
-
-def bend(curves: Float[ndarray, "m k 2"]) -> Float[ndarray, " m"]:
-    """How far a curve leaves its chord, over the chord's length (in grid units): 0 for a straight line."""
-    chord = curves[:, -1] - curves[:, 0]
-    size = np.maximum(np.hypot(*chord.T), 1e-300)
-    off = curves - curves[:, :1]
-    cross = off[..., 0] * chord[:, None, 1] - off[..., 1] * chord[:, None, 0]
-    return np.abs(cross).max(1) / size**2

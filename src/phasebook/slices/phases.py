@@ -5,6 +5,7 @@ separates two valleys, whether or not it closes), or for the exact model from th
 the likeliest family): true basins. Nothing here knows a model.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,15 +16,24 @@ from skimage.measure import label
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
-__all__ = ["Nesting", "Phases", "areas", "boundary", "boundary_length", "connected", "depth_points", "lineage",
-           "link", "nesting", "nesting_over_steps", "parents", "persistence", "phases_of", "telling_counts",
-           "watershed_labels"]
+from phasebook.slices.basins import basin_centres
+
+__all__ = ["Nesting", "Phases", "areas", "boundary", "boundary_length", "connected", "depth_points", "link",
+           "nesting", "nesting_over_steps", "persistence", "phases_of", "telling_counts", "watershed_labels"]
 
 
 def watershed_labels(height: Float[ndarray, "a b"], depth: float) -> Int[ndarray, "a b"]:
-    """Basins 0, 1, ... of a height: valleys that a pass must climb `depth` or more to leave, flooded to the divides.
+    """Basins of a height: valleys that a path must climb `depth` or more to leave, flooded to the divides.
 
-    One basin where nothing is that deep. ValueError for a height that is not finite, or a depth that is not positive.
+    Args:
+        height: of every point.
+        depth: least height of the pass between two basins.
+
+    Returns:
+        Labels 0, 1, ...; one basin where nothing is that deep.
+
+    Raises:
+        ValueError: for a height that is not finite, or a depth that is not positive.
     """
     h = np.asarray(height, dtype=np.float64)
     if h.ndim != 2 or not np.isfinite(h).all():
@@ -68,8 +78,14 @@ def boundary_length(labels: Int[ndarray, "a b"], spacing: tuple[float, float]) -
 
 
 class Phases(NamedTuple):
-    """A labelling at every step, with count, boundary length and the area (share) of the largest phase. Phases below
-    the share `least` of the area are not counted."""
+    """A labelling at every step.
+
+    Attributes:
+        labels: of every point.
+        count: of the phases that are large enough to count.
+        length: of all boundaries, in units of alpha and beta.
+        largest: share of the area of the largest phase.
+    """
 
     labels: Int[ndarray, "step a b"]
     count: Int[ndarray, " step"]
@@ -78,7 +94,13 @@ class Phases(NamedTuple):
 
 
 def phases_of(labels: Int[ndarray, "step a b"], spacing: tuple[float, float], least: float = 5e-4) -> Phases:
-    """Counts and lengths of labellings."""
+    """Counts and lengths of labellings.
+
+    Args:
+        labels: of every point at every step.
+        spacing: of the grid along alpha and beta.
+        least: share of the area below which a phase does not count.
+    """
     shares = [areas(one) for one in labels]
     enough = max(least, 2 / labels[0].size)
     return Phases(np.asarray(labels), np.array([max(1, int((s >= enough).sum())) for s in shares]),
@@ -86,13 +108,25 @@ def phases_of(labels: Int[ndarray, "step a b"], spacing: tuple[float, float], le
 
 
 def telling_counts(count: Int[ndarray, " step"], steps: int) -> list[int]:
-    """At most `steps` steps, the first, the last, and those that first reach evenly spaced counts in between."""
+    """Steps at which phase maps differ.
+
+    Args:
+        count: of phases at each step.
+        steps: how many, at most.
+
+    Returns:
+        The first, the last, and those that first reach evenly spaced counts in between.
+    """
     marks = np.linspace(count[0], count.max(), steps)[1:-1]
     return sorted({0, len(count) - 1, *(int((count >= mark).argmax()) for mark in marks)})
 
 
 def link(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> Int[ndarray, "k j"]:
-    """Points that coarse phase k and fine phase j share."""
+    """Points that coarse phase k and fine phase j share.
+
+    Raises:
+        ValueError: for labels of different grids.
+    """
     coarse, fine = np.asarray(coarse), np.asarray(fine)
     if coarse.shape != fine.shape:
         raise ValueError(f"coarse, fine: shapes {coarse.shape}, {fine.shape}; take labels of one grid")
@@ -100,38 +134,62 @@ def link(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> Int[ndarray,
     return np.bincount(coarse.ravel().astype(np.int64) * j + fine.ravel(), minlength=k * j).reshape(k, j)
 
 
-def parents(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> tuple[Int[ndarray, " j"], Float[ndarray, " j"]]:
-    """Of each fine phase: the coarse one that holds most of it, and the share of its area that does."""
-    table = link(coarse, fine)
-    return table.argmax(0), table.max(0) / np.maximum(table.sum(0), 1)
-
-
 class Nesting(NamedTuple):
-    """`score`: share of the area that lies inside the coarse parent of its fine phase; 1 where every fine phase has one
-    parent. `shuffled`: the mean score with the fine labels dealt to other points; what any labelling reaches."""
+    """How well fine phases lie inside coarse ones.
+
+    Attributes:
+        score: share of the area that lies inside the coarse parent of its fine phase; 1 where every fine phase has one
+            parent.
+        strangers: the mean score of fine phases of other slices, which are as compact as the slice's own; None where
+            there are none.
+        shuffled: the mean score with the fine labels dealt to other points.
+    """
 
     score: float
+    strangers: float | None
     shuffled: float
 
-    @property
-    def beyond_chance(self) -> float:
-        """(score - shuffled)/(1 - shuffled): 0 for labels that know nothing of each other, 1 for perfect nesting."""
-        return (self.score - self.shuffled) / (1 - self.shuffled) if self.shuffled < 1 else 0.0
 
+def nesting(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"], others: Sequence[Int[ndarray, "a b"]] = (),
+            seed: int = 0, draws: int = 5) -> Nesting:
+    """How well fine phases lie inside coarse ones, beside chance.
 
-def nesting(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"], seed: int = 0, draws: int = 20) -> Nesting:
-    """How well the fine phases lie inside the coarse ones."""
+    Args:
+        coarse: phases of an earlier step.
+        fine: phases of a later one.
+        others: fine phases of other slices, on as many grid points.
+        seed: of the shuffled labels.
+        draws: how often they are shuffled.
+    """
     rng, flat = np.random.default_rng(seed), np.ravel(fine)
-    inside = lambda labels: float(link(np.ravel(coarse), labels).max(0).sum() / flat.size)  # noqa: E731
-    return Nesting(inside(flat), float(np.mean([inside(rng.permutation(flat)) for _ in range(draws)])))
+    shuffled = [_inside(coarse, rng.permutation(flat)) for _ in range(draws)]
+    strangers = [_inside(coarse, other) for other in others]
+    return Nesting(_inside(coarse, flat), float(np.mean(strangers)) if strangers else None, float(np.mean(shuffled)))
 
 
-def nesting_over_steps(labels: Int[ndarray, "step a b"], least: float, seed: int = 0) -> Nesting | None:
-    """The mean over steps of how the last step's phases lie in theirs: over the steps that have two phases or more of
-    at least the share `least` of the area, and fewer phases than the last one has. None where there is no such step."""
+def _inside(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> float:
+    return float(link(np.ravel(coarse), np.ravel(fine)).max(0).sum() / np.size(fine))
+
+
+def nesting_over_steps(labels: Int[ndarray, "step a b"], least: float, others: Sequence[Int[ndarray, "a b"]] = (),
+                       seed: int = 0) -> Nesting | None:
+    """The mean over steps of how the last step's phases lie in theirs.
+
+    Args:
+        labels: phases at every step.
+        least: share of the area from which a phase counts.
+        others: last phases of other slices.
+        seed: of the shuffled labels.
+
+    Returns:
+        The mean over the steps that have two phases or more, and fewer than the last one has; None without such steps.
+    """
     counts = [int((areas(one) >= least).sum()) for one in labels]
-    found = [nesting(one, labels[-1], seed) for one, n in zip(labels, counts, strict=True) if 2 <= n < counts[-1]]
-    return Nesting(*(float(v) for v in np.mean(found, axis=0))) if found else None
+    steps = [k for k, n in enumerate(counts) if 2 <= n < counts[-1]]
+    if not steps:
+        return None
+    score, strangers, shuffled = zip(*(nesting(labels[k], labels[-1], others, seed) for k in steps), strict=True)
+    return Nesting(float(np.mean(score)), float(np.mean(strangers)) if others else None, float(np.mean(shuffled)))
 
 
 def persistence(labels: Int[ndarray, "step a b"], slack: int = 1) -> Float[ndarray, " step"]:
@@ -154,14 +212,12 @@ def _rim(labels: Int[ndarray, "a b"]) -> Bool[ndarray, "a b"]:
     return rim
 
 
-def lineage(labels: Int[ndarray, "step a b"]) -> Int[ndarray, "step k"]:
-    """At every step, the phase that holds most of each of the last step's phases: its ancestors, and by
-    `hierarchy.ridge_split` the steps at which two of them were parted."""
-    return np.stack([parents(one, labels[-1])[0] for one in labels])
-
-
 def depth_points(labels: Int[ndarray, "a b"], least: float, most: int) -> Int[ndarray, "n 2"]:
-    """(row, column) of the deepest point of each phase of at least the share `least`, largest first, `most` at most."""
-    from phasebook.slices.basins import basin_centres
+    """Row and column of the deepest point of each phase.
 
+    Args:
+        labels: the phases.
+        least: share of the area from which a phase counts.
+        most: phases, the largest first.
+    """
     return np.array(basin_centres(np.asarray(labels), least)[:most], dtype=np.int64).reshape(-1, 2)

@@ -22,7 +22,9 @@ from phasebook.slices.geodesic import Surface
 from phasebook.slices.phases import connected, watershed_labels
 from phasebook.slices.plane import Plane
 
-__all__ = ["Pairs", "Slice"]
+__all__ = ["RIDGE", "Pairs", "Slice"]
+
+RIDGE = 0.2             # a jump over this share of the yardstick is a ridge, wherever ridges are spoken of
 
 
 class Pairs(NamedTuple):
@@ -116,6 +118,10 @@ class Slice:
     def yardstick(self, feature: str | None = None) -> float:
         """The feature's distance of unrelated final predictions."""
         return self.features[self._known(feature)].yardstick(self.model, self.prompt)
+
+    def ridge(self, feature: str | None = None, share: float = RIDGE) -> float:
+        """The height from which a jump counts as a ridge: a share of the yardstick."""
+        return share * self.yardstick(feature)
 
     def surface(self, step: int, feature: str | None = None) -> Surface:
         """The metric of a step, for geodesics."""

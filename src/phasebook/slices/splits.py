@@ -1,23 +1,90 @@
-"""When two predictions part."""
+"""When the predictions of two points part.
+
+Two definitions of the split of a pair, from the distance of its predictions at each step of the sampler: (a) where it
+first exceeds half the *median* final distance of all pairs: one threshold for all, so that splits compare; (b) where it
+first exceeds half of the pair's own final distance. Either is given as a step or, free of ties, as a noise level
+interpolated at the crossing.
+"""
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-__all__ = ["split_steps"]
+__all__ = ["final_half", "median_half", "split_levels", "split_steps"]
 
 
-def split_steps(apart: Float[ndarray, "p step"], threshold: float | None = None) -> Int[ndarray, " p"]:
-    """The first step at which two predictions are further apart than a threshold that all pairs share.
+def median_half(apart: Float[ndarray, "p step"]) -> float:
+    """Half the median final distance: the threshold of definition (a).
 
     Args:
-        apart: the distance of the two predictions of each pair at every step.
-        threshold: by default half the median final distance of all pairs, so that split steps compare between pairs.
+        apart: distance of the predictions of each pair at each step.
+    """
+    return float(np.median(_checked(apart)[:, -1])) / 2
+
+
+def final_half(apart: Float[ndarray, "p step"]) -> Float[ndarray, " p"]:
+    """Half of each pair's own final distance: the thresholds of definition (b).
+
+    Args:
+        apart: distance of the predictions of each pair at each step.
+    """
+    return _checked(apart)[:, -1] / 2
+
+
+def split_steps(apart: Float[ndarray, "p step"],
+                threshold: float | Float[ndarray, " p"] | None = None) -> Int[ndarray, " p"]:
+    """The first step at which each pair is further apart than a threshold.
+
+    Args:
+        apart: distance of the predictions of each pair at each step.
+        threshold: one for all pairs, or one a pair; half the median final distance by default (definition (a)).
 
     Returns:
-        Steps from the noisy end; the number of steps where that never happens.
+        Steps from 0; the number of steps for a pair that never parts.
+
+    Raises:
+        ValueError: unless `apart` is a finite array (p, step).
     """
-    if threshold is None:
-        threshold = float(np.median(apart[:, -1])) / 2
-    beyond = apart > threshold
-    return np.where(beyond.any(1), beyond.argmax(1), apart.shape[1])
+    beyond = _beyond(apart, threshold)
+    return np.where(beyond.any(1), beyond.argmax(1), beyond.shape[1])
+
+
+def split_levels(apart: Float[ndarray, "p step"], noise: Float[ndarray, " step"],
+                 threshold: float | Float[ndarray, " p"] | None = None) -> Float[ndarray, " p"]:
+    """The noise level at which each pair parts, as a height above the last step: `log(sigma/alpha)` there, less that of
+    the last step, interpolated linearly between the two steps around the crossing.
+
+    Args:
+        apart: distance of the predictions of each pair at each step.
+        noise: sigma/alpha of each step, falling.
+        threshold: as in `split_steps`.
+
+    Returns:
+        Natural logarithms of noise ratios, >= 0; 0 for a pair that never parts.
+
+    Raises:
+        ValueError: unless `apart` is a finite array (p, step).
+    """
+    beyond = _beyond(apart, threshold)
+    apart, height = np.asarray(apart, dtype=np.float64), np.log(noise / noise[-1])
+    limit = np.broadcast_to(median_half(apart) if threshold is None else threshold, len(apart))
+    after = np.maximum(beyond.argmax(1), 1)
+    rows = np.arange(len(apart))
+    low, high = apart[rows, after - 1], apart[rows, after]
+    part = np.clip((limit - low) / np.maximum(high - low, 1e-300), 0, 1)
+    crossing = height[after - 1] + part * (height[after] - height[after - 1])
+    return np.where(beyond.any(1), crossing, 0.0)
+
+
+def _checked(apart: Float[ndarray, "p step"]) -> Float[ndarray, "p step"]:
+    apart = np.asarray(apart, dtype=np.float64)
+    if apart.ndim != 2 or 0 in apart.shape or not np.isfinite(apart).all():
+        raise ValueError(f"apart: shape {apart.shape}; takes finite distances (pair, step)")
+    return apart
+
+
+def _beyond(apart: Float[ndarray, "p step"], threshold: float | Float[ndarray, " p"] | None) -> ndarray:
+    """Whether each pair is further apart than its threshold, and at all, at each step."""
+    apart = _checked(apart)
+    limit = median_half(apart) if threshold is None else threshold
+    return (apart > np.reshape(limit, (-1, 1))) & (apart > 0)

@@ -1,88 +1,194 @@
-"""A slice in a few numbers per step, and statements over several slices."""
+"""A slice in a few numbers per step, and the noise levels at which they are read.
+
+The noise level that matters to a sampler is
+
+    nu = sigma / (alpha sqrt Lambda_1),     Lambda_1 the largest eigenvalue of the data's covariance:
+
+rescaling the data and sigma / alpha by one factor leaves every prediction as it was, up to that factor. nu = 1 is where
+a distribution begins to split (Biroli et al. 2024), whatever the scale of the data.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
-from phasebook.slices.basins import area_holding_half, basin_count, basin_labels
+from phasebook.slices.basins import basin_count, basin_labels
+from phasebook.slices.plane import Plane
+from phasebook.slices.slice import Slice
+from phasebook.stats import Estimate
 
-__all__ = ["agreement", "basin_counts", "early", "isotropy", "late", "late_spread", "median_interval", "rise",
-           "statistics"]
+__all__ = ["Observations", "agreement", "basin_counts", "branching", "contrast", "early", "hull",
+           "interior_sensitivity", "largest_deviation", "late", "late_spread", "mean_s", "observations",
+           "plane_contrast", "ridge_overlap", "steepest"]
 
-
-def early(steps: int) -> slice:
-    """The first tenth of the steps, at least one."""
-    return slice(0, max(1, steps // 10))
-
-
-def late(steps: int) -> slice:
-    """The last fifth of the steps, at least two where there are two: 'late t' in observation (iii)."""
-    return slice(max(0, steps - max(2, steps // 5)), steps)
+EARLY, LATE = 1.0, 0.1          # noise levels in units of the data's largest standard deviation
 
 
-def basin_counts(dataset: xr.Dataset, threshold: float) -> Int[ndarray, " step"]:
-    """Number of basins at each step."""
-    pairs = zip(dataset.jump_alpha.values, dataset.jump_beta.values, strict=True)
-    return np.array([basin_count(basin_labels(up, right, threshold)) for up, right in pairs])
+def largest_deviation(gram: Float[ndarray, "n n"]) -> float:
+    """The standard deviation of n points along their first principal axis, `sqrt Lambda_1`.
+
+    Args:
+        gram: inner products of the points; they need not be centred.
+    """
+    gram = np.asarray(gram, dtype=np.float64)
+    centred = gram - gram.mean(0) - gram.mean(1, keepdims=True) + gram.mean()
+    return float(np.sqrt(max(np.linalg.eigvalsh(centred)[-1], 0) / len(gram)))
 
 
-def statistics(dataset: xr.Dataset, threshold: float) -> dict[str, Float[ndarray, " step"]]:
-    """Per step: means of det G and tr G (finite differences, as in the paper), number of basins, the smallest share
-    of the area that holds half of `sqrt tr G`, the largest Lipschitz constant, and its ratio to the median one."""
-    steepness = np.sqrt(dataset.largest.values.reshape(dataset.sizes["step"], -1))
-    middle = np.median(steepness, 1)
-    return {
-        "det": dataset.det_g.values.mean((1, 2)), "trace": dataset.tr_g.values.mean((1, 2)),
-        "basins": basin_counts(dataset, threshold),
-        "area": np.array([area_holding_half(np.sqrt(t)) for t in dataset.tr_g.values]),
-        "steepest": steepness.max(1),
-        "contrast": steepness.max(1) / np.maximum(middle, 1e-12) if steepness.max() > 1e-9 else np.ones(len(middle)),
-    }
+def early(noise: Float[ndarray, " step"]) -> Bool[ndarray, " step"]:
+    """The steps of large noise: nu >= 1, before the distribution of noisy states has begun to split.
+
+    Args:
+        noise: nu of each step.
+    """
+    return np.asarray(noise) >= EARLY
 
 
-def late_spread(mean_s: Float[ndarray, " step"]) -> float | None:
-    """`(max - min) / mean` of S over the late steps: small on a plateau. None with fewer than three steps, where
-    there is nothing to see, or where S vanishes."""
-    tail = mean_s[late(len(mean_s))]
-    return float(np.ptp(tail) / tail.mean()) if len(mean_s) >= 3 and tail.mean() > 1e-12 else None
+def late(noise: Float[ndarray, " step"]) -> Bool[ndarray, " step"]:
+    """The steps of small noise, nu <= 0.1; the last two where a sampler has fewer."""
+    mask = np.asarray(noise) <= LATE
+    mask[-2:] = True
+    return mask
 
 
-def rise(values: Float[ndarray, " step"]) -> float | None:
-    """Rank correlation of a sequence with its index; 0 for a constant one, None for fewer than three values."""
-    if len(values) < 3:
+def mean_s(one: Slice, feature: str | None = None, exact: bool = False) -> Float[ndarray, " step"]:
+    """The paper's curve: the mean of S = det G over the grid, by finite differences or from tangents."""
+    return one.values("det", feature, exact).mean((1, 2))
+
+
+def basin_counts(one: Slice, ridge: float, feature: str | None = None) -> Int[ndarray, " step"]:
+    """The number of basins at each step: what stays connected once jumps above `ridge` are cut, specks left out."""
+    pairs = zip(one.values("jump_alpha", feature), one.values("jump_beta", feature), strict=True)
+    return np.array([basin_count(basin_labels(up, right, ridge)) for up, right in pairs])
+
+
+def branching(count: Int[ndarray, " step"]) -> float:
+    """Goodman and Kruskal's gamma of a count with its step: of all pairs of steps with different counts, the share in
+    which the later one has more, minus the share in which it has less.
+
+    A count that never falls has 1, however late it begins to grow; one that never changes has 0, since nothing
+    branches.
+    """
+    sign = np.sign(count[None, :] - count[:, None])[np.triu_indices(len(count), 1)]
+    apart = int(np.abs(sign).sum())
+    return float(sign.sum() / apart) if apart else 0.0
+
+
+def steepest(one: Slice, feature: str | None = None, exact: bool = False) -> Float[ndarray, " step"]:
+    """The largest Lipschitz constant over the points of the grid."""
+    return np.sqrt(one.values("largest", feature, exact).max((1, 2)))
+
+
+def interior_sensitivity(one: Slice, feature: str | None = None) -> Float[ndarray, " step"]:
+    """The median slope over the points, from tangents, over the mean slope: 1 for an even map, 0 where all change is on
+    ridges.
+
+    The mean slope is that of the jumps between neighbours, which miss no ridge, however narrow; by tangents alone a
+    grid would. NaN where nothing changes.
+    """
+    median = np.median(np.sqrt(one.values("trace", feature, exact=True)), axis=(1, 2))
+    pairs = (one.values(name, feature).mean((1, 2)) / h
+             for name, h in zip(("jump_alpha", "jump_beta"), one.plane.spacing, strict=True))
+    mean = np.hypot(*pairs)
+    return np.where(mean > 1e-9, median / np.maximum(mean, 1e-9), np.nan)
+
+
+def ridge_overlap(one: Slice, ridge: float, first: int, second: int, feature: str | None = None) -> float | None:
+    """Of the edges of the grid that are on a ridge (jump above `ridge`) at one of two steps, the share at both; None
+    where there is no ridge."""
+    jumps = [one.values(name, feature) > ridge for name in ("jump_alpha", "jump_beta")]
+    a, b = (np.concatenate([j[k].ravel() for j in jumps]) for k in (first, second))
+    either = int((a | b).sum())
+    return float((a & b).sum() / either) if either else None
+
+
+def late_spread(values: Float[ndarray, " step"]) -> float | None:
+    """`(max - min) / mean`: small on a plateau. None with fewer than two values, or where they vanish."""
+    values = np.asarray(values, dtype=float)
+    return float(np.ptp(values) / values.mean()) if len(values) >= 2 and values.mean() > 1e-12 else None
+
+
+class Observations(NamedTuple):
+    """What the paper reads off a slice, in numbers; None where a slice does not have them.
+
+    Attributes:
+        flat: the mean of S at large noise over its mean at small noise.
+        branching: `branching` of the number of basins.
+        overlap: `ridge_overlap` between the first step of small noise and the last.
+        spread: `late_spread` of the mean of S at small noise.
+    """
+
+    flat: float | None
+    branching: float
+    overlap: float | None
+    spread: float | None
+
+
+def observations(one: Slice, noise: Float[ndarray, " step"], feature: str | None = None,
+                 ridge: float | None = None) -> Observations:
+    """Observations (i) to (iii) on one slice, by finite differences as in the paper.
+
+    Args:
+        one: the slice.
+        noise: nu of each step.
+        feature: in which it is measured.
+        ridge: height of a ridge; the slice's own by default, which costs a network a few hundred evaluations.
+    """
+    s, first, last = mean_s(one, feature), early(noise), late(noise)
+    ridge = one.ridge(feature) if ridge is None else ridge
+    flat = float(s[first].mean() / s[last].mean()) if first.any() and s[last].mean() > 1e-12 else None
+    overlap = ridge_overlap(one, ridge, int(np.argmax(last)), one.steps - 1, feature)
+    return Observations(flat, branching(basin_counts(one, ridge, feature)), overlap, late_spread(s[last]))
+
+
+def contrast(one: Slice, step: int, feature: str | None = None) -> float:
+    """The largest slope at a step over the median one."""
+    slope = np.sqrt(one.values("largest", feature)[step])
+    return float(slope.max() / np.median(slope)) if slope.max() > 1e-9 else 1.0
+
+
+def plane_contrast(plane: Plane) -> float:
+    """The same of the latents themselves, before any model: 1 for a flat plane, more once the division by the standard
+    deviation has bent it onto a sphere. From the anchors' Gram matrix."""
+    alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
+    _, dc = plane.coefficients(alpha.ravel(), beta.ravel())
+    flat = plane.anchors.reshape(3, -1).astype(np.float64)
+    metric = np.einsum("apk,kl,bpl->pab", dc, flat @ flat.T, dc)
+    slope = np.sqrt(np.linalg.eigvalsh(metric)[:, -1])
+    return float(slope.max() / np.median(slope))
+
+
+def hull(estimates: list[Estimate | None]) -> Estimate | None:
+    """One estimate for a statement made under several conditions: the first one's value, and the smallest interval that
+    holds all intervals. Where conditions disagree about a bound, it lies on both sides.
+
+    Args:
+        estimates: the first that there is gives the value; None are left out.
+    """
+    there = [e for e in estimates if e is not None]
+    if not there:
         return None
-    return 0.0 if np.ptp(values) == 0 else float(spearmanr(np.arange(len(values)), values).statistic)
-
-
-def isotropy(det: Float[ndarray, "step a b"], trace: Float[ndarray, "step a b"],
-             share: float) -> Float[ndarray, " step"]:
-    """Median of `det G / (tr G / 2)^2` over the steepest `share` of the slice: 1 for equal eigenvalues, 0 for rank
-    one."""
-    det, trace = (x.reshape(len(x), -1) for x in (det, trace))
-    top = trace >= np.quantile(trace, 1 - share, axis=1, keepdims=True)
-    pairs = zip(det, trace, top, strict=True)
-    return np.array([np.median(4 * d[k] / np.maximum(t[k] ** 2, 1e-30)) for d, t, k in pairs])
+    return Estimate(there[0].value, min(e.low for e in there), max(e.high for e in there), min(e.n for e in there))
 
 
 def agreement(first: Float[ndarray, "set step p"],
               second: Float[ndarray, "set step p"]) -> tuple[Float[ndarray, "set step"], Float[ndarray, "set step"]]:
-    """Rank correlation over the points of two maps of the same slice, and, as its null, the mean correlation with the
-    second kind's maps of the *other* slices (NaN for a single one). 0 where a map is constant."""
+    """Rank correlation over the points of two maps of the same slice, and its null.
+
+    Args:
+        first: maps of several slices by one model.
+        second: maps of the same slices by another.
+
+    Returns:
+        The correlations, and the mean correlations with the second kind's maps of the *other* slices (NaN for a single
+        slice). 0 where a map is constant.
+    """
     a, b = (rankdata(x, axis=-1) for x in (first, second))
     a, b = (x - x.mean(-1, keepdims=True) for x in (a, b))
     a, b = (x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12) for x in (a, b))
     every = np.einsum("isp,jsp->ijs", a, b)
     own, n = np.einsum("iis->is", every), len(every)
     return own, (every.sum(1) - own) / (n - 1) if n > 1 else np.full_like(own, np.nan)
-
-
-def median_interval(values: list[float | None], seed: int) -> tuple[float | None, str]:
-    """The median of the values that are there, and its bootstrap 95 % interval in words; None if there are none."""
-    known = np.array([v for v in values if v is not None], dtype=np.float64)
-    if len(known) == 0:
-        return None, "nothing to measure"
-    draws = np.random.default_rng(seed).choice(known, (2000, len(known)))
-    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
-    return float(np.median(known)), f"median of {len(known)} anchor sets, 95 % interval {low:.3g} to {high:.3g}"

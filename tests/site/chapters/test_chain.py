@@ -2,12 +2,12 @@
 
 import pytest
 
-from phasebook.site.build import runner
+from phasebook.site.build import runner, sources
 from phasebook.site.chapters.chain import Chapter, circle_grid, torus_grid
 from phasebook.site.chapters.parameters import ParameterError
 from phasebook.theory.heat.torus import TorusDensity
 
-GOOD = runner.defaults(runner.find_chapter("2"))
+GOOD = sources.defaults(runner.find_chapter("2"))
 
 
 def test_defaults_are_accepted():

@@ -2,11 +2,11 @@
 
 import pytest
 
-from phasebook.site.build import runner
+from phasebook.site.build import runner, sources
 from phasebook.site.chapters.heat import Chapter
 from phasebook.site.chapters.parameters import ParameterError
 
-GOOD = runner.defaults(runner.find_chapter("1"))
+GOOD = sources.defaults(runner.find_chapter("1"))
 
 
 def test_defaults_are_accepted():

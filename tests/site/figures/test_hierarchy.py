@@ -1,20 +1,26 @@
 """Figures of the hierarchy: what they show is where it should be."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import linkage
 
+from phasebook.hierarchy.calibration import Placed
 from phasebook.site.figures.hierarchy import (
+    MergeTree,
+    PairStrip,
+    PhaseRow,
     _colour_of,
-    distance_matrices,
+    areas_table,
+    as_bytes,
     geodesic_map,
-    merge_tree,
+    likeness_scales,
+    merge_trees,
     pair_strips,
     phase_maps,
-    ultrametric_table,
+    places_table,
+    ridge_curves,
 )
+from phasebook.stats import Estimate
 
 EXTENT = [0.0, 1.0, 0.0, 2.0]
 
@@ -25,48 +31,63 @@ def labels(n=12):
 
 
 def test_neighbouring_phases_never_share_a_colour_and_the_larger_child_keeps_its_parents():
-    rng = np.random.default_rng(0)
     patches = np.kron(np.arange(36).reshape(6, 6), np.ones((3, 3), int))
     colour = _colour_of(patches, None)
-    for a, b in ((slice(1, None), slice(None, -1)),):
-        assert ((colour[a] != colour[b]) == (patches[a] != patches[b])).all()
-        assert ((colour[:, a] != colour[:, b]) == (patches[:, a] != patches[:, b])).all()
-    before = rng.integers(0, 3, (12, 12)) * 0 + 5
+    assert ((colour[1:] != colour[:-1]) == (patches[1:] != patches[:-1])).all()
+    assert ((colour[:, 1:] != colour[:, :-1]) == (patches[:, 1:] != patches[:, :-1])).all()
     uneven = np.zeros((12, 12), int)
     uneven[:, 9:] = 1
-    after = _colour_of(uneven, before)
+    after = _colour_of(uneven, np.full((12, 12), 5))
     assert (after[:, :9] == 5).all() and (after[:, 9:] != 5).all()
 
 
+def test_pictures_as_bytes():
+    pixels = np.zeros((2, 3, 4, 5))
+    pixels[:, 0] = 2.0
+    assert as_bytes(pixels).shape == (2, 4, 5, 3) and as_bytes(pixels)[0, 0, 0].tolist() == [255, 0, 0]
+
+
 def test_phase_maps_have_a_pane_and_a_title_each():
-    fig = phase_maps(labels(), [0, 1, 2], np.array([13.0, 5.0, 1.0]), EXTENT, [1, 2, 4])
-    assert len(fig.layout.images) == 3
-    assert [a.text for a in fig.layout.annotations][:3] == [
-        "step 0, σ/α = 13: 1 phase", "step 1, σ/α = 5: 2 phases", "step 2, σ/α = 1: 4 phases"]
+    noise = np.array([13.0, 5.0, 1.0])
+    rows = [PhaseRow("one", labels(), [0, 1, 2], noise, np.array([1, 2, 4])),
+            PhaseRow("two", labels(), [0, 2], noise, np.array([1, 2, 4]))]
+    fig = phase_maps(rows, EXTENT)
+    assert len(fig.layout.images) == 5
+    titles = [a.text for a in fig.layout.annotations]
+    assert titles[:3] == ["σ/α = 13: 1 phase", "σ/α = 5: 2 phases", "σ/α = 1: 4 phases"]
     image = fig.layout.images[0]
     assert (image.x, image.y, image.sizex, image.sizey) == (0, 1, 2, 1)
 
 
 def test_pair_strips_mark_the_split():
-    pictures = np.zeros((2, 3, 2, 8, 8, 3), np.uint8)
-    fig = pair_strips(pictures, [0, 5, 9], np.linspace(0, 1, 20).reshape(2, 10), [4, 10], ["one", "two"], "rms")
-    assert len(fig.layout.images) == 2 and len(fig.layout.shapes) == 1 and fig.layout.shapes[0].x0 == 4
-    assert [t.y[-1] for t in fig.data if len(t.x) == 10] == pytest.approx([0.4737, 1])
+    noise = np.geomspace(10, 0.1, 10)
+    pair = PairStrip("pair", np.zeros((3, 2, 8, 8, 3), np.uint8), [0, 5, 9], np.linspace(0, 1, 10), noise, 1.0, "rms")
+    fig = pair_strips([pair, pair])
+    assert len(fig.layout.images) == 2 and len(fig.layout.shapes) == 2
+    assert fig.layout.shapes[0].x0 == pytest.approx(0)              # log10 of sigma/alpha
+    assert [t.y[-1] for t in fig.data if t.x is not None and len(t.x) == 10] == [1, 1]
 
 
 def test_a_merge_tree_has_every_leaf_once_and_its_root_left():
     tree = linkage(np.array([[0.0], [1], [5], [6.5]]), "average")
-    fig = merge_tree(tree, np.zeros((4, 6, 6, 3), np.uint8), xtitle="height", reference=(2.0, "here"))
-    assert len(fig.layout.images) == 4 and sorted(i.y for i in fig.layout.images) == [0, 1, 2, 3]
+    fig = merge_trees([MergeTree("t", tree, np.zeros((4, 6, 6, 3), np.uint8))] * 2, "height")
+    assert len(fig.layout.images) == 8 and sorted(i.y for i in fig.layout.images)[::2] == [0, 1, 2, 3]
     assert fig.layout.xaxis.range[0] > fig.layout.xaxis.range[1]
-    assert len([t for t in fig.data if t.mode == "lines"]) == 3
+    assert len([t for t in fig.data if t.mode == "lines"]) == 6
 
 
-def test_matrices_are_ordered_by_the_tree():
-    d = np.abs(np.subtract.outer([0, 10, 1, 11.0], [0, 10, 1, 11.0]))
-    fig = distance_matrices({"d": d}, linkage(d[np.triu_indices(4, 1)], "average"))
-    shown = np.array(fig.data[0].z)
-    assert shown.max() == 1 and shown[0, 1] == shown[2, 3] == pytest.approx(0.091)
+def test_scales_have_a_dot_for_each_set():
+    fig = likeness_scales({"a": {"data": [0.5, 0.6], "twin": [0.3]}, "b": {"data": [0.4]}}, "x")
+    assert {t.name: list(t.x) for t in fig.data} == {"data": [0.5, 0.6, 0.4], "twin": [0.3]}
+    assert list(fig.layout.yaxis.ticktext) == ["a", "b"]
+
+
+def test_ridge_curves_leave_out_what_is_missing():
+    some = [Estimate(0.5, 0.4, 0.7, 12), None, Estimate(0.6, -np.inf, np.inf, 3)]
+    fig = ridge_curves([0.1, 0.2, 0.4], {"q": {"m": some}}, {"q": 0.9})
+    line = fig.data[0]
+    assert list(line.x) == [0.1, 0.4] and line.error_y.array == pytest.approx([0.2, 0.0])
+    assert fig.layout.shapes[0].y0 == 0.9
 
 
 def test_geodesics_lie_in_the_extent():
@@ -76,7 +97,12 @@ def test_geodesics_lie_in_the_extent():
     assert [t.name for t in fig.data[1:] if t.showlegend is not False] == ["inside a phase", "across a boundary"]
 
 
-def test_the_table_shows_value_interval_and_null():
-    s = SimpleNamespace(value=0.5, low=0.4, high=0.6, null_low=0.1, null_high=0.2)
-    html = ultrametric_table({"here": SimpleNamespace(triples=s, cophenetic=s, gap=s, delta=s)}, "caption")
-    assert html.count("0.50 [0.40, 0.60], null 0.10 to 0.20") == 4 and "caption" in html
+def test_tables_say_what_is_used():
+    low, high = dict.fromkeys(("triples", "cophenetic", "gap", "delta"), 0.9), dict.fromkeys(
+        ("triples", "cophenetic", "gap", "delta"), 0.99)
+    assert areas_table({"splits": {"comb": low}}).count("<td>0.90</td>") == 4
+    score = {"triples": 0.5, "cophenetic": 0.9, "resolved": 0.8}
+    sets = [Placed(score, score | {"triples": 0.4}, score | {"triples": 0.6})] * 12
+    html = places_table({"emoji": sets}, {"emoji": {"comb": low | {"triples": 0.99}, "ternary": high}}, ["triples"])
+    assert "0.5 (95 % interval 0.5 to 0.5, n = 12)" in html and "not used" not in html
+    assert "not used" in places_table({"emoji": []}, {"emoji": {"comb": low}}, ["cophenetic"])

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from phasebook.site.figures.base import table
-from phasebook.site.figures.singular import Cells, Torn, cells_and_basins, crease, family, stretching, torn
+from phasebook.site.figures.singular import (
+    Cells,
+    Torn,
+    cells_and_basins,
+    crease,
+    family,
+    staircase,
+    stretching,
+    torn,
+)
 
 RNG = np.random.default_rng(0)
 WALLS = RNG.normal(size=(3, 2, 2))
@@ -48,6 +57,12 @@ def test_crease_and_family_carry_axis_titles():
     fig = family([WALLS[0], WALLS[1]], ["a", "b"], [True, False], np.arange(2.0), np.ones(2), np.ones(2), "b", 1.4)
     assert [fig.data[k].line.color for k in (0, 1)] == ["#D55E00", "#0072B2"]
     assert all(a.title.text for a in (fig.layout.xaxis, fig.layout.xaxis2, fig.layout.yaxis, fig.layout.yaxis2))
+
+
+def test_staircase_is_flat_on_its_steps():
+    fig = staircase([("map", np.array([0.0, 0.5, 1.0]), np.array([2.0, 3.0]))], "q", "T")
+    assert fig.data[0].x.tolist() == [0, 0.5, 0.5, 1] and fig.data[0].y.tolist() == [2, 2, 3, 3]
+    assert fig.layout.xaxis.title.text == "q"
 
 
 @pytest.mark.parametrize("word", ["<b>", "&"])

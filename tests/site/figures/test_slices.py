@@ -13,7 +13,6 @@ from phasebook.site.figures.slices import (
     curves,
     mosaic,
     phase_diagram,
-    slider_html,
     strip_html,
 )
 
@@ -46,21 +45,9 @@ def test_a_strip_holds_each_picture_once_and_its_words():
     assert len(re.findall(r'alt="[^"]+"', html)) == 4
 
 
-def test_a_slider_reuses_pictures_that_look_the_same():
-    same = np.repeat(thumbnails[:1], STEPS, 0)
-    short, long = (len(slider_html(noise, extent, field, t, alt="a")) for t in (same, thumbnails))
-    assert short < long
-    for start in range(STEPS):
-        assert f"step {start} of 3" in slider_html(noise, extent, field, same, alt="a", start=start)
-
-
-@pytest.mark.parametrize("make", [
-    lambda: strip_html(SHOWN, noise, extent, [field], alt=" "),
-    lambda: slider_html(noise, extent, field, thumbnails, alt=""),
-])
-def test_a_figure_needs_an_alternative_text(make):
+def test_a_figure_needs_an_alternative_text():
     with pytest.raises(ValueError, match="alt"):
-        make()
+        strip_html(SHOWN, noise, extent, [field], alt=" ")
 
 
 def test_annotated_axes_and_anchors_inside_the_extent():

@@ -12,10 +12,10 @@ from pydantic import Field, model_validator
 
 from phasebook.edits.editing import Edits
 from phasebook.edits.judges import Judge
-from phasebook.models.checkpoints import known_directory
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images, read_picture
+from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.vocabulary import picture_size, unknown_word
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.protocols import Embedding, Frame, Prompt, State

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, Union, get_origin
 
 from pydantic import AfterValidator, Field, model_validator
 
-from phasebook.models.checkpoints import check_available, check_device, check_length, tokenizer_of
 from phasebook.models.clip import ClipFeatures, check_feature
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images
-from phasebook.models.pipeline import PipelineModel
+from phasebook.models.pipelines.checkpoints import check_device, check_length
+from phasebook.models.pipelines.loading import check_available, tokenizer_of
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt

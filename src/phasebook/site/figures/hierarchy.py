@@ -1,42 +1,76 @@
-"""Figures of the hierarchy: phases over steps, nearby pairs, merge trees with pictures, ordered distances, geodesics.
+"""Figures of the hierarchy: phases over steps, nearby pairs, merge trees with pictures, likeness to a tree, geodesics.
 
 All take arrays. alpha points up and beta right; index 0 is the lower end of alpha. Phases get colours that neighbours
 do not share; the colour itself means nothing.
 """
 
+import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
+from PIL import Image
 from plotly.subplots import make_subplots
-from scipy.cluster.hierarchy import dendrogram, leaves_list
+from scipy.cluster.hierarchy import dendrogram
 
-from .figures import COLOURS, SEQUENTIAL, layout, table
-from .figures_slices import _webp, mosaic
+from phasebook.hierarchy.calibration import Placed, places, usable
+from phasebook.site.figures.base import COLOURS, layout, table
+from phasebook.stats import Estimate, median_interval
 
-__all__ = ["STATISTICS", "distance_matrices", "geodesic_map", "merge_tree", "pair_strips", "phase_maps",
-           "ultrametric_table"]
+__all__ = ["MergeTree", "PairStrip", "PhaseRow", "areas_table", "as_bytes", "geodesic_map", "likeness_scales",
+           "merge_trees", "pair_strips", "phase_maps", "places_table", "ridge_curves"]
 
 # twelve colours of similar lightness, told apart by hue (Paul Tol's muted set, and three more)
 PHASES = np.array([[51, 34, 136], [136, 204, 238], [68, 170, 153], [17, 119, 51], [153, 153, 51], [221, 204, 119],
                    [204, 102, 119], [136, 34, 85], [170, 68, 153], [102, 153, 204], [238, 136, 102], [187, 187, 187]],
                   dtype=np.uint8)
-STATISTICS = {"triples": "triples that agree", "cophenetic": "cophenetic correlation",
-              "gap": "gap to the subdominant ultrametric", "delta": "Gromov's δ"}
+THUMBNAIL = 64                  # pixels of a picture in a strip
+
+
+def as_bytes(pixels: Float[ndarray, "*p 3 y x"]) -> UInt8[ndarray, "*p y x 3"]:
+    """Decoded pictures in [0, 1] as bytes, the colours last.
+
+    Args:
+        pixels: an array or a tensor.
+    """
+    return np.rint(np.moveaxis(np.clip(np.asarray(pixels, dtype=np.float64), 0, 1), -3, -1) * 255).astype(np.uint8)
+
+
+def _uri(pixels: UInt8[ndarray, "h w 3"], quality: int | None = None) -> str:
+    """A data URI in WebP; without `quality` lossless, for maps."""
+    file = BytesIO()
+    options = {"lossless": True} if quality is None else {"quality": quality}
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "WEBP", method=4, **options)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _place(fig: go.Figure, uri: str, x: tuple[float, float], y: tuple[float, float], **place: int) -> None:
+    """A picture that fills a rectangle of a pane, and an invisible mark without which plotly draws no pane."""
+    fig.add_layout_image(source=uri, xref="x", yref="y", x=x[0], y=y[1], sizex=x[1] - x[0], sizey=y[1] - y[0],
+                         sizing="stretch", layer="below", **place)
+    fig.add_scatter(x=list(x), y=list(y), mode="markers", marker={"opacity": 0}, showlegend=False, hoverinfo="skip",
+                    **place)
+
+
+def _neighbours(labels: Int[ndarray, "a b"], n: int) -> list[set[int]]:
+    """The phases that each phase borders on."""
+    touch: list[set[int]] = [set() for _ in range(n)]
+    for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        for p, q in set(zip(a[a != b].tolist(), b[a != b].tolist(), strict=True)):
+            touch[p].add(q)
+            touch[q].add(p)
+    return touch
 
 
 def _colour_of(labels: Int[ndarray, "a b"], before: Int[ndarray, "a b"] | None) -> Int[ndarray, "a b"]:
     """A colour for each phase: its parent's for the child that has most of it, else one that no neighbour has."""
     labels = np.asarray(labels)
     n = int(labels.max()) + 1
-    touch = [set() for _ in range(n)]
-    for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
-        for p, q in set(zip(a[a != b].tolist(), b[a != b].tolist(), strict=True)):
-            touch[p].add(q)
-            touch[q].add(p)
+    touch = _neighbours(labels, n)
     colour, used, spent = np.full(n, -1), len(PHASES), np.zeros(len(PHASES), dtype=int)
     sizes = np.bincount(labels.ravel(), minlength=n)
     for p in np.argsort(-sizes, kind="stable"):
@@ -48,133 +82,243 @@ def _colour_of(labels: Int[ndarray, "a b"], before: Int[ndarray, "a b"] | None) 
     return colour[labels]
 
 
-def phase_maps(labels: Int[ndarray, "step a b"], steps: Sequence[int], noise: Float[ndarray, " step"],
-               extent: Sequence[float], counts: Sequence[int] | None = None) -> go.Figure:
-    """The phases at a few steps as coloured maps, three to a row; a phase keeps its parent's colour where it can."""
+class PhaseRow(NamedTuple):
+    """One model's phases: `title`, `labels` at every step, the `steps` that are shown, `noise` (sigma/alpha) and
+    `counts` of phases of every step."""
+
+    title: str
+    labels: Int[ndarray, "step a b"]
+    steps: Sequence[int]
+    noise: Float[ndarray, " step"]
+    counts: Int[ndarray, " step"]
+
+
+def phase_maps(rows: Sequence[PhaseRow], extent: Sequence[float]) -> go.Figure:
+    """The phases at a few steps as coloured maps, a row a model; a phase keeps its parent's colour where it can.
+
+    Args:
+        rows: of equally or differently many steps.
+        extent: of all maps, [alpha0, alpha1, beta0, beta1].
+    """
     a0, a1, b0, b1 = map(float, extent)
-    rows = -(-len(steps) // 3)
-    words = {k: "" if counts is None else ": 1 phase" if counts[k] == 1 else f": {counts[k]} phases" for k in steps}
-    titles = [f"step {k}, σ/α = {noise[k]:.3g}{words[k]}" for k in steps]
-    fig = make_subplots(rows, 3, subplot_titles=titles, horizontal_spacing=0.07,
-                        vertical_spacing=0.17 if rows > 1 else 0)
-    before = None
-    for i, k in enumerate(steps):
-        before = _colour_of(labels[k], before)
-        size = max(1, 240 // labels.shape[1])
-        picture = PHASES[before][::-1].repeat(size, 0).repeat(size, 1)
-        place = {"row": i // 3 + 1, "col": i % 3 + 1}
-        fig.add_layout_image(source=_webp(np.ascontiguousarray(picture)), xref="x", yref="y", x=b0, y=a1,
-                             sizex=b1 - b0, sizey=a1 - a0, sizing="stretch", layer="below", **place)
-        fig.add_scatter(x=[b0, b1], y=[a0, a1], mode="markers", marker={"opacity": 0}, showlegend=False,
-                        hoverinfo="skip", **place)
-        fig.update_xaxes(title="β" if i // 3 == rows - 1 else None, range=[b0, b1], **place)
-        fig.update_yaxes(title="α" if i % 3 == 0 else None, range=[a0, a1], **place)
-    layout(fig, height=60 + 300 * rows)
-    fig.update_annotations(font_size=12)
+    columns = max(len(row.steps) for row in rows)
+    titles = [_step_title(row, k) for row in rows for k in [*row.steps, *[None] * (columns - len(row.steps))]]
+    fig = make_subplots(len(rows), columns, subplot_titles=titles, horizontal_spacing=0.04,
+                        vertical_spacing=0.14 if len(rows) > 1 else 0)
+    for r, row in enumerate(rows, 1):
+        before = None
+        for c, k in enumerate(row.steps, 1):
+            before = _colour_of(row.labels[k], before)
+            size = max(1, 240 // row.labels.shape[1])
+            picture = PHASES[before][::-1].repeat(size, 0).repeat(size, 1)
+            _place(fig, _uri(picture), (b0, b1), (a0, a1), row=r, col=c)
+            fig.update_xaxes(title="β" if r == len(rows) else None, range=[b0, b1], row=r, col=c)
+            fig.update_yaxes(title=f"{row.title}<br>α" if c == 1 else None, range=[a0, a1], row=r, col=c)
+    layout(fig, height=60 + 250 * len(rows))
+    fig.update_annotations(font_size=11)
     fig.update_xaxes(showgrid=False, zeroline=False)
     return fig.update_yaxes(showgrid=False, zeroline=False)
 
 
-def pair_strips(pictures: UInt8[ndarray, "pair step 2 y x 3"], shown: Sequence[int],
-                distances: Float[ndarray, "pair step"], splits: Sequence[int], labels: Sequence[str],
-                unit: str) -> go.Figure:
-    """Figs. 4 and 5: for each pair the predictions of its two points at the `shown` steps, one below the other, and
-    below them their distance at every step, with the split step dotted."""
-    pairs, across = len(labels), len(shown)
-    fig = make_subplots(2 * pairs, 1, row_heights=[0.58, 0.42] * pairs, vertical_spacing=0.22 / (2 * pairs),
-                        subplot_titles=[t for name in labels for t in (name, "")])
-    for p in range(pairs):
-        sheet = mosaic(pictures[p].swapaxes(0, 1)[::-1], 64, 2)     # first point above
-        strip, curve = {"row": 2 * p + 1, "col": 1}, {"row": 2 * p + 2, "col": 1}
-        fig.add_layout_image(source=_webp(sheet, 85), xref="x", yref="y", x=-0.5, y=1.5, sizex=across, sizey=2,
-                             sizing="stretch", layer="below", **strip)
-        fig.add_scatter(x=[0], y=[0], mode="markers", marker={"opacity": 0}, showlegend=False, hoverinfo="skip",
-                        **strip)
-        fig.update_xaxes(range=[-0.5, across - 0.5], tickvals=list(range(across)), ticktext=[str(k) for k in shown],
-                         showgrid=False, zeroline=False, constrain="domain", **strip)
-        # pictures stay square at any width
-        fig.update_yaxes(range=[-0.5, 1.5], tickvals=[0, 1], ticktext=["second", "first"], showgrid=False,
-                         zeroline=False, scaleanchor=f"x{2 * p + 1 if p else ''}", constrain="domain", **strip)
-        y = [float(f"{v:.4g}") for v in distances[p]]
-        fig.add_scatter(x=list(range(len(y))), y=y, mode="lines", line={"color": COLOURS[0], "width": 2.5},
-                        showlegend=False, **curve)
-        if splits[p] < len(y):
-            fig.add_vline(x=splits[p], line={"dash": "dot", "color": COLOURS[1]}, **curve)
-        fig.update_yaxes(title=f"distance, {unit}", rangemode="tozero", **curve)
-        fig.update_xaxes(title="step" if p == pairs - 1 else None, **curve)
-    layout(fig, height=340 * pairs + 60)
-    fig.update_annotations(font_size=13)
-    return fig
+def _step_title(row: PhaseRow, step: int | None) -> str:
+    if step is None:
+        return ""
+    return f"σ/α = {row.noise[step]:.2g}: {row.counts[step]} phase{'s' if row.counts[step] > 1 else ''}"
 
 
-def merge_tree(linkage: Float[ndarray, "n-1 4"], pictures: UInt8[ndarray, "n y x 3"], *, xtitle: str,
-               reference: tuple[float, str] | None = None) -> go.Figure:
-    """A dendrogram, root on the left, with the picture of each leaf. `reference`: a line at a height, and its name."""
-    drawn = dendrogram(linkage, no_plot=True)
-    n, top = len(pictures), max(float(linkage[:, 2].max()), 1e-12)
+class PairStrip(NamedTuple):
+    """Two nearby points: a `title`, `pictures` of both at the `shown` steps, their `distances` at every step in a
+    `unit`, and the `noise` of every step and of the `split`, sigma/alpha."""
+
+    title: str
+    pictures: UInt8[ndarray, "shown 2 y x 3"]
+    shown: Sequence[int]
+    distances: Float[ndarray, " step"]
+    noise: Float[ndarray, " step"]
+    split: float
+    unit: str
+
+
+def pair_strips(pairs: Sequence[PairStrip]) -> go.Figure:
+    """Figs. 4 and 5: for each pair the predictions of its two points at some steps, one below the other, and below them
+    their distance over the noise level, with the split dotted.
+
+    Args:
+        pairs: from the top.
+    """
+    count = len(pairs)
+    fig = make_subplots(2 * count, 1, row_heights=[0.6, 0.4] * count, vertical_spacing=0.26 / (2 * count),
+                        subplot_titles=[text for pair in pairs for text in (pair.title, "")])
+    for k, pair in enumerate(pairs):
+        _strip(fig, pair, 2 * k + 1)
+        _distance_curve(fig, pair, 2 * k + 2)
+    layout(fig, height=340 * count + 60)
+    return fig.update_annotations(font_size=13)
+
+
+def _strip(fig: go.Figure, pair: PairStrip, row: int) -> None:
+    across = len(pair.shown)
+    size = [[np.asarray(Image.fromarray(one).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)) for one in two]
+            for two in pair.pictures]
+    sheet = np.concatenate([np.concatenate(two, 0) for two in size], 1)         # the first point above
+    _place(fig, _uri(sheet, 85), (-0.5, across - 0.5), (-0.5, 1.5), row=row, col=1)
+    ticks = [f"{pair.noise[k]:.2g}" for k in pair.shown]
+    fig.update_xaxes(range=[-0.5, across - 0.5], tickvals=list(range(across)), ticktext=ticks, showgrid=False,
+                     zeroline=False, constrain="domain", row=row, col=1)
+    # pictures stay square at any width
+    fig.update_yaxes(range=[-0.5, 1.5], tickvals=[0, 1], ticktext=["second", "first"], showgrid=False, zeroline=False,
+                     scaleanchor=f"x{row if row > 1 else ''}", constrain="domain", row=row, col=1)
+
+
+def _distance_curve(fig: go.Figure, pair: PairStrip, row: int) -> None:
+    place = {"row": row, "col": 1}
+    x, y = np.log10(pair.noise).round(4).tolist(), [float(f"{v:.4g}") for v in pair.distances]
+    fig.add_scatter(x=x, y=y, mode="lines", line={"color": COLOURS[0], "width": 2.5}, showlegend=False, **place)
+    fig.add_vline(x=float(np.log10(pair.split)), line={"dash": "dot", "color": COLOURS[1]}, **place)
+    ticks = [v for v in (10, 3, 1, 0.3, 0.1) if pair.noise.min() <= v <= pair.noise.max()]
+    fig.update_xaxes(title="σ/α", autorange="reversed", tickvals=np.log10(ticks).tolist(),
+                     ticktext=[f"{v:g}" for v in ticks], **place)
+    fig.update_yaxes(title=f"distance, {pair.unit}", rangemode="tozero", **place)
+
+
+class MergeTree(NamedTuple):
+    """A dendrogram: `title`, SciPy's `linkage`, and the picture of each leaf."""
+
+    title: str
+    linkage: Float[ndarray, "n-1 4"]
+    pictures: UInt8[ndarray, "n y x 3"]
+
+
+def merge_trees(trees: Sequence[MergeTree], xtitle: str) -> go.Figure:
+    """Dendrograms side by side, roots on the left, with the picture of each leaf.
+
+    Args:
+        trees: from the left.
+        xtitle: what heights are, with their unit.
+    """
+    fig = make_subplots(1, len(trees), subplot_titles=[tree.title for tree in trees], horizontal_spacing=0.06)
+    for col, tree in enumerate(trees, 1):
+        drawn = dendrogram(tree.linkage, no_plot=True)
+        top = max(float(tree.linkage[:, 2].max()), 1e-12)
+        for height, place in zip(drawn["dcoord"], drawn["icoord"], strict=True):
+            fig.add_scatter(x=np.round(height, 4).tolist(), y=[(v - 5) / 10 for v in place], mode="lines",
+                            showlegend=False, line={"color": COLOURS[0], "width": 1.6}, hoverinfo="x", row=1, col=col)
+        for y, leaf in enumerate(drawn["leaves"]):
+            fig.add_layout_image(source=_uri(tree.pictures[leaf], 85), xref="x", yref="y", x=-0.02 * top, y=y,
+                                 sizex=0.11 * top, sizey=0.94, xanchor="left", yanchor="middle", sizing="contain",
+                                 layer="above", row=1, col=col)
+        fig.update_xaxes(title=xtitle, range=[1.04 * top, -0.14 * top], zeroline=False, row=1, col=col)
+        fig.update_yaxes(visible=False, range=[-0.8, len(tree.pictures) - 0.2], row=1, col=col)
+    return layout(fig, height=100 + 24 * max(len(tree.pictures) for tree in trees))
+
+
+def likeness_scales(rows: Mapping[str, Mapping[str, Sequence[float]]], xtitle: str) -> go.Figure:
+    """One line of dots for each set of data and each of its companions.
+
+    Args:
+        rows: by data set, from the top; for each, values by the companion's name (data, twin, tree, blends).
+        xtitle: of the common axis.
+    """
     fig = go.Figure()
-    for height, place in zip(drawn["dcoord"], drawn["icoord"], strict=True):
-        fig.add_scatter(x=height, y=[(v - 5) / 10 for v in place], mode="lines", showlegend=False,
-                        line={"color": COLOURS[0], "width": 1.6}, hoverinfo="x")
-    for row, leaf in enumerate(drawn["leaves"]):
-        fig.add_layout_image(source=_webp(pictures[leaf], 85), xref="x", yref="y", x=-0.015 * top, y=row,
-                             sizex=0.05 * top, sizey=0.92, xanchor="left", yanchor="middle", sizing="contain",
-                             layer="above")
-    if reference:
-        fig.add_vline(x=reference[0], line={"dash": "dot", "color": COLOURS[1]}, annotation_text=reference[1])
-    layout(fig, height=80 + 25 * n)
-    fig.update_xaxes(title=xtitle, range=[1.04 * top, -0.05 * top], zeroline=False)
-    return fig.update_yaxes(visible=False, range=[-0.8, n - 0.2])
+    kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row))
+    for k, kind in enumerate(kinds):
+        x = [round(float(v), 4) for row in rows.values() for v in row.get(kind, [])]
+        y = [i + 0.1 * (k - len(kinds) / 2) for i, row in enumerate(rows.values()) for _ in row.get(kind, [])]
+        marker = {"color": COLOURS[k % len(COLOURS)], "size": 7, "opacity": 0.7}
+        fig.add_scatter(x=x, y=y, mode="markers", name=kind, marker=marker)
+    layout(fig, height=140 + 90 * len(rows), legend={"orientation": "h", "y": 1.15, "x": 0})
+    fig.update_xaxes(title=xtitle)
+    return fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=list(rows), autorange="reversed", zeroline=False)
 
 
-def distance_matrices(matrices: Mapping[str, Float[ndarray, "n n"]], linkage: Float[ndarray, "n-1 4"]) -> go.Figure:
-    """Distance matrices over their largest entry, rows and columns in the order of the tree's leaves."""
-    order = leaves_list(linkage)
-    fig = make_subplots(1, len(matrices), subplot_titles=list(matrices), horizontal_spacing=0.06)
-    bar = {"title": {"text": "distance over the largest", "side": "right"}, "thickness": 14}
-    for col, d in enumerate(matrices.values(), 1):
-        shown = np.asarray(d)[np.ix_(order, order)] / max(float(np.max(d)), 1e-300)
-        fig.add_heatmap(z=shown.round(3).tolist(), zmin=0, zmax=1, colorscale=SEQUENTIAL,
-                        showscale=col == len(matrices), colorbar=bar,
-                        hovertemplate="leaves %{y}, %{x}: %{z:.2f}<extra></extra>", row=1, col=col)
-        fig.update_yaxes(scaleanchor=f"x{col if col > 1 else ''}", autorange="reversed", constrain="domain",
-                         title="leaf" if col == 1 else None, row=1, col=col)
-        fig.update_xaxes(title="leaf", constrain="domain", row=1, col=col)
-    layout(fig, height=390)
-    fig.update_annotations(font_size=13)
-    return fig
+def ridge_curves(ridges: Sequence[float], panes: Mapping[str, Mapping[str, Sequence[Estimate | None]]],
+                 bounds: Mapping[str, float]) -> go.Figure:
+    """Estimates against the ridge's threshold, a pane a quantity and a line a model, with its interval as bars.
+
+    Args:
+        ridges: thresholds.
+        panes: by quantity, by model, an estimate for each threshold.
+        bounds: of each quantity, dotted.
+    """
+    fig = make_subplots(1, len(panes), subplot_titles=list(panes), horizontal_spacing=0.07)
+    for col, (quantity, models) in enumerate(panes.items(), 1):
+        for k, (model, estimates) in enumerate(models.items()):
+            known = [(r, e) for r, e in zip(ridges, estimates, strict=True) if e is not None]
+            up, down = ([abs(end) if np.isfinite(end) else 0.0 for end in ends] for ends in (
+                [e.high - e.value for _, e in known], [e.value - e.low for _, e in known]))
+            fig.add_scatter(x=[r for r, _ in known], y=[e.value for _, e in known], mode="lines+markers", name=model,
+                            error_y={"type": "data", "array": up, "arrayminus": down}, showlegend=col == 1,
+                            legendgroup=model, line={"color": COLOURS[k % 7], "width": 2.5}, row=1, col=col)
+        fig.add_hline(y=bounds[quantity], line={"dash": "dot", "color": "grey"}, row=1, col=col)
+        fig.update_xaxes(title="ridge", row=1, col=col)
+    return layout(fig, height=380, legend={"orientation": "h", "y": -0.25, "x": 0})
 
 
 def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 2"], inside: Sequence[bool],
                  extent: Sequence[float], label: str) -> go.Figure:
-    """Geodesics and their chords (dotted) over a map of the metric. `curves` in units of the grid."""
+    """Geodesics and their chords (dotted) over a map of the metric.
+
+    Args:
+        log_metric: the map.
+        curves: geodesics in units of the grid.
+        inside: whether the ends of each share a phase.
+        extent: of the map, [alpha0, alpha1, beta0, beta1].
+        label: of the map, with its unit.
+    """
     a0, a1, b0, b1 = map(float, extent)
     a, b = log_metric.shape
     alpha, beta = np.linspace(a0, a1, a), np.linspace(b0, b1, b)
     bar = {"title": {"text": label, "side": "right"}, "thickness": 14}
     fig = go.Figure(go.Heatmap(z=np.round(log_metric, 2).tolist(), x=beta.round(4), y=alpha.round(4), colorbar=bar,
                                colorscale="Greys", reversescale=True, hoverinfo="skip"))
-    seen = set()
+    named = set()
     for curve, same in zip(curves, inside, strict=True):
         y, x = a0 + curve[:, 0] * (a1 - a0) / (a - 1), b0 + curve[:, 1] * (b1 - b0) / (b - 1)
         name, colour = ("inside a phase", COLOURS[5]) if same else ("across a boundary", COLOURS[4])
         fig.add_scatter(x=x.round(4), y=y.round(4), mode="lines", line={"color": colour, "width": 3}, name=name,
-                        showlegend=name not in seen, legendgroup=name)
+                        showlegend=name not in named, legendgroup=name)
         fig.add_scatter(x=x[[0, -1]].round(4), y=y[[0, -1]].round(4), mode="lines+markers", legendgroup=name,
                         line={"color": colour, "width": 1.2, "dash": "dot"}, marker={"size": 6}, showlegend=False)
-        seen.add(name)
+        named.add(name)
     layout(fig, height=520, legend={"orientation": "h", "y": 1.08, "x": 0})
     fig.update_xaxes(title="β", range=[b0, b1], constrain="domain")
     return fig.update_yaxes(title="α", range=[a0, a1], scaleanchor="x", constrain="domain")
 
 
-def ultrametric_table(rows: Mapping[str, Any], caption: str) -> str:
-    """One row for each kind of distance. `rows[name]` has the attributes of `STATISTICS`, each with `value, low, high,
-    null_low, null_high`."""
-    header = ["distances", *STATISTICS.values()]
-    cells = [[name, *(_cell(getattr(found, s)) for s in STATISTICS)] for name, found in rows.items()]
-    return table(header, cells, caption)
+def areas_table(areas: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """The area under the curve of each statistic, by chain and kind of tree.
+
+    Args:
+        areas: from `calibration.separation`, by chain.
+    """
+    rows = [[chain, kind, *(f"{v:.2f}" for v in row.values())] for chain, kinds in areas.items()
+            for kind, row in kinds.items()]
+    return table(["distances", "tree", "triples", "cophenetic", "gap", "δ"], rows,
+                 "Area under the ROC curve, known trees against their twins, through the whole chain: 1 for a sure "
+                 "verdict, 0.5 for a coin")
 
 
-def _cell(s: Any) -> str:
-    return f"{s.value:.2f} [{s.low:.2f}, {s.high:.2f}], null {s.null_low:.2f} to {s.null_high:.2f}"
+def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Mapping[str, Mapping[str, float]]],
+                 names: Sequence[str]) -> str:
+    """Where data lie between twin and tree.
+
+    Args:
+        beside: sets of each kind of data.
+        areas: from `calibration.separation`, by kind of data.
+        names: of the statistics.
+    """
+    rows = []
+    for title, three in beside.items():
+        for name in names:
+            least = min(row[name] for row in areas[title].values())
+            used = "" if name in usable(areas[title]) else " (not used)"
+            ends = [_median([getattr(each, kind)[name] for each in three]) for kind in ("twin", "data", "tree")]
+            resolved = _median([each.data["resolved"] for each in three])
+            place = median_interval(places(three, name))
+            rows.append([title, name, f"{least:.2f}{used}", *ends, resolved, "–" if place is None else str(place)])
+    return table(["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place"], rows,
+                 "Likeness to a tree, medians over sets, and the place of the data between twin (0) and tree (1)")
+
+
+def _median(values: Sequence[float]) -> str:
+    return f"{np.median(values):.2f}" if len(values) else "–"

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
 
-__all__ = ["Cells", "Torn", "cells_and_basins", "crease", "family", "stretching", "torn"]
+__all__ = ["Cells", "Torn", "cells_and_basins", "crease", "family", "staircase", "stretching", "torn"]
 
 CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 121)), np.sin(np.linspace(0, 2 * np.pi, 121))], axis=1)
 WALL = "#D55E00"
@@ -163,3 +163,16 @@ def stretching(levels: Sequence[str], maps: Float[ndarray, "k g g"], axis: Float
     fig.update_xaxes(title_text="z₁ (latent)", range=[axis[0], axis[-1]], constrain="domain")
     fig.update_yaxes(title_text="z₂ (latent)", range=[axis[0], axis[-1]], scaleanchor="x")
     return layout(fig, height=600, legend={"x": 0, "y": 1.06, "orientation": "h"})
+
+
+def staircase(maps: Sequence[tuple[str, Float[ndarray, " k"], Float[ndarray, " j"]]], x_title: str,
+              y_title: str) -> go.Figure:
+    """Step functions: `(name, edges, values)` with one edge more than values."""
+    fig = go.Figure()
+    for k, (name, edges, values) in enumerate(maps):
+        fig.add_trace(go.Scatter(x=np.repeat(edges, 2)[1:-1].astype(np.float32),
+                                 y=np.repeat(values, 2).astype(np.float32), name=name, mode="lines",
+                                 line={"color": COLOURS[k], "width": 4 - 2 * k}))
+    fig.update_xaxes(title_text=x_title)
+    fig.update_yaxes(title_text=y_title)
+    return layout(fig, height=420, legend={"x": 0.02, "y": 0.98})

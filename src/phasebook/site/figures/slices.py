@@ -1,17 +1,15 @@
 """Figures of latent slices: grids of predicted images beside maps of the metric, with alpha up and beta right.
 
-Pictures are WebP inside HTML (a strip of steps, a slider over all of them) or layout images of a plotly figure.
+Pictures are WebP inside HTML (a strip of steps) or layout images of a plotly figure.
 Arrays come with index 0 at the lower end of alpha; `upright` turns them for display. One colour scale per row of maps,
 shared by all steps; colours are perceptually uniform.
 """
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
-from itertools import count
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,12 +19,11 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-from .figures import COLOURS, layout
+from phasebook.site.figures.base import COLOURS, layout
 
-__all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "phase_diagram", "show_slider", "show_strip"]
+__all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "phase_diagram", "show_strip"]
 
 RIDGES = "Inferno"
-_number = count(1)
 # text takes the page's colour; scientific colours are left alone in a dark theme (the site's rule for figures)
 STYLE = """<style>
 .pb-strip{display:grid;gap:6px 8px;align-items:center;font-size:.8rem;line-height:1.25;max-width:1000px}
@@ -38,21 +35,7 @@ align-self:stretch;text-align:center}
 .pb-strip .pb-bar{display:grid;grid-template-columns:14px auto;gap:4px;align-self:stretch;min-height:120px}
 .pb-strip .pb-bar i{display:block;border-radius:2px}
 .pb-strip .pb-ticks{display:flex;flex-direction:column;justify-content:space-between}
-.pb-slide input{width:100%}.pb-slide output{font-variant-numeric:tabular-nums}
 </style>"""
-
-
-SLIDE = """(() => {
-const box = document.getElementById("NAME"); if (!box) return;
-const data = JSON.parse(box.querySelector("script").textContent);
-const [left, right] = box.querySelectorAll("img"), text = box.querySelector("output");
-box.querySelector("input").addEventListener("input", event => {
-  const k = +event.target.value;
-  // a number stands for an earlier picture that looks the same
-  const of = side => typeof side[k] === "number" ? side[side[k]] : side[k];
-  left.src = of(data.left); right.src = of(data.right); text.textContent = data.text[k];
-});
-})()"""
 
 
 def as_bytes(pixels: Float[ndarray, "*p y x 3"]) -> UInt8[ndarray, "*p y x 3"]:
@@ -87,18 +70,6 @@ def _webp(pixels: UInt8[ndarray, "h w 3"], quality: int | None = None) -> str:
     options = {"lossless": True} if quality is None else {"quality": quality}
     Image.fromarray(pixels).save(file, "WEBP", method=4, **options)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def _each(pictures: list[UInt8[ndarray, "h w 3"]], quality: int | None, same: int) -> list[str | int]:
-    """Data URIs of a sequence; a picture within `same` levels of the last one kept is given as that one's index."""
-    out, kept = [], None
-    for k, picture in enumerate(pictures):
-        if kept is not None and np.abs(picture.astype(np.int16) - pictures[kept]).max() <= same:
-            out.append(kept)
-        else:
-            out.append(_webp(picture, quality))
-            kept = k
-    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,37 +148,6 @@ def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Seq
 def show_strip(*args, **kwargs) -> None:
     """Display `strip_html`."""
     display(HTML(strip_html(*args, **kwargs)))
-
-
-def slider_html(noise: Float[ndarray, " step"], extent: Sequence[float], field: Map,
-                thumbnails: UInt8[ndarray, "step row col y x 3"], *, alt: str, size: int = 24,
-                start: int | None = None) -> str:
-    """Every step under a slider: the grid of predicted images beside one map. The script needs nothing else."""
-    if not alt.strip():
-        raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
-    steps = len(field.values)
-    sheets = [mosaic(t, size) for t in thumbnails]
-    data = {"left": _each(sheets, 45, 8), "right": _each([field.picture(k) for k in range(steps)], None, 0),
-            "text": [f"step {k} of {steps - 1}, σ/α = {noise[k]:.3g}" for k in range(steps)]}
-    name, start = f"pb-slide-{next(_number)}", steps // 2 if start is None else start
-    first = {side: uris[start] if isinstance(uris[start], str) else uris[uris[start]] for side, uris in data.items()}
-    left = _image(first["left"], "Predicted images")
-    right = _image(first["right"], field.label, field.values.shape[1] < 64)
-    body = (
-        f'<div></div><div class="pb-head">x̂₀(α, β)</div><div class="pb-head">{field.label}</div><div></div>'
-        f"{_up(extent)}{left}{right}{_bar(field)}<div></div>{_right(extent)}{_right(extent)}<div></div><div></div>"
-        f'<label style="grid-column:span 2"><output>{data["text"][start]}</output>'
-        f'<input type="range" min="0" max="{steps - 1}" value="{start}" aria-label="step"></label>'
-    )
-    script = SLIDE.replace("NAME", name)
-    return (f'{STYLE}<div id="{name}" class="pb-strip pb-slide pb-figure" role="group" '
-            f'aria-label="{escape(alt, quote=True)}" style="grid-template-columns:1.2em 1fr 1fr 4.2em">{body}'
-            f'<script type="application/json">{json.dumps(data)}</script></div><script>{script}</script>')
-
-
-def show_slider(*args, **kwargs) -> None:
-    """Display `slider_html`."""
-    display(HTML(slider_html(*args, **kwargs)))
 
 
 def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int, extent: Sequence[float],
@@ -297,7 +237,7 @@ def phase_diagram(thumbnails: UInt8[ndarray, "shown row col y x 3"], field: Map,
                   noise: Float[ndarray, " step"], *, pane: int = 330) -> Image.Image:
     """Predicted images (top) and a map (below) at a few steps as one picture, for places that show no HTML.
 
-    `book/_static/phase_diagram.png` is this at chapter 5's default slice, steps 0, 14, 20 and 27, in 256 colours.
+    `book/_static/phase_diagram.png` is this at chapter 7's default slice, steps 0, 14, 20 and 27, in 256 colours.
     """
     gap, head, foot = 12, 34, 10
     sheet = Image.new("RGB", (len(steps) * (pane + gap) + gap, 2 * pane + gap + head + foot), "white")

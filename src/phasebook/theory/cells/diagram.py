@@ -25,7 +25,15 @@ class Walls(NamedTuple):
     """The walls of a power diagram, m pieces of lines.
 
     Wall k is `{h n + u e : u0 <= u <= u1}` with `e = direction`, `n = (e_2, -e_1)`; the cell of atom `left` lies to
-    the left of e (so h > 0 when the origin does), `right` to the right. u0, u1 are infinite for rays and lines.
+    the left of e (so h > 0 when the origin does), `right` to the right.
+
+    Attributes:
+        left: atom whose cell lies to the left.
+        right: atom whose cell lies to the right.
+        direction: e, of unit length.
+        h: signed distance of the line from the origin.
+        u0: start along the line, -inf for a line.
+        u1: end along the line, inf for rays and lines.
     """
 
     left: Int[ndarray, " m"]
@@ -36,7 +44,14 @@ class Walls(NamedTuple):
     u1: Float[ndarray, " m"]
 
     def ends(self, radius: float) -> Float[ndarray, "m 2 2"]:
-        """The two ends of each wall within the circle of this radius, NaN for a wall that lies outside."""
+        """The two ends of each wall within a circle around the origin.
+
+        Args:
+            radius: of the circle.
+
+        Returns:
+            Pairs of points, NaN for a wall that lies outside.
+        """
         reach = np.sqrt(np.maximum(radius**2 - self.h**2, 0.0))
         u = np.stack([np.clip(self.u0, -reach, reach), np.clip(self.u1, -reach, reach)], axis=1)
         normal = np.stack([self.direction[:, 1], -self.direction[:, 0]], axis=1)
@@ -49,10 +64,17 @@ class Walls(NamedTuple):
 
 
 def power_walls(y: Float[ndarray, "n 2"], g: Float[ndarray, " n"]) -> tuple[Walls, Float[ndarray, " n"]]:
-    """Walls of the diagram `max_i (x . y_i - g_i)` of atoms not on one line, and each cell's angle at infinity.
+    """Walls of the diagram `max_i (x . y_i - g_i)`.
 
     Where four cells meet in one vertex to rounding, the hull may choose the wrong diagonal: that wall comes out with
     a length u1 - u0 of about -1e-12, which is what makes the masses of the four cells right.
+
+    Args:
+        y: n atoms, not on one line.
+        g: their values.
+
+    Returns:
+        The walls, and the angle that each cell fills at infinity, in radians.
     """
     facets, neighbours, vertices, area = _lower_hull(y, g)
     facet, corner = np.divmod(np.arange(3 * len(facets)), 3)

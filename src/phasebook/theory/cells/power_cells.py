@@ -6,8 +6,8 @@ the singular set (where phi is not differentiable) is the union of the walls bet
 `|y_i - y_j|` across a wall. `solve` finds the g for which cell i has mass `atom_weights[i]`, by damped Newton
 steps on the concave dual (Kitagawa, Merigot and Thibert 2019), with exact masses and exact Hessian.
 
-Atoms on one line have strips for cells and their g in closed form. The geometry is in `singular_diagram`, the
-integrals over cells and walls in `singular_sources`. float64.
+Atoms on one line have strips for cells and their g in closed form. The geometry is in `diagram`, the integrals
+over cells and walls in `sources`. float64.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,14 @@ COLLINEAR = 1e-13
 class PowerCells:
     """The optimal transport from `source` to `sum_i atom_weights_i delta(atoms_i)`.
 
-    `values` g (n,) are fixed by `phi(0) = 0`, that is min g = 0; `masses` (n,) are the exact masses of the cells;
-    `steps` counts Newton steps.
+    Attributes:
+        atoms: places of the n atoms.
+        atom_weights: their masses, of sum 1.
+        source: the radial measure that is transported.
+        values: g, fixed by `phi(0) = 0`, that is min g = 0.
+        masses: the exact masses of the cells.
+        walls: between the cells.
+        steps: Newton steps that were taken.
     """
 
     atoms: Float[ndarray, "n 2"]
@@ -66,7 +72,14 @@ class PowerCells:
         return np.maximum(self.source.length_on_line(self.walls.h, self.walls.u0, self.walls.u1), 0.0)
 
     def cell_of(self, x: Float[ndarray, "*b 2"]) -> Int[ndarray, "*b"]:
-        """Index of the cell that holds x."""
+        """Index of the cell that holds x.
+
+        Args:
+            x: points of the source.
+
+        Returns:
+            Indices of atoms.
+        """
         flat = np.asarray(x, dtype=float).reshape(-1, 2)
         rows = max(1, 4_000_000 // len(self.atoms))
         y = self.atoms - np.median(self.atoms, axis=0)      # a common shift changes no cell and saves digits
@@ -86,7 +99,18 @@ class PowerCells:
 
 def check_atoms(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"] | None = None,
                 ) -> tuple[Float[ndarray, "n 2"], Float[ndarray, " n"]]:
-    """Both as float64 arrays, equal weights unless given; ValueError of one line naming what is wrong."""
+    """Atoms and weights as float64 arrays.
+
+    Args:
+        atoms: n >= 1 distinct points of the plane.
+        atom_weights: positive, of sum 1 (to 1e-9); equal unless given.
+
+    Returns:
+        Both, the weights scaled to sum 1.
+
+    Raises:
+        ValueError: in one line that names the atom or weight, for anything else.
+    """
     atoms = np.array(atoms, dtype=float)
     if atoms.ndim != 2 or atoms.shape[1] != 2 or len(atoms) == 0:
         raise ValueError(f"atoms: shape {atoms.shape}; takes (n, 2) with n >= 1")
@@ -115,13 +139,23 @@ def check_atoms(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"]
 def solve(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"] | None = None,
           source: str = "gaussian", *, start: Float[ndarray, " n"] | None = None, tolerance: float = 2e-12,
           max_steps: int = 60) -> PowerCells:
-    """The power cells whose masses are the atoms' weights.
+    """The power cells whose masses are the atoms' weights (Kitagawa, Merigot and Thibert 2019).
 
-    `start` is a first g, used where it gives every cell some mass (g of a similar problem, or any strictly convex
-    function of the atoms); the result does not depend on it. Newton stops when the L1 mass error is at most
-    `tolerance`, or when rounding allows no further progress.
-    Raises ValueError (one line) for repeated atoms, weights not positive or not of sum 1, an unknown source;
-    RuntimeError if the error stays above 1e-7.
+    Args:
+        atoms: n distinct points of the plane.
+        atom_weights: positive, of sum 1; equal unless given.
+        source: "gaussian" (standard) or "disk" (uniform, radius 1).
+        start: a first g, used where it gives every cell some mass: g of a similar problem, or any strictly convex
+            function of the atoms. The result does not depend on it.
+        tolerance: L1 mass error at which Newton stops; it also stops where rounding allows no further progress.
+        max_steps: Newton steps at most.
+
+    Returns:
+        The cells.
+
+    Raises:
+        ValueError: in one line, for repeated atoms, weights that are not positive or not of sum 1, an unknown source.
+        RuntimeError: if the mass error stays above 1e-7.
     """
     if source not in SOURCES:
         raise ValueError(f"source = {source!r}: takes one of {', '.join(map(repr, SOURCES))}")

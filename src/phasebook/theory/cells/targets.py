@@ -1,9 +1,7 @@
-"""Planar target domains, their dense samples, and the singular set of the transport onto them.
+"""Planar target domains, known by their membership functions, and their dense samples: the centres of a brick pattern.
 
-A domain is known by its membership function; its sample is the centres of a brick pattern, weighted by area.
-Most walls of the sample's power cells only show the sampling: their dual edge joins neighbours. The singular set
-of the limit is seen in the walls whose dual edge is long and leaves the domain; both conditions are needed, as in
-the tails of a Gaussian source long edges occur inside a convex domain too. float64.
+Two of them have a Brenier map in closed form: the image of the disk under `z + k conj(z)^2` (`three_lobes`), and the
+annulus (`annulus_map`). float64.
 """
 
 from collections.abc import Callable
@@ -12,30 +10,37 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.stats import qmc
 
-from phasebook.theory.cells.diagram import Walls
-from phasebook.theory.cells.power_cells import PowerCells, solve
+from phasebook.theory.cells.sources import SOURCES
 
-__all__ = ["Domain", "SingularSet", "cassini", "cassini_outline", "dumbbell", "ellipse", "horseshoe", "leaves",
-           "singular_set", "square", "three_lobes", "transport_onto", "tube_exponent", "two_disks"]
-
-# a dual edge is long beyond this many lattice spacings; smooth maps of the book's domains stay below
-LONG = 3.0
+__all__ = ["Domain", "annulus", "annulus_source", "cassini", "cassini_outline", "dumbbell", "ell", "ellipse",
+           "horseshoe", "square", "three_lobes", "two_disks"]
 
 
 class Domain(NamedTuple):
-    """`inside` takes points (*b, 2); the domain lies in `|x_1| <= half_width, |x_2| <= half_height`."""
+    """A bounded domain of the plane.
+
+    Attributes:
+        inside: membership of points (*b, 2), a truth array (*b).
+        half_width: the domain lies in `|x_1| <= half_width`.
+        half_height: and in `|x_2| <= half_height`.
+    """
 
     inside: Callable[[Float[ndarray, "*b 2"]], Bool[ndarray, "*b"]]
     half_width: float
     half_height: float
 
     def bricks(self, spacing: float) -> tuple[Float[ndarray, "m 2"], Float[ndarray, " m"]]:
-        """The domain cut into bricks: centre of mass and share of the area of each piece.
+        """The domain cut into bricks.
 
         Bricks are `spacing` wide, `spacing sqrt(3/4)` high, every other row shifted by half a brick, so that inner
         centres form a hexagonal lattice; pieces at the border are measured by 6 x 6 points. Symmetric in x_1.
+
+        Args:
+            spacing: width of a brick, in units of the target.
+
+        Returns:
+            Centre of mass and share of the area of each of the m pieces.
         """
         height = spacing * np.sqrt(0.75)
         k, m = int(self.half_width / spacing) + 2, int(self.half_height / height) + 1
@@ -50,7 +55,17 @@ class Domain(NamedTuple):
         return middle, count[met] / count.sum()
 
     def sample(self, n: int) -> tuple[Float[ndarray, "m 2"], Float[ndarray, " m"], float]:
-        """About n points with weights of sum 1, and the spacing of the lattice they come from."""
+        """About n atoms that stand for the uniform density.
+
+        Args:
+            n: how many, at least 10.
+
+        Returns:
+            Points, weights of sum 1, and the width of the bricks.
+
+        Raises:
+            ValueError: for n < 10.
+        """
         if n < 10:
             raise ValueError(f"n = {n}: takes an integer >= 10")
         spacing = 2 * np.sqrt(self.half_width * self.half_height / n)
@@ -66,8 +81,11 @@ def two_disks(centre: float) -> Domain:
 
 def dumbbell(half_neck: float, centre: float = 1.5) -> Domain:
     """Unit disks around (+-centre, 0), joined by the bar `|x_2| <= half_neck`; convex (a stadium) at half_neck = 1."""
-    return Domain(lambda x: (np.hypot(np.abs(x[..., 0]) - centre, x[..., 1]) <= 1)
-                  | ((np.abs(x[..., 0]) <= centre) & (np.abs(x[..., 1]) <= half_neck)), centre + 1, 1.0)
+    def inside(x):
+        disks = np.hypot(np.abs(x[..., 0]) - centre, x[..., 1]) <= 1
+        bar = (np.abs(x[..., 0]) <= centre) & (np.abs(x[..., 1]) <= half_neck)
+        return disks | bar
+    return Domain(inside, centre + 1, 1.0)
 
 
 def horseshoe(inner: float = 0.5, outer: float = 1.1, leg: float = 1.0) -> Domain:
@@ -76,6 +94,37 @@ def horseshoe(inner: float = 0.5, outer: float = 1.1, leg: float = 1.0) -> Domai
         r = np.where(x[..., 1] > 0, np.hypot(x[..., 0], x[..., 1]), np.abs(x[..., 0]))
         return (r >= inner) & (r <= outer) & (x[..., 1] >= -leg)
     return Domain(inside, outer, max(outer, leg))
+
+
+def ell() -> Domain:
+    """The square `|x_1|, |x_2| <= 1` without its upper right quarter: one reentrant corner, at the origin."""
+    return Domain(lambda x: (np.abs(x).max(-1) <= 1) & (x.min(-1) <= 0), 1.0, 1.0)
+
+
+def annulus(inner: float, shift: float = 0.0) -> Domain:
+    """The unit disk without the disk of radius `inner` around (shift, 0)."""
+    def inside(x):
+        return (np.hypot(x[..., 0], x[..., 1]) <= 1) & (np.hypot(x[..., 0] - shift, x[..., 1]) >= inner)
+    return Domain(inside, 1.0, 1.0)
+
+
+def annulus_source(y: Float[ndarray, "*b 2"], inner: float, source: str) -> Float[ndarray, "*b 2"]:
+    """The inverse of the Brenier map onto the annulus around 0: `x = y r(|y|) / |y|`.
+
+    A radial map with rising radius is the gradient of a convex function. It keeps masses if the source's mass within r
+    is the annulus' share within |y|, `(|y|^2 - inner^2) / (1 - inner^2)`. At x = 0 the map T jumps.
+
+    Args:
+        y: points of the annulus.
+        inner: its inner radius, in (0, 1).
+        source: "gaussian" or "disk".
+
+    Returns:
+        The points that T sends to y.
+    """
+    radius = np.linalg.norm(y, axis=-1, keepdims=True)
+    share = np.clip((radius**2 - inner**2) / (1 - inner**2), 0.0, 1 - 1e-15)
+    return y * SOURCES[source].radius(share) / radius
 
 
 def cassini(ratio: float) -> Domain:
@@ -111,68 +160,3 @@ def three_lobes(z: Float[ndarray, "*b 2"], k: float) -> Float[ndarray, "*b 2"]:
     w = z[..., 0] + 1j * z[..., 1]
     w = w + k * np.conj(w) ** 2
     return np.stack([w.real, w.imag], axis=-1)
-
-
-class SingularSet(NamedTuple):
-    """Walls that belong to the singular set, their lengths and the jumps of T across them."""
-
-    walls: Walls
-    lengths: Float[ndarray, " m"]
-    jumps: Float[ndarray, " m"]
-
-    @property
-    def length(self) -> float:
-        """Its H^1 measure: plain inside the disk, weighted by the density for the Gaussian source."""
-        return float(self.lengths.sum())
-
-    @property
-    def jump(self) -> float:
-        """`integral of |jump of T| dH^1`, in the same measure."""
-        return float((self.lengths * self.jumps).sum())
-
-
-def leaves(domain: Domain, p: Float[ndarray, "m 2"], q: Float[ndarray, "m 2"], points: int = 31,
-           ) -> Bool[ndarray, " m"]:
-    """Whether the segment from p to q leaves the domain, looked at in equidistant inner points."""
-    t = ((np.arange(points) + 0.5) / points)[:, None]
-    return ~domain.inside(p[:, None] * (1 - t) + q[:, None] * t).all(axis=1)
-
-
-def singular_set(cells: PowerCells, domain: Domain, spacing: float, long: float = LONG) -> SingularSet:
-    """The walls whose dual edge is longer than `long * spacing` and leaves the domain, and that the source sees."""
-    chosen = np.flatnonzero((cells.lengths > 0) & (cells.jumps > long * spacing))
-    ends = cells.atoms[cells.walls.left[chosen]], cells.atoms[cells.walls.right[chosen]]
-    chosen = chosen[leaves(domain, *ends)]
-    return SingularSet(cells.walls.take(chosen), cells.lengths[chosen], cells.jumps[chosen])
-
-
-def transport_onto(domain: Domain, n: int, source: str, left_mass: float = 0.5) -> tuple[PowerCells, SingularSet]:
-    """Cells of about n samples of the domain, the half x_1 < 0 carrying `left_mass`, and its singular set."""
-    if not 0 < left_mass < 1:
-        raise ValueError(f"left_mass = {left_mass}: takes a number between 0 and 1")
-    y, area, spacing = domain.sample(n)
-    side = np.sign(y[:, 0]).astype(int)
-    half = np.array([area[side == k].sum() for k in (0, 1, -1)])
-    p = area * np.array([1.0, (1 - half[0]) * (1 - left_mass) / half[1], (1 - half[0]) * left_mass / half[2]])[side]
-    cells = solve(y, p, source)
-    return cells, singular_set(cells, domain, spacing)
-
-
-def tube_exponent(cells: PowerCells, widths: Float[ndarray, " k"], seed: int = 0) -> float | None:
-    """Exponent of the source mass within a distance of the walls, fitted over `widths`; None without walls,
-    or where fewer than 100 points come that near to them (walls that part off tiny masses).
-
-    On 2^18 quasi-random points. The distance from x to the wall between cells i and j is the difference of the two
-    planes of the potential at x over `|y_i - y_j|`, exact up to twice the widths from where walls end.
-    """
-    if len(cells.atoms) == 1:
-        return None
-    q, turn = qmc.Sobol(2, seed=seed).random(2**18).T * [[1.0], [2 * np.pi]]
-    x = cells.source.radius(q)[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    own, gap = cells.cell_of(x), np.full(len(x), np.inf)
-    top = (x * cells.atoms[own]).sum(1) - cells.values[own]
-    for y, g in zip(cells.atoms, cells.values, strict=True):
-        apart = np.linalg.norm(cells.atoms[own] - y, axis=1)
-        gap = np.minimum(gap, np.where(apart > 0, top - x @ y + g, np.inf) / np.where(apart > 0, apart, 1.0))
-    near = np.array([(gap < w).sum() for w in widths])
-    return float(np.polyfit(np.log(widths), np.log(near), 1)[0]) if near.min() >= 100 else None

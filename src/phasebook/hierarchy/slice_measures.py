@@ -1,0 +1,91 @@
+"""The boundaries of several slices of one model, in a few estimates."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from phasebook.hierarchy.boundaries import before_over_after, coarse_first, lost_over_gained
+from phasebook.hierarchy.straightness import straightness
+from phasebook.slices.phases import nesting_over_steps, phases_of
+from phasebook.slices.slice import Slice
+from phasebook.stats import Estimate, median_interval
+
+__all__ = ["Boundaries", "boundaries", "straight"]
+
+LARGE = 5e-3                    # share of the area from which a phase counts for nesting
+
+
+class Boundaries(NamedTuple):
+    """Medians over slices, each with its interval; None where no slice has the number.
+
+    Attributes:
+        coarse: rank correlation of the final jump with the noise level of the split.
+        before: distance of neighbours before a boundary parts them over that after.
+        lost: phases lost over phases gained.
+        nested: nesting score.
+        beyond: nesting score less that of the phases of other slices.
+        shuffled: nesting score of labels dealt at random.
+        counts: of phases, by slice and step.
+    """
+
+    coarse: Estimate | None
+    before: Estimate | None
+    lost: Estimate | None
+    nested: Estimate | None
+    beyond: Estimate | None
+    shuffled: Estimate | None
+    counts: Int[ndarray, "slice step"]
+
+
+def boundaries(slices: Sequence[Slice], ridge: float, seed: int = 0) -> Boundaries:
+    """What boundaries do on slices of one grid.
+
+    Args:
+        slices: of one model.
+        ridge: height of a ridge, in the feature's distance.
+        seed: of shuffled labels.
+    """
+    labels = [s.phases(ridge) for s in slices]
+    counts = [phases_of(one, s.plane.spacing).count for s, one in zip(slices, labels, strict=True)]
+    nested = []
+    for k, one in enumerate(labels):
+        others = [other[-1] for j, other in enumerate(labels) if j != k]
+        nested.append(nesting_over_steps(one, LARGE, others, seed))
+    there = [n for n in nested if n is not None]
+    return Boundaries(
+        median_interval(coarse_first(s, ridge) for s in slices),
+        median_interval(before_over_after(s, one, ridge) for s, one in zip(slices, labels, strict=True)),
+        median_interval(lost_over_gained(count) for count in counts),
+        median_interval(n.score for n in there),
+        median_interval(n.score - n.strangers for n in there if n.strangers is not None),
+        median_interval(n.shuffled for n in there),
+        np.stack(counts))
+
+
+def straight(slices: Iterable[Slice], ridge: float, points: int,
+             seed: int = 0) -> tuple[Estimate | None, Estimate | None]:
+    """By how many heights of a ridge straight lines are longer than geodesics, at the step at which the metric has come
+    to rest.
+
+    Args:
+        slices: of one model.
+        ridge: height of a ridge.
+        points: on each slice.
+        seed: of the points of the first; the others count on.
+
+    Returns:
+        Medians over slices: inside a phase, and across a boundary.
+    """
+    inside, across = [], []
+    for k, s in enumerate(slices):
+        rest = s.resting()
+        surface = s.surface(rest)
+        if surface.root.any():
+            lines = straightness(surface, s.phases(ridge)[rest], points, seed + k)
+            for kept, side in ((inside, True), (across, False)):
+                value = lines.median(side)
+                kept.append(None if value is None else value / ridge)
+    return median_interval(inside), median_interval(across)

@@ -1,0 +1,160 @@
+"""Data with a hierarchy: the Cantor measure on the line, random trees in d dimensions, and how their modes multiply.
+
+A tree of ratio r (each generation's offsets are r times those of the one before, r < 1/2 for Cantor data) and b
+branches looks the same at a noise level s and at r s, but with b times as many parts. So the number of modes of
+`p_0 * N(0, s^2 I)` grows like
+
+    N(s) ~ s^(-log b / log(1/r)),
+
+the similarity dimension of the data. On the line the count never falls as s does (Silverman 1981), and for Cantor data
+it doubles with every factor r: exponent log 2 / log 3 = .6309 for thirds.
+
+A Brenier map onto Cantor data jumps at every dyadic quantile of the source, since the data have a gap there. The set
+of jumps is countable, hence null, and dense: no open set of the source is free of it. float64.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import pdist, squareform
+
+from phasebook.mixtures.mixtures import Mixture
+
+__all__ = ["cantor", "gaussian_twin", "growth_exponent", "mode_count", "random_tree", "resolution_levels"]
+
+
+def cantor(generations: int, ratio: float = 1 / 3) -> Mixture:
+    """The 2^generations atoms of a Cantor construction on [0, 1], equal weights.
+
+    Args:
+        generations: how many times each interval is replaced by its two outer parts, at least 1.
+        ratio: length of a part over its interval, in (0, 1/2).
+
+    Returns:
+        Atoms on the line in ascending order, at the middles of the last intervals.
+
+    Raises:
+        ValueError: for a ratio outside (0, 1/2) or no generation.
+    """
+    if generations < 1 or not 0 < ratio < 0.5:
+        raise ValueError(f"generations, ratio = {generations}, {ratio}: take an integer >= 1 and a number in (0, 1/2)")
+    x, length = np.zeros(1), 1.0
+    for _ in range(generations):
+        x = np.concatenate([x[:, None], x[:, None] + (1 - ratio) * length], axis=1).ravel()
+        length *= ratio
+    return Mixture.atoms((x + length / 2)[:, None])
+
+
+def random_tree(depth: int, branches: int, ratio: float, dimension: int, rng: np.random.Generator) -> Mixture:
+    """Leaves of a random tree, equal weights: `sum_g ratio^g u_g`, a fresh offset u_g at every branch.
+
+    The branches of a node leave in directions that are as far apart as can be, a regular simplex (for two branches:
+    opposite), turned at random, at unit length.
+
+    Args:
+        depth: generations, at least 1.
+        branches: children of a node, from 2 to dimension + 1.
+        ratio: shrinkage of the offsets from one generation to the next, in (0, 1).
+        dimension: of the space.
+        rng: for the rotations.
+
+    Returns:
+        branches^depth atoms.
+
+    Raises:
+        ValueError: for more branches than a simplex of that dimension has corners.
+    """
+    if not 2 <= branches <= dimension + 1:
+        raise ValueError(f"branches = {branches}: takes 2 to {dimension + 1} in dimension {dimension}")
+    corners = np.eye(branches) - 1 / branches
+    corners /= np.linalg.norm(corners, axis=1, keepdims=True)
+    simplex = corners @ np.linalg.svd(corners)[2][:branches - 1].T              # (branches, branches - 1)
+    x = np.zeros((1, dimension))
+    for generation in range(depth):
+        turns = np.linalg.qr(rng.normal(size=(len(x), dimension, branches - 1)))[0]
+        offsets = np.einsum("nda,ba->nbd", turns, simplex)
+        x = (x[:, None] + ratio**generation * offsets).reshape(-1, dimension)
+    return Mixture.atoms(x)
+
+
+def gaussian_twin(mixture: Mixture, rng: np.random.Generator) -> Mixture:
+    """As many atoms, drawn from the Gaussian of the same mean and covariance: the null of a hierarchy.
+
+    Args:
+        mixture: atoms.
+        rng: for the draw.
+
+    Returns:
+        Atoms of equal weight.
+    """
+    mean = mixture.weights @ mixture.means
+    centred = np.sqrt(mixture.weights)[:, None] * (mixture.means - mean)
+    return Mixture.atoms(mean + rng.normal(size=(len(centred), len(centred))) @ centred)
+
+
+def mode_count(mixture: Mixture, s: float, shifts: int = 400) -> int:
+    """Number of modes of `p_s` that are reached by mean shift from the atoms: a lower bound, in any dimension.
+
+    Args:
+        mixture: n atoms in R^d.
+        s: noise level > 0.
+        shifts: steps of the mean shift (Comaniciu and Meer 2002).
+
+    Returns:
+        The number of limits; two count as one within s / 10.
+    """
+    x, mu = mixture.means, mixture.means
+    for _ in range(shifts):
+        before, x = x, mixture.responsibilities(x, 1.0, s) @ mu
+        if np.abs(x - before).max() < 1e-5 * s:
+            break
+    _, labels = connected_components(squareform(pdist(x)) < s / 10)
+    return int(labels.max()) + 1
+
+
+def resolution_levels(count: Callable[[float], int], wanted: Sequence[int], high: float, low: float,
+                      tolerance: float = 1e-3) -> Float[ndarray, " k"]:
+    """The noise levels at which a count first reaches each of some numbers as the noise falls, by bisection.
+
+    Args:
+        count: number of parts at a noise level, rising as the level falls.
+        wanted: rising numbers; those that are not reached at `low` are left out.
+        high: a level at which the count is below all of them.
+        low: the lowest level.
+        tolerance: of the logarithm of a level.
+
+    Returns:
+        Falling levels, one for each number that is reached.
+    """
+    levels, most, top = [], count(low), np.log(high)
+    for number in wanted:
+        if number > most:
+            break
+        a, b = np.log(low), top
+        while b - a > tolerance:
+            middle = (a + b) / 2
+            a, b = (middle, b) if count(float(np.exp(middle))) >= number else (a, middle)
+        levels.append(a)
+        top = a + tolerance
+    return np.exp(levels)
+
+
+def growth_exponent(levels: Float[ndarray, " k"], branches: int) -> float | None:
+    """Exponent a of `N(s) ~ s^-a`, a fitted slope through the levels at which N reaches branches, branches^2, ...
+
+    The last generation has no finer one inside it and is left out.
+
+    Args:
+        levels: noise levels at which the j-th power is reached, falling.
+        branches: b.
+
+    Returns:
+        The exponent; None for fewer than four levels.
+    """
+    if len(levels) < 4:
+        return None
+    inner = np.log(levels[:-1])
+    return float(-np.polyfit(inner, np.log(branches) * np.arange(len(inner)), 1)[0])

@@ -1,0 +1,193 @@
+"""What is checked before a trained model is loaded: where it lies, that its weights are whole, that it is understood.
+
+Every refusal is a ValueError of one line that names the parameter, its value and what would be accepted. Weights are
+safetensors only: a file that would have to be unpickled is never opened.
+"""
+
+import os
+from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+from phasebook.models.assets import ROOT
+from phasebook.models.pipelines.families import Family, family_of
+from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
+
+__all__ = ["DTYPES", "cause", "check_complete", "check_device", "check_dtype", "check_length", "check_pipeline",
+           "check_settings", "check_weights", "known_directory", "pipeline_parts", "quiet"]
+
+DTYPES = ("float32", "bfloat16", "float16")
+SCHEDULES = {"linear", "scaled_linear", "squaredcos_cap_v2"}
+SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
+              "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
+              "DPMSolverSinglestepScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
+              "DEISMultistepScheduler", "UniPCMultistepScheduler")
+FLOWS = ("FlowMatchEulerDiscreteScheduler",)
+
+
+def cause(error: BaseException) -> str:
+    """The first line of an error, shortened, for the end of a one-line refusal."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:160]
+
+
+@contextmanager
+def quiet():
+    """No progress bars and no hints of diffusers and transformers: what matters in them is checked here."""
+    from diffusers.utils import logging as diffusers_log
+    from transformers.utils import logging as transformers_log
+
+    logs = (diffusers_log, transformers_log)
+    before = [log.get_verbosity() for log in logs]
+    bars = [log.is_progress_bar_enabled() for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, verbosity, bar in zip(logs, before, bars, strict=True):
+            log.set_verbosity(verbosity)
+            if bar:
+                log.enable_progress_bar()
+
+
+def check_device(device: str) -> str:
+    """`device` if torch can use it here; else ValueError in one line."""
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device = {device!r}: unknown; takes 'cpu' or 'cuda'") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device = {device!r}: no CUDA device here; takes 'cpu'")
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device = {device!r}: not supported; takes 'cpu' or 'cuda'")
+    return device
+
+
+def check_dtype(dtype: str) -> str:
+    """`dtype` if known; ValueError otherwise."""
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype = {dtype!r}: takes one of {', '.join(DTYPES)}")
+    return dtype
+
+
+def known_directory(name: str | Path) -> Path | None:
+    """The directory that `name` means, itself or one below `assets/` (whatever the working directory), or None."""
+    text = os.path.expanduser(str(name))
+    for found in (Path(text), ROOT.parent / text, ROOT / text):
+        if text and found.is_dir():
+            return found
+    return None
+
+
+def check_weights(label: str, files: Iterable[Path]) -> None:
+    """ValueError names the first of `files` that is no whole safetensors file: its header is read, its size checked."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in files:
+        try:
+            with safe_open(file, "pt") as opened:
+                opened.keys()
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{label}: {file.name} in {file.parent} is corrupted or truncated ({cause(error)}); "
+                             "fetch or train it again") from None
+
+
+def pipeline_parts(label: str, folder: Path) -> tuple[Family, dict[str, tuple[str, str]]]:
+    """The family of a pipeline in a directory, and part to (library, class); other parts are not read.
+
+    Raises:
+        ValueError: one line, for another pipeline, a part that is missing, or a class that is not in the list.
+    """
+    index = read_config(label, folder / "model_index.json", "diffusers pipeline")
+    check_names_no_code(label, "model_index.json", index)
+    family = family_of(label, str(index.get("_class_name")))
+    schedulers = [("diffusers", name) for name in (FLOWS if family.flow else SCHEDULERS)]
+    parts = {}
+    for part, known in {"scheduler": schedulers, **family.parts}.items():
+        pair = index.get(part)
+        if part in family.optional and pair in (None, [None, None]):
+            continue
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)):
+            raise ValueError(f"{label}: has no {part}; takes a {family.pipeline} with one")
+        if tuple(pair) not in known:
+            raise ValueError(f"{label}: its {part} is a {'.'.join(pair)}; takes one of "
+                             f"{', '.join(name for _, name in known)}")
+        parts[part] = tuple(pair)
+    _check_scheduler(label, folder, family)
+    return family, parts
+
+
+def _check_scheduler(label: str, folder: Path, family: Family) -> None:
+    config = read_config(label, folder / "scheduler" / "scheduler_config.json", "scheduler")
+    if family.flow:
+        return
+    predicts = str(config.get("prediction_type", ""))
+    if predicts.startswith("flow") or config.get("use_flow_sigmas") or "Flow" in str(config.get("_class_name")):
+        raise ValueError(f"{label}: its scheduler is one of flow matching; a {family.pipeline} takes one with noise "
+                         "levels from betas")
+    if config.get("trained_betas") is not None:
+        raise ValueError(f"{label}: its scheduler has trained_betas; takes one with a beta_schedule")
+    if config.get("beta_schedule", "linear") not in SCHEDULES:
+        raise ValueError(f"{label}: beta_schedule = {config['beta_schedule']!r} is unknown to DDIM")
+
+
+def check_complete(label: str, part: str, module, missing: Iterable[str] | None = None,
+                   files: Iterable[Path] = ()) -> None:
+    """ValueError where weights of `module` were not loaded (the library would start them at random) or are not finite.
+
+    Args:
+        label: the beginning of the refusal.
+        part: the module's name in the pipeline.
+        module: as loaded.
+        missing: the weights that the library says it did not load; else those are missing that are in none of `files`.
+        files: safetensors.
+    """
+    import torch
+    from safetensors import safe_open
+
+    if missing is None:
+        held: set[str] = set()
+        for file in files:
+            with safe_open(file, "pt") as opened:
+                held |= set(opened.keys())
+        missing = [key for key in module.state_dict() if key not in held]
+    lacking = [key for key in missing if not key.endswith("position_ids")]
+    if lacking:
+        raise ValueError(f"{label}: {part} lacks {len(lacking)} of its weights ({lacking[0]}, ...)")
+    for name, weight in module.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise ValueError(f"{label}: {part} has weights that are not finite ({name})")
+
+
+def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
+    """ValueError unless `folder` holds a pipeline that this code can run, with whole weights of `variant`."""
+    for part, (library, _) in pipeline_parts(label, folder)[1].items():
+        if "tokenizer" in part or part == "scheduler":
+            continue
+        stem = "model" if library == "transformers" else "diffusion_pytorch_model"
+        files = weight_files(folder / part, stem, variant)
+        if not files:
+            raise ValueError(no_weights(label, folder / part, stem, variant))
+        check_weights(label, [f for f in files if f.suffix == ".safetensors"])
+
+
+def check_length(tokenizer, **prompts: str) -> None:
+    """ValueError names the first of `prompts` that is longer than the tokenizer's limit: diffusers would cut it."""
+    for label, text in prompts.items():
+        length, most = len(tokenizer(text).input_ids), tokenizer.model_max_length
+        if length > most:
+            raise ValueError(f"{label} = {text[:40] + '...'!r}: {length} tokens with its begin and end; takes at most "
+                             f"{most}")
+
+
+def check_settings(device: str, batch: int, compiled: bool) -> None:
+    """ValueError for a device that is not there, a batch below 1, or compilation without CUDA."""
+    check_device(device)
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"batch = {batch!r}: takes a whole number >= 1")
+    if compiled and not device.startswith("cuda"):
+        raise ValueError(f"compiled = True with device = {device!r}: takes a CUDA device")

@@ -1,0 +1,154 @@
+"""From a directory or a hub id to a diffusers pipeline in memory."""
+
+import inspect
+from pathlib import Path
+
+from phasebook.models.pipelines.checkpoints import (
+    cause,
+    check_complete,
+    check_pipeline,
+    check_weights,
+    known_directory,
+    pipeline_parts,
+    quiet,
+)
+from phasebook.models.pipelines.families import Family
+from phasebook.models.pipelines.staging import read_config, staged
+
+__all__ = ["check_available", "fetch_pipeline", "load_parts", "load_small_vae", "tokenizer_of", "unreachable"]
+
+
+def _local_or_hub(label: str, name: str | Path) -> Path | None:
+    """The directory that `name` means, or None if it can be a hub id; ValueError if it can be neither."""
+    text = str(name)
+    folder = known_directory(name)
+    if folder is None and (text.count("/") != 1 or text.startswith((".", "/", "~")) or text.endswith("/")):
+        raise ValueError(f"{label}: no such directory, and no hub id (OWNER/NAME)")
+    return folder
+
+
+def fetch_pipeline(name: str | Path, revision: str | None = None, variant: str | None = None) -> Path:
+    """The checked local directory of a pipeline: `name` itself, or the hub's `name` at `revision`, fetched if need be.
+
+    Without a network, or with HF_HUB_OFFLINE=1, a hub model must be in the local cache already. Raises ValueError.
+    """
+    label = f"model = {str(name)!r}"
+    folder = _local_or_hub(label, name) or _download(label, str(name), revision, variant)
+    check_pipeline(label, folder, variant)
+    return folder
+
+
+def check_available(name: str | Path, revision: str | None = None, variant: str | None = None,
+                    parameter: str = "trained") -> None:
+    """ValueError unless `fetch_pipeline` has something to fetch: cheap, and nothing is loaded or downloaded."""
+    label = f"{parameter} = {str(name)!r}"
+    folder = _local_or_hub(label, name)
+    if folder:
+        return check_pipeline(label, folder, variant)
+    from huggingface_hub import snapshot_download
+
+    if reason := unreachable(str(name), revision):
+        try:
+            snapshot_download(str(name), revision=revision, local_files_only=True)
+        except Exception:  # the hub's client raises several kinds
+            raise ValueError(f"{label}: not in the local cache, and the hub is out of reach ({reason})") from None
+
+
+def unreachable(name: str, revision: str | None = None) -> str:
+    """Why the hub cannot be asked for `name`, or '' if it can; answers within seconds."""
+    from huggingface_hub import constants, model_info
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        model_info(name, revision=revision, timeout=10)
+    except Exception as error:  # the hub's client raises its own kinds, the socket's and httpx's
+        return cause(error)
+    return ""
+
+
+def _download(label: str, name: str, revision: str | None, variant: str | None) -> Path:
+    from diffusers import DiffusionPipeline
+
+    reason = unreachable(name, revision)
+    try:
+        return Path(DiffusionPipeline.download(
+            name, revision=revision, variant=variant, use_safetensors=True, local_files_only=bool(reason),
+            safety_checker=None, feature_extractor=None, requires_safety_checker=False, trust_remote_code=False))
+    except Exception as error:  # the hub's client raises several kinds
+        raise ValueError(f"{label}: not in the local cache, and cannot be fetched from the hub "
+                         f"({reason or cause(error)})") from None
+
+
+def load_parts(label: str, folder: Path, variant: str | None, dtype: str):
+    """The diffusers pipeline in a checked directory, complete and finite; nothing but the allowlist is read.
+
+    Raises:
+        ValueError: one line, for whatever is not there, not whole, or names code.
+    """
+    import diffusers
+    import torch
+    import transformers
+
+    family, index = pipeline_parts(label, folder)
+    libraries = {"diffusers": diffusers, "transformers": transformers}
+    classes = {part: getattr(libraries[library], name) for part, (library, name) in index.items()}
+    options = {"dtype": getattr(torch, dtype), "local_files_only": True, "use_safetensors": True, "variant": variant}
+    loaded = {}
+    with quiet(), staged(label, folder, index, classes, variant) as clean:
+        for part in index:
+            try:
+                if part == "scheduler" or "tokenizer" in part:
+                    loaded[part] = classes[part].from_pretrained(clean / part, local_files_only=True)
+                    continue
+                loaded[part], said = classes[part].from_pretrained(clean / part, output_loading_info=True, **options)
+            except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError) as error:
+                raise ValueError(f"{label}: diffusers cannot load its {part} ({cause(error)})") from None
+            check_complete(label, part, loaded[part], said["missing_keys"])
+        return getattr(diffusers, family.pipeline)(**loaded, **_absent(label, folder, family, set(loaded)))
+
+
+def _absent(label: str, folder: Path, family: Family, loaded: set[str]) -> dict[str, object]:
+    """What a pipeline's class asks for besides the parts: nothing for other parts, its own word on switches."""
+    import diffusers
+
+    own = read_config(label, folder / "model_index.json", "diffusers pipeline")
+    values: dict[str, object] = {}
+    for name in set(inspect.signature(getattr(diffusers, family.pipeline).__init__).parameters) - loaded - {"self"}:
+        switch = name in ("requires_safety_checker", "add_watermarker", "force_zeros_for_empty_prompt")
+        values[name] = bool(own.get(name, True)) if name.startswith("force") else False if switch else None
+    return values
+
+
+def tokenizer_of(name: str | Path):
+    """The CLIP tokenizer of a pipeline in a local directory; None for a hub's, or a pipeline without one. ValueError
+    where it is not whole."""
+    from transformers import CLIPTokenizer
+
+    folder = known_directory(name)
+    if folder is None:
+        return None
+    label = f"model = {str(name)!r}"
+    parts = pipeline_parts(label, folder)[1]
+    if "tokenizer" not in parts or parts["tokenizer"][1].startswith("T5"):
+        return None
+    with quiet(), staged(label, folder, {"tokenizer": parts["tokenizer"]}, {}) as clean:
+        try:
+            return CLIPTokenizer.from_pretrained(clean / "tokenizer", local_files_only=True)
+        except Exception as error:  # a broken table makes the library raise some five different kinds
+            raise ValueError(f"{label}: its tokenizer cannot be loaded ({cause(error)})") from None
+
+
+def load_small_vae(name: str | Path, dtype: str):
+    """The AutoencoderTiny in a directory or of a hub id; ValueError otherwise."""
+    import torch
+    from diffusers import AutoencoderTiny
+
+    folder = known_directory(name)
+    try:
+        if folder:
+            check_weights(f"small_vae = {str(name)!r}", folder.glob("*.safetensors"))
+        return AutoencoderTiny.from_pretrained(folder or str(name), dtype=getattr(torch, dtype),
+                                               use_safetensors=True)
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(f"small_vae = {str(name)!r}: no AutoencoderTiny ({cause(error)})") from None

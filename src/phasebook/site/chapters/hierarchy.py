@@ -1,0 +1,152 @@
+"""Parameters of the chapter on the hierarchy, and the chains through which it calibrates."""
+
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from pydantic import AfterValidator, Field, model_validator
+
+from phasebook.hierarchy.boundaries import check_pairs, nearby_pairs
+from phasebook.hierarchy.calibration import Likeness
+from phasebook.hierarchy.leaves import Leaves, parted
+from phasebook.hierarchy.straightness import geodesic_distances
+from phasebook.hierarchy.ultrametric import likeness
+from phasebook.models.exact import ExactModel
+from phasebook.models.image_sets import load_images
+from phasebook.sampling.levels import Levels, named_levels
+from phasebook.sampling.protocols import Model, Prompt
+from phasebook.sampling.samplers import normal_start
+from phasebook.site.chapters.models import ModelParameters, PerModel, Seed, Subject
+from phasebook.site.chapters.parameters import Finite, Fraction
+from phasebook.site.figures.hierarchy import PairStrip, as_bytes
+from phasebook.slices.plane import Plane, check_extent
+from phasebook.slices.slice import Slice
+from phasebook.slices.splits import final_half, split_levels
+from phasebook.slices.sweep import slice_of
+
+__all__ = ["Chapter", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of", "strips_of",
+           "through_slice", "through_splits"]
+
+RESOLUTION = 0.25               # of split heights: a factor 1.28 of the noise
+SHARE = 0.05                    # of the largest geodesic distance, likewise
+Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
+
+
+class Chapter(ModelParameters):
+    """The parameters of chapter 9."""
+
+    judge: str = ""             # nothing here is judged by CLIP
+    pretrained: str = ""
+    compared: list[str]
+    anchors_seed: Seed
+    slices: Annotated[int, Field(ge=2, le=200)]
+    extent: Extent
+    grid: PerModel(Annotated[int, Field(ge=5, le=501)])
+    ridge: Fraction
+    ridges: Annotated[list[Fraction], Field(min_length=1)]
+    pair_coordinates: list[list[list[Finite]]]
+    sets: Annotated[int, Field(ge=2, le=200)]
+    starts: PerModel(Annotated[int, Field(ge=8, le=5000)])
+    trees: Annotated[int, Field(ge=2, le=500)]
+    slice_trees: Annotated[int, Field(ge=2, le=500)]
+    tree_grid: Annotated[int, Field(ge=5, le=201)]
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _usable(self):
+        check_pairs(self.pair_coordinates, self.extent)
+        for name in self.compared:
+            try:
+                load_images(name, 8)
+            except ValueError as error:
+                raise ValueError(f"compared = {self.compared}: {error}") from None
+        return self
+
+
+def disjoint_parts(model: Model, parts: int, most: int, seed: int) -> list[Model]:
+    """Models of disjoint random parts of the pictures of an exact model, of at most `most` pictures each; another model
+    as often as asked.
+
+    Args:
+        model: any.
+        parts: how many.
+        most: pictures in a part.
+        seed: of the order of the pictures.
+
+    Raises:
+        ValueError: for too few pictures for parts of four.
+    """
+    if not isinstance(model, ExactModel):
+        return [model] * parts
+    order = np.random.default_rng(seed).permutation(len(model.atoms))
+    size = min(most, len(order) // parts)
+    if size < 4:
+        raise ValueError(f"sets = {parts}: takes at most {len(order) // 4}, so that each has four of {len(order)} "
+                         "pictures")
+    return [model.subset(np.sort(order[k * size:(k + 1) * size])) for k in range(parts)]
+
+
+def leaves_of_model(model: Model, levels: Levels, starts: int, seed: int, prompt: Prompt | None = None) -> Leaves:
+    """The leaves on which normal starts end, by the model's own feature."""
+    feature = next(iter(model.features.values()))
+    return parted(model, normal_start(model, seed * starts, starts), levels, feature, prompt)
+
+
+def through_splits(points: Float[ndarray, "n d"], seed: int, levels: Levels, starts: int) -> Likeness | None:
+    """Points -> exact denoiser -> heights at which their starts part -> likeness to a tree."""
+    leaves = leaves_of_model(ExactModel.of_points(points), levels, starts, seed)
+    return likeness_of(leaves)
+
+
+def likeness_of(leaves: Leaves) -> Likeness | None:
+    """The likeness of heights to those of a tree; None for fewer than four leaves."""
+    if len(leaves.heights) < 4 or not leaves.heights.any():
+        return None
+    return likeness(leaves.heights, RESOLUTION)
+
+
+def through_slice(points: Float[ndarray, "n d"], seed: int, levels: Levels, plane: Plane,
+                  ridge: float) -> Likeness | None:
+    """Points -> exact denoiser -> a slice -> geodesic distances of its phases -> likeness to a tree.
+
+    `plane` gives extent and grid; its anchors are drawn anew for the points.
+    """
+    model = ExactModel.of_points(points)
+    own = Plane.random(model.shape, seed, extent=plane.extent, grid=plane.grid)
+    s = slice_of(model, own, levels)
+    measured = geodesic_distances(s.surface(s.steps - 1), s.phases(ridge * s.yardstick())[-1], leaves=16)
+    return None if measured is None else likeness(measured[0], SHARE * measured[0].max())
+
+
+def compared_subjects(p: Chapter) -> list[Subject]:
+    """The exact models of the further image sets, at the first model's number of steps."""
+    chosen = []
+    for name in p.compared:
+        images = load_images(name, p.resolution)
+        model = ExactModel.of(images, p.device)
+        levels = named_levels(p.schedule, p.at("steps", p.models[0]))
+        chosen.append(Subject(name, model, levels, None, model.features, images))
+    return chosen
+
+
+def strips_of(title: str, s: Slice, pairs: Float[ndarray, "pair 2 2"] | None, count: int) -> list[PairStrip]:
+    """Nearby points of a slice, their predictions and distances, for a figure.
+
+    Args:
+        title: of the model.
+        s: the slice.
+        pairs: (alpha, beta) of both points of each; None for those across the largest jumps.
+        count: of pairs, where none are given.
+    """
+    pairs = nearby_pairs(s, count) if pairs is None else pairs
+    near, noise = s.between(*np.reshape(pairs, (-1, 2)).T), s.levels.sigma_over_alpha
+    shown = sorted({round(k) for k in np.linspace(0, s.steps - 1, 11)})
+    strips = []
+    for k, ((a, b), (c, d)) in enumerate(pairs):
+        apart = near.distances[:, 2 * k, 2 * k + 1]
+        height = split_levels(apart[None], noise, final_half(apart[None]))[0]
+        pictures = np.stack([as_bytes(s.model.decode(near.x0[step, 2 * k:2 * k + 2])) for step in shown])
+        words = f"{title}: (α, β) = ({a:.2f}, {b:.2f}) and ({c:.2f}, {d:.2f})"
+        strips.append(PairStrip(words, pictures, shown, apart, noise, noise[-1] * np.exp(height), "rms"))
+    return strips

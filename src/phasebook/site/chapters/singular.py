@@ -1,0 +1,33 @@
+"""Parameters of chapter 3, on the singular set of one transport, and their checks."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from phasebook.site.chapters.parameters import Fraction, Parameters
+
+__all__ = ["Chapter"]
+
+Shape = Annotated[float, Field(ge=0, le=1)]
+Oval = Annotated[float, Field(ge=0.3, le=5)]
+
+
+class Chapter(Parameters):
+    """What chapter 3 takes."""
+
+    source: Literal["gaussian", "disk"]
+    unequal_mass: Fraction
+    n_samples: Annotated[int, Field(ge=100, le=20_000)]
+    half_necks: Annotated[list[Shape], Field(min_length=2, max_length=40)]
+    hole: Annotated[float, Field(ge=0.1, le=0.9)]
+    cassini_ratios: Annotated[list[Oval], Field(min_length=1, max_length=40)]
+    generations: Annotated[int, Field(ge=4, le=12)]
+    cantor_ratio: Annotated[float, Field(ge=0.05, le=0.45)]
+
+    @model_validator(mode="after")
+    def _distinct(self):
+        if self.cantor_ratio**self.generations < 1e-12:
+            smallest = self.cantor_ratio**self.generations
+            raise ValueError(f"generations = {self.generations}: cantor_ratio ** generations is {smallest:.0e}; "
+                             "takes at least 1e-12, so that atoms are distinct")
+        return self

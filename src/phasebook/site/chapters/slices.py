@@ -1,0 +1,110 @@
+"""Parameters of the chapters on slices, what can be known about them before anything runs, and their planes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from pydantic import AfterValidator, Field, model_validator
+
+from phasebook.models.image_sets import load_images
+from phasebook.site.chapters.claims import verdict
+from phasebook.site.chapters.ledger import Ledger, in_words
+from phasebook.site.chapters.models import Device, Seed
+from phasebook.site.chapters.parameters import Finite, Parameters, Positive
+from phasebook.site.figures.base import table
+from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
+from phasebook.stats import Estimate
+
+__all__ = ["Chapter", "Extent", "SliceParameters", "anchors_of", "by_scale", "check_plane", "check_size", "planes"]
+
+MOST_NUMBERS = 60_000_000
+Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
+Sets = Annotated[int, Field(ge=1, le=200)]
+SetsGrid = Annotated[int, Field(ge=2, le=201)]
+
+
+class SliceParameters(Parameters):
+    """A slice, and further ones for what is said of slices in general."""
+
+    anchors: str
+    anchors_seed: Seed
+    extent: Extent
+    normalise: bool
+    sets: Sets
+    sets_grid: SetsGrid
+    seed: Seed
+
+
+class Chapter(SliceParameters):
+    """Slices of the exact model of an image set."""
+
+    image_set: str
+    families: list[str]
+    resolution: Annotated[int, Field(ge=8, le=256)]
+    norms: Annotated[list[Annotated[Positive, Field(ge=0.01, le=1e4)]], Field(min_length=1, max_length=6)]
+    grid: Annotated[int, Field(ge=2, le=1001)]
+    steps: Annotated[int, Field(ge=2, le=500)]
+    schedule: Literal["scaled_linear", "log_snr"]
+    feature: Literal["pixels", "posterior"]
+    refined_grid: Annotated[int, Field(ge=17, le=401)]
+    null_images: Annotated[int, Field(ge=20, le=1600)]
+    device: Device
+
+    @model_validator(mode="after")
+    def _usable(self):
+        load_images(self.image_set, 8, self.families or None)
+        check_size(self.grid, self.steps)
+        if (self.refined_grid - 1) % 4:
+            raise ValueError(f"refined_grid = {self.refined_grid}: takes a multiple of 4, and one")
+        anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))
+        check_plane(Plane(anchors, tuple(self.extent), self.grid, self.normalise))
+        return self
+
+
+def check_size(grid: int, steps: int) -> None:
+    """ValueError for a slice that is too large to be kept in memory."""
+    if grid**2 * steps > MOST_NUMBERS:
+        raise ValueError(f"grid, steps = {grid}, {steps}: {grid**2 * steps} points in all; take grid² x steps <= "
+                         f"{MOST_NUMBERS}")
+
+
+def check_plane(plane: Plane) -> None:
+    """ValueError for a plane with a point that cannot be normalised."""
+    alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
+    plane.coefficients(alpha.ravel(), beta.ravel())
+
+
+def anchors_of(path: str, seed: int, shape: Sequence[int]) -> Float[ndarray, "3 *latent"]:
+    """The anchors of a `.npy` file, or of a seed where `path` is ''."""
+    return load_anchors(path, tuple(shape)) if path else seeded_anchors(tuple(shape), seed)
+
+
+def planes(shape: Sequence[int], seed: int, count: int, extent: Sequence[float], grid: int,
+           normalise: bool) -> list[Plane]:
+    """Planes through anchors of their own, none of them those of `seed` itself."""
+    seeds = [seed + 1000 + k for k in range(count)]
+    return [Plane(seeded_anchors(tuple(shape), one), tuple(extent), grid, normalise) for one in seeds]
+
+
+def by_scale(ledger: Ledger, estimates: Mapping[str, Mapping[str, Estimate | None]]) -> str:
+    """A table of verdicts: claims down, conditions (scales of the data) across, by the ledger's own bounds.
+
+    Args:
+        ledger: of the chapter.
+        estimates: by claim, then by condition; None where there is nothing to measure.
+    """
+    rows = []
+    for name, row in estimates.items():
+        bound = ledger.stated[name].bound
+        cells = [_cell(estimate, bound) for estimate in row.values()]
+        rows.append((name, in_words(bound), *cells))
+    header = ("claim", "bound", *next(iter(estimates.values())))
+    return table(header, rows, "Medians over the slices, and what each scale alone would have said")
+
+
+def _cell(estimate: Estimate | None, bound: str) -> str:
+    if estimate is None:
+        return "no such step"
+    return f"{estimate.value:.2g}: {verdict(estimate.value, (estimate.low, estimate.high), bound)}"

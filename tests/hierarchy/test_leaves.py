@@ -1,0 +1,43 @@
+"""Leaves of starts: which starts share a picture, and the averaged heights at which pictures part."""
+
+import numpy as np
+import pytest
+
+from phasebook.hierarchy.leaves import leaves_of, linkage_of, parted
+from phasebook.models.exact import ExactModel
+from phasebook.sampling.levels import log_snr_levels
+from phasebook.sampling.samplers import normal_start
+
+
+def test_starts_on_one_picture_are_one_leaf_and_heights_are_averaged():
+    noise = np.array([8.0, 4.0, 2.0, 1.0])
+    distances = np.zeros((4, 3, 3))                         # starts 0 and 1 end on one picture, 2 on another
+    for i, first in ((0, 2), (1, 3)):                       # 0 parts from 2 at step 2, 1 at step 3
+        distances[first:, i, 2] = distances[first:, 2, i] = 1.0
+    leaves = leaves_of(distances, noise)
+    assert leaves.starts.tolist() == [2, 1] and leaves.first.tolist() == [0, 2]
+    crossings = [np.log(noise[1] * noise[2]) / 2, np.log(noise[2] * noise[3]) / 2]      # halfway between two steps
+    assert leaves.heights[0, 1] == leaves.heights[1, 0] == pytest.approx(np.mean(crossings))
+    assert leaves.final[0, 1] == 1 and (np.diag(leaves.heights) == 0).all()
+
+
+def test_two_atoms_part_at_the_noise_that_their_distance_sets():
+    """Twice as far apart is twice the noise: heights differ by log 2."""
+    levels = log_snr_levels(400, 50.0, 0.05)
+
+    def height(distance):
+        points = np.zeros((2, 50))
+        points[1, 0] = distance
+        model = ExactModel.of_points(points, norm=distance / 2)
+        return parted(model, normal_start(model, 0, 40), levels, model.features["pixels"]).heights[0, 1]
+
+    assert height(8.0) - height(4.0) == pytest.approx(np.log(2), abs=0.05)
+
+
+def test_one_picture_is_one_leaf():
+    assert leaves_of(np.zeros((3, 4, 4)), np.array([3.0, 2, 1])).starts.tolist() == [4]
+
+
+def test_linkage_merges_the_nearest_first():
+    d = np.abs(np.subtract.outer([0, 1, 5.0], [0, 1, 5.0]))
+    assert linkage_of(d)[0, 2] == 1 and linkage_of(d)[1, 2] == pytest.approx(4.5)

@@ -1,0 +1,141 @@
+"""Every kind of pipeline against diffusers' own call, after every step, on tiny random weights."""
+
+import pytest
+import torch
+
+from phasebook import Plane, slice_of
+from phasebook.models.pipelines.parity import diffusers_steps
+from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.sampling.samplers import invert, resume, sample
+from tests.builders import apart, betas, noise, pipeline, run
+
+STEPS = 7
+TEXT = ["sd", "sdxl", "sd3", "flux", "pixart"]
+
+
+@pytest.fixture(scope="module")
+def pipes(tmp_path_factory):
+    return {kind: pipeline(kind, tmp_path_factory.mktemp(kind)) for kind in [*TEXT, "ddpm", "ddim"]}
+
+
+def held(model, guidance, negative, steps=STEPS, factor=1.0):
+    """The largest difference after any step, and how much the prompt matters."""
+    z = noise(2, model.shape)
+    theirs = torch.stack([diffusers_steps(model, one * factor, steps, "red apple", negative, guidance) for one in z], 1)
+    ours = run(model, z, steps, model.prompt("red apple", guidance, negative))
+    other = run(model, z, steps, model.prompt("cat face", guidance, negative))
+    return apart(ours, theirs), apart(other, ours)
+
+
+@pytest.mark.parametrize("kind", TEXT)
+@pytest.mark.parametrize("guidance, negative", [(1.0, ""), (5.0, ""), (5.0, "blurry, ugly")])
+def test_latents_after_every_step_are_diffusers_own(pipes, kind, guidance, negative):
+    if kind == "flux" and negative:
+        with pytest.raises(ValueError, match="guidance distilled into one call"):
+            PipelineModel.of(pipes[kind], kind).prompt("red apple", guidance, negative)
+        return
+    off, matters = held(PipelineModel.of(pipes[kind], kind, batch=3), guidance, negative)
+    assert off <= 1e-5
+    assert matters > 1e-5           # so the equality says something about the prompt
+
+
+@pytest.mark.parametrize("change", [
+    {"prediction_type": "v_prediction"}, {"prediction_type": "sample"}, {"timestep_spacing": "trailing"},
+    {"steps_offset": 0, "set_alpha_to_one": True}, {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
+    {"clip_sample": True, "clip_sample_range": 2.0},
+], ids=str)
+@pytest.mark.parametrize("kind", ["sd", "sdxl"])
+def test_every_reading_of_the_network(pipes, tmp_path, kind, change):
+    pipe = pipeline(kind, tmp_path, scheduler=betas(**change))
+    assert held(PipelineModel.of(pipe, kind), 3.0, "ugly", 5)[0] <= 1e-5
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+def test_eulers_levels_are_its_own(tmp_path, spacing):
+    """diffusers begins at sigma_max z, or sqrt(1 + sigma_max^2) z, in units of the data; ours at the level itself."""
+    pipe = pipeline("sd", tmp_path, scheduler=betas("EulerDiscreteScheduler", timestep_spacing=spacing))
+    model = PipelineModel.of(pipe, "euler", sampler="own")
+    levels, z = model.levels(STEPS), noise(1, model.shape)
+    first = float((levels.sigma / levels.alpha)[0])
+    begins = (1 + first**2) ** 0.5 if spacing == "leading" else first
+    theirs = diffusers_steps(model, z[0] * (1 + first**2) ** 0.5 / begins, STEPS, "red apple", "", 3.0)
+    ours = run(model, z, STEPS, model.prompt("red apple", 3.0))[:, 0]
+    scale = torch.as_tensor(1 / levels.alpha[1:], dtype=ours.dtype).view(-1, 1, 1, 1)
+    assert apart(ours * scale, theirs) <= 1e-5
+
+
+@pytest.mark.parametrize("change", [{"shift": 1.0}, {"use_karras_sigmas": True}, {"use_dynamic_shifting": True},
+                                    {"shift_terminal": 0.1}], ids=str)
+def test_flow_levels_are_the_schedulers(tmp_path, change):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    pipe = pipeline("sd3", tmp_path, scheduler=FlowMatchEulerDiscreteScheduler(**{"shift": 3.0} | change))
+    model = PipelineModel.of(pipe, "flow")
+    assert held(model, 3.0, "ugly", 5)[0] <= 1e-5
+    levels = model.levels(9)
+    assert (levels.alpha + levels.sigma == 1).all() and levels.sigma[-1] == 0
+
+
+def test_an_unconditional_pipeline_is_sampled_by_ddim(tmp_path):
+    scheduler = betas()
+    model = PipelineModel.of(pipeline("ddim", tmp_path, scheduler=scheduler), "pixels")
+    scheduler.set_timesteps(STEPS)
+    z = noise(3, model.shape)
+    x, trace = z, []
+    with torch.no_grad():
+        for t in scheduler.timesteps:
+            x = scheduler.step(model.pipe.unet(x, t).sample, t, x, eta=0.0).prev_sample
+            trace.append(x)
+    assert apart(run(model, z, STEPS, None), torch.stack(trace)) <= 1e-5
+    torch.testing.assert_close(model.decode(z), (z / 2 + 0.5).clamp(0, 1))
+    torch.testing.assert_close(model.encode(model.decode(0.3 * z)), (0.3 * z).clamp(-1, 1), atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match="takes none"):
+        model.prompt("cat face")
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux", "pixart", "ddpm"])
+def test_slices_edits_and_tangents_of_every_kind(pipes, kind):
+    """The conformance of a model, in short: mixed prompts, resumption, a slice with tangents."""
+    model = PipelineModel.of(pipes[kind], kind, batch=4)
+    levels, z = model.levels(4), noise(3, model.shape)
+    words = ["red apple", "cat face", "red apple"] if kind != "ddpm" else ["", "", ""]
+    mixed = model.prompt(words, 2.0)
+    frames = list(sample(model, z, levels, mixed))
+    for i, text in enumerate(words):
+        *_, last = sample(model, z[i:i + 1], levels, model.prompt(text, 2.0))
+        torch.testing.assert_close(frames[-1].after[i], last.after[0], atol=1e-4, rtol=1e-4)
+    done = resume(model, frames[2].x, torch.tensor([2, 2, 2]), levels, mixed)
+    torch.testing.assert_close(done.x, frames[-1].after, atol=1e-4, rtol=1e-4)
+    assert invert(model, done.x, levels, mixed, stop=3).x[3].isfinite().all()
+    fine = Plane(Plane.random(model.shape, seed=2).anchors, (0.4, 0.402, 0.4, 0.402), 3)
+    s = slice_of(model, fine, model.levels(2), tangents=True)
+    assert s.values("trace", exact=True)[:, 1, 1] == pytest.approx(s.values("trace")[:, 1, 1], rel=5e-2)
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "ddpm"])
+def test_a_saved_pipeline_is_loaded_whole(pipes, tmp_path, kind):
+    model = PipelineModel.of(pipes[kind], kind)
+    pipes[kind].save_pretrained(tmp_path / kind)
+    again = PipelineModel.load(tmp_path / kind)
+    assert again.fingerprint == model.fingerprint
+    z = noise(1, model.shape)
+    words = "" if kind == "ddpm" else "red apple"
+    assert apart(run(again, z, 3, again.prompt(words, 3.0)), run(model, z, 3, model.prompt(words, 3.0))) <= 1e-5
+
+
+@pytest.mark.parametrize("kind", ["HeunDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])
+def test_samplers_of_second_order_are_refused(tmp_path, kind):
+    pipe = pipeline("sd", tmp_path, scheduler=betas(kind))
+    with pytest.raises(ValueError, match="sampler = 'own', but its scheduler is a .*; takes a DDIMScheduler"):
+        PipelineModel.of(pipe, kind, sampler="own")
+    assert PipelineModel.of(pipe, kind).levels(7).steps == 7
+
+
+def test_what_is_no_pipeline_of_these(tmp_path):
+    class Other:
+        pass
+
+    with pytest.raises(ValueError, match="is a Other; takes one of StableDiffusionPipeline, StableDiffusionXLPipeline"):
+        PipelineModel.of(Other(), "other")
+    with pytest.raises(ValueError, match="sampler = 'plms'"):
+        PipelineModel.of(pipeline("sd", tmp_path), "sd", sampler="plms")

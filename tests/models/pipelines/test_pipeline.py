@@ -1,0 +1,375 @@
+"""The pipeline against diffusers itself, finite differences, and every way a model can fail to be one."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
+from phasebook.sampling.samplers import resume, sample
+from phasebook.sampling.tangents import forward_mode, pushed
+from tests.builders import LENGTH, apart, build, edit, noise, reference, run
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {kind: build(tmp_path_factory.mktemp(kind), kind) for kind in ("epsilon", "v_prediction")}
+
+
+@pytest.fixture
+def copy(folders, tmp_path):
+    """A copy to break."""
+    return shutil.copytree(folders["epsilon"], tmp_path / "copy")
+
+
+# --- the same numbers as diffusers ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+@pytest.mark.parametrize("negative", ["", "blurry, ugly"])
+def test_latents_after_every_step_are_those_of_the_pipeline_call(folders, kind, guidance, negative):
+    z = noise(3)
+    theirs = reference(folders[kind], z, 10, "red apple", negative, guidance)
+    model = PipelineModel.load(folders[kind], batch=2)
+    ours = run(model, z, 10, model.prompt("red apple", guidance, negative))
+    assert apart(ours, theirs) <= 1e-5
+    other = run(model, z, 10, model.prompt("cat face", guidance, negative))
+    assert apart(other, theirs) > 1e-3          # the prompt matters, so the equality says something
+
+
+def test_batches_tiles_and_order_change_nothing(folders):
+    z = noise(7)
+    whole = PipelineModel.load(folders["v_prediction"], batch=8)
+    prompt = whole.prompt("green apple", 5.0, "ugly")
+    expected = run(whole, z, 5, prompt)
+    for batch in (1, 3, 64):
+        model = PipelineModel.load(folders["v_prediction"], batch=batch)
+        assert apart(run(model, z, 5, prompt), expected) <= 1e-5
+    assert apart(run(whole, z.flip(0), 5, prompt).flip(1), expected) <= 1e-5
+    halves = torch.cat([run(whole, z[:3], 5, prompt), run(whole, z[3:], 5, prompt)], 1)
+    assert apart(halves, expected) <= 1e-5
+
+
+def test_sampling_can_start_in_the_middle_and_leaves_its_arguments_alone(folders):
+    model = PipelineModel.load(folders["epsilon"], batch=4)
+    prompt, levels, z = model.prompt("cat face"), model.levels(6), noise(4)
+    before = z.clone()
+    whole = run(model, z, 6, prompt)
+    assert torch.equal(z, before)
+    rest = list(sample(model, whole[2], levels, prompt, first=3))
+    assert [frame.step for frame in rest] == [3, 4, 5]
+    torch.testing.assert_close(rest[-1].after, whole[-1])
+
+
+def test_points_have_prompts_of_their_own(folders):
+    """A batch of mixed prompts and starts equals one run for each."""
+    model = PipelineModel.load(folders["v_prediction"], batch=3)
+    words, first = ["red apple", "cat face", "red apple", "green apple"], torch.tensor([0, 7, 3, 9])
+    levels, prompts = model.levels(10), model.prompt(words, 3.0, "blurry, ugly")
+    together = resume(model, noise(4), first, levels, prompts)
+    for i, (text, k) in enumerate(zip(words, first.tolist(), strict=True)):
+        *_, last = sample(model, noise(4)[i:i + 1], levels, model.prompt(text, 3.0, "blurry, ugly"), first=k)
+        torch.testing.assert_close(together.x[i], last.after[0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(together.x0[i], last.x0[0], atol=1e-4, rtol=1e-4)
+
+
+def test_levels_are_the_schedulers_own(folders):
+    model = PipelineModel.load(folders["epsilon"])
+    ours, closed = model.levels(50), scaled_linear_levels(50)
+    assert (ours.timestep == closed.timestep).all()
+    np.testing.assert_allclose(ours.alpha, closed.alpha, rtol=1e-5)
+    np.testing.assert_allclose(ours.sigma, closed.sigma, rtol=3e-5)
+
+
+def test_decoded_pixels_are_those_of_the_vae(folders):
+    from diffusers import AutoencoderKL
+    from diffusers.image_processor import VaeImageProcessor
+
+    model, z = PipelineModel.load(folders["epsilon"], batch=3), noise(4, seed=2)
+    vae = AutoencoderKL.from_pretrained(folders["epsilon"] / "vae")
+    with torch.no_grad():
+        theirs = VaeImageProcessor().postprocess(vae.decode(z / vae.config.scaling_factor).sample, "np")
+    assert model.decode(z).shape == (4, 3, 16, 16)
+    np.testing.assert_allclose(model.decode(z).movedim(1, -1), theirs, atol=1e-5)
+
+
+def test_a_small_vae_decodes_in_place_of_the_pipelines(folders, tmp_path):
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(1)
+    small = AutoencoderTiny(encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),
+                            num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1))
+    small.save_pretrained(tmp_path / "small")
+    model, z = PipelineModel.load(folders["epsilon"], small_vae=tmp_path / "small"), noise(2)
+    with torch.no_grad():
+        theirs = (small.decode(z).sample / 2 + 0.5).clamp(0, 1)
+    np.testing.assert_allclose(model.decode(z), theirs, atol=1e-5)
+    with pytest.raises(ValueError, match="small_vae = 'nobody/nothing': no AutoencoderTiny"):
+        PipelineModel.load(folders["epsilon"], small_vae="nobody/nothing")
+
+
+# --- what does not fit ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler",
+                                  "HeunDiscreteScheduler"])
+def test_any_schedulers_noise_levels_are_ddims(folders, copy, kind):
+    """Their own spacing is linspace; ours takes DDIM's, for any number of steps, on the same noise levels."""
+    import diffusers
+
+    scheduler = getattr(diffusers, kind)(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                                         timestep_spacing="linspace", steps_offset=1)
+    scheduler.save_pretrained(copy / "scheduler")
+    edit(copy / "model_index.json", scheduler=["diffusers", kind])
+    edit(copy / "scheduler" / "scheduler_config.json", clip_sample=False, set_alpha_to_one=False)
+    model, plain = PipelineModel.load(copy), PipelineModel.load(folders["epsilon"])
+    for steps in (1, 7, 12, 50):
+        np.testing.assert_array_equal(model.levels(steps).alpha, plain.levels(steps).alpha)
+
+
+@pytest.mark.parametrize("change", ["text width", "vae channels", "class labels", "odd size"])
+def test_parts_that_do_not_fit_are_one_line(folders, change):
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+
+    pipe = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
+    own = dict(pipe.unet.config)
+    changes = {"text width": {"cross_attention_dim": 24}, "class labels": {"class_embed_type": "timestep"},
+               "odd size": {"sample_size": 9}, "vae channels": {}}[change]
+    pipe.unet = UNet2DConditionModel.from_config(own | changes)
+    if change == "vae channels":
+        pipe.vae = AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
+                                 up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=3, norm_num_groups=4)
+    if change == "odd size":            # works, or says so
+        assert PipelineModel.of(pipe, "odd").shape == (4, 9, 9)
+        return
+    with pytest.raises(ValueError, match="its parts do not fit together") as caught:
+        PipelineModel.of(pipe, change)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_a_network_need_not_be_square(folders):
+    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+    pipe = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
+    pipe.unet = UNet2DConditionModel.from_config(dict(pipe.unet.config) | {"sample_size": (6, 10)})
+    model = PipelineModel.of(pipe, "wide")
+    *_, last = sample(model, noise(2, model.shape), model.levels(3), model.prompt("red apple", 3.0))
+    assert model.shape == (4, 6, 10) and model.decode(last.x0).shape == (2, 3, 12, 20)
+
+
+# --- tangents ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_tangents_are_the_limits_of_finite_differences(folders, guidance):
+    """Centred differences err by O(h^2): the error falls fourfold when h is halved, in float64."""
+    model = PipelineModel.load(folders["v_prediction"], batch=2)
+    model.pipe.to(torch.float64)
+    z, d = noise(3).double(), noise(6, seed=1).double().view(2, 3, 4, 8, 8)
+    prompt = model.prompt("red apple", guidance, "ugly")
+    levels = model.levels(3)
+    *_, last = sample(model, z, levels, prompt, tangents=d)
+    *_, plain = sample(model, z, levels, prompt)
+    torch.testing.assert_close(last.x0, plain.x0)
+    exact = last.dx0
+
+    def at(h, k):
+        *_, up = sample(model, z + h * d[k], levels, prompt)
+        *_, down = sample(model, z - h * d[k], levels, prompt)
+        return (up.x0 - down.x0) / (2 * h)
+
+    for k in (0, 1):
+        errors = [float((at(h, k) - exact[k]).abs().max()) for h in (0.02, 0.01)]
+        assert errors[1] < 1e-3 * float(exact[k].abs().max())
+        assert 3.5 < errors[0] / errors[1] < 4.5
+
+
+@pytest.mark.parametrize("points", [1, 20])
+def test_tangents_survive_inference_mode(folders, points):
+    model = PipelineModel.load(folders["v_prediction"])
+    z, d, levels = noise(points), noise(points, seed=1)[None], model.levels(2)
+    plain = [p.dx0 for p in sample(model, z, levels, model.prompt("red apple"), tangents=d)]
+    with torch.inference_mode():
+        inside = [p.dx0 for p in sample(model, z, levels, model.prompt("red apple"), tangents=d)]
+    for one, other in zip(plain, inside, strict=True):
+        assert one.abs().max() > 1e-3
+        torch.testing.assert_close(one, other)
+
+
+def test_tangents_through_the_decoder(folders):
+    model = PipelineModel.load(folders["epsilon"])
+    model.pipe.to(torch.float64)
+    z, d = 0.3 * noise(2).double(), noise(2, seed=3).double()
+    with forward_mode():
+        value, exact = pushed(lambda x: (model.pixels(x),))(z, d)
+    near = (model.pixels(z + 1e-5 * d) - model.pixels(z - 1e-5 * d)) / 2e-5
+    torch.testing.assert_close(value, model.pixels(z))
+    smooth = (value > 1e-3) & (value < 1 - 1e-3)                # elsewhere the clamp to [0, 1] may have its corner
+    assert smooth.float().mean() > 0.5
+    assert ((exact - near).abs() * smooth).max() < 1e-6 * near.abs().max()
+
+
+# --- size -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.slow
+def test_two_steps_at_the_size_of_stable_diffusion(folders):
+    """860 million random weights at 64 x 64 x 4; about 4 GB of memory."""
+    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    with torch.device("meta"):          # the default initialisation alone would take a minute
+        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+        text = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12,
+                                            num_attention_heads=12, eos_token_id=49407))
+    generator = torch.Generator().manual_seed(0)
+    for part in (unet.to_empty(device="cpu"), text.to_empty(device="cpu")):
+        for name, weight in [*part.named_parameters(), *part.named_buffers()]:
+            weight = weight.detach()
+            if weight.is_floating_point():
+                weight.normal_(0.0, 0.01, generator=generator) if weight.ndim > 1 else weight.fill_("weight" in name)
+            else:
+                weight.copy_(torch.arange(weight.numel()).view(weight.shape))
+    assert 855e6 < sum(w.numel() for w in unet.parameters()) < 865e6
+    small = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
+    pipe = StableDiffusionPipeline(vae=small.vae, text_encoder=text, tokenizer=small.tokenizer, unet=unet,
+                                   scheduler=small.scheduler, safety_checker=None, feature_extractor=None,
+                                   requires_safety_checker=False)
+    model = PipelineModel.of(pipe, "as large as SD 1.5", batch=1)
+    assert model.shape == (4, 64, 64)
+    parts = list(sample(model, noise(1, model.shape), model.levels(2), model.prompt("red apple", 5.0)))
+    assert len(parts) == 2 and all(torch.isfinite(part.after).all() for part in parts)
+    assert parts[1].after.std() > 0.1
+
+
+# --- memory -----------------------------------------------------------------------------------------------------
+
+def test_out_of_memory_is_answered_by_a_smaller_batch(folders, monkeypatch):
+    model = PipelineModel.load(folders["epsilon"], batch=8)
+    prompt, z = model.prompt("cat face", 5.0, ""), noise(8)
+    expected, forward, seen = run(model, z, 3, prompt), model.pipe.unet.forward, []
+
+    def small(sample, *args, **kwargs):
+        seen.append(len(sample))
+        if len(sample) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(sample, *args, **kwargs)
+
+    monkeypatch.setattr(model.pipe.unet, "forward", small)
+    assert apart(run(model, z, 3, prompt), expected) <= 1e-5
+    assert seen[:3] == [16, 8, 4] and set(seen[3:]) == {4}          # found once, then kept; guidance doubles
+    monkeypatch.setattr(model.pipe.unet, "forward", lambda sample, *a, **k: small(torch.cat([sample] * 8)))
+    with pytest.raises(torch.OutOfMemoryError):
+        run(model, z, 3, prompt)
+
+
+# --- one clear line each ----------------------------------------------------------------------------------------
+
+def refuses(match, *args, **kwargs):
+    with pytest.raises(ValueError, match=match) as caught:
+        PipelineModel.load(*args, **kwargs)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_what_is_no_pipeline(tmp_path, copy):
+    refuses("no diffusers pipeline", tmp_path)
+    refuses("no such directory, and no hub id", tmp_path / "missing")
+    refuses("no such directory, and no hub id", "")
+    (copy / "model_index.json").write_text("{")
+    refuses("not readable", copy)
+    (copy / "model_index.json").write_text("[]")
+    refuses("not readable", copy)
+
+
+@pytest.mark.parametrize("name", ["WanPipeline", "KandinskyPipeline", "StableDiffusionInpaintPipeline"])
+def test_other_pipelines(copy, name):
+    edit(copy / "model_index.json", _class_name=name)
+    refuses(f"is a {name}; takes one of StableDiffusionPipeline", copy)
+
+
+def test_flow_matching_schedulers(copy):
+    config = copy / "scheduler" / "scheduler_config.json"
+    edit(config, prediction_type="flow_prediction")
+    refuses("flow matching", copy)
+    edit(config, prediction_type="epsilon", _class_name="FlowMatchEulerDiscreteScheduler")
+    refuses("flow matching", copy)
+
+
+def test_schedules_that_mean_something_else(copy):
+    config = copy / "scheduler" / "scheduler_config.json"
+    edit(config, thresholding=True)
+    refuses("thresholds", copy)
+    edit(config, thresholding=False, rescale_betas_zero_snr=True)
+    refuses("pure noise", copy)
+    edit(config, rescale_betas_zero_snr=False, beta_schedule="mystery")
+    refuses("beta_schedule = 'mystery'", copy)
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_truncated_and_corrupted_weights(copy, part):
+    weights, = (copy / part).glob("*.safetensors")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:len(whole) // 2])
+    refuses("corrupted or truncated", copy)
+    weights.write_bytes(b"\xff" * 64 + whole[64:])
+    refuses("corrupted or truncated", copy)
+    weights.write_bytes(b"")
+    refuses("corrupted or truncated", copy)
+
+
+def test_weights_of_another_network(copy):
+    from safetensors.torch import load, save_file
+
+    weights, = (copy / "unet").glob("*.safetensors")
+    tensors = load(weights.read_bytes())
+    save_file({k: v for k, v in tensors.items() if "conv_in" not in k}, weights)
+    refuses("unet lacks", copy)
+    save_file(tensors | {"conv_in.weight": torch.zeros(16, 9, 3, 3)}, weights)
+    refuses("diffusers cannot load it", copy)
+
+
+def test_pickles_are_never_read(copy):
+    weights, = (copy / "unet").glob("*.safetensors")
+    weights.rename(weights.with_name("diffusion_pytorch_model.bin"))
+    refuses(r"unet has no weights diffusion_pytorch_model.safetensors \(only diffusion_pytorch_model.bin\); pickled",
+            copy)
+
+
+def test_a_variant_that_is_not_there(folders):
+    refuses("has no weights .*fp16.safetensors", folders["epsilon"], variant="fp16")
+
+
+def test_settings(folders):
+    model = PipelineModel.load(folders["epsilon"])
+    refuses("dtype = 'int8'", folders["epsilon"], dtype="int8")
+    refuses("batch = 0", folders["epsilon"], batch=0)
+    refuses("device = 'tpu9'", folders["epsilon"], device="tpu9")
+    refuses("compiled = True", folders["epsilon"], compiled=True)
+    for steps in (0, 1000, True, 2.5):
+        with pytest.raises(ValueError, match="steps ="):
+            model.levels(steps)
+    with pytest.raises(ValueError, match=f"takes at most {LENGTH}"):
+        model.prompt("red apple " * 20)
+    with pytest.raises(ValueError, match="negative_prompt = 'cat"):
+        model.prompt("red", negative="cat face " * 20)
+    with pytest.raises(ValueError, match="guidance = nan"):
+        model.prompt("red", guidance=float("nan"))
+    with pytest.raises(ValueError, match="latents: shape"):
+        next(sample(model, noise(2, (3, 8, 8)), model.levels(2), model.prompt("red")))
+    with pytest.raises(ValueError, match="have no training times"):
+        next(sample(model, noise(2), log_snr_levels(2), model.prompt("red")))
+
+
+@pytest.mark.parametrize("offline", ["1", "0"])
+def test_a_hub_model_without_a_network_is_one_quick_line(offline, tmp_path):
+    """In a process of its own: the switch is read at import. With '0' the hub's address leads nowhere."""
+    code = ("import time\nfrom phasebook.models.pipelines.pipeline import PipelineModel\nt = time.time()\n"
+            "try: PipelineModel.load('nobody/nothing', revision='0' * 40)\n"
+            "except ValueError as e: print(round(time.time() - t), str(e))")
+    nowhere = {"HF_HUB_OFFLINE": offline, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | nowhere)
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) == 1 and "model = 'nobody/nothing': not in the local cache, and cannot be fetched" in lines[0]
+    assert float(lines[0].split()[0]) < 20

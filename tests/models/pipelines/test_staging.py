@@ -1,0 +1,194 @@
+"""Directories of strangers: hostile ones run nothing, damaged ones are named, both in one line and before loading."""
+
+import json
+import os
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load, save_file
+
+from phasebook.models.assets import asset
+from phasebook.models.clip import ClipFeatures, check_feature
+from phasebook.models.pipelines.loading import check_available, tokenizer_of
+from phasebook.models.pipelines.pipeline import PipelineModel
+from tests.builders import build, edit
+
+EVIL = """open({trace!r}, 'w').close()
+class {name}:
+    @classmethod
+    def from_pretrained(cls, *a, **k):
+        return cls()
+"""
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("pipeline"))
+
+
+@pytest.fixture
+def model(pipeline, tmp_path):
+    return shutil.copytree(pipeline, tmp_path / "model")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return shutil.copytree(asset("emoji-clip"), tmp_path / "clip")
+
+
+@pytest.fixture
+def trace(tmp_path):
+    """A file that the directory's own Python would make, were it run."""
+    return tmp_path / "it-ran"
+
+
+def refused(call, *words):
+    with pytest.raises(ValueError) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text and len(text) < 500
+    for word in words:
+        assert word in text, text
+
+
+def code(folder, trace, name="Evil"):
+    (folder / "evil.py").write_text(EVIL.format(trace=str(trace), name=name))
+    return f"evil.{name}"
+
+
+# --- code ------------------------------------------------------------------------------------------------------
+
+def test_a_clip_directory_cannot_name_its_own_tokenizer(clip, trace):
+    target = code(clip, trace)
+    config = json.loads((clip / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["tokenizer_kwargs"] = {"trust_remote_code": True}
+    (clip / "open_clip_config.json").write_text(json.dumps(config))
+    edit(clip / "tokenizer_config.json", auto_map={"AutoTokenizer": [target, None]}, tokenizer_class="Evil")
+    refused(lambda: ClipFeatures.load(clip), "tokenizer_kwargs", "may name code")
+    refused(lambda: check_feature(clip), "tokenizer_kwargs")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("key, value", [
+    ("auto_map", {"AutoTokenizer": ["evil.Evil", None]}), ("trust_remote_code", True), ("tokenizer_class", "Evil"),
+    ("tokenizer_class", None), ("tokenizer_file", "/etc/passwd"), ("custom_generate", "evil"),
+])
+@pytest.mark.parametrize("loader", ["clip", "pipeline", "check"])
+def test_a_tokenizer_cannot_name_code_or_another_class(model, clip, trace, loader, key, value):
+    folder = clip if loader == "clip" else model / "tokenizer"
+    code(folder, trace)
+    edit(folder / "tokenizer_config.json", **{key: value})
+    call = {"clip": lambda: ClipFeatures.load(clip), "pipeline": lambda: PipelineModel.load(model),
+            "check": lambda: tokenizer_of(model)}[loader]
+    refused(call, key)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "scheduler"])
+@pytest.mark.parametrize("key", ["auto_map", "trust_remote_code", "_module", "custom_pipeline"])
+def test_a_part_cannot_name_code(model, trace, part, key):
+    code(model / part, trace)
+    name = "scheduler_config.json" if part == "scheduler" else "config.json"
+    edit(model / part / name, **{key: {"AutoModel": "evil.Evil"}})
+    refused(lambda: PipelineModel.load(model), key, "may name code")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("part, pair", [
+    ("unet", ["evil", "Evil"]), ("vae", ["diffusers", "ConsistencyDecoderVAE"]), ("scheduler", ["os", "system"]),
+    ("text_encoder", ["transformers", "AutoModel"]), ("tokenizer", ["transformers", "AutoTokenizer"]),
+    ("unet", ["diffusers.models.unets.unet_2d_condition", "UNet2DConditionModel"]),
+])
+def test_an_index_cannot_name_a_class_outside_the_list(model, trace, part, pair):
+    code(model, trace)
+    edit(model / "model_index.json", **{part: pair})
+    refused(lambda: PipelineModel.load(model), f"its {part} is a", "takes one of")
+    refused(lambda: check_available(model), f"its {part} is a")
+    assert not trace.exists()
+
+
+def test_a_file_beside_the_list_is_never_opened(model):
+    """A pipe that nobody writes to would block a loader that reads it."""
+    for part in ("", "unet", "tokenizer", "text_encoder"):
+        os.mkfifo(model / part / "pytorch_model.bin")
+        (model / part / "modeling_evil.py").write_text("raise SystemExit('ran')")
+    assert PipelineModel.load(model).shape == (4, 8, 8)
+
+
+@pytest.mark.parametrize("tower, key, value", [
+    ("text_cfg", "hf_model_name", "somebody/model"), ("vision_cfg", "timm_model_name", "resnet50"),
+    ("vision_cfg", "act_kwargs", {"inplace": True}), ("text_cfg", "block_type", "evil"),
+])
+def test_a_clip_directory_cannot_fetch_towers(clip, tower, key, value):
+    config = json.loads((clip / "open_clip_config.json").read_text())
+    config["model_cfg"][tower][key] = value
+    (clip / "open_clip_config.json").write_text(json.dumps(config))
+    refused(lambda: ClipFeatures.load(clip), key)
+
+
+# --- damage ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_every_part_is_whole(model, part):
+    weights, = (model / part).glob("*.safetensors")
+    tensors = load(weights.read_bytes())
+    first = next(iter(tensors))
+    save_file({k: v for k, v in tensors.items() if k != first}, weights)
+    refused(lambda: PipelineModel.load(model), f"{part} lacks 1 of its weights")
+    broken = tensors[first].clone()
+    broken.view(-1)[0] = torch.nan
+    save_file(tensors | {first: broken}, weights)
+    refused(lambda: PipelineModel.load(model), f"{part} has weights that are not finite")
+    weights.rename(weights.with_name("weights.safetensors"))
+    refused(lambda: PipelineModel.load(model), f"{part} has no weights", "only weights.safetensors")
+    refused(lambda: check_available(model), f"{part} has no weights")
+
+
+def test_without_its_text_encoder_a_pipeline_is_refused(model):
+    (model / "text_encoder" / "model.safetensors").unlink()
+    refused(lambda: PipelineModel.load(model), "text_encoder has no weights model.safetensors")
+    shutil.rmtree(model / "text_encoder")
+    refused(lambda: PipelineModel.load(model), "text_encoder")
+
+
+@pytest.mark.parametrize("name, content", [
+    ("tokenizer.json", None), ("tokenizer.json", "{"), ("tokenizer_config.json", None), ("tokenizer_config.json", "[]"),
+    ("tokenizer_config.json", "[" * 100_000), ("tokenizer.json", "null"),
+])
+def test_a_broken_tokenizer_is_one_line(model, name, content):
+    for extra in ("vocab.json", "merges.txt"):
+        (model / "tokenizer" / extra).unlink(missing_ok=True)
+    file = model / "tokenizer" / name
+    file.unlink() if content is None else file.write_text(content)
+    refused(lambda: PipelineModel.load(model), "tokenizer")
+    refused(lambda: tokenizer_of(model), "tokenizer")
+
+
+def test_open_clip_does_not_prefer_another_file(clip):
+    """A pickle beside the checked weights, and a second safetensors file, are passed over."""
+    plain = ClipFeatures.load(clip).text(["cat face"])
+    (clip / "open_clip_pytorch_model.bin").write_bytes(b"not a pickle")
+    shutil.copy(clip / "open_clip_model.safetensors", clip / "a.safetensors")
+    torch.testing.assert_close(ClipFeatures.load(clip).text(["cat face"]), plain)
+    (clip / "open_clip_model.safetensors").unlink()
+    refused(lambda: ClipFeatures.load(clip), "pickled weights are never read")
+
+
+def test_weights_of_clip_are_finite(clip):
+    weights = clip / "open_clip_model.safetensors"
+    tensors = load(weights.read_bytes())
+    tensors["visual.conv1.weight"][0] = torch.inf
+    save_file(tensors, weights)
+    refused(lambda: ClipFeatures.load(clip), "not finite")
+
+
+def test_nothing_is_left_behind(model, clip, tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    PipelineModel.load(model)
+    ClipFeatures.load(clip)
+    edit(model / "tokenizer" / "tokenizer_config.json", auto_map={"a": "b"})
+    refused(lambda: PipelineModel.load(model), "auto_map")
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,54 @@
+"""What the chapter on networks puts beside them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.models.denoiser import Denoiser
+from phasebook.models.exact import ExactModel
+from phasebook.sampling.protocols import Frame
+from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.chapters.network import deviation_of, nearest_kind, own_data
+from phasebook.site.chapters.slices import by_scale, planes
+from phasebook.stats import Estimate
+
+
+def atoms(n=12, views=2):
+    images = SimpleNamespace(family=np.arange(n) % 3, families=("a", "b", "c"), names=tuple(map(str, range(n))))
+    latents = torch.randn(views, n, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    return ExactModel.of_latents(latents, images), latents
+
+
+def test_the_nearest_kind_is_that_of_the_nearest_latent():
+    data, latents = atoms()
+    kind = nearest_kind(data)
+    near = latents[1] + 0.05
+    assert kind(Frame(data, 0, near)).tolist() == (np.arange(12) % 3).tolist()
+
+
+def test_the_deviation_is_that_of_the_data_or_of_samples():
+    data, latents = atoms()
+    flat = latents.flatten(0, 1).flatten(1).numpy().astype(float)
+    largest = np.linalg.eigvalsh(np.cov(flat.T, ddof=0))[-1]
+    assert deviation_of(None, data, 0) == pytest.approx(np.sqrt(largest), rel=1e-4)
+    gaussian = Denoiser((3,), lambda x, alpha, sigma: 9 * alpha * x / (9 * alpha**2 + sigma**2), name="three")
+    subject = SimpleNamespace(model=gaussian, levels=gaussian.levels(30), prompt=None)
+    assert 2.3 < deviation_of(subject, None, 0) < 4.5           # 3, from 48 samples
+
+
+def test_no_data_no_comparison():
+    assert own_data(None, "", 3) is None
+
+
+def test_planes_differ_and_none_is_the_first():
+    one, two = planes((3, 8, 8), 6, 2, [0.0, 1.0, 0.0, 1.0], 5, True)
+    assert not np.allclose(one.anchors, two.anchors) and one.grid == 5
+
+
+def test_a_table_of_verdicts_follows_the_bounds_of_the_ledger():
+    ledger = Ledger("07_phase_boundaries", SimpleNamespace())
+    row = {"norm 1": Estimate(0.001, 0.0, 0.002, 12), "norm 9": Estimate(0.001, 0.0, 0.5, 12), "norm 99": None}
+    html = by_scale(ledger, {"slice.flat_early": row})
+    assert "0.001: holds" in html and "0.001: undecided" in html and "no such step" in html

@@ -1,0 +1,63 @@
+"""Planes: Eq. (3), normalisation and anchors, against latents formed in full."""
+
+import numpy as np
+import pytest
+
+from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
+from phasebook.slices.sweep import slice_of
+
+
+def by_hand(plane, alpha, beta):
+    z0, z1, z2 = plane.anchors.astype(np.float64)
+    z = z0 + alpha * (z1 - z0) + beta * (z2 - z0)
+    return z / z.std(ddof=1) if plane.normalise else z
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_latents_are_equation_3(normalise):
+    plane = Plane(seeded_anchors((3, 8, 8), 5), (-0.5, 1.5, 0.25, 2), 7, normalise)
+    alpha, beta = np.array([0.0, 1.0, 0.0, -0.4]), np.array([0.0, 0.0, 1.0, 1.9])
+    for z, a, b in zip(plane.latents(alpha, beta), alpha, beta, strict=True):
+        np.testing.assert_allclose(z, by_hand(plane, a, b), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_derivatives_of_the_coefficients(normalise):
+    plane, h = Plane(seeded_anchors((3, 8, 8), 5), normalise=normalise), 1e-6
+    at = lambda a, b: plane.coefficients(np.array([a]), np.array([b]))  # noqa: E731
+    da, db = at(0.3, 0.8)[1][:, 0]
+    np.testing.assert_allclose((at(0.3 + h, 0.8)[0] - at(0.3 - h, 0.8)[0])[0] / (2 * h), da, atol=1e-8)
+    np.testing.assert_allclose((at(0.3, 0.8 + h)[0] - at(0.3, 0.8 - h)[0])[0] / (2 * h), db, atol=1e-8)
+
+
+def test_seeded_anchors_depend_on_the_seed_alone():
+    a, b, c = (seeded_anchors((3, 8, 8), s) for s in (4, 4, 5))
+    assert a.shape == (3, 3, 8, 8) and np.array_equal(a, b) and not np.allclose(a, c)
+
+
+def test_anchors_from_a_file(tmp_path):
+    z = seeded_anchors((3, 8, 8), 4)
+    for dtype in (np.float16, np.float32, np.float64):
+        np.save(tmp_path / "z.npy", z.astype(dtype))
+        np.testing.assert_allclose(load_anchors(tmp_path / "z.npy", (3, 8, 8)), z, atol=2e-3)
+
+
+def test_a_plane_through_the_origin_cannot_be_normalised(small):
+    z = seeded_anchors((3, 8, 8), 4)
+    plane = Plane(np.stack([z[0], -z[0], z[1]]), grid=3)
+    with pytest.raises(ValueError, match=r"standard deviation zero at alpha = 0.5, beta = 0"):
+        slice_of(small, plane, scaled_linear_levels(2))
+    assert np.isfinite(Plane(plane.anchors, grid=3, normalise=False).latents(np.array([0.5]), np.array([0.0]))).all()
+
+
+@pytest.mark.parametrize("extent, words", [([0, 1, 1, 0], "beta0 < beta1"), ([0, 1, 0], "four finite numbers"),
+                                           ([0, np.nan, 0, 1], "four finite"), ([0, 1e9, 0, 1], "1e\\+06")])
+def test_bad_extents_are_one_line(extent, words):
+    with pytest.raises(ValueError, match=words):
+        check_extent(extent)
+
+
+def test_small_latents_are_not_normalised_unless_asked_for():
+    assert not Plane.random((2,), 0).normalise and Plane.random((3, 8, 8), 0).normalise
+    assert Plane.random((2,), 0, normalise=True).normalise

@@ -1,0 +1,114 @@
+"""Sweeps: the measured slice against latents sampled in pixel space, point by point."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.models.denoiser import Denoiser
+from phasebook.models.exact import ExactModel
+from phasebook.models.gaussian import GaussianModel
+from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
+from phasebook.sampling.samplers import sample
+from phasebook.slices import sweep
+from phasebook.slices.plane import Plane, seeded_anchors
+from phasebook.slices.sweep import slice_of
+
+
+def test_a_slice_equals_pixel_space_point_by_point(wide):
+    plane = Plane(seeded_anchors(wide.shape, 1), (-0.2, 1.1, 0.0, 1.3), 5)
+    levels = scaled_linear_levels(9)
+    one = slice_of(wide, plane, levels, pictures=5)
+    a, b = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
+    pixel = Denoiser(wide.shape, wide.denoise, levels=scaled_linear_levels)
+    for frame in sample(pixel, torch.as_tensor(plane.latents(a.ravel(), b.ravel())), levels):
+        f = wide.mean + frame.x0.flatten(1) / wide.scale
+        drawn = (f.view(25, *wide.shape).movedim(1, -1).clamp(0, 1) * 255).round().byte().view(5, 5, 8, 8, 3)
+        assert np.abs(one.pictures([frame.step])[0].astype(int) - drawn.numpy().astype(int)).max() <= 1
+        grid = f.view(5, 5, -1) / f.shape[1] ** 0.5
+        ga, gb = (torch.gradient(grid, spacing=h, dim=axis)[0] for axis, h in enumerate(plane.spacing))
+        jacobian = torch.stack([ga, gb], -1)
+        metric = jacobian.mT @ jacobian
+        np.testing.assert_allclose(one.values("trace")[frame.step], metric.diagonal(dim1=-2, dim2=-1).sum(-1),
+                                   rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(one.values("det")[frame.step], torch.linalg.det(metric), rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(one.values("jump_beta")[frame.step], (grid[:, 1:] - grid[:, :-1]).norm(dim=-1),
+                                   rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("feature", ["pixels", "posterior"])
+def test_exact_metric_is_the_limit_of_finite_differences(wide, feature):
+    centre, size = 0.45, 1e-3
+    plane = Plane(seeded_anchors(wide.shape, 1), (centre - size, centre + size) * 2, 3)
+    one = slice_of(wide, plane, scaled_linear_levels(20), features=[feature], tangents=True)
+    for name in ("det", "trace", "largest"):
+        np.testing.assert_allclose(one.values(name)[:12, 1, 1], one.values(name, exact=True)[:12, 1, 1], rtol=1e-3,
+                                   atol=1e-20)
+
+
+def test_tiles_change_nothing_that_matters(small, monkeypatch):
+    plane, levels = Plane(seeded_anchors(small.shape, 3), grid=23), scaled_linear_levels(12)
+    whole = slice_of(small, plane, levels, fields=small.fields)
+    monkeypatch.setattr(sweep, "POINTS_IN_A_TILE", 100)
+    tiled = slice_of(small, plane, levels, fields=small.fields)
+    for name in ("entropy_atom", "jump_alpha", "jump_beta"):
+        np.testing.assert_allclose(whole.data[name], tiled.data[name], atol=2e-3)
+        assert np.median(np.abs(whole.data[name].values - tiled.data[name].values)) < 1e-5
+    np.testing.assert_allclose(whole.values("trace")[:6], tiled.values("trace")[:6], rtol=1e-3)
+
+
+def test_the_dataset_says_what_it_is(small):
+    plane = Plane(seeded_anchors(small.shape, 3), (0, 2, -1, 1), grid=6)
+    one = slice_of(small, plane, log_snr_levels(4), pictures=3)
+    assert one.data.det.dims == ("feature", "step", "alpha", "beta") and one.data.sizes["step"] == 4
+    assert float(one.data.alpha[-1]) == 2 and float(one.data.beta[0]) == -1
+    spec = json.loads(one.data.attrs["spec"])
+    assert spec["grid"] == 6 and spec["extent"] == [0, 2, -1, 1] and spec["schedule"] == "log_snr"
+    again = slice_of(small, plane, log_snr_levels(4), pictures=3)
+    other = slice_of(small, Plane(plane.anchors + 0, (0, 2, -1, 1), 6, False), log_snr_levels(4))
+    assert one.data.attrs["hash"] == again.data.attrs["hash"] != other.data.attrs["hash"]
+    assert np.array_equal(one.values("det"), again.values("det"))
+
+
+@pytest.mark.parametrize("grid, steps, pictures", [(2, 1, 13), (2, 3, 0), (3, 2, 2), (17, 50, 40)])
+def test_small_and_large_requests_are_finite(small, grid, steps, pictures):
+    one = slice_of(small, Plane(seeded_anchors(small.shape, 3), grid=grid), scaled_linear_levels(steps),
+                   pictures=pictures)
+    assert all(np.isfinite(one.data[v]).all() for v in one.data.data_vars)
+
+
+def test_a_gaussian_has_no_ridge(wide):
+    plane = Plane(seeded_anchors(wide.shape, 3), grid=9, normalise=False)
+    one = slice_of(GaussianModel.of(wide), plane, scaled_linear_levels(10), tangents=True)
+    for name, exact in (("det", False), ("trace", False), ("det", True)):
+        values = one.values(name, exact=exact).reshape(10, -1)
+        np.testing.assert_allclose(values, np.broadcast_to(values[:, :1], values.shape), rtol=1e-6)
+
+
+def test_the_scale_of_the_data_drops_out(wide):
+    """Data and noise levels times c: c times the predictions, here to the half per cent by which the start differs."""
+    c = 4.0
+    larger = ExactModel(wide.atoms * c, wide.mean, wide.scale * c, wide.shape, wide.family, wide.families, wide.names)
+    plane = Plane(seeded_anchors(wide.shape, 1), grid=7)
+    near, far = (log_snr_levels(20, noisiest=s * 100.0, cleanest=s * 0.1) for s in (1, c))
+    a, b = (slice_of(model, plane, levels).values("trace") for model, levels in ((wide, near), (larger, far)))
+    np.testing.assert_allclose(a[:12], b[:12], rtol=5e-3)
+
+
+def test_not_finite_is_an_error_that_names_step_and_point(small):
+    class Broken(ExactModel):
+        def sweep(self, *args, **kwargs):
+            for frame in super().sweep(*args, **kwargs):
+                if frame.step == 3:
+                    frame.x0[7] = float("nan")
+                yield frame
+
+    broken = Broken(**{k: getattr(small, k) for k in small.__dataclass_fields__})
+    with pytest.raises(ValueError, match=r"not finite at step 3, alpha = 0.*, beta = 0\.\d+"):
+        slice_of(broken, Plane(seeded_anchors(small.shape, 3), grid=5), scaled_linear_levels(5))
+
+
+def test_a_plane_of_other_latents_is_refused(small):
+    with pytest.raises(ValueError, match="this model takes"):
+        slice_of(small, Plane.random((3, 4, 4), 0, normalise=True), scaled_linear_levels(2))
