@@ -8,10 +8,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import AfterValidator, Field, model_validator
 
-from phasebook.models.image_sets import load_images
 from phasebook.site.chapters.claims import verdict
 from phasebook.site.chapters.ledger import Ledger, in_words
-from phasebook.site.chapters.models import Device, Seed
+from phasebook.site.chapters.memory import bytes_of_slices, check_memory
+from phasebook.site.chapters.models import Device, Seed, check_pictures
 from phasebook.site.chapters.parameters import Finite, Parameters, Positive
 from phasebook.site.figures.base import table
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
@@ -54,8 +54,12 @@ class Chapter(SliceParameters):
 
     @model_validator(mode="after")
     def _usable(self):
-        load_images(self.image_set, 8, self.families or None)
+        check_pictures(self.image_set, self.resolution, self.families or None, models=len(self.norms), double=True)
         check_size(self.grid, self.steps)
+        kept = bytes_of_slices(1, self.grid, self.steps)
+        further = bytes_of_slices(self.sets * len(self.norms), self.sets_grid, self.steps)
+        check_memory({"grid": self.grid, "steps": self.steps, "sets": self.sets, "sets_grid": self.sets_grid},
+                     kept + further)
         if (self.refined_grid - 1) % 4:
             raise ValueError(f"refined_grid = {self.refined_grid}: takes a multiple of 4, and one")
         anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))
