@@ -10,7 +10,7 @@ from torch import Tensor
 
 __all__ = ["centred_atoms", "gram_of", "products_with"]
 
-AT_ONCE = 16_000_000        # numbers that are in float64 at a time
+AT_ONCE = 6_000_000        # numbers that are in float64 at a time
 
 
 def _blocks(n: int, width: int) -> Iterator[slice]:
