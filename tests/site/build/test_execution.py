@@ -91,3 +91,67 @@ def test_a_run_in_an_odd_place(house, here, edit):
                           capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list((place / "out").iterdir())) == 2 and list(long.iterdir()) == []
+
+
+MOMENTS = [(seed, number, whom) for seed, (number, whom) in enumerate([
+    (signal.SIGINT, "group"), (signal.SIGTERM, "parent"), (signal.SIGTERM, "group"), (signal.SIGKILL, "parent"),
+    (signal.SIGKILL, "group"), (signal.SIGINT, "parent"), (signal.SIGKILL, "kernel"), (signal.SIGTERM, "kernel"),
+    (signal.SIGTERM, "parent"), (signal.SIGINT, "group")] * 5)]
+
+
+def stopped_at(place: Path, moment: float, number: int, whom: str) -> list[str]:
+    """What is wrong after a run in `place` was stopped at a moment, in seconds; [] for nothing."""
+    process = start(place)
+    mark = str(place / "tmp" / "phasebook-")
+    time.sleep(moment)
+    with suppress(ProcessLookupError):
+        if whom == "kernel":
+            for kernel in processes(mark):
+                os.kill(kernel, number)
+        else:
+            (os.killpg if whom == "group" else os.kill)(process.pid, number)
+    said = process.communicate(timeout=60)[1]
+    wrong = []
+    if not within(15, lambda: not processes(mark)):
+        wrong.append("a kernel is left")
+    if said.count("\n") > 1:
+        wrong.append(f"more than a line: {said}")
+    if not {f.name for f in place.iterdir()} <= {"out", "tmp"}:
+        wrong.append("files in the working directory")
+    files = sorted(f.name for f in (place / "out").iterdir()) if (place / "out").is_dir() else []
+    whole = ["01_toy.ipynb", "01_toy.results.json"]
+    shown = [name for name in files if not name.startswith(".")]
+    if shown not in ([], whole) or (files != shown and number != signal.SIGKILL):
+        wrong.append(f"half-written: {files}")
+    if number != signal.SIGKILL and not within(15, lambda: not list((place / "tmp").iterdir())):
+        wrong.append("temporary files are left")
+    again = start(place)
+    again.communicate(timeout=120)
+    files = sorted(f.name for f in (place / "out").iterdir())
+    if again.returncode or files != whole:
+        wrong.append(f"the next run: {again.returncode}, {files}")
+    return wrong
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="processes are found through /proc")
+def test_fifty_stops_at_random_moments(house, here):
+    """Of a run of a few seconds, whose last instants are the likeliest to leave half of something."""
+    import random
+    from concurrent.futures import ThreadPoolExecutor
+
+    (here / "first").mkdir()
+    began = time.monotonic()
+    start(here / "first").communicate(timeout=120)
+    most = time.monotonic() - began
+
+    def one(case):
+        seed, number, whom = case
+        place = here / str(seed)
+        place.mkdir()
+        moment = most * (1.5 * random.Random(seed).random() + 0.05)
+        return [f"{number!r} to the {whom} after {moment:.2f} s: {line}" for line in
+                stopped_at(place, moment, number, whom)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(one, MOMENTS), []) == []

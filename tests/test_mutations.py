@@ -1,0 +1,91 @@
+"""Tests that bite: one quantity of a module is changed in a copy of the package, and a small named test must fail."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+
+class Mutation(NamedTuple):
+    """A line of a module, what it becomes, and the test that notices."""
+
+    module: str
+    line: str
+    changed: str
+    test: str
+
+
+MUTATIONS = [
+    Mutation("slices/metric.py", "bb.double().clamp(min=0) * u2, det * u2**2)",
+             "bb.double().clamp(min=0) * u2, 3 * det * u2**2)",
+             "slices/test_metric.py::test_pullback_equals_eigenvalues_of_j_transpose_j"),
+    Mutation("slices/geodesic.py", "total += np.sqrt(speed.clip(0)) / count",
+             "total += 1.01 * np.sqrt(speed.clip(0)) / count",
+             "slices/test_geodesic.py::test_flat_sheared_and_stretched"),
+    Mutation("slices/splits.py", "crossing = height[after - 1] + part * (",
+             "crossing = height[after - 1] + 1.05 * part * (",
+             "slices/test_splits.py::test_levels_are_interpolated_in_the_logarithm_of_the_noise"),
+    Mutation("sampling/levels.py", "return float(self.alpha[step + 1]), ", "return 1.001 * float(self.alpha[step + 1]), ",
+             "sampling/test_levels.py::test_the_step_is_that_of_euler_in_sigma_and_of_flow_matching"),
+    Mutation("models/exact.py", "torch.add(offset, products, alpha=float(factor), out=out)",
+             "torch.add(offset, products, alpha=1.01 * float(factor), out=out)",
+             "models/test_exact.py::test_denoiser_is_the_mixture_of_equation_6"),
+    Mutation("theory/heat/torus.py", "return grad_laplacian / rho - ratio * s -",
+             "return grad_laplacian / rho - 1.001 * ratio * s -",
+             "theory/heat/test_torus.py::test_density_derivatives"),
+    Mutation("theory/cells/power_cells.py", "masses = np.bincount(walls.left, mass, n) -",
+             "mass = 1.001 * mass\n    masses = np.bincount(walls.left, mass, n) -",
+             "theory/cells/test_power_cells.py::test_two_atoms_against_the_closed_form"),
+    Mutation("mixtures/modes/modes.py", "return Critical(roots[rising[change]], ",
+             "return Critical(roots[rising[change]][1:], ",
+             "mixtures/modes/test_modes.py::test_two_atoms_split_at_their_half_distance"),
+    Mutation("edits/editing.py", "return np.where(success, np.asarray(k_values), -1).max(1)",
+             "return np.where(success, np.asarray(k_values), -1).max(1) - 1",
+             "edits/test_editing.py::test_k_star_is_the_largest_even_where_success_is_not_monotone"),
+    Mutation("site/chapters/claims.py", "if least <= low and high <= most:", "if 0.9 * least <= low and high <= most:",
+             "site/chapters/test_claims.py::test_an_interval_holds_with_all_its_points_and_fails_with_none"),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """The package, to be spoilt."""
+    folder = tmp_path_factory.mktemp("mutated")
+    shutil.copytree(ROOT / "src" / "phasebook", folder / "phasebook", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def runs(copy: Path, *tests: str) -> subprocess.CompletedProcess:
+    """pytest on some tests, with the copy in place of the package."""
+    variables = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--noconftest", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    return subprocess.run([*command, *(f"tests/{test}" for test in tests)], cwd=ROOT, env=os.environ | variables,
+                          capture_output=True, text=True)
+
+
+def test_all_of_them_pass_on_an_unchanged_copy(copy):
+    done = runs(copy, *(mutation.test for mutation in MUTATIONS))
+    assert done.returncode == 0, done.stdout[-2000:]
+    where = subprocess.run([sys.executable, "-c", "import phasebook; print(phasebook.__file__)"], cwd=ROOT, text=True,
+                           env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True)
+    assert where.stdout.startswith(str(copy))
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.module)
+def test_a_changed_quantity_is_noticed(copy, mutation):
+    file = copy / "phasebook" / mutation.module
+    whole = file.read_text(encoding="utf-8")
+    assert whole.count(mutation.line) == 1
+    file.write_text(whole.replace(mutation.line, mutation.changed), encoding="utf-8")
+    try:
+        done = runs(copy, mutation.test)
+    finally:
+        file.write_text(whole, encoding="utf-8")
+    assert done.returncode == 1 and "1 failed" in done.stdout and "error" not in done.stdout.splitlines()[-1]
