@@ -169,7 +169,7 @@ def _check_fits(label: str, source: str, file: Path) -> None:
     from safetensors import safe_open
 
     with safe_open(file, "pt") as opened:
-        held = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+        held = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}
     if any(key.startswith("module.") for key in held):       # open_clip renames these
         return
     try:

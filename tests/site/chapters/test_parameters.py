@@ -1,6 +1,8 @@
 """Parameters: what a chapter accepts, and the one line it answers otherwise."""
 
 import math
+import re
+from importlib import import_module
 from typing import Annotated, Literal
 
 import pytest
@@ -106,18 +108,62 @@ def changed(draw, defaults: dict) -> dict:
     return changes
 
 
+def chapter_of(source) -> type[Parameters]:
+    """The parameter model of a chapter's notebook."""
+    checking = sources.checked_cells(source)[1]
+    module = re.search(r"from (\S+) import .*\bChapter\b", checking)[1]
+    return import_module(module).Chapter
+
+
+def near_the_edge(schema: dict, root: dict, default) -> st.SearchStrategy:
+    """Values of a parameter's own type, from its JSON schema: its least and largest, one beyond, and those between."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    if "anyOf" in schema:
+        return st.one_of([near_the_edge(part, root, default) for part in schema["anyOf"]])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    low = schema.get("minimum", schema.get("exclusiveMinimum", -1e6))
+    high = schema.get("maximum", schema.get("exclusiveMaximum", 1e6))
+    if schema.get("type") == "integer":
+        return st.sampled_from([int(low), int(high), int(low) - 1, int(high) + 1]) | st.integers(int(low), int(high))
+    if schema.get("type") == "number":
+        tiny = [low * (1 + 1e-15), high * (1 - 1e-15), (low + high) / 2, 1e-300, -1e-300]
+        return st.sampled_from([float(low), float(high), *tiny]) | st.floats(low, high)
+    if schema.get("type") == "array":
+        inner = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
+        least, most = schema.get("minItems", 0), schema.get("maxItems", 4)
+        return st.lists(near_the_edge(inner, root, default), min_size=least, max_size=max(least, min(most, 4)))
+    if schema.get("type") == "boolean":
+        return st.booleans()
+    return st.sampled_from(["", "exact", "emoji-diffusion", "families", "digits", default])
+
+
+@st.composite
+def within(draw, model: type[Parameters], defaults: dict) -> dict:
+    """A few parameters of a chapter, with values of their types."""
+    schema = model.model_json_schema()
+    names = draw(st.lists(st.sampled_from(list(defaults)), min_size=1, max_size=4, unique=True))
+    return {name: draw(near_the_edge(schema["properties"][name], schema, defaults[name])) for name in names}
+
+
 @pytest.mark.parametrize("source", runner.chapters(), ids=lambda s: s.stem)
 def test_any_value_is_taken_or_refused_in_one_line(source):
-    defaults = sources.defaults(source) | runner.profile("smoke", source)
+    defaults, smoke = sources.defaults(source), runner.profile("smoke", source)
+    refused = {True: 0, False: 0}
 
     @settings(max_examples=60, deadline=None, database=None, derandomize=True,
               suppress_health_check=[HealthCheck.too_slow])
-    @given(changed(defaults))
+    @given(changed(defaults | smoke) | within(chapter_of(source), defaults | smoke))
     def holds(changes):
+        refusal = False
         try:
-            runner.check(source, runner.profile("smoke", source) | changes)
+            runner.check(source, smoke | changes)
         except ParameterError as error:
+            refusal = True
             assert "\n" not in str(error) and len(str(error)) < 1000
             str(error).encode()
+        refused[refusal] += 1
 
     holds()
+    assert min(refused.values()) > 0 or len(defaults) < 3       # what is drawn lies within and beyond
