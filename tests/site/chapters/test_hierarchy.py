@@ -41,7 +41,7 @@ def test_bad_values_are_refused(changes, words):
 
 
 @pytest.mark.parametrize("changes", [
-    {"anchors_seed": 7, "slices": 3}, {"image_set": "digits"}, {"families": ["hearts"]},
+    {"anchors_seed": 7, "slices": 3}, {"image_set": "digits"}, {"families": ["hearts"], "sets": 5},
     {"pair_coordinates": "[[[1.0, 0.1], [1.0, 0.11]], [[0.22, 1.0], [0.23, 1.0]]]"},
     {"schedule": "log_snr", "compared": []}, {"grid": [21]},
 ])
