@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -9,25 +9,21 @@
 # %% [markdown]
 # # Phase boundaries of a latent slice
 #
-# Take three latents, stretch a plane through them, and denoise every point of it. Nearby points start out with the same
-# blurred prediction and end as different pictures: somewhere in between the plane has been cut into regions.
-# {cite:t}`lobashev2025caffarelli` make the cuts visible with a metric, in their Figures 1 and 6. This chapter makes the
-# same figures for a model in which nothing is learned and nothing approximated: the exact denoiser of a finite set of
-# pictures. **What remains of the paper's observations when the network is taken away, the metric is exact, and the scale
-# of the data is allowed to vary?**
+# Take three latents, stretch a plane through them, and denoise every point of it. Nearby points start out with the same blurred prediction and end as
+# different pictures: somewhere in between the plane has been cut into regions. {cite:t}`lobashev2025caffarelli` make the cuts visible with a metric, in their
+# Figures 1 and 6. This chapter makes the same figures for a model in which nothing is learned and nothing approximated: the exact denoiser of a finite set of
+# pictures. **What remains of the paper's observations when the network is taken away, the metric is exact, and the scale of the data is allowed to vary?**
 #
 # :::{admonition} Answer
 # :class: tip
-# The boundaries remain: a slice breaks into basins, flat inside, whose borders are drawn once and then stand still. They
-# belong to the data. What does not remain is the curve of their height. The exact slope on a ridge grows tenfold
-# and more whenever the noise falls by a third, without a plateau; the plateau of the paper is the jump across the ridge
-# divided by the spacing of the grid. And 'early' has a meaning only on one axis, the noise in units of the data's largest
-# standard deviation: a schedule that begins below one begins after the first cut.
+# All of them, on a grid and on the right axis. A slice breaks into basins, flat inside, whose borders are drawn once and then stand still: boundaries
+# need no network, they belong to the data. 'Early' has a meaning only for the noise in units of the data's largest standard deviation: a schedule that begins
+# below one begins after the first cut. And that families are settled before pictures is a fact about families that look alike.
 # :::
 #
-# We open on a case in which there can be no boundary, a Gaussian; then look at the pictures; then put each observation to
-# the test on eighteen slices and four scales of the data; and last ask what finite differences see of a ridge. The next
-# chapter does the same with a network.
+# We open on a case in which there can be no boundary, a Gaussian; then look at the pictures; then put each observation to the test on eighteen slices and
+# four scales of the data; and last ask whether what is cut first is what is coarse. The slice is measured here as the paper does it, on a grid. What a grid
+# makes of a ridge is the next chapter's subject.
 
 # %% tags=["parameters"]
 image_set = "families"      # families, emoji, digits, or the path of a directory of pictures
@@ -44,7 +40,6 @@ normalise = True            # divide each latent by its standard deviation
 feature = "pixels"          # pixels of the prediction; or posterior, two square roots of the posterior weights
 sets = 18                   # further anchor sets for the paper's observations, on a coarser grid
 sets_grid = 17
-refined_grid = 49           # the finest of three grids on which finite differences are compared
 null_images = 1600          # emoji for the null with Unicode's groups
 device = "cpu"
 seed = 0                    # of everything that is sampled for checks and controls
@@ -58,7 +53,6 @@ ledger = Ledger("07_phase_boundaries", p)
 
 # %% tags=["hide-input"]
 import numpy as np
-import torch
 from IPython.display import HTML, display
 
 from phasebook.models.entropy import full_entropy, half_level, sampled_entropies
@@ -70,13 +64,10 @@ from phasebook.site.figures.base import show
 from phasebook.site.figures.explorer import show_explorer
 from phasebook.site.figures.slices import Map, annotated, curves, show_strip
 from phasebook.slices.basins import basin_centres, basin_labels
-from phasebook.slices.jacobians import cell_areas, grid_exponents
 from phasebook.slices.plane import Plane
-from phasebook.slices.ridges import isotropy, medians, profile, ridge_edges, ridges_at
 from phasebook.slices.statistics import (
     basin_counts,
     contrast,
-    early,
     hull,
     interior_sensitivity,
     largest_deviation,
@@ -84,7 +75,6 @@ from phasebook.slices.statistics import (
     mean_s,
     observations,
     plane_contrast,
-    steepest,
 )
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import grouped_bootstrap, median_interval
@@ -92,35 +82,32 @@ from phasebook.stats import grouped_bootstrap, median_interval
 # %% [markdown]
 # ## The model, the slice, the metric
 #
-# **The model.** The data are $n$ pictures $x_1, \dots, x_n$, centred and scaled, each as likely as the others. Their noisy
-# marginal is the mixture of the paper's Eq. (6), and its denoiser is a weighted mean of pictures,
+# **The model.** The data are $n$ pictures $x_1, \dots, x_n$, centred and scaled, each as likely as the others. Their noisy marginal is the mixture of the
+# paper's Eq. (6), and its denoiser is a weighted mean of pictures,
 #
 # $$ \hat x_0(x, t) = \sum_i w_i x_i, \qquad w = \operatorname{softmax}_i \Big( -\frac{|x - \alpha_t x_i|^2}{2 \sigma_t^2} \Big). $$ (exact-denoiser)
 #
-# The sampler (DDIM with $\eta = 0$ {cite:p}`song2021ddim`, as the authors use) keeps $x_t$ in the span of its start and the pictures, so that
-# the products $\langle x_t, x_i \rangle$ are all it needs: one multiplication with the $n \times n$ Gram matrix a step, at
-# any resolution. Steps are counted from 0 at the noisy end.
+# The sampler (DDIM with $\eta = 0$ {cite:p}`song2021ddim`, as the authors use) keeps $x_t$ in the span of its start and the pictures, so that the products
+# $\langle x_t, x_i \rangle$ are all it needs: one multiplication with the $n \times n$ Gram matrix a step, at any resolution. Steps are counted from 0 at the
+# noisy end.
 #
 # **The slice.** Three anchors, drawn from a normal distribution, span the plane
 #
 # $$ z(\alpha, \beta) = z_0 + \alpha (z_1 - z_0) + \beta (z_2 - z_0), \tag{3} $$
 #
-# and every latent is divided by its standard deviation, as in the authors' public code. In all figures $\alpha$ points up
-# and $\beta$ right.
+# and every latent is divided by its standard deviation, as in the authors' public code. In all figures $\alpha$ points up and $\beta$ right.
 #
-# **The metric.** With a feature $f(\alpha, \beta; t) = \phi(\hat x_0)$ and its Jacobian $J$, the pullback metric is
-# $G = J^\top J$ (Eq. 5), and the paper maps $S = \det G$. Here the features are the pixels themselves and distances are
-# root mean squares over pixels of range $[0, 1]$. The paper estimates $J$ by finite differences; we do that too, and
-# carry exact tangents along beside it.
+# **The metric.** With a feature $f(\alpha, \beta; t) = \phi(\hat x_0)$ and its Jacobian $J$, the pullback metric is $G = J^\top J$ (Eq. 5), and the paper
+# maps $S = \det G$. Here the features are the pixels themselves and distances are root mean squares over pixels of range $[0, 1]$. The paper estimates $J$ by
+# finite differences; we do that too, and carry exact tangents along beside it.
 #
-# **The noise level.** How much noise is much noise depends on the data. The right unit is their largest standard
-# deviation, the root of the largest eigenvalue $\Lambda_1$ of their covariance:
+# **The noise level.** How much noise is much noise depends on the data. The right unit is their largest standard deviation, the root of the largest
+# eigenvalue $\Lambda_1$ of their covariance:
 #
 # $$ \nu = \frac{\sigma}{\alpha \sqrt{\Lambda_1}} . $$ (eq-nu)
 #
-# At $\nu = 1$ the noisy distribution begins to split {cite:p}`biroli2024dynamical`. We call $\nu \ge 1$ large noise and
-# $\nu \le 0.1$ small noise ('late $t$'), and a *ridge* an edge of the grid across which the prediction jumps by more than
-# a fifth of the median distance of two pictures.
+# At $\nu = 1$ the noisy distribution begins to split {cite:p}`biroli2024dynamical`. We call $\nu \ge 1$ large noise and $\nu \le 0.1$ small noise ('late
+# $t$'), and a *ridge* an edge of the grid across which the prediction jumps by more than a fifth of the median distance of two pictures.
 
 # %% tags=["nbval-check-output"]
 images = load_images(p.image_set, p.resolution, p.families or None)
@@ -135,12 +122,11 @@ print(f"{len(images)} pictures in {len(images.families)} families, two of them {
 # %% [markdown]
 # ## A case with a known answer: one Gaussian
 #
-# For a Gaussian with the pictures' mean and covariance the denoiser is linear. On principal axis $r$, of variance $s_r$,
-# it multiplies by $\alpha s_r / (\alpha^2 s_r + \sigma^2)$, and the sampler is a product of such factors. Without
-# normalisation the plane is mapped linearly, so $S$ must be one constant for each step, over the whole slice. It is a good
-# first test of the finite differences, and it is the control that the paper's picture asks for: 'within a single mode,
-# the latent geometry is flat'. With normalisation the plane itself is bent onto a sphere, and slopes vary smoothly
-# before any model has acted; what the Gaussian adds is measured against that.
+# For a Gaussian with the pictures' mean and covariance the denoiser is linear. On principal axis $r$, of variance $s_r$, it multiplies by $\alpha s_r /
+# (\alpha^2 s_r + \sigma^2)$, and the sampler is a product of such factors. Without normalisation the plane is mapped linearly, so $S$ must be one constant
+# for each step, over the whole slice. It is a good first test of the finite differences, and it is the control that the paper's picture asks for: 'within a
+# single mode, the latent geometry is flat'. With normalisation the plane itself is bent onto a sphere, and slopes vary smoothly before any model has acted;
+# what the Gaussian adds is measured against that.
 
 # %%
 z = anchors_of(p.anchors, p.anchors_seed, exact.shape)
@@ -151,15 +137,15 @@ uneven = np.ptp(linear, axis=(1, 2)) / (linear.mean((1, 2)) + 1e-12)
 several = planes(exact.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
 bent = [contrast(slice_of(gaussian, one, levels), -1) / plane_contrast(one) for one in several]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "nbval-check-output"]
 ledger.number("gaussian_unevenness_of_det_g", float(uneven.max()), "1")
 ledger.claim("slice.single_mode_flat", median_interval(bent), note="last step, by finite differences")
-print(f"largest relative variation of S over the slice without normalisation, at any step: {uneven.max():.0e}; "
+print(f"largest relative variation of S over the slice without normalisation, at any step: {uneven.max():.3f}; "
       f"with it, largest over median slope, over that of the plane: {np.median(bent):.2f}")
 
 # %% [markdown]
-# The first number is round-off: finite differences are exact on a linear map. The second is near one: a Gaussian adds
-# nothing to the bend of the sphere. No boundary can come from either.
+# The first number is round-off: finite differences are exact on a linear map. The second is near one: a Gaussian adds nothing to the bend of the sphere. No
+# boundary can come from either.
 #
 # ## The pictures: Figure 1
 #
@@ -178,10 +164,10 @@ show_strip(shown, levels.sigma_over_alpha, p.extent, [log_s], ds.pictures(shown)
                "then bright narrow ridges that cut the slice into regions of one picture each")
 
 # %% [markdown]
-# At the first step every prediction is nearly the mean of all pictures and $S$ is almost zero. Broad swells follow, and
-# the colours of the images split before their shapes do; then the swells narrow into ridges, and the ridges branch.
-# At the last step every image is one of the data, and the map has gone dark again except for a few points. That is not
-# noise; it is taken up below. The explorer shows the prediction under the pointer at any step. Pin a point, cross a ridge, and compare.
+# At the first step every prediction is nearly the mean of all pictures and $S$ is almost zero. Broad swells follow, and the colours of the images split
+# before their shapes do; then the swells narrow into ridges, and the ridges branch. At the last step every image is one of the data, and the map has gone
+# dark again except for a few points: not because the boundaries are gone, as the next chapter shows, but because the determinant no longer sees them. The
+# explorer shows the prediction under the pointer at any step. Pin a point, cross a ridge, and compare.
 
 # %% mystnb={"figure": {"caption": "Explorer of the slice: map on the left, the predicted image under the pointer on the right. Arrow keys move the point, the slider changes the step, a click pins.", "name": "fig-explorer"}} tags=["hide-input"]
 frames = sorted({round(k) for k in np.linspace(0, p.steps - 1, 10)} | set(shown))
@@ -197,56 +183,32 @@ show(annotated(ds.pictures([p.steps - 1])[0], log_t, p.steps - 1, p.extent, name
      alt="Grid of predicted images and map of log tr G with axes alpha and beta, anchors and basins named")
 
 # %% [markdown]
-# The anchors are random latents; they need not be close to any picture. Large basins belong to large or isolated
-# families: what decides is how much of the noise's direction a picture can claim.
-#
-# ## Where det G goes blind
-#
-# Between two pictures $x_i$, $x_j$ the late prediction moves along a line, $\hat x_0 = w x_i + (1 - w) x_j$. Both columns
-# of $J$ are then multiples of $x_i - x_j$, $G$ has rank one, and $\det G = 0$ *on the boundary itself*. Only where three
-# pictures meet does the determinant survive. The trace, or the largest eigenvalue, has every boundary.
-
-# %% mystnb={"figure": {"caption": "The determinant (top) and the trace (bottom) of the same metric, by finite differences, at three steps. Late in the process the determinant survives at triple points alone.", "name": "fig-degenerate"}} tags=["hide-input"]
-show_strip(sorted({shown[max(0, len(shown) - 4)], shown[max(0, len(shown) - 3)], p.steps - 1}), levels.sigma_over_alpha,
-           p.extent, [log_s, log_t],
-           alt="det G and tr G at three steps; at the last, det G is dark but for points while tr G shows every ridge")
-
-# %%
-on_ridge = np.stack([ds.height(k) > ds.ridge() for k in range(p.steps)])
-shape = isotropy(ds.values("trace"), ds.values("det"))
-visible = [float((shape[k] > 0.01)[on_ridge[k]].mean()) if on_ridge[k].any() else 0.0 for k in range(p.steps)]
-
-# %% tags=["hide-input", "nbval-check-output"]
-ledger.number("ridge_points_visible_in_det_g", visible, "share at each step, finite differences")
-print(f"points on a ridge where det G/(tr G/2)² > 0.01: {visible[shown[-3]]:.0%} at step {shown[-3]}, "
-      f"{visible[-1]:.0%} at the last")
-
-# %% [markdown]
-# So the pattern that the eye follows through {numref}`fig-slice` is there to the end in the trace, and fades from the determinant.
+# The anchors are random latents; they need not be close to any picture. Large basins belong to large or isolated families: what decides is how much of the
+# noise's direction a picture can claim.
 #
 # ## Observations (i) to (iii), on eighteen slices and four scales
 #
-# The paper reads three things off its figure: '(i) for large noise (early reverse time), $S \approx 0$ (flat metric); (ii) as $t$ decreases,
-# narrow high–$S$ ridges appear and branch, partitioning the slice into phases with low interior sensitivity; (iii) at late $t$, the ridge
-# pattern stabilizes and the mean of $S$ approaches a plateau.' One slice proves little, so we draw new anchors. And one scale of the
-# data proves little, though nothing in the observations names it:
+# The paper reads three things off its figure: '(i) for large noise (early reverse time), $S \approx 0$ (flat metric); (ii) as $t$ decreases, narrow high–$S$
+# ridges appear and branch, partitioning the slice into phases with low interior sensitivity; (iii) at late $t$, the ridge pattern stabilizes and the mean of
+# $S$ approaches a plateau.' One slice proves little, so we draw new anchors. And one scale of the data proves little, though nothing in the observations
+# names it:
 #
 # :::{prf:proposition} The scale drops out
 # :label: prop-scale
-# Multiply the data and $\sigma/\alpha$ at every step by $c > 0$. Then the deterministic sampler, started at $x = \sigma z$, predicts $c$ times what
-# it predicted before, from every $z$ and at every step.
+# Multiply the data and $\sigma/\alpha$ at every step by $c > 0$. Then the deterministic sampler, started at $x = \sigma z$, predicts $c$ times what it
+# predicted before, from every $z$ and at every step.
 # :::
 #
 # :::{prf:proof}
-# Write $y = x/\alpha$ and $r = \sigma/\alpha$. The denoiser is a function $D(y, r)$, and that of the data times $c$ is $D_c(c y, c r) = c\,D(y, r)$,
-# since the posterior weights depend on $|y - x_i|/r$ alone. A step reads $y' = D + \tfrac{r'}{r}(y - D)$: if $y$ and $r$ are multiplied by $c$, so is $y'$.
-# The start is $y = r z$.
+# Write $y = x/\alpha$ and $r = \sigma/\alpha$. The denoiser is a function $D(y, r)$, and that of the data times $c$ is $D_c(c y, c r) = c\,D(y, r)$, since
+# the posterior weights depend on $|y - x_i|/r$ alone. A step reads $y' = D + \tfrac{r'}{r}(y - D)$: if $y$ and $r$ are multiplied by $c$, so is $y'$. The
+# start is $y = r z$.
 # :::
 #
-# A schedule is fixed, however, so another scale of the data means another window on the axis $\nu$. Pictures with a
-# root mean square norm of 12.8 are met by Stable Diffusion's schedule at $\nu = 2.1$. At unit variance in every entry, as Stable Diffusion has it, the
-# window opens at $\nu = 0.24$: the first step is past the first split. What holds of large noise must be read at $\nu \ge 1$, wherever
-# a schedule puts it; where it does not reach so far, there is nothing to read.
+# A schedule is fixed, however, so another scale of the data means another window on the axis $\nu$. Pictures with a root mean square norm of 12.8 are met by
+# Stable Diffusion's schedule at $\nu = 2.1$. At unit variance in every entry, as Stable Diffusion has it, the window opens at $\nu = 0.24$: the first step is
+# past the first split. What holds of large noise must be read at $\nu \ge 1$, wherever a schedule puts it; where it does not reach so far, there is nothing
+# to read.
 
 # %%
 by_norm = {p.norms[0]: [slice_of(exact, one, levels, features=[p.feature], tangents=True) for one in several]}
@@ -292,12 +254,12 @@ ledger.number("basin_count_over_sets", counted[p.norms[0]], "1, median over anch
 display(HTML(by_scale(ledger, estimates)))
 
 # %% [markdown]
-# On the axis $\nu$ the curves of {numref}`fig-mean-s` and {numref}`fig-basins` fall on one another where their windows open above one, as the proposition wants; what is left between
-# them is the spacing of the steps. At unit variance the basins are fewer: the sampler starts from pure noise where noisy pictures would already be spread like the
-# data, so that all its points begin too close to the mean. $S$ rises by some four to five orders of magnitude, the basins split in stages, and then everything
-# stands still. The table says what each scale alone would have told. The ledger's interval holds those of all of them, so that a
-# statement which is true at one scale and false at another comes out undecided. This chapter makes fourteen claims; of intervals at 95 % one in
-# twenty misses, so one surprise among them would be no news.
+# On the axis $\nu$ the curves of {numref}`fig-mean-s` and {numref}`fig-basins` fall on one another where their windows open above one, as the proposition
+# wants; what is left between them is the spacing of the steps. At unit variance the basins are fewer: the sampler starts from pure noise where noisy pictures
+# would already be spread like the data, so that all its points begin too close to the mean. $S$ rises by some four to five orders of magnitude, the basins
+# split in stages, and then everything stands still. The table says what each scale alone would have told. The ledger's interval holds those of all of them,
+# so that a statement which is true at one scale and false at another comes out undecided. This chapter makes eight claims; of intervals at 95 % one in twenty
+# misses, so one surprise among them would be no news.
 #
 # How much depends on the fifth that makes a ridge?
 
@@ -310,116 +272,16 @@ show(curves(shares, {name: table[:, k] for name, k in at.items()}, xtitle="ridge
      "small thresholds, falling beyond")
 
 # %% [markdown]
-# Late in the process the number hardly moves up to a fifth, and then falls slowly, as more and more pairs of like pictures count as one. At $\nu = 0.3$ it moves
-# all along, since swells have no edge. So the book claims that the count grows, and where ridges lie, but no count as such.
-#
-# ## On the ridges
-#
-# Points of a grid miss a narrow ridge, and differences across it see the jump alone. So we climb: each edge on which there is a ridge is
-# halved again and again, keeping the half with the larger jump, until the ridge is resolved; there the tangents are taken, in
-# double precision. Only edges that carry a ridge from $\nu = 0.3$ to the end are taken: the coarse boundaries.
-
-# %%
-double = ExactModel.of(images, dtype=torch.float64, norm=p.norms[0])
-climbed = [int(np.abs(nu - x).argmin()) for x in (0.45, 0.3, 0.2, 0.14, 0.1)]
-edges = [ridge_edges(one, [climbed[1], climbed[-1], p.steps - 1], one.ridge(), 7) for one in runs]
-ridges = {k: ridges_at(double, edges, levels, k, double.features[p.feature]) for k in climbed}
-slope = {k: medians(edges, r.slope) for k, r in ridges.items()}
-middle, low, last = climbed[1], climbed[2], climbed[-1]
-
-# %% mystnb={"figure": {"caption": "Slope on the ridges against \u03bd: exactly (medians of eighteen slices; thin: each), and by differences across an edge of the grid. Where double precision cannot resolve a ridge, a lower bound is drawn.", "name": "fig-ridges"}} tags=["hide-input"]
-exact_slopes = {k: np.array([x for x in v if x is not None] or [np.nan]) for k, v in slope.items()}
-grid_slopes = [float(np.median(ridges[k].jump)) / several[0].spacing[0] for k in climbed] if len(ridges[last].jump) else [np.nan] * 5
-show(curves(nu[climbed], {"exact, on the ridge": np.array([np.median(exact_slopes[k]) for k in climbed]),
-                          "jump over spacing": np.array(grid_slopes)},
-            faint={"exact, on the ridge": np.stack([exact_slopes[k] for k in climbed], 1)}, log="xy", reverse=True,
-            xtitle="ν", ytitle="slope"),
-     alt="Slope on the ridges against nu: the exact one rises by many orders of magnitude as the noise falls, the "
-         "finite difference stays level")
-
-# %%
-ratio = lambda a, b: [x / y if x and y else None for x, y in zip(a, b, strict=True)]  # noqa: E731
-width = {k: ratio(medians(edges, r.jump), slope[k]) for k, r in ridges.items()}
-first_slopes = [float(steepest(one, exact=True)[early(nu)].max()) if early(nu).any() else None for one in runs]
-highest = [float(r.max()) if len(r) else None for r in np.split(ridges[low].slope, np.cumsum([len(e.low) for e in edges])[:-1])]
-fifth, tenth = p.steps - max(2, p.steps // 5), max(1, p.steps // 10)
-widest = ratio(*([float(steepest(one)[part].max()) for one in by_norm[p.norms[-1]]]
-                 for part in (slice(0, tenth), slice(fifth, None))))
-
-# %% tags=["hide-input"]
-resolved = float(ridges[last].resolved.mean()) if len(ridges[last].resolved) else 0.0
-ledger.claim("slice.plateau_exact", median_interval(ratio(slope[last], slope[low])), corrected=median_interval(
-    ratio(medians(edges, ridges[last].jump), medians(edges, ridges[low].jump))),
-    note=f"a lower bound: {resolved:.0%} of the ridges are resolved at ν = 0.1")
-ledger.claim("slice.ridges_sharpen", median_interval(ratio(width[low], width[middle])), note="medians over ridges of a slice")
-ledger.claim("slice.early_lipschitz", median_interval(ratio(first_slopes, highest)), corrected=median_interval(widest),
-             note=f"tangents; correction: norm {p.norms[-1]:g}")
-ledger.claim("slice.full_rank", median_interval(medians(edges, isotropy(ridges[low].trace, ridges[low].det))),
-             note="tangents on ridges, medians over ridges of a slice")
-ledger.number("slope_on_ridges", {f"{nu[k]:.3g}": float(np.median(v)) for k, v in exact_slopes.items() if np.isfinite(v).all()}, "by nu, median")
-
-# %% [markdown]
-# The height of a ridge is settled early; its slope is not. It multiplies with every step, and soon no double precision number lies
-# on the ridge. So 'the mean of $S$ approaches a plateau' is a statement about differences on a grid, and true of those. The metric has no
-# plateau, and loses its second eigenvalue on the boundaries long before the end.
-#
-# One sentence of the paper's discussion sits badly with (i): 'regions with large Lipschitz constants appear even in the
-# very first denoising steps'. Both cannot be right of one map at large noise. They can be right of one *schedule*: on data of unit variance
-# Stable Diffusion's begins at $\nu = 0.24$, after the first split, and the steps it calls first are no longer flat.
-#
-# ## What finite differences see
-#
-# Where the prediction jumps, a difference quotient measures the jump divided by the spacing, however steep the map is.
-# We walk away from the steepest ridge of the slice and lay the estimates with spacings $h$, $2h$, $4h$ beside the exact derivative.
-
-# %% mystnb={"figure": {"caption": "Slope |\u2202f/\u2202\u03b2| against the distance from a ridge, at two steps: exactly (solid), and by centred differences with the spacing h of the grid, with 2h and with 4h.", "name": "fig-refinement"}} tags=["hide-input"]
-near = shown[max(0, len(shown) - 3)]
-i, j = np.unravel_index(ds.values("jump_beta")[near].argmax(), ds.values("jump_beta").shape[1:])
-lines = {}
-for step in sorted({near, (near + rest) // 2}):
-    cut = profile(double, plane, levels, step, double.features[p.feature], float(plane.alpha[i]),
-                  float(ds.data.beta_edge[j]))
-    lines |= {f"step {step}, exact": cut.exact} | {f"step {step}, h = {h:.3g}": e for h, e in cut.estimates.items()}
-show(curves(cut.distance, {k: np.maximum(v, 1e-2) for k, v in lines.items()}, xtitle="distance from the ridge, in β",
-            ytitle="slope", log="xy", dash=["solid", "dot", "dash", "dashdot"] * 2, paired=4, height=430),
-     alt="Slope against the distance from a ridge at two steps; the exact slope at the ridge grows by orders of "
-         "magnitude while the estimates stay at the jump divided by twice the spacing")
-
-# %% [markdown]
-# The estimate is a box: as wide as the spacing, as high as the jump divided by twice the spacing. Its height hardly
-# changes between the two steps, while the true ridge grows in height and loses as much in width. So the mean of
-# $\operatorname{tr} G$ must grow in proportion to the number of grid lines, and that of $S$, which lives where ridges meet, with its square.
-
-# %%
-fine = planes(exact.shape, p.anchors_seed, min(p.sets, 12), p.extent, p.refined_grid, p.normalise)
-powers = [grid_exponents(exact, one, levels, [0, p.steps - 1], exact.features[p.feature]) for one in fine]
-firsts, lasts = zip(*(power["det"] for power in powers), strict=True)
-
-# %%
-cells = cell_areas(double, plane, levels, near, double.features[p.feature], 400,
-                   1e-4 * min(plane.spacing) * (plane.grid - 1), p.seed)
-area, det = (x[cells[1] > 1e-12] for x in cells)
-power = np.polyfit(np.log(det), np.log(area), 1)[0] if len(det) > 9 else None
-
-# %% tags=["hide-input", "nbval-check-output"]
-ledger.claim("slice.fd_grid", median_interval(lasts), corrected=median_interval(firsts),
-             note=f"three grids up to N = {p.refined_grid}; tr G: {np.median([q['trace'][1] for q in powers]):.2f}")
-ledger.claim("slice.volume_element", power, corrected=float(np.median(area / np.sqrt(det))) if len(det) > 9 else None,
-             note=f"{len(det)} small cells at step {near}, double precision")
-print(f"the mean of S grows like (N - 1)^p: p = {np.median(firsts):.1f} at the first step, {np.median(lasts):.1f} at the last")
-
-# %% [markdown]
-# The paper calls $\det G$ 'proportional to the local volume element'. The volume element is its square root: the second cell compares areas
-# of the images of small cells, two triangles in feature space each, with $\det G$ from tangents, and finds the exponent one half.
+# Late in the process the number hardly moves up to a fifth, and then falls slowly, as more and more pairs of like pictures count as one. At $\nu = 0.3$ it
+# moves all along, since swells have no edge. So the book claims that the count grows, and where ridges lie, but no count as such.
 #
 # ## Families before pictures?
 #
-# The paper's word is *hierarchical*: coarse boundaries first, finer ones inside them, as was found in time by
-# {cite:t}`biroli2024dynamical` and {cite:t}`sclocchi2025phase`. In the exact model this is a question about entropies. Given $x_t$, how much is
-# still open about the family of the picture, and how much about the picture? We mark the noise level at which half of each entropy is gone.
-# Any grouping has *some* such level, so two nulls stand beside it: the same family sizes with the pictures shuffled among them, and, for
-# the emoji, Unicode's own groups, which sort pictures by what they mean, not by how they look. The interval is over families: what would
-# another choice of families have given?
+# The paper's word is *hierarchical*: coarse boundaries first, finer ones inside them, as was found in time by {cite:t}`biroli2024dynamical` and
+# {cite:t}`sclocchi2025phase`. In the exact model this is a question about entropies. Given $x_t$, how much is still open about the family of the picture, and
+# how much about the picture? We mark the noise level at which half of each entropy is gone. Any grouping has *some* such level, so two nulls stand beside it:
+# the same family sizes with the pictures shuffled among them, and, for the emoji, Unicode's own groups, which sort pictures by what they mean, not by how
+# they look. The interval is over families: what would another choice of families have given?
 
 # %%
 ratios, rng = np.geomspace(30, 0.03, 37), np.random.default_rng(p.seed)
@@ -456,13 +318,12 @@ ledger.number("half_level", {k: v for k, v in halves.items() if v}, "sigma/alpha
 print("; ".join(f"{k}: half gone at nu = {v / deviation:.2f}" for k, v in halves.items() if v))
 
 # %% [markdown]
-# Families that look alike are settled before the picture is; shuffled families of the same sizes only after it, since one
-# must then know nearly the picture itself. Unicode's groups lie much nearer to their shuffled twin in
-# {numref}`fig-entropies`: the hierarchy is one of images, and the diffusion knows of meanings only what they share in looks. It is a fact
-# about the chosen data, and another set of pictures can have none of it.
+# Families that look alike are settled before the picture is; shuffled families of the same sizes only after it, since one must then know nearly the picture
+# itself. Unicode's groups lie much nearer to their shuffled twin in {numref}`fig-entropies`: the hierarchy is one of images, and the diffusion knows of
+# meanings only what they share in looks. It is a fact about the chosen data, and another set of pictures can have none of it.
 #
-# Is one family, then, the paper's 'single mode'? It still consists of separate pictures, so boundaries must remain, but with the same
-# yardstick (a fifth of the median distance over *all* pictures) fewer of them count.
+# Is one family, then, the paper's 'single mode'? It still consists of separate pictures, so boundaries must remain, but with the same yardstick (a fifth of
+# the median distance over *all* pictures) fewer of them count.
 
 # %%
 largest = np.bincount(images.family).argmax()
@@ -478,15 +339,13 @@ ledger.claim("slice.one_family_flat", median_interval(alone_counts),
 #
 # ## What was shown, and what was not
 #
-# For an exact diffusion on pictures, with no network in it, a slice of latent space does break into basins, from coarse
-# to fine. Boundaries therefore belong to the data, which supports the paper's answer to its own question, artefact or data. They are flat at
-# large noise, at any scale once the noise is measured in units of the data; the phases are flat inside; the pattern of ridges stands still at the
-# end. Four readings need repair. The plateau of the mean of $S$ is that of the jumps, divided by the grid's spacing. The determinant goes
-# blind on late boundaries. The Lipschitz constant is small at large noise; it is large in the first steps only of a schedule that begins too late. And
-# the volume element is the square root of what is mapped. The order 'families first' depends on the pictures.
+# For an exact diffusion on pictures, with no network in it, a slice of latent space does break into basins, from coarse to fine. Boundaries therefore belong
+# to the data, which supports the paper's answer to its own question, artefact or data. They are flat at large noise, at any scale once the noise is measured
+# in units of the data; the phases are flat inside; ridges appear and branch; and their pattern stands still at the end. The order 'families first' depends on
+# the pictures, and a family of them is no single mode.
 #
-# What was not shown: anything about a network, which is the next chapter's subject; and that ridges are *singular*: at every step of this
-# sampler the map is smooth, and what looks like a jump is a slope that is exponentially large in the ratio of distance to noise.
+# What was not shown: anything about a network, which takes a chapter of its own; and anything about the metric *on* a ridge. $S$ was estimated on a grid, as
+# in the paper, and a plateau of such estimates need not be one of the metric. What a ridge is, and what of it a grid can see, is asked next.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()
