@@ -4,7 +4,7 @@
 
     model = Denoiser((2,), my_denoise)                      # my_denoise(x, alpha, sigma) -> E[x_0 | x_t = x]
     s = slice_of(model, Plane.random((2,), seed=0), model.levels(50))
-    s.phases(ridge=0.2 * s.yardstick())                     # (step, alpha, beta)
+    s.phases(s.ridge())                                     # (step, alpha, beta)
 
 Rooms: `theory` (heat flow, Brenier maps, power cells) stands alone; `mixtures` has exact mixtures; `sampling` the
 protocols of models and features, and the samplers; `models` what obeys them; `slices`, `hierarchy` and `edits` what is
