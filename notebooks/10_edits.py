@@ -341,8 +341,8 @@ if panels:
 
 # %% [markdown]
 # In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side.
-# The network blends. At a hundredth of a radian its two pictures are alike, whichever name they go by, so we stop at 0.3, and its pairs are too few to decide
-# anything: their intervals are left open, and the claims undecided.
+# The network blends. In a trial with 24 arcs, 3 of the 21 pairs still differed at a hundredth of a radian; of the others both pictures were alike, whichever name
+# they go by. So we stop at 0.3, which is farther than the paper's pairs, and even then the pairs are too few to decide anything: the network's claims on neighbours are undecided.
 #
 # A coarse boundary costs more steps than a fine one, as the abstract says. It is the distance of the pictures again: at equal distance the two kinds of boundary
 # cost the same. Among neighbours the split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their

@@ -152,6 +152,7 @@ def pair_strips(pairs: Sequence[PairStrip]) -> go.Figure:
     for k, pair in enumerate(pairs):
         _strip(fig, pair, 2 * k + 1)
         _distance_curve(fig, pair, 2 * k + 2)
+    fig.update_xaxes(title="σ/α", row=2 * count, col=1)
     layout(fig, height=340 * count + 60)
     return fig.update_annotations(font_size=13)
 
@@ -176,7 +177,7 @@ def _distance_curve(fig: go.Figure, pair: PairStrip, row: int) -> None:
     fig.add_scatter(x=x, y=y, mode="lines", line={"color": COLOURS[0], "width": 2.5}, showlegend=False, **place)
     fig.add_vline(x=float(np.log10(pair.split)), line={"dash": "dot", "color": COLOURS[1]}, **place)
     ticks = [v for v in (10, 3, 1, 0.3, 0.1) if pair.noise.min() <= v <= pair.noise.max()]
-    fig.update_xaxes(title="σ/α", autorange="reversed", tickvals=np.log10(ticks).tolist(),
+    fig.update_xaxes(autorange="reversed", tickvals=np.log10(ticks).tolist(),
                      ticktext=[f"{v:g}" for v in ticks], **place)
     fig.update_yaxes(title=f"distance, {pair.unit}", rangemode="tozero", **place)
 
@@ -223,12 +224,13 @@ def likeness_scales(rows: Mapping[str, Mapping[str, Sequence[float]]], xtitle: s
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row))
     for k, kind in enumerate(kinds):
         x = [round(float(v), 4) for row in rows.values() for v in row.get(kind, [])]
-        y = [i + 0.1 * (k - len(kinds) / 2) for i, row in enumerate(rows.values()) for _ in row.get(kind, [])]
+        y = [i + 0.12 * (k - (len(kinds) - 1) / 2) for i, row in enumerate(rows.values()) for _ in row.get(kind, [])]
         marker = {"color": COLOURS[k % len(COLOURS)], "size": 7, "opacity": 0.7}
         fig.add_scatter(x=x, y=y, mode="markers", name=kind, marker=marker)
-    layout(fig, height=140 + 90 * len(rows), legend={"orientation": "h", "y": 1.15, "x": 0})
+    layout(fig, height=140 + 90 * len(rows), legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     fig.update_xaxes(title=xtitle)
-    return fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=list(rows), autorange="reversed", zeroline=False)
+    return fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.4, -0.6],
+                            zeroline=False)
 
 
 def ridge_curves(ridges: Sequence[float], panes: Mapping[str, Mapping[str, Sequence[Estimate | None]]],
