@@ -147,4 +147,4 @@ def test_no_network_is_one_quick_line(tmp_path):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | nowhere)
         lines = done.stdout.strip().splitlines()
         assert len(lines) == 1 and "not in the local cache, and cannot be fetched from the hub" in lines[0]
-        assert float(lines[0].split()[0]) < 25
+        assert float(lines[0].split()[0]) < 60
