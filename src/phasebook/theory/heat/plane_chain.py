@@ -60,7 +60,7 @@ class Link(NamedTuple):
         """The images T(x)."""
         r = self.t / self.s
         slope = [self.correction.ev(x[:, 0], x[:, 1], dx=i, dy=1 - i) for i in (1, 0)]
-        return r * x + (1 - r) * self.data.posterior(x, self.s)[1] + np.stack(slope, axis=1)
+        return r * x + (1 - r) * self.data.denoise(x, self.s) + np.stack(slope, axis=1)
 
 
 def link(data: Atoms, s: float, t: float, nodes: float = 4.0, tolerance: float = 1e-6) -> Link:
