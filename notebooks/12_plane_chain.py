@@ -27,7 +27,7 @@ sigma_start = 6.0                              # noise level of the latents, far
 sigma_end = 0.2                                # below this no map starts; a fifth of the smallest gap between atoms
 links = [1, 2, 4, 8, 12, 16, 24, 32]           # numbers of maps, the last one onto the atoms included
 grid = 4.0                                     # grid points per noise level of a link's target
-samples = 60                                   # lines in each of four directions, along which divisions are compared
+samples = 240                                  # lines along which divisions are compared
 seed = 0                                       # of the directions
 
 # %% tags=["hide-input"]
@@ -61,7 +61,7 @@ print("latents misplaced:", ", ".join(f"{name} {100 * value:.1f} %" for name, va
 _ = ledger.claim("plane.two_atoms", max(off.values()))
 
 # %% [markdown]
-# The label of a latent is compared with the half planes along straight lines in four directions; between two changes of a label the Gaussian mass of a line is exact, and the changes are located by bisection. What is left, about $10^{-4}$, is the latent itself: at
+# The label of a latent is compared with the half planes along straight lines in many directions; between two changes of a label the Gaussian mass of a line is exact, and the changes are located by bisection. What is left, about $10^{-4}$, is the latent itself: at
 # level 6 the law is not yet quite Gaussian. From here on chain and flow start from the same points of that level, and this drops out.
 #
 # ## A link, and the last map

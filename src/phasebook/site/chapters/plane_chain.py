@@ -21,8 +21,8 @@ class Chapter(Parameters):
     sigma_start: Positive
     sigma_end: Positive
     links: Annotated[list[Annotated[int, Field(ge=1, le=128)]], Field(min_length=1, max_length=12)]
-    grid: Annotated[float, Field(ge=2.5, le=10)]
-    samples: Annotated[int, Field(ge=4, le=400)]
+    grid: Annotated[float, Field(ge=4, le=10)]
+    samples: Annotated[int, Field(ge=20, le=2000)]
     seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")

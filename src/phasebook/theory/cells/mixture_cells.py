@@ -6,6 +6,9 @@ components of masses for the standard Gaussian, whose closed forms `sources` has
 exact. float64.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -15,7 +18,7 @@ from scipy.special import ndtr
 from phasebook.theory.cells.power_cells import COLLINEAR, _evaluate, solve
 from phasebook.theory.cells.sources import SOURCES
 
-__all__ = ["cell_of", "lines", "mismatch", "mixture_cells"]
+__all__ = ["Lines", "cell_of", "lines", "mismatch", "mixture_cells"]
 
 HALVINGS = 14          # of the interval between two grid points that holds a crossing
 
@@ -92,23 +95,40 @@ def cell_of(atoms: Float[ndarray, "n 2"], g: Float[ndarray, " n"], x: Float[ndar
     return (x @ atoms.T - g).argmax(-1)
 
 
-def lines(label, count: int, seed: int, reach: float = 4.2, points: int = 140) -> list[tuple[ndarray, ndarray]]:
-    """Where a labelling of the latent plane changes along straight lines in four directions.
+class Lines(NamedTuple):
+    """Where a labelling of the plane changes along straight lines `across + u along`, |u| <= reach.
+
+    Attributes:
+        label: of points (p, 2); gives integers (p,).
+        offset: of the lines from the origin.
+        across: their points nearest to the origin.
+        along: their directions.
+        cuts: for each line the u of its changes, ascending.
+        reach: half length.
+    """
+
+    label: Callable
+    offset: Float[ndarray, " l"]
+    across: Float[ndarray, "l 2"]
+    along: Float[ndarray, "l 2"]
+    cuts: list[ndarray]
+    reach: float
+
+
+def lines(label: Callable, count: int, seed: int, reach: float = 4.2, points: int = 140) -> Lines:
+    """The changes of a labelling along lines whose offsets and directions form a lattice.
 
     Args:
-        label: of latents (p, 2), standard Gaussian; gives integers (p,).
-        count: lines in each direction, evenly spaced over |offset| <= reach.
-        seed: of the angle of the first direction.
+        label: of points (p, 2); gives integers (p,).
+        count: of lines; offsets are evenly spaced over |offset| <= reach, directions turn by the golden ratio.
+        seed: of the first direction.
         reach: largest offset, and half length of a line.
         points: on a line; a change between two of them is located by bisection, two changes between them are missed.
-
-    Returns:
-        For each line the places of its changes, ascending, and the labels between them (one more).
     """
-    angles = np.random.default_rng(seed).uniform(0, np.pi / 4) + np.arange(4) * np.pi / 4
+    turn = np.random.default_rng(seed).uniform() + np.arange(count) * (np.sqrt(5) - 1) / 2
+    along = np.stack([np.cos(np.pi * turn), np.sin(np.pi * turn)], axis=1)
     offset = (np.arange(count) + 0.5) / count * 2 * reach - reach
-    along = np.stack([np.cos(angles), np.sin(angles)], axis=1).repeat(count, axis=0)
-    across = along[:, ::-1] * [-1, 1] * np.tile(offset, 4)[:, None]
+    across = offset[:, None] * along[:, ::-1] * [-1, 1]
     u = np.linspace(-reach, reach, points)
     found = label((across[:, None] + u[:, None] * along[:, None]).reshape(-1, 2)).reshape(-1, points)
     row, k = np.nonzero(found[:, 1:] != found[:, :-1])
@@ -117,28 +137,24 @@ def lines(label, count: int, seed: int, reach: float = 4.2, points: int = 140) -
         middle = (low + high) / 2
         same = label(across[row] + middle[:, None] * along[row]) == before
         low, high = np.where(same, middle, low), np.where(same, high, middle)
-    ends, after = (low + high) / 2, found[row, k + 1]
-    return [(ends[row == i], np.r_[found[i, 0], after[row == i]]) for i in range(len(found))]
+    cuts = [((low + high) / 2)[row == i] for i in range(count)]
+    return Lines(label, offset, across, along, cuts, reach)
 
 
-def mismatch(one: list[tuple[ndarray, ndarray]], other: list[tuple[ndarray, ndarray]], reach: float = 4.2) -> float:
+def mismatch(one: Lines, other: Lines) -> float:
     """The standard Gaussian mass on which two labellings differ.
+
+    Exact along each line, by the midpoint rule across. Every piece between two changes is asked again for both its
+    labels, so that a change which one of the two has missed does not count as a difference.
 
     Args:
         one: from `lines`.
         other: from `lines` with the same settings.
-        reach: as there.
-
-    Returns:
-        The mass: exact along each line, by the midpoint rule across.
     """
-    count = len(one) // 4
-    offset = (np.arange(count) + 0.5) / count * 2 * reach - reach
-    weight = np.tile(np.exp(-offset**2 / 2), 4)
-    differ = []
-    for (cuts, labels), (cuts2, labels2) in zip(one, other, strict=True):
-        ends = np.union1d(cuts, cuts2)
-        middle = np.r_[ends - 1e-12, np.inf]                                  # a point of each piece
-        apart = labels[np.searchsorted(cuts, middle)] != labels2[np.searchsorted(cuts2, middle)]
-        differ.append(np.diff(ndtr(np.r_[-np.inf, ends, np.inf])) @ apart)
-    return float(weight @ differ / weight.sum())
+    ends = [np.r_[-one.reach, np.union1d(a, b), one.reach] for a, b in zip(one.cuts, other.cuts, strict=True)]
+    row = np.repeat(np.arange(len(ends)), [len(e) - 1 for e in ends])
+    middle = np.concatenate([(e[1:] + e[:-1]) / 2 for e in ends])
+    mass = np.concatenate([np.diff(ndtr(e)) for e in ends])
+    points = one.across[row] + middle[:, None] * one.along[row]
+    weight = np.exp(-one.offset**2 / 2)
+    return float((mass * weight[row]) @ (one.label(points) != other.label(points)) / weight.sum())

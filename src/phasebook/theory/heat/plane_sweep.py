@@ -48,7 +48,7 @@ def sweep(data: Atoms, start: float, end: float, many: Sequence[int], nodes: flo
         end: see `chain`.
         many: numbers of maps.
         nodes: grid points per noise level.
-        count: lines in each of four directions along which labels are compared.
+        count: lines along which labels are compared.
         seed: of the directions.
     """
     wanted = lines(lambda z: flow_atom(data, data.latent(z, start), start), count, seed)
