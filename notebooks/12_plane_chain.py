@@ -87,7 +87,7 @@ found = sweep(data, p.sigma_start, p.sigma_end, p.links, p.grid, p.samples, p.se
 for n, share in zip(found.n, found.mismatch, strict=True):
     print(f"{n:3d} maps: {100 * share:6.2f} % of the latents end in another atom than under the flow")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-divisions", "caption": "Atoms of the latents: by the flow, by one Brenier map, by the two chains named above the panels. Black: latents that a division gives to another atom than the flow does."}}
+# %% mystnb={"figure": {"caption": "Atoms of the latents: by the flow, by one Brenier map, by the two chains named above the panels. Black: latents that a division gives to another atom than the flow does.", "name": "fig-divisions"}} tags=["hide-input"]
 import numpy as np
 
 from phasebook.site.figures.base import show
@@ -105,22 +105,23 @@ show(divisions(titles, np.reshape(labels, (-1, 161, 161)), axis),
 # %% [markdown]
 # In {numref}`fig-divisions` the wedges along the straight walls of one map are the misplaced latents. A few links bend the walls enough to leave slivers; the longest chain cannot be told from the flow by eye.
 #
-# Is the 4 % of a single map right? Chapter 4 counts it in another way, on a grid of latents, with a flow that starts from noise 150 radii away and the cells of the exact Gaussian. The two must agree up to the grid of one and the starting level of the other.
+# Is the 4 % of a single map right? We count the black latents of its panel, and count again with other means: a flow that starts from noise 150 radii away, and the cells of the exact Gaussian. The two differ by the starting level alone.
 
-# %%
+# %% tags=["nbval-check-output"]
 from phasebook.mixtures.latent_flow import basins
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.theory.cells.power_cells import solve
 
-radius = np.linalg.norm(data.y - data.weights @ data.y, axis=1).max()
-counted = np.exp(-(z**2).sum(1) / 2) @ (solve(data.y, data.weights).cell_of(z) != basins(Mixture.atoms(data.y, data.weights), z, rate=8))
-counted /= np.exp(-(z**2).sum(1) / 2).sum()
-judged = counted > 0.01 and p.sigma_start >= 4 * radius and found.n[:1] == 1
+mass = np.exp(-(z**2).sum(1) / 2) / np.exp(-(z**2).sum(1) / 2).sum()
+other = mass @ (solve(data.y, data.weights).cell_of(z) != basins(Mixture.atoms(data.y, data.weights), z, rate=8))
+ours = mass @ (chain(data, p.sigma_start, p.sigma_end, 1).atom_of(start) != labels[0])
+print(f"one map: {100 * ours:.1f} %, by other means {100 * other:.1f} %")
 
 # %% tags=["hide-input"]
-away = "one map agrees with the flow to 1 %, starts within four radii of the data, or is not among the links"
-_ = ledger.claim("plane.one_map", found.mismatch[0] / counted if judged else None,
-                 note=f"{100 * counted:.2f} % counted" if judged else away)
+radius = np.linalg.norm(data.y - data.weights @ data.y, axis=1).max()
+judged = other > 0.01 and p.sigma_start >= 4 * radius
+_ = ledger.claim("plane.one_map", ours / other if judged else None, note=f"{100 * ours:.2f} % and {100 * other:.2f} %" if judged else
+                 "one map and the flow agree to 1 %, or sigma_start is less than four radii of the data")
 
 # %% [markdown]
 # ## The order
@@ -144,15 +145,15 @@ slope, reason = order(found, p.sigma_start / p.sigma_end)
 print(f"order {slope:.1f}" if slope else f"order not measured: {reason}")
 
 # %% tags=["hide-input"]
-apart = found.mismatch[:1].max(initial=0.0) > 1e-3
+apart = found.mismatch.max(initial=0.0) > 2e-3
 falls = max(found.mismatch[1:] / found.mismatch[:-1]) if apart and len(found.n) > 1 else None
-agree = "one map and the flow agree, or fewer than two chains were resolved"
+agree = "chains and flow agree, or fewer than two chains were resolved"
 ledger.claim("plane.order", slope, note=f"{reason} {found.remark}".strip())
 ledger.claim("plane.decreasing", falls, note=found.remark if falls else f"{agree} {found.remark}".strip())
 _ = ledger.claim("plane.many", found.mismatch[-1] if apart and found.n[-1] >= 16 else None,
                  note=f"{found.n[-1] if len(found.n) else 0} maps. {found.remark}".strip())
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mismatch", "caption": "Share of the latents that a chain of $n$ maps and the flow send to different atoms (dots), a line of slope $-2$ through the last one, and the share that is due to the last map alone (rings): there the flow replaces the links."}}
+# %% mystnb={"figure": {"caption": "Share of the latents that a chain of $n$ maps and the flow send to different atoms (dots), a line of slope $-2$ through the last one, and the share that is due to the last map alone (rings): there the flow replaces the links.", "name": "fig-mismatch"}} tags=["hide-input"]
 from phasebook.site.figures.transport import Curve, curves
 
 guide = found.mismatch[-1:] * (found.n[-1:] / found.n) ** 2.0
@@ -176,6 +177,6 @@ show(curves([[Curve("chain of n maps", found.n, found.mismatch), Curve("last map
 ledger.number("n", found.n, "maps")
 ledger.number("mismatch", found.mismatch, "Gaussian mass")
 ledger.number("mismatch_of_last_map", found.last, "Gaussian mass")
-ledger.number("one_map_counted", counted, "Gaussian mass")
+ledger.number("one_map_counted", ours, "Gaussian mass")
 ledger.number("grid_points", max([m.grid for c in found.chains for m in c.links], default=0), "points an axis, the finest link")
 ledger.emit()

@@ -103,7 +103,7 @@ def test_more_maps_are_nearer_to_the_flow():
 
 def test_a_number_of_maps_that_is_not_resolved_is_left_out():
     found = sweep(FIVE, 6.0, 0.02, [1, 2], 4.0, 20, 0)
-    assert found.n.tolist() == [1] and "2 maps left out" in found.remark
+    assert found.n.tolist() == [1] and "chains of 2 maps left out" in found.remark
 
 
 def test_the_order_needs_three_short_chains():
