@@ -8,7 +8,6 @@ from scipy.special import ndtr
 from phasebook.theory.cells.mixture_cells import lines, mismatch
 from phasebook.theory.heat.plane_atoms import Atoms, flow_atom, levels
 from phasebook.theory.heat.plane_chain import chain, link
-from phasebook.theory.heat.plane_sweep import Sweep, order, sweep
 
 PAIR = Atoms([[-1.0, 0.0], [1.0, 0.0]], [0.3, 0.7])
 FIVE = Atoms([[-1.2, 0.3], [0.2, 1.1], [1.3, 0.1], [-0.3, -1.0], [0.3, 0.2]], [0.25, 0.15, 0.3, 0.2, 0.1])
@@ -91,24 +90,3 @@ def test_symmetry_leaves_no_mismatch(data):
     flowed = lines(lambda z: flow_atom(data, data.latent(z, 6.0), 6.0), 40, 1)
     off = mismatch(lines(lambda z: maps.atom_of(data.latent(z, 6.0)), 40, 1), flowed)
     assert off < 2e-4
-
-
-def test_more_maps_are_nearer_to_the_flow():
-    found = sweep(FIVE, 6.0, 0.2, [1, 4, 12], 4.0, 60, 0)
-    assert found.n.tolist() == [1, 4, 12] and not found.remark
-    assert 0.037 < found.mismatch[0] < 0.043
-    assert found.mismatch[1] < found.mismatch[0] / 3 and found.mismatch[2] < found.mismatch[1] / 6
-    assert found.last[0] == pytest.approx(found.mismatch[0], rel=1e-9) and found.last[2] < found.mismatch[2]
-
-
-def test_a_number_of_maps_that_is_not_resolved_is_left_out():
-    found = sweep(FIVE, 6.0, 0.02, [1, 2], 4.0, 20, 0)
-    assert found.n.tolist() == [1] and "chains of 2 maps left out" in found.remark
-
-
-def test_the_order_needs_three_short_chains():
-    n = np.array([1, 4, 8, 16, 32])
-    made = Sweep(n, 0.1 / n**2.0, 0 * n, [], "")
-    assert order(made, 30.0)[0] == pytest.approx(2.0)
-    assert order(made._replace(n=n[:3], mismatch=made.mismatch[:3]), 30.0)[0] is None
-    assert order(made._replace(mismatch=0 * made.mismatch), 30.0)[0] is None
