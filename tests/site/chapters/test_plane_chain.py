@@ -2,11 +2,11 @@
 
 import pytest
 
-from phasebook.site.build import runner
+from phasebook.site.build import sources
 from phasebook.site.chapters.parameters import ParameterError
 from phasebook.site.chapters.plane_chain import Chapter
 
-GOOD = runner.defaults(next(s for s in runner.chapters() if s.stem.endswith("plane_chain")))
+GOOD = sources.defaults(next(s for s in sources.chapters() if s.stem.endswith("plane_chain")))
 
 
 def test_defaults_are_accepted():
