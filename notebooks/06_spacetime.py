@@ -164,7 +164,7 @@ if p.images is not None:
     places = (left * size)[:, :-1]
     apart = np.linalg.norm(places[:, None] - places, axis=-1)
     mean_apart = apart.sum() / (len(places) * (len(places) - 1))
-    reason = "the pictures are not affinely independent" if size[-2] < 1e-6 * size[0] else ""
+    reason = "the pictures are not affinely independent" if size[-2] <= 1e-6 * size[0] else ""
 if not reason:
     faces, errors = Mixture.atoms(places / mean_apart), []
     for r in p.noise:

@@ -8,18 +8,23 @@ from phasebook.mixtures.mixtures import Mixture
 
 __all__ = ["atoms_on_line", "check_interval", "mixture_on_line"]
 
+NARROWEST, WIDEST = 1e-2, 1e3       # of an interval: noise is of order one
+
 
 def check_interval(interval: Sequence[float]) -> None:
-    """Refuse an empty interval.
+    """Refuse an interval that is empty, or out of proportion to noise of order one.
 
     Args:
         interval: `[a, b]`.
 
     Raises:
-        ValueError: unless a < b.
+        ValueError: unless a < b, with a width from 0.01 to 1000 and ends from -1000 to 1000.
     """
     if len(interval) != 2 or not interval[0] < interval[1]:
         raise ValueError(f"interval = {list(interval)}: takes [a, b] with a < b")
+    if max(map(abs, interval)) > WIDEST or not NARROWEST <= interval[1] - interval[0] <= WIDEST:
+        raise ValueError(f"interval = {list(interval)}: takes [a, b] from {-WIDEST:g} to {WIDEST:g}, with b - a from "
+                         f"{NARROWEST:g} to {WIDEST:g}")
 
 
 def atoms_on_line(n_atoms: int, interval: Sequence[float], seed: int,

@@ -8,7 +8,9 @@ x sigmoid(1.702 x): in open_clip it is `ViT-B-32-quickgelu`, and plain `ViT-B-32
 only warns of, is refused.
 """
 
+import logging
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,15 +33,21 @@ from phasebook.sampling.batches import in_batches
 
 __all__ = ["ClipFeatures", "check_feature"]
 
+# what open_clip fits to a model, or fills in, when it loads older files
+RESIZED = ("positional_embedding", "position_ids", "attn_mask", "logit_bias")
+
 
 def check_feature(name: str | Path, pretrained: str | None = None, parameter: str = "feature_trained") -> None:
-    """ValueError unless `ClipFeatures.load` knows the model and its checkpoint; nothing is loaded or fetched."""
+    """ValueError unless `ClipFeatures.load` knows the model and has its checkpoint, or can fetch it; nothing is loaded
+    or fetched."""
     label = f"{parameter} = {str(name)!r}"
     if folder := known_directory(name):
         _check_local(label, folder)
         return
     _check_name(label, name)
-    _known_checkpoint(label, str(name), pretrained)
+    known = _known_checkpoint(label, str(name), pretrained)
+    if isinstance(known, dict):
+        _check_within_reach(label, str(pretrained), known)
 
 
 def _check_name(label: str, name: str | Path) -> None:
@@ -147,6 +155,39 @@ def _check_local(label: str, folder: Path) -> None:
     """ValueError unless a directory holds an open_clip model of which nothing names code, with whole weights."""
     with staged_clip(label, folder) as clean:
         check_weights(label, [clean / CLIP_WEIGHTS])
+        _check_fits(label, f"local-dir:{clean}", clean / CLIP_WEIGHTS)
+
+
+def _check_fits(label: str, source: str, file: Path) -> None:
+    """ValueError where the header of a file lists the weights of another model than open_clip's `source`."""
+    import open_clip
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as opened:
+        held = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}
+    if any(key.startswith("module.") for key in held):       # open_clip renames these
+        return
+    try:
+        with torch.device("meta"), _without_hints():
+            wanted = open_clip.create_model(source, load_weights=False, device="meta").state_dict()
+    except Exception as error:  # a geometry that is none makes it raise some six kinds
+        raise ValueError(f"{label}: open_clip cannot load it ({cause(error)})") from None
+    for key, weight in wanted.items():
+        if key.endswith(RESIZED) or held.get(key) == tuple(weight.shape):
+            continue
+        there = f"of shape {held[key]}" if key in held else "not there"
+        raise ValueError(f"{label}: open_clip cannot load it ({file.name} holds another model: {key} is {there}; "
+                         f"takes {tuple(weight.shape)})")
+
+
+@contextmanager
+def _without_hints():
+    """Without open_clip's warning that a model has no weights yet."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _preprocessing(name: str, tag: str | None) -> dict:
@@ -177,6 +218,7 @@ def _known_checkpoint(label: str, name: str, pretrained: str | None) -> Path | d
         if file.suffix != ".safetensors":
             raise ValueError(f"pretrained = {pretrained!r}: takes a .safetensors file; pickled weights are never read")
         check_weights(f"pretrained = {pretrained!r}", [file])
+        _check_fits(f"pretrained = {pretrained!r}", name, file)
         return file
     known = open_clip.get_pretrained_cfg(name, pretrained)
     if not known:
@@ -202,15 +244,30 @@ def _check_activation(label: str, name: str, tag: str, known: dict) -> None:
                          f"this model has the other; take {other!r}")
 
 
-def _fetched(label: str, tag: str, known: dict) -> Path:
-    from huggingface_hub import hf_hub_download
-
+def _hub_of(label: str, tag: str, known: dict) -> str:
     hub = "/".join(str(known.get("hf_hub", "")).split("/")[:2])         # OWNER/NAME[/FILE]
     if "/" not in hub:
         raise ValueError(f"{label}: the weights {tag!r} are on no hub as safetensors; take another checkpoint")
+    return hub
+
+
+def _check_within_reach(label: str, tag: str, known: dict) -> None:
+    """ValueError unless the weights of a tag are in the local cache, or the hub answers."""
+    from huggingface_hub import try_to_load_from_cache
+
+    hub = _hub_of(label, tag, known)
+    if not isinstance(try_to_load_from_cache(hub, CLIP_WEIGHTS), str) and (reason := unreachable(hub)):
+        raise ValueError(f"{label}: the weights {tag!r} are not in the local cache, and cannot be fetched from the "
+                         f"hub ({reason})")
+
+
+def _fetched(label: str, tag: str, known: dict) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    hub = _hub_of(label, tag, known)
     reason = unreachable(hub)
     try:
-        return Path(hf_hub_download(hub, "open_clip_model.safetensors", local_files_only=bool(reason)))
+        return Path(hf_hub_download(hub, CLIP_WEIGHTS, local_files_only=bool(reason)))
     except Exception as error:  # the hub's client raises its own kinds, the socket's and httpx's
         raise ValueError(f"{label}: the weights {tag!r} are not in the local cache, and cannot be fetched from the "
                          f"hub ({reason or cause(error)})") from None

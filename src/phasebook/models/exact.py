@@ -30,6 +30,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.models.atoms import centred_atoms, gram_of, products_with
 from phasebook.models.denoiser import combined
 from phasebook.models.entropy import entropy, membership
 from phasebook.sampling.levels import Levels, scaled_linear_levels
@@ -82,15 +83,11 @@ class ExactModel(Model):
         Raises:
             ValueError: for no image at all, or pixels that are not finite.
         """
-        pixels = torch.as_tensor(np.asarray(images.pixels), dtype=torch.float64).permute(0, 3, 1, 2)
-        if len(pixels) == 0 or not torch.isfinite(pixels).all():
+        pixels = np.asarray(images.pixels)
+        if len(pixels) == 0 or not np.isfinite(pixels).all():
             raise ValueError("images: none, or with NaN or Inf in them; takes one finite image or more")
-        flat = pixels.flatten(1)
-        mean = flat.mean(0)
-        centred = flat - mean
-        rms = float((centred**2).sum(1).mean().sqrt())
-        scale = norm / rms if rms > 1e-9 else 1.0          # one image, or equal ones: nothing to scale
-        return cls((centred * scale).to(device, dtype), mean.to(device, dtype), scale, tuple(pixels.shape[1:]),
+        atoms, mean, scale = centred_atoms(pixels, norm, device, dtype)
+        return cls(atoms, mean, scale, (pixels.shape[3], *pixels.shape[1:3]),
                    np.asarray(images.family), tuple(images.families), tuple(images.names), bonus)
 
     @classmethod
@@ -138,8 +135,7 @@ class ExactModel(Model):
     @cached_property
     def gram(self) -> Float[Tensor, "n n"]:
         """`<x_i, x_j>`, summed in float64."""
-        wide = self.atoms.to(torch.float64)
-        return (wide @ wide.T).to(self.dtype)
+        return gram_of(self.atoms)
 
     @property
     def unit(self) -> float:
@@ -180,7 +176,7 @@ class ExactModel(Model):
     def start(self, latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None = None) -> State:
         """`(q, 0)` with `q_i = <z, x_i>` of latents, or of combinations of a few; summed in float64."""
         wide = torch.as_tensor(np.asarray(latents), dtype=torch.float64, device=self.atoms.device).flatten(1)
-        q = combined((wide @ self.atoms.to(torch.float64).T).cpu().numpy(), coefficients).to(self.atoms)
+        q = combined(products_with(self.atoms, wide).cpu().numpy(), coefficients).to(self.atoms)
         return torch.cat([q, torch.zeros_like(q)], 1)
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:

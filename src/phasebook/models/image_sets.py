@@ -95,8 +95,11 @@ def load_images(name: str | Path = "families", resolution: int = 64,
     table = _of_families(table, families)
     family, family_names = _labels([row.family for row in table])
     group, group_names = _labels([row.group for row in table])
+    pixels = np.empty((len(table), resolution, resolution, 3), np.float32)
+    for one, row in zip(pixels, table, strict=True):
+        np.divide(_fitted(row.picture, int(resolution)), np.float32(255), out=one)
     return ImageSet(
-        pixels=np.stack([np.asarray(_fitted(row.picture, int(resolution)), np.float32) / 255 for row in table]),
+        pixels=pixels,
         names=tuple(row.name for row in table), captions=tuple(row.caption for row in table),
         family=family, families=family_names, group=group, groups=group_names,
     )

@@ -15,7 +15,7 @@ ALONE = {"models": ["exact"], "grid": 21, "steps": 20, "starts": 40}
 BAD = [
     ({"models": ["nowhere"]}, "models"), ({"models": []}, "models"),
     ({"models": ["exact", "exact"]}, "takes each model once"),
-    ({"image_set": "elephants"}, "image_set = 'elephants'"), ({"compared": ["elephants"]}, "compared = ['elephants']"),
+    ({"image_set": "elephants"}, "image_set = 'elephants'"), ({"compared": ["elephants"]}, "compared = 'elephants'"),
     ({"anchors_seed": -1}, "anchors_seed = -1"), ({"slices": 1}, "slices = 1"), ({"slices": 2.5}, "slices = 2.5"),
     ({"grid": 3}, "grid = 3"), ({"grid": "many"}, "grid = 'many'"), ({"grid": [21, 21]}, "grid = [21, 21]"),
     ({"steps": 1}, "steps = 1"), ({"seed": -1}, "seed = -1"), ({"seed": None}, "seed = None"),

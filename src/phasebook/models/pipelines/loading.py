@@ -13,9 +13,13 @@ from phasebook.models.pipelines.checkpoints import (
     quiet,
 )
 from phasebook.models.pipelines.families import Family
+from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.models.pipelines.staging import read_config, staged
 
-__all__ = ["check_available", "fetch_pipeline", "load_parts", "load_small_vae", "tokenizer_of", "unreachable"]
+__all__ = ["check_available", "fetch_pipeline", "load_parts", "load_small_vae", "noise_at", "tokenizer_of",
+           "unreachable"]
+
+TOKENS = 1024       # of a picture, where only the number of levels is asked for
 
 
 def _local_or_hub(label: str, name: str | Path) -> Path | None:
@@ -137,6 +141,28 @@ def tokenizer_of(name: str | Path):
             return CLIPTokenizer.from_pretrained(clean / "tokenizer", local_files_only=True)
         except Exception as error:  # a broken table makes the library raise some five different kinds
             raise ValueError(f"{label}: its tokenizer cannot be loaded ({cause(error)})") from None
+
+
+def noise_at(name: str | Path) -> Noise | None:
+    """The noise levels of a pipeline in a local directory, from its scheduler's configuration alone; None for a hub's.
+
+    Raises:
+        ValueError: one line, for a scheduler that this code does not know.
+    """
+    import diffusers
+
+    folder = known_directory(name)
+    if folder is None:
+        return None
+    label = f"model = {str(name)!r}"
+    family, parts = pipeline_parts(label, folder)
+    kind = getattr(diffusers, parts["scheduler"][1])
+    with quiet(), staged(label, folder, {"scheduler": parts["scheduler"]}, {"scheduler": kind}) as clean:
+        try:
+            scheduler = kind.from_pretrained(clean / "scheduler", local_files_only=True)
+        except Exception as error:  # configurations of the wrong type make it raise some five kinds
+            raise ValueError(f"{label}: diffusers cannot load its scheduler ({cause(error)})") from None
+    return noise_of(label, scheduler, TOKENS, type(family).__name__ == "Flux", family.flow, "ddim")
 
 
 def load_small_vae(name: str | Path, dtype: str):

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from phasebook.site.chapters.heat import Means, Stds
 from phasebook.site.chapters.parameters import Finite, Parameters, Positive
 from phasebook.theory.heat.expansion import resolving_grid
 from phasebook.theory.heat.line import check_mixture
@@ -29,8 +30,8 @@ class Chapter(Parameters):
 
     torus_modes: list[list[Finite]]
     circle_modes: list[list[Finite]]
-    mixture_means: list[Finite]
-    mixture_stds: list[Positive]
+    mixture_means: Means
+    mixture_stds: Stds
     mixture_weights: list[Positive]
     tau: Annotated[float, Field(ge=1e-3, le=4.0)]
     n_steps: Annotated[list[Annotated[int, Field(ge=1, le=256)]], Field(min_length=1)]

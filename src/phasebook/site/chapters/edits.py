@@ -12,14 +12,17 @@ from pydantic import Field, model_validator
 
 from phasebook.edits.editing import Edits
 from phasebook.edits.judges import Judge
+from phasebook.edits.pairs import pick_pairs
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images, read_picture
-from phasebook.models.pipelines.checkpoints import known_directory
+from phasebook.models.pipelines.checkpoints import check_length, known_directory
+from phasebook.models.pipelines.loading import tokenizer_of
 from phasebook.models.vocabulary import picture_size, unknown_word
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.protocols import Embedding, Frame, Prompt, State
 from phasebook.sampling.samplers import Resumed
+from phasebook.site.chapters.memory import check_memory
 from phasebook.site.chapters.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.site.chapters.parameters import Finite, Positive
 from phasebook.site.figures.edits import EditRow, Panel
@@ -70,6 +73,12 @@ class Chapter(ModelParameters):
         for name in self.trained:
             _check_vocabulary(name, [*_labelled(self.edits), ("prompt", self.prompt),
                                      ("negative_prompt", self.negative_prompt)])
+            if (tokenizer := tokenizer_of(name)) is not None:
+                for label, text in _labelled(self.edits):
+                    check_length(tokenizer, **{label: text})
+        images = load_images(self.image_set, 8, self.families or None)
+        for name in self.models:
+            self._check_pairs(name, images)
         self._check_points()
         if self.source_image:
             read_picture(self.source_image, f"source_image = {self.source_image!r}", self._sizes())
@@ -107,6 +116,16 @@ class Chapter(ModelParameters):
         if any(not 0 <= value < steps for value in k) or sorted(set(k)) != list(k):
             raise ValueError(f"k_values = {k}: takes rising steps from 0 to {steps - 1} (steps - 1)")
 
+    def _check_pairs(self, name: str, images: ImageSet) -> None:
+        """Whether the pictures have as many pairs, and the edits of all of them fit into memory."""
+        count, steps = self.at("pairs", name), self.at("steps", name)
+        if count:
+            pick_pairs(images.pixels, images.names, images.family, count, self.seed)
+        state = 2 * len(images) if name == EXACT else 3 * (_size_of(name) or 512)**2 // 48
+        most = max(count, self.at("neighbours", name), len(self.edits))
+        check_memory({"pairs": count, "neighbours": self.at("neighbours", name), "steps": steps},
+                     4.0 * most * state * (len(self.k_at(name)) + 2 * steps))
+
     def _check_exact(self) -> None:
         model = ExactModel.of(load_images(self.image_set, 8, self.families or None))
         for label, text in _labelled(self.edits):
@@ -126,10 +145,15 @@ class Chapter(ModelParameters):
 
     def _sizes(self) -> list[int]:
         """Pixels on a side of the models' pictures; [] where one is not known before it is loaded."""
-        folders = [known_directory(name) for name in self.trained]
-        sizes = [picture_size(folder) if folder else None for folder in folders]
+        sizes = [_size_of(name) for name in self.trained]
         own = [self.resolution] if EXACT in self.models else []
         return [] if None in sizes else own + sizes
+
+
+def _size_of(name: str) -> int | None:
+    """Pixels on a side of a model's pictures, where its directory says so."""
+    folder = known_directory(name)
+    return picture_size(folder) if folder else None
 
 
 def _labelled(edits: Sequence[Sequence[str]]) -> list[tuple[str, str]]:

@@ -9,17 +9,19 @@ from phasebook.theory.heat.expansion import resolving_grid
 from phasebook.theory.heat.line import check_mixture
 from phasebook.theory.heat.torus import TorusDensity, check_modes
 
-__all__ = ["Chapter", "Densities", "Size"]
+__all__ = ["Chapter", "Densities", "Means", "Size", "Stds"]
 
 HeatTime = Annotated[float, Field(ge=1e-9, le=1.0)]
 Size = Annotated[float, Field(ge=1e-3, le=1e3)]
+Means = Annotated[list[Annotated[float, Field(ge=-1e3, le=1e3)]], Field(min_length=1, max_length=100)]
+Stds = Annotated[list[Size], Field(min_length=1, max_length=100)]
 
 
 class Densities(Parameters):
     """Densities on the line and on the torus, and the heat times at which they are transported."""
 
-    mixture_means: list[Finite]
-    mixture_stds: list[Positive]
+    mixture_means: Means
+    mixture_stds: Stds
     mixture_weights: list[Positive]
     torus_modes: list[list[Finite]]
     torus_grid: Annotated[int, Field(ge=16, le=384)]

@@ -17,7 +17,8 @@ from phasebook.models.image_sets import load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.chapters.models import ModelParameters, PerModel, Seed, Subject
+from phasebook.site.chapters.memory import bytes_of_slices, check_memory
+from phasebook.site.chapters.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
 from phasebook.site.chapters.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import PairStrip, as_bytes
 from phasebook.slices.plane import Plane, check_extent
@@ -56,12 +57,30 @@ class Chapter(ModelParameters):
     @model_validator(mode="after")
     def _usable(self):
         check_pairs(self.pair_coordinates, self.extent)
-        for name in self.compared:
-            try:
-                load_images(name, 8)
-            except ValueError as error:
-                raise ValueError(f"compared = {self.compared}: {error}") from None
+        sizes = {name: len(check_pictures(name, self.resolution, parameter="compared")) for name in self.compared}
+        own = {}
+        if EXACT in self.models:
+            own[EXACT] = len(load_images(self.image_set, 8, self.families or None))
+        for name, n in (own | sizes).items():
+            self._check_parts(self.models[0] if name in sizes else name, n)
+        for name in self.models:
+            self._check_kept(name)
         return self
+
+    def _check_parts(self, name: str, pictures: int) -> None:
+        """Each set takes a part of the pictures, of a quarter as many as it has starts, and four at least."""
+        starts = self.at("starts", name)
+        if starts < 16:
+            raise ValueError(f"starts = {starts}: takes at least 16 for an exact model, which gets a quarter as many "
+                             "pictures")
+        if pictures // self.sets < 4:
+            raise ValueError(f"sets = {self.sets}: takes at most {pictures // 4}, so that each has four of {pictures} "
+                             "pictures")
+
+    def _check_kept(self, name: str) -> None:
+        grid, steps, starts = (self.at(key, name) for key in ("grid", "steps", "starts"))
+        check_memory({"slices": self.slices, "grid": grid, "steps": steps}, bytes_of_slices(self.slices, grid, steps))
+        check_memory({"starts": starts, "steps": steps}, 10.0 * steps * starts**2)
 
 
 def disjoint_parts(model: Model, parts: int, most: int, seed: int) -> list[Model]:

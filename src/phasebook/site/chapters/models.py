@@ -10,15 +10,17 @@ from pydantic import AfterValidator, Field, model_validator
 from phasebook.models.clip import ClipFeatures, check_feature
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images
-from phasebook.models.pipelines.checkpoints import check_device, check_length
-from phasebook.models.pipelines.loading import check_available, tokenizer_of
+from phasebook.models.pipelines.checkpoints import cause, check_device, check_length
+from phasebook.models.pipelines.loading import check_available, noise_at, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
+from phasebook.site.chapters.memory import bytes_of_exact, check_memory
 from phasebook.site.chapters.parameters import Parameters
 
-__all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "judge_of", "subjects"]
+__all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_pictures", "judge_of",
+           "subjects"]
 
 Device = Annotated[str, AfterValidator(check_device)]
 Seed = Annotated[int, Field(ge=0, lt=2**62)]            # room for the chapters to add a few thousand
@@ -59,14 +61,26 @@ class ModelParameters(Parameters):
             value, either = getattr(self, name), get_origin(field.annotation) in (Union, UnionType)
             if either and isinstance(value, list) and len(value) != len(self.models):
                 raise ValueError(f"{name} = {value}: takes one value, or one for each of {len(self.models)} models")
-        load_images(self.image_set, 8, self.families or None)
+        if EXACT in self.models:
+            check_pictures(self.image_set, self.resolution, self.families or None)
+        else:
+            load_images(self.image_set, 8, self.families or None)
         for name in self.trained:
-            check_available(name, self.revision or None, self.variant or None, "models")
-            if (tokenizer := tokenizer_of(name)) is not None:
-                check_length(tokenizer, prompt=self.prompt, negative_prompt=self.negative_prompt)
+            self._check_trained(name)
         if self.trained and self.judge:
             check_feature(self.judge, self.pretrained or None, "judge")
         return self
+
+    def _check_trained(self, name: str) -> None:
+        check_available(name, self.revision or None, self.variant or None, "models")
+        if (tokenizer := tokenizer_of(name)) is not None:
+            check_length(tokenizer, prompt=self.prompt, negative_prompt=self.negative_prompt)
+        if (noise := noise_at(name)) is not None:
+            steps = self.at("steps", name)
+            try:
+                noise.levels(steps, name)
+            except (ValueError, IndexError, TypeError, ArithmeticError) as error:
+                raise ValueError(f"steps = {steps}: models = {name!r} has no such levels ({cause(error)})") from None
 
     @property
     def trained(self) -> list[str]:
@@ -77,6 +91,25 @@ class ModelParameters(Parameters):
         """The value of a parameter for one model."""
         value = getattr(self, name)
         return value[self.models.index(model)] if isinstance(value, list) else value
+
+
+def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None, parameter: str = "image_set",
+                   models: int = 1, double: bool = False) -> ImageSet:
+    """The image set at 8 x 8 pixels. ValueError, one line, where it is none, its pictures are all equal, or the exact
+    models of it at `resolution` need more memory than is free; see `memory.bytes_of_exact`."""
+    try:
+        small = load_images(name, 8, families)
+        check_memory({parameter: repr(name), "resolution": f"{resolution} ({len(small)} pictures)"},
+                     bytes_of_exact(len(small), resolution, models, double))
+        if _equal(small) and _equal(load_images(name, resolution, families)):
+            raise ValueError(f"image_set = {name!r}: all {len(small)} pictures are equal; takes two different ones")
+    except ValueError as error:
+        raise ValueError(str(error).replace("image_set =", f"{parameter} =", 1)) from None
+    return small
+
+
+def _equal(images: ImageSet) -> bool:
+    return bool((images.pixels == images.pixels[0]).all())
 
 
 @dataclass(frozen=True, eq=False)

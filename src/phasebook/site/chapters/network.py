@@ -14,6 +14,7 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start
+from phasebook.site.chapters.memory import bytes_of_slices, check_memory
 from phasebook.site.chapters.models import EXACT, ModelParameters, PerModel, Subject
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.slices.statistics import largest_deviation
@@ -48,6 +49,10 @@ class Chapter(ModelParameters):
             raise ValueError(f"models = {self.models}: takes networks; each has its data's exact denoiser beside it")
         if not self.judge:
             raise ValueError("judge = '': takes an open_clip model, a directory or a name")
+        for name in self.models:        # the network's slices, and those of the exact denoiser of its data
+            grid, steps = self.at("grid", name), self.at("steps", name)
+            check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
+                         2 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
         return self
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from phasebook.mixtures.setting import check_interval
+from phasebook.site.chapters.models import check_pictures
 from phasebook.site.chapters.parameters import Finite, Fraction, Parameters
 
 __all__ = ["Chapter", "Numbers"]
@@ -44,4 +45,6 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_interval(self.interval)
+        if self.images is not None:
+            check_pictures(self.images, parameter="images")
         return self

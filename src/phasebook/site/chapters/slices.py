@@ -8,10 +8,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import AfterValidator, Field, model_validator
 
-from phasebook.models.image_sets import load_images
 from phasebook.site.chapters.claims import verdict
 from phasebook.site.chapters.ledger import Ledger, in_words
-from phasebook.site.chapters.models import Device, Seed
+from phasebook.site.chapters.memory import bytes_of_slices, check_memory
+from phasebook.site.chapters.models import Device, Seed, check_pictures
 from phasebook.site.chapters.parameters import Finite, Parameters, Positive
 from phasebook.site.figures.base import table
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
@@ -47,11 +47,25 @@ class SliceParameters(Parameters):
 
     @model_validator(mode="after")
     def _usable(self):
-        load_images(self.image_set, 8, self.families or None)
+        check_pictures(self.image_set, self.resolution, self.families or None, models=self._models, double=True)
         check_size(self.grid, self.steps)
+        self._check_memory()
         anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))
         check_plane(Plane(anchors, tuple(self.extent), self.grid, self.normalise))
         return self
+
+
+    @property
+    def _models(self) -> int:
+        """Exact models that are held at a time."""
+        return 1
+
+    def _check_memory(self) -> None:
+        """ValueError for slices that take more memory than there is."""
+        kept = bytes_of_slices(1, self.grid, self.steps)
+        further = bytes_of_slices(self.sets * self._models, self.sets_grid, self.steps)
+        names = ("grid", "steps", "sets", "sets_grid")
+        check_memory({name: getattr(self, name) for name in names}, kept + further)
 
 
 class Chapter(SliceParameters):
@@ -59,6 +73,11 @@ class Chapter(SliceParameters):
 
     norms: Annotated[list[Annotated[Positive, Field(ge=0.01, le=1e4)]], Field(min_length=1, max_length=6)]
     null_images: Annotated[int, Field(ge=20, le=1600)]
+
+    @property
+    def _models(self) -> int:
+        """One for each scale."""
+        return len(self.norms)
 
 
 def check_size(grid: int, steps: int) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from phasebook.mixtures.schedules import schedule as schedule_named
 from phasebook.mixtures.setting import check_interval, mixture_on_line
 from phasebook.mixtures.spacetime.geodesic import check_endpoints
+from phasebook.site.chapters.models import check_pictures
 from phasebook.site.chapters.one_dimension import Numbers
 from phasebook.site.chapters.parameters import Finite, Parameters
 
@@ -68,6 +69,8 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_interval(self.interval)
+        if self.images is not None:
+            check_pictures(self.images, parameter="images")
         check_endpoints(self.endpoints, schedule_named(self.schedule))
         mixture_on_line(self.mixture_means, self.mixture_stds, self.mixture_weights)
         if self.points < self.nodes + 2:

@@ -19,6 +19,7 @@ __all__ = ["TorusDensity", "check_modes", "grid_points", "mean_norm"]
 
 # a minimum below this counts as touching zero: 1/rho leaves nothing that a grid could resolve
 LEAST_DENSITY = 1e-6
+LARGEST_PHASE = 1e6
 
 
 def grid_points(n: int, d: int) -> Float[ndarray, "*n d"]:
@@ -162,6 +163,9 @@ def check_modes(rows, d: int = 2, grid: int | None = None, name: str = "torus_mo
         if not np.isfinite(np.asarray(row, dtype=np.float64)).all():
             raise ValueError(f"{here}: NaN or Inf; takes finite numbers")
         k = tuple(float(v) for v in row[:d])
+        if abs(row[d + 1]) > LARGEST_PHASE:
+            raise ValueError(f"{here}: takes a phase from {-LARGEST_PHASE:g} to {LARGEST_PHASE:g}; beyond, its sine "
+                             "loses digits")
         if any(v != int(v) for v in k):
             raise ValueError(f"{here}: takes integer wave numbers (the torus is 2 pi-periodic)")
         if not any(k):

@@ -1,0 +1,66 @@
+"""What a chapter will keep in memory, estimated from its parameters and held against what is free here.
+
+An estimate counts the arrays that live at the same time, in bytes. It is refused where it is more than is free, so
+that a run which cannot end does not begin.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["bytes_of_exact", "bytes_of_slices", "check_memory", "free_memory"]
+
+PROCESS = 9e8               # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
+NUMBER = 4                  # bytes of a float32
+ENTRIES = 10                # of a point of a slice at a step: metric and jumps, and the metric by tangents
+TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)
+COPIES = 8                  # of a tile's states: predictions, tangents, logits
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def free_memory() -> float:
+    """Bytes that a run may take here: what is free, or a container's limit; infinite where nothing says."""
+    found = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+    with suppress(AttributeError, OSError, ValueError):
+        found.append(float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE"))
+    for limit in LIMITS:
+        with suppress(OSError, ValueError):
+            found.append(float(Path(limit).read_text()))
+    return min(found, default=float("inf"))
+
+
+def bytes_of_exact(pictures: int, resolution: int, models: int = 1, double: bool = False) -> float:
+    """Of exact models of one image set, with the pictures themselves.
+
+    Args:
+        pictures: n.
+        resolution: pixels on a side.
+        models: at different scales.
+        double: whether there is one in float64 as well.
+    """
+    entries, square = pictures * 3 * resolution**2, pictures**2
+    wide = models * NUMBER + (8 if double else 0)
+    return entries * (NUMBER + 1 + wide) + square * (wide + 24) + 2 * TILE * pictures * NUMBER * COPIES
+
+
+def bytes_of_slices(slices: int, grid: int, steps: int) -> float:
+    """Of slices that are kept whole."""
+    return float(slices) * grid**2 * steps * ENTRIES * NUMBER
+
+
+def check_memory(named: Mapping[str, object], need: float) -> None:
+    """ValueError where a run needs more memory than is free.
+
+    Args:
+        named: the parameters that decide, by name.
+        need: bytes, beside those of the process itself.
+    """
+    free, need = free_memory(), need + PROCESS
+    if need > free:
+        names, values = ", ".join(named), ", ".join(str(value) for value in named.values())
+        raise ValueError(f"{names} = {values}: about {need / 1e9:.3g} GB of memory; takes what fits into the "
+                         f"{free / 1e9:.3g} GB that are free")
