@@ -330,7 +330,7 @@ for name, ratio in back.items():
 # What we solved are densities in one and two dimensions. The proposition is proved for the torus; on the line, where $\log\rho$ is unbounded below, it is observed, not proved.
 # The constant $\|\nabla Q\|$ grows like the inverse cube of the smallest length in the density: for data with sharp modes the theorem's "sufficiently small $\varepsilon$" is small against the
 # variance of a single mode, and a sampler's steps need not be. All densities here were smooth, and that the theorem is true does not yet say that its printed proof is: both are the subject of
-# {doc}`21_proof_and_corners`. And the theorem speaks of one step. What happens when steps are composed, and which map the composition tends to, is the subject of {doc}`02_chain_of_transports`.
+# {doc}`02_proof_and_corners`. And the theorem speaks of one step. What happens when steps are composed, and which map the composition tends to, is the subject of {doc}`03_chain_of_transports`.
 
 # %% tags=["hide-input", "results"]
 for name, s in sweeps.items():

@@ -6,7 +6,7 @@ from phasebook.site.build import runner, sources
 from phasebook.site.chapters.corners import Chapter
 from phasebook.site.chapters.parameters import ParameterError
 
-GOOD = sources.defaults(runner.find_chapter("21_proof_and_corners"))
+GOOD = sources.defaults(runner.find_chapter("02_proof_and_corners"))
 
 
 def test_defaults_are_accepted():

@@ -35,7 +35,7 @@ from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.plane_chain import Chapter
 
 p = Chapter.read(globals())
-ledger = Ledger("12_plane_chain", p)
+ledger = Ledger("04_plane_chain", p)
 
 # %% [markdown]
 # ## The known answer: two atoms
@@ -76,7 +76,7 @@ _ = ledger.claim("plane.two_atoms", max(off.values()))
 # The DDIM step is a gradient already, since $E[x_0 \mid y] = y + s^2 \nabla\log p_s(y)$, and its Jacobian $\tfrac ts I + (1 - \tfrac ts) \operatorname{Cov}[x_0 \mid y]/s^2$ is positive. It is also exact far out, where a single atom is in charge. What it misses is a small
 # smooth $c$, and the Monge-Ampère equation $\log p_t(T) + \log\det DT = \log p_s$ for $c$ is solved by Newton's method, by continuation in $t$ where the step is long.
 #
-# *The last map*, from $p_s$ to the atoms, is semi-discrete: its cells have straight walls, and it is found as in chapter 3, except that the source is a mixture of Gaussians. The mass of a cell is then a sum of Gaussian masses, exact as before. A chain with $n = 1$ is this map alone.
+# *The last map*, from $p_s$ to the atoms, is semi-discrete: its cells have straight walls, and it is found as in chapter 5, except that the source is a mixture of Gaussians. The mass of a cell is then a sum of Gaussian masses, exact as before. A chain with $n = 1$ is this map alone.
 #
 # A basin of the chain is the preimage of a cell under the links. Walls are straight for one map; each link before it bends them a little.
 

@@ -50,7 +50,7 @@ from phasebook.site.chapters.ridges import Chapter, nearest_steps
 from phasebook.site.chapters.slices import anchors_of, planes
 
 p = Chapter.read(globals())
-ledger = Ledger("27_ridges_and_resolution", p)
+ledger = Ledger("10_ridges_and_resolution", p)
 
 # %% tags=["hide-input"]
 import numpy as np

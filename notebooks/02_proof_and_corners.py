@@ -46,7 +46,7 @@ from phasebook.site.chapters.corners import Chapter
 from phasebook.site.chapters.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("21_proof_and_corners", p)
+ledger = Ledger("02_proof_and_corners", p)
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -247,7 +247,7 @@ show(curves([panel], ["ε / length²"], ["‖T − (Id − (ε/2) ∇ log ρ)‖
 #
 # The corners were treated on the line and the circle alone, each at a single point; in higher dimensions, where a density may break along a surface, we have no statement. The rates were measured on
 # one mixture and one density on the torus, and a rate on an example is evidence for a bound, not its proof. (35) and (36) are refuted as printed, for all $t \le \varepsilon$ with a constant that does not depend on $\varepsilon$;
-# at times comparable with $\varepsilon$ both are true. What becomes of the second order when many steps are composed is the subject of {doc}`02_chain_of_transports`.
+# at times comparable with $\varepsilon$ both are true. What becomes of the second order when many steps are composed is the subject of {doc}`03_chain_of_transports`.
 
 # %% tags=["hide-input", "results"]
 ledger.number("rates", {number: slope(*pair) for number, pair in rates.items() if len(pair[0]) > 1}, "order in t or eps, by equation")

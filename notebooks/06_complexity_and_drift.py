@@ -45,7 +45,7 @@ from phasebook.site.chapters.complexity import Chapter
 from phasebook.site.chapters.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("04_complexity_and_drift", p)
+ledger = Ledger("06_complexity_and_drift", p)
 
 # %% tags=["hide-input"]
 import numpy as np

@@ -43,7 +43,7 @@ from phasebook.site.chapters.chain import Chapter, circle_grid, torus_grid
 from phasebook.site.chapters.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("02_chain_of_transports", p)
+ledger = Ledger("03_chain_of_transports", p)
 
 # %% [markdown]
 # ## The known answer: on the line nothing is lost

@@ -49,7 +49,7 @@ from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.slices import Chapter, anchors_of, by_scale, planes
 
 p = Chapter.read(globals())
-ledger = Ledger("07_phase_boundaries", p)
+ledger = Ledger("09_phase_boundaries", p)
 
 # %% tags=["hide-input"]
 import numpy as np

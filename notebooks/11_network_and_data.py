@@ -56,7 +56,7 @@ from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.network import Chapter, deviation_of, nearest_kind, own_data
 
 p = Chapter.read(globals())
-ledger = Ledger("08_network_and_data", p)
+ledger = Ledger("11_network_and_data", p)
 
 # %% tags=["hide-input"]
 import numpy as np

@@ -34,7 +34,7 @@
 # | 5 | the composed map stretches more than $L$ | a strip that narrows | a disk that shrinks | nested strips | strips, for every $L$ that is reached |
 #
 # Theorem 2.1.1 of the paper needs the second meaning ('smooth away from'), its proof names the third, the figures show the fifth. This chapter is
-# about the first four and about one transport; {doc}`04_complexity_and_drift` is about the fifth and about the flow.
+# about the first four and about one transport; {doc}`06_complexity_and_drift` is about the fifth and about the flow.
 
 # %% tags=["parameters"]
 source = "gaussian"                  # "gaussian" (standard, on the plane) or "disk" (uniform, radius 1)
@@ -51,7 +51,7 @@ from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.singular import Chapter
 
 p = Chapter.read(globals())
-ledger = Ledger("03_singular_sets", p)
+ledger = Ledger("05_singular_sets", p)
 
 # %% tags=["hide-input"]
 import numpy as np
