@@ -2,7 +2,7 @@ r"""The curvature of a decoded slice: Gauss's equation from exact first and seco
 
 A two-dimensional slice `z(u) = z_0 + u_1 b_1 + u_2 b_2` of the latent space carries, under `G = J^T J`, the metric of
 the surface `D(z(u))` in data space. With `D_i, D_ij` the derivatives of `u -> D(z(u))` and `II_ij` the part of `D_ij`
-normal to the surface, its Gaussian curvature is (Gauss's equation; do Carmo 1992, chapter 8)
+normal to the surface, its Gaussian curvature is (Gauss's equation; do Carmo 1992, chapter 6)
 
     K = (II_11 . II_22 - |II_12|^2) / (G_11 G_22 - G_12^2),
 

@@ -19,8 +19,6 @@ from phasebook.theory.cells.tears import TornTransport
 
 __all__ = ["Cells", "Torn", "cells_and_basins", "crease", "drift_curves", "family", "growth_panel", "staircase",
            "stretch_panels", "stretching", "torn"]
-
-CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 121)), np.sin(np.linspace(0, 2 * np.pi, 121))], axis=1)
 WALL = "#D55E00"
 
 
