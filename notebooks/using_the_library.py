@@ -36,14 +36,14 @@ def denoise(x, alpha, sigma):
 model = Denoiser((2,), denoise)
 plane = Plane.random(model.shape, seed=0, extent=(-1.0, 2.0, -1.0, 2.0), grid=61)
 s = slice_of(model, plane, model.levels(40), tangents=True)
-phases = s.phases(ridge=0.3 * s.yardstick())
+phases = s.phases(s.ridge(share=0.3))
 for step in s.telling(4):
     print(f"step {step:2d}: sigma/alpha {s.levels.sigma_over_alpha[step]:6.2f}, {phases[step].max() + 1} phases")
 
 # %% [markdown]
 # The slice is an xarray Dataset behind a few questions: `s.values("det")` is the paper's $S = \det G$ at every step,
 # `s.values("trace", exact=True)` the trace from exact tangents, `s.phases` the regions between ridges, `s.telling` the
-# steps between which something happens. A ridge is a jump of the prediction; the yardstick is the distance of two
+# steps between which something happens. A ridge is a jump of the prediction by a share of the yardstick, the distance of two
 # unrelated predictions. A picture is one line more:
 
 # %% mystnb={"figure": {"caption": "log tr G of a mixture of three points in the plane, late in the process: three regions, one for each point.", "name": "fig-own-function"}}
@@ -137,4 +137,4 @@ print("pictures that the slice ends on:", ", ".join(reached))
 # goes on from any level, `invert` goes back.
 #
 # What the chapters do with a model of yours costs no code: each takes a list `models`, in which a directory or a hub id
-# may stand: `phasebook run 09 -p models '["exact", "path/to/pipeline"]'`.
+# may stand: `phasebook run 12 -p models '["exact", "path/to/pipeline"]'`.

@@ -35,7 +35,7 @@ def drop_live_kernels(app, pagename, templatename, context, doctree) -> None:
 
 
 def number_equations(app, doctree) -> None:
-    """Our equations as (5.1) in chapter 5, so that (1) to (38) are left to the paper's, which stand as tags."""
+    """Our equations as (5.1) in chapter 7, so that (1) to (38) are left to the paper's, which stand as tags."""
     equations = app.env.get_domain("math").equations
     chapter = re.match(r"\d+", app.env.docname.rpartition("/")[2])
     for node in doctree.findall(math_block):

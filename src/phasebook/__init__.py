@@ -4,37 +4,47 @@
 
     model = Denoiser((2,), my_denoise)                      # my_denoise(x, alpha, sigma) -> E[x_0 | x_t = x]
     s = slice_of(model, Plane.random((2,), seed=0), model.levels(50))
-    s.phases(ridge=0.2 * s.yardstick())                     # (step, alpha, beta)
+    s.phases(s.ridge())                                     # (step, alpha, beta)
 
 Rooms: `theory` (heat flow, Brenier maps, power cells) stands alone; `mixtures` has exact mixtures; `sampling` the
 protocols of models and features, and the samplers; `models` what obeys them; `slices`, `hierarchy` and `edits` what is
 measured; `site` the book. Names are loaded when they are first used: the import itself costs nothing.
 """
 
-from importlib import import_module
+__all__ = [
+    "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "Feature", "Frame", "GaussianModel",
+    "ImageSet", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel", "Plane", "Prediction",
+    "Prompt", "Slice", "invert", "load_images", "log_snr_levels", "resume", "sample", "scaled_linear_levels",
+    "slice_of",
+]
 
-# public name: the module that defines it
-PLACES = {
-    "Denoiser": "models.denoiser", "ExactModel": "models.exact", "GaussianModel": "models.gaussian",
-    "PipelineModel": "models.pipelines.pipeline", "ClipFeatures": "models.clip", "ImageSet": "models.image_sets",
-    "load_images": "models.image_sets",
-    "Model": "sampling.protocols", "Feature": "sampling.protocols", "Frame": "sampling.protocols",
-    "Prediction": "sampling.protocols", "Prompt": "sampling.protocols", "Embedding": "sampling.protocols",
-    "Levels": "sampling.levels", "log_snr_levels": "sampling.levels", "scaled_linear_levels": "sampling.levels",
-    "Latent": "sampling.features", "OfPixels": "sampling.features", "Normalised": "sampling.features",
-    "sample": "sampling.samplers", "resume": "sampling.samplers", "invert": "sampling.samplers",
-    "Plane": "slices.plane", "Slice": "slices.slice", "slice_of": "slices.sweep",
-    "Estimate": "stats",
+# module: the public names that it defines
+_MODULES = {
+    "models.denoiser": ("Denoiser",),
+    "models.exact": ("ExactModel",),
+    "models.gaussian": ("GaussianModel",),
+    "models.pipelines.pipeline": ("PipelineModel",),
+    "models.clip": ("ClipFeatures",),
+    "models.image_sets": ("ImageSet", "load_images",),
+    "sampling.protocols": ("Embedding", "Feature", "Frame", "Model", "Prediction", "Prompt",),
+    "sampling.levels": ("Levels", "log_snr_levels", "scaled_linear_levels",),
+    "sampling.features": ("Latent", "Normalised", "OfPixels",),
+    "sampling.samplers": ("invert", "resume", "sample",),
+    "slices.plane": ("Plane",),
+    "slices.slice": ("Slice",),
+    "slices.sweep": ("slice_of",),
+    "stats": ("Estimate",),
 }
-
-__all__ = sorted(PLACES)
+_PLACES = {_name: f"phasebook.{_module}" for _module, _names in _MODULES.items() for _name in _names}
 
 
 def __getattr__(name: str):
-    if name not in PLACES:
+    if name not in _PLACES:
         raise AttributeError(f"module 'phasebook' has no attribute {name!r}")
-    return getattr(import_module(f"phasebook.{PLACES[name]}"), name)
+    from importlib import import_module
+
+    return getattr(import_module(_PLACES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *PLACES])
+    return __all__

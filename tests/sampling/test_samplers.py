@@ -50,7 +50,7 @@ def theirs(model, z, prompt, guidance):
     """The latents after each inverse step of diffusers' own scheduler, from the clean end."""
     from diffusers import DDIMInverseScheduler
 
-    inverse = DDIMInverseScheduler.from_config(model.scheduler.config)
+    inverse = DDIMInverseScheduler.from_config(model.noise.scheduler.config)
     inverse.set_timesteps(STEPS)
     embeddings = prompt.conditions["embeddings"][0]
     wide = embeddings.repeat_interleave(len(z), 0)

@@ -3,7 +3,7 @@
 In the heat frame `y = x_t / alpha`, `s = sigma / alpha`, the flow is `dy / d log s = y - D(y, s)` with D the denoiser,
 and its Jacobian `dJ / d log s = (I - Cov[x_0 | y] / s^2) J`. The latent is the standard Gaussian z; at a level
 `s_0` far above the data, `p_s` is Gaussian up to `O((R / s_0)^3)` and `y = m + (Sigma + s_0^2 I)^(1/2) z`.
-The composed map of Theorem 2.1, for a chain of many maps, is `z -> x_{t_k} = alpha y` (chapter 2 measures the
+The composed map of Theorem 2.1, for a chain of many maps, is `z -> x_{t_k} = alpha y` (chapter 3 measures the
 difference). Works in any dimension; the `line_` functions are closed forms in one. float64.
 """
 

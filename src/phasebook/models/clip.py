@@ -140,11 +140,6 @@ class ClipFeatures:
         tokens = self.tokenizer(prompts).to(self.mean.device)
         return self.model.encode_text(tokens, normalize=True).float()
 
-    def probabilities(self, pixels: Float[Tensor, "n 3 y x"], prompts: list[str]) -> Float[Tensor, "n m"]:
-        """Of each picture, which of the prompts it shows: CLIP's zero-shot classifier."""
-        images = F.normalize(self(pixels), dim=-1)
-        return (self.model.logit_scale.exp().float() * images @ self.text(prompts).T).softmax(-1)
-
 
 def _created(label: str, source: str, **options):
     """open_clip's model and tokenizer."""

@@ -12,8 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["conditional_entropies", "entropy", "full_entropy", "half_level", "membership",
-           "sampled_entropies"]
+__all__ = ["entropy", "full_entropy", "half_level", "membership", "sampled_entropies"]
 
 
 def entropy(p: Float[Tensor, "*p n"]) -> Float[Tensor, "*p"]:
@@ -62,14 +61,6 @@ def sampled_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r"],
         for name, member in groups.items():
             rows[name].append(entropy(w @ member).numpy())
     return Sampled({name: np.stack(v) for name, v in rows.items()}, origin.numpy())
-
-
-def conditional_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r"],
-                          labelings: dict[str, Int[ndarray, " n"]], samples: int,
-                          seed: int) -> dict[str, Float[ndarray, " r"]]:
-    """H(label | x_t) in nats at each level: the means of `sampled_entropies`."""
-    sampled = sampled_entropies(gram, ratios, labelings, samples, seed)
-    return {name: values.mean(1) for name, values in sampled.values.items()}
 
 
 def half_level(ratios: Float[ndarray, " r"], entropies: Float[ndarray, " r"], full: float) -> float | None:

@@ -68,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.set_defaults(action=_bench)
 
     train = verbs.add_parser("train", help="train the small models again; resumes where it was killed")
-    train.add_argument("part", metavar="PART", help="autoencoder, clip, and, after the first, diffusion")
-    train.add_argument("--steps", type=int, help="optimiser steps (default: those of the shipped weights)")
+    train.add_argument("part", metavar="PART", help="autoencoder; clip-a, clip-b; and, after the first, unet-a, "
+                       "transformer-a, unet-b, transformer-b")
+    train.add_argument("--steps", type=int, help="optimiser steps (default: the part's own)")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="cpu", help="cpu or cuda")
     train.add_argument("--threads", type=int, help="cores to use (default: all)")

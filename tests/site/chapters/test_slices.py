@@ -9,7 +9,7 @@ from phasebook.site.build import runner
 from phasebook.site.chapters.parameters import ParameterError
 from phasebook.slices.plane import seeded_anchors
 
-SOURCE, NETWORK = runner.find_chapter("07"), runner.find_chapter("08")
+SOURCE, NETWORK = runner.find_chapter("09"), runner.find_chapter("11")
 
 BAD = [
     ({"grid": 1}, "grid = 1"),
@@ -46,10 +46,10 @@ BAD = [
     ({"norms": []}, "norms = []"),
     ({"norms": [0.0]}, "norms[0] = 0.0"),
     ({"norms": "unit"}, "norms = 'unit'"),
-    ({"refined_grid": 18}, "refined_grid = 18: takes a multiple of 4, and one"),
     ({"sets": 0}, "sets = 0"),
     ({"sets_grid": 1}, "sets_grid = 1"),
     ({"null_images": 5000}, "null_images = 5000"),
+    ({"refined_grid": 49}, "refined_grid = 49: unknown parameter"),
     ({"seed": -1}, "seed = -1"),
     ({"seed": None}, "seed = None"),
     ({"anchor_seed": 5}, "anchor_seed = 5: unknown parameter (did you mean anchors_seed?)"),
@@ -61,7 +61,7 @@ BAD_NETWORKS = [
     ({"models": ["exact"]}, "models = ['exact']: takes networks"),
     ({"models": []}, "models = []"),
     ({"models": ["emoji-diffusion", "emoji-diffusion"]}, "takes each model once"),
-    ({"models": ["assets/emoji"]}, "models = 'assets/emoji': no diffusers pipeline (model_index.json is missing)"),
+    ({"models": ["assets/emoji"]}, "no diffusers pipeline (emoji/model_index.json is missing)"),
     ({"models": ["someone/some-model"]}, "models = 'someone/some-model': not in the local cache, and the hub"),
     ({"judge": ""}, "judge = '': takes an open_clip model"),
     ({"judge": "ViT-Z-99"}, "judge = 'ViT-Z-99': no such directory, and no model of open_clip"),

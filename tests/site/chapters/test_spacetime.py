@@ -5,7 +5,7 @@ import pytest
 from phasebook.site.build import runner
 from phasebook.site.chapters.parameters import ParameterError
 
-SOURCE = runner.find_chapter("06")
+SOURCE = runner.find_chapter("08")
 
 
 @pytest.mark.parametrize("change", [

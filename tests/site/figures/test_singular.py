@@ -3,17 +3,23 @@
 import numpy as np
 import pytest
 
+from phasebook.mixtures.monotone import Boundary
 from phasebook.site.figures.base import table
 from phasebook.site.figures.singular import (
     Cells,
     Torn,
     cells_and_basins,
     crease,
+    drift_curves,
     family,
+    growth_panel,
     staircase,
+    stretch_panels,
     stretching,
     torn,
 )
+from phasebook.theory.cells import targets
+from phasebook.theory.cells.tears import transport_onto
 
 RNG = np.random.default_rng(0)
 WALLS = RNG.normal(size=(3, 2, 2))
@@ -31,6 +37,35 @@ def test_torn_slides_only_when_there_is_something_to_slide():
     assert [s.label for s in steps] == ["a", "b", "c"]
     shown = [t.visible for t in fig.data]
     assert shown == list(steps[fig.layout.sliders[0].active].args[0]["visible"]) and sum(shown) == 3
+
+
+def test_a_torn_transport_is_drawn_at_points_of_equal_mass():
+    done = transport_onto(targets.two_disks(5.0), 100, "disk")
+    drawn = Torn.of(done, "far", 400)
+    radius = np.linalg.norm(drawn.x, axis=1)
+    assert drawn.title == "far" and np.isclose((radius**2).mean(), 0.5)           # uniform on the unit disk
+    assert np.abs(drawn.walls).max() <= 1 + 1e-9 and len(drawn.walls) > 0
+    assert np.isclose((drawn.image[:, 0] < 0).mean(), 0.5, atol=0.02)
+
+
+def test_stretch_panels_draw_a_missing_jump_at_the_least_value():
+    run = [transport_onto(targets.ellipse(), n, "disk") for n in (50, 100)]
+    stretch, jump = (panel[0] for panel in stretch_panels({"disk": run}, least=1e-3))
+    assert np.allclose(stretch.x, [1 / t.spacing for t in run]) and np.allclose(stretch.y, [t.stretch for t in run])
+    assert np.allclose(jump.y, 1e-3)
+
+
+def test_drift_curves_put_a_dot_where_a_boundary_is_first_steep():
+    track = [Boundary(1.0, 0.2, 1.0), Boundary(0.5, 0.3, 4.0), Boundary(0.25, 0.31, 9.0)]
+    line, dot = drift_curves([track], 3.0)
+    assert line.y.tolist() == [0.2, 0.3, 0.31] and (dot.x.tolist(), dot.y.tolist()) == ([0.5], [0.3])
+    assert len(drift_curves([track], 10.0)) == 1
+
+
+def test_growth_panel_predicts_from_the_first_dot():
+    dots, rings, line = growth_panel({"trees": [1.0, 0.5], "twin": [0.9, 0.8]}, 2, 1.0)
+    assert (dots.kind, rings.kind) == ("measured", "open")
+    assert dots.y.tolist() == [2, 4] and np.allclose(line.y, [2, 4])
 
 
 def test_cells_share_axis_and_colours():

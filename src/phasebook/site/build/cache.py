@@ -20,7 +20,7 @@ from phasebook.site.paths import root
 
 __all__ = ["cache_key", "sign", "signature"]
 
-PLACES = {f"phasebook.{name}": f"phasebook.{place}" for name, place in phasebook.PLACES.items()}
+PLACES = {f"phasebook.{name}": place for name, place in phasebook._PLACES.items()}
 
 
 def signature(page: Path, results: Path | None) -> dict[str, str]:

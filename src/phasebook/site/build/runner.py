@@ -1,7 +1,7 @@
 """Runs one chapter: checks parameters, executes through papermill, writes notebook and ledger whole or not at all.
 
-    notebooks/05_one_dimension.py --jupytext--> parameters checked --papermill--> DIR/05_one_dimension.ipynb
-                                                                                  DIR/05_one_dimension.results.json
+    notebooks/07_one_dimension.py --jupytext--> parameters checked --papermill--> DIR/07_one_dimension.ipynb
+                                                                                  DIR/07_one_dimension.results.json
 
 A run is skipped when nothing it depends on, and nothing that it wrote, has changed (`cache`).
 """

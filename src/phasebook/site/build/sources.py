@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-CLAIMS = "11_claims"      # the chapter that reads the results of the others
+CLAIMS = "14_claims"      # the chapter that reads the results of the others
 
 KERNEL = "Python 3 (ipykernel)"     # what JupyterLab calls the kernel python3
 
@@ -44,7 +44,7 @@ def pages() -> list[Path]:
 
 
 def find_chapter(name: str) -> Path:
-    """The source for `5`, `05` or `05_one_dimension`. ParameterError, naming what there is, for another."""
+    """The source for `5`, `05` or `07_one_dimension`. ParameterError, naming what there is, for another."""
     for source in chapters():
         number = source.stem[:2]
         if name in (source.stem, number, str(int(number))):

@@ -1,4 +1,4 @@
-"""Parameters of chapter 4, on complexity and drift along the flow, and their checks."""
+"""Parameters of chapter 6, on complexity and drift along the flow, and their checks."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ Weights = Annotated[list[float], Field(min_length=1, max_length=200)]
 
 
 class Chapter(Parameters):
-    """What chapter 4 takes."""
+    """What chapter 6 takes."""
 
     atoms: Annotated[list[Point], Field(min_length=1, max_length=200)]
     atom_weights: Weights

@@ -1,4 +1,4 @@
-"""Parameters of chapter 3, on the singular set of one transport, and their checks."""
+"""Parameters of chapter 5, on the singular set of one transport, and their checks."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ Oval = Annotated[float, Field(ge=0.3, le=5)]
 
 
 class Chapter(Parameters):
-    """What chapter 3 takes."""
+    """What chapter 5 takes."""
 
     source: Literal["gaussian", "disk"]
     unequal_mass: Fraction

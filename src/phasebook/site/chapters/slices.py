@@ -26,45 +26,58 @@ SetsGrid = Annotated[int, Field(ge=2, le=201)]
 
 
 class SliceParameters(Parameters):
-    """A slice, and further ones for what is said of slices in general."""
-
-    anchors: str
-    anchors_seed: Seed
-    extent: Extent
-    normalise: bool
-    sets: Sets
-    sets_grid: SetsGrid
-    seed: Seed
-
-
-class Chapter(SliceParameters):
-    """Slices of the exact model of an image set."""
+    """Slices of the exact model of an image set: one that is shown, and further ones for what is said of slices in
+    general."""
 
     image_set: str
     families: list[str]
     resolution: Annotated[int, Field(ge=8, le=256)]
-    norms: Annotated[list[Annotated[Positive, Field(ge=0.01, le=1e4)]], Field(min_length=1, max_length=6)]
+    anchors: str
+    anchors_seed: Seed
+    extent: Extent
     grid: Annotated[int, Field(ge=2, le=1001)]
     steps: Annotated[int, Field(ge=2, le=500)]
     schedule: Literal["scaled_linear", "log_snr"]
+    normalise: bool
     feature: Literal["pixels", "posterior"]
-    refined_grid: Annotated[int, Field(ge=17, le=401)]
-    null_images: Annotated[int, Field(ge=20, le=1600)]
+    sets: Sets
+    sets_grid: SetsGrid
     device: Device
+    seed: Seed
 
     @model_validator(mode="after")
     def _usable(self):
-        check_pictures(self.image_set, self.resolution, self.families or None, models=len(self.norms), double=True)
+        check_pictures(self.image_set, self.resolution, self.families or None, models=self._models, double=True)
         check_size(self.grid, self.steps)
-        kept = bytes_of_slices(1, self.grid, self.steps)
-        further = bytes_of_slices(self.sets * len(self.norms), self.sets_grid, self.steps)
-        check_memory({"grid": self.grid, "steps": self.steps, "sets": self.sets, "sets_grid": self.sets_grid},
-                     kept + further)
-        if (self.refined_grid - 1) % 4:
-            raise ValueError(f"refined_grid = {self.refined_grid}: takes a multiple of 4, and one")
+        self._check_memory()
         anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))
         check_plane(Plane(anchors, tuple(self.extent), self.grid, self.normalise))
         return self
+
+
+    @property
+    def _models(self) -> int:
+        """Exact models that are held at a time."""
+        return 1
+
+    def _check_memory(self) -> None:
+        """ValueError for slices that take more memory than there is."""
+        kept = bytes_of_slices(1, self.grid, self.steps)
+        further = bytes_of_slices(self.sets * self._models, self.sets_grid, self.steps)
+        names = ("grid", "steps", "sets", "sets_grid")
+        check_memory({name: getattr(self, name) for name in names}, kept + further)
+
+
+class Chapter(SliceParameters):
+    """Phase boundaries on slices, at several scales of the data."""
+
+    norms: Annotated[list[Annotated[Positive, Field(ge=0.01, le=1e4)]], Field(min_length=1, max_length=6)]
+    null_images: Annotated[int, Field(ge=20, le=1600)]
+
+    @property
+    def _models(self) -> int:
+        """One for each scale."""
+        return len(self.norms)
 
 
 def check_size(grid: int, steps: int) -> None:

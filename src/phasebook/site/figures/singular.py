@@ -3,7 +3,7 @@
 Builders take arrays and return a plotly Figure; labels are Unicode and HTML. Positions are rounded to 3 decimals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +12,13 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from plotly.subplots import make_subplots
 
+from phasebook.mixtures.monotone import Boundary
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
+from phasebook.site.figures.transport import Curve
+from phasebook.theory.cells.tears import TornTransport
 
-__all__ = ["Cells", "Torn", "cells_and_basins", "crease", "family", "staircase", "stretching", "torn"]
-
-CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 121)), np.sin(np.linspace(0, 2 * np.pi, 121))], axis=1)
+__all__ = ["Cells", "Torn", "cells_and_basins", "crease", "drift_curves", "family", "growth_panel", "staircase",
+           "stretch_panels", "stretching", "torn"]
 WALL = "#D55E00"
 
 
@@ -27,6 +29,15 @@ class Torn(NamedTuple):
     x: Float[ndarray, "p 2"]
     image: Float[ndarray, "p 2"]
     walls: Float[ndarray, "m 2 2"]
+
+    @classmethod
+    def of(cls, done: TornTransport, title: str = "", count: int = 900) -> "Torn":
+        """A transport at `count` points of equal mass, on a sunflower's spiral, with walls to radius 1 or 3.5."""
+        turn = np.pi * (1 + 5**0.5) * np.arange(count)
+        radius = done.cells.source.radius((np.arange(count) + 0.5) / count)
+        x = radius[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        far = 1.0 if done.cells.source.name == "disk" else 3.5
+        return cls(title, x, done.cells.transport(x), done.tears.walls.ends(far))
 
 
 class Cells(NamedTuple):
@@ -86,6 +97,17 @@ def torn(steps: Sequence[Torn], slider: str = "") -> go.Figure:
     if len(steps) > 1:
         fig.update_layout(sliders=[_slider([s.title for s in steps], 3, slider, first)])
     return layout(fig, height=470 if len(steps) > 1 else 420, legend={"x": 0.0, "y": -0.12, "orientation": "h"})
+
+
+def stretch_panels(runs: Mapping[str, Sequence[TornTransport]], least: float = 1e-4) -> list[list[Curve]]:
+    """Two panels of curves over one over the brick width: the stretch, and the jump integral (0 drawn at `least`)."""
+    panels = [[], []]
+    for k, (name, run) in enumerate(runs.items()):
+        fineness = np.array([1 / done.spacing for done in run])
+        panels[0].append(Curve(name, fineness, np.array([done.stretch for done in run]), "measured", k))
+        jumps = np.array([max(done.tears.jump, least) for done in run])
+        panels[1].append(Curve(name, fineness, jumps, "measured", k))
+    return panels
 
 
 def _slider(titles: Sequence[str], traces: int, prefix: str, first: int = 0) -> dict:
@@ -163,6 +185,29 @@ def stretching(levels: Sequence[str], maps: Float[ndarray, "k g g"], axis: Float
     fig.update_xaxes(title_text="z₁ (latent)", range=[axis[0], axis[-1]], constrain="domain")
     fig.update_yaxes(title_text="z₂ (latent)", range=[axis[0], axis[-1]], scaleanchor="x")
     return layout(fig, height=600, legend={"x": 0, "y": 1.06, "orientation": "h"})
+
+
+def drift_curves(tracks: Sequence[Sequence[Boundary]], steepness: float) -> list[Curve]:
+    """Quantile over noise level of each boundary, and a dot where the map's slope there first reaches `steepness`."""
+    lines, dots = [], []
+    for k, track in enumerate(tracks):
+        levels, quantiles = np.array([b.level for b in track]), np.array([b.quantile for b in track])
+        lines.append(Curve(f"boundary {k + 1}", levels, quantiles, "predicted", k % 6))
+        steep = np.flatnonzero(np.array([b.slope for b in track]) >= steepness)[:1]
+        if steep.size:
+            dots.append(Curve(f"ridge {k + 1}", levels[steep], quantiles[steep], "measured", k % 6))
+    return lines + dots
+
+
+def growth_panel(levels: Mapping[str, Float[ndarray, " k"]], branches: int, exponent: float) -> list[Curve]:
+    """Noise levels at which modes reach powers of `branches`, dots first, then rings; a line of the predicted slope."""
+    panel = []
+    for k, (name, reached) in enumerate(levels.items()):
+        reached = np.asarray(reached)
+        counts = branches ** np.arange(1.0, len(reached) + 1)
+        panel.append(Curve(name, reached, counts, "open" if k else "measured", len(levels) - 1 + k))
+    x, y = panel[0].x, panel[0].y
+    return [*panel, Curve("predicted slope", x, y[0] * (x / x[0]) ** -exponent, "predicted", 6)]
 
 
 def staircase(maps: Sequence[tuple[str, Float[ndarray, " k"], Float[ndarray, " j"]]], x_title: str,

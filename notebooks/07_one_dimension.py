@@ -44,7 +44,7 @@ from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.one_dimension import Chapter
 
 p = Chapter.read(globals())
-ledger = Ledger("05_one_dimension", p)
+ledger = Ledger("07_one_dimension", p)
 
 # %% [markdown]
 # ## Two atoms

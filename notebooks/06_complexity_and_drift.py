@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -12,8 +12,7 @@
 # The paper models a diffusion by a chain of transports. Between two positive noise levels none of them has a singular set ({prf:ref}`thm-whole`), yet
 # boundaries are what one sees in the latent space of a diffusion model.
 #
-# **Question.** *What remains of a singular set at a positive noise level, does its complexity grow as the noise falls, and does it stay where it
-# formed?*
+# **Question.** *What remains of a singular set at a positive noise level? Does its complexity grow as the noise falls, and does it stay in place?*
 #
 # :::{admonition} Answer
 # What remains is steepness: ridges, across which the flow stretches by up to $s\, e^{D^2/(8 s^2)}$, $D$ the diameter of the data, in any dimension.
@@ -46,7 +45,7 @@ from phasebook.site.chapters.complexity import Chapter
 from phasebook.site.chapters.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("04_complexity_and_drift", p)
+ledger = Ledger("06_complexity_and_drift", p)
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -59,8 +58,8 @@ from phasebook.mixtures.latent_flow import basins, count_regions, latent_flow, l
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.modes.critical_points import equilateral_triangle, mode_count_changes
 from phasebook.site.figures.base import show, table
-from phasebook.site.figures.singular import Cells, cells_and_basins, stretching
-from phasebook.site.figures.transport import Curve, curves
+from phasebook.site.figures.singular import Cells, cells_and_basins, drift_curves, growth_panel, stretching
+from phasebook.site.figures.transport import curves
 from phasebook.stats import median_interval, share_interval
 from phasebook.theory.cells.power_cells import solve
 
@@ -87,10 +86,6 @@ formula = noise * np.exp(1 / (2 * noise**2))
 for s, by_flow, by_formula in zip(noise, slope, formula, strict=True):
     print(f"s = {s:.1f}: slope {by_flow:8.3f} by the flow, {by_formula:8.3f} by the formula")
 
-# %% tags=["hide-input"]
-ratio = slope / formula
-ledger.claim("singular.midpoint_slope", ratio[np.argmax(np.abs(ratio - 1))], note="the worst of five noise levels")
-
 # %% [markdown]
 # At $s = 0.3$ the slope is near eighty; at $s = 0.1$ it is $5 \times 10^{20}$. For practical purposes the difference between steep and broken is lost
 # there. For a theorem about sets $S_k$ it is not: a statement about $t_k > 0$ is one about empty sets.
@@ -99,7 +94,6 @@ ledger.claim("singular.midpoint_slope", ratio[np.argmax(np.abs(ratio - 1))], not
 #
 # :::{prf:proposition} Two atoms are the worst
 # :label: prop-lipschitz
-#
 # Let the data lie in a set of diameter $D$ in $\mathbb{R}^d$. The flow from the latent to the noise level $s$ (heat frame) has Lipschitz constant at
 # most $s \exp(D^2 / (8 s^2))$. Two equal atoms attain it.
 # :::
@@ -145,11 +139,11 @@ for d in p.dimensions:
 
 # %% tags=["nbval-check-output"]
 uneven, tilted = Mixture.atoms([[-1.0], [1.0]], np.array([0.3, 0.7])), Mixture.atoms([[-1.0, 0.0], [1.0, 0.0]], np.array([0.3, 0.7]))
-found, exact = [], []
+ascended, exact = [], []
 for s in (1.0, 0.5, 0.3, 0.2):
-    found.append(np.exp(ridges.ascend(tilted, s, ridges.pair_starts(tilted))[0]) / np.sqrt(1 + s**2))
+    ascended.append(np.exp(ridges.ascend(tilted, s, ridges.pair_starts(tilted))[0]) / np.sqrt(1 + s**2))
     exact.append(line_slope(uneven, s, np.linspace(-1, 1, 200_001))[1].max())
-worst = max(np.array(found) / exact, key=lambda r: abs(r - 1))
+worst = max(np.array(ascended) / exact, key=lambda r: abs(r - 1))
 levels = size * np.geomspace(1.6, 0.1, 9)
 tops, bound_shares = [], []
 for s in levels:
@@ -159,11 +153,6 @@ for s in levels:
     bound_shares.append(np.exp(top - ridges.lipschitz_bound(data, s)))
 print(f"two unequal atoms: ascent over closed form {worst:.4f}")
 print("decimal logarithm of the Lipschitz constant:", ", ".join(f"{abs(t) / np.log(10):.1f}" for t in tops))
-
-# %% tags=["hide-input"]
-ledger.claim("flow.ridge_ascent", worst, note="the worst of four noise levels")
-ledger.claim("flow.lipschitz_bound", max([*shares.values(), *bound_shares]),
-             note=f"five random atoms in d = {', '.join(map(str, p.dimensions))}, and the chapter's atoms, within |z| = {p.reach:g}")
 
 # %% mystnb={"figure": {"caption": "Stretching of the composed map from the latent plane to noise level sigma / alpha, variance-preserving frame: the largest seen along the edges of each cell of the grid, a lower bound that saturates at the data's size over the grid's. Move the slider towards less noise. Dotted: walls of the one-shot transport, for orientation.", "name": "fig-lipschitz"}}
 latent_axis = np.linspace(-3.2, 3.2, p.grid) + 0.0037           # off the walls of symmetric atoms
@@ -183,8 +172,7 @@ show(stretching([f"{s:.2f}" for s in levels], on_grid, (latent_axis[1:] + latent
 # ## Cells of one transport, basins of the flow
 #
 # It is tempting to draw the cells of a single transport from the Gaussian to the data and to call them the basins of the diffusion. The paper does
-# not: its $T_k$ are composed. For generic data the difference is visible; that the flow is in general not the optimal transport is a theorem
-# {cite:p}`lavenant2022flow`.
+# not: its $T_k$ are composed. That the flow is in general not the optimal transport is a theorem {cite:p}`lavenant2022flow`. How much does it matter?
 
 # %% mystnb={"figure": {"caption": "Cells of the one-shot transport from the Gaussian (left) and basins of the probability-flow ODE (right, with the walls of the cells in black), for four symmetric atoms and for the chapter's atoms.", "name": "fig-cells"}} tags=["nbval-check-output"]
 drawn = np.random.default_rng(p.seed).normal(size=(8192, 2))          # a share of latents is no matter of a grid
@@ -233,17 +221,9 @@ before = latent_flow(line, norm.ppf(cuts)[:, None], np.array([last]), rate=100).
 after = np.sort(line.means[:, 0])[np.arange(len(cuts)) + (before > wall)]                       # T_1 o ... o T_N
 hits = [float((np.abs(place - wall) < 1e-3 * line_size).mean()) if len(cuts) else None for place in (after, before)]
 
-# %% tags=["hide-input"]
-ledger.claim("singular.ot_vs_flow", shifted[1], note="the chapter's atoms; 8192 latents")
-ledger.claim("singular.literal_empty", singular + folds, note="Brenier maps of a chain on the line, by their slopes, and latents at which "
-             "the flow in the plane folds: none, as for every pair of smooth positive densities")
-ledger.claim("singular.index", hits[0], corrected=hits[1], note="share of the true boundaries that the formula finds, for k = 1"
-             if len(cuts) else "one atom has no boundary")
-
 # %% [markdown]
 # No map is singular, as {prf:ref}`thm-whole` says. All terms of the union with $k > 1$ are empty, and the term $k = 1$ contains everything. A union
-# over more and more sets cannot decrease, whatever the sets are: if 'complexity' means the size of this union, the last clause of the theorem is true
-# by definition and says nothing about diffusion.
+# over more and more sets cannot decrease: if 'complexity' means its size, the theorem's last clause is a definition and says nothing about diffusion.
 #
 # ## Do boundaries stay where they formed?
 #
@@ -254,15 +234,9 @@ ledger.claim("singular.index", hits[0], corrected=hits[1], note="share of the tr
 # %% mystnb={"figure": {"caption": "Place in the latent space, as a quantile, of the boundaries between modes of two atoms with weights 0.3 and 0.7, and of the line's atoms. Dots: where the map first stretches more than the threshold there. Read from right to left, as the noise falls.", "name": "fig-drift"}} tags=["nbval-check-output"]
 tracks = monotone.boundary_tracks(uneven, np.geomspace(1.5, 0.05, 100))
 tracks += monotone.boundary_tracks(line, line_size * np.geomspace(1.5, 0.03, 100))
-names = [f"boundary {k + 1}" for k in range(len(tracks))]
-lines = [Curve(name, [b.level for b in track], [b.quantile for b in track], "predicted", k % 6)
-         for k, (name, track) in enumerate(zip(names, tracks, strict=True))]
-for k, track in enumerate(tracks):
-    ridge = next((b for b in track if b.slope >= p.lipschitz_threshold), None)
-    lines += [Curve(f"ridge {k + 1}", [ridge.level], [ridge.quantile], "measured", k % 6)] if ridge else []
 births = [monotone.drift(track, 0.0) for track in tracks]
 drifts = [moved for track in tracks if (moved := monotone.drift(track, p.lipschitz_threshold)) is not None]
-show(curves([lines], ["noise level s"], ["quantile of the latent"], log=False),
+show(curves([drift_curves(tracks, p.lipschitz_threshold)], ["noise level s"], ["quantile of the latent"], log=False),
      alt="Curves of latent quantile over noise level; each starts at the right, bends, and is flat from its dot on to the left.")
 print(f"largest drift since birth {max(births):.3f}, since the slope is {p.lipschitz_threshold:g}: {max(drifts):.3f}" if drifts else "no ridge")
 
@@ -286,8 +260,7 @@ window = [level for level, _, _ in changes]
 lost_in_plane = sum(below < above for _, below, above in changes)
 by_height = monotone.height_counts(monotone.minor_pair(), np.geomspace(0.6, 0.05, 40), 0.05)
 down = np.geomspace(150, 0.5, 60)
-wide, wide_mass = steep_regions(monotone.wide_among_narrow(5.0), down, 5.0)
-equal, _ = steep_regions(monotone.wide_among_narrow(5.0, 4), down, 5.0)
+(wide, wide_mass), (equal, _) = (steep_regions(monotone.wide_among_narrow(5.0, k), down, 5.0) for k in (0, 4))
 regions, steep_mass = [], []
 for s in levels:
     y = ridges.image_grid(data, s, p.reach, min(64, max(24, int(180 / np.sqrt(len(p.atoms))))))
@@ -309,6 +282,16 @@ rows = [
     ("union of preimages (2)", "any", 0, "none: true by definition"),
 ]
 display(HTML(table(("complexity", "case", "falls seen", "what happens"), rows, "How often a complexity falls as the noise does")))
+ratio = slope / formula
+ledger.claim("singular.midpoint_slope", ratio[np.argmax(np.abs(ratio - 1))], note="the worst of five noise levels")
+ledger.claim("flow.ridge_ascent", worst, note="the worst of four noise levels")
+ledger.claim("flow.lipschitz_bound", max([*shares.values(), *bound_shares]),
+             note=f"five random atoms in d = {', '.join(map(str, p.dimensions))}, and the chapter's atoms, within |z| = {p.reach:g}")
+ledger.claim("singular.ot_vs_flow", shifted[1], note="the chapter's atoms; 8192 latents")
+ledger.claim("singular.literal_empty", singular + folds, note="Brenier maps of a chain on the line, by their slopes, and latents at which "
+             "the flow in the plane folds: none, as for every pair of smooth positive densities")
+ledger.claim("singular.index", hits[0], corrected=hits[1], note="share of the true boundaries that the formula finds, for k = 1"
+             if len(cuts) else "one atom has no boundary")
 ledger.claim("singular.drift", max(drifts) if drifts else None, note=f"from slope {p.lipschitz_threshold:g} on; two atoms and the line's atoms"
              if drifts else "no boundary is as steep as the threshold")
 ledger.claim("singular.mode_count_1d", lost_on_line, note=f"{p.mode_steps} random steps of random mixtures")
@@ -322,8 +305,7 @@ ledger.claim("singular.regions_lipschitz", monotone.falls(wide), note="a wide Ga
 #
 # ## Where complexity does grow: hierarchical data
 #
-# What is true behind the word 'hierarchical' is a statement about data. If they look the same at the scales $s$ and $r s$, but with $b$ times as many
-# parts,
+# What is true behind the word 'hierarchical' is a statement about data. If they look the same at scale $r s$ as at $s$, with $b$ times as many parts,
 #
 # $$ N(s) \sim s^{-\log b / \log (1/r)}, $$ (eq-growth)
 #
@@ -349,28 +331,17 @@ for _ in range(p.trees):
     tree = hierarchies.random_tree(p.tree_depth, p.tree_branches, p.tree_ratio, p.tree_dimension, rng)
     for mixture, kept in ((tree, tree_levels), (hierarchies.gaussian_twin(tree, rng), twin_levels)):
         kept.append(doublings(mixture, hierarchies.mode_count, p.tree_branches, p.tree_depth, p.tree_ratio))
-panels = []
-for branches, slope, sets in ((2, dimension, [("Cantor", dust_levels, "measured", 0)]),
-                              (p.tree_branches, expected, [("trees", tree_levels[0], "measured", 1), ("Gaussian twin", twin_levels[0], "open", 2)])):
-    panel = [Curve(name, x, branches ** np.arange(1.0, len(x) + 1), kind, c) for name, x, kind, c in sets]
-    panels.append([*panel, Curve("predicted slope", panel[0].x, panel[0].y[0] * (panel[0].x / panel[0].x[0]) ** -slope, "predicted", 6)])
+panels = [growth_panel({"Cantor": dust_levels}, 2, dimension),
+          growth_panel({"trees": tree_levels[0], "Gaussian twin": twin_levels[0]}, p.tree_branches, expected)]
 show(curves(panels, ["noise level s"] * 2, ["modes", "modes"]), alt="Left: dots on a falling line on logarithmic axes. Right: dots on a "
      "falling line, rings that fall much more steeply within a narrow range of noise.")
-
-# %% tags=["nbval-check-output"]
 cantor_exponent = hierarchies.growth_exponent(dust_levels, 2)
 tree_exponents = [hierarchies.growth_exponent(x, p.tree_branches) for x in tree_levels]
 twin_exponents = [hierarchies.growth_exponent(x, p.tree_branches) for x in twin_levels]
-of_trees, of_twins = (median_interval([x / expected for x in found if x is not None]) for found in (tree_exponents, twin_exponents))
+of_trees, of_twins = (median_interval([x / expected for x in those if x is not None]) for those in (tree_exponents, twin_exponents))
 if cantor_exponent and of_trees and of_twins:
     print(f"Cantor: exponent {cantor_exponent:.3f}, predicted {dimension:.3f}")
     print(f"over the prediction: trees {of_trees.value:.2f}, Gaussian twins {of_twins.value:.1f}")
-
-# %% tags=["hide-input"]
-ledger.claim("complexity.cantor", cantor_exponent / dimension if cantor_exponent else None,
-             note=f"{p.generations} generations" if cantor_exponent else "fewer than four generations are resolved")
-ledger.claim("complexity.trees", of_trees, note=f"{p.trees} trees; their Gaussian twins: {of_twins.value:.2g}" if of_trees and of_twins
-             else "fewer than four generations are resolved")
 
 # %% [markdown]
 # For hierarchical data the paper's picture is right in a quantitative form, with an exponent that can be predicted and that a cloud without hierarchy
@@ -380,14 +351,16 @@ ledger.claim("complexity.trees", of_trees, note=f"{p.trees} trees; their Gaussia
 #
 # Shown: at positive noise nothing is broken; steepness is at most $s \exp(D^2/(8s^2))$ in any dimension, and two atoms attain it; one transport's
 # cells are not the flow's basins; Eq. (2) is right after a shift of its index; boundaries drift while they form and hardly move once they are ridges;
-# 'non-decreasing' holds for modes on the line, for the union of preimages by definition, and not otherwise; on self-similar data the number of modes
-# grows with a known exponent.
+# 'non-decreasing' holds for modes on the line, and for preimages by definition; on self-similar data modes multiply with a known exponent.
 #
 # Not shown: the constants are maxima found by ascent, lower bounds of suprema; the bound of {prf:ref}`prop-lipschitz` is far from sharp for many
-# atoms; modes in more than one dimension are those that mean shift reaches from the data. Whether image data are more like the trees or like the
-# clouds is a question for the chapters on images.
+# atoms; modes in more than one dimension are those that mean shift reaches from the data. Whether images are like the trees or like the clouds is open.
 
 # %% tags=["results", "hide-input"]
+ledger.claim("complexity.cantor", cantor_exponent / dimension if cantor_exponent else None,
+             note=f"{p.generations} generations" if cantor_exponent else "fewer than four generations are resolved")
+ledger.claim("complexity.trees", of_trees, note=f"{p.trees} trees; their Gaussian twins: {of_twins.value:.2g}" if of_trees and of_twins
+             else "fewer than four generations are resolved")
 ledger.number("triangle_window", window, "noise level over circumradius")
 ledger.number("ot_vs_flow_percent", cases[1].differ, "per cent of Gaussian mass, chapter's atoms")
 ledger.number("ot_vs_flow_percent_symmetric", cases[0].differ, "per cent of Gaussian mass, four symmetric atoms")

@@ -52,7 +52,7 @@ from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.spacetime import Chapter
 
 p = Chapter.read(globals())
-ledger = Ledger("06_spacetime", p)
+ledger = Ledger("08_spacetime", p)
 
 # %% [markdown]
 # ## Gaussian data: a half-space

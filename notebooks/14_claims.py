@@ -32,7 +32,7 @@ from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.verdicts import Chapter
 
 p = Chapter.read(globals())
-ledger = Ledger("11_claims", p)
+ledger = Ledger("14_claims", p)
 
 # %% [markdown]
 # ## Before counting: what was not run

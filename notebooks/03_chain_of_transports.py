@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -43,7 +43,7 @@ from phasebook.site.chapters.chain import Chapter, circle_grid, torus_grid
 from phasebook.site.chapters.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("02_chain_of_transports", p)
+ledger = Ledger("03_chain_of_transports", p)
 
 # %% [markdown]
 # ## The known answer: on the line nothing is lost
@@ -330,7 +330,7 @@ show(curves([left, right], ["t (VP time)", "s = σ²/α² (heat time)"], ["x", "
 # line it is, and wherever the density has enough symmetry. A JKO run is a different chain, of first order, for the forward flow alone.
 #
 # All of this concerns positive smooth densities, for which every map in the chain is a diffeomorphism. The paper goes on to compose the *singular sets* of the maps in such a chain. Nothing here contradicts that, but nothing supports it either: for positive times there are no singular sets to
-# compose, and as features sharpen the constant $\|w\|$ grows like the inverse fifth power of their size. The next chapter looks at that limit.
+# compose, and as features sharpen the constant $\|w\|$ grows like the inverse fifth power of their size. {doc}`05_singular_sets` looks at that limit.
 
 # %% tags=["hide-input", "nbval-check-output"]
 for id in ("chain.local_constant", "chain.order", "chain.order_backward", "chain.circle_constant", "chain.jko"):

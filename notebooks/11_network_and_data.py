@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -9,7 +9,7 @@
 # %% [markdown]
 # # A network against its data
 #
-# In the last chapter there was no network, and there were boundaries. A network is trained to be that same exact denoiser, of its own data, and
+# In the chapters before there was no network, and there were boundaries. A network is trained to be that same exact denoiser, of its own data, and
 # never quite becomes it. The paper's question is whether the phase boundaries are 'an artifact of the diffusion backbone architecture or an
 # inherent property of the data distribution', and it argues for the latter {cite:p}`lobashev2025caffarelli`. With a network *and* the exact denoiser of
 # its data on one and the same slice, the question can be put to the test. **Are a network's boundaries those of its data?**
@@ -56,7 +56,7 @@ from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.network import Chapter, deviation_of, nearest_kind, own_data
 
 p = Chapter.read(globals())
-ledger = Ledger("08_network_and_data", p)
+ledger = Ledger("11_network_and_data", p)
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -166,7 +166,7 @@ for name, twin in twins.items():
 #
 # ## Observations (i) to (iii) on a dozen slices
 #
-# The windows of noise are those of the last chapter, in units of the largest standard deviation of the data. Each claim is a median over
+# The windows of noise are those of {doc}`09_phase_boundaries`, in units of the largest standard deviation of the data. Each claim is a median over
 # slices with an interval that covers whatever their distribution. The ledger of this chapter makes nine statements a network; at a level of
 # 95 % one interval in twenty misses, so a single surprise among them is no news.
 

@@ -1,0 +1,33 @@
+"""Parameters of the chapter on chains of transports in the plane, and their checks."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from phasebook.site.chapters.parameters import Parameters, Positive
+from phasebook.theory.cells.power_cells import check_atoms
+
+__all__ = ["Chapter"]
+
+Coordinate = Annotated[float, Field(ge=-1e3, le=1e3)]
+Point = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
+
+
+class Chapter(Parameters):
+    """Atoms, the noise levels between which the maps lie, their numbers, and how finely all of it is computed."""
+
+    atoms: Annotated[list[Point], Field(min_length=1, max_length=20)]
+    atom_weights: Annotated[list[float], Field(min_length=1, max_length=20)]
+    sigma_start: Positive
+    sigma_end: Positive
+    links: Annotated[list[Annotated[int, Field(ge=1, le=128)]], Field(min_length=1, max_length=12)]
+    grid: Annotated[float, Field(ge=4, le=10)]
+    samples: Annotated[int, Field(ge=20, le=2000)]
+    seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _sound(self):
+        check_atoms(self.atoms, self.atom_weights)
+        if not self.sigma_end < self.sigma_start:
+            raise ValueError(f"sigma_end = {self.sigma_end:g}: takes a level below sigma_start = {self.sigma_start:g}")
+        return self

@@ -1,0 +1,33 @@
+"""Atoms under noise against the mixtures of the library, and their flow against a second integrator."""
+
+import numpy as np
+
+from phasebook.mixtures.latent_flow import basins
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.theory.heat.plane_atoms import Atoms, flow, flow_atom
+
+Y = np.array([[-1.2, 0.3], [0.2, 1.1], [1.3, 0.1], [-0.3, -1.0], [0.3, 0.2]])
+W = np.array([0.25, 0.15, 0.3, 0.2, 0.1])
+
+
+def test_posterior_is_that_of_the_mixture():
+    x = np.random.default_rng(0).standard_normal((7, 3, 2))
+    height, mean, cov = Atoms(Y, W).posterior(x, 0.7)
+    other = Mixture.atoms(Y, W)
+    assert np.allclose(height, other.log_density(x, 1.0, 0.7), atol=1e-12)
+    assert np.allclose(mean, other.denoise(x, 1.0, 0.7), atol=1e-12)
+    assert np.allclose(Atoms(Y, W).denoise(x, 0.7), mean, atol=1e-12)
+    wanted = other.posterior_covariance(x, 1.0, 0.7)
+    assert np.allclose(cov, [wanted[..., 0, 0], wanted[..., 0, 1], wanted[..., 1, 1]], atol=1e-12)
+
+
+def test_flow_of_one_atom_is_a_scaling_and_runs_back():
+    one, x = Atoms([[1.0, 2.0]], [1.0]), np.random.default_rng(1).standard_normal((20, 2))
+    there = flow(one, x, 3.0, 0.5)
+    assert np.abs(there - (one.y + (x - one.y) / 6)).max() < 1e-6
+    assert np.abs(flow(one, there, 0.5, 3.0) - x).max() < 1e-6
+
+
+def test_flow_from_far_up_ends_in_the_basins_of_the_latent():
+    z, data = np.random.default_rng(2).standard_normal((400, 2)), Atoms(Y, W)
+    assert (flow_atom(data, data.latent(z, 200.0), 200.0) != basins(Mixture.atoms(Y, W), z)).mean() <= 1 / 400
