@@ -194,14 +194,14 @@ _ = ledger.claim("chain.local_constant", local, note=f"At ε = {eps:.1e}. {remar
 # The generative direction is the backward one, from noise to data. We compute both, the backward one not by inverting the forward maps but from the Monge-Ampère equation between the densities in reverse order; the inverse of a Brenier map is the Brenier map
 # back.
 
-# %%
+# %% tags=["nbval-check-output"]
 from phasebook.theory.heat.chain import chain_sweep, circle_predicted, limit, links, predicted
 
 rungs = {"torus": links(p.n_steps, p.tau, c.kappa), "circle": links(p.n_steps, p.tau, turning.kappa)}
 constants = {"torus": predicted(torus, p.tau, n), "circle": circle_predicted(circle, p.tau, m)}
 chains = {"torus": chain_sweep(torus, p.tau, rungs["torus"].n, n), "circle": chain_sweep(circle, p.tau, rungs["circle"].n, m)}
 for name, chain in chains.items():
-    print(f"{name}: one map is {chain.forward[0]:.1e} from the flow map, {chain.n[-1]} composed ones {chain.forward[-1]:.1e}")
+    print(f"{name}: one map is {chain.forward[0]:.0e} from the flow map, {chain.n[-1]} composed ones {chain.forward[-1]:.0e}")
 
 # %% mystnb={"figure": {"caption": "Left: distance between $n$ composed Brenier maps and the flow map over $\\tau$, both directions (they all but coincide: dots forward, rings backward). Lines: predicted, with no fitted constant. Right: relative distance of $n^2$ error from its predicted limit.", "name": "fig-chain"}} tags=["hide-input"]
 show(curves(chain_panels(chains, constants), ["n (maps)"] * 2, ["L² distance from the flow map", "|n² error / predicted − 1|"]),

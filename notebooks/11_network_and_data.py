@@ -228,14 +228,14 @@ for name, s in networks.items():
         shape[name, kind] = medians(edges, isotropy(on.trace, on.det))
         steep[name, kind] = medians(edges, on.slope)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "nbval-check-output"]
 for name in networks:
     ledger.claim("pipeline.full_rank", median_interval(shape[name, "network"]), model=name, note="tangents, on ridges")
     for kind in ("network", "exact"):
         there = [x for x in steep.get((name, kind), []) if x is not None]
         if there:
             ledger.number(f"slope_on_ridges_{kind}_{networks[name].title}", float(np.median(there)), "at the last step, median")
-            print(f"slope on ridges at the last step, {kind}: {np.median(there):.1f}")
+            print(f"slope on ridges at the last step, {kind}: {np.median(there):.1g}")
 
 # %% [markdown]
 # On its ridges the network's metric keeps two directions, and its slope stays within reach of a grid. Its predictions between two pictures do

@@ -320,7 +320,7 @@ for s in cast:
             near[s.name] = edit(s.model, judges[s.name], close.pairs, p.k_at(s.name), close.made, levels=s.levels,
                                 generic=generic[s.name], **p.sampling(s.name))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "nbval-check-output"]
 NEAR = {"edit.same_basin_fewer": "across", "edit.same_basin_beyond_picture": "across_given_distance",
         "edit.neighbours_follow_split": "split", "edit.neighbours_split_beyond_distance": "split_given_distance"}
 for s in cast:
@@ -330,8 +330,9 @@ for s in cast:
     if s.name in near:
         ledger.number(f"neighbours_{s.name}", pair_rows(near[s.name]), "as pairs")
     for name, key in (NEAR | {"edit.nearness_saves_nothing": "surplus"}).items():
-        ledger.claim(name, estimates.get(key), model=s.name, note="" if estimates.get(key) else "no such pairs here")
-        print(f"{s.title}, {key}: {estimates.get(key)}")
+        e = estimates.get(key)
+        ledger.claim(name, e, model=s.name, note="" if e else "no such pairs here")
+        print(f"{s.title}, {key}: " + (f"{e.value:.1f} ({e.low:.1f} to {e.high:.1f})" if e else "no such pairs here"))
 
 # %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]
