@@ -18,7 +18,7 @@ from phasebook.site.chapters.parameters import ParameterError
 
 def refusal(chapter: str, changes: dict) -> str:
     with pytest.raises(ParameterError) as error:
-        source = runner.find_chapter(chapter)
+        source = next(source for source in runner.chapters() if source.stem[3:] == chapter)
         runner.check(source, runner.profile("smoke", source) | changes)
     message = str(error.value)
     assert "\n" not in message and len(message) < 400
@@ -30,15 +30,17 @@ def test_something_is_free():
 
 
 @pytest.mark.parametrize("chapter, changes, free", [
-    ("07", {"image_set": "emoji", "resolution": 256}, 3e9),
-    ("09", {"models": ["exact"], "grid": 9, "steps": 9, "starts": 40, "image_set": "emoji", "resolution": 256}, 3e9),
-    ("07", {"sets": 200, "sets_grid": 201, "steps": 500}, 64e9),
-    ("08", {"sets": 200, "sets_grid": 201, "steps": 500}, 64e9),
-    ("09", {"grid": [501, 9], "slices": 200, "steps": [500, 9]}, 64e9),
-    ("09", {"starts": [5000, 24], "steps": [500, 9]}, 64e9),
-    ("10", {"pairs": [2000, 4], "steps": [500, 4], "k_values": []}, 8e9),
-    ("05", {"images": "icons"}, 1e9),
-    ("06", {"images": "icons"}, 1e9),
+    ("phase_boundaries", {"image_set": "emoji", "resolution": 256}, 3e9),
+    ("ridges_and_resolution", {"image_set": "emoji", "resolution": 256}, 3e9),
+    ("hierarchy", {"models": ["exact"], "grid": 9, "steps": 9, "starts": 40, "image_set": "emoji", "resolution": 256},
+     3e9),
+    ("phase_boundaries", {"sets": 200, "sets_grid": 201, "steps": 500}, 64e9),
+    ("network_and_data", {"sets": 200, "sets_grid": 201, "steps": 500}, 64e9),
+    ("hierarchy", {"grid": [501, 9], "slices": 200, "steps": [500, 9]}, 64e9),
+    ("hierarchy", {"starts": [5000, 24], "steps": [500, 9]}, 64e9),
+    ("edits", {"pairs": [2000, 4], "steps": [500, 4], "k_values": []}, 8e9),
+    ("one_dimension", {"images": "icons"}, 1e9),
+    ("spacetime", {"images": "icons"}, 1e9),
 ], ids=str)
 def test_more_than_is_free_is_refused(monkeypatch, chapter, changes, free):
     monkeypatch.setattr(memory, "free_memory", lambda: free)
@@ -95,8 +97,10 @@ def equal(tmp_path):
     return str(tmp_path)
 
 
-@pytest.mark.parametrize("chapter, name", [("05", "images"), ("06", "images"), ("07", "image_set"), ("09", "image_set"),
-                                           ("09", "compared"), ("10", "image_set")])
+@pytest.mark.parametrize("chapter, name", [
+    ("one_dimension", "images"), ("spacetime", "images"), ("phase_boundaries", "image_set"),
+    ("ridges_and_resolution", "image_set"), ("hierarchy", "image_set"), ("hierarchy", "compared"),
+    ("edits", "image_set")])
 def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
     wrap = (lambda value: [value]) if name == "compared" else (lambda value: value)
     assert f"{name} = {equal!r}: all 3 pictures are equal" in refusal(chapter, {name: wrap(equal)})
@@ -107,18 +111,18 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
 
 
 @pytest.mark.parametrize("chapter, changes, words", [
-    ("01", {"mixture_means": [-1e300, 1e300]}, "mixture_means[0] = -1e+300"),
-    ("01", {"mixture_stds": [1e-300, 0.5]}, "mixture_stds[0] = 1e-300"),
-    ("02", {"mixture_stds": [1e300, 0.5]}, "mixture_stds[0] = 1e+300"),
-    ("01", {"torus_modes": [[1, 0, 0.3, 1e300]]}, "takes a phase from -1e+06 to 1e+06"),
-    ("02", {"circle_modes": [[1, 0.3, -1e300]]}, "takes a phase from -1e+06 to 1e+06"),
-    ("05", {"interval": [0.0, 1e-9]}, "interval = [0.0, 1e-09]"),
-    ("06", {"interval": [-1e6, 1e6]}, "interval = [-1000000.0, 1000000.0]"),
-    ("09", {"starts": [8, 8]}, "starts = 8: takes at least 16 for an exact model"),
-    ("09", {"sets": 200}, "sets = 200: takes at most 105, so that each has four of 420 pictures"),
-    ("10", {"image_set": "families", "families": ["hearts"], "edits": [["heart", "blue heart"]]},
+    ("heat_and_transport", {"mixture_means": [-1e300, 1e300]}, "mixture_means[0] = -1e+300"),
+    ("heat_and_transport", {"mixture_stds": [1e-300, 0.5]}, "mixture_stds[0] = 1e-300"),
+    ("chain_of_transports", {"mixture_stds": [1e300, 0.5]}, "mixture_stds[0] = 1e+300"),
+    ("heat_and_transport", {"torus_modes": [[1, 0, 0.3, 1e300]]}, "takes a phase from -1e+06 to 1e+06"),
+    ("chain_of_transports", {"circle_modes": [[1, 0.3, -1e300]]}, "takes a phase from -1e+06 to 1e+06"),
+    ("one_dimension", {"interval": [0.0, 1e-9]}, "interval = [0.0, 1e-09]"),
+    ("spacetime", {"interval": [-1e6, 1e6]}, "interval = [-1000000.0, 1000000.0]"),
+    ("hierarchy", {"starts": [8, 8]}, "starts = 8: takes at least 16 for an exact model"),
+    ("hierarchy", {"sets": 200}, "sets = 200: takes at most 105, so that each has four of 420 pictures"),
+    ("edits", {"image_set": "families", "families": ["hearts"], "edits": [["heart", "blue heart"]]},
      "takes two families or more"),
-    ("10", {"edits": [["cat " * 40, "eye"]], "models": ["emoji-diffusion"], "k_values": [0], "steps": 4}, "takes "),
+    ("edits", {"edits": [["cat " * 40, "eye"]], "models": ["emoji-diffusion"], "k_values": [0], "steps": 4}, "takes "),
 ])
 def test_what_would_fail_later_is_refused_now(chapter, changes, words):
     assert words in refusal(chapter, changes)
