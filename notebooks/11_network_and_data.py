@@ -62,7 +62,7 @@ ledger = Ledger("11_network_and_data", p)
 import numpy as np
 import torch
 
-from phasebook.models.pipelines.pipeline import diffusers_steps
+from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.sampling.features import OfPixels
 from phasebook.sampling.samplers import sample
 from phasebook.site.chapters.models import judge_of, subjects
