@@ -53,8 +53,23 @@ show(s.figure(s.resting()), alt="Heat map of log tr G over the latent plane: thr
      "meet in one point")
 
 # %% [markdown]
-# In a notebook of your own `s.figure(step)` by itself is shown as well.
+# In a notebook of your own `s.figure(step)` by itself is shown, and `s.figure(step).write_html("slice.html")` keeps it.
+# `det` and `trace` are finite differences, as in the paper, so that the grid limits them; `exact=True` does not.
 #
+# The sampler is there for itself, forwards, from any level, and backwards. States come from latents by `model.start`.
+
+# %% tags=["nbval-check-output"]
+from phasebook import invert, resume, sample
+
+x = model.start(plane.latents([0.2, 1.5], [0.1, 0.4]))
+frames = list(sample(model, x, model.levels(40)))
+final = frames[-1].after
+again = resume(model, frames[20].x, torch.tensor([20, 20]), model.levels(40)).x
+back = invert(model, final, model.levels(40), iterations=50, tolerance=1e-10)
+print("resumed from step 20 it ends in the same place:", bool((again - final).abs().max() < 1e-12))
+print("inverted it comes back to its start:", bool((back.x[0] - x).abs().max() < 1e-6))
+
+# %% [markdown]
 # ## A diffusers pipeline in memory, and a feature of your own
 #
 # `PipelineModel.of` takes a `StableDiffusionPipeline` as it is in memory, `PipelineModel.load` a directory or a hub id.
@@ -83,16 +98,20 @@ print("the mean colour varies most at step", s.values("trace", "colour").mean((1
 print("pictures kept:", s.pictures([5]).shape)
 
 # %% [markdown]
-# A network without text is a function again. A `UNet2DConditionModel` or `UNet2DModel` that predicts noise is wrapped in
-# three lines; `Denoiser` asks for the clean prediction, and the training time is the one whose noise level is nearest.
+# Without `sampler="own"` the sampler is DDIM, the paper's choice, whatever scheduler the pipeline has. A network without
+# text is a function again: a `UNet2DModel` that predicts noise is wrapped in three lines, and so is a
+# `UNet2DConditionModel` with `encoder_hidden_states=text.expand(len(x), -1, -1)`. `Denoiser` asks for the clean prediction;
+# the training time is the one whose noise level is nearest, so the levels are those that the network was trained for.
 
 # %% tags=["nbval-check-output"]
 from diffusers import DDIMScheduler, UNet2DModel
 
+from phasebook import scaled_linear_levels
+
 torch.manual_seed(0)
 network = UNet2DModel(sample_size=16, block_out_channels=(16, 32), norm_num_groups=8, layers_per_block=1,
                       down_block_types=("DownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "UpBlock2D")).eval()
-alpha_of = DDIMScheduler(beta_schedule="squaredcos_cap_v2").alphas_cumprod.sqrt()
+alpha_of = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear").alphas_cumprod.sqrt()
 
 
 def predict(x, alpha, sigma):
@@ -100,7 +119,7 @@ def predict(x, alpha, sigma):
     return (x - sigma * network(x, time).sample) / alpha
 
 
-model = Denoiser((3, 16, 16), predict, dtype=torch.float32, decode=lambda x0: (x0 / 2 + 0.5))
+model = Denoiser((3, 16, 16), predict, dtype=torch.float32, levels=scaled_linear_levels, decode=lambda x0: x0 / 2 + 0.5)
 s = slice_of(model, Plane.random(model.shape, seed=0, grid=4), model.levels(5), tangents=True)
 print("finite at every step:", bool((s.values("trace", exact=True) > 0).all()))
 
@@ -133,8 +152,7 @@ print("pictures that the slice ends on:", ", ".join(reached))
 #
 # Anything that inherits from `phasebook.Model` and says how it starts, predicts and decodes can be sampled, inverted,
 # sliced and edited; {doc}`../api` lists what the protocol asks for, and `tests/models/test_conformance.py` is the list of
-# what a model owes it. Samplers are there for themselves: `sample(model, x, levels)` yields a frame a step, `resume`
-# goes on from any level, `invert` goes back.
+# what a model owes it.
 #
 # What the chapters do with a model of yours costs no code: each takes a list `models`, in which a directory or a hub id
 # may stand: `phasebook run 12 -p models '["exact", "path/to/pipeline"]'`.

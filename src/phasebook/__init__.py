@@ -13,8 +13,8 @@ measured; `site` the book. Names are loaded when they are first used: the import
 
 __all__ = [
     "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "Feature", "Frame", "GaussianModel",
-    "ImageSet", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel", "Plane", "Prediction",
-    "Prompt", "Slice", "invert", "load_images", "log_snr_levels", "resume", "sample", "scaled_linear_levels",
+    "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel", "Plane", "Prediction",
+    "Prompt", "Resumed", "Slice", "invert", "load_images", "log_snr_levels", "resume", "sample", "scaled_linear_levels",
     "slice_of",
 ]
 
@@ -29,7 +29,7 @@ _MODULES = {
     "sampling.protocols": ("Embedding", "Feature", "Frame", "Model", "Prediction", "Prompt",),
     "sampling.levels": ("Levels", "log_snr_levels", "scaled_linear_levels",),
     "sampling.features": ("Latent", "Normalised", "OfPixels",),
-    "sampling.samplers": ("invert", "resume", "sample",),
+    "sampling.samplers": ("Inversion", "Resumed", "invert", "resume", "sample",),
     "slices.plane": ("Plane",),
     "slices.slice": ("Slice",),
     "slices.sweep": ("slice_of",),

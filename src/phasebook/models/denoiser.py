@@ -26,7 +26,8 @@ class Denoiser(Model):
         denoise: takes a tensor (p, *shape) and the level's alpha and sigma (floats), gives a tensor or array of the
             same shape. Tangents need a function that torch can differentiate forwards.
         decode: pictures (p, 3, y, x) in [0, 1] of clean states; without it the model has no pictures.
-        name: enters the fingerprint; by default the function's source.
+        name: enters the fingerprint; by default the function's source, the values it closes over, and the weights of a
+            network among them.
         levels: noise levels by number of steps.
         dtype: of the states.
         device: where they live.
@@ -39,7 +40,9 @@ class Denoiser(Model):
                  decode: Callable[[Tensor], Tensor] | None = None, name: str = "",
                  levels: Callable[[int], Levels] = log_snr_levels, dtype: torch.dtype = torch.float64,
                  device: str = "cpu"):
-        shape = tuple(shape)
+        shape = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+        if not dtype.is_floating_point:
+            raise ValueError(f"dtype = {dtype}: takes a floating-point type")
         if not shape or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
             raise ValueError(f"shape = {shape!r}: takes positive integers, the shape of one latent")
         if not callable(denoise):
@@ -48,7 +51,9 @@ class Denoiser(Model):
         self.denoise = denoise
         self._decode, self._levels = decode, levels
         self.dtype, self.device = dtype, device
-        self.fingerprint = sha256(f"{shape} {name or _source(denoise)}".encode()).hexdigest()[:16]
+        said = name.encode() if name else _described(denoise)
+        self.fingerprint = sha256(f"{shape} ".encode() + said).hexdigest()[:16]
+        self._tried = False
         self.features = {"latent": Latent(shape)}
         if decode:
             self.features["pixels"] = OfPixels(lambda pixels: pixels.flatten(1) / pixels[0].numel() ** 0.5)
@@ -63,7 +68,7 @@ class Denoiser(Model):
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
         """The empty prompt; a function of (x, alpha, sigma) knows no other."""
-        named = [t for t in ([texts] if isinstance(texts, str) else texts) if t]
+        named = [t for t in listed(texts) if t]
         if named:
             raise ValueError(f"prompt = {named[0]!r}: this model takes none")
         return Prompt({})
@@ -72,14 +77,50 @@ class Denoiser(Model):
                 read: int | None = None) -> Prediction:
         """The function at the level of `step`, and the noise that follows from it at the level of `read`."""
         at = step if read is None else read
-        x0 = self.denoise(x, float(levels.alpha[step]), float(levels.sigma[step]))
-        if not isinstance(x0, Tensor) and unpack_dual(x).tangent is not None:
-            raise ValueError("tangents: denoise gives an array; takes a function of tensors, or tangents=False")
-        x0 = torch.as_tensor(x0).to(x)
+        if x.ndim < 2 or tuple(x.shape[1:]) != self.shape:
+            raise ValueError(f"x: shape {tuple(x.shape)}; takes states (p, {', '.join(map(str, self.shape))})")
+        x0 = self._asked(x, float(levels.alpha[step]), float(levels.sigma[step]))
         if x0.shape != x.shape:
             raise ValueError(f"denoise: gives shape {tuple(x0.shape)} for {tuple(x.shape)}; takes a function that "
                              "keeps the shape")
         return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
+
+    def _asked(self, x: State, alpha: float, sigma: float) -> State:
+        """The function's answer as a tensor; it gets a copy, which it may change."""
+        try:
+            x0 = self.denoise(x.clone(), alpha, sigma)
+        except RuntimeError as error:
+            if "dtype" not in str(error):
+                raise
+            raise ValueError(f"denoise: {str(error).splitlines()[0]}; states are {x.dtype}, takes "
+                             "Denoiser(..., dtype=...) of the network") from None
+        if not isinstance(x0, Tensor | ndarray):
+            raise ValueError(f"denoise: gives a {type(x0).__name__}; takes a function that gives a tensor or an array")
+        lost = not isinstance(x0, Tensor) or unpack_dual(x0).tangent is None
+        if lost and unpack_dual(x).tangent is not None:
+            raise ValueError("tangents: denoise gives an array, or leaves torch on the way; takes a function of tensors, "
+                             "or tangents=False")
+        return torch.as_tensor(x0).to(x)
+
+    def push(self, x: State, dx: Float[Tensor, "t p *s"], levels: Levels, step: int,
+             prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
+        """The prediction and its derivatives by forward-mode differentiation; the first time, one point is held against
+        a centred difference, since a function that leaves torch half way loses tangents without a word.
+
+        Raises:
+            ValueError: where they disagree.
+        """
+        value, slope = super().push(x, dx, levels, step, prompt)
+        if not self._tried:
+            h = 1e-3 * float(x[:1].norm()) / max(float(dx[0, :1].norm()), 1e-30)
+            up, down = (self.predict(x[:1] + s * h * dx[0, :1], levels, step).x0 for s in (1, -1))
+            near, exact = (up - down) / (2 * h), slope.x0[0, :1]
+            rounding = 1e-2 * float(dx[0, :1].norm())
+            if float((near - exact).norm()) > 0.2 * float(exact.norm()) + rounding:
+                raise ValueError("tangents: denoise differs from its derivative; takes a function of tensors "
+                                 "throughout, or tangents=False")
+            self._tried = True
+        return value, slope
 
     def decode(self, x0: State) -> Pixels:
         """The pictures of clean states; ValueError where no `decode` was given."""
@@ -94,10 +135,27 @@ def combined(latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, 
     return torch.as_tensor(wide if coefficients is None else np.tensordot(coefficients, wide, 1))
 
 
-def _source(function: Callable) -> str:
-    """What tells one function from another: its source where there is one."""
+def listed(texts: str | Sequence[str]) -> list[str]:
+    """One text, or one a point, as a list. ValueError for anything else."""
+    single = [texts] if isinstance(texts, str) else texts
+    if not isinstance(single, Sequence) or not single or not all(isinstance(text, str) for text in single):
+        raise ValueError(f"prompt = {texts!r}: takes a text, or a list of texts, one a point")
+    return list(single)
+
+
+def _described(value: object) -> bytes:
+    """What tells one function from another: its source, the values it closes over, the weights of a network."""
+    if isinstance(value, torch.nn.Module):
+        weights = [(name, w.detach().float().cpu().numpy().tobytes()) for name, w in value.state_dict().items()]
+        return repr(type(value)).encode() + b"".join(name.encode() + w for name, w in weights)
+    if isinstance(value, Tensor | ndarray):
+        return np.ascontiguousarray(torch.as_tensor(value).detach().cpu().numpy()).tobytes()
+    if not callable(value):
+        return repr(value).encode()
     try:
-        return inspect.getsource(function)
+        said = inspect.getsource(value).encode()
     except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        return code.co_code.hex() if code else repr(type(function))
+        code = getattr(value, "__code__", None)
+        said = code.co_code if code else repr(type(value)).encode()
+    cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+    return said + b"".join(_described(cell) for cell in [*cells, *(getattr(value, "__defaults__", None) or ())])

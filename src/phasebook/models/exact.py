@@ -31,7 +31,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from phasebook.models.atoms import centred_atoms, gram_of, products_with
-from phasebook.models.denoiser import combined
+from phasebook.models.denoiser import combined, listed
 from phasebook.models.entropy import entropy, membership
 from phasebook.sampling.levels import Levels, scaled_linear_levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prediction, Prompt, State
@@ -186,7 +186,7 @@ class ExactModel(Model):
         Raises:
             ValueError: for a text that names no atom.
         """
-        single = [texts] if isinstance(texts, str) else list(texts)
+        single = listed(texts)
         known = {text: self._named(text) for text in {*single, negative}}
         rows = torch.stack([known[text].to(self.atoms) for text in single]) - known[negative].to(self.atoms)
         return Prompt({"log_prior": rows * self.bonus * float(guidance)}, float(guidance))
@@ -206,6 +206,8 @@ class ExactModel(Model):
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
         """`xhat_0 = (w Gram, w)` and the noise that follows from it."""
+        if x.ndim != 2 or x.shape[1] != 2 * len(self.atoms):
+            raise ValueError(f"x: shape {tuple(x.shape)}; takes states (p, {2 * len(self.atoms)}), from start(latents)")
         alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
         w = self._softmax(x[:, :len(self.atoms)], alpha / sigma**2, (alpha / sigma) ** 2, _log_prior(prompt))
         x0 = torch.cat([w @ self.gram, w], 1)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prompt
@@ -74,17 +75,25 @@ class OfPixels(_Base):
         flat = torch.cat([self._of(pixels) for pixels in frame.pictures()])
         if frame.dx0 is None:
             return Embedding(flat, flat)
-        both = pushed(lambda x0: (self._of(frame.model.decode(x0)),))
+        both = pushed(lambda x0: (self._kept(self._of(frame.model.decode(x0))),))
         with forward_mode():
             slope = torch.stack([both(frame.x0, d)[1] for d in frame.dx0])
         return Embedding(flat, flat, slope, slope)
 
     def _of(self, pixels: Pixels) -> Float[Tensor, "p k"]:
         values = torch.as_tensor(self.function(pixels))
-        if values.ndim < 2 or len(values) != len(pixels):
+        if values.ndim < 1 or len(values) != len(pixels):
             raise ValueError(f"feature: gives shape {tuple(values.shape)} for {len(pixels)} pictures; takes a function "
-                             "that gives one row a picture")
-        return values.flatten(1)
+                             "that gives a number or a row for each picture")
+        return values.reshape(len(values), -1)
+
+    @staticmethod
+    def _kept(values: Tensor) -> Tensor:
+        """ValueError where a function has lost the tangents of its pixels."""
+        if forward_ad.unpack_dual(values).tangent is None:
+            raise ValueError("tangents: the feature leaves torch on the way; takes a function of tensors throughout, "
+                             "or tangents=False")
+        return values
 
 
 class Normalised(_Base):
@@ -115,6 +124,8 @@ def named_features(model: Model,
     own = dict(model.features)
     if features is None:
         return dict(list(own.items())[:1])
+    if callable(features):
+        features = {"feature": features}
     if not isinstance(features, Mapping):
         features = {str(name): name for name in ([features] if isinstance(features, str) else features)}
     chosen: dict[str, Feature] = {}

@@ -51,7 +51,15 @@ def sample(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         prompt: for all points, or one a point.
         first: the step to begin with.
         tangents: derivatives of `x`, carried along.
+
+    Yields:
+        A `Frame` a step; unlike those of `model.sweep` frames may be kept.
+
+    Raises:
+        ValueError: for a `first` outside the sampler's steps.
     """
+    if not 0 <= first < levels.steps:
+        raise ValueError(f"first = {first}: takes a step from 0 to {levels.steps - 1}")
     for step in range(first, levels.steps):
         if tangents is None:
             prediction, slope = model.predict(x, levels, step, prompt), None
@@ -88,11 +96,14 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
         seed: of that noise.
         progress: show a bar.
 
+    Returns:
+        The final states `x`, and `x0`, the clean ones predicted at the last step, which are what is shown.
+
     Raises:
         ValueError: for a `first` outside 0..S or of another length, or an eta outside 0..1.
     """
-    first = torch.as_tensor(first)
-    if len(first) != len(x) or int(first.min()) < 0 or int(first.max()) > levels.steps:
+    first = torch.as_tensor(first).expand(len(x)) if torch.as_tensor(first).ndim == 0 else torch.as_tensor(first)
+    if first.is_floating_point() or len(first) != len(x) or int(first.min()) < 0 or int(first.max()) > levels.steps:
         raise ValueError(f"first: takes a level from 0 to {levels.steps} for each of {len(x)} points")
     if not 0 <= eta <= 1:
         raise ValueError(f"eta = {eta!r}: takes 0 to 1")
@@ -126,7 +137,7 @@ class Inversion(NamedTuple):
 @torch.no_grad()
 def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None, *, stop: int = 0, iterations: int = 0,
            tolerance: float = 1e-5, progress: bool = False) -> Inversion:
-    """From the clean end (level S) back to level `stop`: the exact reverse of `sample`.
+    """From the clean end (level S) back to level `stop`: with iterations, the exact reverse of `sample`.
 
     Args:
         model: any.
@@ -134,10 +145,14 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         levels: of the sampler.
         prompt: for all points, or one a point.
         stop: the level to go back to.
-        iterations: updates a step at most; 0 is diffusers' inverse scheduler. Guidance above 1 makes a step steep:
-            more are needed, and some points may not settle.
+        iterations: updates a step at most; 0 is diffusers' inverse scheduler, first order in the step. Guidance above 1
+            makes a step steep: more are needed, and some points may not settle.
         tolerance: of the residual, in the model's own norm.
         progress: show a bar.
+
+    Returns:
+        The states `x` (level, point, ...) at all levels, of which `x[stop]` is the last one found, with the `residual`
+        of each step and whether it `converged`.
 
     Raises:
         ValueError: for a `stop` outside the sampler's steps, or fewer iterations than none.

@@ -51,7 +51,7 @@ def load_anchors(path: str | Path, shape: tuple[int, ...]) -> Float[ndarray, "3 
 def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], label: str = "anchors") -> None:
     """ValueError unless there are three finite latents of `shape` that span a plane."""
     if anchors.shape != (3, *shape):
-        raise ValueError(f"{label}: shape {anchors.shape}; takes {(3, *shape)}, three latents (rgb, y, x)")
+        raise ValueError(f"{label}: shape {anchors.shape}; takes {(3, *shape)}, three latents")
     if not np.isfinite(anchors).all():
         where = ", ".join(map(str, np.argwhere(~np.isfinite(anchors))[0]))
         raise ValueError(f"{label}: NaN or Inf at [{where}]; takes finite numbers")
@@ -102,7 +102,8 @@ class Plane:
         return cls(seeded_anchors(shape, seed), **{"normalise": int(np.prod(shape)) >= 64} | options)
 
     def __post_init__(self):
-        if self.grid < 2:
+        object.__setattr__(self, "anchors", np.asarray(self.anchors))
+        if isinstance(self.grid, bool) or not isinstance(self.grid, int | np.integer) or self.grid < 2:
             raise ValueError(f"grid = {self.grid}: takes an integer >= 2")
         check_extent(list(self.extent))
         check_anchors(self.anchors, self.anchors.shape[1:])
@@ -127,6 +128,7 @@ class Plane:
         With normalisation `c / s`, `s^2 = c^T C c` with C the anchors' covariance, and `dc / s - c (c^T C dc) / s^3`.
         ValueError names a point where the standard deviation vanishes.
         """
+        alpha, beta = np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float)
         c = np.stack([1 - alpha - beta, alpha, beta], -1)
         dc = np.broadcast_to(np.array([[-1.0, 1, 0], [-1, 0, 1]])[:, None], (2, *c.shape))
         if not self.normalise:

@@ -24,6 +24,7 @@ from phasebook.slices.plane import Plane
 
 __all__ = ["RIDGE", "Pairs", "Slice"]
 
+NAMES = ("E", "F", "G", "det", "trace", "largest", "jump_alpha", "jump_beta")
 RIDGE = 0.2             # a jump over this share of the yardstick is a ridge, wherever ridges are spoken of
 
 
@@ -75,6 +76,10 @@ class Slice:
     features: Mapping[str, Feature]
     prompt: Prompt | None = None
 
+    def __repr__(self) -> str:
+        grid, names = self.plane.grid, ", ".join(self.features)
+        return f"<Slice: {grid} x {grid} points, {self.steps} steps, features {names}>"
+
     @property
     def steps(self) -> int:
         """Of the sampler."""
@@ -97,6 +102,10 @@ class Slice:
             ValueError: for a feature that was not measured, or tangents that were not carried.
         """
         feature = self._known(feature)
+        if name not in NAMES:
+            raise ValueError(f"name = {name!r}: takes one of {', '.join(NAMES)}")
+        if exact and name.startswith("jump"):
+            raise ValueError(f"exact = True: {name} is a difference; takes {', '.join(NAMES[:6])}")
         if exact and "det_exact" not in self.data:
             raise ValueError("exact = True: no tangents were carried; takes slice_of(..., tangents=True)")
         part = self.data.sel(feature=feature)
@@ -150,6 +159,11 @@ class Slice:
         Raises:
             ValueError: for another `by`.
         """
+        if not ridge > 0:
+            raise ValueError(f"ridge = {ridge!r}: takes a positive height, such as s.ridge()")
+        if by in ("watershed", "cut") and len(self.measured(feature)) < self.steps:
+            raise ValueError(f"feature = {self._known(feature)!r}: measured at steps {self.measured(feature).tolist()} "
+                             "alone; phases take a feature that is measured at every step")
         if by == "watershed":
             return np.stack([watershed_labels(self.height(k, feature), ridge) for k in range(self.steps)])
         if by == "cut":
@@ -183,15 +197,24 @@ class Slice:
         return Pairs.of(self.model, start, self.levels, self.features[self._known(feature)], self.prompt)
 
     def figure(self, step: int, name: str = "trace", feature: str | None = None):
-        """A plotly heat map of the logarithm of a variable at a step, alpha up and beta right."""
+        """A plotly heat map of the logarithm of a variable at a step, alpha up and beta right.
+
+        Args:
+            step: from 0.
+            name: as in `values`.
+            feature: its name; the first by default.
+        """
         import plotly.graph_objects as go
 
+        if not 0 <= step < self.steps:
+            raise ValueError(f"step = {step}: takes a step from 0 to {self.steps - 1}")
         field = np.log10(1e-8 + self.values(name, feature)[step])
+        title = f"{self._known(feature)}, step {step}: σ/α = {self.levels.sigma_over_alpha[step]:.3g}"
         fig = go.Figure(go.Heatmap(z=field, x=self.plane.beta, y=self.plane.alpha, colorscale="Inferno",
                                    colorbar={"title": f"log {name}"}))
         fig.update_xaxes(title="β", constrain="domain")
         fig.update_yaxes(title="α", scaleanchor="x", constrain="domain")
-        return fig.update_layout(template="plotly_white", width=480, height=420, margin={"t": 30, "r": 20})
+        return fig.update_layout(template="plotly_white", width=480, height=440, margin={"t": 50, "r": 20}, title=title)
 
     def pictures(self, steps: Sequence[int]) -> ndarray:
         """The kept pictures (step, row, column, y, x, rgb) of some steps, bytes.

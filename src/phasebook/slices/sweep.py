@@ -51,6 +51,7 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
     Raises:
         ValueError: names step and point of a number that is not finite; a feature that the model does not know.
     """
+    _check_kinds(model, plane, levels, prompt)
     if plane.anchors.shape[1:] != tuple(model.shape):
         raise ValueError(f"plane: latents of shape {plane.anchors.shape[1:]}; this model takes {tuple(model.shape)}")
     chosen = named_features(model, features)
@@ -72,6 +73,18 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
                 bar.update()
     data = xr.Dataset(arrays.variables(), arrays.coordinates(levels), _attributes(model, plane, levels, prompt, arrays))
     return Slice(data, plane, model, levels, chosen, prompt)
+
+
+def _check_kinds(model: Model, plane: Plane, levels: Levels, prompt: Prompt | None) -> None:
+    """ValueError for an argument in another's place."""
+    if not hasattr(model, "predict"):
+        raise ValueError(f"model: a {type(model).__name__}; takes a model, such as Denoiser(shape, function)")
+    for name, value, kind, example in (("plane", plane, Plane, "Plane.random(model.shape, seed=0)"),
+                                       ("levels", levels, Levels, "model.levels(50)")):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} = {value!r}: takes a {kind.__name__}, such as {example}")
+    if prompt is not None and not isinstance(prompt, Prompt):
+        raise ValueError(f"prompt = {prompt!r}: takes a Prompt, such as model.prompt('a red cat')")
 
 
 def _kept(keep: Collection[int] | None, steps: int) -> list[int]:
@@ -158,7 +171,8 @@ class _Arrays:
         value = np.asarray(value.cpu() if isinstance(value, Tensor) else value)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             i, j = np.argwhere(~np.isfinite(value))[0]
-            raise ValueError(f"{name} is not finite at step {at[-1]}, alpha = {self.plane.alpha[top + i]:.6g}, "
+            what = f"the metric ({name})" if len(at) == 2 else name
+            raise ValueError(f"{what} is not finite at step {at[-1]}, alpha = {self.plane.alpha[top + i]:.6g}, "
                              f"beta = {self.plane.beta[j]:.6g}")
         shape = (*self.leading[len(at)], self.plane.grid - (name == "jump_alpha"), value.shape[1])
         self._write(name, shape, (*at, slice(top, top + len(value))), value)

@@ -6,6 +6,7 @@ A network is trained on `x = alpha x_0 + sigma eps`, with `alpha^2 + sigma^2 = 1
 (`levels.Levels.mixing`), so what is left of a scheduler is where it places its levels.
 """
 
+import inspect
 from typing import Any, Protocol
 
 import numpy as np
@@ -133,6 +134,16 @@ class Flow:
         return x - sigma * raw, x + alpha * raw
 
 
+def _as_it_is(scheduler: Any) -> dict[str, Any]:
+    """A scheduler's configuration without its marks of defaults on values that were changed since: a pipeline in
+    memory sets `steps_offset` and `clip_sample` behind them, and `from_config` would take them back."""
+    config = dict(scheduler.config)
+    own = inspect.signature(type(scheduler).__init__).parameters
+    marked = config.get("_use_default_values", [])
+    config["_use_default_values"] = [name for name in marked if name in own and config[name] == own[name].default]
+    return config
+
+
 def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sampler: str) -> Noise:
     """The noise of a pipeline with this scheduler.
 
@@ -164,8 +175,11 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
         changes["timestep_spacing"] = "leading"
     if "clip_sample" not in scheduler.config:       # where nothing is said DDIM would clip latents to [-1, 1]
         changes["clip_sample"] = False
+    if sampler == "own" and kind == "DDIMScheduler" and changes.get("timestep_spacing"):
+        raise ValueError(f"{label}: sampler = 'own', but its scheduler places its times by linspace, which leaves gaps "
+                         "between DDIM's steps; takes sampler = 'ddim'")
     try:
-        ddim = DDIMScheduler.from_config(scheduler.config, **changes)
+        ddim = DDIMScheduler.from_config(_as_it_is(scheduler), **changes)
     except (ValueError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0][:120]
         raise ValueError(f"{label}: its schedule is none of DDIM's ({reason})") from None

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.models.denoiser import combined
+from phasebook.models.denoiser import combined, listed
 from phasebook.models.pipelines.checkpoints import cause, check_dtype, check_length, check_settings
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
@@ -97,7 +97,7 @@ class PipelineModel(Model):
             batch: latents at a time.
             decoder: a VAE that decodes in place of the pipeline's.
             compiled: torch.compile the network (CUDA only).
-            sampler: see `load`.
+            sampler: 'ddim', the paper's choice, whatever scheduler the pipeline has, or 'own'; see `load`.
 
         Raises:
             ValueError: one line, for a pipeline that this code cannot run.
@@ -177,9 +177,9 @@ class PipelineModel(Model):
         Raises:
             ValueError: for a prompt longer than the tokenizer's limit, which diffusers would cut, or guidance < 0.
         """
-        if not np.isfinite(guidance) or guidance < 0:
+        if not isinstance(guidance, int | float) or not np.isfinite(guidance) or guidance < 0:
             raise ValueError(f"guidance = {guidance!r}: takes a finite number >= 0 (1 or less: no guidance)")
-        single = [texts] if isinstance(texts, str) else list(texts)
+        single = listed(texts)
         known = {}
         for text in dict.fromkeys(single):
             for tokenizer in self.family.tokenizers(self.pipe):
@@ -229,6 +229,9 @@ class PipelineModel(Model):
             named = dict(zip(prompt.conditions, conditions, strict=True))
             return self.noise.split(y, self._output(y, time, named, prompt.guidance), alpha, sigma)
 
+        for c in prompt.conditions.values():
+            if len(c) not in (1, points):
+                raise ValueError(f"prompt: of {len(c)} points; takes one for all {points}, or one a point")
         return function, [c.expand(points, *c.shape[1:]) for c in prompt.conditions.values()]
 
     def _output(self, x: Float[Tensor, "p c y x"], time: float, conditions: Mapping[str, Float[Tensor, "p k ..."]],

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.chapters.parameters import Parameters, Positive
+from phasebook.site.chapters.parameters import Parameters
 from phasebook.theory.cells.power_cells import check_atoms
 
 __all__ = ["Chapter"]
 
 Coordinate = Annotated[float, Field(ge=-1e3, le=1e3)]
+Level = Annotated[float, Field(ge=1e-3, le=1e4)]
 Point = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
 
 
@@ -18,8 +19,8 @@ class Chapter(Parameters):
 
     atoms: Annotated[list[Point], Field(min_length=1, max_length=20)]
     atom_weights: Annotated[list[float], Field(min_length=1, max_length=20)]
-    sigma_start: Positive
-    sigma_end: Positive
+    sigma_start: Level
+    sigma_end: Level
     links: Annotated[list[Annotated[int, Field(ge=1, le=128)]], Field(min_length=1, max_length=12)]
     grid: Annotated[float, Field(ge=4, le=10)]
     samples: Annotated[int, Field(ge=20, le=2000)]

@@ -1,0 +1,88 @@
+"""What would fail late in a run is refused before it: data, models, levels, weights and numbers out of proportion."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from phasebook.models.assets import asset
+from phasebook.site.build import runner
+from phasebook.site.chapters.parameters import ParameterError
+
+
+def refusal(chapter: str, changes: dict) -> str:
+    with pytest.raises(ParameterError) as error:
+        source = next(source for source in runner.chapters() if source.stem[3:] == chapter)
+        runner.check(source, runner.profile("smoke", source) | changes)
+    message = str(error.value)
+    assert "\n" not in message and len(message) < 400
+    return message
+
+
+@pytest.fixture
+def equal(tmp_path):
+    """A folder of three equal pictures."""
+    for name in "abc":
+        Image.new("RGB", (16, 16), "red").save(tmp_path / f"{name}.png")
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("chapter, name", [
+    ("one_dimension", "images"), ("spacetime", "images"), ("phase_boundaries", "image_set"),
+    ("ridges_and_resolution", "image_set"), ("hierarchy", "image_set"), ("hierarchy", "compared"),
+    ("edits", "image_set")])
+def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
+    wrap = (lambda value: [value]) if name == "compared" else (lambda value: value)
+    assert f"{name} = {equal!r}: all 3 pictures are equal" in refusal(chapter, {name: wrap(equal)})
+    assert f"{name} = 'elephants'" in refusal(chapter, {name: wrap("elephants")})
+    (tmp_path / "b.png").unlink()
+    (tmp_path / "c.png").unlink()
+    assert f"{name} = {equal!r}: holds 1 picture files" in refusal(chapter, {name: wrap(equal)})
+
+
+@pytest.mark.parametrize("chapter, changes, words", [
+    ("heat_and_transport", {"mixture_means": [-1e300, 1e300]}, "mixture_means[0] = -1e+300"),
+    ("heat_and_transport", {"mixture_stds": [1e-300, 0.5]}, "mixture_stds[0] = 1e-300"),
+    ("chain_of_transports", {"mixture_stds": [1e300, 0.5]}, "mixture_stds[0] = 1e+300"),
+    ("heat_and_transport", {"torus_modes": [[1, 0, 0.3, 1e300]]}, "takes a phase from -1e+06 to 1e+06"),
+    ("chain_of_transports", {"circle_modes": [[1, 0.3, -1e300]]}, "takes a phase from -1e+06 to 1e+06"),
+    ("plane_chain", {"sigma_start": 1e300}, "sigma_start = 1e+300"),
+    ("plane_chain", {"sigma_end": 1e-300}, "sigma_end = 1e-300"),
+    ("one_dimension", {"interval": [0.0, 1e-9]}, "interval = [0.0, 1e-09]"),
+    ("spacetime", {"interval": [-1e6, 1e6]}, "interval = [-1000000.0, 1000000.0]"),
+    ("hierarchy", {"starts": [8, 8]}, "starts = 8: takes at least 16 for an exact model"),
+    ("hierarchy", {"sets": 200}, "sets = 200: takes at most 105, so that each has four of 420 pictures"),
+    ("edits", {"image_set": "families", "families": ["hearts"], "edits": [["heart", "blue heart"]]},
+     "takes two families or more"),
+    ("network_and_data", {"judge": "ViT-B-32-quickgelu", "pretrained": "openai"}, "cannot be fetched from the hub"),
+    ("edits", {"edits": [["cat " * 40, "eye"]], "models": ["emoji-diffusion"], "k_values": [0], "steps": 4}, "takes "),
+])
+def test_what_would_fail_later_is_refused_now(chapter, changes, words):
+    assert words in refusal(chapter, changes)
+
+
+def test_levels_that_a_model_has_not_are_refused(tmp_path):
+    """Of a model trained on fewer times than are asked for; its scheduler's configuration says so."""
+    model = tmp_path / "model"
+    shutil.copytree(asset("emoji-diffusion"), model)
+    file = model / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"num_train_timesteps": 20}))
+    said = refusal("network_and_data", {"models": [str(model)], "steps": 25})
+    assert said.startswith("steps = 25: ") and "takes an integer from 1 to 19" in said
+    source = next(source for source in runner.chapters() if source.stem[3:] == "network_and_data")
+    runner.check(source, runner.profile("smoke", source) | {"models": [str(model)], "steps": 6})
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    """By the header alone, where the model is a name with a file and where it is a directory."""
+    weights = asset("emoji-clip") / "open_clip_model.safetensors"
+    said = refusal("network_and_data", {"judge": "ViT-B-32-quickgelu", "pretrained": str(weights)})
+    assert "holds another model" in said and "pretrained = " in said
+    model = tmp_path / "clip"
+    shutil.copytree(asset("emoji-clip"), model)
+    file = model / "open_clip_config.json"
+    config = json.loads(file.read_text())
+    config["model_cfg"]["embed_dim"] *= 2
+    file.write_text(json.dumps(config))
+    assert "holds another model" in refusal("network_and_data", {"judge": str(model)})
