@@ -13,9 +13,9 @@ measured; `site` the book. Names are loaded when they are first used: the import
 
 __all__ = [
     "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "Feature", "Frame", "GaussianModel",
-    "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel", "Plane", "Prediction",
-    "Prompt", "Resumed", "Slice", "invert", "load_images", "log_snr_levels", "resume", "sample", "scaled_linear_levels",
-    "slice_of",
+    "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel", "Plane",
+    "Prediction", "Prompt", "Resumed", "Slice", "invert", "load_images", "log_snr_levels", "resume", "sample",
+    "scaled_linear_levels", "slice_of",
 ]
 
 # module: the public names that it defines

@@ -47,6 +47,68 @@ def test_arrays_pictures_and_levels():
         slice_of(model, Plane.random((2,), seed=0, grid=5), model.levels(8), tangents=True)
 
 
+def small(denoise, **options):
+    model = Denoiser((2,), denoise)
+    return slice_of(model, Plane.random((2,), seed=0, grid=5), model.levels(8), **options)
+
+
+@pytest.mark.parametrize("denoise", [
+    lambda x, a, s: torch.as_tensor(MIXTURE.denoise(x.detach().numpy(), a, s)),
+    lambda x, a, s: two_dimensional(x.detach(), a, s),
+    lambda x, a, s: (two_dimensional(x, a, s) + torch.as_tensor(MIXTURE.denoise(x.detach().numpy(), a, s))) / 2,
+], ids=["numpy", "detached", "half"])
+def test_lost_tangents_are_an_error_and_not_zero(denoise):
+    assert small(denoise).values("trace").max() > 0.1
+    with pytest.raises(ValueError, match="^tangents: denoise "):
+        small(denoise, tangents=True)
+
+
+def test_a_function_may_change_its_argument():
+    def rude(x, alpha, sigma):
+        x0 = two_dimensional(x, alpha, sigma)
+        x.mul_(0)
+        return x0
+
+    np.testing.assert_array_equal(small(rude).values("trace"), small(two_dimensional).values("trace"))
+
+
+def test_fingerprints_tell_closures_and_networks_apart():
+    def scaled(c):
+        return lambda x, alpha, sigma: c * two_dimensional(x, alpha, sigma)
+
+    torch.manual_seed(0)
+    one, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    functions = [scaled(1.0), scaled(100.0), lambda x, a, s, n=one: n(x), lambda x, a, s, n=other: n(x), one, other]
+    prints = [Denoiser((2,), f).fingerprint for f in functions]
+    assert len(set(prints)) == len(prints)
+    assert Denoiser((2,), scaled(1.0)).fingerprint == prints[0]
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda m, p: slice_of(m, p, m.levels(3), prompt="a red cat"), "prompt = 'a red cat': takes a Prompt"),
+    (lambda m, p: slice_of(m, p, 5), "levels = 5: takes a Levels"),
+    (lambda m, p: slice_of(p, m, m.levels(3)), "model: a Plane; takes a model"),
+    (lambda m, p: m.prompt(3), "prompt = 3: takes a text"),
+    (lambda m, p: m.predict(torch.zeros(3, 5), m.levels(3), 0), r"x: shape \(3, 5\); takes states \(p, 2\)"),
+    (lambda m, p: slice_of(m, p, m.levels(3)).values("foo"), "name = 'foo': takes one of E, F, G, det"),
+    (lambda m, p: slice_of(m, p, m.levels(3)).figure(99), "step = 99: takes a step from 0 to 2"),
+    (lambda m, p: slice_of(m, p, m.levels(3)).phases(0), "ridge = 0: takes a positive height"),
+    (lambda m, p: Denoiser((2,), lambda x, a, s: None, name="n").predict(torch.zeros(1, 2), m.levels(3), 0),
+     "gives a NoneType"),
+    (lambda m, p: Denoiser((2,), torch.nn.Linear(2, 2).forward), None),
+    (lambda m, p: Denoiser((2,), two_dimensional, dtype=torch.int64), "dtype = torch.int64"),
+    (lambda m, p: Plane.random((2,), 0, grid=3.5), "grid = 3.5"),
+])
+def test_arguments_in_the_wrong_place(call, message):
+    model, plane = Denoiser((2,), two_dimensional), Plane.random((2,), seed=0, grid=3)
+    if message is None:
+        assert call(model, plane).fingerprint
+        return
+    with pytest.raises(ValueError, match=message) as error:
+        call(model, plane)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("call, message", [
     (lambda: Denoiser((), two_dimensional), r"shape = \(\): takes positive integers"),
     (lambda: Denoiser((2, 0), two_dimensional), "takes positive integers"),

@@ -98,8 +98,8 @@ class Denoiser(Model):
             raise ValueError(f"denoise: gives a {type(x0).__name__}; takes a function that gives a tensor or an array")
         lost = not isinstance(x0, Tensor) or unpack_dual(x0).tangent is None
         if lost and unpack_dual(x).tangent is not None:
-            raise ValueError("tangents: denoise gives an array, or leaves torch on the way; takes a function of tensors, "
-                             "or tangents=False")
+            raise ValueError("tangents: denoise gives an array, or leaves torch on the way; takes a function of "
+                             "tensors, or tangents=False")
         return torch.as_tensor(x0).to(x)
 
     def push(self, x: State, dx: Float[Tensor, "t p *s"], levels: Levels, step: int,

@@ -50,6 +50,21 @@ def test_every_reading_of_the_network(pipes, tmp_path, kind, change):
     assert held(PipelineModel.of(pipe, kind), 3.0, "ugly", 5)[0] <= 1e-5
 
 
+def test_what_a_pipeline_changes_in_its_scheduler_is_kept(tmp_path):
+    """diffusers sets steps_offset and clip_sample of a scheduler in memory behind its marks of defaults."""
+    from diffusers import DDIMScheduler
+
+    plain = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    pipe = pipeline("sd", tmp_path, scheduler=plain)
+    model = PipelineModel.of(pipe, "defaults")
+    assert model.levels(4).timestep.tolist() == [751, 501, 251, 1]
+    after, z = [], noise(1, model.shape)
+    pipe.set_progress_bar_config(disable=True)
+    pipe("red apple", guidance_scale=3.0, num_inference_steps=4, latents=z, output_type="latent",
+         callback_on_step_end=lambda pipe, step, time, tensors: after.append(tensors["latents"].clone()) or tensors)
+    assert apart(run(model, z, 4, model.prompt("red apple", 3.0)), torch.stack(after)) <= 1e-5
+
+
 @pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
 def test_eulers_levels_are_its_own(tmp_path, spacing):
     """diffusers begins at sigma_max z, or sqrt(1 + sigma_max^2) z, in units of the data; ours at the level itself."""
