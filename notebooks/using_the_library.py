@@ -20,7 +20,7 @@
 # data are three points in the plane, and the denoiser is their posterior mean. A plane through three random latents is
 # then the latent space itself.
 
-# %% tags=["nbval-check-output"]
+# %%
 import torch
 
 from phasebook import Denoiser, Plane, slice_of
@@ -37,6 +37,8 @@ model = Denoiser((2,), denoise)
 plane = Plane.random(model.shape, seed=0, extent=(-1.0, 2.0, -1.0, 2.0), grid=61)
 s = slice_of(model, plane, model.levels(40), tangents=True)
 phases = s.phases(s.ridge(share=0.3))
+
+# %% tags=["nbval-check-output"]
 for step in s.telling(4):
     print(f"step {step:2d}: sigma/alpha {s.levels.sigma_over_alpha[step]:6.2f}, {phases[step].max() + 1} phases")
 
@@ -98,12 +100,14 @@ print("the mean colour varies most at step", s.values("trace", "colour").mean((1
 print("pictures kept:", s.pictures([5]).shape)
 
 # %% [markdown]
+# The prompt names one picture, so the whole slice comes to show it, and what varied over the slice falls away.
+#
 # Without `sampler="own"` the sampler is DDIM, the paper's choice, whatever scheduler the pipeline has. A network without
 # text is a function again: a `UNet2DModel` that predicts noise is wrapped in three lines, and so is a
 # `UNet2DConditionModel` with `encoder_hidden_states=text.expand(len(x), -1, -1)`. `Denoiser` asks for the clean prediction;
 # the training time is the one whose noise level is nearest, so the levels are those that the network was trained for.
 
-# %% tags=["nbval-check-output"]
+# %%
 from diffusers import DDIMScheduler, UNet2DModel
 
 from phasebook import scaled_linear_levels
@@ -121,6 +125,8 @@ def predict(x, alpha, sigma):
 
 model = Denoiser((3, 16, 16), predict, dtype=torch.float32, levels=scaled_linear_levels, decode=lambda x0: x0 / 2 + 0.5)
 s = slice_of(model, Plane.random(model.shape, seed=0, grid=4), model.levels(5), tangents=True)
+
+# %% tags=["nbval-check-output"]
 print("finite at every step:", bool((s.values("trace", exact=True) > 0).all()))
 
 # %% [markdown]
