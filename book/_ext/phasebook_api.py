@@ -78,6 +78,7 @@ def configure(app, config) -> None:
     config.autodoc_preserve_defaults = True         # as written: a value could show where it lies in memory
     config.autodoc_typehints_format = "short"
     config.napoleon_google_docstring, config.napoleon_numpy_docstring = True, False
+    config.napoleon_attr_annotations = False        # shapes hold stars, which would be markup
 
 
 def setup(app) -> dict:

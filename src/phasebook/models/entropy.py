@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["entropy", "full_entropy", "half_level", "membership", "sampled_entropies"]
+__all__ = ["Sampled", "entropy", "full_entropy", "half_level", "membership", "sampled_entropies"]
 
 
 def entropy(p: Float[Tensor, "*p n"]) -> Float[Tensor, "*p"]:

@@ -119,8 +119,8 @@ class Ledger:
         self.numbers: dict[str, Value] = {}
 
     def claim(self, id: str, estimate: "float | Estimate | None", interval: Interval | None = None, *,
-              note: str = "", corrected: "float | Estimate | None" = None, model: str = "exact") -> str:
-        """Record what was found on a claim of the chapter's file, and return its verdict.
+              note: str = "", corrected: "float | Estimate | None" = None, model: str = "exact") -> None:
+        """Record what was found on a claim of the chapter's file.
 
         Args:
             id: of the claim, as in the file.
@@ -148,7 +148,6 @@ class Ledger:
         word = verdict(**numbers, bound=told.bound, corrected=correction and correction.verdict)
         words = told.model_dump(exclude={"correction"})
         self.claims[name] = Claim(id=name, **numbers, **words, verdict=word, note=note, correction=correction)
-        return word
 
     def number(self, name: str, value: Any, unit: str) -> None:
         """Record a raw value: a scalar or nested list (arrays and mappings are converted). Refuses NaN and Inf."""
