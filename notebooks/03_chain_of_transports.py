@@ -54,7 +54,7 @@ ledger = Ledger("03_chain_of_transports", p)
 #
 # We check this on a mixture: four maps by quantiles, one map by quantiles, and an ODE solver of order eight that knows nothing of optimality.
 
-# %%
+# %% tags=["nbval-check-output"]
 import numpy as np
 
 from phasebook.theory.heat.chain import flow_displacement
@@ -67,7 +67,7 @@ for j in range(4):
     chained = chained + mixture.heat(j * p.tau / 4).displacement(x + chained, p.tau / 4)
 flow = flow_displacement(lambda t, y: -mixture.heat(t).score(y) / 2, x, [0.0, p.tau])[-1]
 off = [norm(u - flow, weight) / norm(flow, weight) for u in (single, chained)]
-print(f"relative distance from the flow map: one map {off[0]:.1e}, four composed {off[1]:.1e}")
+print("relative distance from the flow map below a millionth, one map and four composed:", max(off) < 1e-6)
 _ = ledger.claim("chain.line_exact", max(off))
 
 # %% [markdown]

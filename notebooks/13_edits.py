@@ -216,7 +216,7 @@ for s in cast:
         many[s.name] = edit(s.model, judges[s.name], drawn, p.k_at(s.name), made, levels=s.levels,
                             generic=generic[s.name], **p.sampling(s.name))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "nbval-check-output"]
 by_level = {}
 for s in cast:
     if s.name in many:
@@ -225,7 +225,7 @@ for s in cast:
                                           for k in ("within", "across")})
         ledger.number(f"pairs_{s.name}", pair_rows(e), "k_star, split_step: steps; distance: rms per entry of a latent")
         print(f"{s.title}: {len(e.pairs)} edits, {int((~e.done).sum())} succeed from no k, {int((~monotone(e.success)).sum())} "
-              f"are lost and regained; inversion settled at {e.converged.mean():.1%} of the steps")
+              f"are lost and regained; inversion settled at {e.converged.mean():.0%} of the steps")
 
 # %% mystnb={"figure": {"caption": "Share of edits that succeed (left) and mean distance of the result from the source (right), against the step at which sampling resumes; a row a model.", "name": "fig-success"}} tags=["hide-input"]
 if by_level:
