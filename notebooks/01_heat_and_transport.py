@@ -42,7 +42,7 @@ epsilons = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3
 
 # %% tags=["hide-input"]
 from phasebook.site.chapters.heat import Chapter
-from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("01_heat_and_transport", p)

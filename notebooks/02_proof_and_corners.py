@@ -43,7 +43,7 @@ split_stds = [1.0, 2.0]         # half a Gaussian left of 0, half of another rig
 
 # %% tags=["hide-input"]
 from phasebook.site.chapters.corners import Chapter
-from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("02_proof_and_corners", p)

@@ -40,7 +40,7 @@ grid = 64                          # points an axis; refined where too coarse
 
 # %% tags=["hide-input"]
 from phasebook.site.chapters.chain import Chapter, circle_grid, torus_grid
-from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("03_chain_of_transports", p)
@@ -57,7 +57,7 @@ ledger = Ledger("03_chain_of_transports", p)
 # %% tags=["nbval-check-output"]
 import numpy as np
 
-from phasebook.theory.heat.chain import flow_displacement
+from phasebook.theory.chains.chain import flow_displacement
 from phasebook.theory.heat.line import LineMixture, norm, quadrature
 
 mixture = LineMixture(p.mixture_means, p.mixture_stds, p.mixture_weights)
@@ -101,7 +101,7 @@ _ = ledger.claim("chain.line_exact", max(off))
 # $\int (T(x) - x)\, dx = 0$, and the flow knows no such rule.
 
 # %%
-from phasebook.theory.heat.chain import torus_flow
+from phasebook.theory.chains.chain import torus_flow
 from phasebook.theory.heat.circle import brenier_circle
 from phasebook.theory.heat.expansion import bend_of_q, ladder, slope, solenoidal, torus_expansion
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
@@ -195,7 +195,7 @@ _ = ledger.claim("chain.local_constant", local, note=f"At ε = {eps:.1e}. {remar
 # back.
 
 # %% tags=["nbval-check-output"]
-from phasebook.theory.heat.chain import chain_sweep, circle_predicted, limit, links, predicted
+from phasebook.theory.chains.chain import chain_sweep, circle_predicted, limit, links, predicted
 
 rungs = {"torus": links(p.n_steps, p.tau, c.kappa), "circle": links(p.n_steps, p.tau, turning.kappa)}
 constants = {"torus": predicted(torus, p.tau, n), "circle": circle_predicted(circle, p.tau, m)}
@@ -258,8 +258,8 @@ _ = ledger.claim("chain.circle_constant", ratio, note=f"{rungs['circle'].remark}
 # gives $n \times \text{error} \to \tau \log(1 + \tau/s) / (8 \sqrt{s + \tau})$. On the torus we minimise {eq}`eq-jko` numerically, by Newton's method in the potential of the map, in which the functional is convex.
 
 # %%
+from phasebook.theory.chains.jko import jko_second
 from phasebook.theory.heat import gaussians
-from phasebook.theory.heat.jko import jko_second
 
 steps = ladder(np.logspace(-6, -1, 6) / c.kappa, c)
 apart = np.array([mean_norm(jko_second(torus, h, n) - brenier(torus, h, n).second, torus(y)) for h in steps.epsilons])

@@ -31,8 +31,8 @@ samples = 240                                  # lines along which divisions are
 seed = 0                                       # of the directions
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.plane_chain import Chapter
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("04_plane_chain", p)
@@ -48,8 +48,8 @@ ledger = Ledger("04_plane_chain", p)
 from scipy.special import ndtri
 
 from phasebook.theory.cells.mixture_cells import lines, mismatch
-from phasebook.theory.heat.plane_atoms import Atoms, flow_atom
-from phasebook.theory.heat.plane_chain import chain
+from phasebook.theory.chains.plane_atoms import Atoms, flow_atom
+from phasebook.theory.chains.plane_chain import chain
 
 pair, far = Atoms([[-1.0, 0.0], [1.0, 0.0]], [0.3, 0.7]), 6.0
 ways = {"the flow": lambda z: flow_atom(pair, pair.latent(z, far), far)}
@@ -81,7 +81,7 @@ _ = ledger.claim("plane.two_atoms", max(off.values()))
 # A basin of the chain is the preimage of a cell under the links. Walls are straight for one map; each link before it bends them a little.
 
 # %% tags=["nbval-check-output"]
-from phasebook.theory.heat.plane_sweep import order, sweep
+from phasebook.theory.chains.plane_sweep import order, sweep
 
 data = Atoms(p.atoms, p.atom_weights)
 found = sweep(data, p.sigma_start, p.sigma_end, p.links, p.grid, p.samples, p.seed)

@@ -47,8 +47,8 @@ generations = 10                     # of the Cantor construction
 cantor_ratio = 0.3333333333333333    # length of a part over its interval
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.singular import Chapter
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("05_singular_sets", p)

@@ -42,7 +42,7 @@ seed = 0
 
 # %% tags=["hide-input"]
 from phasebook.site.chapters.complexity import Chapter
-from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("06_complexity_and_drift", p)

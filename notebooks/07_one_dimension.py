@@ -40,8 +40,8 @@ samples = 1000                               # training samples of a cloud in th
 clones = 20000                               # samples that are cloned at the speciation time
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.one_dimension import Chapter
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("07_one_dimension", p)

@@ -48,8 +48,8 @@ slice_time = 0.4                             # time down to which it is decoded
 slice_grid = 61                              # points an axis of its curvature map
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.spacetime import Chapter
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("08_spacetime", p)

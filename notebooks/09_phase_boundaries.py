@@ -45,8 +45,8 @@ device = "cpu"
 seed = 0                    # of everything that is sampled for checks and controls
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.slices import Chapter, anchors_of, by_scale, planes
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("09_phase_boundaries", p)

@@ -45,9 +45,9 @@ device = "cpu"
 seed = 0                    # of the small cells whose areas are taken
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.ridges import Chapter, nearest_steps
 from phasebook.site.chapters.slices import anchors_of, planes
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("10_ridges_and_resolution", p)

@@ -52,8 +52,8 @@ device = "cpu"
 seed = 0                    # of everything that is sampled for checks
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.network import Chapter, deviation_of, nearest_kind, own_data
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("11_network_and_data", p)
@@ -65,8 +65,8 @@ import torch
 from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.sampling.features import OfPixels
 from phasebook.sampling.samplers import sample
-from phasebook.site.chapters.models import judge_of, subjects
 from phasebook.site.chapters.slices import planes
+from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.base import show
 from phasebook.site.figures.slices import Map, curves, show_strip
 from phasebook.slices.plane import Plane, seeded_anchors

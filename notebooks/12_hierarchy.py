@@ -63,7 +63,7 @@ seed = 0                    # of everything that is sampled for intervals and co
 
 # %% tags=["hide-input"]
 from phasebook.site.chapters.hierarchy import Chapter
-from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("12_hierarchy", p)
@@ -87,7 +87,7 @@ from phasebook.site.chapters.hierarchy import (
     through_slice,
     through_splits,
 )
-from phasebook.site.chapters.models import subjects
+from phasebook.site.checks.models import subjects
 from phasebook.site.figures import hierarchy as figures
 from phasebook.site.figures.base import show
 from phasebook.slices.phases import persistence, phases_of, telling_counts

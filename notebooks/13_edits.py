@@ -66,7 +66,7 @@ pretrained = ""             # its checkpoint, where it is a name: openai, or a .
 
 # %% tags=["hide-input"]
 from phasebook.site.chapters.edits import Chapter
-from phasebook.site.chapters.ledger import Ledger
+from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
 ledger = Ledger("13_edits", p)
@@ -82,7 +82,7 @@ from phasebook.edits.pairs import listed, pick_pairs
 from phasebook.edits.two_pictures import forecast, gap, thresholds, two_picture_constant
 from phasebook.models.image_sets import load_images
 from phasebook.site.chapters.edits import edit_rows, generic_prompt, judge_for, needs_panels, pair_rows, with_source
-from phasebook.site.chapters.models import judge_of, subjects
+from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.base import show
 from phasebook.site.figures.edits import Panel, scatters, show_edits, success_curves, trip_curves
 
@@ -273,9 +273,9 @@ if law:
 #
 # ## Does success follow splitting?
 
-# %%
-found = {name: findings(e, p.seed) for name, e in many.items()}
-for name, estimates in found.items():
+# %% tags=["nbval-check-output"]
+by_name = {name: findings(e, p.seed) for name, e in many.items()}
+for name, estimates in by_name.items():
     for key, estimate in estimates.items():
         print(f"{name}, {key}: {estimate}")
 
@@ -284,7 +284,7 @@ RANDOM = {"edit.k_follows_split": "split", "edit.split_beyond_distance": "split_
           "edit.k_follows_distance": "distance", "edit.fine_needs_fewer": "across"}
 for s in cast:
     for name, key in RANDOM.items():
-        ledger.claim(name, found.get(s.name, {}).get(key), model=s.name, note="" if s.name in found else "no pairs were drawn")
+        ledger.claim(name, by_name.get(s.name, {}).get(key), model=s.name, note="" if s.name in by_name else "no pairs were drawn")
 
 # %% mystnb={"figure": {"caption": "k* of each pair that succeeds at all, against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model. Whole numbers are jittered by up to a quarter, so that equal pairs stay visible.", "name": "fig-split"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in many for panel in needs_panels(many[s.name], s.title)]
@@ -308,7 +308,7 @@ if panels:
 #
 # Boundaries are of two kinds, coarse and fine: the two final pictures may be of one family, in one *coarse basin*, or of two.
 
-# %%
+# %% tags=["nbval-check-output"]
 near = {}
 for s in cast:
     if p.at("neighbours", s.name):

@@ -28,8 +28,8 @@
 results = "book/chapters"   # a folder of *.results.json files: here, or in the repository
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ledger import Ledger
-from phasebook.site.chapters.verdicts import Chapter
+from phasebook.site.results.ledger import Ledger
+from phasebook.site.results.verdicts import Chapter
 
 p = Chapter.read(globals())
 ledger = Ledger("14_claims", p)
@@ -62,7 +62,7 @@ for name, reason in reasons.items():
 # %%
 from IPython.display import HTML
 
-from phasebook.site.chapters.verdicts import count_table, read_results
+from phasebook.site.results.verdicts import count_table, read_results
 
 chapters = read_results(p.results)
 everything = list(ledger.claims.values())
@@ -77,8 +77,8 @@ print(f"{len(chapters)} chapters, {len(everything)} claims")
 # By chapter, the same claims:
 
 # %% mystnb={"figure": {"caption": "Verdicts by chapter. On the left the sentences of the paper, on the right the claims that this book adds and the tests of its solvers.", "name": "fig-claims-count"}} tags=["hide-input"]
-from phasebook.site.chapters.verdicts import count_figure
 from phasebook.site.figures.base import show
+from phasebook.site.results.verdicts import count_figure
 
 show(count_figure(chapters), alt="Stacked horizontal bars, one a chapter, in two panels: the number of claims with "
      "each verdict, for the paper's sentences and for all others.")
@@ -93,7 +93,7 @@ show(count_figure(chapters), alt="Stacked horizontal bars, one a chapter, in two
 # was made; the chapter named by the first word of the claim shows the measurement.
 
 # %%
-from phasebook.site.chapters.ledger import claims_table
+from phasebook.site.results.ledger import claims_table
 
 paper = [c for c in everything if c.kind in ("paper", "reading")]
 HTML(claims_table([c for c in paper if c.verdict in ("fails", "holds with correction")]))
@@ -136,7 +136,7 @@ HTML(claims_table([c for c in everything if c.kind == "check"]))
 # work. The times of a build, which differ from machine to machine, stand beside the pages in `_build/times.json`.
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.verdicts import provenance_table
+from phasebook.site.results.verdicts import provenance_table
 
 HTML(provenance_table(chapters))
 
@@ -150,7 +150,7 @@ HTML(provenance_table(chapters))
 # many verdicts chance alone may have moved.
 
 # %% tags=["results", "hide-input"]
-from phasebook.site.chapters.verdicts import count
+from phasebook.site.results.verdicts import count
 
 ledger.number("verdicts", count(everything), "claims")
 ledger.emit()

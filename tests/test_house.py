@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from phasebook.site.build import runner
-from phasebook.site.chapters.claims import Verdict
+from phasebook.site.results.claims import Verdict
 
 ROOT = runner.root()
 HEAVY = {"diffusers", "transformers", "open_clip"}

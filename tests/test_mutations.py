@@ -50,8 +50,8 @@ MUTATIONS = [
     Mutation("edits/editing.py", "return np.where(success, np.asarray(k_values), -1).max(1)",
              "return np.where(success, np.asarray(k_values), -1).max(1) - 1",
              "edits/test_editing.py::test_k_star_is_the_largest_even_where_success_is_not_monotone"),
-    Mutation("site/chapters/claims.py", "if least <= low and high <= most:", "if 0.9 * least <= low and high <= most:",
-             "site/chapters/test_claims.py::test_the_rule_by_examples"),
+    Mutation("site/results/claims.py", "if least <= low and high <= most:", "if 0.9 * least <= low and high <= most:",
+             "site/results/test_claims.py::test_the_rule_by_examples"),
 ]
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 
 __all__ = ["HOME", "root"]
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from phasebook.site.build import book, runner, sources
 from phasebook.site.build.runner import ChapterError
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 
 __all__ = ["do"]
 

@@ -24,8 +24,8 @@ rows = [1.0]
 # %%
 from typing import Annotated
 from pydantic import Field
-from phasebook.site.chapters.ledger import Ledger
-from phasebook.site.chapters.parameters import Finite, Parameters
+from phasebook.site.results.ledger import Ledger
+from phasebook.site.checks.parameters import Finite, Parameters
 
 class Chapter(Parameters):
     factor: Annotated[int, Field(ge=1)]

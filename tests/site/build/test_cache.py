@@ -18,5 +18,5 @@ def test_key_reads_home_and_repository_paths_and_outlives_unreadable_files(house
 
 def test_key_depends_on_imported_modules_only(house):
     imported = {f.relative_to(house / "src").as_posix() for f in cache.imported(house / "notebooks" / "01_toy.py")}
-    assert "phasebook/site/chapters/ledger.py" in imported and "phasebook/site/chapters/results.schema.json" in imported
+    assert "phasebook/site/results/ledger.py" in imported and "phasebook/site/results/results.schema.json" in imported
     assert not [f for f in imported if "/theory/" in f or "/models/" in f]

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from phasebook.site.build import reference, runner, sources
-from phasebook.site.chapters.ledger import Results
+from phasebook.site.results.ledger import Results
 
 CHAPTERS, PAGES = runner.chapters(), runner.pages()
 

@@ -12,8 +12,8 @@ import nbformat
 import pytest
 
 from phasebook.site.build import cache, runner
-from phasebook.site.chapters.ledger import Results
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
+from phasebook.site.results.ledger import Results
 
 
 def test_run_writes_notebook_and_results(house, phasebook, tmp_path):

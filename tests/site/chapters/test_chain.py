@@ -4,7 +4,7 @@ import pytest
 
 from phasebook.site.build import runner, sources
 from phasebook.site.chapters.chain import Chapter, circle_grid, torus_grid
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 from phasebook.theory.heat.torus import TorusDensity
 
 GOOD = sources.defaults(runner.find_chapter("3"))

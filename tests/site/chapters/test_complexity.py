@@ -4,9 +4,9 @@ import jupytext
 import pytest
 
 from phasebook.site.chapters import complexity, singular
-from phasebook.site.chapters.claims import stated
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.paths import root
+from phasebook.site.results.claims import stated
 
 NAMES = {"05_singular_sets": singular.Chapter, "06_complexity_and_drift": complexity.Chapter}
 

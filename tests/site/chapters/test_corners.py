@@ -4,7 +4,7 @@ import pytest
 
 from phasebook.site.build import runner, sources
 from phasebook.site.chapters.corners import Chapter
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 
 GOOD = sources.defaults(runner.find_chapter("02_proof_and_corners"))
 

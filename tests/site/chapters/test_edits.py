@@ -12,8 +12,8 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
 from phasebook.site.build import runner
 from phasebook.site.chapters.edits import edit_rows, judge_for, needs_panels, pair_rows, with_source
-from phasebook.site.chapters.models import Subject
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.models import Subject
+from phasebook.site.checks.parameters import ParameterError
 
 EXACT = {"models": ["exact"], "steps": 16, "k_values": [], "pairs": 4, "neighbours": 4, "nearness": 0.1, "halvings": 1,
          "guidance": 1.0, "source_guidance": 1000.0, "iterations": 3, "tolerance": 1e-6, "resolution": 16}

@@ -4,7 +4,7 @@ import pytest
 
 from phasebook.site.build import runner, sources
 from phasebook.site.chapters.heat import Chapter
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 
 GOOD = sources.defaults(runner.find_chapter("1"))
 

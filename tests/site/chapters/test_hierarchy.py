@@ -6,7 +6,7 @@ import pytest
 from phasebook.models.exact import ExactModel
 from phasebook.site.build import runner
 from phasebook.site.chapters.hierarchy import disjoint_parts, through_slice, through_splits
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import Plane
 
 SOURCE = runner.find_chapter("12")

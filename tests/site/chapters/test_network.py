@@ -9,9 +9,9 @@ import torch
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.protocols import Frame
-from phasebook.site.chapters.ledger import Ledger
 from phasebook.site.chapters.network import deviation_of, nearest_kind, own_data
 from phasebook.site.chapters.slices import by_scale, planes
+from phasebook.site.results.ledger import Ledger
 from phasebook.stats import Estimate
 
 

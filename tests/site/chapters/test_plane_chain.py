@@ -3,8 +3,8 @@
 import pytest
 
 from phasebook.site.build import sources
-from phasebook.site.chapters.parameters import ParameterError
 from phasebook.site.chapters.plane_chain import Chapter
+from phasebook.site.checks.parameters import ParameterError
 
 GOOD = sources.defaults(next(s for s in sources.chapters() if s.stem.endswith("plane_chain")))
 

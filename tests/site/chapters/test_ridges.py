@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from phasebook.site.build import runner
-from phasebook.site.chapters.parameters import ParameterError
 from phasebook.site.chapters.ridges import nearest_steps
+from phasebook.site.checks.parameters import ParameterError
 
 SOURCE = next(s for s in runner.chapters() if s.stem.endswith("_ridges_and_resolution"))
 

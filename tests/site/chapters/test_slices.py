@@ -6,7 +6,7 @@ import torch
 
 from phasebook import cli
 from phasebook.site.build import runner
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import seeded_anchors
 
 SOURCE, NETWORK = runner.find_chapter("09"), runner.find_chapter("11")

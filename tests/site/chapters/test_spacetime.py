@@ -3,7 +3,7 @@
 import pytest
 
 from phasebook.site.build import runner
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 
 SOURCE = runner.find_chapter("08")
 

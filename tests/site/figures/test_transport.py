@@ -12,7 +12,7 @@ from phasebook.site.figures.transport import (
     fields,
     ratio_panels,
 )
-from phasebook.theory.heat.chain import Chain, Constants
+from phasebook.theory.chains.chain import Chain, Constants
 from phasebook.theory.heat.expansion import Expansion
 from phasebook.theory.heat.interpolation import Sweep
 

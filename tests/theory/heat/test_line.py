@@ -7,7 +7,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.stats import norm as normal
 
-from phasebook.theory.heat.chain import flow_displacement
+from phasebook.theory.chains.chain import flow_displacement
 from phasebook.theory.heat.expansion import ladder, line_expansion, slope
 from phasebook.theory.heat.interpolation import line_interpolant, line_reverse, line_sweep
 from phasebook.theory.heat.line import LineMixture, check_mixture, norm, quadrature

@@ -16,7 +16,7 @@ from pathlib import Path
 from phasebook.site.build import layout, runner
 from phasebook.site.build.files import publish, writable
 from phasebook.site.build.sources import CLAIMS, ChapterError
-from phasebook.site.chapters.ledger import Results, versions
+from phasebook.site.results.ledger import Results, versions
 
 __all__ = ["build", "compare_verdicts", "verdicts"]
 

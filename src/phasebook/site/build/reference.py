@@ -12,7 +12,7 @@ import nbformat
 
 from phasebook.site.build import runner, sources
 from phasebook.site.build.execution import execute
-from phasebook.site.chapters.ledger import SCHEMA, schema
+from phasebook.site.results.ledger import SCHEMA, schema
 
 __all__ = ["prepared", "write"]
 

@@ -18,9 +18,9 @@ from phasebook.site.build import cache, sources
 from phasebook.site.build.execution import execute
 from phasebook.site.build.files import publish, writable
 from phasebook.site.build.sources import ChapterError, chapters, find_chapter, given, notebook, pages, profile
-from phasebook.site.chapters.ledger import Results
-from phasebook.site.chapters.parameters import ParameterError, Parameters, unknown_parameter
+from phasebook.site.checks.parameters import ParameterError, Parameters, unknown_parameter
 from phasebook.site.paths import root
+from phasebook.site.results.ledger import Results
 
 __all__ = [
     "ChapterError", "Run", "chapters", "check", "find_chapter", "given", "ledger", "notebook", "pages", "profile",

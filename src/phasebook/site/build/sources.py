@@ -13,7 +13,7 @@ import nbformat
 from jupytext.config import load_jupytext_config
 
 from phasebook.site import strict_yaml
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.paths import root
 
 __all__ = [

@@ -1,1 +1,1 @@
-"""What chapters share: parameters, claims, the ledger; and what each takes."""
+"""What a chapter takes: its parameters, checked before anything runs."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.chapters.parameters import Parameters
+from phasebook.site.checks.parameters import Parameters
 from phasebook.theory.cells.power_cells import check_atoms
 
 __all__ = ["Chapter"]

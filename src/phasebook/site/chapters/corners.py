@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from phasebook.site.chapters.heat import Densities, Size
-from phasebook.site.chapters.parameters import Fraction
+from phasebook.site.checks.parameters import Fraction
 
 __all__ = ["Chapter"]
 

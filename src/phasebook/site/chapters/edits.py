@@ -22,9 +22,9 @@ from phasebook.models.vocabulary import picture_size, unknown_word
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.protocols import Embedding, Frame, Prompt, State
 from phasebook.sampling.samplers import Resumed
-from phasebook.site.chapters.memory import check_memory
-from phasebook.site.chapters.models import EXACT, ModelParameters, PerModel, Seed, Subject
-from phasebook.site.chapters.parameters import Finite, Positive
+from phasebook.site.checks.memory import check_memory
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
+from phasebook.site.checks.parameters import Finite, Positive
 from phasebook.site.figures.edits import EditRow, Panel
 from phasebook.slices.plane import Plane, load_anchors, seeded_anchors
 from phasebook.slices.splits import split_steps

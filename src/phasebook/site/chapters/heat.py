@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.chapters.parameters import Finite, Parameters, Positive
+from phasebook.site.checks.parameters import Finite, Parameters, Positive
 from phasebook.theory.heat.expansion import resolving_grid
 from phasebook.theory.heat.line import check_mixture
 from phasebook.theory.heat.torus import TorusDensity, check_modes

@@ -17,9 +17,9 @@ from phasebook.models.image_sets import load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.chapters.memory import bytes_of_slices, check_memory
-from phasebook.site.chapters.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
-from phasebook.site.chapters.parameters import Finite, Fraction
+from phasebook.site.checks.memory import bytes_of_slices, check_memory
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
+from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import PairStrip, as_bytes
 from phasebook.slices.plane import Plane, check_extent
 from phasebook.slices.slice import Slice

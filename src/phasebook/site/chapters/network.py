@@ -14,9 +14,9 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.chapters.memory import bytes_of_slices, check_memory
-from phasebook.site.chapters.models import EXACT, ModelParameters, PerModel, Subject
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
+from phasebook.site.checks.memory import bytes_of_slices, check_memory
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Subject
 from phasebook.slices.statistics import largest_deviation
 
 __all__ = ["Chapter", "deviation_of", "nearest_kind", "own_data"]

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from phasebook.mixtures.setting import check_interval
-from phasebook.site.chapters.models import check_pictures
-from phasebook.site.chapters.parameters import Finite, Fraction, Parameters
+from phasebook.site.checks.models import check_pictures
+from phasebook.site.checks.parameters import Finite, Fraction, Parameters
 
 __all__ = ["Chapter", "Numbers"]
 

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import Field, model_validator
 
-from phasebook.site.chapters.parameters import Positive
 from phasebook.site.chapters.slices import SliceParameters
+from phasebook.site.checks.parameters import Positive
 
 __all__ = ["Chapter", "nearest_steps"]
 

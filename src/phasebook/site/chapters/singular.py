@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from phasebook.site.chapters.parameters import Fraction, Parameters
+from phasebook.site.checks.parameters import Fraction, Parameters
 
 __all__ = ["Chapter"]
 

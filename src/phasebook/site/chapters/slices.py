@@ -8,12 +8,12 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import AfterValidator, Field, model_validator
 
-from phasebook.site.chapters.claims import verdict
-from phasebook.site.chapters.ledger import Ledger, in_words
-from phasebook.site.chapters.memory import bytes_of_slices, check_memory
-from phasebook.site.chapters.models import Device, Seed, check_pictures
-from phasebook.site.chapters.parameters import Finite, Parameters, Positive
+from phasebook.site.checks.memory import bytes_of_slices, check_memory
+from phasebook.site.checks.models import Device, Seed, check_pictures
+from phasebook.site.checks.parameters import Finite, Parameters, Positive
 from phasebook.site.figures.base import table
+from phasebook.site.results.claims import verdict
+from phasebook.site.results.ledger import Ledger, in_words
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
 from phasebook.stats import Estimate
 

@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 from phasebook.mixtures.schedules import schedule as schedule_named
 from phasebook.mixtures.setting import check_interval, mixture_on_line
 from phasebook.mixtures.spacetime.geodesic import check_endpoints
-from phasebook.site.chapters.models import check_pictures
 from phasebook.site.chapters.one_dimension import Numbers
-from phasebook.site.chapters.parameters import Finite, Parameters
+from phasebook.site.checks.models import check_pictures
+from phasebook.site.checks.parameters import Finite, Parameters
 
 __all__ = ["Chapter"]
 

@@ -92,8 +92,8 @@ def chain_panels(chains: Mapping, constants: Mapping) -> list[list[Curve]]:
     """Two panels of curves: errors of chains beside their predicted limits, and the relative distance from the limit.
 
     Args:
-        chains: by setting, with `n`, `forward` and `backward` (theory.heat.chain.Chain).
-        constants: by setting, with `forward` and `backward` = lim n^2 error (theory.heat.chain.Constants).
+        chains: by setting, with `n`, `forward` and `backward` (theory.chains.chain.Chain).
+        constants: by setting, with `forward` and `backward` = lim n^2 error (theory.chains.chain.Constants).
     """
     left, right = [], []
     for i, (name, chain) in enumerate(chains.items()):

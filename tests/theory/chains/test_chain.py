@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from phasebook.theory.heat import gaussians
-from phasebook.theory.heat.chain import (
+from phasebook.theory.chains.chain import (
     chain_displacement,
     chain_error,
     chain_sweep,
@@ -15,8 +14,9 @@ from phasebook.theory.heat.chain import (
     predicted,
     torus_flow,
 )
+from phasebook.theory.chains.jko import jko_second
+from phasebook.theory.heat import gaussians
 from phasebook.theory.heat.expansion import slope, torus_expansion
-from phasebook.theory.heat.jko import jko_second
 from phasebook.theory.heat.line import LineMixture, norm, quadrature
 from phasebook.theory.heat.monge_ampere import brenier
 from phasebook.theory.heat.spectral import spectral

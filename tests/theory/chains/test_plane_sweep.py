@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from phasebook.theory.heat.plane_atoms import Atoms
-from phasebook.theory.heat.plane_sweep import Sweep, order, sweep
+from phasebook.theory.chains.plane_atoms import Atoms
+from phasebook.theory.chains.plane_sweep import Sweep, order, sweep
 
 FIVE = Atoms([[-1.2, 0.3], [0.2, 1.1], [1.3, 0.1], [-0.3, -1.0], [0.3, 0.2]], [0.25, 0.15, 0.3, 0.2, 0.1])
 

@@ -16,8 +16,8 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
-from phasebook.site.chapters.memory import bytes_of_exact, check_memory
-from phasebook.site.chapters.parameters import Parameters
+from phasebook.site.checks.memory import bytes_of_exact, check_memory
+from phasebook.site.checks.parameters import Parameters
 
 __all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_pictures", "judge_of",
            "subjects"]

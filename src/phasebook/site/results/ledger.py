@@ -18,7 +18,7 @@ import numpy as np
 from IPython.display import display
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from phasebook.site.chapters.claims import Bound, Kind, Verdict, stated, verdict
+from phasebook.site.results.claims import Bound, Kind, Verdict, stated, verdict
 
 if TYPE_CHECKING:       # SciPy's statistics take a second to load, in every kernel
     from phasebook.stats import Estimate

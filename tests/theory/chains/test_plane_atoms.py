@@ -4,7 +4,7 @@ import numpy as np
 
 from phasebook.mixtures.latent_flow import basins
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.theory.heat.plane_atoms import Atoms, flow, flow_atom
+from phasebook.theory.chains.plane_atoms import Atoms, flow, flow_atom
 
 Y = np.array([[-1.2, 0.3], [0.2, 1.1], [1.3, 0.1], [-0.3, -1.0], [0.3, 0.2]])
 W = np.array([0.25, 0.15, 0.3, 0.2, 0.1])

@@ -6,8 +6,8 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from phasebook.theory.cells.mixture_cells import lines, mismatch
-from phasebook.theory.heat.plane_atoms import Atoms, flow_atom, levels
-from phasebook.theory.heat.plane_chain import chain, link
+from phasebook.theory.chains.plane_atoms import Atoms, flow_atom, levels
+from phasebook.theory.chains.plane_chain import chain, link
 
 PAIR = Atoms([[-1.0, 0.0], [1.0, 0.0]], [0.3, 0.7])
 FIVE = Atoms([[-1.2, 0.3], [0.2, 1.1], [1.3, 0.1], [-0.3, -1.0], [0.3, 0.2]], [0.25, 0.15, 0.3, 0.2, 0.1])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from phasebook.site.build import runner
-from phasebook.site.chapters import memory
-from phasebook.site.chapters.memory import PROCESS, bytes_of_exact, check_memory, free_memory
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks import memory
+from phasebook.site.checks.memory import PROCESS, bytes_of_exact, check_memory, free_memory
+from phasebook.site.checks.parameters import ParameterError
 
 
 def refusal(chapter: str, changes: dict) -> str:

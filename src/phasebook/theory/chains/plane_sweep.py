@@ -11,9 +11,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from phasebook.theory.cells.mixture_cells import cell_of, lines, mismatch
+from phasebook.theory.chains.plane_atoms import Atoms, flow, flow_atom
+from phasebook.theory.chains.plane_chain import Chain, chain
 from phasebook.theory.heat.expansion import slope
-from phasebook.theory.heat.plane_atoms import Atoms, flow, flow_atom
-from phasebook.theory.heat.plane_chain import Chain, chain
 
 __all__ = ["Sweep", "order", "sweep"]
 

@@ -10,11 +10,11 @@ from plotly.subplots import make_subplots
 from pydantic import AfterValidator, ValidationError
 
 from phasebook.site.build.sources import CLAIMS, chapters
-from phasebook.site.chapters.claims import Kind, Verdict
-from phasebook.site.chapters.ledger import Claim, Results
-from phasebook.site.chapters.parameters import Parameters
+from phasebook.site.checks.parameters import Parameters
 from phasebook.site.figures.base import COLOURS, layout, table
 from phasebook.site.paths import root
+from phasebook.site.results.claims import Kind, Verdict
+from phasebook.site.results.ledger import Claim, Results
 
 __all__ = ["Chapter", "count", "count_figure", "count_table", "provenance_table", "read_results"]
 

@@ -23,7 +23,7 @@ from scipy.sparse import csr_matrix, diags, identity, kron
 from scipy.sparse.linalg import LinearOperator, gmres, splu
 
 from phasebook.theory.cells.mixture_cells import cell_of, mixture_cells
-from phasebook.theory.heat.plane_atoms import Atoms, levels
+from phasebook.theory.chains.plane_atoms import Atoms, levels
 
 __all__ = ["Chain", "Link", "chain", "link"]
 

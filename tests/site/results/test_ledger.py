@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from phasebook.site.build import runner
-from phasebook.site.chapters.claims import Stated, StatedCorrection, stated
-from phasebook.site.chapters.ledger import SCHEMA, Claim, Ledger, Results, claims_table, multiplicity, schema, slug
-from phasebook.site.chapters.parameters import Count, Parameters
+from phasebook.site.checks.parameters import Count, Parameters
+from phasebook.site.results.claims import Stated, StatedCorrection, stated
+from phasebook.site.results.ledger import SCHEMA, Claim, Ledger, Results, claims_table, multiplicity, schema, slug
 from phasebook.stats import Estimate
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.site.build import runner, sources
-from phasebook.site.chapters.parameters import Count, ParameterError, Parameters, Positive
+from phasebook.site.checks.parameters import Count, ParameterError, Parameters, Positive
 
 
 def known(value: str) -> str:

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from phasebook.site.build import cache, runner, sources
-from phasebook.site.chapters import verdicts
-from phasebook.site.chapters.claims import Stated
-from phasebook.site.chapters.ledger import Ledger, Results
-from phasebook.site.chapters.parameters import ParameterError, Parameters
+from phasebook.site.checks.parameters import ParameterError, Parameters
+from phasebook.site.results import verdicts
+from phasebook.site.results.claims import Stated
+from phasebook.site.results.ledger import Ledger, Results
 
 ONE, TWO = [s.stem for s in runner.chapters()][:2]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasebook.site.build import runner
-from phasebook.site.chapters.claims import Stated, limits, stated, verdict
+from phasebook.site.results.claims import Stated, limits, stated, verdict
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
 SMALL = st.floats(0, 1e3).map(lambda x: round(x, 3))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from phasebook.models.assets import asset
 from phasebook.site.build import runner
-from phasebook.site.chapters.parameters import ParameterError
+from phasebook.site.checks.parameters import ParameterError
 
 
 def refusal(chapter: str, changes: dict) -> str:

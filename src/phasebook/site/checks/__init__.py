@@ -1,0 +1,1 @@
+"""Checks that chapters share: types of parameters, models, memory."""
