@@ -45,13 +45,13 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
     changes = {source: runner.profile(profile, source) for source in sources}
     home = _home(profile, to)
     out = home / "book" / "chapters"
+    for source in runner.pages():       # before the chapter of claims, which depends on all that lies in the folder
+        seconds = runner.run_page(source, out)
+        say(f"{source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
     for i, source in enumerate(sources, 1):
         say(f"[{i}/{len(sources)}] {source.stem} ...")
         seconds = _run(source, changes[source], home)
         say(f"[{i}/{len(sources)}] {source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
-    for source in runner.pages():
-        seconds = runner.run_page(source, out)
-        say(f"{source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
     if profile == "default":
         current = verdicts(out)
         if accept:
