@@ -9,7 +9,7 @@ import re
 from importlib.metadata import PackagePath, files
 from pathlib import Path
 
-from docutils.nodes import math_block
+from docutils.nodes import container, literal_block, math_block
 
 PLOTLY = ("plotly", "package_data/plotly.min.js")
 MATHJAX = ("sphinx-mathjax-offline", "mathjax/tex-svg.js")   # `mathjax_path` in _config.yml names it
@@ -44,9 +44,21 @@ def number_equations(app, doctree) -> None:
             equations[node["label"]] = (app.env.docname, node["number"])
 
 
+def add_command(app, doctree) -> None:
+    """Beneath a chapter's parameters the command that runs it with another value."""
+    chapter = re.match(r"\d+", app.env.docname.rpartition("/")[2])
+    for cell in doctree.findall(lambda n: isinstance(n, container) and "tag_parameters" in n["classes"]):
+        code = next(cell.findall(literal_block))
+        last = re.findall(r"^(\w+) = ", code.astext(), re.MULTILINE)[-1]
+        text = f"phasebook run {chapter[0]} -p {last} VALUE -o out" if chapter else ""
+        if text:
+            code.parent.append(literal_block(text, text, language="bash", classes=["pb-command"]))
+
+
 def setup(app) -> dict:
     app.connect("builder-inited", add_static)
     app.connect("doctree-read", number_equations)
+    app.connect("doctree-read", add_command)
     app.connect("html-page-context", drop_live_kernels, priority=900)
     app.add_css_file("phasebook.css", priority=900)
     app.add_js_file("phasebook.js", loading_method="defer")

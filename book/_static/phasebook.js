@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const PLOTLY = new URL("plotly.min.js", document.currentScript.src).href;
-  const CONFIG = { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage"] };
+  const CONFIG = { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "sendChartToCloud", "sendDataToCloud"] };
   const PANEL = 200;     // pixels below which a panel of a figure scrolls sideways rather than shrink
   const FIELDS = new Set(["heatmap", "image", "contour", "histogram2d", "histogram2dcontour", "surface", "heatmapgl"]);
   let library;
@@ -97,6 +97,16 @@
     return made;
   }
 
+  // ---- the Tab key stops where something is to be read or done by keys, not at every anchor, copy button and tool of a
+  // chart (charts are images with a text) ----
+
+  const SKIPPED = "a.headerlink, button.copybtn, .modebar-btn";
+  function fewerStops() {
+    document.querySelectorAll(SKIPPED).forEach((node) => { node.tabIndex = -1; });
+    for (const block of document.querySelectorAll("pre[tabindex]")) if (block.scrollWidth <= block.clientWidth) block.removeAttribute("tabindex");
+  }
+  window.addEventListener("load", () => { fewerStops(); setTimeout(fewerStops, 500); });
+
   // ---- one figure ----
 
   function panels(layout) {
@@ -130,6 +140,7 @@
       if (!(solid || spec.data.some((t) => /gl$/.test(t.type))) || hasWebGL()) await Plotly.react(this.node, spec);
       else this.excuse();
       this.node.dataset.drawn = dark() ? "dark" : "light";
+      this.node.querySelectorAll(".modebar-btn").forEach((tool) => { tool.tabIndex = -1; });
     }
 
     excuse() {

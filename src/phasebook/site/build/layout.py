@@ -82,5 +82,5 @@ def _digest(named: Iterable[tuple[str, Path]]) -> str:
 def _missing(home: Path, html: Path) -> list[str]:
     """Pages of the table of contents that the built site lacks."""
     toc = yaml.safe_load((home / "_toc.yml").read_text(encoding="utf-8"))
-    pages = [toc["root"], *(c["file"] for c in toc.get("chapters", []))]
+    pages = [toc["root"], *(c["file"] for part in toc.get("parts", [toc]) for c in part.get("chapters", []))]
     return [p for p in [*pages, "index"] if not (html / f"{p}.html").is_file()]

@@ -129,16 +129,41 @@ def ledger(source: Path, executed: nbformat.NotebookNode) -> Results:
 
 
 def _finish(executed: nbformat.NotebookNode) -> None:
-    """Hide the injected cell, drop papermill's paths and times, number the cells; in place.
+    """Fold the parameters, name each fold, drop papermill's paths and times, number the cells; in place.
 
     A figure that these parameters leave out keeps its label, so that the text may still refer to it.
     """
     for cell in executed.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]
+        tags = cell.metadata.get("tags", [])
+        if {"parameters", "injected-parameters"} & set(tags):
+            cell.metadata["tags"] = [*tags, "hide-input"]
+        if "hide-input" in cell.metadata.get("tags", []):
+            name = _fold(cell)
+            names = {"code_prompt_show": name, "code_prompt_hide": name}
+            cell.metadata["mystnb"] = {**cell.metadata.get("mystnb", {}), **names}
         if "figure" in cell.metadata.get("mystnb", {}) and not cell.get("outputs"):
             cell.outputs = [nbformat.v4.new_output("display_data", {"text/markdown": UNDRAWN})]
     executed.metadata.pop("papermill", None)
     sources.number_cells(executed)
+
+
+def _fold(cell: nbformat.NotebookNode) -> str:
+    """What a folded cell does, as the line that unfolds it: a listener hears one name a cell, not one for all."""
+    tags, source = cell.metadata["tags"], cell.source
+    if "parameters" in tags:
+        return "Change and rerun"
+    if "injected-parameters" in tags:
+        return "Parameters of this run"
+    if "Chapter.read(" in source:
+        return "Code: parameters checked, ledger opened"
+    if "figure" in cell.metadata.get("mystnb", {}):
+        return "Code of the figure"
+    if "results" in tags:
+        return "Code: results written"
+    if "ledger.claim(" in source:
+        return "Code: claims recorded"
+    if all(line.startswith((" ", ")", "import ", "from ")) for line in source.splitlines() if line):
+        return "Code: imports"
+    return "Code"
