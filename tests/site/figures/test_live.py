@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from base64 import b64decode
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,17 +51,24 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def page(browser, model, bank, tmp_path_factory):
-    """The diagram on a page from a file, offline, with the first picture drawn."""
+def html(model, bank, tmp_path_factory) -> Path:
+    """A page with the diagram."""
     file = tmp_path_factory.mktemp("live") / "page.html"
-    html = live.live_html(model, bank, model.levels(STEPS), alt=ALT, step=12)
-    file.write_text(f'<!doctype html><meta charset="utf-8"><body style="margin: 20px; max-width: 760px">{html}')
+    body = live.live_html(model, bank, model.levels(STEPS), alt=ALT, step=12)
+    file.write_text('<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+                    f'<body style="margin: 20px; max-width: 760px">{body}')
+    return file
+
+
+@pytest.fixture(scope="module")
+def page(browser, html):
+    """It, opened without a network, with the first picture drawn."""
     context = browser.new_context(viewport={"width": 1000, "height": 900}, offline=True)
     page, complaints = context.new_page(), []
     page.on("console", lambda m: m.type == "error" and complaints.append(m.text))
     page.on("pageerror", lambda e: complaints.append(str(e)))
     page.on("request", lambda r: r.url.split(":")[0] in ("file", "data", "blob") or complaints.append(r.url))
-    page.goto(file.as_uri())
+    page.goto(html.as_uri())
     page.wait_for_selector(".pb-live[data-ready=yes]", timeout=PATIENCE)
     yield page
     assert complaints == []
@@ -138,32 +146,33 @@ def test_the_maps_are_those_of_a_slice(page, model, bank, data):
     assert np.array_equal(family[late], model.family[ds.data.atom.values[late]])
 
 
-def drawn(page, selector: str) -> str:
-    return page.locator(selector).first.evaluate("(c) => c.toDataURL()")
-
-
-def whole(page) -> None:
-    """Wait until the fine grid of the last job is there."""
-    page.wait_for_function("(() => { const r = document.querySelector('.pb-live'); return !r.live.due && "
-                           "Number(r.dataset.whole) === r.live.job; })()", timeout=PATIENCE)
-
-
-def changes(page, act, *selectors: str) -> None:
-    """`act` changes every picture named, once the fine grid has come."""
-    whole(page)
-    before = [drawn(page, s) for s in selectors]
-    act()
-    whole(page)
-    assert all(drawn(page, s) != was for s, was in zip(selectors, before, strict=True))
-
-
+LIVE = "document.querySelector('.pb-live').live"
+# what was computed last, at the present step: trace and weights on the coarse grid, posterior of the point
+STATE = (f"(() => {{ const l = {LIVE}, f = l.frames[10][l.step]; "
+         "return [f.trace, f.weights, l.path].map((a) => a.join()); })()")
+DRAWN = "(c) => c.toDataURL()"
 PANELS = (".pbv-panels canvas:first-child", ".pbv-panels canvas:last-child")
-STRIP = ".pbv-course canvas"
+
+
+def computed(page, side: int = 10) -> None:
+    """Wait until the last job's grid of `side` is there."""
+    page.wait_for_function(f"(() => {{ const l = {LIVE}; return l && !l.due && !l.looking && l.shown === l.job && "
+                           f"l.frames[{side}]?.length === l.model.steps; }})()", timeout=PATIENCE)
+
+
+def changes(page, act, path: bool = True) -> None:
+    """`act` changes trace and weights of the slice, and the posterior of the point."""
+    computed(page)
+    before = page.evaluate(STATE)
+    act()
+    computed(page)
+    after = page.evaluate(STATE)
+    assert [x != y for x, y in zip(before, after, strict=True)] == [True, True, path]
 
 
 def test_the_first_picture_comes_soon_and_the_whole_follows(page):
-    whole(page)
-    times = page.evaluate("document.querySelector('.pb-live').live.times")
+    computed(page, 40)
+    times = page.evaluate(f"{LIVE}.times")
     assert times["first"] < 0.6 * times["whole"]
 
 
@@ -178,19 +187,37 @@ def test_pointer_moves_anchors_window_and_point(page):
         page.mouse.move(x + by[0], y + by[1], steps=4)
         page.mouse.up()
 
-    changes(page, lambda: drag(handle, (-20, -30)), *PANELS, STRIP)
-    changes(page, lambda: drag(panel, (70, 30)), *PANELS)
+    changes(page, lambda: drag(handle, (-20, -30)))
+    window = page.evaluate(f"{LIVE}.window")
+    drag(panel, (70, 30))
+    computed(page)
+    moved = np.subtract(page.evaluate(f"{LIVE}.window"), window)
+    side = panel.bounding_box()["width"]
+    assert moved == pytest.approx([30 / side, 30 / side, -70 / side, -70 / side], abs=0.01)
     where = page.locator(".pbv-course p").inner_text()
     box = panel.bounding_box()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.8 * box["height"])
     page.wait_for_function(f"document.querySelector('.pbv-course p').textContent !== {json.dumps(where)}")
 
 
+def test_a_finger_moves_anchors_and_point(browser, html):
+    context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True, offline=True)
+    page = context.new_page()
+    page.goto(html.as_uri())
+    computed(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    where = page.locator(".pbv-course p").inner_text()
+    page.locator(PANELS[0]).tap(position={"x": 60, "y": 60})
+    page.wait_for_function(f"document.querySelector('.pbv-course p').textContent !== {json.dumps(where)}")
+    assert page.locator(".pbv-disc button").first.evaluate("(n) => getComputedStyle(n).touchAction") == "none"
+    context.close()
+
+
 def test_keys_move_anchors_window_point_and_noise(page):
-    changes(page, lambda: (page.locator(".pbv-disc button").nth(1).focus(), page.keyboard.press("PageDown")), *PANELS)
+    changes(page, lambda: (page.locator(".pbv-disc button").nth(1).focus(), page.keyboard.press("PageDown")))
     page.locator(PANELS[0]).focus()
-    for key in ("Shift+ArrowUp", "+", "Home"):
-        changes(page, lambda key=key: page.keyboard.press(key), *PANELS)
+    for key, path in (("Shift+ArrowUp", True), ("+", False), ("Home", True)):
+        changes(page, lambda key=key: page.keyboard.press(key), path)
     for key, back in (("ArrowUp", "ArrowDown"), ("ArrowLeft", "ArrowRight"), ("PageDown", "PageUp")):
         said = page.locator(".pbv-aloud").inner_text()
         page.keyboard.press(key)
@@ -199,18 +226,20 @@ def test_keys_move_anchors_window_point_and_noise(page):
 
 
 def test_noise_map_families_and_prompt(page):
-    slider = page.locator(".pbv-noise input")
-    changes(page, lambda: slider.fill("27"), *PANELS)
-    changes(page, lambda: page.locator(".pb-live select").select_option("family"), PANELS[1])
-    changes(page, lambda: page.locator(".pb-live select").select_option("trace"), PANELS[1])
-    changes(page, lambda: page.locator(".pbv-choices input[type=text]").fill("moons"), *PANELS)
+    changes(page, lambda: page.locator(".pbv-noise input").fill("27"), path=False)      # known at all steps
+    pictures = set()
+    for kind in ("trace", "atom", "family"):
+        page.locator(".pb-live select").select_option(kind)
+        pictures.add(page.locator(PANELS[1]).evaluate(DRAWN))
+    assert len(pictures) == 3
+    changes(page, lambda: page.locator(".pbv-choices input[type=text]").fill("moons"))
     assert "on 13 pictures" in page.locator(".pb-live").inner_text()
     page.locator(".pbv-families summary").click()
-    changes(page, lambda: page.get_by_label("moons", exact=True).uncheck(), *PANELS)
+    changes(page, lambda: page.get_by_label("moons", exact=True).uncheck())
     page.locator(".pbv-choices input[type=text]").fill("no such thing")
     assert "names no picture" in page.locator(".pb-live").inner_text()
     page.get_by_role("button", name="Start again").click()
-    whole(page)
+    computed(page)
     assert page.locator(".pbv-families input:not(:checked)").count() == 0
 
 
@@ -220,11 +249,10 @@ def test_every_control_has_a_name(page):
     assert nameless == []
 
 
-def test_without_scripts_the_picture_stands(browser, model, bank, tmp_path):
-    (tmp_path / "page.html").write_text(live.live_html(model, bank, model.levels(STEPS), alt=ALT, step=12))
+def test_without_scripts_the_picture_stands(browser, html):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto((tmp_path / "page.html").as_uri())
+    page.goto(html.as_uri())
     assert page.locator(".pbv-still").get_attribute("alt") == ALT
     assert page.locator(".pbv-still").bounding_box()["width"] > 500
     context.close()

@@ -269,7 +269,7 @@
       for (let k = 0; k < this.model.bank; k++) {
         const [x, y] = this.node(k).map((v) => 100 * v);
         draw("circle", { cx: x, cy: y, r: 2.2, style: "fill: currentColor; stroke: none" });
-        draw("text", { x: 50 + (x - 50) * 0.84, y: 50 + (y - 50) * 0.84 }).textContent = k + 1;
+        draw("text", { x: 50 + (x - 50) * 0.7, y: 50 + (y - 50) * 0.7 }).textContent = k + 1;
       }
       disc.append(svg);
       this.handles = [0, 1, 2].map((a) => element(disc, "button", { type: "button", style: `background: var(--pbv-z${a})` }, `z${"₀₁₂"[a]}`));
