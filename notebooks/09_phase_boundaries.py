@@ -62,9 +62,10 @@ from phasebook.models.image_sets import load_images
 from phasebook.sampling.levels import named_levels
 from phasebook.site.figures.base import show
 from phasebook.site.figures.explorer import show_explorer
+from phasebook.site.figures.live import show_live
 from phasebook.site.figures.slices import Map, annotated, curves, show_strip
 from phasebook.slices.basins import basin_centres, basin_labels
-from phasebook.slices.plane import Plane
+from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.statistics import (
     basin_counts,
     contrast,
@@ -186,6 +187,17 @@ show(annotated(ds.pictures([p.steps - 1])[0], log_t, p.steps - 1, p.extent, name
 # The anchors are random latents; they need not be close to any picture. Large basins belong to large or isolated families: what decides is how much of the
 # noise's direction a picture can claim.
 #
+# This is one plane, and one set of pictures. The model is small enough to be computed where you read: below, your browser sweeps planes of your own through a
+# bank of twelve latents, the chapter's three among them, with the sampler at 30 steps. Drag an anchor, and the basins follow. Switch a family off, and others
+# take its share of the plane. A prompt is a bonus on the log-prior of the pictures that it names, in nats; a negative one drives them out. Lower the noise once
+# more after each change, and watch which borders are drawn first.
+
+# %% mystnb={"figure": {"caption": "The exact model, live: predictions on the left, log tr G or phases on the right, and beneath them how the picture at the ring comes about. Latents are normalised.", "name": "fig-live"}} tags=["hide-input"]
+bank = np.concatenate([z, *(seeded_anchors(exact.shape, p.anchors_seed + k) for k in (1, 2, 3))])
+show_live(exact, bank, named_levels(p.schedule, 30), step=12, alt="Live diagram of the exact model: predictions over a "
+          "slice that the reader chooses, and the boundaries between them")
+
+# %% [markdown]
 # ## Observations (i) to (iii), on eighteen slices and four scales
 #
 # The paper reads three things off its figure: '(i) for large noise (early reverse time), $S \approx 0$ (flat metric); (ii) as $t$ decreases, narrow high–$S$
