@@ -60,7 +60,8 @@ def positions() -> Float[ndarray, "22 3"]:
         beside = x[to[1]] - x[to[2]] if len(to) == 3 else np.array([0.0, 0, 1])
         normal = _unit(np.cross(beside, along))
         frame = np.stack([-along, np.cross(normal, along), normal])
-        x[i] = a + length * np.array([np.cos(angle), np.sin(angle) * np.cos(turn), np.sin(angle) * np.sin(turn)]) @ frame
+        out = np.sin(angle)
+        x[i] = a + length * np.array([np.cos(angle), out * np.cos(turn), out * np.sin(turn)]) @ frame
     return x / 10
 
 
