@@ -39,7 +39,7 @@ avoid = [-0.8, -0.1]                   # the region to avoid is p(x_0 | z) here
 avoid_level = 4.0                      # at this log-SNR, which also bounds the avoiding curve's
 overlap = 0.01                         # of its distributions with the region's, at most
 samples = 100000                       # equilibrium samples of the learned denoiser
-train_steps = 3000                     # of its training
+train_steps = 2000                     # of its training
 seed = 3
 
 # %% tags=["hide-input"]
@@ -120,23 +120,24 @@ show(draw_paths.landscape(rough.axes(p.nodes), rough.nodes(p.nodes), {"geodesic"
 # `python -m tools.scan_alanine` makes it again within a minute). It is continued by its Fourier series, and the periods of the angles are cut where the Boltzmann density is least, so that no well is torn. As in the published code $kT = 1$ kJ/mol, which is 120 K.
 
 # %% tags=["nbval-check-output"]
-energy = p.surface()
-ends = curve_of(np.array(p.levels), np.array(p.endpoints))
+energy, wells = p.surface(), p.place(p.endpoints)
+ends = curve_of(np.array(p.levels), wells)
 law = Boltzmann.of(energy, p.temperature, p.nodes)
-bottom = minimax_energy(energy, np.array(p.endpoints))
+bottom = minimax_energy(energy, wells)
 free = geodesic(law, half_circle(law, ends, p.points), p.points)
 print(f"lowest pass {bottom:.1f} {p.unit}; free geodesic: energy {free.energy:.2f}, length {free.length:.1f}")
 
 # %%
-bent = np.concatenate([ends[:1], tether(np.array(p.endpoints), p.tether_level, p.points - 2), ends[1:]])
-second = geodesic(law, bent, p.points, method="CG")
-ledger.claim("paths.second_optimiser", abs(second.energy / free.energy - 1), note="conjugate gradients from the straight tether")
+bent = np.concatenate([ends[:1], tether(wells, p.tether_level, p.points - 2), ends[1:]])
+half = p.points // 2
+one, two = geodesic(law, free.eta, half), geodesic(law, bent, half, method="CG")
+ledger.claim("paths.second_optimiser", abs(two.energy / one.energy - 1), note=f"conjugate gradients from the straight tether, {half} points")
 
 molecule, reason = p.unit == "kJ/mol", "made for alanine dipeptide"
 ledger.claim("paths.minimax_bound", bottom if molecule else None, note="" if molecule else reason)
 if molecule:
     warm = Boltzmann.of(p.surface(2.494), 2.494, 128)
-    other = geodesic(warm, half_circle(warm, curve_of(np.full(2, 4.0), np.array(p.endpoints)), 128), 128)
+    other = geodesic(warm, half_circle(warm, curve_of(np.full(2, 4.0), wells), 128), 128)
 ledger.claim("paths.free_energy", other.energy if molecule else None, note=f"length {other.length:.2f}" if molecule else reason)
 
 # %% mystnb={"figure": {"caption": "Denoising distributions along the free geodesic of the potential, from one end to the other; dots are their means.", "name": "fig-along"}} tags=["hide-input"]
@@ -158,7 +159,7 @@ show(draw_paths.along(axes, density, free.mean[picked], shares, names),
 # %% tags=["nbval-check-output"]
 from phasebook.stats import grouped_bootstrap
 
-fine = {"geodesic": laid_out(law, free, p.curve_points), "tether": tether(np.array(p.endpoints), p.tether_level, p.curve_points)}
+fine = {"geodesic": laid_out(law, free, p.curve_points), "tether": tether(wells, p.tether_level, p.curve_points)}
 runs = {name: transition_paths(energy, p.temperature, eta, p.paths, p.steps, p.step_size, rng) for name, eta in fine.items()}
 tops = {name: run.max_energy for name, run in runs.items()}
 over = grouped_bootstrap(lambda i: float(tops["geodesic"][i].mean()), np.arange(p.paths), p.seed)
@@ -180,7 +181,7 @@ print(f"no path below the pass: {all(top.min() > bottom - 0.5 for top in tops.va
 # Whether paths avoid the region is judged by the paths: the share of time inside the smallest set that holds 95 % of $p(x_0 \mid z^*)$, against the curve with the same bound on noise and no region.
 
 # %% tags=["nbval-check-output"]
-star = curve_of(np.array([p.avoid_level]), np.array([p.avoid]))[0]
+star = curve_of(np.array([p.avoid_level]), p.place([p.avoid]))[0]
 core = law.core(star, 0.95)
 narrow = geodesic(law, bent, p.points, least=p.least_level)
 close = geodesic(law, bent, p.points, least=p.avoid_level)

@@ -25,6 +25,7 @@ from phasebook.paths.denoiser import Boltzmann
 __all__ = ["Curve", "Region", "curve_of", "geodesic", "half_circle", "laid_out", "measured", "tether"]
 
 ROUNDS, SETTLED = 4, 1e-5
+FAR = 40.0                          # chart coordinates beyond it are refused
 WEIGHTS = (1e2, 1e4)               # of the penalties, one after the other; times the energy of the start
 
 
@@ -105,7 +106,7 @@ def geodesic(law: Boltzmann, start: Float[ndarray, "m 3"], n: int, *, least: flo
         law: the data.
         start: natural parameters of a curve; its ends stay.
         n: points of the result.
-        least: lower bound of the log-SNR, or None.
+        least: lower bound of the log-SNR; without one `k >= 0` binds all the same.
         region: what to keep away from, or None.
         method: SciPy's optimiser: `"L-BFGS-B"`, or `"CG"` as a second one.
 
@@ -114,11 +115,11 @@ def geodesic(law: Boltzmann, start: Float[ndarray, "m 3"], n: int, *, least: flo
     """
     chart = law.chart
     low = chart.level(np.exp(least)) if least is not None else chart.level(1e-6 / law.variance)
-    z, weights = chart.of_eta(start), WEIGHTS if least is not None or region is not None else WEIGHTS[:1]
+    z = chart.of_eta(start)
     for size in _sizes(n):
         z = _laid_out(law, z, size)
         scale = _energy(law, z, low, None, 0.0)[0]
-        for weight in weights:
+        for weight in WEIGHTS:
             z = _minimised(law, z, low, region, weight * scale, method)
     inner = z[1:-1]
     inner[:, 2] = np.maximum(inner[:, 2], low)
@@ -190,13 +191,15 @@ def _minimised(law: Boltzmann, z: Float[ndarray, "n 3"], low: float, region: Reg
         def cost(v, band=band, origin=origin):
             points = origin.copy()
             points[1:-1] += solve_banded((0, 5), band, v).reshape(-1, 3)
-            if np.abs(points[:, 2]).max() > 60:
+            if not np.abs(points).max() < FAR:
                 return 1e100, np.zeros_like(v)
             value, slope, _ = _energy(law, points, low, region, weight)
             return value, _transposed(band, slope[1:-1].ravel())
 
         found = minimize(cost, np.zeros(3 * (len(z) - 2)), jac=True, method=method,
                          options={"maxiter": 400} | ({"maxcor": 30} if method == "L-BFGS-B" else {}))
+        if not found.fun < start:                   # a line search that left the domain
+            break
         z = origin.copy()
         z[1:-1] += solve_banded((0, 5), band, found.x).reshape(-1, 3)
     return z

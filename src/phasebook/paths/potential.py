@@ -59,6 +59,10 @@ class Potential:
         near = self.table[i, j] * (1 - t) + self.table[i, right] * t
         return near * (1 - s) + (self.table[up, j] * (1 - t) + self.table[up, right] * t) * s
 
+    def within(self, x: Float[ndarray, "*b 2"]) -> Float[ndarray, "*b 2"]:
+        """Angles moved into the rectangle by full turns; places of a window as they are."""
+        return x - self.size * np.floor((x - self.low) / self.size) if self.periodic else x
+
     def axes(self, n: int) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
         """`n` evenly spaced nodes of each coordinate: a period without its end, or a window with both ends."""
         share = np.arange(n) / (n if self.periodic else n - 1)

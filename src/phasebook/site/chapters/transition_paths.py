@@ -80,11 +80,11 @@ class Chapter(Parameters):
                              f"{surface.table[..., 0].max() / DEEPEST:.3g} (at most {DEEPEST:g} kT)")
         for name, places in (("endpoints", self.endpoints), ("avoid", [self.avoid])):
             for place in places:
-                share = (np.array(place) - surface.low) / surface.size
+                share = (surface.within(np.array(place)) - surface.low) / surface.size
                 if ((share < 0) | (share > 1)).any():
                     ends = [f"{a:.2f} to {a + b:.2f}" for a, b in zip(surface.low, surface.size, strict=True)]
                     raise ValueError(f"{name} = {place}: outside the potential; takes {' by '.join(ends)}")
-        if self.endpoints[0] == self.endpoints[1]:
+        if np.allclose(*surface.within(np.array(self.endpoints))):
             raise ValueError(f"endpoints = {self.endpoints}: takes two different places")
         for name, level in (("least_level", self.least_level), ("avoid_level", self.avoid_level)):
             if level > min(self.levels):
@@ -104,6 +104,10 @@ class Chapter(Parameters):
     def unit(self) -> str:
         """Of the energy, in words."""
         return "kJ/mol" if self.potential == ALANINE else "its unit"
+
+    def place(self, points: list) -> np.ndarray:
+        """Places as the potential has them: angles of any number of turns are moved into its rectangle."""
+        return self.surface().within(np.array(points))
 
     def surface(self, temperature: float | None = None) -> Potential:
         """The potential; for a grid, cut where its density at a temperature (the chapter's) is least."""
