@@ -49,7 +49,7 @@ def landscape(axes: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], energy: F
     if region is not None:
         fig.add_trace(go.Contour(x=axes[0], y=axes[1], z=np.float32(region.T), showscale=False, name="region",
                                  contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
-                                 line={"color": COLOURS[1], "width": 2, "dash": "dot"}, showlegend=True))
+                                 line={"color": COLOURS[6], "width": 2, "dash": "dot"}, showlegend=True))
     for i, (name, points) in enumerate(curves.items()):
         x, y = np.float32(points).T
         fig.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name,
