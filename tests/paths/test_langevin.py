@@ -1,0 +1,32 @@
+"""Langevin paths: the stationary law of a quadratic energy, and energies that are looked at."""
+
+import numpy as np
+import pytest
+
+from phasebook.paths.geodesic import curve_of, tether
+from phasebook.paths.langevin import transition_paths
+from phasebook.paths.potential import of_formula
+
+
+def bowl(x):
+    return (x**2).sum(-1) / 2, x
+
+
+BOWL = of_formula(bowl, (-4, -4), (4, 4))
+
+
+def test_a_quadratic_energy_is_sampled_with_its_posterior():
+    """Data N(0, I), noise of precision 3 around (2, 0): mean (1.5, 0); variance 1/4, over `1 - h/4` by the step."""
+    eta, size = curve_of(np.full(40, np.log(3.0)), np.tile([[2.0, 0.0]], (40, 1))), 0.1
+    run = transition_paths(BOWL, 1.0, eta, 400, 20, size, np.random.default_rng(0))
+    late = run.position[5:]
+    assert late.mean((0, 1)) == pytest.approx([1.5, 0], abs=0.02)
+    precision = 4.0
+    assert late.var((0, 1)) == pytest.approx(np.full(2, 1 / precision / (1 - size * precision / 4)), rel=0.05)
+
+
+def test_max_energy_is_the_largest_on_the_way():
+    eta = tether(np.array([[-2.0, 0], [1.0, 0]]), 6.0, 50)
+    run = transition_paths(BOWL, 1.0, eta, 20, 10, 1e-3, np.random.default_rng(1))
+    assert (run.max_energy >= BOWL.read(run.position)[..., 0].max(0)).all()
+    assert run.max_energy.mean() == pytest.approx(2.0, abs=0.3)

@@ -1,0 +1,66 @@
+"""Parameters of the chapter on transition paths: what it takes, and one line for what it does not."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasebook.site.build import runner
+from phasebook.site.checks.parameters import ParameterError
+
+SOURCE = runner.find_chapter("15")
+WELLS = {"potential": "double_well", "endpoints": [[-1.0, 0.0], [1.0, 0.0]], "avoid": [0.0, 0.5]}
+
+
+@pytest.mark.parametrize("change", [
+    WELLS, {"temperature": 2.494, "levels": [4.0, 4.0]}, {"levels": [5.0, 7.0], "tether_level": 6.0},
+    {"potential": "mueller_brown", "endpoints": [[-0.56, 1.44], [0.62, 0.03]], "temperature": 15.0},
+])
+def test_odd_settings_are_taken(change):
+    runner.check(SOURCE, change)
+
+
+def test_a_grid_of_ones_own_is_taken(tmp_path):
+    angle = -np.pi + 2 * np.pi * np.arange(24) / 24
+    np.save(tmp_path / "own.npy", np.cos(angle)[:, None] + np.cos(2 * angle))
+    runner.check(SOURCE, {"potential": str(tmp_path / "own.npy"), "endpoints": [[2.0, 1.5], [-2.0, -1.5]]})
+
+
+def refused(change, words):
+    with pytest.raises(ParameterError, match=words) as caught:
+        runner.check(SOURCE, change)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"potential": "butane"}, "potential = 'butane': unknown; takes one of alanine, mueller_brown, double_well"),
+    ({"potential": "double_well"}, r"endpoints = \[-2.55, 2.7\]: outside the potential"),
+    ({"endpoints": [[1.0, 1.0], [1.0, 1.0]]}, "takes two different places"),
+    ({"endpoints": [[1.0, 1.0]]}, "endpoints"),
+    ({"levels": [2.0, 7.0]}, "least_level = 3: takes at most the ends' 2"),
+    ({"levels": [9.0, 7.0]}, r"levels\[0\] = 9.0"),
+    ({"temperature": 0.0}, "temperature = 0.0"),
+    ({"temperature": 0.1}, "temperature = 0.1: the energy spans .* kT; takes >= 0.167"),
+    ({"step_size": 0.01}, "step_size = 0.01: Langevin steps are unstable at log-SNR 7; takes <= 0.0027"),
+    (WELLS | {"avoid": [0.0, 9.0]}, "avoid = .*outside the potential"),
+    ({"overlap": 1.0}, "overlap = 1.0"),
+])
+def test_others_are_refused_in_one_line(change, words):
+    refused(change, words)
+
+
+@pytest.mark.parametrize("array, words", [
+    (np.zeros((24, 24)), "not all equal"), (np.ones((24, 24)) * np.nan, "finite real"), (np.ones(24), "has shape"),
+    (np.ones((3, 30)), "has shape"), (np.full((24, 24), "x"), "finite real"),
+])
+def test_bad_grids_are_refused_in_one_line(tmp_path, array, words):
+    np.save(tmp_path / "bad.npy", array)
+    refused({"potential": str(tmp_path / "bad.npy")}, words)
+    (tmp_path / "text.npy").write_text("no array")
+    refused({"potential": str(tmp_path / "text.npy")}, "not a .npy array")
+
+
+@given(x=st.floats(-2.2, 2.2), y=st.floats(-1.6, 1.6), levels=st.tuples(st.floats(4, 7), st.floats(4, 7)))
+@settings(max_examples=8, deadline=None)
+def test_every_place_of_the_window_at_every_level_is_an_end(x, y, levels):
+    runner.check(SOURCE, WELLS | {"endpoints": [[x, y], [-x, 0.1 - y / 2]], "levels": list(levels)})
