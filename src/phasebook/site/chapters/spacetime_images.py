@@ -52,7 +52,7 @@ class Chapter(Parameters):
     nodes: Annotated[int, Field(ge=1, le=60)]
     iterations: Annotated[int, Field(ge=1, le=1000)]
     probes: Annotated[int, Field(ge=3, le=256)]
-    traced: Annotated[int, Field(ge=1, le=100)]
+    traced: Annotated[int, Field(ge=0, le=100)]
     batch: Annotated[int, Field(ge=1, le=4096)]
     device: Device
     seed: Seed
@@ -67,6 +67,8 @@ class Chapter(Parameters):
         if len(small) < 4 * self.sets or len(small) < self.subset:
             raise ValueError(f"image_set = {self.image_set!r}: {len(small)} pictures; takes {4 * self.sets} or more, "
                              f"four for each of sets = {self.sets}")
+        if self.traced > self.pairs + 1:
+            raise ValueError(f"traced = {self.traced}: takes at most pairs + 1 = {self.pairs + 1}")
         if self.curve_points < self.nodes + 2:
             raise ValueError(f"nodes = {self.nodes}: takes at most curve_points - 2 = {self.curve_points - 2}")
         check_available(self.model, None, None, "model")
