@@ -70,7 +70,7 @@ def strips(rows: Mapping[str, Float[ndarray, "m y x 3"]], size: int = 64) -> go.
     fig.update_xaxes(title="share of the way", tickvals=np.arange(count) + 0.5, ticktext=[f"{s:.2f}" for s in shares],
                      range=[0, count], showgrid=False, zeroline=False)
     fig.update_yaxes(tickvals=np.arange(len(rows)) + 0.5, ticktext=list(rows), range=[len(rows), 0], showgrid=False,
-                     zeroline=False)
+                     zeroline=False, scaleanchor="x", constrain="domain")
     return layout(fig, height=90 + 85 * len(rows)).update_layout(margin={"l": 110})
 
 
