@@ -142,7 +142,7 @@ print(f"half the final rate at r = {crossing:.2f} w")
 ledger.claim("images.width", np.abs(reach / law - 1).max(), note=f"w = {p.width:g} of the atoms' distance, r from 4 w to w/8")
 ledger.claim("images.crossover", crossing)
 
-# %% mystnb={"figure": {"caption": "Distance of two atoms with a width, by minimised curves and by the law: from the sphere's π to the half-space's logarithm.", "name": "fig-width"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Distance of two atoms with a width, by minimised curves and by the law: from the constant of the sphere to the logarithm of the half-space.", "name": "fig-width"}} tags=["hide-input"]
 show(draw.lines({"distance": {"curves": (1 / ratio, np.array(reach)), "law": (1 / ratio, law)}}, ["w/r"], ["distance"], log=["x"]),
      alt="Two curves on top of each other that rise from about pi to nine, flat at first and then linear in the logarithm.")
 
