@@ -312,6 +312,8 @@ show(compared(apart_there, {"geodesic": [m.length for m in edit], "straight line
 # %% [markdown]
 # The distance of a network rises with the distance of the latents ({numref}`fig-edit-distance`) and does not saturate at $\pi$: an exact denoiser of the same pictures would put all these points on one horizontal line. How far a curve comes down depends on the search, which stops after a few steps: every length is that of a curve, an upper bound of the distance, and the error bars are those of the estimate, not of the search.
 #
+# Clamping the terms of the energy at zero, with new probes at every point, can only raise it. It matters where the noise of a term is as large as the term, that is for curves of many close points and few probes; on curves of seven points a term is hardly ever negative, and the table shows how little is left of the effect here.
+#
 # ## What was shown, and what was not
 #
 # Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves; that they end at $\pi$ for every pair; the crossover of atoms with a width; that in between distances are close to a tree, and that this is the pictures' own. For a network: its moments against the exact trace, its geodesics below straight lines and flow paths, and an edit distance
