@@ -344,7 +344,7 @@ ledger.claim("spacetime.memoryless", max(powers, key=lambda power: abs(power - 1
 # Shown: spacetime is hyperbolic for Gaussian data, where it is ultrametric up to a constant whatever one compares, and spherical for pictures and an exact denoiser, where all are equally far apart; three atoms on a line lie in between. Geodesics meet both closed forms, improve the published energies and are the shortest paths of a grid. The pullback metric of the flow is flat on
 # the whole space and curved on a slice.
 #
-# Not shown: what a *trained* denoiser's spacetime looks like, where the second moment comes from an estimated divergence; that geodesics and the tree of modes have anything to do with each other beyond being drawn in one picture; and how the curvature of a slice enters the paper's argument, which uses $\det G$ alone.
+# Not shown here: what a *trained* denoiser's spacetime looks like, where the second moment comes from an estimated divergence, and what lies between sphere and half-space, which the next chapter takes up; and that geodesics and the tree of modes have anything to do with each other beyond being drawn in one picture; and how the curvature of a slice enters the paper's argument, which uses $\det G$ alone.
 
 # %% tags=["nbval-check-output", "hide-input"]
 for id in ("spacetime.ultrametric_sharp", "spacetime.line", "spacetime.memoryless"):

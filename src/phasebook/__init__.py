@@ -7,8 +7,9 @@
     s.phases(s.ridge())                                     # (step, alpha, beta)
 
 Rooms: `theory` (heat flow, Brenier maps, power cells) stands alone; `mixtures` has exact mixtures; `sampling` the
-protocols of models and features, and the samplers; `models` what obeys them; `slices`, `hierarchy` and `edits` what is
-measured; `site` the book. Names are loaded when they are first used: the import itself costs nothing.
+protocols of models and features, and the samplers; `models` what obeys them; `slices`, `hierarchy`, `edits` and
+`spacetime` what is measured; `site` the book. Names are loaded when they are first used: the import itself costs
+nothing.
 """
 
 __all__ = [

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -164,6 +165,17 @@ class Model(Protocol):
     def decode(self, x0: State) -> Pixels:
         """Pictures in [0, 1] of clean states. ValueError for a model without pictures."""
         ...
+
+    def predict_each(self, x: State, levels: Levels, steps: Int[ndarray, " p"],
+                     prompt: Prompt | None = None) -> Prediction:
+        """Predictions of points that each lie at a step of their own; level by level, unless a model has a faster
+        way."""
+        parts, order = [], np.argsort(steps, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(steps[order])) + 1):
+            index = torch.as_tensor(rows, device=x.device)
+            parts.append(self.predict(x[index], levels, int(steps[rows[0]]), prompt and prompt.pick(index)))
+        back = torch.as_tensor(np.argsort(order, kind="stable"), device=x.device)
+        return Prediction(*(torch.cat(values)[back] for values in zip(*parts, strict=True)))
 
     def norm(self, x: State) -> Float[Tensor, " p"]:
         """Of differences of states: root mean square over the entries of the latents."""

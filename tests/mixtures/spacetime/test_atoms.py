@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from phasebook.mixtures.spacetime.atoms import great_circle, great_circle_path, line_distance, no_signal_length
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.spacetime.atoms import (
+    free_distance,
+    great_circle,
+    great_circle_path,
+    great_circles,
+    level_posteriors,
+    line_distance,
+    no_signal_length,
+)
+from phasebook.mixtures.spacetime.energy import posterior_parts
 
 
 def test_great_circle_and_its_path():
@@ -34,3 +44,14 @@ def test_other_atoms_on_a_line(x, known):
 
 def test_scale_does_not_matter():
     assert abs(no_signal_length([-5.0, 1, 7]) - no_signal_length([-1.0, 0, 1])) < 1e-9
+
+
+def test_posteriors_of_atoms_are_those_of_the_mixture_and_their_distance_that_of_a_free_curve():
+    x = np.random.default_rng(3).normal(size=(5, 4))
+    square = ((x[:, None] - x) ** 2).sum(-1)
+    w = level_posteriors(square, 0.8)
+    eta = np.column_stack([x / 0.8**2, np.full(5, -0.5 / 0.8**2)])
+    np.testing.assert_allclose(w, posterior_parts(Mixture.atoms(x), eta)[0], atol=1e-12)
+    d = great_circles(w)
+    assert abs(d[0, 1] / great_circle(w[0], w[1]) - 1) < 1e-9 and (np.diag(d) == 0).all()
+    assert abs(free_distance(w[0], w[3], 16) / d[0, 3] - 1) < 1e-6

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from phasebook.site.figures import spacetime as draw
+from phasebook.stats import Estimate
 
 
 def test_rows_stand_as_named():
@@ -32,3 +33,9 @@ def test_curvature_is_drawn_about_zero():
     assert (left.z == 2).all() and right.zmin == -right.zmax and right.zmax > 2.5
     flat = draw.slice_curvature((u, u), np.ones((5, 5)), np.zeros((5, 5)))
     assert flat.data[1].zmax == 1
+
+
+def test_intervals_stand_around_their_estimates():
+    fig = draw.compared(np.array([1.0, 2.0]), {"a": [Estimate(3, 2, 5, 4), Estimate(1, 0, 2, 4)]}, "x", "y")
+    bars = fig.data[0].error_y
+    assert list(fig.data[0].y) == [3, 1] and list(bars.array) == [2, 1] and list(bars.arrayminus) == [1, 1]

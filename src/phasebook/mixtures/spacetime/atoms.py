@@ -18,7 +18,8 @@ from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-__all__ = ["great_circle", "great_circle_path", "line_distance", "no_signal_length"]
+__all__ = ["free_distance", "great_circle", "great_circle_path", "great_circles", "level_posteriors", "line_distance",
+           "no_signal_length"]
 
 
 def great_circle(w: Float[ndarray, " n"], w_: Float[ndarray, " n"]) -> float:
@@ -51,6 +52,72 @@ def great_circle_path(w: Float[ndarray, " n"], w_: Float[ndarray, " n"],
     s = np.asarray(s, dtype=float)[:, None]
     root = (np.sin((1 - s) * angle) * np.sqrt(w) + np.sin(s * angle) * np.sqrt(w_)) / np.sin(angle)
     return root**2
+
+
+def level_posteriors(square: Float[ndarray, "n n"], r: float) -> Float[ndarray, "n n"]:
+    """Posterior weights of n equal atoms at each of them: `w_i` proportional to `exp(-|x_i - x_j|^2 / (2 r^2))`.
+
+    Args:
+        square: squared distances of the atoms.
+        r: noise level `sigma / alpha`, in the unit of the distances.
+
+    Returns:
+        Row j: the weights at `x_t = alpha x_j`, the middle of the noised atom j.
+    """
+    return softmax(-square / (2 * r**2), axis=1)
+
+
+def great_circles(w: Float[ndarray, "m n"]) -> Float[ndarray, "m m"]:
+    """Distances of all pairs of distributions on n points.
+
+    Args:
+        w: weights of each.
+
+    Returns:
+        `2 arccos sum sqrt(w w')`, by the chord; distances below 1e-7 are lost in rounding.
+    """
+    root = np.sqrt(w)
+    distances = 4 * np.arcsin(np.sqrt(np.clip((1 - root @ root.T) / 2, 0, 1)))
+    np.fill_diagonal(distances, 0)
+    return (distances + distances.T) / 2
+
+
+def free_distance(w: Float[ndarray, " n"], w_: Float[ndarray, " n"], points: int = 64) -> float:
+    """Distance of two posteriors of affinely independent atoms by a minimised curve that knows of no circle.
+
+    A polygon whose corners have free log weights, which affinely independent atoms all reach; the energy of its
+    Fisher-Rao chords by L-BFGS from a straight line of log weights, coarse to fine, extrapolated.
+
+    Args:
+        w: weights of the one end, positive.
+        w_: weights of the other.
+        points: pieces of the finest polygon, a multiple of 4.
+
+    Returns:
+        The distance.
+    """
+    ends, lengths = np.log(np.stack([w, w_])), []
+    v, n = ends, points // 4
+    while n <= points:
+        old, new = np.linspace(0, 1, len(v)), np.linspace(0, 1, n + 1)
+        v = np.stack([np.interp(new, old, column) for column in v.T], axis=1)
+        found = minimize(_free_chords, v[1:-1].ravel(), (ends, n), jac=True, method="L-BFGS-B",
+                         options={"maxiter": 5000, "maxfun": 10_000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30})
+        v = np.concatenate([ends[:1], found.x.reshape(n - 1, -1), ends[1:]])
+        lengths.append(float(np.sqrt(found.fun)))
+        n *= 2
+    first, second = ((4 * b - a) / 3 for a, b in zip(lengths[:-1], lengths[1:], strict=True))
+    return (16 * second - first) / 15
+
+
+def _free_chords(v: Float[ndarray, " mn"], ends: Float[ndarray, "2 n"], pieces: int) -> tuple[float, ndarray]:
+    """`pieces * sum |2 sqrt w_{i+1} - 2 sqrt w_i|^2` of a polygon of log weights between fixed ends; its gradient."""
+    inner = v.reshape(-1, ends.shape[1])
+    w = softmax(np.concatenate([ends[:1], inner, ends[1:]]), axis=1)
+    step = np.diff(np.sqrt(w), axis=0)
+    pull = 4 * pieces * (step[:-1] - step[1:]) * np.sqrt(w[1:-1])
+    slope = pull - w[1:-1] * pull.sum(1, keepdims=True)
+    return 4 * pieces * float((step**2).sum()), slope.ravel()
 
 
 def no_signal_length(x: Float[ndarray, " n"]) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -198,6 +198,23 @@ class PipelineModel(Model):
         return Prediction(*self._batched(function, x.to(self.device, self.dtype), *conditions))
 
     @torch.no_grad()
+    def predict_each(self, x: Float[Tensor, "p c y x"], levels: Levels, steps: Int[ndarray, " p"],
+                     prompt: Prompt | None = None) -> Prediction:
+        """Points of many levels in the same batches, where the network takes a time for each of them."""
+        if self.family.network != "unet":
+            return super().predict_each(x, levels, steps, prompt)
+        prompt = self.prompt("") if prompt is None else prompt
+        clock = [torch.as_tensor(v[steps]).to(x) for v in (levels.timestep, levels.alpha, levels.sigma)]
+        rows = [c.expand(len(x), *c.shape[1:]) for c in prompt.conditions.values()]
+
+        def function(y: Tensor, time: Tensor, alpha: Tensor, sigma: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
+            named = dict(zip(prompt.conditions, given, strict=True))
+            raw = self._output(y, time, named, prompt.guidance)
+            return self.noise.split(y, raw, alpha[:, None, None, None], sigma[:, None, None, None])
+
+        return Prediction(*self._batched(function, x.to(self.device, self.dtype), *clock, *rows))
+
+    @torch.no_grad()
     def push(self, x: Float[Tensor, "p c y x"], dx: Float[Tensor, "t p c y x"], levels: Levels, step: int,
              prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
         """The prediction and its derivatives along tangents, in batches of both."""
@@ -234,13 +251,18 @@ class PipelineModel(Model):
                 raise ValueError(f"prompt: of {len(c)} points; takes one for all {points}, or one a point")
         return function, [c.expand(points, *c.shape[1:]) for c in prompt.conditions.values()]
 
-    def _output(self, x: Float[Tensor, "p c y x"], time: float, conditions: Mapping[str, Float[Tensor, "p k ..."]],
-                guidance: float) -> Tensor:
-        """What the network says at a training time; with guidance every point has its negative prompt first."""
+    def _output(self, x: Float[Tensor, "p c y x"], time: float | Tensor,
+                conditions: Mapping[str, Float[Tensor, "p k ..."]], guidance: float) -> Tensor:
+        """What the network says at a training time, or at one a point; with guidance every point has its negative
+        prompt first."""
         copies = max((c.shape[1] for c in conditions.values()), default=1)
         wide = torch.cat([x] * copies).contiguous(memory_format=torch.channels_last)
         rows = {name: c.transpose(0, 1).flatten(0, 1) for name, c in conditions.items()}
-        raw = self.family.call(self.pipe, wide, int(time) if time == int(time) else time, rows)
+        if isinstance(time, Tensor):
+            clock = time.repeat(copies)
+        else:
+            clock = int(time) if time == int(time) else time
+        raw = self.family.call(self.pipe, wide, clock, rows)
         if copies == 1:
             return raw
         negative, positive = raw.chunk(2)

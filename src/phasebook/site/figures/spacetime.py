@@ -14,8 +14,9 @@ from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
 from phasebook.site.figures.onedim import data_address
+from phasebook.stats import Estimate
 
-__all__ = ["measured_against", "slice_curvature", "strips"]
+__all__ = ["compared", "measured_against", "slice_curvature", "strips"]
 
 
 def measured_against(starts: Sequence[str], measured: Mapping[str, Sequence[float]],
@@ -69,7 +70,7 @@ def strips(rows: Mapping[str, Float[ndarray, "m y x 3"]], size: int = 64) -> go.
     fig.update_xaxes(title="share of the way", tickvals=np.arange(count) + 0.5, ticktext=[f"{s:.2f}" for s in shares],
                      range=[0, count], showgrid=False, zeroline=False)
     fig.update_yaxes(tickvals=np.arange(len(rows)) + 0.5, ticktext=list(rows), range=[len(rows), 0], showgrid=False,
-                     zeroline=False)
+                     zeroline=False, scaleanchor="x", constrain="domain")
     return layout(fig, height=90 + 85 * len(rows)).update_layout(margin={"l": 110})
 
 
@@ -94,3 +95,25 @@ def slice_curvature(axes: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], tra
         fig.update_xaxes(title="u₂", row=1, col=k, constrain="domain")
         fig.update_yaxes(title="u₁", row=1, col=k, scaleanchor=f"x{k if k > 1 else ''}", scaleratio=1)
     return layout(fig, height=400)
+
+
+def compared(x: Float[ndarray, " m"], lengths: Mapping[str, Sequence[Estimate]], across: str, up: str) -> go.Figure:
+    """Estimates with their intervals against one number each.
+
+    Args:
+        x: where each stands.
+        lengths: by name, an estimate for each x.
+        across: title of the x axis.
+        up: title of the y axis.
+
+    Returns:
+        The figure.
+    """
+    fig = go.Figure()
+    for i, (name, values) in enumerate(lengths.items()):
+        middle, low, high = np.array([e[:3] for e in values]).T
+        bars = {"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low, "thickness": 1}
+        fig.add_trace(go.Scatter(x=x, y=middle, error_y=bars, mode="markers", name=name, marker={"color": COLOURS[i]}))
+    fig.update_xaxes(title=across)
+    fig.update_yaxes(title=up, rangemode="tozero")
+    return layout(fig, legend={"orientation": "h", "y": -0.2})

@@ -1,0 +1,160 @@
+"""Parameters of the chapter on the spacetime of images, and its pairs, chains and strips."""
+
+from typing import Annotated, NamedTuple, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from pydantic import Field, model_validator
+
+from phasebook.hierarchy.calibration import blended
+from phasebook.hierarchy.trees import distances_of
+from phasebook.hierarchy.ultrametric import cophenetic
+from phasebook.mixtures.spacetime.atoms import great_circles, level_posteriors
+from phasebook.mixtures.spacetime.energy import eta_of
+from phasebook.models.clip import ClipFeatures
+from phasebook.models.image_sets import load_images
+from phasebook.models.pipelines.loading import check_available
+from phasebook.sampling.protocols import Model
+from phasebook.site.checks.models import Device, Seed, check_pictures
+from phasebook.site.checks.parameters import Finite, Parameters
+from phasebook.spacetime.expectations import levels_at
+from phasebook.stats import Estimate
+
+__all__ = ["Chapter", "PlacedTree", "clip_of", "latents_of", "noised_ends", "parted_pairs", "pictures_of",
+           "placed_tree", "worst_ratio"]
+
+Noise = Annotated[float, Field(ge=0.25, le=100)]
+LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
+
+
+class Chapter(Parameters):
+    """What the chapter's first cell sets; see there."""
+
+    image_set: str
+    noise: Annotated[list[Noise], Field(min_length=1, max_length=8)]
+    endpoints: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
+    subset: Annotated[int, Field(ge=4, le=16)]
+    width: Annotated[float, Field(ge=0.01, le=0.1)]
+    tree_noise: Noise
+    sets: Annotated[int, Field(ge=12, le=40)]
+    twins: Annotated[int, Field(ge=1, le=50)]
+    starts: Annotated[int, Field(ge=8, le=1000)]
+    model: Annotated[str, Field(min_length=1)]
+    prompt: str
+    levels: Annotated[list[LogSnr], Field(min_length=1, max_length=6)]
+    edit_level: LogSnr
+    pair: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
+    flows: Annotated[int, Field(ge=1, le=20)]
+    pairs: Annotated[int, Field(ge=4, le=200)]
+    curve_points: Annotated[int, Field(ge=5, le=129)]
+    nodes: Annotated[int, Field(ge=1, le=60)]
+    iterations: Annotated[int, Field(ge=1, le=1000)]
+    probes: Annotated[int, Field(ge=3, le=256)]
+    traced: Annotated[int, Field(ge=0, le=100)]
+    batch: Annotated[int, Field(ge=1, le=4096)]
+    device: Device
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        small = check_pictures(self.image_set)
+        for name, count in (("endpoints", len(small)), ("pair", len(load_images("captioned", 8)))):
+            value = getattr(self, name)
+            if max(value) >= count or value[0] == value[1]:
+                raise ValueError(f"{name} = {value}: takes two different pictures, from 0 to {count - 1}")
+        if len(small) < 4 * self.sets or len(small) < self.subset:
+            raise ValueError(f"image_set = {self.image_set!r}: {len(small)} pictures; takes {4 * self.sets} or more, "
+                             f"four for each of sets = {self.sets}")
+        if self.traced > self.pairs + 1:
+            raise ValueError(f"traced = {self.traced}: takes at most pairs + 1 = {self.pairs + 1}")
+        if self.curve_points < self.nodes + 2:
+            raise ValueError(f"nodes = {self.nodes}: takes at most curve_points - 2 = {self.curve_points - 2}")
+        check_available(self.model, None, None, "model")
+        return self
+
+
+class PlacedTree(NamedTuple):
+    """Cophenetic correlation of the spacetime distances of a set, of its twins and of its tree; `place` is 0 at the
+    median twin and 1 at the tree."""
+
+    data: float
+    twin: float
+    tree: float
+
+    @property
+    def place(self) -> float:
+        return (self.data - self.twin) / (self.tree - self.twin)
+
+
+def placed_tree(apart: Float[ndarray, "n n"], r: float, twins: int, seed: int) -> PlacedTree:
+    """A set of pictures beside points of the same spectrum and beside its own tree, through the same posteriors.
+
+    Args:
+        apart: distances of the pictures.
+        r: noise level, in their unit.
+        twins: how many of either.
+        seed: of the first.
+    """
+    def score(distances: Float[ndarray, "n n"]) -> float:
+        return cophenetic(great_circles(level_posteriors(distances**2, r)))
+
+    made = [[score(distances_of(blended(apart, share, seed + k))) for k in range(twins)] for share in (0.0, 1.0)]
+    return PlacedTree(score(apart), *(float(np.median(values)) for values in made))
+
+
+def noised_ends(model: Model, latents: Float[ndarray, "c 2 d"], log_snr: Float[ndarray, " c"],
+                seed: int) -> Float[ndarray, "c 2 d+1"]:
+    """Natural parameters of pairs of clean latents, each pair noised by one and the same draw at its log-SNR.
+
+    Args:
+        model: whose levels they are.
+        latents: flat.
+        log_snr: one a pair.
+        seed: of the draws.
+    """
+    levels = levels_at(model, log_snr)
+    alpha, sigma = (np.repeat(v[:-1, None], 2, axis=1) for v in (levels.alpha, levels.sigma))
+    noise = np.random.default_rng(seed).normal(size=(len(latents), 1, latents.shape[2]))
+    return eta_of(alpha[..., None] * latents + sigma[..., None] * noise, alpha, sigma)
+
+
+def parted_pairs(kind: Int[ndarray, " n"], count: int, seed: int) -> Int[ndarray, "c 2"]:
+    """Pairs of pictures that share no picture; every second one, as far as there are enough, of one kind.
+
+    Args:
+        kind: of each picture.
+        count: pairs.
+        seed: of the choice.
+    """
+    rng, chosen = np.random.default_rng(seed), []
+    free = list(rng.permutation(len(kind)))
+    while len(chosen) < count and len(free) > 1:
+        a = free.pop()
+        like = [b for b in free if kind[b] == kind[a]]
+        b = like[0] if like and len(chosen) % 2 == 0 else free[0]
+        free.remove(b)
+        chosen.append((a, b))
+    return np.array(chosen)
+
+
+def worst_ratio(above: list[Estimate], below: list[Estimate]) -> float:
+    """The largest upper end of some lengths over the lower end of those they are held against."""
+    return max(a.high / b.low for a, b in zip(above, below, strict=True))
+
+
+def latents_of(model: Model, pixels: Float[ndarray, "n y x 3"]) -> Float[ndarray, "n d"]:
+    """Flat clean latents of pictures in [0, 1], float64."""
+    clean = model.encode(torch.as_tensor(pixels).permute(0, 3, 1, 2))
+    return clean.flatten(1).double().cpu().numpy()
+
+
+def pictures_of(model: Model, x0: Float[ndarray, "p d"]) -> Float[ndarray, "p y x 3"]:
+    """Pictures of flat clean states."""
+    return model.decode(torch.as_tensor(x0).float().view(-1, *model.shape)).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def clip_of(judge: ClipFeatures, pixels: Float[ndarray, "n y x 3"]) -> Float[ndarray, "n k"]:
+    """CLIP's features of pictures in [0, 1]."""
+    return judge(torch.as_tensor(pixels).permute(0, 3, 1, 2)).double().cpu().numpy()

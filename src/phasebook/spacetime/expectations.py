@@ -1,0 +1,152 @@
+r"""Expectation parameters of any model's posteriors `p(x_0 | x_t)`, simulation-free (Karczewski et al. 2025).
+
+    mu = (xhat_0, |xhat_0|^2 + (sigma^2 / alpha) div xhat_0),      xhat_0 = E[x_0 | x_t],
+
+the second being `E[|x_0|^2 | x_t]`. The divergence is the trace of the denoiser's Jacobian J. For a probe v of
+independent signs `E[v . J v] = tr J` (Hutchinson 1989), one derivative along v each; over all `v = sqrt(d) e_i` the
+mean is the trace itself, so that the exact one is a choice of probes.
+
+Points of a curve lie at levels of their own: `levels_at` makes one step of each, with the clock that the network knows.
+Natural parameters are flat (..., d + 1), as in `mixtures.spacetime`; states have the model's shape. The states of a
+model must be Euclidean coordinates, one number an entry: those of the exact model in Gram space are not, and there
+distances are known in closed form (`mixtures.spacetime.atoms`).
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from phasebook.mixtures.spacetime.energy import x_of
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Model, Prompt, State
+
+__all__ = ["Expectations", "Tangents", "all_probes", "expectations", "levels_at", "sign_probes"]
+
+Tangents = Literal["forward", "difference"]
+FINEST = 999                # steps of a sampler by which a network's clock is read
+STEP = 1e-2                 # of a central difference along a probe, in units of the noise
+
+
+class Expectations(NamedTuple):
+    """`mu` of p posteriors, one estimate of its last entry for each of r probes.
+
+    Attributes:
+        x0: `E[x_0 | x_t]`.
+        square: `E[|x_0|^2 | x_t]` by each probe; their mean is unbiased.
+    """
+
+    x0: Float[ndarray, "p d"]
+    square: Float[ndarray, "r p"]
+
+    @property
+    def mu(self) -> Float[ndarray, "p d+1"]:
+        """Both, the second as the mean over probes."""
+        return np.concatenate([self.x0, self.square.mean(0)[:, None]], axis=1)
+
+
+def sign_probes(model: Model, count: int, seed: int) -> Float[Tensor, "r *s"]:
+    """Probes of independent signs.
+
+    Args:
+        model: whose states they have the shape of.
+        count: r.
+        seed: of the signs.
+    """
+    draw = torch.randint(0, 2, (count, *_shape(model)), generator=torch.Generator().manual_seed(seed))
+    return 2.0 * draw - 1.0
+
+
+def all_probes(model: Model) -> Float[Tensor, "d *s"]:
+    """`sqrt(d) e_i` for each entry: with them the mean over probes is the exact trace.
+
+    Args:
+        model: whose states they have the shape of.
+    """
+    shape = _shape(model)
+    d = shape.numel()
+    return (d**0.5 * torch.eye(d)).view(d, *shape)
+
+
+def levels_at(model: Model, log_snr: Float[ndarray, " p"]) -> Levels:
+    """Levels whose step i has the i-th log-SNR, with the clock and the scale that the model has there.
+
+    Args:
+        model: whose own finest levels are interpolated; beyond their ends its clock stands still.
+        log_snr: `2 log(alpha / sigma)`.
+    """
+    fine, wanted = model.levels(FINEST), np.asarray(log_snr, dtype=float)
+    clock = np.interp(wanted, fine.log_snr, np.asarray(fine.timestep, dtype=float))
+    size = np.interp(wanted, fine.log_snr, fine.alpha[:-1] ** 2 + fine.sigma[:-1] ** 2)
+    sigma = np.sqrt(size / (1 + np.exp(wanted)))
+    alpha = sigma * np.exp(wanted / 2)
+    return Levels(fine.name, np.append(alpha, alpha[-1:]), np.append(sigma, sigma[-1:]), clock)
+
+
+def expectations(model: Model, eta: Float[ndarray, "p d+1"], probes: Float[Tensor, "r *s"],
+                 prompt: Prompt | None = None, tangents: Tangents = "forward") -> Expectations:
+    """`mu` of points of spacetime, all points and probes together.
+
+    Args:
+        model: any whose states are coordinates.
+        eta: natural parameters `(q, -k/2)`, k > 0.
+        probes: shared by all points, so that their errors cancel between neighbours.
+        prompt: for all points.
+        tangents: "forward" differentiates exactly; "difference" takes central differences, each of two plain
+            predictions, which on a CPU costs a third: kernels that know tangents are slower.
+
+    Returns:
+        The expectations, float64.
+
+    Raises:
+        ValueError: for parameters of another length than the states have, or a k that is not positive.
+    """
+    eta = np.asarray(eta, dtype=float)
+    shape = _shape(model)
+    if eta.ndim != 2 or eta.shape[1] != shape.numel() + 1:
+        raise ValueError(f"eta: shape {eta.shape}; takes (p, {shape.numel() + 1}): the states' entries and one more")
+    if not (eta[:, -1] < 0).all():
+        raise ValueError(f"eta: k = {-2 * eta[:, -1].max():g}; takes k > 0, noise with some signal")
+    levels = levels_at(model, x_of(eta)[1])
+    alpha, sigma = levels.alpha[:-1], levels.sigma[:-1]
+    x = _state(model, eta[:, :-1] * (sigma**2 / alpha)[:, None], shape)
+    pushed = _forward if tangents == "forward" else _difference
+    x0, slope = pushed(model, x, probes.to(x), levels, prompt)
+    flat = x0.flatten(1).double().cpu().numpy()
+    trace = (slope * probes.to(slope)[:, None]).flatten(2).double().sum(-1).cpu().numpy()
+    return Expectations(flat, (flat**2).sum(1) + sigma**2 / alpha * trace)
+
+
+def _shape(model: Model) -> torch.Size:
+    """Of a state, which may differ from that of a latent."""
+    return model.start(np.zeros((1, *model.shape))).shape[1:]
+
+
+def _state(model: Model, flat: Float[ndarray, "p d"], shape: torch.Size) -> State:
+    like = model.start(np.zeros((1, *model.shape)))
+    return torch.as_tensor(flat).view(-1, *shape).to(like)
+
+
+def _forward(model: Model, x: State, probes: Tensor, levels: Levels,
+             prompt: Prompt | None) -> tuple[Tensor, Float[Tensor, "r p *s"]]:
+    """Predictions and derivatives along each probe by forward-mode differentiation, level by level."""
+    parts = []
+    for step in range(len(x)):
+        wide = probes[:, None]
+        value, slope = model.push(x[step:step + 1], wide, levels, step, prompt)
+        parts.append((value.x0, slope.x0))
+    return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts], dim=1)
+
+
+def _difference(model: Model, x: State, probes: Tensor, levels: Levels,
+                prompt: Prompt | None) -> tuple[Tensor, Float[Tensor, "r p *s"]]:
+    """The same by central differences, all points together; the prediction is the mean of both sides."""
+    size = torch.as_tensor(STEP * levels.sigma[:-1]).to(x).view(-1, *(1,) * (x.ndim - 1))
+    move = size * probes[:, None]
+    both = torch.stack([x + move, x - move]).flatten(0, 2)
+    steps = np.tile(np.arange(len(x)), 2 * len(probes))
+    up, down = model.predict_each(both, levels, steps, prompt).x0.view(2, len(probes), *x.shape)
+    return (up + down).mean(0) / 2, (up - down) / (2 * size)

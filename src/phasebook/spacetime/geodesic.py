@@ -1,0 +1,194 @@
+r"""Geodesics of a model's spacetime: splines of least energy in the good chart, many curves at once, coarse to fine.
+
+A curve is a cubic spline in the chart `(y, u)` of `mixtures.spacetime.chart`, in which Gaussian data have circles, and
+starts as that circle. The energy `E = sum (eta_{i+1} - eta_i) . (mu_{i+1} - mu_i)` has the gradient
+
+    dE / d eta_i = (2 mu_i - mu_{i-1} - mu_{i+1}) + G_i (2 eta_i - eta_{i-1} - eta_{i+1}),
+
+G the Fisher-Rao tensor. For true posteriors it is symmetric, so that `G_i p` is the derivative of mu along p: a second
+evaluation of the model nearby, no differentiation of a differentiation. A network's Jacobian is symmetric only nearly;
+what a search by this gradient has gained is therefore measured, on probes that the search has not used (`measure`).
+
+All curves are sought by one L-BFGS on the sum of their energies, in coordinates in which Gaussian data would have a
+Hessian near one.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.interpolate import CubicSpline
+from scipy.linalg import cholesky, solve_triangular
+from scipy.optimize import minimize
+from torch import Tensor
+
+from phasebook.mixtures.spacetime.chart import Chart
+from phasebook.sampling.protocols import Model, Prompt
+from phasebook.spacetime.expectations import FINEST, Expectations, Tangents, expectations
+
+__all__ = ["CurveSearch", "circles", "expectations_along", "geodesics", "lines", "resampled"]
+
+NEARBY = 0.05           # of the noise's norm: how far a point moves for the derivative of mu
+LATER = 0.5             # share of the iterations that later, finer splines get
+
+
+def circles(chart: Chart, ends: Float[ndarray, "c 2 d+1"], points: int) -> Float[ndarray, "c n d+1"]:
+    """Chart points of the geodesics that Gaussian data of the chart's mean and variance would have.
+
+    Args:
+        chart: of the data.
+        ends: natural parameters of the two ends of each curve.
+        points: n, at equal shares.
+    """
+    z = chart.of_eta(ends)
+    return np.stack([chart.circle(a, b, np.linspace(0, 1, points)) for a, b in z])
+
+
+def lines(chart: Chart, ends: Float[ndarray, "c 2 d+1"], points: int) -> Float[ndarray, "c n d+1"]:
+    """Chart points of straight lines in the chart.
+
+    Args:
+        chart: of the data.
+        ends: natural parameters of the two ends of each curve.
+        points: n, at equal shares.
+    """
+    z, s = chart.of_eta(ends), np.linspace(0, 1, points)[:, None]
+    return z[:, :1] + s * (z[:, 1:] - z[:, :1])
+
+
+def resampled(chart: Chart, eta: Float[ndarray, "m d+1"], points: int) -> Float[ndarray, "n d+1"]:
+    """A curve through given points at `points` places of equal Gaussian length.
+
+    Args:
+        chart: whose half-space metric measures length.
+        eta: natural parameters along a curve.
+        points: n.
+    """
+    z = chart.of_eta(eta)
+    step, middle = np.diff(z, axis=0), (z[1:] + z[:-1]) / 2
+    speed = np.einsum("ni,nij,nj->n", step, chart.gaussian_metric(middle), step)
+    arc = np.append(0, np.cumsum(np.sqrt(speed)))
+    return chart.eta(CubicSpline(arc / arc[-1], z)(np.linspace(0, 1, points)))
+
+
+class CurveSearch:
+    """The energies of many curves of one model, and their gradients.
+
+    Args:
+        model: any whose states are coordinates.
+        chart: in which the curves are splines.
+        ends: natural parameters of their ends.
+        probes: of the search, the same at every evaluation.
+        prompt: for all points.
+        tangents: see `expectations.expectations`.
+    """
+
+    def __init__(self, model: Model, chart: Chart, ends: Float[ndarray, "c 2 d+1"], probes: Float[Tensor, "r *s"],
+                 prompt: Prompt | None = None, tangents: Tangents = "forward"):
+        self.model, self.chart, self.ends = model, chart, chart.of_eta(ends)
+        self.probes, self.prompt, self.tangents = probes, prompt, tangents
+        snr = model.levels(FINEST).log_snr[0]
+        self.low = min(chart.level(np.exp(snr)), self.ends[..., -1].min())       # no noisier than the model knows
+        self.mu_ends = self._mu(chart.eta(self.ends).reshape(-1, ends.shape[-1])).reshape(self.ends.shape)
+
+    def _mu(self, eta: Float[ndarray, "p d+1"]) -> Float[ndarray, "p d+1"]:
+        return expectations(self.model, eta, self.probes, self.prompt, self.tangents).mu
+
+    def project(self, z: Float[ndarray, "c n d+1"]) -> Float[ndarray, "c n d+1"]:
+        """The points, none noisier than the model's own noisiest level."""
+        return np.concatenate([z[..., :-1], np.maximum(z[..., -1:], self.low)], axis=-1)
+
+    def __call__(self, z: Float[ndarray, "c n d+1"]) -> tuple[Float[ndarray, " c"], Float[ndarray, "c n d+1"]]:
+        """`(n - 1) E` of each curve through chart points, and its gradient; that of the ends is zero."""
+        bound, z = z[..., -1] < self.low, self.project(z)
+        c, n, width = z.shape
+        eta = self.chart.eta(z)
+        inner = eta[:, 1:-1].reshape(-1, width)
+        pull = (2 * eta[:, 1:-1] - eta[:, :-2] - eta[:, 2:]).reshape(-1, width)
+        size = self._nearby(inner, pull)
+        both = self._mu(np.concatenate([inner, inner + size * pull]))
+        here, there = both.reshape(2, c, n - 2, width)
+        mu = np.concatenate([self.mu_ends[:, :1], here, self.mu_ends[:, 1:]], axis=1)
+        along = (there - here) / size.reshape(c, n - 2, 1)
+        slope = 2 * here - mu[:, :-2] - mu[:, 2:] + along
+        energy = (np.diff(eta, axis=1) * np.diff(mu, axis=1)).sum((1, 2))
+        K, y = np.exp(z[:, 1:-1, -1:]), z[:, 1:-1, :-1]
+        last = K * ((y * slope[..., :-1]).sum(-1, keepdims=True) - slope[..., -1:] / 2)
+        gradient = np.zeros_like(z)
+        gradient[:, 1:-1] = np.concatenate([K * slope[..., :-1], last], axis=-1)
+        gradient[..., -1][bound] = 0
+        return (n - 1) * energy, (n - 1) * gradient
+
+    @staticmethod
+    def _nearby(eta: Float[ndarray, "p d+1"], pull: Float[ndarray, "p d+1"]) -> Float[ndarray, "p 1"]:
+        """By how much of `pull` a point moves: x by a share of the noise, k by the same share of itself."""
+        k = -2 * eta[:, -1]
+        x = np.linalg.norm(pull[:, :-1], axis=1) / np.sqrt(k * (eta.shape[1] - 1))
+        return (NEARBY / (x + 2 * np.abs(pull[:, -1]) / k + 1e-300))[:, None]
+
+
+def geodesics(search: CurveSearch, points: int = 17, nodes: Sequence[int] = (1, 3), iterations: int = 12,
+              start: Float[ndarray, "c n d+1"] | None = None) -> Float[ndarray, "c n d+1"]:
+    """Natural parameters along splines of least energy.
+
+    Args:
+        search: the curves' energies.
+        points: at which the energy is summed.
+        nodes: free nodes of the splines, coarse to fine.
+        iterations: of the optimiser, for the first splines; half as many for each later one.
+        start: chart points; the Gaussian circles unless given.
+
+    Returns:
+        The curves; of each the start where the search has not lowered its energy.
+
+    Raises:
+        ValueError: for fewer points than a spline's nodes and ends.
+    """
+    if not nodes or points < max(nodes) + 2:
+        raise ValueError(f"points, nodes = {points}, {list(nodes)}: take points >= nodes + 2")
+    z = search.project(circles(search.chart, search.chart.eta(search.ends), points) if start is None else start)
+    for stage, m in enumerate(nodes):
+        z = _fitted(search, z, m, max(2, round(iterations * LATER ** min(stage, 1))))
+    return search.chart.eta(z)
+
+
+def _fitted(search: CurveSearch, z: Float[ndarray, "c n d+1"], nodes: int, iterations: int) -> ndarray:
+    """Splines added to the curves z, with `nodes` free nodes each."""
+    c, n, width = z.shape
+    basis = CubicSpline(np.linspace(0, 1, nodes + 2), np.eye(nodes + 2))(np.linspace(0, 1, n))[:, 1:-1]
+    stiff = np.diff(basis, axis=0)
+    root = cholesky(2 * (n - 1) * stiff.T @ stiff)                      # upper
+    whiten = solve_triangular(root, np.eye(nodes))
+    # the half-space metric at the middle of each curve: K in y, d/2 in u
+    in_y, in_u = np.exp(z[:, n // 2, -1:]).repeat(width - 1, 1), np.full((c, 1), (width - 1) / 2)
+    scale = np.sqrt(np.concatenate([in_y, in_u], axis=1))
+    best, least = z.copy(), np.full(c, np.inf)
+    free = basis @ whiten
+
+    def value(v):
+        move = np.einsum("nm,cmw->cnw", free, v.reshape(c, nodes, width)) / scale[:, None]
+        energy, gradient = search(z + move)
+        better = energy < least
+        best[better], least[better] = search.project(z + move)[better], energy[better]
+        back = np.einsum("nm,cnw->cmw", free, gradient / scale[:, None])
+        return float(energy.sum()), back.ravel()
+
+    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 10, "ftol": 1e-7}
+    minimize(value, np.zeros(c * nodes * width), jac=True, method="L-BFGS-B", options=options)
+    return best
+
+
+def expectations_along(search: CurveSearch, eta: Float[ndarray, "c n d+1"],
+                       probes: Float[Tensor, "r *s"]) -> list[Expectations]:
+    """Expectations of each curve's points with other probes than the search's.
+
+    Args:
+        search: names the model, the prompt and how derivatives are taken.
+        eta: natural parameters along the curves.
+        probes: shared by all points.
+    """
+    c, n, width = eta.shape
+    all_ = expectations(search.model, eta.reshape(-1, width), probes, search.prompt, search.tangents)
+    x0, square = all_.x0.reshape(c, n, -1), all_.square.reshape(-1, c, n)
+    return [Expectations(x0[i], square[:, i]) for i in range(c)]

@@ -1,0 +1,85 @@
+"""Length and energy of curves from estimated expectations, with their errors; what clamping does to them.
+
+With r probes, each shared by a whole curve, every probe gives an unbiased energy: the mean has a Student interval. The
+length is made of square roots and is biased; the jackknife over probes removes the leading part and gives its error.
+
+An implementation that draws new probes at every point and clamps negative terms at zero counts the noise of two
+neighbours as distance: `clamped` computes it, to be held against the other.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import t as student
+
+from phasebook.spacetime.expectations import Expectations
+from phasebook.stats import Estimate
+
+__all__ = ["Measured", "clamped_energy", "measured", "jackknifed"]
+
+
+class Measured(NamedTuple):
+    """Attributes:
+    energy: the raw sum `sum (eta_{i+1} - eta_i) . (mu_{i+1} - mu_i)`.
+    length: `sum sqrt(...)` of the same terms.
+    """
+
+    energy: Estimate
+    length: Estimate
+
+
+def measured(eta: Float[ndarray, "n d+1"], expectations: Expectations) -> Measured:
+    """Energy and length of a curve.
+
+    Args:
+        eta: natural parameters along it.
+        expectations: of its points, with r >= 2 probes; with the exact trace take one row, their mean, and read the
+            values alone.
+
+    Returns:
+        Both with 95 % intervals, `n` the number of probes; infinite ones for a single probe.
+    """
+    terms = _terms(eta, expectations.x0, expectations.square)
+    return Measured(_mean(terms.sum(1)), jackknifed(terms, lambda mean: float(np.sqrt(mean.clip(0)).sum())))
+
+
+def clamped_energy(eta: Float[ndarray, "n d+1"], expectations: Expectations) -> Estimate:
+    """The energy as it comes out with new probes at every point and negative terms clamped at zero.
+
+    Args:
+        eta: natural parameters along a curve.
+        expectations: of its points; row j of neighbouring points is taken from different probes.
+    """
+    r, n = expectations.square.shape
+    other = (np.arange(r)[:, None] + np.arange(n)) % r
+    terms = _terms(eta, expectations.x0, np.take_along_axis(expectations.square, other, axis=0))
+    return _mean(terms.clip(0).sum(1))
+
+
+def jackknifed(rows: Float[ndarray, "r m"], statistic) -> Estimate:
+    """A statistic of the mean row, its leading bias removed, with a Student interval over the rows left out in turn.
+
+    Args:
+        rows: independent and equally distributed.
+        statistic: of a row.
+    """
+    r, whole = len(rows), statistic(rows.mean(0))
+    if r < 2:
+        return Estimate(whole, -np.inf, np.inf, r)
+    without = [statistic(np.delete(rows, j, axis=0).mean(0)) for j in range(r)]
+    return _mean(r * whole - (r - 1) * np.array(without))
+
+
+def _terms(eta: ndarray, x0: ndarray, square: Float[ndarray, "r n"]) -> Float[ndarray, "r n-1"]:
+    step = np.diff(eta, axis=0)
+    return (step[:, :-1] * np.diff(x0, axis=0)).sum(1) + step[:, -1] * np.diff(square, axis=1)
+
+
+def _mean(values: Float[ndarray, " r"]) -> Estimate:
+    r = len(values)
+    if r < 2:
+        return Estimate(float(values.mean()), -np.inf, np.inf, r)
+    wide = float(student.ppf(0.975, r - 1) * values.std(ddof=1) / np.sqrt(r))
+    return Estimate(float(values.mean()), float(values.mean()) - wide, float(values.mean()) + wide, r)

@@ -1,0 +1,52 @@
+"""Pairs, ends and places of the chapter on the spacetime of images; its refusals."""
+
+import numpy as np
+import pytest
+
+from phasebook import Denoiser
+from phasebook.hierarchy.trees import distances_of, known_tree
+from phasebook.mixtures.spacetime.energy import x_of
+from phasebook.site.build import runner
+from phasebook.site.chapters.spacetime_images import noised_ends, parted_pairs, placed_tree, worst_ratio
+from phasebook.site.checks.parameters import ParameterError
+from phasebook.stats import Estimate
+
+
+def test_pairs_share_no_picture_and_half_are_of_one_kind():
+    kind = np.repeat(np.arange(6), 10)
+    pairs = parted_pairs(kind, 20, 0)
+    assert len(np.unique(pairs)) == 40
+    assert (kind[pairs[::2, 0]] == kind[pairs[::2, 1]]).all()
+
+
+def test_ends_of_a_pair_share_their_noise():
+    model = Denoiser((3,), lambda x, alpha, sigma: alpha * x)
+    latents = np.random.default_rng(0).normal(size=(2, 2, 3))
+    x, log_snr = x_of(noised_ends(model, latents, np.array([1.0, -1.0]), 4))
+    np.testing.assert_allclose(log_snr, [[1, 1], [-1, -1]])
+    alpha = np.sqrt(1 / (1 + np.exp(-log_snr)))[..., None]
+    noise = x - alpha * latents
+    np.testing.assert_allclose(noise[:, 0], noise[:, 1], atol=1e-12)
+
+
+def test_a_tree_is_placed_at_one_and_its_twin_at_zero():
+    apart = distances_of(known_tree("binary, steep", 16, 0))
+    apart /= apart[np.triu_indices(16, 1)].mean()
+    assert placed_tree(apart, 0.4, 3, 0).place > 0.7
+
+
+def test_the_worst_ratio_takes_the_ends_against_the_claim():
+    assert worst_ratio([Estimate(1, 0.5, 2, 3)], [Estimate(4, 4, 5, 3)]) == 0.5
+
+
+@pytest.mark.parametrize(("change", "line"), [
+    ({"endpoints": [1, 1]}, r"endpoints = \[1, 1\]: takes two different pictures"),
+    ({"pair": [0, 99999]}, r"pair = \[0, 99999\]: takes two different pictures, from 0 to 548"),
+    ({"levels": [20.0]}, r"levels\[0\] = 20.0: .*<= 6"),
+    ({"nodes": 50}, "nodes = 50: takes at most curve_points - 2"),
+    ({"model": "no-such-model"}, "model = 'no-such-model'"),
+])
+def test_bad_parameters_cost_one_line(change, line):
+    with pytest.raises(ParameterError, match=line) as error:
+        runner.check(runner.find_chapter("17"), change)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,77 @@
+"""Moments of posteriors by probes: closed forms of Gaussian data and atoms, levels with a network's clock."""
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook import Denoiser, PipelineModel
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.spacetime.energy import mu_of
+from phasebook.spacetime.expectations import all_probes, expectations, levels_at, sign_probes
+from tests.builders import build
+
+ATOMS = np.array([[-1.0, 0.0, 0.3], [1.0, 0.5, -0.2], [0.2, -0.8, 0.6], [0.1, 0.9, 0.9]])
+
+
+def denoise_atoms(x, alpha, sigma):
+    atoms = torch.as_tensor(ATOMS)
+    return torch.softmax(-((x[:, None] - alpha * atoms) ** 2).sum(-1) / (2 * sigma**2), -1) @ atoms
+
+
+def denoise_normal(x, alpha, sigma):
+    return alpha * x / (alpha**2 + sigma**2)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return PipelineModel.load(build(tmp_path_factory.mktemp("network"), "v_prediction"), batch=3)
+
+
+def etas(count, d, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.column_stack([rng.normal(size=(count, d)), -np.exp(rng.uniform(-2, 2, count)) / 2])
+
+
+@pytest.mark.parametrize(("tangents", "close"), [("forward", 1e-12), ("difference", 1e-3)])
+@pytest.mark.parametrize(("denoise", "mixture"), [
+    (denoise_normal, Mixture(np.zeros((1, 3)), np.ones(1), np.ones(1))), (denoise_atoms, Mixture.atoms(ATOMS))])
+def test_all_probes_give_the_moments_of_the_mixture(denoise, mixture, tangents, close):
+    model, eta = Denoiser((3,), denoise), etas(9, 3)
+    got = expectations(model, eta, all_probes(model), tangents=tangents)
+    np.testing.assert_allclose(got.mu, mu_of(mixture, eta), atol=close)
+
+
+def test_sign_probes_are_unbiased_and_shared():
+    model, eta = Denoiser((3,), denoise_atoms), etas(4, 3, 1)
+    exact = expectations(model, eta, all_probes(model)).mu[:, -1]
+    found = expectations(model, eta, sign_probes(model, 400, 2), tangents="difference").square
+    error = found.std(0, ddof=1) / 400**0.5
+    assert (np.abs(found.mean(0) - exact) < 4 * error + 1e-4).all() and (error > 1e-4).all()
+    assert (np.abs(found[:8] - expectations(model, eta, sign_probes(model, 400, 2)[:8]).square) < 1e-3).all()
+
+
+def test_levels_keep_scale_and_clock(network):
+    fine = network.levels(999)
+    levels = levels_at(network, fine.log_snr[[5, 400, 900]])
+    np.testing.assert_allclose(levels.timestep, fine.timestep[[5, 400, 900]], atol=1e-9)
+    np.testing.assert_allclose(levels.alpha[:-1], fine.alpha[[5, 400, 900]], rtol=1e-6)
+    np.testing.assert_allclose(levels.log_snr, fine.log_snr[[5, 400, 900]], atol=1e-9)
+
+
+def test_points_of_many_levels_go_through_a_network_together(network):
+    model = network
+    x = torch.randn(5, *model.shape, generator=torch.Generator().manual_seed(0))
+    levels, steps = levels_at(model, np.linspace(-2, 2, 3)), np.array([2, 0, 1, 1, 0])
+    together = model.predict_each(x, levels, steps, model.prompt(""))
+    for i, step in enumerate(steps):
+        alone = model.predict(x[i:i + 1], levels, int(step), model.prompt(""))
+        assert (together.x0[i] - alone.x0[0]).abs().max() < 1e-5 * alone.x0.abs().max()
+        assert (together.eps[i] - alone.eps[0]).abs().max() < 1e-5 * alone.eps.abs().max()
+
+
+def test_refusals():
+    model = Denoiser((3,), denoise_normal)
+    with pytest.raises(ValueError, match=r"eta: shape \(2, 3\); takes \(p, 4\)"):
+        expectations(model, np.zeros((2, 3)), all_probes(model))
+    with pytest.raises(ValueError, match="k = -0; takes"):
+        expectations(model, np.zeros((2, 4)), all_probes(model))
