@@ -1,0 +1,253 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Few steps
+#
+# PLACEHOLDER
+
+# %% tags=["parameters"]
+targets = ["two_disks", "eight", "unequal", "annulus"]      # data of the plane
+chained = ["two_disks", "eight"]        # of these, the ones that students of several steps learn as well
+layers = ["mlp", "icnn", "potential_soft", "potential_hard", "moe_soft", "moe_hard"]    # mlp must be among them
+steps_student = [1, 2, 4]
+budget = 500                # optimiser steps of 64 pairs, for every layer
+width = 19                  # of the MLP in the plane; all layers get as many weights
+width_emoji = 48            # likewise on emoji
+seeds = 20                  # students a row
+temperature = 0.1           # of soft choices
+left_mass = 0.2             # of the target unequal
+pictures = 12               # emoji; their span is the latent space
+grid = 41                   # points on a side of a plane
+steps_teacher = 16
+paths = 4096                # of the exact flow, to learn from, and as many to be measured on
+seed = 0
+
+# %% tags=["hide-input"]
+from phasebook.site.chapters.few_steps import Chapter
+from phasebook.site.results.ledger import Ledger
+
+p = Chapter.read(globals())
+ledger = Ledger("16_few_steps", p)
+
+# %% tags=["hide-input"]
+import numpy as np
+import torch
+
+from phasebook.fewstep.bound import leak_of_two, least_leak, searched_leak, sectors_leak, slabs_leak
+from phasebook.fewstep.measures import brenier_mismatch, slopes
+from phasebook.fewstep.planes import plane_latents, student_foresees, teacher_foresees
+from phasebook.fewstep.students import distil, lessons
+from phasebook.fewstep.targets import latents, named_target, of_pictures
+from phasebook.models.image_sets import load_images
+from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp
+from phasebook.site.figures.base import show
+from phasebook.site.figures.fewstep import Portrait, picture_rows, planes, portraits
+from phasebook.site.figures.transport import Curve, curves
+from phasebook.stats import grouped_bootstrap, median_interval, spearman
+
+# %% [markdown]
+# ## The bound
+
+# %% tags=["nbval-check-output"]
+cases = [(mass, gap) for mass in (0.1, 0.35, 0.5) for gap in (0.2, 1.0)]
+off = max(abs(searched_leak(mass, gap) - leak_of_two(mass, gap)) for mass, gap in cases)
+print(f"least leak by search and by theorem agree to 1e-4: {off <= 1e-4}")
+
+# %% tags=["hide-input"]
+widths = np.geomspace(0.02, 2.0, 25)
+octet, pair = named_target("eight"), np.array([[0.0, 1.0], [1.0, 0.0]])
+near = octet.gaps / octet.gaps[0, 1]
+apart = [np.array([least_leak(np.array([m, 1 - m]), pair, 1 / w) for w in widths]) for m in (0.5, 0.2)]
+several = [np.array(v) for v in ([least_leak(octet.shares, near, 1 / w) for w in widths],
+                                 [sectors_leak(8, w) for w in widths], [slabs_leak(8, w) for w in widths])]
+
+# %% mystnb={"figure": {"caption": "The least leak against L/D, the Lipschitz constant over the distance of the parts. Left: two parts, attained on the line. Right: eight parts on a circle, the bound by pairs of groups, and two generators' preimages: sectors, and parallel slabs.", "name": "fig-leak-bound"}} tags=["hide-input"]
+show(curves([[Curve("equal masses", 1 / widths, apart[0], "predicted", 0), Curve("masses 0.2 and 0.8", 1 / widths, apart[1], "predicted", 1)],
+             [Curve("eight parts: bound", 1 / widths, several[0], "predicted", 2), Curve("sectors", 1 / widths, several[1], "fitted", 3),
+              Curve("slabs", 1 / widths, several[2], "fitted", 4)]], ["L / D"] * 2, ["leak", "leak of eight parts"]),
+     alt="Leak against L over D on log axes: straight lines of slope minus one for large constants; for eight parts sectors lie "
+         "above the bound and slabs above the sectors")
+
+# %% [markdown]
+# ## Layers
+
+# %% tags=["nbval-check-output"]
+taught = [lessons(named_target(name, p.left_mass), latents(p.paths, 2, p.seed + 1)) for name in p.targets]
+z = latents(p.paths, 8, p.seed + 2)
+ends = {one.target.name: lessons(one.target, z[:, :2]).states[-1].numpy().astype(float) for one in taught}
+rows = {}
+for name in p.layers:
+    for steps in p.steps_student:
+        some = [one for one in taught if steps == 1 or one.target.name in p.chained]
+        students = distil(name, some, steps, weights=p.weights(), seeds=p.seeds, budget=p.budget,
+                          temperature=p.temperature, seed=p.seed) if some else {}
+        for (target, kind), student in students.items():
+            rows[target, name, steps, kind] = measured(student, z, ends[target], p.seeds)
+sizes = sorted({row.student.size for row in rows.values()})
+print(f"{len(rows)} rows of {p.seeds} students, {sizes[0]} to {sizes[-1]} weights each, {p.budget} steps of training")
+
+# %% tags=["hide-input"]
+parted = [one.target.name for one in taught if one.target.gaps is not None]
+for (target, name, steps, kind), row in rows.items():
+    s = row.score
+    ledger.number(f"{target}_{name}_{steps}_{kind}", [np.median(v) for v in (s.leak, s.coverage, s.distance, s.moved, row.constant)],
+                  "medians over seeds: leak, coverage, sliced W2, share moved, Lipschitz constant from below")
+
+# %% tags=["hide-input"]
+shown = next(name for name in ("eight", *p.targets) if name in p.targets)
+axis = np.linspace(-3, 3, 121)
+field = torch.as_tensor(np.stack(np.meshgrid(axis, axis), -1).reshape(1, -1, 2), dtype=torch.float32)
+columns = []
+for name in [n for n in ("mlp", "potential_soft", "potential_hard", "moe_hard") if n in p.layers]:
+    one = rows[shown, name, 1, "trajectory"].student.only([0])
+    x, part = one(field)[0].numpy(), one.target.part
+    samples = one(torch.as_tensor(z[None, :1200, :2], dtype=torch.float32))[0].numpy()
+    columns.append(Portrait(name, samples, part(samples), part(x).reshape(121, 121), slopes(one, field)[0].numpy().reshape(121, 121)))
+
+# %% mystnb={"figure": {"caption": "Four layers of equal size and budget in one step on eight Gaussians, one seed. Top: samples. Middle: the part that each latent goes to, dark grey for none. Bottom: the slope of the map, logarithmic; where a map jumps it is as large as the finite difference lets it be.", "name": "fig-portraits"}} tags=["hide-input"]
+show(portraits(columns, axis, len(columns and named_target(shown).shares)),
+     alt="Three rows of panels for four layers: the MLP's samples fill the ring between the clusters and its latents have wide "
+         "grey bands; the soft potential's bands are thin; the hard layers have clusters without anything between and walls for bands")
+
+# %% tags=["nbval-check-output"]
+for name in p.layers:
+    leaks = [np.median(rows[target, name, 1, "trajectory"].score.leak) for target in p.targets]
+    print(f"{name:15s} leaks " + ", ".join(f"{target} {leak:.1f}" for target, leak in zip(p.targets, leaks, strict=True)))
+
+# %% tags=["hide-input"]
+for name in ("moe_hard", "potential_hard"):
+    known = name in p.layers and parted
+    gain = less(rows, ("mlp", 1, "trajectory"), (name, 1, "trajectory"), parted) if known else None
+    ledger.claim("few.hard_layers_leak_less", median_interval(gain) if known else None, model=name, note="" if known else "this layer was not trained")
+
+# %% [markdown]
+# ## Against the bound
+
+# %% tags=["nbval-check-output"]
+finite = {key: row for key, row in rows.items() if row.bound}
+ratio = min(float((row.constant / row.asked).min()) for row in finite.values()) if finite else None
+passed = [" ".join(map(str, key)) for key, row in finite.items() if good(row)]
+flat = [(k, leak, c) for k, row in enumerate(finite.values())
+        for leak, c in zip(row.score.leak, row.constant / row.student.target.gaps[0, 1], strict=True)]
+group, leak, steep = (np.array(v) for v in zip(*flat, strict=True))
+falling = grouped_bootstrap(lambda i: spearman(leak[i], steep[i]), group, p.seed)
+print(f"{len(leak)} continuous students; none below the constant that its leak demands: {ratio >= 1}")
+
+# %% tags=["hide-input"]
+ledger.claim("few.equality_line", off, note=f"{len(cases)} pairs of mass and width")
+ledger.claim("few.leak_bound", ratio, note="secants of length 0.002; leak at the upper end of its 99.9 % interval")
+ledger.claim("few.nonlipschitz_needed", len(passed), corrected=falling, note="; ".join(passed[:6]))
+panels = []
+for target in [name for name in ("two_disks", "eight") if name in p.targets]:
+    data = named_target(target)
+    gap = data.gaps[0, 1]
+    constants = np.geomspace(1, 2000, 40) * gap / 2
+    line = np.array([least_leak(data.shares, data.gaps, c) for c in constants])
+    dots = []
+    for k, name in enumerate(p.layers):
+        found = [row for (t, n, *_), row in rows.items() if (t, n) == (target, name)]
+        where = np.concatenate([row.constant for row in found]) / gap
+        dots.append(Curve(name, where, np.maximum(np.concatenate([row.score.leak for row in found]), 1e-4), "open" if found[0].student.jumps else "measured", k))
+    panels.append([*dots, Curve("bound", constants / gap, np.maximum(line, 1e-4), "predicted", 6)])
+
+# %% mystnb={"figure": {"caption": "Leak against L/D for every student, all steps and seeds, with the bound. Left: two disks. Right: eight Gaussians. Rings: layers that jump; their L is infinite, and what is drawn is what a secant of length 0.002 can tell. No leak is drawn at 0.0001.", "name": "fig-leak-students"}} tags=["hide-input"]
+show(curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len(panels)),
+     alt="Clouds of students by layer above and to the right of the bound's falling curve; on two disks the MLP lies next to "
+         "it; rings of hard layers far to the right at the bottom")
+
+# %% tags=["nbval-check-output"]
+cells = None
+if "potential_hard" in p.layers:
+    many = latents(1 << 15, 2, p.seed + 3)
+    apart = {target: brenier_mismatch(rows[target, "potential_hard", 1, "trajectory"].student.layers[0], many) for target in p.targets}
+    cells = max(float(v.max()) for v in apart.values())
+    print(f"latents in another cell than the optimal transport's: less than 1 %: {cells <= 0.01}")
+ledger.claim("few.convex_potential_matches_brenier", cells, note="" if cells is not None else "this layer was not trained")
+
+# %% [markdown]
+# ## More steps
+
+# %% tags=["nbval-check-output"]
+far, chain = max(p.steps_student), [name for name in parted if name in p.chained]
+more = {}
+for name in p.layers:
+    for kind in ("trajectory", "consistency") if far > 1 and chain else ():
+        more[name, kind] = median_interval(less(rows, (name, 1, "trajectory"), (name, far, kind), chain))
+        print(f"{name:15s} {kind:12s} leaks less in {far} steps than in one by {more[name, kind].value:.1f}")
+ledger.claim("few.more_steps_leak_less", more.get(("mlp", "trajectory")), note="taught the trajectory" if more else "one step alone")
+
+# %% [markdown]
+# ## Emoji
+
+# %%
+pixels = pick_pictures(load_images("families", 32).pixels, p.pictures, p.seed)
+target, back = of_pictures(pixels)
+dims = p.pictures - 1
+album = lessons(target, latents(p.paths, dims, p.seed + 4))
+test = latents(p.paths, dims, p.seed + 5)
+truth = lessons(target, test).states[-1].numpy().astype(float)
+emoji = {}
+for name in p.layers:
+    for steps in p.steps_emoji:
+        (student,) = distil(name, [album], steps, ("consistency",), weights=p.weights(emoji=True), seeds=p.seeds,
+                            budget=p.budget, temperature=p.temperature, seed=p.seed).values()
+        emoji[name, steps] = student
+moved = {name: measured(emoji[name, 1], test, truth, p.seeds) for name in p.layers}
+
+# %% tags=["hide-input", "nbval-check-output"]
+for name, row in moved.items():
+    ledger.number(f"emoji_{name}", [np.median(v) for v in (row.score.leak, row.score.moved, row.score.distance, row.constant)],
+                  "medians over seeds: leak, share moved, sliced W2, Lipschitz constant from below")
+for name in ("moe_hard", "potential_hard"):
+    saved = median_interval(moved["mlp"].score.moved - moved[name].score.moved) if name in moved else None
+    ledger.claim("few.boundary_error", saved, model=name, note="" if saved else "this layer was not trained")
+print(f"{p.pictures} emoji in {dims} dimensions, students of {emoji['mlp', 1].size} weights")
+
+# %% mystnb={"figure": {"caption": "What each student draws in one step from the same eight latents, and what the exact flow draws (top).", "name": "fig-few-pictures"}} tags=["hide-input"]
+drawn = [truth[:8]] + [emoji[name, 1](torch.as_tensor(test[None, :8], dtype=torch.float32))[0].numpy() for name in p.layers]
+pictured = (pixels.reshape(len(pixels), -1).mean(0) + np.stack(drawn) @ back).reshape(-1, 8, *pixels.shape[1:])
+show(picture_rows(["exact flow", *p.layers], pictured), alt="Rows of eight emoji each: clean in the exact flow and, mostly, from the hard potential; "
+     "mixtures of several from the MLP and the experts")
+
+# %%
+planes_of = plane_latents(dims, p.grid, p.seeds, p.seed + 6)
+height = ridge_of(target.mixture.means)
+teacher = teacher_foresees(target, planes_of, p.steps_teacher)
+views = {key: student_foresees(student, planes_of, p.seed) for key, student in emoji.items()}
+edges = {key: sharp(view, height) for key, view in views.items()}
+own = sharp(teacher, height)
+
+# %% tags=["hide-input", "nbval-check-output"]
+late = formed(own.cut)
+for name in ("mlp", "potential_hard"):
+    known = name in p.layers
+    soon = formed(edges[name, max(p.steps_emoji)].cut) if known else []
+    gain = [a - b for a, b in zip(late, soon, strict=False) if a is not None and b is not None]
+    fewer = edges[name, 1].phases / own.phases if known else []
+    ledger.claim("few.distillation_earlier", median_interval(gain), model=name, note=f"{len(gain)} planes with sharp boundaries in both")
+    ledger.claim("few.distillation_fewer", median_interval(fewer), model=name, note="one step")
+for claim in ("few.distillation_earlier", "few.distillation_fewer"):
+    ledger.claim(claim, None, model="emoji-diffusion", note="no student of the shipped network has been trained")
+ledger.number("sharp_teacher", np.median(own.cut, 1), "share of edges, by step")
+for (name, steps), one in edges.items():
+    ledger.number(f"sharp_{name}_{steps}", np.median(one.cut, 1), "share of edges, by step")
+    ledger.number(f"phases_{name}_{steps}", float(np.median(one.phases)), "phases at the last step")
+print(f"phases on a plane, teacher: {np.median(own.phases):.0f}")
+
+# %% tags=["hide-input"]
+first = [("exact flow", teacher[-1, 0])] + [(name, views[name, 1][-1, 0]) for name in p.layers]
+jumps = [np.maximum(np.linalg.norm(np.diff(v, axis=0), axis=-1)[:, 1:], np.linalg.norm(np.diff(v, axis=1), axis=-1)[1:]) for _, v in first]
+
+# %% mystnb={"figure": {"caption": "One plane of latents. Top: the picture that the one-step student comes nearest to. Bottom: the largest jump to a neighbour, one scale for all.", "name": "fig-few-planes"}} tags=["hide-input"]
+show(planes([name for name, _ in first], [target.near(v) for _, v in first], jumps, p.pictures),
+     alt="Maps for the exact flow and six layers: similar areas; jumps along thin lines in the exact flow and the hard layers, "
+         "faint or none in the MLP")
+
+# %% tags=["results", "hide-input"]
+ledger.emit()
