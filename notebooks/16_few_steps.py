@@ -16,14 +16,14 @@ targets = ["two_disks", "eight", "unequal", "annulus"]      # data of the plane
 chained = ["two_disks", "eight"]        # of these, the ones that students of several steps learn as well
 layers = ["mlp", "icnn", "potential_soft", "potential_hard", "moe_soft", "moe_hard"]    # mlp must be among them
 steps_student = [1, 2, 4]
-budget = 500                # optimiser steps of 64 pairs, for every layer
+budget = 400                # optimiser steps of 32 pairs, for every layer
 width = 19                  # of the MLP in the plane; all layers get as many weights
 width_emoji = 48            # likewise on emoji
 seeds = 20                  # students a row
 temperature = 0.1           # of soft choices
 left_mass = 0.2             # of the target unequal
 pictures = 12               # emoji; their span is the latent space
-grid = 41                   # points on a side of a plane
+grid = 31                   # points on a side of a plane
 steps_teacher = 16
 paths = 4096                # of the exact flow, to learn from, and as many to be measured on
 seed = 0
@@ -164,7 +164,7 @@ show(curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len
 # %% tags=["nbval-check-output"]
 cells = None
 if "potential_hard" in p.layers:
-    many = latents(1 << 15, 2, p.seed + 3)
+    many = latents(1 << 14, 2, p.seed + 3)
     apart = {target: brenier_mismatch(rows[target, "potential_hard", 1, "trajectory"].student.layers[0], many) for target in p.targets}
     cells = max(float(v.max()) for v in apart.values())
     print(f"latents in another cell than the optimal transport's: less than 1 %: {cells <= 0.01}")

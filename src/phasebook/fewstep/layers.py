@@ -234,6 +234,7 @@ def matched(layer: str, dims: int, weights: int) -> int:
     Returns:
         The size whose number of weights is nearest; 1 at least.
     """
-    count = LAYERS[layer].count
-    sizes = range(1, weights + 2)
-    return min(sizes, key=lambda size: abs(count(dims, size) - weights))
+    count, size = LAYERS[layer].count, 1
+    while count(dims, size + 1) <= weights:
+        size += 1
+    return min((size, size + 1), key=lambda one: abs(count(dims, one) - weights))

@@ -28,7 +28,7 @@ __all__ = ["KINDS", "Lesson", "Student", "distil", "lessons", "levels_of"]
 KINDS = ("trajectory", "consistency")
 MIDDLE = (1.5, 0.6, 0.25)       # noise levels between the first and the last, in units of the data's deviation
 END = 0.2                       # the last one, in units of a Gaussian's own deviation
-RATE, BATCH = 0.01, 64
+RATE, BATCH = 0.01, 32
 
 
 def levels_of(steps: int) -> tuple[float, ...]:
@@ -144,7 +144,7 @@ def distil(layer: str, taught: Sequence[Lesson], steps: int, kinds: Sequence[str
         kinds: what is taught, among `KINDS`; for one step `trajectory` alone is meant.
         weights: of a student, all steps together, to within what the layer's size allows.
         seeds: students of each kind and target; they differ in first weights and in the order of the data.
-        budget: optimiser steps of 64 pairs each (Adam, rate 0.01, falling as a cosine).
+        budget: optimiser steps of 32 pairs each (Adam, rate 0.01, falling as a cosine).
         temperature: of soft choices.
         seed: of the first student.
 
