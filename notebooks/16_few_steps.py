@@ -9,7 +9,17 @@
 # %% [markdown]
 # # Few steps
 #
-# PLACEHOLDER
+# The paper ends with advice: its findings 'suggest introducing more flexible layers capable of modeling' singularities, 'especially for diffusion distillation
+# and few-step generation' {cite:p}`lobashev2025caffarelli`. A later version adds three sentences, in our words: distillation moves the formation of boundaries to
+# earlier steps; it lowers the number of sharp ones; and to cover the modes well a map must not be Lipschitz. A generator in one step has to do at once what a
+# sampler does in fifty. **What does a finite slope cost a generator, and do layers that jump help a student?**
+#
+# :::{admonition} Answer
+# :class: tip
+# @ANSWER@
+# :::
+#
+# The chapter first proves the bound, then trains many small students of the exact flow, all of one size and budget, on targets where everything can be counted.
 
 # %% tags=["parameters"]
 targets = ["two_disks", "eight", "unequal", "annulus"]      # data of the plane
@@ -53,6 +63,43 @@ from phasebook.stats import grouped_bootstrap, median_interval, spearman
 
 # %% [markdown]
 # ## The bound
+#
+# A generator $G$ sends a standard Gaussian latent $z$ to $G(z)$. The target lies in two parts $A$ and $B$ at distance $D$. Let $p$ and $q$ be the probabilities
+# that $G(z)$ lies in $A$ and in $B$; what is left, $1 - p - q$, is the *leak*: samples of no kind.
+#
+# :::{prf:theorem} Leak against slope
+# :label: thm-leak
+# If $G : \mathbb{R}^d \to \mathbb{R}^m$ has the Lipschitz constant $L$, then for every $d$
+#
+# $$ 1 - p - q \;\geq\; \Phi\big(\Phi^{-1}(p) + D/L\big) - p, \qquad \text{that is,} \qquad L \;\geq\; \frac{D}{-\Phi^{-1}(p) - \Phi^{-1}(q)} . $$ (eq-leak)
+#
+# For equal masses the leak is at least $2\,\Phi(D / 2L) - 1$. On the line, and along one coordinate in any dimension, the bound is attained.
+# :::
+#
+# :::{prf:proof}
+# Two latents in $G^{-1}(A)$ and $G^{-1}(B)$ are at least $D/L$ apart, so $G^{-1}(B)$ misses all points nearer than $D/L$ to $G^{-1}(A)$. Gaussian isoperimetry
+# {cite:p}`borell1975brunn,sudakov1978extremal` says that these points have at least the mass that a half-space of mass $p$ would have: $\Phi(\Phi^{-1}(p) +
+# D/L)$. So $q \leq 1 - \Phi(\Phi^{-1}(p) + D/L)$. The map $z \mapsto L z_1 + b$, cut off at two parts on a line, has half-spaces for preimages: equality.
+# :::
+#
+# Bounds of this kind are known for generative models that push a Gaussian forward {cite:p}`salmona2022pushforward,issenhuth2023unveiling`; we use the form
+# (eq-leak) because each of its letters can be measured. With $D/L$ small the leak is about $\varphi(\Phi^{-1}(p))\, D/L$: it falls like one over the slope, no
+# faster and no slower.
+#
+# :::{prf:corollary} What a continuous generator can do
+# :label: cor-continuous
+# A continuous generator that reaches the interior of both parts leaks, Lipschitz or not: $\mathbb{R}^d$ is connected, so its image is, and the open set between
+# the parts is hit by an open set of latents. A leak of at most $\ell$ with equal masses needs $L \geq D / (2 \Phi^{-1}((1+\ell)/2))$, about $0.4\, D/\ell$.
+# :::
+#
+# :::{prf:corollary} Several steps
+# :label: cor-steps
+# A sampler of $k$ steps with constants $L_1, \dots, L_k$ is one generator with $L \leq L_1 \cdots L_k$. To leak at most $\ell$ it needs
+# $k \geq \log \big( D / (2\Phi^{-1}((1+\ell)/2)) \big) / \log \max_i L_i$ steps. Fresh noise in later steps is a part of the latent.
+# :::
+#
+# Slopes multiply where leaks would add: that is what steps are for. First the case with a known answer. A search over preimages that are unions of up to three
+# intervals of the line, which knows nothing of the theorem, has to end at the theorem's number.
 
 # %% tags=["nbval-check-output"]
 cases = [(mass, gap) for mass in (0.1, 0.35, 0.5) for gap in (0.2, 1.0)]
@@ -75,7 +122,31 @@ show(curves([[Curve("equal masses", 1 / widths, apart[0], "predicted", 0), Curve
          "above the bound and slabs above the sectors")
 
 # %% [markdown]
-# ## Layers
+# A leak of one per cent takes a slope of forty times the distance of the parts, by {numref}`fig-leak-bound`: large and finite. Unequal masses are cheaper, since a
+# wall far out in the Gaussian is short. For several parts every split into two groups gives a bound, and the largest of them counts; eight parts on a circle leave
+# it far below what is known to be possible. Of our two constructions sectors are the better one, and slabs, all that one dimension offers, leak more. For up to
+# $d + 1$ parts the least boundary is known {cite:p}`milman2022gaussian`; for eight in the plane it is not, and we claim no optimum.
+#
+# ## Six layers of one size
+#
+# A layer is a map of $\mathbb{R}^d$, trained to imitate the exact flow. Two of six jump:
+#
+# | layer | map | jumps |
+# |---|---|---|
+# | `mlp` | two hidden layers, SiLU | no |
+# | `icnn` | gradient of an input-convex network {cite:p}`amos2017input`, by automatic differentiation | no |
+# | `potential_soft` | gradient of $\tau \log \sum_k \exp((a_k \cdot x + b_k)/\tau) + c|x|^2/2$ | no |
+# | `potential_hard` | gradient of $\max_k (a_k \cdot x + b_k) + c|x|^2/2$ | yes |
+# | `moe_soft` | affine experts, mixed by a softmax gate at temperature $\tau$ | no |
+# | `moe_hard` | the expert of the largest gate | yes |
+#
+# A jump has no gradient, so hard layers are taught with a soft choice that hardens, each piece by its own error weighted with the probability that it is chosen
+# {cite:p}`jacobs1991adaptive`. Layers with pieces start with pieces at data, which the other two cannot. Apart from that all is equal: weights to 5 %, steps of the
+# optimiser, learning rate, data, seeds. A row is one layer, target, number of steps and lesson, with twenty students.
+#
+# The targets are two disks, eight Gaussians on a circle, two disks of unequal masses, and an annulus. A student of $k$ steps has a layer for each, and divides
+# its weights among them. It is taught either the *trajectory*, from a state of the exact flow to the next, or *consistency*: from every level to the end of the
+# path, fresh noise being added between steps {cite:p}`song2023consistency`; our targets are exact ends of paths, where one would usually have the student's own.
 
 # %% tags=["nbval-check-output"]
 taught = [lessons(named_target(name, p.left_mass), latents(p.paths, 2, p.seed + 1)) for name in p.targets]
@@ -115,6 +186,9 @@ show(portraits(columns, axis, len(columns and named_target(shown).shares)),
      alt="Three rows of panels for four layers: the MLP's samples fill the ring between the clusters and its latents have wide "
          "grey bands; the soft potential's bands are thin; the hard layers have clusters without anything between and walls for bands")
 
+# %% [markdown]
+# @PORTRAITS@
+
 # %% tags=["nbval-check-output"]
 for name in p.layers:
     leaks = [np.median(rows[target, name, 1, "trajectory"].score.leak) for target in p.targets]
@@ -127,7 +201,15 @@ for name in ("moe_hard", "potential_hard"):
     ledger.claim("few.hard_layers_leak_less", median_interval(gain) if known else None, model=name, note="" if known else "this layer was not trained")
 
 # %% [markdown]
+# @LEAKS@
+#
 # ## Against the bound
+#
+# The Lipschitz constant of a trained map can be measured from below only. From the steepest of 512 latents we climb on the slope by random moves that shrink,
+# and end with a difference quotient of the map itself over a distance of 0.002, which no Lipschitz constant can lie below. So the check is one-sided in our
+# disfavour: had the ascent missed the steepest place, a student might seem to break the theorem, and none that obeys could hide it. The leak is counted on
+# `paths` latents and taken at the upper end of its 99.9 % interval, because no leak among 4096 is not none. For layers that jump $L$ is infinite and the theorem
+# is silent.
 
 # %% tags=["nbval-check-output"]
 finite = {key: row for key, row in rows.items() if row.bound}
@@ -161,6 +243,15 @@ show(curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len
      alt="Clouds of students by layer above and to the right of the bound's falling curve; on two disks the MLP lies next to "
          "it; rings of hard layers far to the right at the bottom")
 
+# %% [markdown]
+# @BOUND@
+#
+# ## A potential that jumps is a transport
+#
+# The gradient of any convex function is the optimal transport onto its own image. For `potential_hard` that image is a cloud of pieces $a_k$ (shifted by $c x$,
+# which changes no cell), so the layer has learnt a power diagram, and the solver of {doc}`05_singular_sets`, given nothing but the pieces and the masses of their
+# cells, must find the same cells again.
+
 # %% tags=["nbval-check-output"]
 cells = None
 if "potential_hard" in p.layers:
@@ -171,7 +262,12 @@ if "potential_hard" in p.layers:
 ledger.claim("few.convex_potential_matches_brenier", cells, note="" if cells is not None else "this layer was not trained")
 
 # %% [markdown]
-# ## More steps
+# It does. So what such a layer can learn of a flow is bounded by what a transport can be: {doc}`06_complexity_and_drift` finds up to a tenth of the mass of generic
+# atoms on the other side of a wall. On our symmetric targets the two agree.
+#
+# ## More steps, of the same size in total
+#
+# By {prf:ref}`cor-steps` four maps of slope 3 do what one of slope 81 does. But here a student of four steps has a quarter of the weights for each.
 
 # %% tags=["nbval-check-output"]
 far, chain = max(p.steps_student), [name for name in parted if name in p.chained]
@@ -183,7 +279,12 @@ for name in p.layers:
 ledger.claim("few.more_steps_leak_less", more.get(("mlp", "trajectory")), note="taught the trajectory" if more else "one step alone")
 
 # %% [markdown]
+# @STEPS@
+#
 # ## Emoji
+#
+# Now data with pictures. The differences of $n$ emoji span $n - 1$ dimensions, and the exact model's flow leaves all others alone; so the latent space of a dozen
+# emoji has eleven dimensions, and nothing is lost. Students have one step, or as many as `steps_student` goes up to, and are taught consistency.
 
 # %%
 pixels = pick_pictures(load_images("families", 32).pixels, p.pictures, p.seed)
@@ -214,6 +315,17 @@ drawn = [truth[:8]] + [emoji[name, 1](torch.as_tensor(test[None, :8], dtype=torc
 pictured = (pixels.reshape(len(pixels), -1).mean(0) + np.stack(drawn) @ back).reshape(-1, 8, *pixels.shape[1:])
 show(picture_rows(["exact flow", *p.layers], pictured), alt="Rows of eight emoji each: clean in the exact flow and, mostly, from the hard potential; "
      "mixtures of several from the MLP and the experts")
+
+# %% [markdown]
+# @EMOJI@
+#
+# ## Earlier and fewer?
+#
+# For the two sentences on distillation we lay planes through three latents, a plane for each seed, and ask at every step what the model foresees: the exact
+# denoiser its posterior mean, a student its answer. A boundary is *sharp* where the foreseen picture jumps, from one grid point to the next, by more than a fifth
+# of the median distance of two emoji. Boundaries have *formed* at the share of the sampler's steps at which half of their final length is there. The shares
+# depend on how steps are spaced; both spacings are even in the logarithm of the noise, or nearly so. That a student of one step forms its boundaries at its first
+# step says nothing, so four steps are compared.
 
 # %%
 planes_of = plane_latents(dims, p.grid, p.seeds, p.seed + 6)
@@ -248,6 +360,13 @@ jumps = [np.maximum(np.linalg.norm(np.diff(v, axis=0), axis=-1)[:, 1:], np.linal
 show(planes([name for name, _ in first], [target.near(v) for _, v in first], jumps, p.pictures),
      alt="Maps for the exact flow and six layers: similar areas; jumps along thin lines in the exact flow and the hard layers, "
          "faint or none in the MLP")
+
+# %% [markdown]
+# @PLANES@
+#
+# ## What was shown, and what was not
+#
+# @SHOWN@
 
 # %% tags=["results", "hide-input"]
 ledger.emit()
