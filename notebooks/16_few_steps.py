@@ -16,26 +16,28 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# @ANSWER@
+# A leak. Between two parts at distance $D$ a generator with Lipschitz constant $L$ puts about $0.4\, D/L$ of its samples nowhere, in any dimension, and every
+# student that we trained obeys. No leak at all takes a jump; a small one takes a large constant and no more. Layers that jump leak less than an MLP of the same
+# size and budget. Much of that gain is there already in their soft versions, which are continuous: pieces help, and jumps help a little more.
 # :::
 #
 # The chapter first proves the bound, then trains many small students of the exact flow, all of one size and budget, on targets where everything can be counted.
 
 # %% tags=["parameters"]
 targets = ["two_disks", "eight", "unequal", "annulus"]      # data of the plane
-chained = ["two_disks", "eight"]        # of these, the ones that students of several steps learn as well
+chained = ["two_disks"]     # of these, the ones that students of several steps learn as well
 layers = ["mlp", "icnn", "potential_soft", "potential_hard", "moe_soft", "moe_hard"]    # mlp must be among them
 steps_student = [1, 2, 4]
-budget = 400                # optimiser steps of 32 pairs, for every layer
+budget = 300                # optimiser steps of 32 pairs, for every layer
 width = 19                  # of the MLP in the plane; all layers get as many weights
-width_emoji = 48            # likewise on emoji
+width_emoji = 36            # likewise on emoji
 seeds = 20                  # students a row
 temperature = 0.1           # of soft choices
 left_mass = 0.2             # of the target unequal
-pictures = 12               # emoji; their span is the latent space
-grid = 31                   # points on a side of a plane
-steps_teacher = 16
-paths = 4096                # of the exact flow, to learn from, and as many to be measured on
+pictures = 8                # emoji; their span is the latent space
+grid = 21                   # points on a side of a plane
+steps_teacher = 12
+paths = 2048                # of the exact flow, to learn from, and as many to be measured on
 seed = 0
 
 # %% tags=["hide-input"]
@@ -102,7 +104,7 @@ from phasebook.stats import grouped_bootstrap, median_interval, spearman
 # intervals of the line, which knows nothing of the theorem, has to end at the theorem's number.
 
 # %% tags=["nbval-check-output"]
-cases = [(mass, gap) for mass in (0.1, 0.35, 0.5) for gap in (0.2, 1.0)]
+cases = [(mass, gap) for mass in (0.1, 0.5) for gap in (0.2, 1.0)]
 off = max(abs(searched_leak(mass, gap) - leak_of_two(mass, gap)) for mass, gap in cases)
 print(f"least leak by search and by theorem agree to 1e-4: {off <= 1e-4}")
 
@@ -172,14 +174,14 @@ for (target, name, steps, kind), row in rows.items():
 
 # %% tags=["hide-input"]
 shown = next(name for name in ("eight", *p.targets) if name in p.targets)
-axis = np.linspace(-3, 3, 121)
+axis = np.linspace(-3, 3, 81)
 field = torch.as_tensor(np.stack(np.meshgrid(axis, axis), -1).reshape(1, -1, 2), dtype=torch.float32)
 columns = []
 for name in [n for n in ("mlp", "potential_soft", "potential_hard", "moe_hard") if n in p.layers]:
     one = rows[shown, name, 1, "trajectory"].student.only([0])
     x, part = one(field)[0].numpy(), one.target.part
     samples = one(torch.as_tensor(z[None, :1200, :2], dtype=torch.float32))[0].numpy()
-    columns.append(Portrait(name, samples, part(samples), part(x).reshape(121, 121), slopes(one, field)[0].numpy().reshape(121, 121)))
+    columns.append(Portrait(name, samples, part(samples), part(x).reshape(81, 81), slopes(one, field)[0].numpy().reshape(81, 81)))
 
 # %% mystnb={"figure": {"caption": "Four layers of equal size and budget in one step on eight Gaussians, one seed. Top: samples. Middle: the part that each latent goes to, dark grey for none. Bottom: the slope of the map, logarithmic; where a map jumps it is as large as the finite difference lets it be.", "name": "fig-portraits"}} tags=["hide-input"]
 show(portraits(columns, axis, len(columns and named_target(shown).shares)),
@@ -187,7 +189,11 @@ show(portraits(columns, axis, len(columns and named_target(shown).shares)),
          "grey bands; the soft potential's bands are thin; the hard layers have clusters without anything between and walls for bands")
 
 # %% [markdown]
-# @PORTRAITS@
+# Where a map cannot turn fast enough, its samples run from cluster to cluster and a band of latents goes nowhere; in {numref}`fig-portraits` such latents are dark grey.
+# A soft choice has bands as narrow as its temperature and the size of its pieces allow. Where a layer jumps, its slope is not a number any more, only the inverse of
+# the finite difference.
+#
+# The medians over seeds, to a tenth; exact values with coverage, distance and slope are in the ledger:
 
 # %% tags=["nbval-check-output"]
 for name in p.layers:
@@ -201,14 +207,17 @@ for name in ("moe_hard", "potential_hard"):
     ledger.claim("few.hard_layers_leak_less", median_interval(gain) if known else None, model=name, note="" if known else "this layer was not trained")
 
 # %% [markdown]
-# @LEAKS@
+# Compare each layer with jumps not only with the MLP but also with its own soft version: in our trials the step from one smooth map to many pieces brought more than
+# the step from pieces that blend to pieces that jump. The input-convex network, smooth and convex, leaked most: a convex potential by itself is no help. On the
+# annulus nothing is between the parts but a point's worth of singularity, and isoperimetry is silent: a plane can be wrapped around a hole, with a cut and
+# without a leak.
 #
 # ## Against the bound
 #
-# The Lipschitz constant of a trained map can be measured from below only. From the steepest of 512 latents we climb on the slope by random moves that shrink,
+# The Lipschitz constant of a trained map can be measured from below only. From the steepest of 256 latents we climb on the slope by random moves that shrink,
 # and end with a difference quotient of the map itself over a distance of 0.002, which no Lipschitz constant can lie below. So the check is one-sided in our
 # disfavour: had the ascent missed the steepest place, a student might seem to break the theorem, and none that obeys could hide it. The leak is counted on
-# `paths` latents and taken at the upper end of its 99.9 % interval, because no leak among 4096 is not none. For layers that jump $L$ is infinite and the theorem
+# `paths` latents and taken at the upper end of its 99.9 % interval, because no leak among so many is not none. For layers that jump $L$ is infinite and the theorem
 # is silent.
 
 # %% tags=["nbval-check-output"]
@@ -244,7 +253,12 @@ show(curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len
          "it; rings of hard layers far to the right at the bottom")
 
 # %% [markdown]
-# @BOUND@
+# Smooth students of two disks lie next to the curve in {numref}`fig-leak-students`: they leak because they must, given their slope. On eight Gaussians all stay well
+# away, since the bound by pairs is far from what eight parts cost. Soft layers move along the curve, to the right and down.
+#
+# This is what becomes of the later version's sentence. Its literal form fails as soon as one layer with a finite constant leaks under one per cent and misses no
+# mass by a tenth; the note of the claim names those that do, soft gates in several steps among them in our trials. What follows from (eq-leak) is that the
+# constant must be large, and the correction asks whether over all students the leak falls as it rises.
 #
 # ## A potential that jumps is a transport
 #
@@ -279,12 +293,14 @@ for name in p.layers:
 ledger.claim("few.more_steps_leak_less", more.get(("mlp", "trajectory")), note="taught the trajectory" if more else "one step alone")
 
 # %% [markdown]
-# @STEPS@
+# In our trials steps helped the soft layers, whose slopes multiply to hundreds, and hardly the MLP: with a quarter of the weights each map is so much blunter that four
+# of them do little better than one. {prf:ref}`cor-steps` says what steps can do; it does not say that a budget divided by four will do it. Taught the trajectory, the
+# hard potential has another trouble: its pieces collapse each intermediate state onto points, from which the next step can only pick.
 #
 # ## Emoji
 #
-# Now data with pictures. The differences of $n$ emoji span $n - 1$ dimensions, and the exact model's flow leaves all others alone; so the latent space of a dozen
-# emoji has eleven dimensions, and nothing is lost. Students have one step, or as many as `steps_student` goes up to, and are taught consistency.
+# Now data with pictures. The differences of $n$ emoji span $n - 1$ dimensions, and the exact model's flow leaves all others alone; so the latent space of eight
+# emoji has seven dimensions, and nothing is lost. Students have one step, or as many as `steps_student` goes up to, and are taught consistency.
 
 # %%
 pixels = pick_pictures(load_images("families", 32).pixels, p.pictures, p.seed)
@@ -317,7 +333,9 @@ show(picture_rows(["exact flow", *p.layers], pictured), alt="Rows of eight emoji
      "mixtures of several from the MLP and the experts")
 
 # %% [markdown]
-# @EMOJI@
+# A row of {numref}`fig-few-pictures` shows what leaks: mixtures of several emoji. Not to leak is one thing, to send a latent to the *right* emoji another. The experts
+# are at a disadvantage here that is worth naming: an affine expert in so many dimensions is costly, and a budget that buys the MLP its hidden layers buys only a
+# handful of them. The claim is made for each of the two layers that jump, and it may hold for one and fail for the other.
 #
 # ## Earlier and fewer?
 #
@@ -362,11 +380,20 @@ show(planes([name for name, _ in first], [target.near(v) for _, v in first], jum
          "faint or none in the MLP")
 
 # %% [markdown]
-# @PLANES@
+# Two things should be kept apart in these claims. That a student foresees a sharp picture at its first step is nearly by construction: it is taught the end of the path where
+# the teacher's best answer is a mean. So the first sentence can fail only where a layer is too blunt to have sharp boundaries at all. And a map may lose sharp
+# boundaries in two ways: by merging two areas into one, or by blurring the wall between them. The upper row of {numref}`fig-few-planes` shows the first, the lower
+# row the second, and a blurred wall is paid for in leak.
 #
 # ## What was shown, and what was not
 #
-# @SHOWN@
+# Shown: a bound on the leak that holds for every generator, attained on the line; how near to it small students of six kinds come at equal size and budget; and that a
+# trained piecewise affine potential is an optimal transport, by a test that it can fail.
+#
+# Not shown: anything about large networks. No student of the shipped network was trained here, and the two claims on it are recorded as not tested; the emoji
+# students learn the exact model instead. Training is short and equal, so it tells how layers compare when resources are few, not what each can do in the end;
+# a longer one is one command away, `phasebook run 16 -p budget 3000`. Constants are measured from below, those of soft layers in several steps near the limit of
+# the secant. For three parts or more the bound by pairs is not sharp, and we know of none that is in the plane.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

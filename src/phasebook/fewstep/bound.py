@@ -132,7 +132,7 @@ def searched_leak(p: float, width: float, intervals: int = 3, seed: int = 0) -> 
             reach = max(reach, b)
         return inside - p
     box = [(0.0, 1.0)] * (2 * intervals + 1)
-    return float(differential_evolution(leak, box, seed=seed, maxiter=400, tol=1e-9, popsize=8).fun)
+    return float(differential_evolution(leak, box, seed=seed, maxiter=250, tol=1e-9, popsize=6).fun)
 
 
 def _ends(masses: Sequence[float], gaps: Sequence[float], p: float) -> tuple[ndarray, ndarray]:

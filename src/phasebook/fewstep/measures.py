@@ -22,10 +22,10 @@ __all__ = ["Score", "brenier_mismatch", "cautious", "constant_below", "demanded"
 
 Generator = Callable[[Float[Tensor, "s p d"]], Float[Tensor, "s p k"]]
 STEP = 1e-3             # half of a secant
-CANDIDATES, TRIALS = 8, 6
+CANDIDATES, TRIALS = 6, 6
 
 
-def constant_below(generator: Generator, z: Float[Tensor, "p d"], students: int, *, rounds: int = 12,
+def constant_below(generator: Generator, z: Float[Tensor, "p d"], students: int, *, rounds: int = 10,
                    seed: int = 0) -> Float[ndarray, " s"]:
     """The Lipschitz constant of each student, from below: the steepest secant of length 0.002 that an ascent meets.
 

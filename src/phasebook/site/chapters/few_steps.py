@@ -101,10 +101,10 @@ class Row(NamedTuple):
 
 
 def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int) -> Row:
-    """A row: students on latents z, of which they take as many numbers as they need; ascents begin from 512 of them."""
+    """A row: students on latents z, of which they take as many numbers as they need; ascents begin from 256 of them."""
     latents = torch.as_tensor(z[:, :student.dims], dtype=torch.float32)
     found = score(student, latents, teacher)
-    constant = constant_below(student, latents[:512], seeds)
+    constant = constant_below(student, latents[:256], seeds)
     asked = None if student.target.gaps is None else demanded(student.target, found.masses, len(z))
     return Row(student, found, constant, asked)
 
