@@ -18,7 +18,7 @@ from phasebook.fewstep.targets import Target
 from phasebook.theory.cells.power_cells import solve
 
 __all__ = ["Score", "brenier_mismatch", "cautious", "constant_below", "demanded", "score",
-           "sliced_distance", "slopes"]
+           "sliced_distance"]
 
 Generator = Callable[[Float[Tensor, "s p d"]], Float[Tensor, "s p k"]]
 STEP = 1e-3             # half of a secant
@@ -58,11 +58,6 @@ def constant_below(generator: Generator, z: Float[Tensor, "p d"], students: int,
         value = torch.maximum(value, found)
     secant = (generator(best + STEP * direction) - generator(best - STEP * direction)).norm(dim=-1) / (2 * STEP)
     return secant.max(1).values.numpy()
-
-
-def slopes(generator: Generator, x: Float[Tensor, "s p d"]) -> Float[Tensor, "s p"]:
-    """The largest singular value of the Jacobian at each point, by centred differences of half length 0.001."""
-    return _steepest(generator, x)[0]
 
 
 def _steepest(generator: Generator, x: Float[Tensor, "s p d"]) -> tuple[Float[Tensor, "s p"], Float[Tensor, "s p d"]]:

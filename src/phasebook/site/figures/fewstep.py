@@ -37,7 +37,7 @@ def _scale(count: int) -> list[tuple[float, str]]:
 
 
 def portraits(columns: Sequence[Portrait], axis: Float[ndarray, " g"], parts: int) -> go.Figure:
-    """Four rows at most wide: samples, the part that each latent goes to, and the slope of the map on a log scale."""
+    """A column a student: samples, the part that each latent goes to, and the slope of the map on a log scale."""
     n = len(columns)
     fig = make_subplots(3, n, column_titles=[c.title for c in columns], row_titles=["samples", "part", "slope"],
                         horizontal_spacing=0.03, vertical_spacing=0.06)
@@ -79,7 +79,8 @@ def planes(titles: Sequence[str], nearest: Sequence[Int[ndarray, "g g"]], jumps:
         fig.update_yaxes(scaleanchor=f"x{k + 1 if k else ''}", constrain="domain", showticklabels=False,
                          row=k // n + 1, col=k % n + 1)
     fig.update_xaxes(constrain="domain", showticklabels=False)
-    return layout(fig, height=470)
+    fig.update_annotations(font_size=12)
+    return layout(fig, height=330)
 
 
 def picture_rows(titles: Sequence[str], pictures: Float[ndarray, "row col y x 3"]) -> go.Figure:
