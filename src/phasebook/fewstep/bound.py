@@ -1,0 +1,143 @@
+"""Leak against Lipschitz constant: what Gaussian isoperimetry asks of every generator.
+
+A generator G of R^d sends standard Gaussian latents to a target in parts A_1, ..., A_m; `p_i` is the mass that it puts
+on A_i, `1 - sum p_i` its leak. Split the parts into two groups at distance D. Their preimages are D/L apart if L is a
+Lipschitz constant of G, and the enlarged preimage of a group of mass p has mass `Phi(Phi^-1(p) + D/L)` at least
+(Borell; Sudakov and Tsirelson). Hence, with p and q the masses of the two groups,
+
+    Phi^-1(p) + Phi^-1(q) <= -D/L,        that is,  L >= D / -(Phi^-1(p) + Phi^-1(q)).
+
+float64.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.integrate import quad
+from scipy.optimize import brentq, differential_evolution
+from scipy.special import ndtr, ndtri
+from scipy.stats import norm
+
+__all__ = ["least_constant", "least_leak", "leak_of_two", "searched_leak", "sectors_leak", "slabs_leak"]
+
+
+def leak_of_two(p: Float[ndarray, "*b"], width: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
+    """The least leak of a target in two parts: `Phi(Phi^-1(p) + D/L) - p`.
+
+    Args:
+        p: mass on one part.
+        width: D/L, distance of the parts over the Lipschitz constant.
+
+    Returns:
+        `1 - p - q` at least, q the mass on the other part. Attained by `G(z) = L z_1 + b`, cut off at the parts.
+    """
+    return ndtr(ndtri(p) + width) - p
+
+
+def _splits(gaps: Float[ndarray, "m m"]) -> Iterator[tuple[list[int], list[int], float]]:
+    """Each way to put the parts into two groups, with the distance of the groups."""
+    m = len(gaps)
+    for size in range(1, m // 2 + 1):
+        for group in combinations(range(m), size):
+            rest = [i for i in range(m) if i not in group]
+            if 2 * size < m or group[0] == 0:           # of two halves the one with the first part
+                yield list(group), rest, float(gaps[np.ix_(group, rest)].min())
+
+
+def least_constant(masses: Float[ndarray, " m"], gaps: Float[ndarray, "m m"]) -> float:
+    """The Lipschitz constant that a generator must have for what it puts on the parts.
+
+    Args:
+        masses: on each of m parts, of sum at most 1.
+        gaps: distances of the parts.
+
+    Returns:
+        The largest of `D / -(Phi^-1(p) + Phi^-1(q))` over all splits into two groups; 0 where a part has no mass,
+        infinite where there is no leak.
+    """
+    demanded = [0.0]
+    for group, rest, gap in _splits(gaps):
+        p, q = float(masses[group].sum()), float(masses[rest].sum())
+        if p > 0 and q > 0:
+            room = -(ndtri(p) + ndtri(q))
+            demanded.append(gap / room if room > 1e-12 else np.inf)
+    return max(demanded)
+
+
+def least_leak(shares: Float[ndarray, " m"], gaps: Float[ndarray, "m m"], constant: float) -> float:
+    """The leak that a Lipschitz constant forces where the masses on the parts stand in the right proportion.
+
+    Args:
+        shares: of the parts in the target, of sum 1.
+        gaps: distances of the parts.
+        constant: L.
+
+    Returns:
+        The largest bound over all splits into two groups: a bound by pairs of groups. No generator is known to attain
+        it for three parts or more.
+    """
+    kept = 1.0
+    for group, rest, gap in _splits(gaps):
+        a, b = float(shares[group].sum()), float(shares[rest].sum())
+
+        def excess(c, a=a, b=b, width=gap / constant):
+            return ndtri(c * a) + ndtri(c * b) + width
+
+        if excess(1.0) > 0:
+            kept = min(kept, brentq(excess, 1e-300, 1.0, xtol=1e-14))
+    return 1.0 - kept
+
+
+def sectors_leak(parts: int, width: float) -> float:
+    """Of `parts` equal sectors of the plane, `width` apart: the mass of the strips between them."""
+    if parts == 2:
+        return float(1 - 2 * ndtr(-width / 2))
+    half = np.pi / parts
+    apex = width / (2 * np.sin(half))
+    sector = quad(lambda x: norm.pdf(x) * (2 * ndtr((x - apex) * np.tan(half)) - 1), apex, apex + 12)[0]
+    return 1 - parts * sector
+
+
+def slabs_leak(parts: int, width: float) -> float:
+    """Of `parts` parallel slabs of equal mass, `width` apart."""
+    def last(p: float) -> float:
+        edge = ndtri(p)
+        for _ in range(parts - 2):
+            edge = ndtri(min(ndtr(edge + width) + p, 1 - 1e-16))
+        return ndtr(-edge - width) - p
+    return 1 - parts * brentq(last, 1e-12, 1 / parts)
+
+
+def searched_leak(p: float, width: float, intervals: int = 3, seed: int = 0) -> float:
+    """The least leak on the line, by search over preimages of mass p made of intervals: nothing of the theorem in it.
+
+    Args:
+        p: mass of the preimage.
+        width: D/L.
+        intervals: of which the preimage may consist, half-lines among them.
+        seed: of the search.
+
+    Returns:
+        The mass within `width` of the preimage, without the preimage itself.
+    """
+    def leak(v: Float[ndarray, " k"]) -> float:
+        low, high = _ends(v[:intervals], v[intervals:], p)
+        low, high = low - width, high + width
+        inside, reach = 0.0, -np.inf
+        for a, b in zip(low, high, strict=True):        # in order; a merged piece is counted once
+            inside += max(ndtr(b) - ndtr(max(a, reach)), 0.0)
+            reach = max(reach, b)
+        return inside - p
+    box = [(0.0, 1.0)] * (2 * intervals + 1)
+    return float(differential_evolution(leak, box, seed=seed, maxiter=250, tol=1e-9, popsize=6).fun)
+
+
+def _ends(masses: Sequence[float], gaps: Sequence[float], p: float) -> tuple[ndarray, ndarray]:
+    """Intervals with masses in proportion to squares of `masses`, of sum p, and `gaps` likewise between them."""
+    m, g = np.square(masses) + 1e-300, np.square(gaps) + 1e-300
+    m, g = p * m / m.sum(), (1 - p) * g / g.sum()
+    low = np.cumsum(g[:-1]) + np.r_[0.0, np.cumsum(m)[:-1]]
+    return ndtri(np.clip(low, 0, 1)), ndtri(np.clip(low + m, 0, 1))

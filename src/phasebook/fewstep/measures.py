@@ -1,0 +1,140 @@
+"""What students are measured by: leak, coverage, distance to the target, and their Lipschitz constant from below.
+
+Everything is for S students at once, from generators that take latents (s, p, dims) to data (s, p, d).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import beta
+from torch import Tensor
+
+from phasebook.fewstep.bound import least_constant
+from phasebook.fewstep.students import Student
+from phasebook.fewstep.targets import Target
+from phasebook.theory.cells.power_cells import solve
+
+__all__ = ["Score", "brenier_mismatch", "cautious", "constant_below", "demanded", "score",
+           "sliced_distance"]
+
+Generator = Callable[[Float[Tensor, "s p d"]], Float[Tensor, "s p k"]]
+STEP = 1e-3             # half of a secant
+CANDIDATES, TRIALS = 6, 6
+
+
+def constant_below(generator: Generator, z: Float[Tensor, "p d"], students: int, *, rounds: int = 10,
+                   seed: int = 0) -> Float[ndarray, " s"]:
+    """The Lipschitz constant of each student, from below: the steepest secant of length 0.002 that an ascent meets.
+
+    From the steepest of the given points it climbs by random moves that shrink, on the largest singular value of the
+    Jacobian by centred differences. What is returned is a difference quotient of the map itself, so it never exceeds
+    the constant; how far below it stays is not known.
+
+    Args:
+        generator: the students' map.
+        z: latents to begin from.
+        students: S.
+        rounds: of the ascent.
+        seed: of its moves.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    x = z.expand(students, -1, -1)
+    steep, _ = _steepest(generator, x)
+    top = steep.topk(min(CANDIDATES, x.shape[1]), dim=1).indices
+    best = x.gather(1, top[..., None].expand(-1, -1, x.shape[-1]))
+    value, direction = _steepest(generator, best)
+    for k in range(rounds):
+        moves = 0.3 * 0.6**k * torch.randn((students, TRIALS, *best.shape[1:]), generator=draw)
+        near = (best[:, None] + moves).flatten(1, 2)
+        found, along = _steepest(generator, near)
+        found, pick = found.view(students, TRIALS, -1).max(1)
+        at = (pick * best.shape[1] + torch.arange(best.shape[1]))[..., None].expand(-1, -1, best.shape[-1])
+        better = (found > value)[..., None]
+        best = torch.where(better, near.gather(1, at), best)
+        direction = torch.where(better, along.gather(1, at), direction)
+        value = torch.maximum(value, found)
+    secant = (generator(best + STEP * direction) - generator(best - STEP * direction)).norm(dim=-1) / (2 * STEP)
+    return secant.max(1).values.numpy()
+
+
+def _steepest(generator: Generator, x: Float[Tensor, "s p d"]) -> tuple[Float[Tensor, "s p"], Float[Tensor, "s p d"]]:
+    """Largest singular value of the Jacobian at each point, and its direction in the latents."""
+    columns = []
+    for shift in STEP * torch.eye(x.shape[-1]):
+        columns.append((generator(x + shift) - generator(x - shift)) / (2 * STEP))
+    jacobian = torch.stack(columns, -1)
+    square, along = torch.linalg.eigh(jacobian.mT @ jacobian)
+    return square[..., -1].clamp(min=0).sqrt(), along[..., -1]
+
+
+def sliced_distance(x: Float[ndarray, "s p d"], y: Float[ndarray, "p d"], directions: int = 48,
+                    seed: int = 0) -> Float[ndarray, " s"]:
+    """Sliced Wasserstein distance of each sample to y: the root mean square over directions of W2 of projections.
+
+    Args:
+        x: S samples.
+        y: as many points.
+        directions: random ones.
+        seed: of these.
+    """
+    axes = np.random.default_rng(seed).standard_normal((y.shape[1], directions))
+    axes = axes / np.linalg.norm(axes, axis=0)
+    there = np.sort(y @ axes, axis=0)
+    return np.array([np.sqrt(((np.sort(one @ axes, axis=0) - there)**2).mean()) for one in x])
+
+
+class Score:
+    """Numbers of S students: `leak`, `coverage` (the least part's mass over its share, at most 1), `distance`,
+    `masses` (S, m), and `moved`, the share of latents that end nearest to another part than the teacher's."""
+
+    def __init__(self, target: Target, x: Float[ndarray, "s p d"], teacher: Float[ndarray, "p d"] | None):
+        self.masses = target.masses(x)
+        self.leak = 1 - self.masses.sum(-1)
+        self.coverage = np.minimum(self.masses / target.shares, 1).min(-1)
+        self.distance = None if teacher is None else sliced_distance(x, teacher)
+        self.moved = None if teacher is None else (target.near(x) != target.near(teacher)).mean(-1)
+
+
+def score(student: Student, z: Float[Tensor, "p dims"], teacher: Float[ndarray, "p d"] | None = None) -> Score:
+    """Score students on latents; `teacher`: where the exact flow takes the same latents."""
+    return Score(student.target, student(z[None, :, :student.dims]).numpy().astype(float), teacher)
+
+
+def cautious(masses: Float[ndarray, "*b m"], count: int, level: float = 0.999) -> Float[ndarray, "*b m"]:
+    """Masses made smaller in proportion, so that the leak is the upper end of its exact binomial interval.
+
+    Args:
+        masses: shares of `count` latents.
+        count: of the latents.
+        level: of the one-sided interval.
+    """
+    inside = masses.sum(-1, keepdims=True)
+    out = np.round((1 - inside) * count)
+    upper = np.where(out < count, beta.ppf(level, out + 1, np.maximum(count - out, 1e-9)), 1.0)
+    return masses * (1 - upper) / np.maximum(inside, 1e-12)
+
+
+def demanded(target: Target, masses: Float[ndarray, "s m"], count: int) -> Float[ndarray, " s"]:
+    """The Lipschitz constant that each student's masses ask for, at the upper end of its leak's interval."""
+    return np.array([least_constant(one, target.gaps) for one in cautious(masses, count)])
+
+
+def brenier_mismatch(layer, z: Float[ndarray, "p 2"]) -> Float[ndarray, " s"]:
+    """Share of latents at which hard potential layers choose another piece than the optimal transport does.
+
+    The transport is solved anew, from the pieces and the masses of their cells among z alone.
+
+    Args:
+        layer: `potential_hard` in the plane.
+        z: many latents, evenly spread.
+    """
+    chosen = layer.scores(torch.as_tensor(z, dtype=torch.float32).expand(len(layer.weights["a"]), -1, -1)).argmax(-1)
+    wrong = []
+    for pieces, cell in zip(layer.weights["a"].numpy().astype(float), chosen.numpy(), strict=True):
+        used, index, count = np.unique(cell, return_inverse=True, return_counts=True)
+        transport = solve(pieces[used], count / count.sum())
+        wrong.append(float((transport.cell_of(z) != index).mean()))
+    return np.array(wrong)

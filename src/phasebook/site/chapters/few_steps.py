@@ -1,0 +1,161 @@
+"""Parameters of the chapter on few steps and their checks; sharp boundaries of teacher and students."""
+
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from pydantic import Field, model_validator
+
+from phasebook.fewstep.layers import LAYERS, matched
+from phasebook.fewstep.measures import Score, constant_below, demanded, score
+from phasebook.fewstep.students import Student
+from phasebook.site.checks.models import Seed
+from phasebook.site.checks.parameters import Fraction, Parameters, Positive
+from phasebook.slices.basins import basin_count, basin_labels
+
+__all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp"]
+
+Name = Literal["two_disks", "eight", "unequal", "annulus"]
+Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
+UNEVEN = 0.05           # sizes may differ by this share
+RIDGE = 0.2             # a jump over this share of the distance of two pictures is sharp
+
+
+class Chapter(Parameters):
+    """What the chapter takes."""
+
+    targets: Annotated[list[Name], Field(min_length=1, max_length=4)]
+    chained: list[Name]
+    layers: Annotated[list[Kind], Field(min_length=2, max_length=6)]
+    steps_student: Annotated[list[Literal[1, 2, 4]], Field(min_length=1, max_length=3)]
+    budget: Annotated[int, Field(ge=2, le=100_000)]
+    width: Annotated[int, Field(ge=8, le=200)]
+    width_emoji: Annotated[int, Field(ge=8, le=400)]
+    seeds: Annotated[int, Field(ge=1, le=200)]
+    temperature: Positive
+    left_mass: Fraction
+    pictures: Annotated[int, Field(ge=3, le=40)]
+    grid: Annotated[int, Field(ge=5, le=201)]
+    steps_teacher: Annotated[int, Field(ge=4, le=200)]
+    paths: Annotated[int, Field(ge=64, le=1 << 16)]
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _usable(self):
+        for name in ("targets", "chained", "layers", "steps_student"):
+            if len(set(value := getattr(self, name))) < len(value):
+                raise ValueError(f"{name} = {value}: takes each once")
+        if "mlp" not in self.layers:
+            raise ValueError(f"layers = {self.layers}: takes a list with mlp, to which the others are compared")
+        if 1 not in self.steps_student:
+            raise ValueError(f"steps_student = {self.steps_student}: takes a list with 1, to which more are compared")
+        if strange := [name for name in self.chained if name not in self.targets]:
+            raise ValueError(f"chained = {self.chained}: {strange[0]} is not among targets")
+        if self.paths & (self.paths - 1):
+            raise ValueError(f"paths = {self.paths}: takes a power of 2")
+        self._check_even("width", 2, self.steps_student)
+        self._check_even("width_emoji", self.pictures - 1, self.steps_emoji)
+        return self
+
+    @property
+    def steps_emoji(self) -> list[int]:
+        """Of students of the emoji: one, and the most that are asked for."""
+        return sorted({1, max(self.steps_student)})
+
+    def weights(self, emoji: bool = False) -> int:
+        """Of a student, after an MLP of one step."""
+        dims, width = (self.pictures - 1, self.width_emoji) if emoji else (2, self.width)
+        return LAYERS["mlp"].count(dims, width)
+
+    def _check_even(self, name: str, dims: int, steps: list[int]) -> None:
+        """Whether the layers can be had in one size."""
+        width = getattr(self, name)
+        if uneven(width, dims, self.layers, steps) > UNEVEN:
+            good = [w for w in range(8, 100) if uneven(w, dims, self.layers, steps) <= UNEVEN]
+            raise ValueError(f"{name} = {width}: the layers differ in size by more than {UNEVEN:.0%}; takes one of "
+                             f"{good[:12]}")
+
+
+def uneven(width: int, dims: int, layers: list[str], steps: list[int]) -> float:
+    """The largest relative difference of a student's number of weights from that of an MLP of one step."""
+    wanted = LAYERS["mlp"].count(dims, width)
+    sizes = [k * LAYERS[name].count(dims, matched(name, dims, wanted // k)) for name in layers for k in steps]
+    return max(abs(size / wanted - 1) for size in sizes)
+
+
+class Row(NamedTuple):
+    """Some students and their numbers, one a seed: the `constant` measured from below, and the one `asked` for by their
+    leak (None where no bound says anything)."""
+
+    student: Student
+    score: Score
+    constant: Float[ndarray, " s"]
+    asked: Float[ndarray, " s"] | None
+
+    @property
+    def bound(self) -> bool:
+        """Whether the theorem speaks of them: continuous, and of parts that do not touch."""
+        return self.asked is not None and not self.student.jumps
+
+
+def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int) -> Row:
+    """A row: students on latents z, of which they take as many numbers as they need; ascents begin from 256 of them."""
+    latents = torch.as_tensor(z[:, :student.dims], dtype=torch.float32)
+    found = score(student, latents, teacher)
+    constant = constant_below(student, latents[:256], seeds)
+    asked = None if student.target.gaps is None else demanded(student.target, found.masses, len(z))
+    return Row(student, found, constant, asked)
+
+
+def good(row: Row) -> bool:
+    """Whether most of the students leak at most 1 % and have every mass to a tenth."""
+    off = np.abs(row.score.masses / row.student.target.shares - 1).max(-1)
+    return bool(((row.score.leak <= 0.01) & (off <= 0.1)).mean() > 0.5)
+
+
+def less(rows: dict, first: tuple, second: tuple, targets: list[str]) -> Float[ndarray, " s"]:
+    """By how much the second kind of student leaks less than the first, by seed, mean over targets.
+
+    Args:
+        rows: by (target, layer, steps, kind).
+        first: (layer, steps, kind).
+        second: likewise.
+        targets: names.
+    """
+    return np.mean([rows[name, *first].score.leak - rows[name, *second].score.leak for name in targets], axis=0)
+
+
+class Sharp(NamedTuple):
+    """Of S planes at each step: the share of grid edges that are `cut` by a sharp boundary, and the `phases` that the
+    last step's cuts leave."""
+
+    cut: Float[ndarray, "step s"]
+    phases: Int[ndarray, " s"]
+
+
+def sharp(foreseen: Float[ndarray, "step s g g d"], height: float) -> Sharp:
+    """Sharp boundaries: edges of the grid across which the foreseen data jump by more than `height`."""
+    up, right = (np.linalg.norm(np.diff(foreseen, axis=axis), axis=-1) for axis in (2, 3))
+    cut = ((up > height).mean((2, 3)) + (right > height).mean((2, 3))) / 2
+    phases = [basin_count(basin_labels(a, b, height)) for a, b in zip(up[-1], right[-1], strict=True)]
+    return Sharp(cut, np.array(phases))
+
+
+def formed(cut: Float[ndarray, "step s"]) -> list[float | None]:
+    """The share of the sampler at which half of the final length is there; None for planes without any."""
+    steps, last = len(cut), cut[-1]
+    first = (cut >= last / 2).argmax(0)
+    return [float(k / steps) if end > 0 else None for k, end in zip(first, last, strict=True)]
+
+
+def pick_pictures(pixels: Float[ndarray, "n y x 3"], count: int, seed: int) -> Float[ndarray, "count y x 3"]:
+    """Different pictures at random."""
+    return pixels[np.random.default_rng(seed).permutation(len(pixels))[:count]]
+
+
+def ridge_of(centres: Float[ndarray, "n d"]) -> float:
+    """The height from which a jump counts as sharp: a fifth of the median distance of two pictures."""
+    apart = np.linalg.norm(centres[:, None] - centres, axis=-1)
+    return float(RIDGE * np.median(apart[np.triu_indices(len(centres), 1)]))

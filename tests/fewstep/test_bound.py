@@ -1,0 +1,78 @@
+"""The bound against counts of generators that attain it, against search, and against other preimages."""
+
+import numpy as np
+import pytest
+from scipy.special import ndtr, ndtri
+
+from phasebook.fewstep.bound import (
+    leak_of_two,
+    least_constant,
+    least_leak,
+    searched_leak,
+    sectors_leak,
+    slabs_leak,
+)
+
+PAIR = np.array([[0.0, 2.0], [2.0, 0.0]])
+EVEN = (np.arange(200_000) + 0.5) / 200_000
+CASES = [(3.0, 0.0), (3.0, 1.2), (8.0, -2.5), (1.0, 0.2)]
+
+
+def counted(constant, shift):
+    """Masses that `G(z) = L z + b` puts left of -1 and right of 1, by counting."""
+    x = constant * ndtri(EVEN) + shift
+    return np.array([(x <= -1).mean(), (x >= 1).mean()])
+
+
+@pytest.mark.parametrize("constant, shift", CASES)
+def test_a_ramp_attains_the_bound_and_tells_its_own_constant(constant, shift):
+    """One flipped sign, of either quantile or of the width, breaks this."""
+    p, q = counted(constant, shift)
+    assert 1 - p - q == pytest.approx(leak_of_two(p, 2 / constant), abs=3e-5)
+    assert least_constant(np.array([p, q]), PAIR) == pytest.approx(constant, rel=2e-4)
+
+
+@pytest.mark.parametrize("constant, shift", CASES)
+def test_in_the_right_proportion_the_leak_is_that_of_the_ramp(constant, shift):
+    masses = counted(constant, shift)
+    assert least_leak(masses / masses.sum(), PAIR, constant) == pytest.approx(1 - masses.sum(), abs=3e-5)
+
+
+@pytest.mark.parametrize("p, width", [(0.2, 0.6), (0.5, 0.1)])
+def test_no_preimage_of_intervals_leaks_less(p, width):
+    assert searched_leak(p, width, intervals=2) == pytest.approx(leak_of_two(p, width), abs=1e-4)
+
+
+def test_a_continuous_generator_of_a_nonlinear_kind_obeys():
+    x = np.tanh(3 * ndtri(EVEN)) * 1.5                          # constant 4.5
+    assert least_constant(np.array([(x <= -1).mean(), (x >= 1).mean()]), PAIR) <= 4.5
+
+
+def test_without_leak_no_constant_is_enough_and_without_mass_any_is():
+    assert least_constant(np.array([0.5, 0.5]), PAIR) == np.inf
+    assert least_constant(np.array([0.9, 0.0]), PAIR) == 0
+
+
+def test_of_eight_parts_the_bound_lies_below_sectors_and_these_below_slabs():
+    apart = np.abs(np.exp(2j * np.pi * np.arange(8) / 8)[:, None] - np.exp(2j * np.pi * np.arange(8) / 8))
+    gaps = apart / apart[0, 1]
+    for width in (0.02, 0.2):
+        bound = least_leak(np.full(8, 1 / 8), gaps, 1 / width)
+        assert bound < sectors_leak(8, width) < slabs_leak(8, width)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_sectors_leak_what_is_counted_between_them(parts):
+    z = np.random.default_rng(0).standard_normal((200_000, 2))
+    angle = np.arctan2(z[:, 1], z[:, 0]) % (2 * np.pi / parts) - np.pi / parts
+    inside = np.hypot(*z.T) * np.sin(np.pi / parts - np.abs(angle)) >= 0.15
+    if parts == 2:
+        inside = np.abs(z[:, 1]) >= 0.15
+    assert sectors_leak(parts, 0.3) == pytest.approx(1 - inside.mean(), abs=4e-3)
+
+
+def test_slabs_have_equal_masses_and_their_gaps():
+    leak = slabs_leak(3, 0.4)
+    p = (1 - leak) / 3
+    first = ndtri(p)
+    assert ndtr(-first - 0.4) - ndtr(first + 0.4) == pytest.approx(p, abs=1e-9)

@@ -1,0 +1,76 @@
+"""Measures against maps with known constants, leaks and transports."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.fewstep.layers import LAYERS
+from phasebook.fewstep.measures import (
+    Score,
+    brenier_mismatch,
+    cautious,
+    constant_below,
+    demanded,
+    sliced_distance,
+)
+from phasebook.fewstep.targets import latents, named_target
+
+Z = torch.as_tensor(latents(256, 2, 0), dtype=torch.float32)
+
+
+def test_the_constant_of_a_linear_map_is_its_norm():
+    A = torch.tensor([[3.0, 1.0], [0.0, 0.5]])
+    found = constant_below(lambda x: x @ A.T, Z, 2, rounds=2)
+    assert found == pytest.approx(float(torch.linalg.matrix_norm(A, 2)), rel=1e-3)
+
+
+def test_an_ascent_finds_a_narrow_ridge_and_stays_below_the_constant():
+    """Steepest, 40, on a line that no starting point lies on."""
+    def ridge(x):
+        return torch.tanh(40 * (x - 0.7123))[..., :1]
+    start = Z[(Z[:, 0] - 0.7123).abs() > 0.03]
+    found = constant_below(ridge, start, 1)[0]
+    assert 39 < found <= 40.01
+
+
+def test_an_honest_generator_has_the_constant_that_it_is_asked_for():
+    """Two disks by a ramp: what is demanded is at most the ramp's constant."""
+    target, x = named_target("two_disks"), latents(4096, 2, 3)
+    for constant in (3.0, 20.0):
+        y = np.stack([np.clip(constant * x[:, 0], -1.5, 1.5), 0 * x[:, 1]], -1)
+        asked = demanded(target, target.masses(y[None]), len(x))[0]
+        assert 0.7 * constant < asked <= constant
+
+
+def test_a_leak_that_was_not_counted_may_be_there():
+    masses = cautious(np.array([[0.5, 0.5], [0.4, 0.4]]), 1000)
+    assert 1 - masses[0].sum() == pytest.approx(1 - 0.001**(1 / 1000), rel=1e-6)
+    assert 0.2 < 1 - masses[1].sum() < 0.25
+
+
+def test_scores_of_the_teacher_itself():
+    target = named_target("eight")
+    x = target.mixture.means
+    perfect = Score(target, np.stack([x, np.roll(x, 1, 0), 0 * x]), x)
+    assert perfect.leak.tolist() == [0, 0, 1] and perfect.coverage.tolist() == [1, 1, 0]
+    assert perfect.moved[:2].tolist() == [0, 1]
+    assert perfect.distance[:2] == pytest.approx([0, 0])
+
+
+def test_the_sliced_distance_of_a_shift():
+    """The mean square of a projection of a unit shift is 1/2 in the plane."""
+    x = np.random.default_rng(0).standard_normal((50, 2))
+    assert sliced_distance((x + [2.0, 0.0])[None], x, directions=4000)[0] == pytest.approx(2 / 2**0.5, rel=0.03)
+
+
+@pytest.mark.parametrize("sign, least, most", [(1, 0.0, 0.005), (-1, 0.1, 1.0)])
+def test_cells_of_a_convex_potential_are_the_transports(sign, least, most):
+    """With the sign of the offsets' own scores flipped the pieces are no longer cells of their optimal transport."""
+    many = latents(1 << 13, 2, 5)
+    draw = torch.Generator().manual_seed(0)
+    layer = LAYERS["potential_hard"](torch.zeros(1, 9, 2), torch.randn((1, 9, 2), generator=draw), 9, 1.0, draw)
+    layer = layer.only(torch.tensor([0]))
+    fake = SimpleNamespace(weights={"a": sign * layer.weights["a"]}, scores=layer.scores)
+    assert least <= brenier_mismatch(fake, many)[0] <= most

@@ -1,0 +1,50 @@
+"""What students are taught, that they learn it, and how their steps compose."""
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.fewstep.students import distil, lessons, levels_of
+from phasebook.fewstep.targets import latents, named_target
+
+LESSON = lessons(named_target("two_disks"), latents(256, 2, 0))
+SMALL = {"weights": 200, "seeds": 2, "budget": 60, "temperature": 0.2}
+
+
+def test_states_have_unit_variance_until_the_data():
+    assert torch.allclose(LESSON.states[:-1].square().mean((1, 2)), torch.ones(4), atol=0.08)
+    assert LESSON.target.masses(LESSON.states[-1].numpy()).sum() > 0.99
+
+
+def test_trajectories_chain_and_consistency_aims_at_the_end():
+    chain, aims = LESSON.pairs(4, "trajectory"), LESSON.pairs(4, "consistency")
+    assert all(torch.equal(a[1], b[0]) for a, b in zip(chain, chain[1:], strict=False))
+    assert all(torch.equal(end, LESSON.states[-1]) for _, end in aims)
+    with pytest.raises(ValueError, match="steps = 3"):
+        levels_of(3)
+
+
+@pytest.mark.parametrize("layer", ["mlp", "potential_hard", "icnn"])
+def test_training_comes_nearer_to_the_teacher(layer):
+    def error(budget):
+        student = distil(layer, [LESSON], 1, **SMALL | {"budget": budget})["two_disks", "trajectory"]
+        return float(((student(LESSON.states[:1]) - LESSON.states[-1])**2).mean())
+    assert error(120) < 0.7 * error(1)
+
+
+def test_the_same_seed_gives_the_same_students_and_seeds_differ():
+    a, b = (distil("mlp", [LESSON], 1, **SMALL)["two_disks", "trajectory"](LESSON.states[:1]) for _ in range(2))
+    assert torch.equal(a, b) and not torch.allclose(a[0], a[1], atol=1e-3)
+
+
+def test_steps_compose_as_the_sampler_says():
+    students = distil("mlp", [LESSON], 2, **SMALL)
+    z = torch.randn((1, 5, 4), generator=torch.Generator().manual_seed(0))
+    flow, jump = students["two_disks", "trajectory"], students["two_disks", "consistency"]
+    assert (flow.dims, jump.dims) == (2, 4) and flow.size == pytest.approx(200, rel=0.1)
+    both = z.expand(2, -1, -1)
+    assert torch.allclose(flow(z[..., :2]), flow.layers[1](flow.layers[0](both[..., :2])).detach(), atol=1e-6)
+    d = LESSON.target.deviation
+    noisy = (jump.layers[0](both[..., :2]) + 0.6 * d * both[..., 2:]) / np.sqrt(d**2 + (0.6 * d)**2)
+    assert torch.allclose(jump(z), jump.layers[1](noisy).detach(), atol=1e-5)
+    assert torch.allclose(jump.only([1])(z)[0], jump(z)[1], atol=1e-6)

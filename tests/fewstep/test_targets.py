@@ -1,0 +1,48 @@
+"""Targets, and the fast flow against the library's own."""
+
+import numpy as np
+import pytest
+
+from phasebook.fewstep.targets import TARGETS, denoised, flowed, latents, named_target, of_pictures
+from phasebook.mixtures.latent_flow import latent_flow
+
+Z = latents(64, 2, 0)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_flow_and_its_denoiser_are_the_mixtures(name):
+    mixture, levels = named_target(name).mixture, np.array([1.5, 0.3])
+    y = flowed(mixture, Z, levels)
+    assert np.abs(y - latent_flow(mixture, Z, levels).y).max() < 1e-3
+    assert np.allclose(denoised(mixture, y[1], 0.3), mixture.denoise(y[1], 1.0, 0.3), atol=1e-10)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_flow_ends_in_the_parts_in_their_shares(name):
+    target = named_target(name)
+    masses = target.masses(flowed(target.mixture, latents(1024, 2, 1), np.array([0.02]))[0])
+    assert np.allclose(masses, target.shares, atol=0.02) and masses.sum() > 0.995
+
+
+def test_gaps_are_distances_of_parts():
+    eight = named_target("eight")
+    assert eight.gaps[0, 1] == pytest.approx(4 * np.sin(np.pi / 8) - 0.8)
+    assert eight.part(np.array([[2.0, 0.39], [2.0, 0.41], [0.0, 0.0]])).tolist() == [0, -1, -1]
+    assert eight.near(np.array([2.0, 0.41])) == 0
+    with pytest.raises(ValueError, match="target = 'three'"):
+        named_target("three")
+
+
+def test_the_deviation_is_that_of_samples():
+    target = named_target("unequal")
+    x = flowed(target.mixture, latents(2048, 2, 1), np.array([0.02]))[0]
+    assert target.deviation == pytest.approx(np.sqrt(x.var(0).mean()), rel=0.02)
+
+
+def test_pictures_come_back_whole():
+    pixels = np.random.default_rng(0).uniform(size=(5, 4, 4, 3))
+    target, back = of_pictures(pixels)
+    again = pixels.reshape(5, -1).mean(0) + target.mixture.means @ back
+    assert np.allclose(again, pixels.reshape(5, -1), atol=1e-12)
+    assert target.mixture.means.shape == (5, 4) and target.deviation == pytest.approx(1, rel=0.01)
+    assert target.part(target.mixture.means).tolist() == [0, 1, 2, 3, 4]

@@ -1,0 +1,54 @@
+"""What the chapter on few steps refuses, and how it counts boundaries."""
+
+import jupytext
+import numpy as np
+import pytest
+
+from phasebook.site.chapters.few_steps import Chapter, formed, sharp
+from phasebook.site.checks.parameters import ParameterError
+from phasebook.site.paths import root
+from phasebook.site.results.claims import stated
+
+(SOURCE,) = (root() / "notebooks").glob("*_few_steps.py")
+
+
+def defaults():
+    (cell,) = [c for c in jupytext.read(SOURCE).cells if "parameters" in c.metadata.get("tags", [])]
+    values = {}
+    exec(cell.source, {}, values)
+    return values
+
+
+def test_defaults_are_accepted_and_every_claim_is_made():
+    Chapter.read(defaults())
+    text = SOURCE.read_text(encoding="utf-8")
+    assert [c for c in stated(SOURCE.stem) if f'"{c}"' not in text] == []
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"layers": ["icnn", "moe_hard"]}, "layers = .*takes a list with mlp"),
+    ({"layers": ["mlp", "mlp"]}, "layers = .*takes each once"),
+    ({"steps_student": [2, 4]}, r"steps_student = \[2, 4\]: takes a list with 1"),
+    ({"steps_student": [3]}, "steps_student"),
+    ({"targets": ["two_disks"], "chained": ["eight"]}, "eight is not among targets"),
+    ({"width": 12}, r"width = 12: the layers differ in size by more than 5%; takes one of \[19"),
+    ({"paths": 1000}, "paths = 1000: takes a power of 2"),
+    ({"temperature": 0.0}, "temperature = 0.0"),
+])
+def test_bad_values_are_one_line(changes, words):
+    with pytest.raises(ParameterError, match=words) as refused:
+        Chapter.read(defaults() | changes)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_wall_is_cut_and_parts_two_phases():
+    step = np.zeros((2, 1, 6, 6, 1))
+    step[1, 0, :, 3:] = 1.0
+    found = sharp(step, 0.5)
+    assert found.phases.tolist() == [2]
+    assert found.cut[:, 0] == pytest.approx([0.0, 0.1])         # 6 of 30 edges of one direction, none of the other
+
+
+def test_boundaries_have_formed_where_half_of_the_last_is_there():
+    cut = np.array([[0.0, 0.0], [0.1, 0.0], [0.2, 0.0], [0.2, 0.0]])
+    assert formed(cut) == [0.25, None]
