@@ -27,7 +27,7 @@ def test_a_verdict_with_little_to_spare_is_named():
 
 
 def test_stretched_intervals_hold_all_together():
-    """Fifty true values at the bound itself: some normal intervals miss it in nine of ten books, stretched ones seldom."""
+    """Fifty true values at the bound itself: some interval misses it in nine of ten books, a stretched one seldom."""
     rng, plain, kept = np.random.default_rng(0), 0, 0
     for _ in range(60):
         z = rng.standard_normal(50)

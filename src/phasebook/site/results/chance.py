@@ -2,8 +2,8 @@
 
 A decided verdict is false if its interval lies on one side of the bound and the truth on the other: at most 2.5 % by
 construction. Over n intervals these add up (Bonferroni): with ends at the 1 - 0.025 / n quantile *all* decided verdicts
-are right together with probability 95 % or more. An interval that is stretched from its estimate by the ratio of the two
-normal quantiles is such a one where the estimate is nearly normal, and a measure of margin where it is not.
+are right together with probability 95 % or more. An interval that is stretched from its estimate by the ratio of the
+two normal quantiles is such a one where the estimate is nearly normal, and a measure of margin where it is not.
 """
 
 from collections.abc import Iterable
