@@ -26,21 +26,22 @@
 # We begin with the known answer, two classes, and with a check that a sampler's trips are those of the posterior.
 
 # %% tags=["parameters"]
-models = ["exact", "emoji-diffusion"]   # the exact denoiser of an image set, first; directories or hub ids of pipelines
+models = ["exact"]          # the exact denoiser of an image set, first; then directories or hub ids of pipelines
 image_set = "families"      # of the exact model: families, emoji, digits, or the path of a directory of pictures
 families = []               # only these families of the set; [] for all
 resolution = 64             # pixels on a side
 schedule = "scaled_linear"  # of the exact model: Stable Diffusion's; or log_snr
-steps = [50, 12]            # of the sampler; one number for all models, or one for each
+steps = 50                  # of the sampler; one number for all models, or one for each
 trained_on = "emoji"        # the networks' data: emoji, icons a, icons b; '' if not at hand
 views = 1                   # small variations of each training picture in the exact denoiser of the data
 samples = 2000              # trips of the exact model to each noise level, by its posterior
-starts = [600, 64]          # trips through a sampler; one number, or one for each model
-visits = 31                 # noise levels of a trip
-slices = [50, 12]           # whose first ridges are looked for; likewise
-grid = [9, 5]               # points along each side of them; likewise
+starts = 400                # trips through a sampler; likewise
+visits = 31                 # noise levels of a trip; likewise
+slices = 50                 # whose first ridges are looked for; likewise
+grid = 25                   # points along each side of them; likewise
 extent = [0.0, 1.0, 0.0, 1.0]   # alpha0, alpha1, beta0, beta1
 ridge = 0.2                 # a jump over this share of the distance of two unrelated pictures
+factor_sets = 12            # disjoint sets of icons for the last section; 0 to leave it out
 anchors_seed = 40
 revision = ""               # of a hub id: a branch, tag or commit
 variant = ""                # of the weights' files, such as fp16
@@ -62,6 +63,7 @@ ledger = Ledger("18_temporal_transitions", p)
 # %% tags=["hide-input"]
 import numpy as np
 
+from phasebook.hierarchy.factors import exact_levels, factor_split, variance_share
 from phasebook.hierarchy.transitions import (
     collapse_of,
     first_ridge,
@@ -73,7 +75,7 @@ from phasebook.hierarchy.transitions import (
 )
 from phasebook.mixtures.regimes import clone_probability
 from phasebook.site.chapters.slices import planes
-from phasebook.site.chapters.transitions import states_of, travellers, trips_of
+from phasebook.site.chapters.transitions import factors_on_slices, icon_parts, states_of, travellers, trips_of
 from phasebook.site.checks.models import subjects
 from phasebook.site.figures.base import show
 from phasebook.site.figures.slices import curves
@@ -95,7 +97,7 @@ from phasebook.stats import Estimate, grouped_bootstrap, median_interval, share_
 here = travellers(subjects(p), p)
 first = here[p.models[0]]
 exact, levels = first.subject.model, first.subject.levels
-trips = {name: trips_of(one, p.samples, p.at("starts", name), p.visits, p.seed) for name, one in here.items()}
+trips = {name: trips_of(one, p.samples, p.at("starts", name), p.at("visits", name), p.seed) for name, one in here.items()}
 drawn = trips[p.models[0]]
 
 middle = int(np.argmin(np.abs(np.log(first.noise / 0.7))))
@@ -247,6 +249,45 @@ for name, one in here.items():
 # %% [markdown]
 # No ridge of the exact model stands before the speciation level, and on half of the slices the first is there when the families are being
 # settled. So the eigenvalue of a covariance, a number that needs neither model nor slice, says when phase boundaries can begin.
+#
+# ## Two factors: style or thing?
+#
+# The icons have two factors: a thing and the style of the artist who drew it, each thing in several styles. Which of the two is decided first? The theory's
+# answer would be the one with the larger eigenvalue. We measure the share of the variance that lies between the classes of each factor, less what as
+# many classes take by chance ($\omega^2$), and the level at which trips settle it, on disjoint sets of things. Any labels have such a level: once the
+# picture is chosen, all its labels are. So shuffled styles stand beside as the null.
+
+# %%
+share, split, beyond = {"style": [], "thing": []}, [], []
+if p.factor_sets:
+    parts, rng = icon_parts(p.factor_sets, p.seed), np.random.default_rng(p.seed)
+    for index in parts.index:
+        gram = parts.model.subset(index).gram.double().numpy()
+        labels = {"style": parts.style[index], "thing": parts.thing[index]}
+        for name in share:
+            share[name].append(variance_share(gram, labels[name]).omega)
+        labels["shuffled"] = rng.permutation(labels["style"])
+        reach = np.sqrt(np.trace(gram) / len(gram)) * np.geomspace(4, 0.02, 25)
+        at = exact_levels(gram, labels, reach, min(p.samples, 500), p.seed)
+        split.append(factor_split(at, "style", "thing"))
+        beyond.append(factor_split(at, "style", "shuffled"))
+
+# %% tags=["hide-input", "nbval-check-output"]
+larger = [a - b for a, b in zip(share["thing"], share["style"], strict=True)]
+ledger.claim("factors.thing_larger", median_interval(larger), note=f"{len(split)} disjoint sets of things")
+ledger.claim("factors.larger_first", median_interval(split), note="exact model; level of the style over that of the thing")
+ledger.claim("factors.style_of_its_own", median_interval(beyond), note="over that of shuffled styles")
+for name, values in share.items():
+    if values:
+        print(f"share of the variance, {name}: {np.median(values):.1f}")
+for name, one in here.items():
+    if name != p.models[0]:
+        several = planes(one.subject.model.shape, p.anchors_seed, p.at("slices", name), p.extent, p.at("grid", name), True)
+        ratios = factors_on_slices(one, several, p.at("visits", name), p.seed)
+        ledger.claim("factors.larger_first", median_interval(ratios), model=name, note="" if ratios else "not trained on icons")
+
+# %% [markdown]
+# FACTORTEXT
 #
 # ## What was shown, and what was not
 #

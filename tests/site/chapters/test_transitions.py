@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.site.build import runner
-from phasebook.site.chapters.transitions import Traveller, states_of, trips_of
+from phasebook.site.chapters.transitions import Traveller, factors_on_slices, icon_parts, states_of, trips_of
 from phasebook.site.checks.models import Subject
 from phasebook.site.checks.parameters import ParameterError
+from phasebook.slices.plane import Plane
 from tests.builders import images
 
 
@@ -46,3 +48,25 @@ def test_the_exact_model_must_be_there():
     source = runner.find_chapter("18")
     with pytest.raises(ParameterError, match="takes 'exact' among them"):
         runner.check(source, {"models": ["emoji-diffusion"], "steps": 5, "starts": 9, "slices": 2, "grid": 4})
+
+
+def test_parts_of_the_icons_are_whole_things():
+    parts = icon_parts(13, 0, most=40)
+    things = [set(parts.thing[index]) for index in parts.index]
+    assert all(len(some) == 40 for some in things) and sum(map(len, things)) == len(set.union(*things))
+    assert all(np.isin(parts.thing, list(some)).sum() == len(i) for some, i in zip(things, parts.index, strict=True))
+    assert len(set(parts.style)) == 6 and len(parts.style) == len(parts.model.atoms)
+
+
+def test_factors_of_a_network_are_read_off_the_nearest_icons():
+    """Here the network is the exact denoiser of its data, in another dress: whatever splits, each slice has a ratio."""
+    latents = torch.randn(1, 12, 1, 4, 4, generator=torch.Generator().manual_seed(0)) * 2
+    names = tuple(f"thing {i // 3}, artist {i % 3} style" for i in range(12))
+    data = ExactModel.of_latents(latents, SimpleNamespace(family=np.zeros(12, int), families=("all",), names=names))
+    model = Denoiser(data.shape, lambda x, alpha, sigma: data.denoise(x.float(), alpha, sigma), name="dressed")
+    one = SimpleNamespace(data=data, subject=SimpleNamespace(model=model, levels=model.levels(8), prompt=None))
+    several = [Plane.random(data.shape, seed, grid=6) for seed in range(3)]
+    ratios = factors_on_slices(one, several, 6, 0)
+    assert len(ratios) == 3 and any(r is not None and 0.3 < r < 3 for r in ratios)
+    one.data = None
+    assert factors_on_slices(one, several, 6, 0) == []

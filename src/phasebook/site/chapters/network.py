@@ -82,12 +82,18 @@ def deviation_of(subject: Subject, data: ExactModel | None, seed: int) -> float:
     return largest_deviation(flat @ flat.T)
 
 
-def nearest_kind(data: ExactModel) -> Callable[[Frame], Int[ndarray, " p"]]:
-    """A field of a slice: the kind of the training latent that lies nearest to each prediction of a network."""
+def nearest_kind(data: ExactModel, kinds: Int[ndarray, " n"] | None = None) -> Callable[[Frame], Int[ndarray, " p"]]:
+    """A field of a slice: the kind of the training latent that lies nearest to each prediction of a network.
+
+    Args:
+        data: the training latents.
+        kinds: one for each of them; their families by default.
+    """
     norms = (data.atoms**2).sum(1) / 2
+    kinds = np.asarray(data.family if kinds is None else kinds)
 
     def kind(frame: Frame) -> Int[ndarray, " p"]:
         x0 = torch.as_tensor(frame.x0).flatten(1).to(data.atoms)
-        return np.asarray(data.family)[(x0 @ data.atoms.T - norms).argmax(1).cpu().numpy()]
+        return kinds[(x0 @ data.atoms.T - norms).argmax(1).cpu().numpy()]
 
     return kind
