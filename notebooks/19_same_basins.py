@@ -24,13 +24,13 @@
 # %% tags=["parameters"]
 models = ["emoji-diffusion"]    # pipelines of one latent space: directories or hub ids; the first one is varied
 data = ["emoji"]            # exact denoisers beside them: emoji, icons a, icons b; the first is the training data
-views = 3                   # small variations of each training picture in the exact denoiser of the data
+views = 1                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"
 negative_prompt = ""
 guidance = 1.0              # 1 or less: none
-guidances = [3.0, 7.5]      # further ones of the first model; the paper's authors take 5
-steps = 10                  # of the sampler (DDIM, eta 0)
-step_counts = [20]          # further ones of the first model
+guidances = [5.0]           # further ones of the first model; the paper's authors take 5
+steps = 8                   # of the sampler (DDIM, eta 0)
+step_counts = [16]          # further ones of the first model
 judge = "emoji-clip"        # an open_clip model by whose features final pictures are told apart
 pretrained = ""             # its checkpoint, where it is a name: openai, or a .safetensors file
 cut = 0.5                   # pictures further apart than this share of a typical distance are of two basins

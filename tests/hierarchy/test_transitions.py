@@ -10,6 +10,7 @@ from phasebook.hierarchy.transitions import (
     first_ridge,
     pair_clones,
     peak,
+    peak_over_class,
     sampled_trips,
     settled,
     susceptibility,
@@ -54,8 +55,10 @@ def test_the_variance_of_the_change_peaks_where_the_class_is_decided():
     rng, labels = np.random.default_rng(0), np.repeat(np.arange(12), 12)
     points = 6 * np.eye(12)[labels] @ rng.standard_normal((12, 200)) / 4 + 0.2 * rng.standard_normal((144, 200))
     trips = exact_trips(points @ points.T, labels, np.geomspace(60, 0.3, 25), 1500, 0)
-    at = peak(trips.noise, susceptibility(trips, np.arange(1500)))
-    assert 0.75 < at / settled(trips.noise, trips.label.mean(1)) < 1.33
+    whole = np.arange(1500)
+    at = peak(trips.noise, susceptibility(trips, whole))
+    assert at / settled(trips.noise, trips.label.mean(1)) == pytest.approx(peak_over_class(trips, whole))
+    assert 0.75 < peak_over_class(trips, whole) < 1.33
 
 
 def test_settled_and_peak_of_known_curves():

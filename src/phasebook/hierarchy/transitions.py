@@ -23,8 +23,8 @@ from phasebook.sampling.protocols import Frame, Model, Prompt, State
 from phasebook.sampling.samplers import normal_start
 from phasebook.slices.slice import Slice
 
-__all__ = ["Trips", "collapse_of", "exact_trips", "first_ridge", "pair_clones", "peak", "sampled_trips", "settled",
-           "susceptibility", "there_and_back"]
+__all__ = ["Trips", "collapse_of", "exact_trips", "first_ridge", "pair_clones", "peak", "peak_over_class",
+           "sampled_trips", "settled", "susceptibility", "there_and_back"]
 
 
 class Trips(NamedTuple):
@@ -181,6 +181,16 @@ def peak(noise: Float[ndarray, " r"], values: Float[ndarray, " r"]) -> float:
         return np.nan
     a, b, _ = np.polyfit(np.log(noise[k - 1:k + 2]), values[k - 1:k + 2], 2)
     return float(np.exp(-b / (2 * a)))
+
+
+def peak_over_class(trips: Trips, index: Int[ndarray, " m"]) -> float:
+    """The level of the largest susceptibility over that at which the label is settled; NaN where either is missing.
+
+    Args:
+        trips: to any levels.
+        index: which of the samples.
+    """
+    return peak(trips.noise, susceptibility(trips, index)) / settled(trips.noise, trips.label[:, index].mean(1))
 
 
 def pair_clones(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], samples: int, seed: int,

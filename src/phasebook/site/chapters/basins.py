@@ -76,8 +76,9 @@ def columns(p: Chapter, networks: list[Subject]) -> dict[str, Column]:
     """
     first = networks[0]
     if other := [n for n in networks if n.model.shape != first.model.shape]:
-        raise ValueError(f"models: latents of {other[0].name} have shape {tuple(other[0].model.shape)}; takes models of "
-                         f"one latent space, {tuple(first.model.shape)}")
+        shape = tuple(other[0].model.shape)
+        raise ValueError(f"models: latents of {other[0].name} have shape {shape}; takes models of one latent space, "
+                         f"{tuple(first.model.shape)}")
     made = {n.title: Column(n.model, n.levels, n.prompt, n.model.decode) for n in networks}
     for guidance in p.guidances:
         prompt = first.model.prompt(p.prompt, guidance, p.negative_prompt)
@@ -96,7 +97,8 @@ def _through(exact: ExactModel, network: Model) -> Callable[[State], Pixels]:
 
 
 @torch.no_grad()
-def finals(column: Column, several: list[Plane], feature: Callable[[Pixels], torch.Tensor]) -> Float[ndarray, "set p k"]:
+def finals(column: Column, several: list[Plane],
+           feature: Callable[[Pixels], torch.Tensor]) -> Float[ndarray, "set p k"]:
     """The feature of the final picture of every point of several slices.
 
     Args:
