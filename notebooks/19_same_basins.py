@@ -15,7 +15,9 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# ANSWERTEXT
+# The table of columns below answers, one row for each thing that is changed, on a scale from other slices' basins (0) to the same basins (1); the
+# ledger at the end gives the verdicts, with intervals over slices. What one network can say is how its basins stand to those of its data, to guidance and to
+# the sampler. Whether they belong to an architecture or to half of the data takes further networks, which a parameter puts beside it.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that
@@ -134,7 +136,9 @@ for claim, (first, second) in asked.items():
     print(f"{claim}:", "not among the columns" if not found else f"measured on {found.n} slices")
 
 # %% [markdown]
-# DATATEXT
+# What would refute 'data': a network that shares no more with the exact denoiser of its data than with other slices, while it shares nearly all with
+# itself at another number of steps. What would refute 'architecture': two backbones that share as much as one does with itself. The row of steps is the
+# yardstick for both, since nothing but the sampler's error differs there.
 #
 # ## Where guidance puts the boundaries
 #
@@ -163,7 +167,8 @@ for name, one in (steps_moved | guidance_moved).items():
     ledger.number(f"displacement_{name}", one and one.value, "units of alpha and beta, median over slices")
 
 # %% [markdown]
-# GUIDETEXT
+# The displacement under other steps is the error of the sampler, and what guidance moves is to be read above it. Guidance draws all latents towards one prompt;
+# basins that the prompt does not favour shrink, and their boundaries move into them.
 #
 # ## What was shown, and what was not
 #
