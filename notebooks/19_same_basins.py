@@ -15,9 +15,10 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# The table of columns below answers, one row for each thing that is changed, on a scale from other slices' basins (0) to the same basins (1); the
-# ledger at the end gives the verdicts, with intervals over slices. What one network can say is how its basins stand to those of its data, to guidance and to
-# the sampler. Whether they belong to an architecture or to half of the data takes further networks, which a parameter puts beside it.
+# Not if 'changed' means the exact denoiser of the same data in place of the network: of the information in its basins the network shares a fifth beyond chance
+# (0.21, interval −0.01 to 0.30, on a scale from other slices' basins, 0, to the same basins, 1). So the final basins of this network are not those of
+# its training set. The table below has a row for each other change, guidance and the number of steps among them. Whether basins belong to an architecture,
+# or to half of the data, takes further networks, which a parameter puts beside this one.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that
