@@ -130,6 +130,29 @@ HTML(claims_table([c for c in everything if c.kind == "check"]))
 # %% [markdown]
 # Were one of these to fail, the numbers of its chapter would have to be read with doubt, whatever their verdicts.
 #
+# ## What chance alone may have done
+#
+# Many verdicts here rest on an interval, and each was read by itself. A decided verdict is false when its interval lies on one side of
+# the bound and the truth on the other. That happens with a probability of at most 2.5 %, since the intervals cover 95 % at the sizes in
+# use, which is tested by simulation. Over a whole book it adds up. Were every interval stretched about its estimate until all of
+# them hold *together* with 95 % (Bonferroni), some verdicts would be undecided. Those are the ones with the least margin.
+
+# %% tags=["nbval-check-output"]
+from phasebook.site.results.chance import chances
+
+by_chance = chances(everything)
+print(f"{by_chance.intervals} verdicts rest on an interval, {by_chance.decided} of them are decided")
+print(f"false by chance alone, at most: {by_chance.false:.1f} of these on average")
+print(f"with all intervals {by_chance.factor:.2f} times as wide, undecided: {len(by_chance.lost)}")
+for name in by_chance.lost:
+    print("  ", name)
+
+# %% [markdown]
+# A verdict in this list is not wrong. It is one that a reader who looks at the whole table should not lean on alone.
+#
+# Chance enters by the seeds as well. `phasebook stability` runs the experimental chapters again with other seeds and other anchors and lists the
+# verdicts that change; a verdict that flips between *holds* and *fails* would have to be called undecided.
+#
 # ## How the numbers were made
 #
 # One row a chapter: the number of claims and raw numbers it recorded, and the versions of the packages that did the

@@ -1,7 +1,8 @@
 """Intervals and rank correlations, once for the whole book.
 
 Every estimate carries the 95 % interval by which its verdict is found. Where the data are too few for an interval of
-that coverage, its ends are infinite, and nothing is decided.
+that coverage, its ends are infinite, and nothing is decided. That the intervals cover what they say at the sizes in use
+is tested by simulation.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.stats import beta, binom, rankdata
+from scipy.stats import beta, binom, norm, rankdata, t
 
 __all__ = ["Estimate", "grouped_bootstrap", "median_interval", "partial_spearman", "share_interval", "spearman"]
 
@@ -68,7 +69,11 @@ def share_interval(successes: int, n: int) -> Estimate | None:
 
 def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: Int[ndarray, " e"], seed: int,
                       draws: int = 1000, least: int = 20) -> Estimate | None:
-    """A statistic of data that come in groups, with its percentile interval over drawn groups.
+    """A statistic of data that come in groups, with its expanded percentile interval over drawn groups.
+
+    The plain percentile interval of G groups is too short by about `sqrt((G - 1) / G) z / t`: its ends are taken at the
+    quantiles `Phi(-+ sqrt(G / (G - 1)) t)`, t the 97.5 % quantile of Student's t with G - 1 degrees (Hesterberg 2015,
+    section 5.2).
 
     Args:
         statistic: of an index array into the data; NaN where it does not exist.
@@ -93,7 +98,8 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
     for _ in range(draws):
         chosen = rng.integers(len(names), size=len(names))
         drawn.append(statistic(np.concatenate([members[i] for i in chosen])))
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    wide = np.sqrt(len(names) / (len(names) - 1)) * t.ppf((1 + LEVEL) / 2, len(names) - 1)
+    low, high = np.nanquantile(drawn, norm.cdf([-wide, wide]))
     return Estimate(float(value), float(low), float(high), len(groups))
 
 

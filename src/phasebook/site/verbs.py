@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from phasebook.site.build import book, runner, sources
+from phasebook.site.build import book, runner, sources, stability
 from phasebook.site.build.runner import ChapterError
 from phasebook.site.checks.parameters import ParameterError
 
@@ -42,7 +42,7 @@ def _fail(line: str, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="phasebook", description="Run, build, time and train what is in the book.")
-    verbs = parser.add_subparsers(required=True, metavar="run | book | bench | train", parser_class=_Parser)
+    verbs = parser.add_subparsers(required=True, metavar="run | book | stability | bench | train", parser_class=_Parser)
 
     run = verbs.add_parser("run", help="execute one chapter with your parameters")
     run.add_argument("chapter", metavar="CHAPTER", help="5, 05 or 05_phase_boundaries")
@@ -62,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--accept", action="store_true", help="take the verdicts found as the tracked list")
     build.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
     build.set_defaults(action=lambda o: book.build(o.profile, o.to, accept=o.accept))
+
+    again = verbs.add_parser("stability", help="run experimental chapters again with other seeds; list what flips")
+    again.add_argument("chapters", nargs="*", metavar="CHAPTER", help="numbers or names (default: all experimental)")
+    again.add_argument("--seeds", type=int, default=3, help="reruns (default: 3)")
+    again.add_argument("--profile", default="default", help="default, or a folder of notebooks/params")
+    again.add_argument("-o", type=Path, metavar="DIR", dest="out", help="where (default: _build/stability)")
+    again.set_defaults(action=_stability)
 
     bench = verbs.add_parser("bench", help="time the book's routines against their peers, ratios within one run")
     bench.add_argument("names", nargs="*", metavar="NAME", help="files of benchmarks/ (default: all)")
@@ -92,6 +99,12 @@ def _run(options: argparse.Namespace) -> None:
     done = runner.run(source, changes, out, progress=sys.stderr.isatty())
     print(f"{done.notebook} ({done.seconds:.1f} s)" if done.seconds else f"{done.notebook} (unchanged)")
     print(done.results)
+
+
+def _stability(options: argparse.Namespace) -> None:
+    chosen = [runner.find_chapter(name) for name in options.chapters]
+    out = options.out or runner.root() / "_build" / "stability"
+    stability.run(chosen, options.seeds, out, options.profile)
 
 
 def _typed(text: str, default: Any) -> Any:

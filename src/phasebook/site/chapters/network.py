@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from phasebook.models.captions import captioned
 from phasebook.models.exact import ExactModel
+from phasebook.models.icons import icons
 from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start
@@ -39,7 +40,7 @@ class Chapter(ModelParameters):
     sets: Sets
     sets_grid: SetsGrid
     ridges: Annotated[int, Field(ge=1, le=200)]
-    trained_on: Literal["emoji", ""]
+    trained_on: Literal["emoji", "icons a", "icons b", ""]
     views: Annotated[int, Field(ge=0, le=16)]
     seed: Annotated[int, Field(ge=0, lt=2**62)]
 
@@ -61,14 +62,14 @@ def own_data(subject: Subject, trained_on: str, views: int, device: str = "cpu")
 
     Args:
         subject: the network, a latent diffusion model.
-        trained_on: `emoji` for the captioned emoji, or ''.
+        trained_on: `emoji` for the captioned emoji, `icons a` or `icons b` for a half of the icons, or ''.
         views: small variations of each picture beside the picture itself, as the network was shown them.
         device: where the latents live.
     """
     if not trained_on:
         return None
-    data = captioned()
-    return ExactModel.of_latents(latent_views(subject.model.pipe.vae, data.pixels, views), data.images, device)
+    data = captioned() if trained_on == "emoji" else icons().only(trained_on.removeprefix("icons "))
+    return ExactModel.of_latents(latent_views(subject.model.pipe.vae, data.floats(), views), data.images, device)
 
 
 def deviation_of(subject: Subject, data: ExactModel | None, seed: int) -> float:
@@ -81,12 +82,18 @@ def deviation_of(subject: Subject, data: ExactModel | None, seed: int) -> float:
     return largest_deviation(flat @ flat.T)
 
 
-def nearest_kind(data: ExactModel) -> Callable[[Frame], Int[ndarray, " p"]]:
-    """A field of a slice: the kind of the training latent that lies nearest to each prediction of a network."""
+def nearest_kind(data: ExactModel, kinds: Int[ndarray, " n"] | None = None) -> Callable[[Frame], Int[ndarray, " p"]]:
+    """A field of a slice: the kind of the training latent that lies nearest to each prediction of a network.
+
+    Args:
+        data: the training latents.
+        kinds: one for each of them; their families by default.
+    """
     norms = (data.atoms**2).sum(1) / 2
+    kinds = np.asarray(data.family if kinds is None else kinds)
 
     def kind(frame: Frame) -> Int[ndarray, " p"]:
         x0 = torch.as_tensor(frame.x0).flatten(1).to(data.atoms)
-        return np.asarray(data.family)[(x0 @ data.atoms.T - norms).argmax(1).cpu().numpy()]
+        return kinds[(x0 @ data.atoms.T - norms).argmax(1).cpu().numpy()]
 
     return kind

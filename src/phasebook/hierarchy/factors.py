@@ -1,0 +1,102 @@
+"""Data of two factors, such as style and thing: which of them a diffusion decides first, against their covariances.
+
+Let the classes of a factor have shares `p_c` and means `m_c`. The covariance of the data splits into that between the
+classes, `sum_c p_c (m_c - m)(m_c - m)^T`, and that within. The share of its trace that lies between is the factor's
+share of the variance (eta squared). Few pictures a class inflate it: by chance it is `(k - 1) / (n - 1)` for k classes
+of n pictures, which omega squared takes out (Hays 1963).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from phasebook.hierarchy.transitions import exact_trips, settled, there_and_back
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Frame, Model, Prompt, State
+
+__all__ = ["VarianceShare", "exact_levels", "factor_split", "sampled_levels", "variance_share"]
+
+
+class VarianceShare(NamedTuple):
+    """Attributes:
+    eta: share of the variance between the classes.
+    omega: the same without what chance gives; may be slightly negative.
+    deviation: the largest standard deviation of the class means, the speciation level of the factor alone.
+    """
+
+    eta: float
+    omega: float
+    deviation: float
+
+
+def variance_share(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"]) -> VarianceShare:
+    """What a factor contributes to the covariance of n pictures.
+
+    Args:
+        gram: inner products of the pictures; they need not be centred.
+        labels: the class of each picture.
+    """
+    gram, (_, place) = np.asarray(gram, dtype=np.float64), np.unique(labels, return_inverse=True)
+    n, sizes = len(gram), np.bincount(place)
+    centred = gram - gram.mean(0) - gram.mean(1, keepdims=True) + gram.mean()
+    member = np.eye(len(sizes))[place] / np.sqrt(sizes)
+    between = member.T @ centred @ member               # of the class means, weighted by the roots of their sizes
+    inside, total = np.trace(between), np.trace(centred)
+    k = len(sizes)
+    error = (total - inside) / max(1, n - k)
+    omega = (inside - (k - 1) * error) / (total + error)
+    top = np.sqrt(max(np.linalg.eigvalsh(between)[-1], 0) / n)
+    return VarianceShare(float(inside / total), float(omega), float(top))
+
+
+def exact_levels(gram: Float[ndarray, "n n"], factors: Mapping[str, Int[ndarray, " n"]], ratios: Float[ndarray, " r"],
+                 samples: int, seed: int) -> dict[str, float]:
+    """The noise level at which each factor is settled in the exact model (`transitions.settled`).
+
+    Args:
+        gram: inner products of the pictures.
+        factors: the class of each picture, by factor.
+        ratios: sigma/alpha of the levels that are visited.
+        samples: trips to each of them.
+        seed: of the noise.
+    """
+    levels = {}
+    for name, labels in factors.items():
+        trips = exact_trips(gram, np.unique(labels, return_inverse=True)[1], ratios, samples, seed)
+        levels[name] = settled(trips.noise, trips.label.mean(1))
+    return levels
+
+
+def sampled_levels(model: Model, x0: State, levels: Levels, at: Sequence[int],
+                   factors: Mapping[str, Callable[[Frame], Int[ndarray, " s"]]], prompt: Prompt | None = None,
+                   seed: int = 0) -> dict[str, float]:
+    """The same for any model, through its own sampler: which factor of its samples survives trips to which levels.
+
+    Args:
+        model: any.
+        x0: clean states to start from: the samples of a slice.
+        levels: of the sampler.
+        at: the steps whose levels are visited.
+        factors: by name, the class of each state of a frame, such as the style of the nearest picture.
+        prompt: for all points, or one a point.
+        seed: of the noise.
+    """
+    last, visited = levels.steps - 1, sorted(at)
+    before = {name: label(Frame(model, last, x0)) for name, label in factors.items()}
+    kept = {name: [] for name in factors}
+    for number, step in enumerate(visited):
+        ends = there_and_back(model, x0, levels, step, prompt, seed + 10_000_000 * number)
+        for name, label in factors.items():
+            same = [(label(Frame(model, last, end)) == before[name]).mean() for end in ends]
+            kept[name].append(float(np.mean(same)))
+    return {name: settled(levels.sigma_over_alpha[visited], np.array(shares)) for name, shares in kept.items()}
+
+
+def factor_split(levels: Mapping[str, float], first: str, second: str) -> float | None:
+    """The noise level at which one factor is settled over that of another: above 1 it is decided first; None where
+    either has no level."""
+    ratio = levels[first] / levels[second]
+    return float(ratio) if np.isfinite(ratio) else None

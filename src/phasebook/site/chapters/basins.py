@@ -1,0 +1,130 @@
+"""Parameters of the chapter on basins across models, and its columns: one slice as each of them finishes it."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from pydantic import Field, model_validator
+
+from phasebook.models.exact import ExactModel
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Model, Pixels, Prompt, State
+from phasebook.site.chapters.network import own_data
+from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
+from phasebook.site.checks.models import EXACT, ModelParameters, Seed, Steps, Subject
+from phasebook.site.checks.parameters import Finite, Fraction
+from phasebook.slices.partitions import clusters
+from phasebook.slices.plane import Plane
+
+__all__ = ["Chapter", "Column", "basins_of", "columns", "finals"]
+
+Guidance = Annotated[Finite, Field(ge=0, le=100)]
+
+
+class Chapter(ModelParameters):
+    """Networks in one latent space, each in several settings, beside exact denoisers of sets of pictures."""
+
+    image_set: Literal["families"] = "families"
+    families: list[str] = []
+    resolution: Literal[64] = 64
+    schedule: Literal["scaled_linear"] = "scaled_linear"
+    data: list[Literal["emoji", "icons a", "icons b"]]
+    views: Annotated[int, Field(ge=0, le=16)]
+    guidances: list[Guidance]
+    step_counts: list[Steps]
+    cut: Fraction
+    anchors_seed: Seed
+    extent: Extent
+    normalise: bool
+    sets: Sets
+    sets_grid: SetsGrid
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _networks(self):
+        if EXACT in self.models:
+            raise ValueError(f"models = {self.models}: takes networks; `data` names the exact denoisers beside them")
+        if not self.judge:
+            raise ValueError("judge = '': takes an open_clip model, a directory or a name")
+        if self.sets < 2:
+            raise ValueError(f"sets = {self.sets}: takes at least 2; other slices are the null")
+        return self
+
+
+class Column(NamedTuple):
+    """A model in one setting, and how its final states become pictures."""
+
+    model: Model
+    levels: Levels
+    prompt: Prompt | None
+    decode: Callable[[State], Pixels]
+
+
+def columns(p: Chapter, networks: list[Subject]) -> dict[str, Column]:
+    """All columns by title: each network as it is; the first one with other guidances and numbers of steps; and the
+    exact denoisers of the sets of pictures, in the first one's latent space.
+
+    Args:
+        p: the parameters.
+        networks: the loaded models.
+
+    Raises:
+        ValueError: for networks whose latents have different shapes.
+    """
+    first = networks[0]
+    if other := [n for n in networks if n.model.shape != first.model.shape]:
+        shape = tuple(other[0].model.shape)
+        raise ValueError(f"models: latents of {other[0].name} have shape {shape}; takes models of one latent space, "
+                         f"{tuple(first.model.shape)}")
+    made = {n.title: Column(n.model, n.levels, n.prompt, n.model.decode) for n in networks}
+    for guidance in p.guidances:
+        prompt = first.model.prompt(p.prompt, guidance, p.negative_prompt)
+        made[f"guidance {guidance:g}"] = Column(first.model, first.levels, prompt, first.model.decode)
+    for steps in p.step_counts:
+        made[f"{steps} steps"] = Column(first.model, first.model.levels(steps), first.prompt, first.model.decode)
+    for name in p.data:
+        exact = own_data(first, name, p.views, p.device)
+        made[f"exact, {name}"] = Column(exact, first.levels, None, _through(exact, first.model))
+    return made
+
+
+def _through(exact: ExactModel, network: Model) -> Callable[[State], Pixels]:
+    """Latents of an exact model, decoded by the network they belong to."""
+    return lambda x0: network.decode((exact.weights(x0) @ exact.atoms).unflatten(1, exact.shape))
+
+
+@torch.no_grad()
+def finals(column: Column, several: list[Plane],
+           feature: Callable[[Pixels], torch.Tensor]) -> Float[ndarray, "set p k"]:
+    """The feature of the final picture of every point of several slices.
+
+    Args:
+        column: model and setting.
+        several: planes of one size.
+        feature: of pictures, such as a CLIP model's.
+    """
+    rows = []
+    for plane in several:
+        alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
+        c, _ = plane.coefficients(alpha.ravel(), beta.ravel())
+        for frame in column.model.sweep(column.model.start(plane.anchors, c), column.levels, column.prompt):
+            last = frame
+        rows.append(torch.as_tensor(feature(column.decode(last.x0))).flatten(1).float().cpu().numpy())
+    return np.stack(rows)
+
+
+def basins_of(pictures: Mapping[str, Float[ndarray, "set p k"]], cut: float) -> dict[str, Int[ndarray, "set p"]]:
+    """The basin of every point by cluster of its final picture.
+
+    Args:
+        pictures: features by column.
+        cut: of the median distance of two final pictures of the first column on different slices: pictures further
+            apart are of two basins.
+    """
+    first = next(iter(pictures.values()))
+    apart = np.linalg.norm(first[:-1] - first[1:], axis=-1)
+    return {name: np.stack([clusters(one, cut * float(np.median(apart))) for one in rows])
+            for name, rows in pictures.items()}

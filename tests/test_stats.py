@@ -1,0 +1,80 @@
+"""Intervals cover what they say: by enumeration where that is possible, else by simulation."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom, norm
+
+from phasebook.stats import grouped_bootstrap, median_interval, share_interval, spearman
+
+
+@pytest.mark.parametrize("n", [12, 16, 24, 60])
+def test_the_median_is_covered_whatever_the_distribution(n):
+    """By the binomial law of the number of values below the median, and on skewed and heavy-tailed draws."""
+    one = median_interval(range(n))
+    k = int(one.low) + 1                                    # the ends are the k-th smallest and the k-th largest
+    exact = 1 - 2 * binom.cdf(k - 1, n, 0.5)
+    assert 0.95 <= exact < 0.99 and one.high == n - k
+    rng = np.random.default_rng(n)
+    for draw, median in ((rng.standard_exponential, np.log(2)), (rng.standard_cauchy, 0.0)):
+        ends = np.array([median_interval(row)[1:3] for row in draw((800, n))])
+        covered = ((ends[:, 0] <= median) & (median <= ends[:, 1])).mean()
+        assert abs(covered - exact) < 3.5 * np.sqrt(0.05 * 0.95 / 800)
+
+
+def test_fewer_than_a_dozen_decide_nothing():
+    assert not np.isfinite(median_interval(range(11))[1:3]).any() and median_interval([]) is None
+    assert median_interval([3.0, None]).n == 1
+
+
+@pytest.mark.parametrize("n", [20, 48, 400])
+def test_a_share_is_covered_at_every_probability(n):
+    ends = np.array([share_interval(k, n)[1:3] for k in range(n + 1)])
+    p = np.linspace(0.01, 0.99, 99)
+    inside = (ends[:, :1] <= p) & (p <= ends[:, 1:])
+    covered = (inside * binom.pmf(np.arange(n + 1)[:, None], n, p)).sum(0)
+    assert covered.min() >= 0.95 and covered.mean() < 0.99 and share_interval(0, 0) is None
+
+
+def coverage(groups, statistic, truth, draw, repeats=300):
+    """Share of simulated data sets whose interval holds the truth; four data a group."""
+    label = np.repeat(np.arange(groups), 4)
+    hits = 0
+    for seed in range(repeats):
+        x, y = draw(np.random.default_rng(seed), groups)
+        one = grouped_bootstrap(lambda i, x=x, y=y: statistic(x[i], y[i]), label, seed, draws=150)
+        hits += one.low <= truth <= one.high
+    return hits / repeats
+
+
+def related(rng, groups, r=0.5):
+    """Two columns that share a part within each group and correlate by r."""
+    x, z = (rng.standard_normal((groups, 1)) + rng.standard_normal((groups, 4)) for _ in range(2))
+    return x.ravel(), (r * x + np.sqrt(1 - r**2) * z).ravel()
+
+
+def test_groups_are_drawn_whole_and_a_mean_is_covered():
+    """Twenty groups, the fewest for which an interval is given; drawing data instead of groups would cover 0.7."""
+    covered = coverage(20, lambda x, y: x.mean(), 0.0, related)
+    assert abs(covered - 0.95) < 3 * np.sqrt(0.05 * 0.95 / 300) + 0.01         # 0.01: 150 draws
+
+
+def test_a_rank_correlation_is_covered():
+    """Spearman's rho of a normal pair is 6/pi arcsin(r/2)."""
+    covered = coverage(30, lambda x, y: np.corrcoef(x.argsort().argsort(), y.argsort().argsort())[0, 1],
+                       6 / np.pi * np.arcsin(0.25), related, 150)
+    assert abs(covered - 0.95) < 3 * np.sqrt(0.05 * 0.95 / 150) + 0.01
+
+
+def test_few_groups_decide_nothing_and_ends_widen_by_students_t():
+    x = np.arange(19.0)
+    assert not np.isfinite(grouped_bootstrap(lambda i: x[i].mean(), np.arange(19), 0)[1:3]).any()
+    wide = np.random.default_rng(1).standard_normal(21)
+    one = grouped_bootstrap(lambda i: wide[i].mean(), np.arange(21), 0, draws=4000)
+    error = wide.std(ddof=1) / np.sqrt(21)
+    assert (one.high - one.low) / (2 * error) == pytest.approx(2.086, rel=0.05)      # the 97.5 % quantile of t, 20
+    assert norm.ppf(0.975) < 2.086
+
+
+def test_ranks_with_ties_and_constants():
+    assert spearman(np.array([1.0, 2, 2, 3]), np.array([10.0, 20, 20, 30])) == pytest.approx(1)
+    assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
