@@ -87,7 +87,7 @@ class Slice:
 
     def measured(self, feature: str | None = None) -> Int[ndarray, " k"]:
         """The steps at which a feature was measured."""
-        return np.flatnonzero(np.isfinite(self.values("det", feature)[:, 0, 0]))
+        return np.flatnonzero(np.isfinite(self.values("det", feature)).any((1, 2)))
 
     def values(self, name: str, feature: str | None = None, exact: bool = False) -> Float[ndarray, "step a b"]:
         """A variable of one feature at all steps.
