@@ -1,4 +1,4 @@
-"""The door: `phasebook run | book | bench | train`."""
+"""The door: `phasebook run | book | slice | bench | train`."""
 
 import logging
 import os

@@ -88,4 +88,4 @@ def _short(number: float) -> str:
     size = 0
     while number >= 999.5 and size < len(SUFFIXES) - 1:
         number, size = number / 1000, size + 1
-    return f"{number:.3g} {SUFFIXES[size]}"
+    return f"{number:.3g} {SUFFIXES[size]}" if size else f"{number:.3g} "

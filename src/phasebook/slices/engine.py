@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = ["TILE", "EngineError", "store_slice"]
 TILE = 26               # points along each side of a tile
 TRIES = 3
 LONG = 30.0             # seconds without a scheduler
+ANSWER = 10             # seconds until a scheduler must answer
 WAIT = 1.0              # seconds between two looks at the workers
 KEPT = str(1 << 30)     # bytes that a worker's malloc does not give back: see site/process.py
 Ends = tuple[int, int, int, int]
@@ -39,8 +41,8 @@ class EngineError(RuntimeError):
     """Workers, a scheduler or a tile that failed for good, in one line."""
 
 
-def store_slice(source: Model | Source, plane: Plane, levels: Levels | int, path: str | Path, *,
-                prompt: Prompt | Mapping[str, Any] | None = None,
+def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]], Plane], levels: Levels | int,
+                path: str | Path, *, prompt: Prompt | Mapping[str, Any] | None = None,
                 features: Sequence[str] | Mapping[str, Feature | Callable] | None = None, tangents: bool = False,
                 fields: Sequence[str] = (), pictures: int = 0, keep: Collection[int] | None = None, tile: int = TILE,
                 engine: Any = "local", workers: int | None = None, threads: int = 1, tries: int = TRIES,
@@ -50,7 +52,7 @@ def store_slice(source: Model | Source, plane: Plane, levels: Levels | int, path
     Args:
         source: a model, in process; or what loads one in each worker: `ExactSource`, `PipelineSource`, or any function
             without arguments that can be pickled.
-        plane: the grid of latents.
+        plane: the grid of latents, or a function that makes it of a latent's shape.
         levels: of the sampler, or the number of steps of the model's own.
         path: of the store: a folder, or a URL that fsspec knows, such as `s3://bucket/slice.zarr`.
         prompt: from `model.prompt`, or its arguments: `{"texts": "a red cat", "guidance": 3.0}`.
@@ -84,9 +86,10 @@ def store_slice(source: Model | Source, plane: Plane, levels: Levels | int, path
                 engine == "dask")
     with _engine(engine, workers, threads, tries) as run:
         about = run.ask(described, work)
-        store = Store.begun(path, about, plane)
+        work = replace(work, plane=about.plane)         # the workers' copies keep their model
+        store = Store.begun(path, about)
         missing = [one for one in store.tiles() if not store.sound(one)]
-        _announce(Cost.of(about, [Tile(plane, *store.ends(one)) for one in missing]), store, run, progress)
+        _announce(Cost.of(about, [Tile(about.plane, *store.ends(one)) for one in missing]), store, run, progress)
         if len(missing) < len(store.tiles()):
             missing.reverse()       # beside another writer, who began at the beginning
         _sweep(run, work, store, missing, progress)
@@ -261,19 +264,21 @@ def _client(engine: Any, workers: int | None, threads: int, stack: ExitStack):
     if isinstance(engine, str):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         engine = stack.enter_context(LocalCluster(
-            n_workers=workers or max(1, cores // threads), threads_per_worker=1, dashboard_address=None,
+            n_workers=workers or max(1, cores // threads), threads_per_worker=1, dashboard_address="127.0.0.1:0",
             memory_limit=None, silence_logs=logging.CRITICAL, env={"MALLOC_TRIM_THRESHOLD_": KEPT}))
     return stack.enter_context(Client(engine))
 
 
 def _connected(client: type, address: str) -> AbstractContextManager:
     """A client of the scheduler at an address, or of a file that names it. ValueError where there is none."""
-    where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
-    if "://" not in address and "scheduler_file" not in where:
+    if "://" not in address and not address.endswith(".json"):
         raise ValueError(f"engine = {address!r}: takes local, dask, an address such as tcp://host:8786, or the "
                          "scheduler's file")
+    if "://" not in address and not os.path.exists(address):
+        raise ValueError(f"engine = {address!r}: no scheduler answers there (no such file)")
+    where = {"address": address} if "://" in address else {"scheduler_file": address}
     try:
-        return client(**where, timeout=10)
+        return client(**where, timeout=ANSWER)
     except (OSError, ValueError) as error:
         raise ValueError(f"engine = {address!r}: no scheduler answers there ({type(error).__name__})") from None
 

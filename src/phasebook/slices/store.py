@@ -84,20 +84,19 @@ class Store:
         self.pick = np.asarray(spec["pick"], dtype=int)
 
     @classmethod
-    def begun(cls, url: str | Path, about: Description, plane: Plane) -> "Store":
+    def begun(cls, url: str | Path, about: Description) -> "Store":
         """The store of a slice: made, continued, or mended where its frame is damaged.
 
         Args:
             url: a path, or what fsspec takes.
             about: the slice.
-            plane: its grid.
 
         Raises:
             ValueError: for a store of another slice, with what differs; for a place that holds something else.
             OSError: where it cannot be written.
         """
         store = cls(place_of(url), json.loads(json.dumps(about.spec)), about.variables)
-        frame = _frame(about, plane, store)
+        frame = _frame(about, store)
         root = store._root_of_ours(frame)
         sealed = json.loads(root)["attributes"]["frame"] if root else {}
         wrong = [key for key in frame if key != ROOT and _short(store.place.get(key)) != sealed.get(key)]
@@ -248,7 +247,7 @@ def _fill(dtype: np.dtype) -> float | int:
     return np.nan if dtype.kind == "f" else 0 if dtype.kind == "u" else -1
 
 
-def _frame(about: Description, plane: Plane, store: Store) -> dict[str, bytes]:
+def _frame(about: Description, store: Store) -> dict[str, bytes]:
     """All files of a store but its tiles, by key; the root's attributes seal them."""
     import zarr
     from zarr.codecs import ZstdCodec
@@ -258,17 +257,17 @@ def _frame(about: Description, plane: Plane, store: Store) -> dict[str, bytes]:
     group = zarr.create_group(MemoryStore(held))
     for name, (dtype, trailing) in about.variables.items():
         dims = _dims(name, store)
-        shape = tuple(_length(dim, about, plane) for dim in dims[:len(dims) - len(trailing)])
+        shape = tuple(_length(dim, about) for dim in dims[:len(dims) - len(trailing)])
         side = (1, 1) if name == "picture" else (store.side, store.side)
         group.create_array(name, shape=shape + tuple(trailing), chunks=(*shape[:-2], *side, *trailing), dtype=dtype,
                            fill_value=_fill(np.dtype(dtype)), dimension_names=dims,
                            compressors=[ZstdCodec(level=LEVEL, checksum=True)])
-    for name, (dims, value, attributes) in _known(about, plane).items():
+    for name, (dims, value, attributes) in _known(about).items():
         kind = str if value.dtype.kind == "O" else value.dtype
         array = group.create_array(name, shape=value.shape, chunks=value.shape, dimension_names=dims, dtype=kind,
                                    attributes=attributes, compressors=None)
         array[...] = value
-    count = -(-plane.grid // store.side)
+    count = -(-about.plane.grid // store.side)
     group.create_array("checksum", shape=(count, count, 32), chunks=(1, 1, 32), dtype="uint8", fill_value=0,
                        dimension_names=("tile_alpha", "tile_beta", "byte"), compressors=None)
     files = {key: value.to_bytes() for key, value in held.items() if key != ROOT}
@@ -288,13 +287,13 @@ def _dims(name: str, store: Store) -> tuple[str, ...]:
     return DIMS.get(name, usual[1:] if name in store.spec["fields"] else usual)
 
 
-def _length(dim: str, about: Description, plane: Plane) -> int:
+def _length(dim: str, about: Description) -> int:
     known = {"feature": len(about.features), "step": about.levels.steps, "kept": len(about.spec["kept"]),
              "row": len(about.spec["pick"]), "column": len(about.spec["pick"])}
-    return known.get(dim, plane.grid - dim.endswith("_edge"))
+    return known.get(dim, about.plane.grid - dim.endswith("_edge"))
 
 
-def _known(about: Description, plane: Plane) -> dict[str, tuple[tuple[str, ...], ndarray, dict]]:
+def _known(about: Description) -> dict[str, tuple[tuple[str, ...], ndarray, dict]]:
     """Variables that are known before a tile is computed."""
     found = {}
     for name, given in about.coordinates.items():
@@ -303,8 +302,8 @@ def _known(about: Description, plane: Plane) -> dict[str, tuple[tuple[str, ...],
         value = np.asarray(value)
         value = value.astype(object) if value.dtype.kind == "U" else value
         found[name] = (dims,) if isinstance(dims, str) else tuple(dims), value, attributes
-    axes = tuple(f"latent_{k}" for k in range(plane.anchors.ndim - 1))
-    found["anchors"] = ("anchor", *axes), plane.anchors, {}
+    axes = tuple(f"latent_{k}" for k in range(about.plane.anchors.ndim - 1))
+    found["anchors"] = ("anchor", *axes), about.plane.anchors, {}
     found["level_alpha"] = ("level",), np.asarray(about.levels.alpha, dtype=float), {}
     found["level_sigma"] = ("level",), np.asarray(about.levels.sigma, dtype=float), {}
     return found

@@ -33,7 +33,7 @@ class Work:
     Attributes:
         source: a function without arguments that loads the model. It must be one that can be pickled where workers are
             other processes, such as `ExactSource` or `PipelineSource`.
-        plane: the grid.
+        plane: the grid, or what makes it of the shape of a latent.
         levels: of the sampler, or the number of its steps.
         prompt: from `model.prompt`, or the arguments of `model.prompt` by name, or None.
         features: as in `slice_of`.
@@ -48,7 +48,7 @@ class Work:
     """
 
     source: Source = field(compare=False)
-    plane: Plane = field(compare=False)
+    plane: Plane | Callable[[tuple[int, ...]], Plane] = field(compare=False)
     levels: Levels | int = field(compare=False)
     prompt: Prompt | Mapping | None = field(default=None, compare=False)
     features: Sequence[str] | Mapping[str, Feature | Callable] | None = field(default=None, compare=False)
@@ -68,6 +68,7 @@ class Description:
 
     Attributes:
         spec: what tells it from other slices.
+        plane: its grid.
         variables: dtype and trailing shape by name.
         coordinates: as an xarray Dataset takes them.
         levels: of the sampler.
@@ -79,6 +80,7 @@ class Description:
     """
 
     spec: dict
+    plane: Plane
     variables: dict[str, tuple[str, tuple[int, ...]]]
     coordinates: dict
     levels: Levels
@@ -99,8 +101,12 @@ def opened(work: Work) -> Measurement:
     model = work.source()
     levels = work.levels if isinstance(work.levels, Levels) else model.levels(work.levels)
     prompt = model.prompt(**work.prompt) if isinstance(work.prompt, Mapping) else work.prompt
-    return measurement_of(model, work.plane, levels, prompt, work.features, work.tangents, _fields(model, work.fields),
-                          work.pictures, work.keep)
+    return measurement_of(model, _plane(work, model), levels, prompt, work.features, work.tangents,
+                          _fields(model, work.fields), work.pictures, work.keep)
+
+
+def _plane(work: Work, model: Model) -> Plane:
+    return work.plane(tuple(model.shape)) if callable(work.plane) else work.plane
 
 
 def _fields(model: Model, names: Sequence[str]) -> dict[str, Callable[[Frame], ndarray]]:
@@ -161,7 +167,8 @@ def described(work: Work) -> Description:
         m = opened(work)
         features = {name: _feature(f, m) for name, f in m.features.items()}       # also makes what is made once
         resident = float(psutil.Process().memory_info().rss)
-        corners = Plane(work.plane.anchors, work.plane.extent, 2, work.plane.normalise)
+        plane = _plane(work, m.model)
+        corners = Plane(plane.anchors, plane.extent, 2, plane.normalise)
         tile, point_bytes = Tile(corners, 0, 2, 0, 2), 0.0
         look = Measurement(m.model, m.levels, m.prompt, m.features, m.fields, m.tangents, m.kept,
                            np.arange(min(2, len(m.pick)) if m.kept else 0))
@@ -174,8 +181,9 @@ def described(work: Work) -> Description:
         variables = {name: (value.dtype.str, _trailing(name, value))
                      for name, value in arrays.whole.items()}
         guided = m.prompt is not None and m.prompt.guidance > 1
-        return Description(_specified(work, m, features), variables, coordinates_of(m, work.plane), m.levels, features,
-                           counter.get_total_flops() / 4, m.levels.steps * (2 if guided else 1), point_bytes, resident)
+        return Description(_specified(work, m, plane, features), plane, variables, coordinates_of(m, plane), m.levels,
+                           features, counter.get_total_flops() / 4, m.levels.steps * (2 if guided else 1), point_bytes,
+                           resident)
 
 
 def _feature(f: Feature, m: Measurement) -> dict:
@@ -198,14 +206,14 @@ def _bytes_of(frame: Frame, m: Measurement) -> float:
     return COPIES * sum(own.values()) / len(frame.x0)
 
 
-def _specified(work: Work, m: Measurement, features: dict[str, dict]) -> dict:
+def _specified(work: Work, m: Measurement, plane: Plane, features: dict[str, dict]) -> dict:
     """The specification of a stored slice: that of the slice, and all that its bits depend on."""
     levels = sha256(np.concatenate([m.levels.alpha, m.levels.sigma, m.levels.timestep]).astype(float).tobytes())
-    start = m.model.start(work.plane.anchors[:1])
-    return specification(m, work.plane) | {
+    start = m.model.start(plane.anchors[:1])
+    return specification(m, plane) | {
         "levels": levels.hexdigest()[:16], "at": {name: f["at"] for name, f in features.items()},
         "fields": list(m.fields), "kept": m.kept, "pick": m.pick.tolist() if m.kept else [],
         "source": json.loads(json.dumps(asdict(work.source))) if is_dataclass(work.source) else None,
-        "dtype": str(start.dtype), "device": start.device.type, "tile": min(work.tile, work.plane.grid),
+        "dtype": str(start.dtype), "device": start.device.type, "tile": min(work.tile, plane.grid),
         "threads": work.threads, "torch": torch.__version__.split("+")[0],
     }
