@@ -152,4 +152,4 @@ def test_what_does_not_fit_is_refused(small, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("phasebook.slices.files._Folder.free", lambda self: 10.0)
     with pytest.raises(ValueError, match=r"^store = .*B to write; takes a place with as much free, here are 10 B$"):
         made(small, tmp_path / "x.zarr", progress=True)
-    assert "9 tiles, 225 points: 900  evaluations" in capsys.readouterr().out
+    assert "9 tiles, 225 points: 900 evaluations" in capsys.readouterr().out

@@ -50,9 +50,9 @@ class Cost:
                    about.process_bytes + most, about.process_bytes)
 
     def __str__(self) -> str:
-        return (f"{self.tiles} tiles, {self.points} points: {_short(self.calls)} evaluations, "
-                f"{_short(self.operations)} floating-point operations, at most {_short(self.disk)}B on disk, "
-                f"{_short(self.memory)}B of memory a worker")
+        return (f"{self.tiles} tiles, {self.points} points: {_short(self.calls, 'evaluations')}, "
+                f"{_short(self.operations, 'floating-point operations')}, at most {_short(self.disk)} on disk, "
+                f"{_short(self.memory)} of memory a worker")
 
     def check(self, place: str, free_disk: float, free: float, workers: int, loaded: int) -> None:
         """ValueError, one line, for a slice that does not fit.
@@ -65,12 +65,12 @@ class Cost:
             loaded: of these, how many hold the model already.
         """
         if self.disk > free_disk:
-            raise ValueError(f"store = {place!r}: {_short(self.disk)}B to write; takes a place with as much free, "
-                             f"here are {_short(free_disk)}B")
+            raise ValueError(f"store = {place!r}: {_short(self.disk)} to write; takes a place with as much free, "
+                             f"here are {_short(free_disk)}")
         need = workers * self.memory - loaded * self.resident
         if self.tiles and need > free:
-            raise ValueError(f"workers, tile: about {_short(need)}B of memory for {workers} at a time; takes what fits "
-                             f"into the {_short(free)}B that are free")
+            raise ValueError(f"workers, tile: about {_short(need)} of memory for {workers} at a time; takes what fits "
+                             f"into the {_short(free)} that are free")
 
 
 def _bytes(name: str, about: Description, tile: Tile) -> float:
@@ -83,9 +83,10 @@ def _bytes(name: str, about: Description, tile: Tile) -> float:
     return float(numbers * np.dtype(dtype).itemsize)
 
 
-def _short(number: float) -> str:
-    """Three digits and a decimal prefix."""
+def _short(number: float, what: str = "B") -> str:
+    """Three digits, a decimal prefix, and what is counted."""
     size = 0
     while number >= 999.5 and size < len(SUFFIXES) - 1:
         number, size = number / 1000, size + 1
-    return f"{number:.3g} {SUFFIXES[size]}" if size else f"{number:.3g} "
+    between = " " if size and len(what) > 1 else ""
+    return f"{number:.3g} {SUFFIXES[size]}{between}{what}"
