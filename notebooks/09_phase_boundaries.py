@@ -43,9 +43,10 @@ sets_grid = 17
 null_images = 1600          # emoji for the null with Unicode's groups
 device = "cpu"
 seed = 0                    # of everything that is sampled for checks and controls
+store = ""                  # a path or URL: the slice is kept there, and a stopped run goes on
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.slices import Chapter, anchors_of, by_scale, planes
+from phasebook.site.chapters.slices import Chapter, anchors_of, by_scale, planes, swept
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
@@ -154,7 +155,7 @@ print(f"largest relative variation of S over the slice without normalisation, at
 
 # %%
 plane = Plane(z, tuple(p.extent), p.grid, p.normalise)
-ds = slice_of(exact, plane, levels, features=[p.feature], fields=exact.fields, pictures=13)
+ds = swept(p.store, exact, plane, levels, [p.feature], fields=list(exact.fields), pictures=13)
 shown, rest = ds.telling(6), ds.resting()
 log_s = Map("log(10⁻⁸ + det G)", np.log(1e-8 + ds.values("det")))
 log_t = Map("log(10⁻⁸ + tr G)", np.log(1e-8 + ds.values("trace")))

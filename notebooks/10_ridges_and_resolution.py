@@ -43,10 +43,11 @@ sets_grid = 17
 refined_grid = 49           # the finest of three grids on which finite differences are compared
 device = "cpu"
 seed = 0                    # of the small cells whose areas are taken
+store = ""                  # a path or URL: the slice is kept there, and a stopped run goes on
 
 # %% tags=["hide-input"]
 from phasebook.site.chapters.ridges import Chapter, nearest_steps
-from phasebook.site.chapters.slices import anchors_of, planes
+from phasebook.site.chapters.slices import anchors_of, planes, swept
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
@@ -151,7 +152,7 @@ print(f"two pictures: slope by tangents over that of the formula, the worst of {
 exact = ExactModel.of(images, p.device, norm=p.norm)
 nu = levels.sigma_over_alpha / largest_deviation(exact.gram.cpu().numpy())
 plane = Plane(z, tuple(p.extent), p.grid, p.normalise)
-ds = slice_of(exact, plane, levels, features=[p.feature])
+ds = swept(p.store, exact, plane, levels, [p.feature])
 shown, rest = ds.telling(6), ds.resting()
 
 # %% mystnb={"figure": {"caption": "The determinant (top) and the trace (bottom) of the same metric, by finite differences, at three steps. Late in the process the determinant survives at triple points alone.", "name": "fig-degenerate"}} tags=["hide-input"]

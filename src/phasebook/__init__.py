@@ -13,10 +13,10 @@ nothing.
 """
 
 __all__ = [
-    "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "Feature", "Frame", "GaussianModel",
-    "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel", "Plane",
-    "Prediction", "Prompt", "Resumed", "Slice", "invert", "load_images", "log_snr_levels", "resume", "sample",
-    "scaled_linear_levels", "slice_of",
+    "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "ExactSource", "Feature", "Frame",
+    "GaussianModel", "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel",
+    "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice", "invert", "load_images", "log_snr_levels",
+    "open_store", "resume", "sample", "scaled_linear_levels", "slice_of", "store_slice",
 ]
 
 # module: the public names that it defines
@@ -25,14 +25,17 @@ _MODULES = {
     "models.exact": ("ExactModel",),
     "models.gaussian": ("GaussianModel",),
     "models.pipelines.pipeline": ("PipelineModel",),
+    "models.sources": ("ExactSource", "PipelineSource",),
     "models.clip": ("ClipFeatures",),
     "models.image_sets": ("ImageSet", "load_images",),
     "sampling.protocols": ("Embedding", "Feature", "Frame", "Model", "Prediction", "Prompt",),
     "sampling.levels": ("Levels", "log_snr_levels", "scaled_linear_levels",),
     "sampling.features": ("Latent", "Normalised", "OfPixels",),
     "sampling.samplers": ("Inversion", "Resumed", "invert", "resume", "sample",),
+    "slices.engine": ("store_slice",),
     "slices.plane": ("Plane",),
     "slices.slice": ("Slice",),
+    "slices.store": ("open_store",),
     "slices.sweep": ("slice_of",),
     "stats": ("Estimate",),
 }

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from phasebook.site import slicing
 from phasebook.site.build import book, runner, sources, stability
 from phasebook.site.build.runner import ChapterError
 from phasebook.site.checks.parameters import ParameterError
@@ -41,8 +42,9 @@ def _fail(line: str, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="phasebook", description="Run, build, time and train what is in the book.")
-    verbs = parser.add_subparsers(required=True, metavar="run | book | stability | bench | train", parser_class=_Parser)
+    parser = _Parser(prog="phasebook", description="Run, build, time and train what is in the book; sweep big slices.")
+    verbs = parser.add_subparsers(required=True, metavar="run | book | slice | stability | bench | train",
+                                  parser_class=_Parser)
 
     run = verbs.add_parser("run", help="execute one chapter with your parameters")
     run.add_argument("chapter", metavar="CHAPTER", help="5, 05 or 05_phase_boundaries")
@@ -62,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--accept", action="store_true", help="take the verdicts found as the tracked list")
     build.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
     build.set_defaults(action=lambda o: book.build(o.profile, o.to, accept=o.accept))
+
+    slicing.add_arguments(verbs.add_parser("slice", help="sweep a big slice into a store, or go on with one"))
 
     again = verbs.add_parser("stability", help="run experimental chapters again with other seeds; list what flips")
     again.add_argument("chapters", nargs="*", metavar="CHAPTER", help="numbers or names (default: all experimental)")

@@ -63,7 +63,7 @@ class Slice:
             `picture` (kept, row, column, y, x, rgb), bytes, on some points and steps; and the model's own fields
             (step, alpha, beta). NaN at steps at which a feature was not measured.
         plane: the grid.
-        model: what was swept.
+        model: what was swept; None for a slice that was read without it.
         levels: of the sampler.
         features: by name, in the order of the dataset; the first is meant where none is named.
         prompt: what the model was asked for.
@@ -71,7 +71,7 @@ class Slice:
 
     data: xr.Dataset
     plane: Plane
-    model: Model
+    model: Model | None
     levels: Levels
     features: Mapping[str, Feature]
     prompt: Prompt | None = None
@@ -87,7 +87,7 @@ class Slice:
 
     def measured(self, feature: str | None = None) -> Int[ndarray, " k"]:
         """The steps at which a feature was measured."""
-        return np.flatnonzero(np.isfinite(self.values("det", feature)[:, 0, 0]))
+        return np.flatnonzero(np.isfinite(self.values("det", feature)).any((1, 2)))
 
     def values(self, name: str, feature: str | None = None, exact: bool = False) -> Float[ndarray, "step a b"]:
         """A variable of one feature at all steps.
@@ -191,7 +191,9 @@ class Slice:
         return steps[-2] if len(steps) > 1 else steps[-1]
 
     def between(self, alpha: Float[ndarray, " n"], beta: Float[ndarray, " n"], feature: str | None = None) -> Pairs:
-        """Distances of the predictions of points of the slice at every step."""
+        """Distances of the predictions of points of the slice at every step. ValueError without a model."""
+        if self.model is None:
+            raise ValueError("model: this slice was read without its model; takes open_store(path, model)")
         c, _ = self.plane.coefficients(np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float))
         start = self.model.start(self.plane.anchors, c)
         return Pairs.of(self.model, start, self.levels, self.features[self._known(feature)], self.prompt)

@@ -8,16 +8,22 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import AfterValidator, Field, model_validator
 
+from phasebook.models.exact import ExactModel
+from phasebook.sampling.levels import Levels
 from phasebook.site.checks.memory import bytes_of_slices, check_memory
 from phasebook.site.checks.models import Device, Seed, check_pictures
 from phasebook.site.checks.parameters import Finite, Parameters, Positive
 from phasebook.site.figures.base import table
 from phasebook.site.results.claims import verdict
 from phasebook.site.results.ledger import Ledger, in_words
+from phasebook.slices.engine import store_slice
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
+from phasebook.slices.slice import Slice
+from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate
 
-__all__ = ["Chapter", "Extent", "SliceParameters", "anchors_of", "by_scale", "check_plane", "check_size", "planes"]
+__all__ = ["Chapter", "Extent", "SliceParameters", "anchors_of", "by_scale", "check_plane", "check_size", "planes",
+           "swept"]
 
 MOST_NUMBERS = 60_000_000
 Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
@@ -44,6 +50,7 @@ class SliceParameters(Parameters):
     sets_grid: SetsGrid
     device: Device
     seed: Seed
+    store: str
 
     @model_validator(mode="after")
     def _usable(self):
@@ -53,7 +60,6 @@ class SliceParameters(Parameters):
         anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))
         check_plane(Plane(anchors, tuple(self.extent), self.grid, self.normalise))
         return self
-
 
     @property
     def _models(self) -> int:
@@ -103,6 +109,25 @@ def planes(shape: Sequence[int], seed: int, count: int, extent: Sequence[float],
     """Planes through anchors of their own, none of them those of `seed` itself."""
     seeds = [seed + 1000 + k for k in range(count)]
     return [Plane(seeded_anchors(tuple(shape), one), tuple(extent), grid, normalise) for one in seeds]
+
+
+def swept(store: str, model: ExactModel, plane: Plane, levels: Levels, features: Sequence[str], *,
+          fields: Sequence[str] = (), pictures: int = 0) -> Slice:
+    """The slice, through a store where one is named.
+
+    Args:
+        store: a path or URL that is made or continued; '' for none.
+        model: the exact model.
+        plane: the grid.
+        levels: of the sampler.
+        features: by which it is measured.
+        fields: names of the model's fields.
+        pictures: kept along each side.
+    """
+    if store:
+        return store_slice(model, plane, levels, store, features=features, fields=fields, pictures=pictures)
+    own = {name: model.fields[name] for name in fields}
+    return slice_of(model, plane, levels, features=features, fields=own, pictures=pictures)
 
 
 def by_scale(ledger: Ledger, estimates: Mapping[str, Mapping[str, Estimate | None]]) -> str:

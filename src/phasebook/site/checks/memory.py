@@ -4,33 +4,17 @@ An estimate counts the arrays that live at the same time, in bytes. It is refuse
 that a run which cannot end does not begin.
 """
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 
-__all__ = ["bytes_of_exact", "bytes_of_slices", "check_memory", "free_memory"]
+from phasebook.machine import free_memory
+
+__all__ = ["bytes_of_exact", "bytes_of_slices", "check_memory"]
 
 PROCESS = 9e8               # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
 NUMBER = 4                  # bytes of a float32
 ENTRIES = 10                # of a point of a slice at a step: metric and jumps, and the metric by tangents
 TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)
 COPIES = 8                  # of a tile's states: predictions, tangents, logits
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-
-
-def free_memory() -> float:
-    """Bytes that a run may take here: what is free, or a container's limit; infinite where nothing says."""
-    found = []
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
-    with suppress(AttributeError, OSError, ValueError):
-        found.append(float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE"))
-    for limit in LIMITS:
-        with suppress(OSError, ValueError):
-            found.append(float(Path(limit).read_text()))
-    return min(found, default=float("inf"))
 
 
 def bytes_of_exact(pictures: int, resolution: int, models: int = 1, double: bool = False) -> float:

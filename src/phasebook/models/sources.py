@@ -1,0 +1,61 @@
+"""Models as they are named to workers: small values that can be sent anywhere and load the model there."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from phasebook.models.exact import NORM, ExactModel
+from phasebook.models.image_sets import load_images
+from phasebook.models.pipelines.pipeline import PipelineModel
+
+__all__ = ["ExactSource", "PipelineSource"]
+
+
+@dataclass(frozen=True)
+class ExactSource:
+    """The exact model of an image set; calling it loads the model.
+
+    Attributes:
+        image_set: a name, or a directory of pictures that every worker can read.
+        resolution: pixels on a side.
+        families: only these; () for all.
+        norm: of the data, see `ExactModel.of`.
+        device: 'cpu' or 'cuda'.
+        dtype: 'float32' or 'float64'.
+    """
+
+    image_set: str = "families"
+    resolution: int = 64
+    families: tuple[str, ...] = ()
+    norm: float = NORM
+    device: str = "cpu"
+    dtype: str = "float32"
+
+    def __call__(self) -> ExactModel:
+        """The model itself. ValueError as `load_images` does."""
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype = {self.dtype!r}: the exact model takes float32 or float64")
+        images = load_images(self.image_set, self.resolution, list(self.families) or None)
+        return ExactModel.of(images, self.device, getattr(torch, self.dtype), self.norm)
+
+
+@dataclass(frozen=True)
+class PipelineSource:
+    """A diffusers pipeline in a directory or on the hub; calling it loads the model. Attributes: see
+    `PipelineModel.load`; every worker must be able to read a directory."""
+
+    name: str
+    revision: str | None = None
+    variant: str | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+    batch: int = 64
+    small_vae: str | None = None
+    sampler: str = "ddim"
+
+    def __call__(self) -> PipelineModel:
+        """The model itself. ValueError as `PipelineModel.load` does."""
+        load = partial(PipelineModel.load, self.name, revision=self.revision, variant=self.variant)
+        return load(dtype=self.dtype, device=self.device, batch=self.batch, small_vae=self.small_vae,
+                    sampler=self.sampler)

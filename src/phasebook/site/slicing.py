@@ -1,0 +1,110 @@
+"""The verb `phasebook slice`: a big slice into a store, or how far one is."""
+
+import argparse
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from phasebook.site.checks.parameters import ParameterError
+
+__all__ = ["add_arguments"]
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """What the verb takes.
+
+    Args:
+        verb: its parser.
+    """
+    verb.add_argument("model", metavar="MODEL", nargs="?", help="exact, a pipeline's directory, or a hub id")
+    verb.add_argument("-o", metavar="STORE", dest="store", required=True,
+                      help="a folder, or a URL that fsspec knows; one that is begun is continued")
+    verb.add_argument("--status", action="store_true", help="only say how far the store is")
+    verb.add_argument("--grid", type=int, default=101, help="points along each side (101)")
+    verb.add_argument("--steps", type=int, default=50, help="of the sampler (50)")
+    verb.add_argument("--seed", type=int, default=6, help="of the three anchors (6)")
+    verb.add_argument("--anchors", type=Path, metavar="FILE.npy", help="three latents, in place of --seed")
+    verb.add_argument("--extent", type=json.loads, default=[0.0, 1.0, 0.0, 1.0], metavar="JSON",
+                      help="'[alpha0, alpha1, beta0, beta1]'")
+    verb.add_argument("--features", nargs="+", metavar="NAME", help="of the model's own (its first)")
+    verb.add_argument("--tangents", action="store_true", help="exact derivatives as well")
+    verb.add_argument("--pictures", type=int, default=0, help="kept along each side (0)")
+    verb.add_argument("--keep", type=int, nargs="+", metavar="STEP", help="steps of kept pictures (all)")
+    verb.add_argument("--prompt", default="", help="of a pipeline, or of the exact model")
+    verb.add_argument("--negative", default="", help="negative prompt")
+    verb.add_argument("--guidance", type=float, default=1.0)
+    verb.add_argument("--image-set", default="families", help="of the exact model")
+    verb.add_argument("--resolution", type=int, default=64, help="of the exact model")
+    for name in ("revision", "variant"):
+        verb.add_argument(f"--{name}", help="of a pipeline")
+    verb.add_argument("--dtype", default="float32")
+    verb.add_argument("--device", default="cpu", help="cpu or cuda")
+    verb.add_argument("--batch", type=int, default=64, help="latents at a time, of a pipeline")
+    verb.add_argument("--small-vae", help="AutoencoderTiny that decodes in place of a pipeline's VAE")
+    verb.add_argument("--tile", type=int, default=26, help="points along each side of a tile (26)")
+    verb.add_argument("--engine", default="local",
+                      help="local; dask, workers on this machine; tcp://host:8786 or scheduler.json, workers elsewhere")
+    verb.add_argument("--workers", type=int, help="of --engine dask (one a core)")
+    verb.add_argument("--threads", type=int, default=1, help="of a worker (1)")
+    verb.add_argument("--tries", type=int, default=3, help="of a tile that fails (3)")
+    verb.set_defaults(action=_slice)
+
+
+def _slice(options: argparse.Namespace) -> None:
+    from phasebook.slices.engine import EngineError  # torch loads in seconds, which other verbs need not pay
+
+    try:
+        if options.status:
+            return _status(options.store)
+        _made(options)
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        raise ParameterError(" ".join(str(error).split())) from None
+    except EngineError as error:
+        raise OSError(str(error)) from None
+
+
+def _status(store: str) -> None:
+    from phasebook.slices.store import stored
+
+    print(f"{store}: {stored(store)[0].status()}")
+
+
+def _made(options: argparse.Namespace) -> None:
+    from phasebook.slices.engine import store_slice
+
+    prompt = {"texts": options.prompt, "guidance": options.guidance, "negative": options.negative}
+    exact, plain = options.model == "exact", not options.prompt and not options.negative
+    store_slice(_source(options), _plane(options), options.steps, options.store,
+                prompt=None if exact and plain else prompt, features=options.features, tangents=options.tangents,
+                pictures=options.pictures, keep=options.keep,
+                fields=["atom", "entropy_atom", "entropy_family"] if exact else (), tile=options.tile,
+                engine=options.engine, workers=options.workers, threads=options.threads, tries=options.tries,
+                progress=True)
+    _status(options.store)
+
+
+def _source(options: argparse.Namespace):
+    from phasebook.models.sources import ExactSource, PipelineSource
+
+    if not options.model:
+        raise ParameterError("MODEL: none given; takes exact, a pipeline's directory, or a hub id")
+    if options.model == "exact":
+        return ExactSource(options.image_set, options.resolution, device=options.device, dtype=options.dtype)
+    return PipelineSource(options.model, options.revision, options.variant, options.dtype, options.device,
+                          options.batch, options.small_vae)
+
+
+def _plane(options: argparse.Namespace):
+    """The plane, or what makes it once the model has told the shape of its latents."""
+    from phasebook.slices.plane import Plane, load_anchors
+
+    given = {"extent": tuple(options.extent), "grid": options.grid}
+    if not options.anchors:
+        return partial(Plane.random, seed=options.seed, **given)
+    try:
+        shape = np.load(options.anchors, mmap_mode="r", allow_pickle=False).shape[1:]
+    except (OSError, ValueError, EOFError, AttributeError):
+        shape = ()              # said in one line below
+    return Plane(load_anchors(options.anchors, shape), **given)

@@ -1,0 +1,189 @@
+"""Where a store lies: a local folder, or any fsspec URL. A file is there whole or not at all.
+
+Locally a file is written under a name of its own and renamed. An object store has no rename, but an object appears when
+it is whole. Nothing is forced to the disk: what a power cut loses is found by its checksum.
+"""
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+
+__all__ = ["Place", "place_of"]
+
+TRIES = 5
+
+
+class Place(ABC):
+    """A folder of files by key, such as `E/c/0/0/1/2`."""
+
+    url: str
+
+    @abstractmethod
+    def get(self, key: str) -> bytes | None:
+        """What is in a file; None where there is none."""
+
+    @abstractmethod
+    def put(self, key: str, data: bytes) -> None:
+        """Write a file, whole or not at all. OSError in one line."""
+
+    @abstractmethod
+    def times(self, key: str) -> dict[str, float]:
+        """The files below a key, and when they were written (seconds of the epoch; nan where nothing says)."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Files and folders at the top."""
+
+    def free(self) -> float:
+        """Bytes that can be written; infinite where nothing says."""
+        return float("inf")
+
+    def tidy(self) -> None:  # noqa: B027  (nothing to do but where files are renamed)
+        """Remove what a writer that died has left behind."""
+
+    def failed(self, what: str, error: OSError) -> OSError:
+        """An error in one line."""
+        reason = " ".join((error.strerror or str(error) or type(error).__name__).lower().split())
+        return OSError(f"store = {self.url!r}: {what} ({reason}); tiles that are done stay, and the same call goes on")
+
+
+class _Folder(Place):
+    def __init__(self, url: str, root: Path):
+        self.url, self.root = url, root
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return (self.root / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise self.failed("cannot be read", error) from None
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self.root / key
+        for attempt in range(TRIES):
+            part = path.with_name(f".{path.name}.{os.getpid()}.{token_hex(4)}.part")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.write_bytes(data)
+                return os.replace(part, path)
+            except FileNotFoundError as error:      # another writer has tidied it away
+                if attempt == TRIES - 1:
+                    raise self.failed("cannot be written", error) from None
+            except OSError as error:
+                raise self.failed("cannot be written", error) from None
+            finally:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+
+    def times(self, key: str) -> dict[str, float]:
+        found = {}
+        for path in (self.root / key).rglob("*"):
+            with suppress(OSError):
+                if path.is_file() and path.suffix != ".part":
+                    found[path.relative_to(self.root).as_posix()] = path.stat().st_mtime
+        return found
+
+    def names(self) -> list[str]:
+        try:
+            return [path.name for path in self.root.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise OSError(f"store = {self.url!r}: takes a folder, new or of a slice "
+                          f"({(error.strerror or '').lower()})") from None
+
+    def free(self) -> float:
+        near = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
+        return float(shutil.disk_usage(near).free)
+
+    def tidy(self) -> None:
+        for path in list(self.root.rglob("*.part")):
+            writer = path.name.split(".")[-3]
+            if not (writer.isdigit() and _alive(int(writer))):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+class _Remote(Place):
+    """Behind an fsspec file system."""
+
+    def __init__(self, url: str, system, root: str):
+        self.url, self.system, self.root = url, system, root.rstrip("/")
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return self.system.cat_file(f"{self.root}/{key}")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self.failed("cannot be read", error) from None
+
+    def put(self, key: str, data: bytes) -> None:
+        try:
+            self.system.pipe_file(f"{self.root}/{key}", data)
+        except OSError as error:
+            raise self.failed("cannot be written", error) from None
+
+    def times(self, key: str) -> dict[str, float]:
+        self.system.invalidate_cache()
+        try:
+            found = self.system.find(f"{self.root}/{key}", detail=True)
+        except FileNotFoundError:
+            return {}
+        return {path.removeprefix(self.root + "/"): _when(entry) for path, entry in found.items()}
+
+    def names(self) -> list[str]:
+        self.system.invalidate_cache()
+        try:
+            return [entry.rstrip("/").rsplit("/", 1)[-1] for entry in self.system.ls(self.root, detail=False)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self.failed("cannot be read", error) from None
+
+
+def _when(entry: dict) -> float:
+    """Object stores name the time of a file each in its own way."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = entry.get(name)
+        if hasattr(value, "timestamp"):
+            return float(value.timestamp())
+        if isinstance(value, int | float):
+            return float(value)
+    return float("nan")
+
+
+def place_of(url: str | Path) -> Place:
+    """The place of a path or of an fsspec URL, such as `s3://bucket/slice.zarr`.
+
+    Raises:
+        ValueError: for a URL that fsspec does not know.
+    """
+    from fsspec.core import url_to_fs
+    from fsspec.implementations.local import LocalFileSystem
+
+    text = str(url)
+    if not text:
+        raise ValueError("store = '': takes the path of a folder, or a URL such as s3://bucket/slice.zarr")
+    if "://" not in text:
+        return _Folder(text, Path(text).expanduser())
+    try:
+        system, root = url_to_fs(text)
+    except (ValueError, ImportError) as error:
+        raise ValueError(f"store = {text!r}: {str(error).splitlines()[0]}; takes a path or a URL that fsspec "
+                         "knows") from None
+    return _Folder(text, Path(root)) if isinstance(system, LocalFileSystem) else _Remote(text, system, root)

@@ -1,0 +1,407 @@
+"""A slice on disk: a zarr 3 group that xarray reads, written tile by tile, which survives whatever stops its writer.
+
+A tile's numbers are one chunk of each variable. When all of them are written, so is the tile's mark: a row of the
+variable `checksum`, the SHA-256 of the specification's hash and of the chunks. A tile counts as done when its mark
+agrees with what is there; everything else is computed again. Since a tile's bytes depend on the specification alone,
+two writers can do no more harm than the same work twice.
+"""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import xarray as xr
+from numpy import ndarray
+
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
+from phasebook.slices.files import Place, place_of
+from phasebook.slices.plane import Plane
+from phasebook.slices.slice import Slice
+from phasebook.slices.tiles import DIMS, Tile, span
+from phasebook.slices.work import Description
+
+__all__ = ["Status", "Store", "open_store", "stored"]
+
+ROOT = "zarr.json"
+LEVEL = 1                       # of zstd
+OWN = ("anchors", "level_alpha", "level_sigma", "checksum")      # variables that are no part of a slice
+PAUSE = 20                      # times the median between two tiles: an interruption
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a store is.
+
+    Attributes:
+        done: tiles.
+        damaged: tiles that have a mark which does not agree with what is there.
+        tiles: in all.
+        rate: tiles a minute while it was last written; None where too few are done.
+    """
+
+    done: int
+    damaged: int
+    tiles: int
+    rate: float | None
+
+    def __str__(self) -> str:
+        text = f"{self.done} of {self.tiles} tiles done"
+        if self.damaged:
+            text += f", {self.damaged} damaged (to be computed again)"
+        if self.rate:
+            text += f"; {self.rate:.3g} tiles a minute"
+            if self.done < self.tiles:
+                text += f", {_duration(60 * (self.tiles - self.done) / self.rate)} left at that rate"
+        return text
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Store:
+    """The tiles of one slice at a place.
+
+    Args:
+        place: where.
+        spec: the slice's specification.
+        variables: dtype and trailing shape by name.
+    """
+
+    def __init__(self, place: Place, spec: dict, variables: Mapping[str, tuple[str, tuple[int, ...]]]):
+        self.place, self.spec, self.variables = place, spec, dict(variables)
+        self.hash = _hash(spec)
+        self.side = spec["tile"]
+        self.pick = np.asarray(spec["pick"], dtype=int)
+
+    @classmethod
+    def begun(cls, url: str | Path, about: Description) -> "Store":
+        """The store of a slice: made, continued, or mended where its frame is damaged.
+
+        Args:
+            url: a path, or what fsspec takes.
+            about: the slice.
+
+        Raises:
+            ValueError: for a store of another slice, with what differs; for a place that holds something else.
+            OSError: where it cannot be written.
+        """
+        store = cls(place_of(url), json.loads(json.dumps(about.spec)), about.variables)
+        frame = _frame(about, store)
+        root = store._root_of_ours(frame)
+        sealed = json.loads(root)["attributes"]["frame"] if root else {}
+        wrong = [key for key in frame if key != ROOT and _short(store.place.get(key)) != sealed.get(key)]
+        if wrong or not root:
+            for key in [*(key for key in frame if key != ROOT), ROOT]:        # it counts as a store once it has a root
+                if store.place.get(key) != frame[key]:
+                    store.place.put(key, frame[key])
+        store.place.tidy()
+        return store
+
+    def _root_of_ours(self, frame: Mapping[str, bytes]) -> bytes | None:
+        """The root of a sound store of this slice; None where there is none yet, or a damaged one."""
+        data = self.place.get(ROOT)
+        attributes = _sealed(data)
+        if attributes is not None:
+            theirs = json.loads(attributes["spec"])
+            differing = [name for name in {**self.spec, **theirs} if theirs.get(name) != self.spec.get(name)]
+            if differing:
+                said = [f"{n} = {_brief(theirs.get(n))} there, {_brief(self.spec.get(n))} here" for n in differing]
+                raise ValueError(f"store = {self.place.url!r}: holds another slice ({'; '.join(said[:4])}); takes a "
+                                 "place of its own")
+            return data
+        top = {key.split("/")[0] for key in [*frame, *self.variables]} | {".zarr.json"}
+        others = [name for name in self.place.names() if name not in top and not name.endswith(".part")]
+        if others:
+            raise ValueError(f"store = {self.place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a "
+                             "folder, new or of a slice")
+        marks = [tile for tile in self.tiles() if self.place.get(self._mark(tile)) is not None]
+        if marks and not any(self.sound(tile) for tile in marks):
+            raise ValueError(f"store = {self.place.url!r}: its zarr.json is damaged, and no tile is of this slice; "
+                             "takes a place of its own")
+        return None
+
+    def tiles(self) -> list[tuple[int, int]]:
+        """Places of all tiles, row by row."""
+        count = -(-self.spec["grid"] // self.side)
+        return list(product(range(count), range(count)))
+
+    def ends(self, tile: tuple[int, int]) -> tuple[int, int, int, int]:
+        """First and last row, first and last column of a tile."""
+        (i, j), side, grid = tile, self.side, self.spec["grid"]
+        return i * side, min((i + 1) * side, grid), j * side, min((j + 1) * side, grid)
+
+    def _mark(self, tile: tuple[int, int]) -> str:
+        return f"checksum/c/{tile[0]}/{tile[1]}/0"
+
+    def _chunks(self, tile: tuple[int, int]) -> dict[str, tuple[str, tuple[int, int] | None]]:
+        """Keys of a tile's chunks: the variable, and of a picture its row and column."""
+        plane = _Grid(self.spec["grid"])
+        area, found = Tile(plane, *self.ends(tile)), {}
+        for name in self.variables:
+            (r0, r1), (c0, c1) = span(area, name, self.pick)
+            if name == "picture":
+                for r, c in product(range(r0, r1), range(c0, c1)):
+                    found[f"{name}/c/0/{r}/{c}/0/0/0"] = name, (r - r0, c - c0)
+            elif r1 > r0 and c1 > c0:
+                leading = "0/" if name in self.spec["fields"] else "0/0/"
+                found[f"{name}/c/{leading}{tile[0]}/{tile[1]}"] = name, None
+        return found
+
+    def put(self, tile: tuple[int, int], values: Mapping[str, ndarray]) -> None:
+        """Write a tile, its mark last. OSError in one line where that fails.
+
+        Args:
+            tile: its place.
+            values: of all variables.
+        """
+        chunks = {}
+        for key, (name, at) in self._chunks(tile).items():
+            value = values[name] if at is None else values[name][:, at[0]:at[0] + 1, at[1]:at[1] + 1]
+            chunks[key] = self._encoded(name, value)
+            self.place.put(key, chunks[key])
+        self.place.put(self._mark(tile), self._checksum(chunks))
+
+    def _encoded(self, name: str, value: ndarray) -> bytes:
+        """A chunk as zarr writes it: filled up to its shape, little-endian, compressed."""
+        from numcodecs.zstd import Zstd
+
+        dtype = np.dtype(self.variables[name][0]).newbyteorder("<")
+        if name != "picture":
+            whole = np.full((*value.shape[:-2], self.side, self.side), _fill(dtype), dtype)
+            whole[..., :value.shape[-2], :value.shape[-1]] = value
+            value = whole
+        return Zstd(level=LEVEL, checksum=True).encode(np.ascontiguousarray(value, dtype).tobytes())
+
+    def _checksum(self, chunks: Mapping[str, bytes | None]) -> bytes:
+        digest = sha256(self.hash.encode())
+        for key in sorted(chunks):
+            digest.update(f"{key} {len(chunks[key] or b'')} ".encode() + (chunks[key] or b""))
+        return digest.digest()
+
+    def sound(self, tile: tuple[int, int]) -> dict[str, bytes] | None:
+        """The chunks of a tile that is done, with its mark; None where they are not what was written."""
+        mark = self.place.get(self._mark(tile))
+        if mark is None:
+            return None
+        chunks = {key: self.place.get(key) for key in self._chunks(tile)}
+        if None in chunks.values() or self._checksum(chunks) != mark:
+            return None
+        return chunks | {self._mark(tile): mark}
+
+    def marked(self, tile: tuple[int, int]) -> bool:
+        """Whether a tile has a mark; cheaper than `sound`, and true of a damaged tile."""
+        return self.place.get(self._mark(tile)) is not None
+
+    def status(self) -> Status:
+        """How far it is; everything is read."""
+        marked = [tile for tile in self.tiles() if self.marked(tile)]
+        done = [tile for tile in marked if self.sound(tile)]
+        at = self.place.times("checksum")
+        times = sorted(at[self._mark(tile)] for tile in done if self._mark(tile) in at)
+        return Status(len(done), len(marked) - len(done), len(self.tiles()), _rate(times))
+
+
+def _rate(times: list[float]) -> float | None:
+    """Tiles a minute, without the interruptions between them."""
+    gaps = np.diff(times)
+    if len(gaps) < 1 or not np.isfinite(gaps).all() or gaps.sum() <= 0:
+        return None
+    usual = [gap for gap in gaps if gap <= PAUSE * max(median(gaps), 1e-3)]
+    return 60 * len(usual) / sum(usual) if sum(usual) > 0 else None
+
+
+class _Grid:
+    """What `Tile` and `span` ask of a plane whose anchors are not needed."""
+
+    def __init__(self, grid: int):
+        self.grid = grid
+
+
+# --- the frame: metadata and coordinates -------------------------------------------------------------------------
+
+
+def _hash(spec: dict) -> str:
+    return sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
+def _short(data: bytes | None) -> str:
+    return "" if data is None else sha256(data).hexdigest()[:16]
+
+
+def _brief(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _fill(dtype: np.dtype) -> float | int:
+    return np.nan if dtype.kind == "f" else 0 if dtype.kind == "u" else -1
+
+
+def _frame(about: Description, store: Store) -> dict[str, bytes]:
+    """All files of a store but its tiles, by key; the root's attributes seal them."""
+    import zarr
+    from zarr.codecs import ZstdCodec
+    from zarr.storage import MemoryStore
+
+    held: dict = {}
+    group = zarr.create_group(MemoryStore(held))
+    for name, (dtype, trailing) in about.variables.items():
+        dims = _dims(name, store)
+        shape = tuple(_length(dim, about) for dim in dims[:len(dims) - len(trailing)])
+        side = (1, 1) if name == "picture" else (store.side, store.side)
+        group.create_array(name, shape=shape + tuple(trailing), chunks=(*shape[:-2], *side, *trailing), dtype=dtype,
+                           fill_value=_fill(np.dtype(dtype)), dimension_names=dims,
+                           compressors=[ZstdCodec(level=LEVEL, checksum=True)])
+    for name, (dims, value, attributes) in _known(about).items():
+        kind = str if value.dtype.kind == "O" else value.dtype
+        array = group.create_array(name, shape=value.shape, chunks=value.shape, dimension_names=dims, dtype=kind,
+                                   attributes=attributes, compressors=None)
+        array[...] = value
+    count = -(-about.plane.grid // store.side)
+    group.create_array("checksum", shape=(count, count, 32), chunks=(1, 1, 32), dtype="uint8", fill_value=0,
+                       dimension_names=("tile_alpha", "tile_beta", "byte"), compressors=None)
+    files = {key: value.to_bytes() for key, value in held.items() if key != ROOT}
+    group.attrs.update({
+        "spec": json.dumps(store.spec, sort_keys=True), "hash": store.hash, "variables": about.variables,
+        "features": about.features, "frame": {key: _short(data) for key, data in files.items()}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")         # consolidated metadata are not yet part of the format
+        zarr.consolidate_metadata(MemoryStore(held))
+    root = json.loads(held[ROOT].to_bytes())
+    root["attributes"]["seal"] = _seal(root)
+    return files | {ROOT: json.dumps(root, indent=1).encode()}
+
+
+def _dims(name: str, store: Store) -> tuple[str, ...]:
+    usual = ("feature", "step", "alpha", "beta")
+    return DIMS.get(name, usual[1:] if name in store.spec["fields"] else usual)
+
+
+def _length(dim: str, about: Description) -> int:
+    known = {"feature": len(about.features), "step": about.levels.steps, "kept": len(about.spec["kept"]),
+             "row": len(about.spec["pick"]), "column": len(about.spec["pick"])}
+    return known.get(dim, about.plane.grid - dim.endswith("_edge"))
+
+
+def _known(about: Description) -> dict[str, tuple[tuple[str, ...], ndarray, dict]]:
+    """Variables that are known before a tile is computed."""
+    found = {}
+    for name, given in about.coordinates.items():
+        dims, value, attributes = given if isinstance(given, tuple) and len(given) == 3 else \
+            (*given, {}) if isinstance(given, tuple) else ((name,), given, {})
+        value = np.asarray(value)
+        value = value.astype(object) if value.dtype.kind == "U" else value
+        found[name] = (dims,) if isinstance(dims, str) else tuple(dims), value, attributes
+    axes = tuple(f"latent_{k}" for k in range(about.plane.anchors.ndim - 1))
+    found["anchors"] = ("anchor", *axes), about.plane.anchors, {}
+    found["level_alpha"] = ("level",), np.asarray(about.levels.alpha, dtype=float), {}
+    found["level_sigma"] = ("level",), np.asarray(about.levels.sigma, dtype=float), {}
+    return found
+
+
+def _seal(root: dict) -> str:
+    attributes = {name: value for name, value in root["attributes"].items() if name != "seal"}
+    return _hash(root | {"attributes": attributes})
+
+
+def _sealed(data: bytes | None) -> dict | None:
+    """The attributes of a root that is as it was written; None for none or a damaged one."""
+    try:
+        root = json.loads(data or b"")
+        attributes = root["attributes"]
+        return attributes if attributes["seal"] == _seal(root) else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+class _Measured(Feature):
+    """A feature as it was measured: its yardstick is known, with or without the model."""
+
+    def __init__(self, feature: Feature | None, unit: float, at: list[int] | None, yardstick: float):
+        self.feature, self.unit, self.at, self.known = feature, unit, at, yardstick
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """The feature's own coordinates. ValueError where it is not known here."""
+        if self.feature is None:
+            raise ValueError("model: this slice was read without its model; takes open_store(path, model)")
+        return self.feature(frame)
+
+    def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
+        """As it was when the store was made."""
+        return self.known
+
+
+def stored(url: str | Path) -> tuple[Store, dict, bytes]:
+    """A store that is there, its attributes, and its root.
+
+    Args:
+        url: a path, or what fsspec takes.
+
+    Raises:
+        ValueError: where there is none, or its root is damaged.
+    """
+    place = place_of(url)
+    data = place.get(ROOT)
+    if data is None:
+        raise ValueError(f"store = {place.url!r}: no store there; takes a path that `phasebook slice` has written")
+    attributes = _sealed(data)
+    if attributes is None:
+        raise ValueError(f"store = {place.url!r}: its zarr.json is damaged or not of a slice; the same call that made "
+                         "the store mends it")
+    return Store(place, json.loads(attributes["spec"]), attributes["variables"]), attributes, data
+
+
+def open_store(path: str | Path, model: Model | None = None, prompt: Prompt | None = None) -> Slice:
+    """The slice in a store, also while it is being written: NaN (and -1, and black) where tiles are not done.
+
+    Args:
+        path: of the store, or a URL that fsspec knows.
+        model: that was swept; only `Slice.between` needs it.
+        prompt: that it was asked for; likewise.
+
+    Raises:
+        ValueError: where there is no store, or one of another model, or its coordinates are damaged.
+        OSError: where it cannot be read.
+    """
+    store, attributes, root = stored(path)
+    spec = store.spec
+    if model is not None and model.fingerprint != spec["model"]:
+        raise ValueError(f"model: {model.fingerprint}; store = {store.place.url!r} is of another, {spec['model']}")
+    data = _decoded(store, attributes["frame"], root)
+    levels = Levels(spec["schedule"], data.level_alpha.values, data.level_sigma.values, data.timestep.values)
+    plane = Plane(data.anchors.values, tuple(spec["extent"]), spec["grid"], spec["normalise"])
+    own = {} if model is None else model.features
+    features = {name: _Measured(own.get(name), **known) for name, known in attributes["features"].items()}
+    data = data.drop_vars(OWN).assign_coords(feature=list(features))
+    data.attrs = {"spec": attributes["spec"], "hash": attributes["hash"]}
+    return Slice(data, plane, model, levels, features, prompt)
+
+
+def _decoded(store: Store, frame: Mapping[str, str], root: bytes) -> xr.Dataset:
+    """Everything that is as it was written: the bytes that are decoded are those that were checked."""
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.storage import MemoryStore
+
+    files = {key: store.place.get(key) for key in frame}
+    wrong = [key for key, digest in frame.items() if _short(files[key]) != digest]
+    if wrong:
+        raise ValueError(f"store = {store.place.url!r}: {wrong[0]} is damaged; the same call that made the store mends "
+                         "it")
+    for tile in store.tiles():
+        files |= store.sound(tile) or {}
+    make = default_buffer_prototype().buffer.from_bytes
+    held = MemoryStore({key: make(value) for key, value in {**files, ROOT: root}.items()})
+    return xr.open_zarr(held, chunks=None, mask_and_scale=False).load()

@@ -1,0 +1,244 @@
+"""Tiles of a slice: what is swept at a time, and what is measured of it.
+
+A tile is swept with one point more on each side, so that its centred differences are those of the whole grid. Its
+numbers depend on the tile alone, not on the tiles before it.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
+from phasebook.slices.metric import Metric, finite_difference_metric, jumps, pullback
+from phasebook.slices.plane import Plane
+
+__all__ = ["Arrays", "DIMS", "Measurement", "Part", "Tile", "coordinates_of", "kept_steps", "picked", "span",
+           "specification"]
+
+LARGE = 50_000_000              # numbers in the features of a step that are still measured where they are
+DIMS = {"jump_alpha": ("feature", "step", "alpha_edge", "beta"),
+        "jump_beta": ("feature", "step", "alpha", "beta_edge"),
+        "picture": ("kept", "row", "column", "y", "x", "rgb")}
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """The points top..bottom, left..right of a plane, swept with one more on each side where there is one."""
+
+    plane: Plane
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def window(self) -> tuple[int, int, int, int]:
+        """What is swept: first and last row, first and last column."""
+        grid = self.plane.grid
+        return max(self.top - 1, 0), min(self.bottom + 1, grid), max(self.left - 1, 0), min(self.right + 1, grid)
+
+    @property
+    def size(self) -> int:
+        """The number of points that are swept."""
+        top, bottom, left, right = self.window
+        return (bottom - top) * (right - left)
+
+    def grid(self, x: Tensor | ndarray) -> Tensor | ndarray:
+        """Values of all points that are swept, as rows of the grid."""
+        top, bottom, left, right = self.window
+        return x.reshape(bottom - top, right - left, *x.shape[1:])
+
+    def cut(self, x: Tensor | ndarray, name: str = "") -> Tensor | ndarray:
+        """Of rows of what is swept, the tile's own of the variable `name`."""
+        (r0, r1), (c0, c1) = span(self, name)
+        top, _, left, _ = self.window
+        return x[r0 - top:r1 - top, c0 - left:c1 - left]
+
+    def points(self) -> tuple[Float[ndarray, " p"], Float[ndarray, " p"]]:
+        """alpha and beta of all points that are swept."""
+        top, bottom, left, right = self.window
+        alpha, beta = np.meshgrid(self.plane.alpha[top:bottom], self.plane.beta[left:right], indexing="ij")
+        return alpha.ravel(), beta.ravel()
+
+
+def span(tile: Tile, name: str, pick: Int[ndarray, " k"] | None = None) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns of a variable that a tile fills: jumps have one less, pictures are kept of some points."""
+    rows, columns, last = (tile.top, tile.bottom), (tile.left, tile.right), tile.plane.grid - 1
+    if name == "picture":
+        return tuple(tuple(int(i) for i in np.searchsorted(pick, ends)) for ends in (rows, columns))
+    if name == "jump_alpha":
+        rows = (tile.top, min(tile.bottom, last))
+    elif name == "jump_beta":
+        columns = (tile.left, min(tile.right, last))
+    return rows, columns
+
+
+class Part(NamedTuple):
+    """A variable's values (rows, columns, ...) of a tile: `at` a step, a feature and a step, or a kept step."""
+
+    name: str
+    at: tuple[int, ...]
+    value: ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What is measured of each tile of a slice; the attributes are the arguments of `slice_of`.
+
+    Attributes:
+        model: any.
+        levels: of the sampler.
+        prompt: or None.
+        features: by name.
+        fields: further numbers of each point of a frame by name.
+        tangents: whether exact derivatives are carried along.
+        kept: steps whose pictures are kept.
+        pick: rows and columns of the grid whose pictures are kept.
+    """
+
+    model: Model
+    levels: Levels
+    prompt: Prompt | None
+    features: Mapping[str, Feature]
+    fields: Mapping[str, Callable[[Frame], ndarray]]
+    tangents: bool
+    kept: list[int]
+    pick: Int[ndarray, " k"]
+
+    def frames(self, tile: Tile) -> Iterator[Frame]:
+        """All that is swept of a tile, step by step."""
+        c, dc = tile.plane.coefficients(*tile.points())
+        x = self.model.start(tile.plane.anchors, c)
+        dx = torch.stack([self.model.start(tile.plane.anchors, d) for d in dc]) if self.tangents else None
+        return self.model.sweep(x, self.levels, self.prompt, tangents=dx)
+
+    def parts(self, frame: Frame, tile: Tile) -> Iterator[Part]:
+        """What is measured of a frame of a tile. ValueError where a number is not finite."""
+        for index, feature in enumerate(self.features.values()):
+            if feature.at is None or frame.step in feature.at:
+                for variable, value in _measured(frame.embedded(feature), feature.unit, tile).items():
+                    yield _finite(Part(variable, (index, frame.step), _numbers(value)), tile)
+        for name, field in self.fields.items():
+            yield _finite(Part(name, (frame.step,), _numbers(tile.cut(tile.grid(field(frame))))), tile)
+        (r0, r1), (c0, c1) = span(tile, "picture", self.pick)
+        if frame.step in self.kept and r1 > r0 and c1 > c0:
+            yield Part("picture", (self.kept.index(frame.step),), self._pictures(frame, tile))
+
+    def _pictures(self, frame: Frame, tile: Tile) -> ndarray:
+        """The decoded predictions of the tile's points that are kept, as bytes."""
+        (r0, r1), (c0, c1) = span(tile, "picture", self.pick)
+        top, _, left, _ = tile.window
+        rows, columns = torch.as_tensor(self.pick[r0:r1] - top), torch.as_tensor(self.pick[c0:c1] - left)
+        states = tile.grid(frame.x0)[rows][:, columns]
+        pixels = (self.model.decode(states.flatten(0, 1)).float().cpu() * 255).round().byte().movedim(1, -1)
+        return pixels.unflatten(0, tuple(states.shape[:2])).numpy()
+
+
+def _measured(f: Embedding, unit: float, tile: Tile) -> dict[str, Tensor]:
+    """Metric and jumps of a tile's own points in one feature."""
+    if f.points.numel() > LARGE:        # five copies of Stable Diffusion's would fill a card that the network is on
+        f = Embedding(*(None if x is None else x.cpu() for x in f))
+    points, duals = tile.grid(f.points), tile.grid(f.duals)
+    metric = finite_difference_metric(points, duals if f.duals is not f.points else None, tile.plane.spacing, unit)
+    parts = {name: tile.cut(value) for name, value in _entries(metric).items()}
+    if f.d_points is not None:
+        exact = pullback(*f.d_points, *f.d_duals, unit)
+        parts |= {name + "_exact": tile.cut(tile.grid(value)) for name, value in _entries(exact).items()}
+    up, right = jumps(points, duals, unit)
+    return parts | {"jump_alpha": tile.cut(up, "jump_alpha"), "jump_beta": tile.cut(right, "jump_beta")}
+
+
+def _entries(metric: Metric) -> dict[str, Tensor]:
+    return {"E": metric.aa, "F": metric.ab, "G": metric.bb, "det": metric.det}
+
+
+def _numbers(value: Tensor | ndarray) -> ndarray:
+    return np.asarray(value.cpu() if isinstance(value, Tensor) else value)
+
+
+def _finite(part: Part, tile: Tile) -> Part:
+    """The part itself; ValueError names step and point of a number that is not finite."""
+    value = part.value
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        i, j = np.argwhere(~np.isfinite(value))[0]
+        what = f"the metric ({part.name})" if len(part.at) == 2 else part.name
+        raise ValueError(f"{what} is not finite at step {part.at[-1]}, alpha = {tile.plane.alpha[tile.top + i]:.6g}, "
+                         f"beta = {tile.plane.beta[tile.left + j]:.6g}")
+    return part
+
+
+class Arrays:
+    """All that is measured of a tile, which may be the whole slice, each array made when the first part of it comes."""
+
+    def __init__(self, measurement: Measurement, area: Tile):
+        self.area, self.pick = area, measurement.pick
+        steps, features = measurement.levels.steps, len(measurement.features)
+        self.leading = {1: (steps,), 2: (features, steps)}
+        self.kept = len(measurement.kept)
+        self.whole: dict[str, ndarray] = {}
+
+    def put(self, part: Part, tile: Tile) -> None:
+        """A part of a tile in the area."""
+        name, at, value = part
+        (r0, r1), (c0, c1) = span(self.area, name, self.pick)
+        if name not in self.whole:
+            leading = (self.kept,) if name == "picture" else self.leading[len(at)]
+            shape = (*leading, r1 - r0, c1 - c0, *value.shape[2:])
+            self.whole[name] = np.full(shape, np.nan if value.dtype.kind == "f" else 0, value.dtype)
+        (top, bottom), (left, right) = span(tile, name, self.pick)
+        self.whole[name][(*at, slice(top - r0, bottom - r0), slice(left - c0, right - c0))] = value
+
+    def variables(self) -> dict[str, tuple[tuple[str, ...], ndarray]]:
+        """As an xarray Dataset takes them."""
+        usual = ("feature", "step", "alpha", "beta")
+        return {name: (DIMS.get(name, usual[-value.ndim:]), value) for name, value in self.whole.items()}
+
+
+def coordinates_of(m: Measurement, plane: Plane) -> dict:
+    """Of all dimensions, and the noise level of each step."""
+    alpha, beta, levels = plane.alpha, plane.beta, m.levels
+    found = {"feature": list(m.features), "step": np.arange(levels.steps), "alpha": alpha, "beta": beta,
+             "alpha_edge": (alpha[1:] + alpha[:-1]) / 2, "beta_edge": (beta[1:] + beta[:-1]) / 2,
+             "sigma_over_alpha": ("step", levels.sigma_over_alpha, {"unit": "1"}),
+             "timestep": ("step", levels.timestep)}
+    return found | ({"kept": m.kept, "row": alpha[m.pick], "column": beta[m.pick]} if m.kept else {})
+
+
+def kept_steps(keep: Collection[int] | None, steps: int) -> list[int]:
+    """The steps whose pictures are kept, in order. ValueError for one that there is not."""
+    kept = sorted(range(steps) if keep is None else set(keep))
+    if kept and not 0 <= kept[0] <= kept[-1] < steps:
+        raise ValueError(f"keep = {kept}: takes steps from 0 to {steps - 1}")
+    return kept
+
+
+def picked(pictures: int, grid: int) -> Int[ndarray, " k"]:
+    """About `pictures` rows or columns, spread over the grid."""
+    return np.unique(np.linspace(0, grid - 1, min(pictures, grid)).round().astype(int))
+
+
+def specification(m: Measurement, plane: Plane) -> dict:
+    """What tells one slice from another."""
+    return {
+        "model": m.model.fingerprint, "anchors": sha256(np.ascontiguousarray(plane.anchors)).hexdigest()[:16],
+        "extent": list(plane.extent), "grid": plane.grid, "normalise": plane.normalise, "schedule": m.levels.name,
+        "steps": m.levels.steps, "features": list(m.features), "tangents": m.tangents, "prompt": _digest(m.prompt),
+    }
+
+
+def _digest(prompt: Prompt | None) -> str:
+    """What tells one prompt from another; '' for none."""
+    if prompt is None or not prompt.conditions:
+        return ""
+    digest = sha256(str(prompt.guidance).encode())
+    for name, c in sorted(prompt.conditions.items()):
+        digest.update(name.encode() + c.float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

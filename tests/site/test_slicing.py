@@ -1,0 +1,38 @@
+"""The verb `phasebook slice`."""
+
+import numpy as np
+import pytest
+
+from phasebook.site import verbs
+from phasebook.slices.store import open_store
+
+SMALL = ["--image-set", "digits", "--resolution", "8", "--grid", "9", "--steps", "2", "--tile", "5"]
+
+
+def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
+    path = str(tmp_path / "s.zarr")
+    assert verbs.do(["slice", "exact", "-o", path, *SMALL]) == 0
+    said = capsys.readouterr().out
+    assert "4 tiles, 121 points: 242 evaluations" in said and "4 of 4 tiles done" in said
+    mark = tmp_path / "s.zarr" / "checksum" / "c" / "1" / "0" / "0"
+    mark.unlink()
+    assert verbs.do(["slice", "--status", "-o", path]) == 0
+    assert "3 of 4 tiles done" in capsys.readouterr().out
+    assert np.isnan(open_store(path).values("E")).any()
+    assert verbs.do(["slice", "exact", "-o", path, *SMALL]) == 0
+    assert "1 tiles" in capsys.readouterr().out and np.isfinite(open_store(path).values("E")).all()
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--status"], "no store there"), ([], "MODEL: none given"), (["no/such/model/at/all"], "no such directory"),
+    (["exact", "--image-set", "nothing"], "image_set = 'nothing'"),
+    (["exact", *SMALL, "--features", "smell"], "features = 'smell'"),
+    (["exact", *SMALL, "--extent", "[1, 0, 0, 1]"], "extent ="),
+    (["exact", *SMALL, "--anchors", "no.npy"], "anchors ="),
+    (["exact", *SMALL, "--engine", "nowhere"], "engine = 'nowhere'"),
+    (["exact", *SMALL, "--dtype", "float16"], "dtype = 'float16'"),
+], ids=str)
+def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):
+    assert verbs.do(["slice", *arguments, "-o", str(tmp_path / "s.zarr")]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and said in lines[0] and not (tmp_path / "s.zarr").exists()

@@ -1,0 +1,155 @@
+"""Engines: the same bits in process and on workers, tiles tried again, one line where it cannot go on."""
+
+import os
+import threading
+import time
+
+import pytest
+from distributed import Client, LocalCluster
+
+from phasebook.models.denoiser import Denoiser
+from phasebook.slices import engine
+from phasebook.slices.engine import EngineError, store_slice
+from phasebook.slices.plane import Plane
+from phasebook.slices.store import stored
+from tests.slices.stores import files, made
+
+ANY = "127.0.0.1:0"
+PLANE = Plane.random((2,), seed=0, grid=12)
+
+
+def source(folder="", pause=0.0, die=False):
+    """What loads a model of two wells in a worker, and says so in a folder; sent by value, not by name."""
+    def load():
+        import os
+        import time
+        from pathlib import Path
+
+        from phasebook.models.denoiser import Denoiser
+
+        if folder:
+            Path(folder, str(os.getpid())).touch(exist_ok=False)
+
+        def wells(x, alpha, sigma):
+            time.sleep(pause)
+            return (x * alpha / sigma**2).tanh()
+
+        return Denoiser((2,), wells, name="wells")
+    load.__module__ = "__main__"
+    return load
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with engine._quiet(), LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=None, silence_logs=50,
+                                       dashboard_address=ANY) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("engines") / "whole.zarr"
+    store_slice(source()(), PLANE, 3, path, tile=3)
+    return path
+
+
+def test_workers_give_the_same_bits_and_load_the_model_once(cluster, whole, tmp_path):
+    (tmp_path / "loads").mkdir()
+    with Client(cluster) as client:
+        store_slice(source(str(tmp_path / "loads"), 0.02), PLANE, 3, tmp_path / "there.zarr", tile=3, engine=client)
+    assert files(tmp_path / "there.zarr") == files(whole)
+    assert len(list((tmp_path / "loads").iterdir())) == 2
+
+
+def test_a_worker_that_is_killed_loses_nothing(cluster, whole, tmp_path):
+    workers = [w.pid for w in cluster.workers.values()]
+    kill = threading.Timer(1.0, os.kill, (workers[0], 9))
+    kill.start()
+    store_slice(source(pause=0.1), PLANE, 3, tmp_path / "there.zarr", tile=3, engine=cluster.scheduler_address)
+    kill.join()
+    assert files(tmp_path / "there.zarr") == files(whole)
+
+
+def test_an_error_of_the_arguments_comes_back_from_a_worker(cluster, tmp_path):
+    with pytest.raises(ValueError, match="features = 'smell': takes latent"):
+        store_slice(source(), PLANE, 3, tmp_path / "x.zarr", features=["smell"], engine=cluster)
+
+
+def test_a_scheduler_that_is_lost_is_one_line_and_the_same_call_goes_on(monkeypatch, whole, tmp_path):
+    monkeypatch.setattr(engine, "LONG", 3.0)
+    path = tmp_path / "lost.zarr"
+    with engine._quiet(), LocalCluster(n_workers=1, processes=False, dashboard_address=ANY, silence_logs=50) as lost:
+        def end():
+            while not (path / "checksum").exists() or len(stored(path)[0].place.times("checksum")) < 4:
+                time.sleep(0.1)
+            lost.close(timeout=5)
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        with pytest.raises(EngineError, match="^engine: the scheduler was lost; tiles that are done are kept") as error:
+            store_slice(source(pause=0.1), PLANE, 3, path, tile=3, engine=lost.scheduler_address)
+        thread.join()
+    assert "\n" not in str(error.value) and 3 <= stored(path)[0].status().done < 16
+    store_slice(source(), PLANE, 3, path, tile=3)
+    assert files(path) == files(whole)
+
+
+@pytest.mark.parametrize("failures, tries, kind", [(2, 3, None), (3, 3, EngineError), (1, 1, EngineError)])
+def test_a_tile_that_fails_is_tried_again(small, monkeypatch, tmp_path, failures, tries, kind):
+    real, left = engine.computed, [failures]
+
+    def computed(work, ends):
+        if ends[0] == 4 and left[0]:
+            left[0] -= 1
+            raise RuntimeError("CUDA error:\nan illegal memory access")
+        return real(work, ends)
+
+    monkeypatch.setattr(engine, "computed", computed)
+    if kind is None:
+        assert made(small, tmp_path / "x.zarr", tries=tries).measured().tolist() == [0, 1, 2, 3]
+        return
+    with pytest.raises(kind, match=rf"^tile 1, 0: failed {tries} times \(CUDA error: an illegal memory access\)"):
+        made(small, tmp_path / "x.zarr", tries=tries)
+    assert stored(tmp_path / "x.zarr")[0].status().done == 3
+
+
+def test_an_error_of_the_numbers_is_not_tried_again(tmp_path):
+    asked = []
+
+    def broken(x, alpha, sigma):
+        asked.append(len(x))
+        return x / 0 if len(x) == 16 else x
+
+    with pytest.raises(ValueError, match="not finite at step 0"):
+        store_slice(Denoiser((2,), broken, name="b"), PLANE, 3, tmp_path / "x.zarr", tile=3)
+    assert asked.count(16) == 1
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"engine": "dask"}, "engine = 'dask': takes a model that each worker can load"),
+    ({"engine": "tcp://127.0.0.1:1"}, "engine = 'tcp://127.0.0.1:1': takes a model"),
+    ({"tile": 1}, "tile = 1: takes an integer >= 2"), ({"tries": 0}, "tries = 0"), ({"workers": 0}, "workers = 0"),
+    ({"fields": ["smell"]}, "fields = 'smell': takes atom"),
+], ids=str)
+def test_refusals(small, tmp_path, change, said):
+    with pytest.raises(ValueError, match=f"^{said}"):
+        made(small, tmp_path / "x.zarr", **change)
+    assert not (tmp_path / "x.zarr").exists()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "/nowhere/scheduler.json", "slurm"])
+def test_no_scheduler(monkeypatch, tmp_path, address):
+    monkeypatch.setattr(engine, "ANSWER", 1)
+    with pytest.raises(ValueError, match=rf"^engine = '{address}': (no scheduler answers there|takes local, dask)"):
+        store_slice(source(), PLANE, 3, tmp_path / "x.zarr", engine=address)
+
+
+def test_what_does_not_fit_is_refused(small, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(engine, "free_memory", lambda: 1e3)
+    with pytest.raises(ValueError, match="^workers, tile: .*B of memory for 1 at a time; takes what fits into the 1 k"):
+        made(small, tmp_path / "x.zarr")
+    monkeypatch.undo()
+    monkeypatch.setattr("phasebook.slices.files._Folder.free", lambda self: 10.0)
+    with pytest.raises(ValueError, match=r"^store = .*B to write; takes a place with as much free, here are 10 B$"):
+        made(small, tmp_path / "x.zarr", progress=True)
+    assert "9 tiles, 225 points: 900 evaluations" in capsys.readouterr().out

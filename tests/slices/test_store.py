@@ -1,0 +1,234 @@
+"""The store: the same bytes whatever happens to its writers, and nothing read that was not written whole."""
+
+import os
+import random
+import resource
+import shutil
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.slices import engine
+from phasebook.slices.plane import Plane
+from phasebook.slices.store import open_store, stored
+from phasebook.slices.sweep import slice_of
+from tests.slices.stores import WORDS, files, forked, made
+
+
+@pytest.fixture(scope="module")
+def whole(small, tmp_path_factory):
+    """A store that nothing has disturbed."""
+    path = tmp_path_factory.mktemp("stores") / "whole.zarr"
+    made(small, path)
+    return path
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    path = tmp_path / "copy.zarr"
+    shutil.copytree(whole, path)
+    return path
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The tiles that are computed."""
+    done, real = [], engine.computed
+
+    def computed(work, ends):
+        done.append(ends)
+        return real(work, ends)
+
+    monkeypatch.setattr(engine, "computed", computed)
+    return done
+
+
+def test_it_holds_the_slice(small, whole):
+    plane, levels = Plane.random(small.shape, 3, grid=11), scaled_linear_levels(4)
+    one = slice_of(small, plane, levels, features=WORDS["features"], fields={"atom": small.fields["atom"]}, pictures=3)
+    kept = open_store(whole, small)
+    assert set(one.data.variables) == set(kept.data.variables) and str(kept) == str(one)
+    for name, there in one.data.variables.items():
+        here = kept.data[name]
+        assert (here.dims, here.dtype) == (there.dims, there.dtype)
+        if here.dtype.kind == "f":
+            np.testing.assert_allclose(here, there, rtol=1e-3, atol=1e-3)
+        else:
+            assert np.array_equal(here, there)
+    assert kept.ridge() == pytest.approx(one.ridge()) and kept.levels.steps == 4
+    assert np.array_equal(kept.phases(0.1), one.phases(0.1)) and np.array_equal(kept.plane.anchors, plane.anchors)
+    assert kept.between([0.1, 0.9], [0.2, 0.3]).distances.shape == (4, 2, 2)
+    plain = xr.open_zarr(whole, chunks=None)
+    np.testing.assert_array_equal(plain.E, kept.data.E)
+    assert plain.checksum.any("byte").all()
+
+
+@pytest.mark.parametrize("key, change, again", [
+    ("E/c/0/0/1/2", lambda data: data[:20] + bytes([data[20] ^ 1]) + data[21:], 1),
+    ("det/c/0/0/0/0", lambda data: data[:-7], 1),
+    ("atom/c/0/2/2", None, 1),
+    ("picture/c/0/1/1/0/0/0", None, 1),
+    ("checksum/c/1/1/0", None, 1),
+    ("checksum/c/0/1/0", lambda data: data[:5], 1),
+    ("alpha/c/0", lambda data: bytes([data[0] ^ 1]) + data[1:], 0),
+    ("E/zarr.json", None, 0),
+    ("zarr.json", lambda data: data.replace(b'"alpha"', b'"alphb"', 1), 0),
+    ("zarr.json", lambda data: data[:100], 0),
+    ("zarr.json", None, 0),
+], ids=str)
+def test_what_is_damaged_is_mended_and_nothing_else(small, whole, copy, counted, key, change, again):
+    if change is None:
+        (copy / key).unlink()
+    else:
+        (copy / key).write_bytes(change((copy / key).read_bytes()))
+    made(small, copy)
+    assert len(counted) == again and files(copy) == files(whole)
+
+
+def test_a_reader_takes_what_is_sound(copy):
+    data = bytearray((copy / "E/c/0/0/1/2").read_bytes())
+    data[11] ^= 4
+    (copy / "E/c/0/0/1/2").write_bytes(data)
+    (copy / "checksum/c/0/0/0").unlink()
+    s = open_store(copy)
+    lost = np.isnan(s.values("E")[0])
+    assert lost[:4, :4].all() and lost[4:8, 8:].all() and lost.sum() == 4 * 4 + 4 * 3
+    assert (s.data.atom.values[:, :4, :4] == -1).all() and s.measured().tolist() == [0, 1, 2, 3]
+    assert str(stored(copy)[0].status()).startswith("7 of 9 tiles done, 1 damaged (to be computed again)")
+    with pytest.raises(ValueError, match="read without its model"):
+        s.between([0.5], [0.5])
+    (copy / "beta/c/0").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"beta/c/0 is damaged; the same call that made the store mends it$"):
+        open_store(copy)
+
+
+@pytest.mark.parametrize("changes, said", [
+    ({"grid": 13}, "grid = 11 there, 13 here"), ({"tile": 5}, "tile = 4 there, 5 here"),
+    ({"features": ["pixels"]}, "features = "), ({"threads": 2}, "threads = 1 there, 2 here"),
+    ({"steps": 5}, "steps = 4 there, 5 here"), ({"pictures": 0}, "kept = ")], ids=str)
+def test_another_slice_is_refused_in_one_line(small, copy, changes, said):
+    before = files(copy)
+    with pytest.raises(ValueError, match="holds another slice .*takes a place of its own$") as error:
+        made(small, copy, **changes)
+    assert said in str(error.value) and "\n" not in str(error.value) and files(copy) == before
+
+
+def test_places_that_hold_something_else_are_refused(small, copy, tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").write_text("dear")
+    with pytest.raises(ValueError, match="holds other files, such as 'a.txt'"):
+        made(small, tmp_path / "letters")
+    (copy / "zarr.json").write_bytes(b"{")
+    with pytest.raises(ValueError, match="damaged, and no tile is of this slice"):
+        made(small, copy, grid=13)
+    with pytest.raises(ValueError, match="no store there"):
+        open_store(tmp_path / "nothing")
+    with pytest.raises(ValueError, match="of another"):
+        open_store(made(small, "memory://another.zarr", tile=11) and "memory://another.zarr", _other())
+    with pytest.raises(ValueError, match="nowhere://x.*fsspec"):
+        open_store("nowhere://x")
+
+
+def _other():
+    from phasebook.models.denoiser import Denoiser
+
+    return Denoiser((2,), lambda x, alpha, sigma: x, name="another")
+
+
+def test_urls(small, whole, tmp_path):
+    a = made(small, f"file://{tmp_path}/url.zarr")
+    b = made(small, "memory://big/url.zarr")
+    assert files(tmp_path / "url.zarr") == files(whole) and a.data.identical(b.data)
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/big/url.zarr/E/c/0/0/0/0", b"lost")
+    assert str(stored("memory://big/url.zarr")[0].status()).startswith("8 of 9 tiles done, 1 damaged")
+    assert made(small, "memory://big/url.zarr").data.identical(a.data)
+
+
+def test_kills_at_random_moments(small, whole, tmp_path):
+    random.seed(5)
+    path = tmp_path / "killed.zarr"
+    for _ in range(8):
+        writer = forked(made, small, path)
+        time.sleep(random.uniform(0.03, 0.25))
+        writer.kill()
+        writer.join()
+    made(small, path)
+    assert files(path) == files(whole)
+
+
+def test_two_writers_at_once(small, whole, tmp_path):
+    path = tmp_path / "both.zarr"
+    writers = [forked(made, small, path) for _ in range(2)]
+    while any(writer.is_alive() for writer in writers):
+        if (path / "zarr.json").exists():
+            s = open_store(path)                    # a reader beside them
+            known = np.isfinite(s.values("E"))
+            assert np.array_equal(s.values("E")[known], open_store(whole).values("E")[known])
+        time.sleep(0.02)
+    assert [writer.exitcode for writer in writers] == [0, 0] and files(path) == files(whole)
+
+
+def test_a_full_disk_keeps_what_is_done(small, whole, tmp_path, capfd):
+    """A limit on the size of a file in place of a full disk: the first chunk that is larger cannot be written."""
+    path = tmp_path / "full.zarr"
+    made(small, path)
+    shutil.rmtree(path / "jump_beta")
+    sizes = [f.stat().st_size for f in (path / "det").rglob("2")]
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (min(sizes), resource.RLIM_INFINITY))
+        made(small, path)
+
+    writer = forked(limited)
+    writer.join()
+    assert writer.exitcode == 1
+    said = capfd.readouterr().out.strip().splitlines()
+    assert len(said) == 1 and "cannot be written (file too large); tiles that are done stay" in said[0]
+    assert not list(path.rglob("*.part"))
+    made(small, path)
+    assert files(path) == files(whole)
+
+
+def test_a_folder_that_cannot_be_written(small, copy, whole, tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot be written|takes a folder, new or of a slice"):
+        made(small, tmp_path / "file" / "x.zarr")
+    (copy / "checksum/c/1/1/0").unlink()
+    if os.getuid() == 0:
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder != folder.parent and folder.stat().st_uid == 0 and folder.as_posix() != "/tmp":
+                folder.chmod(0o755)
+    for folder in [copy, *(f for f in copy.rglob("*") if f.is_dir())]:
+        folder.chmod(0o555)
+
+    def nobody():
+        if os.getuid() == 0:
+            os.setuid(65534)
+        made(small, copy)
+
+    writer = forked(nobody)
+    writer.join()
+    assert writer.exitcode == 1
+    said = capfd.readouterr().out.strip().splitlines()
+    assert len(said) == 1 and "cannot be written (permission denied)" in said[0]
+    for folder in [copy, *(f for f in copy.rglob("*") if f.is_dir())]:
+        folder.chmod(0o755)
+    made(small, copy)
+    assert files(copy) == files(whole)
+
+
+def test_edges(small, tmp_path):
+    """One tile for all; a last tile of one row, to which no jump belongs; a grid of two."""
+    for grid, tile in ((5, 26), (9, 4), (2, 2)):
+        path = tmp_path / f"{grid}_{tile}.zarr"
+        s = made(small, path, grid=grid, tile=tile, steps=2)
+        assert all(np.isfinite(s.data[name]).all() for name in s.data.data_vars)
+        one = slice_of(small, s.plane, s.levels, features=WORDS["features"])
+        np.testing.assert_allclose(s.values("jump_alpha"), one.values("jump_alpha"), rtol=1e-3, atol=1e-4)
+        assert stored(path)[0].status().done == (3 if grid == 9 else 1) ** 2
