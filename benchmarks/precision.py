@@ -54,7 +54,7 @@ def fractality(resolution: int = 16, steps: int = 50, octaves: int = 10) -> list
     model = ExactModel.of(load_images("families", resolution), dtype=torch.float64)
     plane, found = Plane(seeded_anchors(model.shape, 6)), []
     corner = _window(_exact_labels(model, plane, steps, False))
-    for name, half, target, most in (("float64", False, "<= 1.05", octaves), ("float16 latents", True, ">= 1.2", 6)):
+    for name, half, target, most in (("float64", False, "<= 1.05", octaves), ("float16 latents", True, ">= 1.2", 8)):
         start = time.process_time()
         counts = box_counts(_exact_labels(model, plane, steps, half), corner, 1e-3, min(most, octaves))
         seconds = time.process_time() - start
