@@ -83,6 +83,7 @@ def test_blocks_hold_every_point_once_and_neighbours_together():
     places = rng.random((3000, 2))
     q = torch.as_tensor(places @ rng.normal(size=(2, 40)) + rng.normal(size=40))
     parts = list(blocks(q))
+    assert list(blocks(q[:0])) == []
     assert sorted(torch.cat(parts).tolist()) == list(range(3000))
     assert max(len(part) for part in parts) <= 1.2 * BLOCK
     spread = np.mean([np.ptp(places[part.numpy()], axis=0).prod() for part in parts])

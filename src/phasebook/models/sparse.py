@@ -30,7 +30,7 @@ def blocks(q: Float[Tensor, "p n"], size: int = BLOCK) -> Iterator[Int[Tensor, "
     """
     p, n = q.shape
     if p <= size or q.device.type != "cpu":
-        yield torch.arange(p, device=q.device)
+        yield from [torch.arange(p, device=q.device)][:p]           # of no points no block
         return
     directions = torch.randn(n, 2, generator=torch.Generator().manual_seed(0)).to(q)
     u = q @ directions
