@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from torch import Tensor
 from phasebook.models.atoms import centred_atoms, gram_of, products_with
 from phasebook.models.denoiser import combined, listed
 from phasebook.models.entropy import entropy, membership
+from phasebook.models.sparse import blocks, live, product
 from phasebook.sampling.levels import Levels, scaled_linear_levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prediction, Prompt, State
 
@@ -239,14 +241,12 @@ class ExactModel(Model):
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
         return self.start((levels.alpha[-1] * latents + levels.sigma[-1] * noise).numpy())
 
-    def _softmax(self, products: Tensor, factor: float, snr: float, log_prior: Tensor | None = None,
-                 out: Tensor | None = None) -> Tensor:
+    def _softmax(self, products: Tensor, factor: float, snr: float, log_prior: Tensor | None = None) -> Tensor:
         """`softmax(log p_i + factor products_i - snr |x_i|^2 / 2)`."""
         offset = self._norms * float(-snr / 2)
         if log_prior is not None:
             offset = offset + log_prior.to(offset)
-        logits = torch.add(offset, products, alpha=float(factor), out=out)
-        return torch.softmax(logits, -1, out=out) if out is not None else torch.softmax(logits, -1)
+        return torch.softmax(torch.add(offset, products, alpha=float(factor)), -1)
 
     @cached_property
     def _norms(self) -> Float[Tensor, " n"]:
@@ -254,30 +254,52 @@ class ExactModel(Model):
 
     def sweep(self, x: State, levels: Levels, prompt: Prompt | None = None, *, first: int = 0,
               tangents: Float[Tensor, "2 p 2n"] | None = None) -> Iterator[Frame]:
-        """The sampler in Gram space: the frames of `sample` at half the cost or less.
+        """The sampler in Gram space: the frames of `sample` at half the cost or less. Points move on in blocks of
+        neighbours, each by the pictures that are alive there (see `sparse`).
 
         The tensors of a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
         """
         n, log_prior = len(self.atoms), _log_prior(prompt)
-        scaled = x[:, :n] / levels.sigma[first]
+        parts = [_Block(i, x[i, :n] / levels.sigma[first], None if tangents is None else
+                        tangents[:, i, :n] / levels.sigma[first], _rows(log_prior, i)) for i in blocks(x[:, :n])]
         x0 = torch.empty_like(x)
-        duals, weights = x0[:, :n], x0[:, n:]
-        rates = None if tangents is None else tangents[..., :n] / levels.sigma[first]
         dx0 = None if tangents is None else torch.empty_like(tangents)
         for step in range(first, levels.steps):
-            # q / sigma changes by d(alpha / sigma) m in a step: one addition where q itself takes two passes
-            ratio, after = levels.alpha[step:step + 2] / levels.sigma[step:step + 2]
-            self._softmax(scaled, ratio, ratio**2, log_prior, out=weights)
-            torch.mm(weights, self.gram, out=duals)
-            scaled.add_(duals, alpha=after - ratio)
-            if rates is not None:
-                d_duals, d_weights = dx0[..., :n], dx0[..., n:]
-                torch.mul(rates, ratio, out=d_weights)
-                d_weights.sub_((weights * d_weights).sum(-1, keepdim=True)).mul_(weights)
-                for k in range(len(dx0)):
-                    torch.mm(d_weights[k], self.gram, out=d_duals[k])
-                rates.add_(d_duals, alpha=after - ratio)
+            ratio, after = (float(r) for r in levels.alpha[step:step + 2] / levels.sigma[step:step + 2])
+            for part in parts:
+                w = self._softmax(part.scaled, ratio, ratio**2, part.log_prior)
+                x0[part.index], slope = self._advanced(part, w, ratio, after - ratio)
+                if dx0 is not None:
+                    dx0[:, part.index] = slope
             yield Frame(self, step, x0, dx0=dx0)
+
+    def _advanced(self, part: "_Block", w: Tensor, ratio: float, rise: float) -> tuple[Tensor, Tensor | None]:
+        """A block's predictions `(w Gram, w)` and their derivatives; its own products move on to the next step."""
+        index = live(w)
+        rows = self.gram if index is None else self.gram[index]
+        m = product(w, index, rows)
+        # q / sigma changes by d(alpha / sigma) m in a step: one addition where q itself takes two passes
+        part.scaled.add_(m, alpha=rise)
+        if part.rates is None:
+            return torch.cat([m, w], 1), None
+        dw = part.rates * ratio
+        dw.sub_((w * dw).sum(-1, keepdim=True)).mul_(w)
+        dm = product(dw.flatten(0, 1), index, rows).view_as(dw)
+        part.rates.add_(dm, alpha=rise)
+        return torch.cat([m, w], 1), torch.cat([dm, dw], -1)
+
+
+class _Block(NamedTuple):
+    """Some points of a sweep: where they stand among all, `q / sigma` and its derivatives, and their log-prior."""
+
+    index: Int[Tensor, " b"]
+    scaled: Float[Tensor, "b n"]
+    rates: Float[Tensor, "2 b n"] | None
+    log_prior: Tensor | None
+
+
+def _rows(c: Tensor | None, index: Int[Tensor, " b"]) -> Tensor | None:
+    return c[index.to(c.device)] if c is not None and c.ndim == 2 and len(c) > 1 else c
 
 
 def _log_prior(prompt: Prompt | None) -> Tensor | None:

@@ -1,13 +1,12 @@
 """The verbs behind the door: what each takes and does."""
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from phasebook.site import slicing
-from phasebook.site.build import book, runner, sources, stability
+from phasebook.site.build import bench, book, runner, sources, stability
 from phasebook.site.build.runner import ChapterError
 from phasebook.site.checks.parameters import ParameterError
 
@@ -74,9 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("-o", type=Path, metavar="DIR", dest="out", help="where (default: _build/stability)")
     again.set_defaults(action=_stability)
 
-    bench = verbs.add_parser("bench", help="time the book's routines against their peers, ratios within one run")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="files of benchmarks/ (default: all)")
-    bench.set_defaults(action=_bench)
+    timed = verbs.add_parser("bench", help="time the book's routines against their peers, ratios within one run")
+    timed.add_argument("names", nargs="*", metavar="NAME", help="files of benchmarks/ (default: all)")
+    timed.add_argument("--page", action="store_true", help="print all rows on record as a Markdown table")
+    timed.set_defaults(action=_bench)
 
     train = verbs.add_parser("train", help="train the small models again; resumes where it was killed")
     train.add_argument("part", metavar="PART", help="autoencoder; clip-a, clip-b; and, after the first, unet-a, "
@@ -144,16 +144,19 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    """Each file of benchmarks/ has `rows()`: what was timed, ours, the peer, the ratio and its target."""
+    """Each file of benchmarks/ has `rows()`: what was timed, ours, the peer, the ratio and its target. They are
+    written to benchmarks/results/, a benchmark's rows in place of those it had."""
     files = {f.stem: f for f in sorted((runner.root() / "benchmarks").glob("*.py"))}
     unknown = [n for n in options.names if n not in files]
     if unknown:
         raise ParameterError(f"NAME = {unknown[0]!r}: no such benchmark; known are {', '.join(files)}")
     print(f"{'what':<58}{'ours s':>10}{'peer s':>10}{'ratio':>9}  target")
     for name in options.names or files:
-        spec = importlib.util.spec_from_file_location(name, files[name])
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        for row in module.rows():
+        rows = bench.measure(files[name])
+        for row in rows:
             print(f"{row['name']:<58}{row['ours_s']:>10.4g}{row['peer_s']:>10.4g}{row['ratio']:>9.3g}  "
                   f"{row['target']}  {row.get('detail', '')}")
+        place = bench.write(rows, runner.root() / "benchmarks" / "results")
+    print(place)
+    if options.page:
+        print(bench.page(place))

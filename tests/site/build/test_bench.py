@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from phasebook.site.build import runner
+from phasebook.site.build import bench, runner
 
 FILES = sorted((runner.root() / "benchmarks").glob("*.py"))
 
@@ -26,3 +26,28 @@ def test_slice_benchmark_at_a_small_size():
     assert len(found) == 4
     for row in found:
         assert row["ours_s"] > 0 and row["peer_s"] > 0 and row["ratio"] > 0 and row["target"].startswith(">=")
+
+
+def test_targets_are_read():
+    assert bench.holds(16, ">= 15") and not bench.holds(14, ">= 15 x on 2 cores")
+    assert bench.holds(4e-4, "<= 5e-4") and bench.holds(1, "") is None
+
+
+def test_rows_are_kept_beside_the_yardstick_and_shown(tmp_path):
+    file = tmp_path / "quick.py"
+    row = {"name": "a row", "ours_s": 1.0, "peer_s": 2.0, "ratio": 2.0, "target": ">= 3", "detail": "",
+           "curve": {"grid": [1, 2], "seconds": [0.1, 0.2]}}
+    file.write_text(f"def rows():\n    return [{row!r}]\n")
+    rows = bench.measure(file)
+    assert rows[0]["holds"] is False and min(rows[0]["gflops"]) > 0
+    place = bench.write(rows, tmp_path / "results")
+    bench.write([{**rows[0], "benchmark": "another"}], tmp_path / "results")
+    assert bench.write(rows, tmp_path / "results") == place              # replaced, not added
+    text = bench.page(place)
+    assert text.count("a row") == 2 and "**no**" in text and "time against grid" in text
+
+
+def test_sparse_and_transport_at_small_sizes():
+    small = loaded(runner.root() / "benchmarks" / "sparse_sweep.py").rows((40,), 100, 3, 1)
+    maps = loaded(runner.root() / "benchmarks" / "transport_maps.py").rows(16, 50, 1)
+    assert small[0]["ratio"] > 0 and maps[2]["ratio"] <= 1e-10

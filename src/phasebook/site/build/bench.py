@@ -1,0 +1,83 @@
+"""Benchmarks: the files of benchmarks/ beside a yardstick of the machine, written as JSON and shown as a table.
+
+A file has `rows()`: what was timed (`name`, `ours_s`, `peer_s`), the `ratio`, its `target` ('' for none), a `detail`,
+and where a cost was followed over sizes a `curve`. A second means little on a machine that others use: the yardstick,
+the rate of matrix products just before and just after, tells what it was worth.
+"""
+
+import importlib.util
+import json
+import platform
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+__all__ = ["holds", "measure", "page", "write", "yardstick"]
+
+
+def yardstick(size: int = 768, times: int = 8) -> float:
+    """10^9 operations a second of float32 matrix products, by this process's threads: the fastest of several."""
+    a = torch.randn(size, size, generator=torch.Generator().manual_seed(0))
+    best = float("inf")
+    for _ in range(times):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best / 1e9
+
+
+def holds(ratio: float, target: str) -> bool | None:
+    """Whether a ratio keeps to a target such as '>= 15' or '<= 5e-4'; None without a target."""
+    parts = re.match(r"(>=|<=) ([\d.e+-]+)", target)
+    if not parts:
+        return None
+    bound = float(parts[2])
+    return bool(ratio >= bound if parts[1] == ">=" else ratio <= bound)
+
+
+def measure(file: Path) -> list[dict]:
+    """The rows of a benchmark, each with the yardsticks before and after, and whether it keeps to its target."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    before = yardstick()
+    spec.loader.exec_module(module)
+    found = module.rows()
+    rates = [round(before, 1), round(yardstick(), 1)]
+    return [{**row, "benchmark": file.stem, "gflops": rates, "holds": holds(row["ratio"], row["target"])}
+            for row in found]
+
+
+def write(rows: Sequence[dict], folder: Path) -> Path:
+    """Rows into `cpu.json` or `cuda.json` of a folder: a benchmark's rows replace those it had there."""
+    place = folder / ("cuda.json" if torch.cuda.is_available() else "cpu.json")
+    fresh = {row["benchmark"] for row in rows}
+    old = json.loads(place.read_text())["rows"] if place.exists() else []
+    kept = [row for row in old if row["benchmark"] not in fresh]
+    machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads(),
+               "torch": torch.__version__, "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None}
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"machine": machine, "rows": sorted([*kept, *rows], key=lambda row: row["benchmark"])}, indent=1)
+    place.write_text(text + "\n")
+    return place
+
+
+def page(place: Path) -> str:
+    """A table of the rows and one of the curves, as Markdown."""
+    result = json.loads(place.read_text())
+    lines = ["| what | ours, s | peer, s | ratio | target | kept | 10⁹ op/s |", "|---|---|---|---|---|---|---|"]
+    words = {True: "yes", False: "**no**", None: ""}
+    for row in result["rows"]:
+        cells = [row["name"], f"{row['ours_s']:.3g}", f"{row['peer_s']:.3g}", f"{row['ratio']:.3g}", row["target"],
+                 words[row["holds"]], " to ".join(f"{rate:.0f}" for rate in row["gflops"])]
+        lines.append("| " + " | ".join(cells) + " |")
+    curves = [row for row in result["rows"] if "curve" in row]
+    if curves:
+        lines += ["", "| curve | sizes | seconds |", "|---|---|---|"]
+    for row in curves:
+        name, sizes = next(iter(row["curve"].items()))
+        seconds = ", ".join(f"{s:.2g}" for s in row["curve"]["seconds"])
+        lines.append(f"| time against {name} ({row['benchmark']}) | {', '.join(map(str, sizes))} | {seconds} |")
+    return "\n".join(lines)

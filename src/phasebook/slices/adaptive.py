@@ -1,0 +1,221 @@
+"""The basins of a slice from a part of its points: coarse to fine, along the boundaries only.
+
+A coarse grid is evaluated whole. Then the spacing is halved again and again: between two neighbours whose predictions
+lie apart (further than a ridge is high) the middle is evaluated, between two that agree it is filled with one of them;
+likewise the middles of squares. At the finest spacing boundaries are followed: every point beside one that differs is
+evaluated, until each boundary has evaluated points on both sides. What the coarse grid has stepped over entirely, no
+such rule can find: random probes among the filled points estimate it, and what they find is followed as well.
+
+The cost is the coarse grid and a few points for each unit of boundary: it grows with the length of the boundaries, not
+with the area.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from scipy.interpolate import griddata
+from scipy.optimize import linear_sum_assignment
+
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
+from phasebook.slices.basins import basin_labels
+from phasebook.slices.phases import link
+from phasebook.slices.plane import Plane
+from phasebook.slices.ridges import frame_at
+from phasebook.stats import Estimate, share_interval
+
+__all__ = ["Adaptive", "adaptive_basins", "evaluator", "full_basins", "same_basins"]
+
+Evaluate = Callable[[Int[ndarray, "m 2"]], Embedding]
+CHUNK = 100_000         # pairs of points compared at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptive:
+    """Basins of a slice, most points of which were not evaluated.
+
+    Attributes:
+        labels: the basin of every point: what stays connected once jumps above the ridge are cut.
+        evaluated: the points that were.
+        missed: the share of the slice's points whose prediction is not that of the basin they were put in, estimated
+            from the probes before what they found was followed; None where nothing was left to probe.
+    """
+
+    labels: Int[ndarray, "a a"]
+    evaluated: Bool[ndarray, "a a"]
+    missed: Estimate | None
+
+    @property
+    def share(self) -> float:
+        """Of the points that were evaluated."""
+        return float(self.evaluated.mean())
+
+    def filled(self, values: Float[ndarray, "a a"]) -> Float[ndarray, "a a"]:
+        """A map that is known at the evaluated points, interpolated linearly between them; no other value is read."""
+        at = np.argwhere(self.evaluated)
+        rest = np.argwhere(~self.evaluated)
+        whole = np.where(self.evaluated, values, 0.0)
+        if len(rest):
+            whole[tuple(rest.T)] = griddata(at, values[self.evaluated], rest)
+        return whole
+
+
+def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Feature,
+              prompt: Prompt | None = None) -> Evaluate:
+    """The predictions of a step at points of a plane's grid, given by row and column.
+
+    Args:
+        model: any.
+        plane: the grid.
+        levels: of the sampler.
+        step: whose predictions are wanted.
+        feature: by which they are compared.
+        prompt: for all points.
+    """
+    def evaluate(points: Int[ndarray, "m 2"]) -> Embedding:
+        at = np.stack([plane.alpha[points[:, 0]], plane.beta[points[:, 1]]], -1)
+        f = frame_at(model, [plane], [at], levels, step, prompt).embedded(feature)
+        f_points = f.points.clone().cpu()
+        return Embedding(f_points, f_points if f.duals is f.points else f.duals.clone().cpu())
+
+    return evaluate
+
+
+class _Known:
+    """What has been evaluated, and for every point of the grid the evaluated one that stands for it (-1: none yet)."""
+
+    def __init__(self, evaluate: Evaluate, grid: int, ridge: float):
+        self.evaluate, self.grid, self.ridge = evaluate, grid, ridge
+        self.parts: list[Embedding] = []
+        self.stands = np.full((grid, grid), -1)
+        self.evaluated = np.zeros((grid, grid), dtype=bool)
+
+    def ask(self, wanted: Bool[ndarray, "a a"]) -> int:
+        """Evaluate the wanted points that are not yet; how many."""
+        at = np.argwhere(wanted & ~self.evaluated)
+        if len(at):
+            first = int(self.evaluated.sum())
+            self.parts = [_joined([*self.parts, self.evaluate(at)])]
+            self.stands[tuple(at.T)] = first + np.arange(len(at))
+            self.evaluated[tuple(at.T)] = True
+        return len(at)
+
+    def apart(self, i: Int[ndarray, "*s"], j: Int[ndarray, "*s"]) -> Bool[ndarray, "*s"]:
+        """Whether evaluated points lie further apart than a ridge is high."""
+        found = np.zeros(i.shape, dtype=bool)
+        f, (at,) = self.parts[0], np.nonzero((i != j).ravel())
+        for part in np.array_split(at, -(-len(at) // CHUNK)) if len(at) else []:
+            a, b = (torch.as_tensor(k.ravel()[part]) for k in (i, j))
+            square = ((f.points[a] - f.points[b]) * (f.duals[a] - f.duals[b])).sum(-1)
+            found.reshape(-1)[part] = (square > self.ridge**2).numpy()
+        return found
+
+    def cuts(self) -> tuple[Bool[ndarray, "a-1 a"], Bool[ndarray, "a a-1"]]:
+        """Edges of the grid between predictions that lie apart."""
+        s = self.stands
+        return self.apart(s[1:], s[:-1]), self.apart(s[:, 1:], s[:, :-1])
+
+    def halve(self, coarse: Int[ndarray, " c"], fine: Int[ndarray, " f"]) -> None:
+        """From the lines `coarse` of the grid to the lines `fine`, one between two at most."""
+        new = np.setdiff1d(fine, coarse)
+        for rows in (coarse, new):              # points on coarse lines first: squares ask the middles of their sides
+            for axis in (0, 1) if rows is coarse else (0,):
+                self._between(coarse, new, fine if rows is new else coarse, axis)
+
+    def _between(self, coarse: ndarray, new: ndarray, across: ndarray, axis: int) -> None:
+        k = np.searchsorted(coarse, new)
+        at, low, high = (np.ix_(*((x, across) if axis == 0 else (across, x))) for x in (new, coarse[k - 1], coarse[k]))
+        differ = self.apart(self.stands[low], self.stands[high])
+        fresh = self.stands[at] < 0
+        self.stands[at] = np.where(fresh, self.stands[low], self.stands[at])
+        wanted = np.zeros_like(self.evaluated)
+        wanted[at] = differ & fresh
+        self.ask(wanted)
+
+    def follow(self) -> None:
+        """Evaluate both ends of every cut, until there is nothing left to evaluate."""
+        while True:
+            up, right = self.cuts()
+            wanted = np.zeros_like(self.evaluated)
+            for cut, one, two in ((up, np.s_[1:], np.s_[:-1]), (right, np.s_[:, 1:], np.s_[:, :-1])):
+                wanted[one] |= cut
+                wanted[two] |= cut
+            if not self.ask(wanted):
+                return
+
+    def probe(self, count: int, rng: np.random.Generator) -> Estimate | None:
+        """Evaluate random points that were filled; the share of all points that was filled wrongly."""
+        left = np.argwhere(~self.evaluated)
+        if not len(left) or not count:
+            return None
+        at = left[rng.choice(len(left), min(count, len(left)), replace=False)]
+        stood = self.stands[tuple(at.T)]
+        wanted = np.zeros_like(self.evaluated)
+        wanted[tuple(at.T)] = True
+        self.ask(wanted)
+        wrong = int(self.apart(self.stands[tuple(at.T)], stood).sum())
+        share = share_interval(wrong, len(at))
+        part = len(left) / self.stands.size
+        return Estimate(share.value * part, share.low * part, share.high * part, len(at))
+
+
+def _joined(parts: list[Embedding]) -> Embedding:
+    points = torch.cat([f.points for f in parts])
+    plain = all(f.duals is f.points for f in parts)
+    return Embedding(points, points if plain else torch.cat([f.duals for f in parts]))
+
+
+def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int = 8, probes: int = 200,
+                    seed: int = 0) -> Adaptive:
+    """Basins of a grid from few evaluations.
+
+    Args:
+        evaluate: predictions at points (row, column), such as `evaluator(...)`.
+        grid: points along each side.
+        ridge: from this distance on, in units of the embedding, neighbours lie in different basins.
+        coarse: spacing of the grid that is evaluated whole, a power of two. Basins narrower than that can be missed.
+        probes: filled points that are evaluated at random, for the estimate of what was missed.
+        seed: of the probes.
+
+    Raises:
+        ValueError: for a grid of fewer than 3 points, a spacing that is not a power of two, or a ridge that is not
+            positive.
+    """
+    if grid < 3 or coarse < 1 or coarse & (coarse - 1) or not ridge > 0:
+        raise ValueError(f"grid, coarse, ridge = {grid}, {coarse}, {ridge}: take 3 or more, a power of two, and a "
+                         "positive number")
+    known = _Known(evaluate, grid, ridge)
+    lines = _lines(grid, coarse)
+    wanted = np.zeros((grid, grid), dtype=bool)
+    wanted[np.ix_(lines, lines)] = True
+    known.ask(wanted)
+    while coarse > 1:
+        coarse //= 2
+        finer = _lines(grid, coarse)
+        known.halve(lines, finer)
+        lines = finer
+    known.follow()
+    missed = known.probe(probes, np.random.default_rng(seed))
+    known.follow()
+    up, right = known.cuts()
+    return Adaptive(basin_labels(up.astype(float), right.astype(float), 0.5), known.evaluated, missed)
+
+
+def _lines(grid: int, spacing: int) -> Int[ndarray, " l"]:
+    return np.unique(np.append(np.arange(0, grid, spacing), grid - 1))
+
+
+def full_basins(evaluate: Evaluate, grid: int, ridge: float) -> Int[ndarray, "a a"]:
+    """The same basins with every point evaluated."""
+    return adaptive_basins(evaluate, grid, ridge, coarse=1, probes=0).labels
+
+
+def same_basins(one: Int[ndarray, "a b"], two: Int[ndarray, "a b"]) -> float:
+    """The share of the area on which two labellings agree, each basin of the one matched with at most one of the
+    other."""
+    shared = link(one, two)
+    return float(shared[linear_sum_assignment(shared, maximize=True)].sum() / np.size(one))

@@ -1,0 +1,74 @@
+"""Boundaries at all scales: their box dimension by zooming in, and how far another arithmetic moves them.
+
+Boxes are halved where a boundary passes through them and nowhere else, so that ten octaves cost about as much as one
+picture. A smooth curve passes through `N ~ 2^k` boxes of size `2^-k`: dimension 1. Rounding that differs from point to
+point turns the neighbourhood of a boundary into grain, whose boxes multiply by four.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+__all__ = ["box_counts", "box_dimension", "crossings"]
+
+PLACES = np.stack(np.meshgrid([0, 0.5, 1], [0, 0.5, 1], indexing="ij"), -1).reshape(9, 2)
+
+
+def box_counts(label: Callable[[Float[ndarray, "m 2"]], Int[ndarray, " m"]], corner: tuple[float, float], size: float,
+               octaves: int) -> Int[ndarray, " k"]:
+    """The number of boxes of size `size / 2^k`, k = 0 ... octaves, that a boundary passes through.
+
+    Args:
+        label: the basin of points (alpha, beta).
+        corner: of the window, its smallest alpha and beta.
+        size: of a side of the window.
+        octaves: how often boxes are halved. A box counts where labels differ at its corners, middles of sides, or
+            centre.
+    """
+    boxes, counts = np.array([corner], dtype=np.float64), []
+    for k in range(octaves + 1):
+        side = size / 2**k
+        points = (boxes[:, None] + side * PLACES).reshape(-1, 2)
+        found = label(points).reshape(len(boxes), 9)
+        boxes = boxes[(found != found[:, :1]).any(1)]
+        counts.append(len(boxes))
+        if not len(boxes):
+            return np.array(counts + [0] * (octaves - k))
+        boxes = (boxes[:, None] + side / 2 * np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2)
+    return np.array(counts)
+
+
+def box_dimension(counts: Int[ndarray, " k"], first: int = 2) -> float:
+    """The slope of `log2 counts` over the octaves from `first` on; NaN where a window has no boundary."""
+    counts = np.asarray(counts)[first:]
+    if len(counts) < 2 or not counts.all():
+        return float("nan")
+    return float(np.polyfit(np.arange(len(counts)), np.log2(counts), 1)[0])
+
+
+def crossings(evaluate: Callable[[Float[ndarray, "m 2"]], Float[ndarray, "m k"]], low: Float[ndarray, "m 2"],
+              high: Float[ndarray, "m 2"], ends: tuple[Float[ndarray, "m k"], Float[ndarray, "m k"]],
+              rounds: int = 24) -> Float[ndarray, " m"]:
+    """Where boundaries cross segments, as a share of each from `low` to `high`, by bisection; NaN for a segment whose
+    ends are not on their own sides.
+
+    Args:
+        evaluate: predictions at points (alpha, beta), in the arithmetic that is asked about.
+        low: one end of each segment.
+        high: the other.
+        ends: the reference's predictions at `low` and `high`: a point belongs to the nearer.
+        rounds: of halving.
+    """
+    def beyond(t: Float[ndarray, " m"]) -> ndarray:
+        f = evaluate(low + t[:, None] * (high - low))
+        return ((f - ends[1]) ** 2).sum(1) < ((f - ends[0]) ** 2).sum(1)
+
+    a, b = np.zeros(len(low)), np.ones(len(low))
+    parted = ~beyond(a) & beyond(b)
+    for _ in range(rounds):
+        middle = (a + b) / 2
+        up = beyond(middle)
+        a, b = np.where(up, a, middle), np.where(up, middle, b)
+    return np.where(parted, (a + b) / 2, np.nan)

@@ -1,0 +1,98 @@
+"""Adaptive basins against the whole grid, on maps whose basins are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.sampling.protocols import Embedding
+from phasebook.slices.adaptive import adaptive_basins, evaluator, full_basins, same_basins
+from phasebook.slices.plane import Plane, seeded_anchors
+from phasebook.slices.sweep import slice_of
+
+
+def of(function, grid):
+    """A map of the unit square, evaluated at grid points; `calls` counts the points."""
+    calls = []
+
+    def evaluate(points):
+        calls.append(len(points))
+        f = torch.as_tensor(function(*(points.T / (grid - 1)))).double().reshape(len(points), -1)
+        return Embedding(f, f)
+
+    return evaluate, calls
+
+
+def circle(x, y):
+    return (x - 0.47) ** 2 + (y - 0.52) ** 2 < 0.31**2
+
+
+def cells(x, y):
+    centres = np.random.default_rng(3).random((12, 2))
+    nearest = ((np.stack([x, y], -1)[:, None] - centres) ** 2).sum(-1).argmin(1)
+    return np.eye(12)[nearest] + 0.02 * np.stack([x, y] * 6, -1)        # basins that are not quite flat
+
+
+@pytest.mark.parametrize("function, least, most", [(circle, 1.0, 0.16), (cells, 0.995, 0.25)])
+@pytest.mark.parametrize("grid", [101, 97])
+def test_same_basins_at_a_part_of_the_cost(function, least, most, grid):
+    evaluate, calls = of(function, grid)
+    found = adaptive_basins(evaluate, grid, 0.5)
+    assert found.evaluated.sum() == sum(calls)                          # nothing is evaluated twice
+    assert found.share <= most
+    assert same_basins(found.labels, full_basins(of(function, grid)[0], grid, 0.5)) >= least
+
+
+def test_cost_grows_with_the_boundary_and_not_with_the_area():
+    grids = np.array([51, 101, 201, 401])
+    cost = [adaptive_basins(of(circle, n)[0], n, 0.5, probes=0).evaluated.sum() for n in grids]
+    assert np.polyfit(np.log(grids - 1), np.log(cost), 1)[0] < 1.4
+
+
+def test_probes_tell_of_islands_that_the_coarse_grid_steps_over():
+    """Islands of radius 1/64 between the points of the coarse grid: 7 % of the area, none on it."""
+    def islands(x, y):
+        return ((x * 16) % 1 - 0.5) ** 2 + ((y * 16) % 1 - 0.5) ** 2 < 0.15**2
+
+    def run(probes, seed=0):
+        return adaptive_basins(of(islands, 129)[0], 129, 0.5, probes=probes, seed=seed)
+
+    assert run(0).labels.max() == 0 and run(0).missed is None
+    true = islands(*np.meshgrid(np.arange(129) / 128, np.arange(129) / 128)).mean()
+    found = [run(400, seed) for seed in range(20)]
+    values = np.array([one.missed.value for one in found])
+    assert abs(values.mean() - true) < 3 * values.std() / 20**0.5
+    assert sum(one.missed.low <= true <= one.missed.high for one in found) >= 17
+    assert min(one.labels.max() for one in found) > 10                  # and what probes have met is followed
+
+
+def test_labels_are_those_of_the_slice(small):
+    levels = small.levels(20)
+    plane = Plane(seeded_anchors(small.shape, 5), grid=33)
+    one = slice_of(small, plane, levels)
+    feature = small.features["pixels"]
+    evaluate = evaluator(small, plane, levels, 19, feature)
+    whole = full_basins(evaluate, 33, one.ridge() / feature.unit)
+    assert same_basins(whole, one.phases(one.ridge(), by="cut")[-1]) > 0.99
+    found = adaptive_basins(evaluate, 33, one.ridge() / feature.unit, coarse=4, probes=20)
+    assert same_basins(found.labels, whole) >= 0.99 and found.share < 0.8
+
+
+def test_filled_maps_are_interpolated_linearly():
+    found = adaptive_basins(of(circle, 41)[0], 41, 0.5)
+    x, y = np.meshgrid(np.arange(41.0), np.arange(41.0), indexing="ij")
+    plane = 2 * x - 3 * y + 1
+    hidden = np.where(found.evaluated, plane, np.nan)
+    np.testing.assert_allclose(found.filled(hidden), plane, atol=1e-9)
+
+
+def test_same_basins_by_hand():
+    one = np.array([[0, 0, 1, 1], [0, 0, 1, 1]])
+    assert same_basins(one, 1 - one) == 1
+    assert same_basins(one, np.zeros_like(one)) == 0.5                  # one basin has one partner
+    assert same_basins(one, np.array([[0, 0, 0, 1], [0, 0, 1, 1]])) == 7 / 8
+
+
+@pytest.mark.parametrize("wrong", [{"grid": 2}, {"coarse": 6}, {"ridge": 0.0}])
+def test_refuses(wrong):
+    with pytest.raises(ValueError, match="take 3 or more, a power of two"):
+        adaptive_basins(of(circle, 9)[0], **{"grid": 9, "ridge": 0.5} | wrong)
