@@ -48,8 +48,12 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
         keep: at these steps; None for all.
         progress: show a bar.
 
+    Returns:
+        The measured slice.
+
     Raises:
-        ValueError: names step and point of a number that is not finite; a feature that the model does not know.
+        ValueError: names step and point of a number that is not finite; a feature that the model does not know; a field
+            that does not give one number a point.
     """
     _check_kinds(model, plane, levels, prompt)
     if plane.anchors.shape[1:] != tuple(model.shape):
@@ -67,7 +71,7 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
                         parts = _measured(frame.embedded(feature), feature.unit, tile)
                         arrays.put_feature(name, frame.step, tile, parts)
                 for name, field in (fields or {}).items():
-                    arrays.put(name, (frame.step,), tile.top, tile.own(field(frame)))
+                    arrays.put(name, (frame.step,), tile.top, tile.own(_one_a_point(name, field(frame), frame)))
                 if frame.step in kept:
                     arrays.put_pictures(model, frame, tile)
                 bar.update()
@@ -85,6 +89,15 @@ def _check_kinds(model: Model, plane: Plane, levels: Levels, prompt: Prompt | No
             raise ValueError(f"{name} = {value!r}: takes a {kind.__name__}, such as {example}")
     if prompt is not None and not isinstance(prompt, Prompt):
         raise ValueError(f"prompt = {prompt!r}: takes a Prompt, such as model.prompt('a red cat')")
+
+
+def _one_a_point(name: str, value: Tensor | ndarray, frame: Frame) -> Tensor | ndarray:
+    """The values of a field. ValueError where they are not one for each point."""
+    shape, points = tuple(np.shape(value)), len(frame.x0)
+    if not isinstance(value, Tensor | ndarray) or shape != (points,):
+        raise ValueError(f"fields: {name!r} gives {type(value).__name__} of shape {shape} for {points} points; takes a "
+                         "function that gives one number a point")
+    return value
 
 
 def _kept(keep: Collection[int] | None, steps: int) -> list[int]:
@@ -207,11 +220,11 @@ class _Arrays:
     def coordinates(self, levels: Levels) -> dict:
         """Of all dimensions, and the noise level of each step."""
         alpha, beta = self.plane.alpha, self.plane.beta
-        found = {"feature": self.features, "step": np.arange(levels.steps), "alpha": alpha, "beta": beta,
-                 "alpha_edge": (alpha[1:] + alpha[:-1]) / 2, "beta_edge": (beta[1:] + beta[:-1]) / 2,
-                 "sigma_over_alpha": ("step", levels.sigma_over_alpha, {"unit": "1"}),
-                 "timestep": ("step", levels.timestep)}
-        return found | ({"kept": self.kept, "row": alpha[self.pick], "column": beta[self.pick]} if self.kept else {})
+        always = {"feature": self.features, "step": np.arange(levels.steps), "alpha": alpha, "beta": beta,
+                  "alpha_edge": (alpha[1:] + alpha[:-1]) / 2, "beta_edge": (beta[1:] + beta[:-1]) / 2,
+                  "sigma_over_alpha": ("step", levels.sigma_over_alpha, {"unit": "1"}),
+                  "timestep": ("step", levels.timestep)}
+        return always | ({"kept": self.kept, "row": alpha[self.pick], "column": beta[self.pick]} if self.kept else {})
 
 
 def _attributes(model: Model, plane: Plane, levels: Levels, prompt: Prompt | None, arrays: _Arrays) -> dict[str, str]:

@@ -75,6 +75,9 @@ class PipelineModel(Model):
             sampler: 'ddim', the paper's choice, or 'own': levels as the pipeline's own scheduler places them. A flow
                 model has its own.
 
+        Returns:
+            The model.
+
         Raises:
             ValueError: one line, for whatever is not there, not whole, or no pipeline that this code can run.
         """
@@ -98,6 +101,9 @@ class PipelineModel(Model):
             decoder: a VAE that decodes in place of the pipeline's.
             compiled: torch.compile the network (CUDA only).
             sampler: 'ddim', the paper's choice, whatever scheduler the pipeline has, or 'own'; see `load`.
+
+        Returns:
+            The model.
 
         Raises:
             ValueError: one line, for a pipeline that this code cannot run.
@@ -160,6 +166,9 @@ class PipelineModel(Model):
     def levels(self, steps: int) -> Levels:
         """The model's own noise levels for `steps` steps.
 
+        Returns:
+            Steps + 1 levels.
+
         Raises:
             ValueError: for a number of steps that it has no levels for.
         """
@@ -173,6 +182,9 @@ class PipelineModel(Model):
     @torch.no_grad()
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
         """What the network is told; equal texts are encoded once. The negative prompt counts for guidance > 1 only.
+
+        Returns:
+            The conditions, one row for all points or a row a point.
 
         Raises:
             ValueError: for a prompt longer than the tokenizer's limit, which diffusers would cut, or guidance < 0.
