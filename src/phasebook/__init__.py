@@ -32,10 +32,10 @@ _MODULES = {
     "sampling.levels": ("Levels", "log_snr_levels", "scaled_linear_levels",),
     "sampling.features": ("Latent", "Normalised", "OfPixels",),
     "sampling.samplers": ("Inversion", "Resumed", "invert", "resume", "sample",),
-    "slices.engine": ("store_slice",),
+    "slices.stores.engine": ("store_slice",),
     "slices.plane": ("Plane",),
     "slices.slice": ("Slice",),
-    "slices.store": ("open_store",),
+    "slices.stores.store": ("open_store",),
     "slices.sweep": ("slice_of",),
     "stats": ("Estimate",),
 }

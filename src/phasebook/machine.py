@@ -11,13 +11,13 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 
 def free_memory() -> float:
     """Bytes that a run may take here: what is free, or a container's limit; infinite where nothing says."""
-    found = []
+    limits = []
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+        limits.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
     with suppress(AttributeError, OSError, ValueError):
-        found.append(float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE"))
+        limits.append(float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE"))
     for limit in LIMITS:
         with suppress(OSError, ValueError):
-            found.append(float(Path(limit).read_text()))
-    return min(found, default=float("inf"))
+            limits.append(float(Path(limit).read_text()))
+    return min(limits, default=float("inf"))

@@ -109,8 +109,11 @@ def spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"]) -> float:
 
 
 def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: Float[ndarray, " e"]) -> float:
-    """Correlation of the ranks of x and y after those of `given` are regressed out of both; NaN where one is
-    constant."""
+    """Correlation of the ranks of x and y after those of `given` are regressed out of both.
+
+    Returns:
+        The correlation; NaN where one is constant.
+    """
     ranks = [rankdata(v) for v in (x, y, *given)]
     a, b = (residual(v, *ranks[2:]) for v in ranks[:2])
     scale = np.sqrt((a @ a) * (b @ b))

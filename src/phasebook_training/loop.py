@@ -71,14 +71,14 @@ def begin_from(model: nn.Module, file: Path, say: Callable[[str], None] = print)
     """
     own = model.state_dict()
     try:
-        found = {name: value for name, value in load_file(file).items()
-                 if name in own and value.shape == own[name].shape}
+        kept = {name: value for name, value in load_file(file).items()
+                if name in own and value.shape == own[name].shape}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"start: {file} is no whole safetensors file ({str(error).splitlines()[0]})") from None
-    if not found:
+    if not kept:
         raise ValueError(f"start: {file} has no weight of this model's names and shapes")
-    model.load_state_dict(found, strict=False)
-    say(f"{len(found)} of {len(own)} weights begin as in {file}")
+    model.load_state_dict(kept, strict=False)
+    say(f"{len(kept)} of {len(own)} weights begin as in {file}")
 
 
 def _averaged(model: nn.Module) -> dict[str, Tensor]:

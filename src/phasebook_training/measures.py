@@ -69,12 +69,12 @@ def sample(pipe, prompts: list[str], seeds: list[int], steps: int = 25, guidance
     shape = denoiser.config.in_channels, *2 * (denoiser.config.sample_size,)
     # the T5 that is not there stands for as many zero tokens as in training
     options = {"max_sequence_length": pipe.tokenizer.model_max_length} if hasattr(pipe, "transformer") else {}
-    found = []
+    pictures = []
     for top in range(0, len(prompts), batch):
         z = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds[top:top + batch]]
-        found.append(pipe(prompts[top:top + batch], num_inference_steps=steps, guidance_scale=guidance, **options,
-                          latents=torch.stack(z).to(pipe.device), output_type="pt").images.float().cpu())
-    return torch.cat(found)
+        pictures.append(pipe(prompts[top:top + batch], num_inference_steps=steps, guidance_scale=guidance, **options,
+                             latents=torch.stack(z).to(pipe.device), output_type="pt").images.float().cpu())
+    return torch.cat(pictures)
 
 
 def recognised(clip: ClipFeatures, pictures: Float[Tensor, "n 3 y x"], whats: Tensor, styles: Tensor | None,

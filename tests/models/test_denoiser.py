@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook import Denoiser, Plane, slice_of
+from phasebook import Denoiser, Plane, invert, sample, slice_of
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.sampling.levels import scaled_linear_levels
 
@@ -61,6 +61,10 @@ def test_lost_tangents_are_an_error_and_not_zero(denoise):
     assert small(denoise).values("trace").max() > 0.1
     with pytest.raises(ValueError, match="^tangents: denoise "):
         small(denoise, tangents=True)
+
+
+def pictures(decode):
+    return Denoiser((2,), two_dimensional, decode=decode).decode(torch.zeros(1, 2))
 
 
 def test_a_function_may_change_its_argument():
@@ -121,6 +125,19 @@ def test_arguments_in_the_wrong_place(call, message):
      "plane: latents of shape"),
     (lambda: slice_of(Denoiser((2,), two_dimensional), Plane.random((2,), 0, grid=3), scaled_linear_levels(2),
                       features=["pixels"]), "features = 'pixels': takes latent"),
+    (lambda: pictures(lambda x0: x0), r"decode: gives shape \(1, 2\) for 1 states; takes .* \(1, 3, y, x\)"),
+    (lambda: pictures(lambda x0: torch.zeros(2, 3, 4, 4)), r"decode: gives shape \(2, 3, 4, 4\) for 1 states"),
+    (lambda: pictures(lambda x0: torch.full((1, 3, 4, 4), torch.nan)), "decode: gives numbers that are not finite"),
+    (lambda: next(sample(Denoiser((2,), two_dimensional), torch.zeros(3, 2), scaled_linear_levels(4))),
+     r"x: float32 of shape \(3, 2\); this model takes states that are float64 of shape \(p, 2\)"),
+    (lambda: next(sample(Denoiser((2,), two_dimensional), torch.zeros(3, 4).double(), scaled_linear_levels(4))),
+     r"x: float64 of shape \(3, 4\); this model takes"),
+    (lambda: invert(Denoiser((2,), two_dimensional), torch.tensor([[0.0, 0.0], [0.0, torch.nan]]).double(),
+                    scaled_linear_levels(4)), "x: not finite at point 1"),
+    (lambda: small(two_dimensional, fields={"one": lambda frame: np.zeros(7)}),
+     r"fields: 'one' gives ndarray of shape \(7,\) for 25 points"),
+    (lambda: small(two_dimensional, fields={"two": lambda frame: frame.x0}),
+     r"fields: 'two' gives Tensor of shape \(25, 2\) for 25 points"),
     (lambda: slice_of(Denoiser((2,), lambda x, a, s: x * torch.nan), Plane.random((2,), 0, grid=3),
                       scaled_linear_levels(2)), "not finite at step 0, alpha = 0, beta = 0"),
 ])

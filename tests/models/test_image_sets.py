@@ -294,3 +294,12 @@ def test_a_large_picture_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
     with pytest.raises(ValueError, match="3000 x 3000 pixels; takes 64 x 64"):
         read_picture(tmp_path / "large.png", "source_image", [64])
+
+
+@pytest.mark.parametrize("mode, kind", [("F", "floating-point"), ("I", "whole")])
+def test_pixels_of_unknown_range_are_refused_in_words(folder, mode, kind):
+    Image.new(mode, (16, 16), 1).save(folder / "c.tif")
+    with pytest.raises(ValueError, match=f"source_image: pixels are 32-bit {kind} numbers of unknown range; takes 8"):
+        read_picture(folder / "c.tif", "source_image")
+    with pytest.raises(ValueError, match=r"cannot read 'c.tif' \(32-bit pixels\)"):
+        load_images(folder, 16)

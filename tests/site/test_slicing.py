@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phasebook.site import verbs
-from phasebook.slices.store import open_store
+from phasebook.slices.stores.store import open_store
 
 SMALL = ["--image-set", "digits", "--resolution", "8", "--grid", "9", "--steps", "2", "--tile", "5"]
 

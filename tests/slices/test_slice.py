@@ -46,6 +46,17 @@ def test_distances_between_points_are_those_of_neighbours(one):
     np.testing.assert_allclose(pairs.distances[:, 0, 1], one.values("jump_alpha")[:, 0, 4], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("alpha, beta, message", [
+    ([0.5, 1.2], [0.5, 0.5], "alpha, beta = 1.2, 0.5: outside the slice; takes alpha from 0 to 1 and beta from 0 to 1"),
+    ([0.5, 0.5], [0.5, np.nan], "alpha, beta = 0.5, nan: outside the slice"),
+    ([0.5, 0.5], [0.5], r"alpha, beta: shapes \(2,\) and \(1,\)"),
+])
+def test_points_outside_the_slice_are_refused(one, alpha, beta, message):
+    with pytest.raises(ValueError, match=message) as error:
+        one.between(alpha, beta)
+    assert "\n" not in str(error.value)
+
+
 def test_phases_by_cut_and_by_field(one):
     cut, atoms = one.phases(one.ridge(), by="cut"), one.phases(one.ridge(), by="atom")
     assert cut.shape == atoms.shape == (12, 21, 21) and cut[0].max() == 0

@@ -113,11 +113,11 @@ def agreement(edits: Edits, promised: Int[ndarray, " e"], seed: int) -> Mapping[
     group, level = np.asarray(edits.pairs.group)[both], np.asarray(edits.pairs.level)[both]
     k, other = edits.k_star[both], promised[both]
     ratio = np.log(thresholds(k, edits.levels) / thresholds(other, edits.levels))
-    found = {"order": over_sources(spearman, (k, other), group, seed)}
+    estimates = {"order": over_sources(spearman, (k, other), group, seed)}
     for name in ("within", "across"):
         mine = level == name
-        found[name] = over_sources(_geometric_mean, (ratio[mine],), group[mine], seed, least=LEAST_EDITS // 2)
-    return found
+        estimates[name] = over_sources(_geometric_mean, (ratio[mine],), group[mine], seed, least=LEAST_EDITS // 2)
+    return estimates
 
 
 def _geometric_mean(logarithm: Float[ndarray, " e"]) -> float:

@@ -49,13 +49,13 @@ def constant_below(generator: Generator, z: Float[Tensor, "p d"], students: int,
     for k in range(rounds):
         moves = 0.3 * 0.6**k * torch.randn((students, TRIALS, *best.shape[1:]), generator=draw)
         near = (best[:, None] + moves).flatten(1, 2)
-        found, along = _steepest(generator, near)
-        found, pick = found.view(students, TRIALS, -1).max(1)
+        slope, along = _steepest(generator, near)
+        slope, pick = slope.view(students, TRIALS, -1).max(1)
         at = (pick * best.shape[1] + torch.arange(best.shape[1]))[..., None].expand(-1, -1, best.shape[-1])
-        better = (found > value)[..., None]
+        better = (slope > value)[..., None]
         best = torch.where(better, near.gather(1, at), best)
         direction = torch.where(better, along.gather(1, at), direction)
-        value = torch.maximum(value, found)
+        value = torch.maximum(value, slope)
     secant = (generator(best + STEP * direction) - generator(best - STEP * direction)).norm(dim=-1) / (2 * STEP)
     return secant.max(1).values.numpy()
 

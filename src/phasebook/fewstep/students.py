@@ -162,11 +162,11 @@ def distil(layer: str, taught: Sequence[Lesson], steps: int, kinds: Sequence[str
     model = LAYERS[layer](x[owner[:, None], first], y[owner[:, None], first], size, temperature, draw)
     _train(model, x, y, owner, budget, draw)
     by_name = {one.target.name: one.target for one in taught}
-    found = {}
+    students = {}
     for i, (name, kind) in enumerate(names):
         layers = [model.only(torch.arange(seeds) + (i * steps + k) * seeds) for k in range(steps)]
-        found[name, kind] = Student(layers, by_name[name], kind)
-    return found
+        students[name, kind] = Student(layers, by_name[name], kind)
+    return students
 
 
 def _train(model: Layer, x: Float[Tensor, "t n d"], y: Float[Tensor, "t n d"], owner: Tensor, budget: int,

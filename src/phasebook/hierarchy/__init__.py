@@ -1,0 +1,1 @@
+"""What is measured of trees: split times, boundaries, likeness to an ultrametric."""

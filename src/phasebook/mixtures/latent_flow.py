@@ -90,15 +90,15 @@ def latent_flow(mixture: Mixture, z: Float[ndarray, "*b d"], levels: Float[ndarr
     s = far_level(mixture, levels[0])
     mean, root = whitening(mixture, s)
     y, J = mean + z @ root, np.broadcast_to(root, (*z.shape, len(mean))) if jacobian else None
-    found = []
+    states = []
     for level in levels:
         steps = max(1, int(np.ceil(rate * np.log(s / level)))) if s > level else 0
         for step in range(steps):
             y, J = runge_kutta(mixture, y, J, s * (level / s) ** (step / steps), np.log(level / s) / steps)
         s = level
-        found.append((y, J))
-    return LatentFlow(levels, np.stack([y for y, _ in found]),
-                      np.stack([J for _, J in found]) if jacobian else None)
+        states.append((y, J))
+    return LatentFlow(levels, np.stack([y for y, _ in states]),
+                      np.stack([J for _, J in states]) if jacobian else None)
 
 
 def far_level(mixture: Mixture, level: float) -> float:
@@ -230,14 +230,14 @@ def steep_regions(mixture: Mixture, levels: Float[ndarray, " k"], threshold: flo
     Returns:
         Number and mass for each level.
     """
-    found = []
+    rows = []
     for s in levels:
         y = np.sort((mixture.means + np.sqrt(mixture.variances + s**2)[:, None] * np.linspace(-6, 6, 400)).ravel())
         z, slope = line_slope(mixture, s, y)
         steep = (slope > threshold) & (np.abs(z) <= span)
         cells = np.diff(ndtr(z)) * (steep[1:] + 0.0 + steep[:-1]) / 2
-        found.append((count_regions(steep), cells.sum()))
-    return np.array([n for n, _ in found]), np.array([m for _, m in found])
+        rows.append((count_regions(steep), cells.sum()))
+    return np.array([n for n, _ in rows]), np.array([m for _, m in rows])
 
 
 def count_regions(above: Bool[ndarray, "*g"]) -> int:

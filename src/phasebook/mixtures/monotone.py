@@ -55,13 +55,13 @@ def mode_counts(mixture: Mixture, levels: Float[ndarray, " k"]) -> Int[ndarray, 
     Returns:
         The numbers.
     """
-    found = []
+    counts = []
     for s in levels:
         terms = _terms(mixture, 1.0, s)
         score, _, rounding = terms.score(_partition(terms))
         rising = score[np.abs(score) > rounding] > 0
-        found.append(int((rising[:-1] & ~rising[1:]).sum()) if np.ptp(terms.centres) else 1)
-    return np.array(found)
+        counts.append(int((rising[:-1] & ~rising[1:]).sum()) if np.ptp(terms.centres) else 1)
+    return np.array(counts)
 
 
 def height_counts(mixture: Mixture, levels: Float[ndarray, " k"], threshold: float, grid: int = 4001,
@@ -101,11 +101,11 @@ def random_mode_falls(steps: int, rng: np.random.Generator, chain: int = 20) -> 
     Returns:
         How many steps fall.
     """
-    found = 0
+    lost = 0
     for start in range(0, steps, chain):
         levels = np.sort(np.exp(rng.uniform(np.log(0.05), np.log(2.5), min(chain, steps - start) + 1)))[::-1]
-        found += falls(mode_counts(random_mixture(rng), levels))
-    return found
+        lost += falls(mode_counts(random_mixture(rng), levels))
+    return lost
 
 
 def boundaries(mixture: Mixture, s: float) -> list[Boundary]:
@@ -151,13 +151,13 @@ def boundary_tracks(mixture: Mixture, levels: Float[ndarray, " k"]) -> list[list
 
 def _births(mixture, levels):
     """Levels just below which a new mode exists, to a relative 1e-7."""
-    counts, found = mode_counts(mixture, levels), []
+    counts, levels_of_falls = mode_counts(mixture, levels), []
     for high, low, above, below in zip(levels[:-1], levels[1:], counts[:-1], counts[1:], strict=True):
         while below > above and high / low - 1 > 1e-7:
             middle = np.sqrt(high * low)
             high, low = (high, middle) if mode_counts(mixture, [middle])[0] > above else (middle, low)
-        found += [low] if below > above else []
-    return np.array(found)
+        levels_of_falls += [low] if below > above else []
+    return np.array(levels_of_falls)
 
 
 def drift(track: list[Boundary], steepness: float) -> float | None:

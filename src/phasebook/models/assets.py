@@ -13,9 +13,9 @@ def asset(path: str) -> Path:
     Raises FileNotFoundError, one line, where it is missing: the assets are tracked, not packaged, so the package
     must be installed from a clone with `pip install -e .` (as `make env` does).
     """
-    found = ROOT / path
-    if not found.exists():
+    file = ROOT / path
+    if not file.exists():
         raise FileNotFoundError(
             f"assets/{path}: not found in {ROOT.parent}; install phasebook from a full clone (make env)"
         )
-    return found
+    return file

@@ -51,6 +51,7 @@ class Captioned:
 
 
 def kind_of(row: dict[str, str]) -> str:
+    """The family of a row of the emoji table, or the kind that stands for one; '' for none."""
     if row["family"]:
         return row["family"]
     for subgroup, names, kind in EXTRA:
@@ -62,11 +63,11 @@ def kind_of(row: dict[str, str]) -> str:
 def captioned() -> Captioned:
     """The training set, in the order of the emoji table."""
     with open(asset("emoji/emoji.csv"), encoding="utf-8", newline="") as file:
-        found = [(i, kind_of(row), row["caption"]) for i, row in enumerate(csv.DictReader(file))]
-    found = [entry for entry in found if entry[1]]
-    kinds = tuple(sorted({kind for _, kind, _ in found}))
-    return Captioned(everything()[[i for i, _, _ in found]], tuple(caption for _, _, caption in found),
-                     torch.tensor([kinds.index(kind) for _, kind, _ in found]), kinds)
+        rows = [(i, kind_of(row), row["caption"]) for i, row in enumerate(csv.DictReader(file))]
+    rows = [entry for entry in rows if entry[1]]
+    kinds = tuple(sorted({kind for _, kind, _ in rows}))
+    return Captioned(everything()[[i for i, _, _ in rows]], tuple(caption for _, _, caption in rows),
+                     torch.tensor([kinds.index(kind) for _, kind, _ in rows]), kinds)
 
 
 def everything() -> Float[Tensor, "n 3 y x"]:

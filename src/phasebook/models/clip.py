@@ -38,8 +38,7 @@ RESIZED = ("positional_embedding", "position_ids", "attn_mask", "logit_bias")
 
 
 def check_feature(name: str | Path, pretrained: str | None = None, parameter: str = "feature_trained") -> None:
-    """ValueError unless `ClipFeatures.load` knows the model and has its checkpoint, or can fetch it; nothing is loaded
-    or fetched."""
+    """ValueError unless `ClipFeatures.load` knows the model and has or can fetch its checkpoint; nothing is loaded."""
     label = f"{parameter} = {str(name)!r}"
     if folder := known_directory(name):
         _check_local(label, folder)
@@ -80,11 +79,22 @@ class ClipFeatures:
     @classmethod
     def load(cls, name: str | Path = "emoji-clip", pretrained: str | None = None, *, normalise: bool = False,
              device: str = "cpu", dtype: str = "float32", batch: int = 64) -> "ClipFeatures":
-        """The model `name`: an open_clip directory (also one below assets/), or a name that open_clip knows, with
-        `pretrained` a tag such as 'openai' (fetched from the hub once) or a .safetensors file.
+        """The model in a directory, or of a name that open_clip knows.
 
-        Raises ValueError, one line, for an unknown name or tag, weights that are not whole or not safetensors, an
-        activation that is not the weights' own, or no network.
+        Args:
+            name: an open_clip directory (also one below assets/), or a name.
+            pretrained: with a name: a tag such as 'openai' (fetched from the hub once) or a .safetensors file.
+            normalise: scale features to length one.
+            device: 'cpu' or 'cuda'.
+            dtype: 'float32', 'bfloat16' or 'float16'.
+            batch: pictures at a time.
+
+        Returns:
+            The model, in evaluation mode.
+
+        Raises:
+            ValueError: one line, for an unknown name or tag, weights that are not whole or not safetensors, an
+                activation that is not the weights' own, or no network.
         """
         check_device(device)
         check_dtype(dtype)
@@ -111,6 +121,7 @@ class ClipFeatures:
 
     @property
     def dtype(self) -> torch.dtype:
+        """Of the weights."""
         return next(self.model.parameters()).dtype
 
     def prepare(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n 3 h w"]:

@@ -104,8 +104,13 @@ class Denoiser(Model):
 
     def push(self, x: State, dx: Float[Tensor, "t p *s"], levels: Levels, step: int,
              prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
-        """The prediction and its derivatives by forward-mode differentiation; the first time, one point is held against
-        a centred difference, since a function that leaves torch half way loses tangents without a word.
+        """The prediction and its derivatives by forward-mode differentiation.
+
+        The first time, one point is held against a centred difference, since a function that leaves torch half way
+        loses tangents without a word.
+
+        Returns:
+            The prediction, and its derivatives with the tangents in front.
 
         Raises:
             ValueError: where they disagree.
@@ -123,10 +128,23 @@ class Denoiser(Model):
         return value, slope
 
     def decode(self, x0: State) -> Pixels:
-        """The pictures of clean states; ValueError where no `decode` was given."""
+        """The pictures of clean states.
+
+        Returns:
+            Pixels (p, 3, y, x) in [0, 1].
+
+        Raises:
+            ValueError: where no `decode` was given, or it gives no pictures: another shape, or NaN.
+        """
         if self._decode is None:
             raise ValueError("decode: this model has no pictures; takes Denoiser(..., decode=function)")
-        return torch.as_tensor(self._decode(x0)).clamp(0, 1)
+        pixels = torch.as_tensor(self._decode(x0))
+        if pixels.ndim != 4 or len(pixels) != len(x0) or pixels.shape[1] != 3:
+            raise ValueError(f"decode: gives shape {tuple(pixels.shape)} for {len(x0)} states; takes a function that "
+                             f"gives pictures ({len(x0)}, 3, y, x)")
+        if not torch.isfinite(pixels).all():
+            raise ValueError("decode: gives numbers that are not finite; takes a function that gives pixels in [0, 1]")
+        return pixels.clamp(0, 1)
 
 
 def combined(latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None) -> Tensor:

@@ -82,6 +82,9 @@ class ExactModel(Model):
             norm: root mean square norm of the scaled atoms. `sqrt(d)` is Stable Diffusion's unit variance.
             bonus: of prompts.
 
+        Returns:
+            The model, with the mean picture taken off and the atoms scaled.
+
         Raises:
             ValueError: for no image at all, or pixels that are not finite.
         """
@@ -100,6 +103,9 @@ class ExactModel(Model):
             latents: `v` views of each of `n` images, at that model's own scale.
             images: give names and families.
             device: where the atoms live.
+
+        Returns:
+            The model, which has no pictures.
         """
         views = len(latents)
         flat = torch.as_tensor(latents).flatten(0, 1).flatten(1).float().to(device)
@@ -115,6 +121,9 @@ class ExactModel(Model):
             points: at any scale.
             device: where the atoms live.
             norm: root mean square norm of the scaled atoms.
+
+        Returns:
+            The model, which has no pictures.
         """
         x = torch.as_tensor(np.asarray(points), dtype=torch.float64)
         x = x - x.mean(0)
@@ -156,8 +165,7 @@ class ExactModel(Model):
 
     @cached_property
     def fields(self) -> Mapping[str, Callable[[Frame], ndarray]]:
-        """Of each point of a frame: the likeliest `atom`, and the entropies (nats) of the posterior over atoms and over
-        families."""
+        """Of each point of a frame: the likeliest `atom`, and the entropies (nats) over atoms and over families."""
         groups = membership(self.family).to(self.atoms)
         return {
             "atom": lambda frame: self.weights(frame.x0).argmax(-1).cpu().numpy(),
@@ -182,8 +190,15 @@ class ExactModel(Model):
         return torch.cat([q, torch.zeros_like(q)], 1)
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
-        """A log-prior: `guidance * bonus` on the atoms whose name or family a text names, and minus that on those which
-        `negative` names; '' is the plain prior.
+        """A log-prior on the atoms that a text names.
+
+        Args:
+            texts: one, or one a point: `guidance * bonus` on the atoms of that name or family; '' is the plain prior.
+            guidance: a factor.
+            negative: the same is taken off the atoms of this name or family.
+
+        Returns:
+            The prompt.
 
         Raises:
             ValueError: for a text that names no atom.
@@ -224,8 +239,11 @@ class ExactModel(Model):
         return pixels.view(-1, *self.shape).clamp(0, 1)
 
     def norm(self, x: State) -> Float[Tensor, " p"]:
-        """Root mean square over the entries of the latents; differences of states whose starts agree lie in the span of
-        the atoms."""
+        """Root mean square over the entries of the latents, of differences of states whose starts agree.
+
+        Returns:
+            A number a point; such differences lie in the span of the atoms.
+        """
         off = self.weights(x)
         return ((off @ self.gram * off).sum(1).clamp(min=0) / self.atoms.shape[1]).sqrt()
 
@@ -254,10 +272,10 @@ class ExactModel(Model):
 
     def sweep(self, x: State, levels: Levels, prompt: Prompt | None = None, *, first: int = 0,
               tangents: Float[Tensor, "2 p 2n"] | None = None) -> Iterator[Frame]:
-        """The sampler in Gram space: the frames of `sample` at half the cost or less. Points move on in blocks of
-        neighbours, each by the pictures that are alive there (see `sparse`).
+        """The sampler in Gram space: the frames of `sample` at half the cost or less.
 
-        The tensors of a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
+        Points move on in blocks of neighbours, each by the pictures that are alive there (see `sparse`). The tensors of
+        a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
         """
         n, log_prior = len(self.atoms), _log_prior(prompt)
         parts = [_Block(i, x[i, :n] / levels.sigma[first], None if tangents is None else
@@ -330,8 +348,10 @@ class AtomPixels(Feature):
 
 
 class Posterior(Feature):
-    """`2 sqrt(w)` of the posterior weights: Euclidean distance there is the Fisher-Rao distance of posteriors to second
-    order."""
+    """`2 sqrt(w)` of the posterior weights.
+
+    Euclidean distance there is the Fisher-Rao distance of posteriors to second order.
+    """
 
     def __call__(self, frame: Frame) -> Embedding:
         """Square roots of the weights, and of their derivatives."""

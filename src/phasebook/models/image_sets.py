@@ -51,6 +51,7 @@ class ImageSet:
 
     @property
     def resolution(self) -> int:
+        """Pixels on a side."""
         return self.pixels.shape[1]
 
 
@@ -67,16 +68,25 @@ class _Row:
 
 def load_images(name: str | Path = "families", resolution: int = 64,
                 families: Sequence[str] | None = None) -> ImageSet:
-    """The image set `name` at `resolution` x `resolution` pixels, or only those of its `families` that are named.
+    """An image set, or some of its families.
 
     Sizes change by Lanczos filtering, which averages when it shrinks. The pictures of a directory are turned as
     their EXIF says, cropped to their middle square and put on white where they are transparent; its
     sub-directories, if any, are the families, and other files are passed over. Equal pictures are kept: an atom
     that occurs twice has twice the weight.
 
-    Raises ValueError, one line that begins with the parameter (`image_set` for `name`, `resolution`, `families`):
-    an unknown name, a picture that cannot be read, fewer than 2 pictures or more than 10 000, a resolution outside
-    8..256, an unknown family.
+    Args:
+        name: of a set that is shipped, or a directory of pictures.
+        resolution: pixels on a side.
+        families: only these; None for all.
+
+    Returns:
+        The pictures, with their names and families.
+
+    Raises:
+        ValueError: one line that begins with the parameter (`image_set` for `name`, `resolution`, `families`): an
+            unknown name, a picture that cannot be read, fewer than 2 pictures or more than 10 000, a resolution outside
+            8..256, an unknown family.
     """
     low, high = RESOLUTIONS
     whole = isinstance(resolution, int | np.integer) and not isinstance(resolution, bool)
@@ -204,7 +214,8 @@ def _directory(name: str | Path, resolution: int) -> list[_Row]:
         try:
             picture = _fitted(_opened(root / path), resolution)
         except Exception as error:  # corrupt files make Pillow's readers raise some ten different kinds
-            unreadable.append(f"{path.as_posix()!r} ({type(error).__name__})")
+            reason = "32-bit pixels" if isinstance(error, _NoRange) else type(error).__name__
+            unreadable.append(f"{path.as_posix()!r} ({reason})")
         else:
             rows.append(_Row(picture, path.as_posix(), path.stem.replace("_", " "), family, family))
     if unreadable:
@@ -221,8 +232,12 @@ def read_picture(path: str | Path, label: str, sizes: Sequence[int] = ()) -> Flo
         label: what a refusal begins with, e.g. "source_image = 'a.png'".
         sizes: pixels on a side that are accepted; () for any picture. They are checked before anything is decoded.
 
+    Returns:
+        The pixels.
+
     Raises:
-        ValueError: one line, for a file that is not there, cannot be read or has another size.
+        ValueError: one line, for a file that is not there, cannot be read, has another size, or has 32-bit pixels,
+            whose range nobody knows.
     """
     try:
         picture = _opened(Path(path).expanduser(), sizes)
@@ -231,6 +246,8 @@ def read_picture(path: str | Path, label: str, sizes: Sequence[int] = ()) -> Flo
     except _OtherSize as error:
         takes = " or ".join(f"{side} x {side}" for side in dict.fromkeys(sizes))
         raise ValueError(f"{label}: {error} pixels; takes {takes}") from None
+    except _NoRange as error:
+        raise ValueError(f"{label}: {error}") from None
     except Exception as error:  # corrupt files make Pillow's readers raise some ten different kinds
         raise ValueError(f"{label}: cannot be read ({type(error).__name__}); takes a picture that Pillow "
                          "reads") from None
@@ -241,8 +258,12 @@ class _OtherSize(Exception):
     """Its text is the size, in pixels."""
 
 
+class _NoRange(ValueError):
+    """Pixels whose black and white are not known; its text says what is taken."""
+
+
 def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
-    """The upright picture in RGB on white. Raises ValueError for pixels of no known range (32-bit numbers)."""
+    """The upright picture in RGB on white. _NoRange for 32-bit numbers."""
     with Image.open(path) as image:
         if sizes and (image.width != image.height or image.width not in sizes):
             raise _OtherSize(f"{image.width} x {image.height}")
@@ -250,7 +271,8 @@ def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
         if image.mode.startswith("I;16"):       # Pillow's own conversion cuts 16 bits off at 255
             image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
         elif image.mode in ("I", "F"):
-            raise ValueError(f"mode {image.mode}")
+            kind = "whole" if image.mode == "I" else "floating-point"
+            raise _NoRange(f"pixels are 32-bit {kind} numbers of unknown range; takes 8 or 16 bits a channel")
         if not image.has_transparency_data:
             return image.convert("RGB")
         layer = image.convert("RGBA")

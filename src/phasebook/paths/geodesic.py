@@ -196,12 +196,12 @@ def _minimised(law: Boltzmann, z: Float[ndarray, "n 3"], low: float, region: Reg
             value, slope, _ = _energy(law, points, low, region, weight)
             return value, _transposed(band, slope[1:-1].ravel())
 
-        found = minimize(cost, np.zeros(3 * (len(z) - 2)), jac=True, method=method,
+        best = minimize(cost, np.zeros(3 * (len(z) - 2)), jac=True, method=method,
                          options={"maxiter": 400} | ({"maxcor": 30} if method == "L-BFGS-B" else {}))
-        if not found.fun < start:                   # a line search that left the domain
+        if not best.fun < start:                   # a line search that left the domain
             break
         z = origin.copy()
-        z[1:-1] += solve_banded((0, 5), band, found.x).reshape(-1, 3)
+        z[1:-1] += solve_banded((0, 5), band, best.x).reshape(-1, 3)
     return z
 
 

@@ -46,11 +46,11 @@ def in_batches(function: Callable[..., tuple[Tensor, ...]], most: int, *inputs: 
         return [y[:p - top] for y in function(*parts)]
 
     if together == 1:
-        found = [batch(top) for top in range(0, p, n)]
+        done = [batch(top) for top in range(0, p, n)]
     else:
         try:
             with ThreadPoolExecutor(together, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                found = list(pool.map(batch, range(0, p, n)))
+                done = list(pool.map(batch, range(0, p, n)))
         finally:
             torch.set_num_threads(together)     # what later threads start with
-    return [torch.cat(column) for column in zip(*found, strict=True)]
+    return [torch.cat(column) for column in zip(*done, strict=True)]

@@ -118,6 +118,9 @@ def named_features(model: Model,
         features: names of the model's own, or a mapping from names to features or functions of pixels; None for the
             model's first.
 
+    Returns:
+        Features, in the order given.
+
     Raises:
         ValueError: for a name that the model does not know, or nothing that can be measured.
     """

@@ -52,6 +52,9 @@ class Levels:
         Args:
             step: from 0.
             eta: 0 for the deterministic sampler, 1 for the ancestral one.
+
+        Returns:
+            a, b and s.
         """
         alpha2, alpha2_next = self.alpha[step:step + 2] ** 2
         variance = self.sigma[step + 1]**2 / self.sigma[step]**2 * (1 - alpha2 / alpha2_next)
@@ -79,6 +82,9 @@ def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: floa
         train_steps: number of training times.
         offset: of the first time.
 
+    Returns:
+        Steps + 1 levels.
+
     Raises:
         ValueError: for `steps` out of range.
     """
@@ -100,6 +106,9 @@ def log_snr_levels(steps: int, noisiest: float = 20.0, cleanest: float = 0.03) -
         noisiest: sigma/alpha at the first step.
         cleanest: sigma/alpha at the end.
 
+    Returns:
+        Steps + 1 levels.
+
     Raises:
         ValueError: unless `noisiest > cleanest > 0`, or for `steps` out of range.
     """
@@ -116,6 +125,9 @@ SCHEDULES: dict[str, Callable[[int], Levels]] = {"scaled_linear": scaled_linear_
 
 def named_levels(schedule: str, steps: int) -> Levels:
     """The named schedule with `steps` steps.
+
+    Returns:
+        Steps + 1 levels.
 
     Raises:
         ValueError: for an unknown schedule, with the known ones.

@@ -39,8 +39,12 @@ class Prediction(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """What a model is asked for: tensors by name, each with one row for all points (1, ...) or a row a point (p, ...),
-    and the guidance w of `eps_negative + w (eps_prompt - eps_negative)`; 1 or less: none."""
+    """What a model is asked for.
+
+    Attributes:
+        conditions: tensors by name, each with one row for all points (1, ...) or a row a point (p, ...).
+        guidance: the w of `eps_negative + w (eps_prompt - eps_negative)`; 1 or less: none.
+    """
 
     conditions: Mapping[str, Tensor]
     guidance: float = 1.0
@@ -52,8 +56,14 @@ class Prompt(NamedTuple):
 
 
 class Embedding(NamedTuple):
-    """Coordinates of frames by which distances are taken: `<f, g> = sum(points_f * duals_g)` times the feature's unit
-    squared. For plain coordinates the duals are the points. `d_points`, `d_duals`: derivatives along two tangents."""
+    """Coordinates of frames by which distances are taken: `<f, g> = sum(points_f * duals_g)`, times the unit squared.
+
+    Attributes:
+        points: coordinates, in the feature's unit.
+        duals: of these; the points themselves for plain coordinates.
+        d_points: derivatives along two tangents, or None.
+        d_duals: likewise.
+    """
 
     points: Float[Tensor, "p k"]
     duals: Float[Tensor, "p k"]
@@ -168,8 +178,7 @@ class Model(Protocol):
 
     def predict_each(self, x: State, levels: Levels, steps: Int[ndarray, " p"],
                      prompt: Prompt | None = None) -> Prediction:
-        """Predictions of points that each lie at a step of their own; level by level, unless a model has a faster
-        way."""
+        """Predictions of points that each lie at a step of their own: level by level, unless a model is faster."""
         parts, order = [], np.argsort(steps, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(steps[order])) + 1):
             index = torch.as_tensor(rows, device=x.device)
@@ -192,8 +201,11 @@ class Model(Protocol):
 
     def sweep(self, x: State, levels: Levels, prompt: Prompt | None = None, *, first: int = 0,
               tangents: Float[Tensor, "2 p *s"] | None = None) -> Iterator[Frame]:
-        """The deterministic sampler from states at level `first`, a frame a step: `samplers.sample`, unless a model
-        has a faster way to the same frames."""
+        """The deterministic sampler from states at level `first`, a frame a step.
+
+        Returns:
+            The frames of `samplers.sample`, to which a model may have a faster way.
+        """
         from phasebook.sampling.samplers import sample
 
         return sample(self, x, levels, prompt, first=first, tangents=tangents)

@@ -15,6 +15,7 @@ on from there until the sampler's own step leads from `x_k` to `x_{k+1}`.
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -31,6 +32,17 @@ def normal_start(model: Model, seed: int, count: int = 1) -> State:
     """States of `count` standard normal latents, each from a generator of its own seeded `seed`, `seed + 1`, ..."""
     draw = [torch.randn(model.shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(count)]
     return model.start(torch.stack(draw).numpy())
+
+
+def _check_states(model: Model, x: State) -> None:
+    """ValueError for states of another shape or type than those that the model makes itself."""
+    own = model.start(np.zeros((1, *model.shape)))
+    if x.shape[1:] != own.shape[1:] or x.dtype != own.dtype:
+        raise ValueError(f"x: {_named(x)}; this model takes states that are {_named(own).replace('(1', '(p', 1)}")
+
+
+def _named(x: State) -> str:
+    return f"{str(x.dtype).removeprefix('torch.')} of shape {tuple(x.shape)}"
 
 
 def _step(prediction: Prediction, levels: Levels, step: int) -> State:
@@ -56,8 +68,9 @@ def sample(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         A `Frame` a step; unlike those of `model.sweep` frames may be kept.
 
     Raises:
-        ValueError: for a `first` outside the sampler's steps.
+        ValueError: for a `first` outside the sampler's steps, or states of another shape or type than the model's.
     """
+    _check_states(model, x)
     if not 0 <= first < levels.steps:
         raise ValueError(f"first = {first}: takes a step from 0 to {levels.steps - 1}")
     for step in range(first, levels.steps):
@@ -125,9 +138,15 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
 
 
 class Inversion(NamedTuple):
-    """`x[k]`: the states at level k, from `stop` (before it: zeros) to S, the source. `residual[k]`: the norm by which
-    the sampler's step from `x[k]` misses `x[k + 1]`, infinite where nothing was iterated. `converged[k]`: whether it
-    is within the tolerance; without iterations nothing is checked, and no point counts as converged."""
+    """The way back of `invert`.
+
+    Attributes:
+        x: `x[k]`, the states at level k, from `stop` (before it: zeros) to S, the source.
+        residual: the norm by which the sampler's step from `x[k]` misses `x[k + 1]`, infinite where nothing was
+            iterated.
+        converged: whether it is within the tolerance; without iterations nothing is checked, and no point counts as
+            converged.
+    """
 
     x: Float[Tensor, "s+1 p *s"]
     residual: Float[Tensor, "s p"]
@@ -155,8 +174,12 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         of each step and whether it `converged`.
 
     Raises:
-        ValueError: for a `stop` outside the sampler's steps, or fewer iterations than none.
+        ValueError: for a `stop` outside the sampler's steps, fewer iterations than none, or states that are not
+            finite or of another shape or type than the model's.
     """
+    _check_states(model, x)
+    if not (finite := torch.isfinite(x.flatten(1)).all(1)).all():
+        raise ValueError(f"x: not finite at point {int((~finite).nonzero()[0, 0])}; takes states of clean pictures")
     if not 0 <= stop < levels.steps or iterations < 0:
         raise ValueError(f"stop, iterations = {stop}, {iterations}: takes a step from 0 to {levels.steps - 1}, and a "
                          "number >= 0")
@@ -171,6 +194,6 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
             return _step(model.predict(y, levels, step, prompt), levels, step)
 
         rate = float(levels.alpha[step] / levels.alpha[step + 1])
-        x, found = solve_step(advance, x, guess, rate, iterations, tolerance, model.norm)
-        states[step], residual[step] = x, found.float().cpu()
+        x, left = solve_step(advance, x, guess, rate, iterations, tolerance, model.norm)
+        states[step], residual[step] = x, left.float().cpu()
     return Inversion(states, residual, residual <= tolerance)

@@ -14,6 +14,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
+    """Run the kernel until it is told to end, or its runner has."""
     process.tune()
     process.follow(Path(sys.argv[sys.argv.index("-f") + 1]).parent)
     os.environ.pop("JPY_PARENT_PID", None)      # IPython's own watch would end the process before ours has cleared up

@@ -53,7 +53,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def _slice(options: argparse.Namespace) -> None:
-    from phasebook.slices.engine import EngineError  # torch loads in seconds, which other verbs need not pay
+    from phasebook.slices.stores.engine import EngineError  # torch loads in seconds, which other verbs need not pay
 
     try:
         if options.status:
@@ -66,13 +66,13 @@ def _slice(options: argparse.Namespace) -> None:
 
 
 def _status(store: str) -> None:
-    from phasebook.slices.store import stored
+    from phasebook.slices.stores.store import stored
 
     print(f"{store}: {stored(store)[0].status()}")
 
 
 def _made(options: argparse.Namespace) -> None:
-    from phasebook.slices.engine import store_slice
+    from phasebook.slices.stores.engine import store_slice
 
     prompt = {"texts": options.prompt, "guidance": options.guidance, "negative": options.negative}
     exact, plain = options.model == "exact", not options.prompt and not options.negative

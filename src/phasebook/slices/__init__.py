@@ -1,0 +1,1 @@
+"""Planes of latents, swept and measured: metric, ridges, phases, geodesics."""

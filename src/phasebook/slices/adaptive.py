@@ -106,13 +106,13 @@ class _Known:
 
     def apart(self, i: Int[ndarray, "*s"], j: Int[ndarray, "*s"]) -> Bool[ndarray, "*s"]:
         """Whether evaluated points lie further apart than a ridge is high."""
-        found = np.zeros(i.shape, dtype=bool)
+        differs = np.zeros(i.shape, dtype=bool)
         f, (at,) = self.parts[0], np.nonzero((i != j).ravel())
         for part in np.array_split(at, -(-len(at) // CHUNK)) if len(at) else []:
             a, b = (torch.as_tensor(k.ravel()[part]) for k in (i, j))
             square = ((f.points[a] - f.points[b]) * (f.duals[a] - f.duals[b])).sum(-1)
-            found.reshape(-1)[part] = (square > self.ridge**2).numpy()
-        return found
+            differs.reshape(-1)[part] = (square > self.ridge**2).numpy()
+        return differs
 
     def cuts(self) -> tuple[Bool[ndarray, "a-1 a"], Bool[ndarray, "a a-1"]]:
         """Edges of the grid between predictions that lie apart."""

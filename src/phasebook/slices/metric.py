@@ -29,6 +29,7 @@ class Metric:
 
     @property
     def trace(self) -> Float[Tensor, "*p"]:
+        """E + G: the squared Frobenius norm of the Jacobian."""
         return self.aa + self.bb
 
     @property

@@ -26,9 +26,17 @@ def seeded_anchors(shape: tuple[int, ...], seed: int) -> Float[ndarray, "3 *late
 
 
 def load_anchors(path: str | Path, shape: tuple[int, ...]) -> Float[ndarray, "3 *latent"]:
-    """Three latents from a `.npy` file; ValueError in one line names the file and what is wrong with it.
+    """Three latents from a `.npy` file. Nothing is unpickled.
 
-    Nothing is unpickled. Accepts float16, float32 and float64 of shape (3, *shape).
+    Args:
+        path: of the file: float16, float32 or float64 of shape (3, *shape).
+        shape: of a latent.
+
+    Returns:
+        The anchors.
+
+    Raises:
+        ValueError: one line that names the file and what is wrong with it.
     """
     takes = f"takes a .npy file: one array of floats, shape {(3, *shape)}"
     try:
@@ -98,6 +106,9 @@ class Plane:
             seed: of torch's CPU generator.
             options: the other fields. Latents of fewer than 64 entries are not normalised unless asked for: their
                 standard deviation is no estimate of anything.
+
+        Returns:
+            The plane.
         """
         return cls(seeded_anchors(shape, seed), **{"normalise": int(np.prod(shape)) >= 64} | options)
 
@@ -110,14 +121,17 @@ class Plane:
 
     @property
     def alpha(self) -> Float[ndarray, " grid"]:
+        """Coordinates of the rows."""
         return np.linspace(*self.extent[:2], self.grid)
 
     @property
     def beta(self) -> Float[ndarray, " grid"]:
+        """Coordinates of the columns."""
         return np.linspace(*self.extent[2:], self.grid)
 
     @property
     def spacing(self) -> tuple[float, float]:
+        """Of neighbouring rows and columns."""
         a0, a1, b0, b1 = self.extent
         return (a1 - a0) / (self.grid - 1), (b1 - b0) / (self.grid - 1)
 
@@ -126,7 +140,16 @@ class Plane:
         """Coefficients c with `z = sum_k c_k z_k` at points, and their derivatives along alpha and beta.
 
         With normalisation `c / s`, `s^2 = c^T C c` with C the anchors' covariance, and `dc / s - c (c^T C dc) / s^3`.
-        ValueError names a point where the standard deviation vanishes.
+
+        Args:
+            alpha: coordinates of points.
+            beta: likewise.
+
+        Returns:
+            Coefficients of the three anchors, and their derivatives.
+
+        Raises:
+            ValueError: names a point where the standard deviation vanishes.
         """
         alpha, beta = np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float)
         c = np.stack([1 - alpha - beta, alpha, beta], -1)

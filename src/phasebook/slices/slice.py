@@ -29,8 +29,12 @@ RIDGE = 0.2             # a jump over this share of the yardstick is a ridge, wh
 
 
 class Pairs(NamedTuple):
-    """`distances` (step, n, n) of the predictions of n points in a feature; `x0` (step, n, ...): their states, what
-    `model.decode` takes."""
+    """The predictions of n points at every step.
+
+    Attributes:
+        distances: between them, in a feature.
+        x0: their states, what `model.decode` takes.
+    """
 
     distances: Float[ndarray, "step n n"]
     x0: Float[torch.Tensor, "step n *s"]
@@ -45,6 +49,9 @@ class Pairs(NamedTuple):
             levels: of the sampler.
             feature: by which distances are taken.
             prompt: for all points, or one a point.
+
+        Returns:
+            Distances and states.
         """
         apart, x0 = [], []
         for frame in model.sweep(start, levels, prompt):
@@ -98,6 +105,9 @@ class Slice:
             feature: its name; the first by default.
             exact: from tangents instead of finite differences.
 
+        Returns:
+            The numbers; NaN at steps at which the feature was not measured.
+
         Raises:
             ValueError: for a feature that was not measured, or tangents that were not carried.
         """
@@ -139,8 +149,11 @@ class Slice:
         return Surface(E, np.clip(F, -most, most), G, self.plane.spacing)
 
     def height(self, step: int, feature: str | None = None) -> Float[ndarray, "a b"]:
-        """The largest jump of the prediction from a point to a neighbour. A ridge of jump j is two points wide and j
-        high at any grid."""
+        """The largest jump of the prediction from a point to a neighbour.
+
+        Returns:
+            The heights. A ridge of jump j is two points wide and j high at any grid.
+        """
         up, right = (self.values(key, feature)[step] for key in ("jump_alpha", "jump_beta"))
         high = np.zeros(self.data.E.shape[2:])
         for at, jump in ((np.s_[:-1], up), (np.s_[1:], up), (np.s_[:, :-1], right), (np.s_[:, 1:], right)):
@@ -156,8 +169,11 @@ class Slice:
                 a larger jump are cut; or the name of an integer field of the model, connected regions of one value.
             feature: whose ridges.
 
+        Returns:
+            Labels, counted from 0 at every step.
+
         Raises:
-            ValueError: for another `by`.
+            ValueError: for another `by`, a ridge that is not positive, or a feature measured at some steps alone.
         """
         if not ridge > 0:
             raise ValueError(f"ridge = {ridge!r}: takes a positive height, such as s.ridge()")
@@ -175,8 +191,15 @@ class Slice:
         return np.stack([connected(one) for one in self.data[by].values])
 
     def telling(self, count: int, feature: str | None = None) -> list[int]:
-        """At most `count` steps, increasing, from the first to the last that is measured, between which the logarithm
-        of the mean of det G makes equal progress, ending where it has come to rest: where pictures differ."""
+        """Steps at which pictures differ: the logarithm of the mean of det G makes equal progress between them.
+
+        Args:
+            count: of steps at most.
+            feature: its name; the first by default.
+
+        Returns:
+            Increasing, from the first to the last step that is measured.
+        """
         at = self.measured(feature)
         rise = np.maximum.accumulate(np.log(1e-8 + self.values("det", feature)[at].mean((1, 2))))
         last = len(at) - 1
@@ -191,12 +214,36 @@ class Slice:
         return steps[-2] if len(steps) > 1 else steps[-1]
 
     def between(self, alpha: Float[ndarray, " n"], beta: Float[ndarray, " n"], feature: str | None = None) -> Pairs:
-        """Distances of the predictions of points of the slice at every step. ValueError without a model."""
+        """Distances of the predictions of points of the slice at every step.
+
+        Args:
+            alpha: coordinates of n points.
+            beta: likewise.
+            feature: by which distances are taken; the first by default.
+
+        Returns:
+            Distances and states.
+
+        Raises:
+            ValueError: for a point outside the slice, different numbers of coordinates, a slice without a model.
+        """
         if self.model is None:
             raise ValueError("model: this slice was read without its model; takes open_store(path, model)")
-        c, _ = self.plane.coefficients(np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float))
+        alpha, beta = (np.atleast_1d(np.asarray(one, dtype=float)) for one in (alpha, beta))
+        self._check_inside(alpha, beta)
+        c, _ = self.plane.coefficients(alpha, beta)
         start = self.model.start(self.plane.anchors, c)
         return Pairs.of(self.model, start, self.levels, self.features[self._known(feature)], self.prompt)
+
+    def _check_inside(self, alpha: Float[ndarray, " n"], beta: Float[ndarray, " n"]) -> None:
+        if alpha.ndim != 1 or alpha.shape != beta.shape:
+            raise ValueError(f"alpha, beta: shapes {alpha.shape} and {beta.shape}; takes n numbers of each")
+        a0, a1, b0, b1 = self.plane.extent
+        inside = (a0 <= alpha) & (alpha <= a1) & (b0 <= beta) & (beta <= b1)
+        if not inside.all():
+            k = int(np.flatnonzero(~inside)[0])
+            raise ValueError(f"alpha, beta = {alpha[k]:g}, {beta[k]:g}: outside the slice; takes alpha from {a0:g} to "
+                             f"{a1:g} and beta from {b0:g} to {b1:g}")
 
     def figure(self, step: int, name: str = "trace", feature: str | None = None):
         """A plotly heat map of the logarithm of a variable at a step, alpha up and beta right.
@@ -205,6 +252,12 @@ class Slice:
             step: from 0.
             name: as in `values`.
             feature: its name; the first by default.
+
+        Returns:
+            A plotly figure.
+
+        Raises:
+            ValueError: for a step that the sampler does not have.
         """
         import plotly.graph_objects as go
 
@@ -219,7 +272,10 @@ class Slice:
         return fig.update_layout(template="plotly_white", width=480, height=440, margin={"t": 50, "r": 20}, title=title)
 
     def pictures(self, steps: Sequence[int]) -> ndarray:
-        """The kept pictures (step, row, column, y, x, rgb) of some steps, bytes.
+        """The kept pictures of some steps.
+
+        Returns:
+            Bytes (step, row, column, y, x, rgb).
 
         Raises:
             ValueError: for a step whose pictures were not kept.

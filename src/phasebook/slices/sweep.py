@@ -43,8 +43,12 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
         keep: at these steps; None for all.
         progress: show a bar.
 
+    Returns:
+        The measured slice.
+
     Raises:
-        ValueError: names step and point of a number that is not finite; a feature that the model does not know.
+        ValueError: names step and point of a number that is not finite; a feature that the model does not know; a field
+            that does not give one number a point.
     """
     measurement = measurement_of(model, plane, levels, prompt, features, tangents, fields, pictures, keep)
     arrays = Arrays(measurement, Tile(plane, 0, plane.grid, 0, plane.grid))
@@ -77,6 +81,9 @@ def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | 
         fields: by name.
         pictures: along each side.
         keep: steps.
+
+    Returns:
+        What every tile is measured by.
 
     Raises:
         ValueError: for an argument in another's place, latents of another shape, an unknown feature or step.

@@ -127,7 +127,8 @@ class Measurement:
                 for variable, value in _measured(frame.embedded(feature), feature.unit, tile).items():
                     yield _finite(Part(variable, (index, frame.step), _numbers(value)), tile)
         for name, field in self.fields.items():
-            yield _finite(Part(name, (frame.step,), _numbers(tile.cut(tile.grid(field(frame))))), tile)
+            value = _one_a_point(name, field(frame), frame)
+            yield _finite(Part(name, (frame.step,), _numbers(tile.cut(tile.grid(value)))), tile)
         (r0, r1), (c0, c1) = span(tile, "picture", self.pick)
         if frame.step in self.kept and r1 > r0 and c1 > c0:
             yield Part("picture", (self.kept.index(frame.step),), self._pictures(frame, tile))
@@ -140,6 +141,15 @@ class Measurement:
         states = tile.grid(frame.x0)[rows][:, columns]
         pixels = (self.model.decode(states.flatten(0, 1)).float().cpu() * 255).round().byte().movedim(1, -1)
         return pixels.unflatten(0, tuple(states.shape[:2])).numpy()
+
+
+def _one_a_point(name: str, value: Tensor | ndarray, frame: Frame) -> Tensor | ndarray:
+    """The values of a field. ValueError where they are not one for each point."""
+    shape, points = tuple(np.shape(value)), len(frame.x0)
+    if not isinstance(value, Tensor | ndarray) or shape != (points,):
+        raise ValueError(f"fields: {name!r} gives {type(value).__name__} of shape {shape} for {points} points; takes a "
+                         "function that gives one number a point")
+    return value
 
 
 def _measured(f: Embedding, unit: float, tile: Tile) -> dict[str, Tensor]:
@@ -205,11 +215,11 @@ class Arrays:
 def coordinates_of(m: Measurement, plane: Plane) -> dict:
     """Of all dimensions, and the noise level of each step."""
     alpha, beta, levels = plane.alpha, plane.beta, m.levels
-    found = {"feature": list(m.features), "step": np.arange(levels.steps), "alpha": alpha, "beta": beta,
+    axes = {"feature": list(m.features), "step": np.arange(levels.steps), "alpha": alpha, "beta": beta,
              "alpha_edge": (alpha[1:] + alpha[:-1]) / 2, "beta_edge": (beta[1:] + beta[:-1]) / 2,
              "sigma_over_alpha": ("step", levels.sigma_over_alpha, {"unit": "1"}),
              "timestep": ("step", levels.timestep)}
-    return found | ({"kept": m.kept, "row": alpha[m.pick], "column": beta[m.pick]} if m.kept else {})
+    return axes | ({"kept": m.kept, "row": alpha[m.pick], "column": beta[m.pick]} if m.kept else {})
 
 
 def kept_steps(keep: Collection[int] | None, steps: int) -> list[int]:

@@ -31,8 +31,8 @@ def box_counts(label: Callable[[Float[ndarray, "m 2"]], Int[ndarray, " m"]], cor
     for k in range(octaves + 1):
         side = size / 2**k
         points = (boxes[:, None] + side * PLACES).reshape(-1, 2)
-        found = label(points).reshape(len(boxes), 9)
-        boxes = boxes[(found != found[:, :1]).any(1)]
+        labels = label(points).reshape(len(boxes), 9)
+        boxes = boxes[(labels != labels[:, :1]).any(1)]
         counts.append(len(boxes))
         if not len(boxes):
             return np.array(counts + [0] * (octaves - k))

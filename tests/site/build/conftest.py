@@ -93,3 +93,21 @@ def edit(house):
         file.write_text(file.read_text().replace(old, new))
 
     return replace
+
+
+@pytest.fixture
+def prose(house):
+    """The toy house with the pages that a site needs."""
+    (house / "book").mkdir(exist_ok=True)
+    for name in ("_static", "_ext"):
+        (house / "book" / name).symlink_to(REAL / "book" / name)
+    (house / "_config.yml").write_text((REAL / "_config.yml").read_text())
+    (house / "book" / "references.bib").write_text("")
+    (house / "book" / "intro.md").write_text("# Title\n\nText.\n")
+    (house / "notebooks" / "using.py").write_text("# %% [markdown]\n# # Using\n\n# %%\nprint(6 * 7)\n")
+    (house / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n  - file: book/chapters/01_toy\n"
+                                    "  - file: book/chapters/using\n")
+    source = house / "notebooks" / "01_toy.py"
+    source.write_text(source.read_text().replace("# %% tags=", "# %% [markdown]\n# # Toy\n\n# %% tags=", 1))
+    (house / "tests" / "reference" / "verdicts.json").write_text('{"toy.double": "holds"}')
+    return house

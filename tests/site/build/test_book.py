@@ -46,27 +46,6 @@ def test_an_unknown_profile_is_refused_before_anything_is_made(house, phasebook,
     assert "profile = 'huge'" in capsys.readouterr().err and not (tmp_path / "to").exists()
 
 
-@pytest.fixture
-def prose(house):
-    """The toy house with the pages that a site needs."""
-    (house / "book").mkdir(exist_ok=True)
-    for name in ("_static", "_ext"):
-        (house / "book" / name).symlink_to(REAL / "book" / name)
-    (house / "_config.yml").write_text((REAL / "_config.yml").read_text())
-    (house / "book" / "references.bib").write_text("")
-    (house / "book" / "intro.md").write_text("# Title\n\nText.\n")
-    (house / "notebooks" / "using.py").write_text("# %% [markdown]\n# # Using\n\n# %%\nprint(6 * 7)\n")
-    (house / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n  - file: book/chapters/01_toy\n"
-                                    "  - file: book/chapters/using\n")
-    source = house / "notebooks" / "01_toy.py"
-    source.write_text(source.read_text().replace("# %% tags=", "# %% [markdown]\n# # Toy\n\n# %% tags=", 1))
-    (house / book.TRACKED).write_text('{"toy.double": "holds"}')
-    return house
-
-
-REAL = runner.root()
-
-
 @pytest.mark.slow
 def test_a_build_is_the_same_bytes_and_is_repaired_where_it_was_touched(prose, tmp_path, monkeypatch):
     said = []

@@ -1,26 +1,30 @@
 """A run that is stopped, killed or started in an odd place: one line, nothing half-written, nothing left behind."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and sockets of Unix")
 
-RUN = [sys.executable, "-m", "phasebook.cli", "run", "1"]
+RUN = ("run", "1", "-o", "out")
 
 
 def start(here: Path, *arguments: str, **variables: str) -> subprocess.Popen:
     """The command in a process group of its own, working in `here`, with temporary files in `here/tmp`."""
     (here / "tmp").mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "TMPDIR": str(here / "tmp"), **variables}
-    return subprocess.Popen([*RUN, "-o", str(here / "out"), *arguments], start_new_session=True, cwd=here,
+    return subprocess.Popen([sys.executable, "-m", "phasebook.cli", *arguments], start_new_session=True, cwd=here,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -54,7 +58,7 @@ def here(tmp_path, request):
     (signal.SIGKILL, "parent", -9), (signal.SIGKILL, "kernel", 1),
 ], ids=str)
 def test_a_stopped_run_leaves_nothing(house, here, number, whom, code):
-    process = start(here, "-p", "factor", "60")
+    process = start(here, *RUN, "-p", "factor", "60")
     mark = str(here / "tmp" / "phasebook-")
     assert within(60, lambda: (here / "out").exists() and processes(mark)), process.communicate()
     time.sleep(1.5)
@@ -93,60 +97,61 @@ def test_a_run_in_an_odd_place(house, here, edit):
     assert len(list((place / "out").iterdir())) == 2 and list(long.iterdir()) == []
 
 
-MOMENTS = [(seed, number, whom) for seed, (number, whom) in enumerate([
-    (signal.SIGINT, "group"), (signal.SIGTERM, "parent"), (signal.SIGTERM, "group"), (signal.SIGKILL, "parent"),
-    (signal.SIGKILL, "group"), (signal.SIGINT, "parent"), (signal.SIGKILL, "kernel"), (signal.SIGTERM, "kernel"),
-    (signal.SIGTERM, "parent"), (signal.SIGINT, "group")] * 5)]
+# A signal, and whom it reaches. STOPS in the environment asks for more of them than every run of the tests can take.
+STOPS = [(signal.SIGINT, "group"), (signal.SIGTERM, "parent"), (signal.SIGKILL, "parent"), (signal.SIGKILL, "kernel"),
+         (signal.SIGTERM, "group"), (signal.SIGKILL, "group"), (signal.SIGINT, "parent"), (signal.SIGTERM, "kernel")]
+MANY = int(os.environ.get("STOPS", "0"))
 
 
-def stopped_at(place: Path, moment: float, number: int, whom: str) -> list[str]:
-    """What is wrong after a run in `place` was stopped at a moment, in seconds; [] for nothing."""
-    process = start(place)
-    mark = str(place / "tmp" / "phasebook-")
-    time.sleep(moment)
+def listing(folder: Path) -> list[str]:
+    return sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
+
+
+def stop(process: subprocess.Popen, mark: str, number: int, whom: str) -> str:
+    """Stop it; what it said."""
     with suppress(ProcessLookupError):
         if whom == "kernel":
-            for kernel in processes(mark):
-                os.kill(kernel, number)
+            for child in processes(mark):
+                os.kill(child, number)
         else:
             (os.killpg if whom == "group" else os.kill)(process.pid, number)
-    said = process.communicate(timeout=60)[1]
-    wrong = []
+    return process.communicate(timeout=60)[1]
+
+
+def what_is_left(place: Path, process: subprocess.Popen, mark: str, number: int, whom: str) -> list[str]:
+    """What is wrong in `place` after it was stopped; [] for nothing."""
+    said, wrong = stop(process, mark, number, whom), []
     if not within(15, lambda: not processes(mark)):
-        wrong.append("a kernel is left")
+        wrong.append("a process is left")
     if said.count("\n") > 1:
         wrong.append(f"more than a line: {said}")
-    if not {f.name for f in place.iterdir()} <= {"out", "tmp"}:
-        wrong.append("files in the working directory")
-    files = sorted(f.name for f in (place / "out").iterdir()) if (place / "out").is_dir() else []
-    whole = ["01_toy.ipynb", "01_toy.results.json"]
-    shown = [name for name in files if not name.startswith(".")]
-    if shown not in ([], whole) or (files != shown and number != signal.SIGKILL):
-        wrong.append(f"half-written: {files}")
     if number != signal.SIGKILL and not within(15, lambda: not list((place / "tmp").iterdir())):
-        wrong.append("temporary files are left")
-    again = start(place)
-    again.communicate(timeout=120)
-    files = sorted(f.name for f in (place / "out").iterdir())
-    if again.returncode or files != whole:
-        wrong.append(f"the next run: {again.returncode}, {files}")
+        wrong.append(f"temporary files are left: {listing(place / 'tmp')}")
     return wrong
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="processes are found through /proc")
-def test_fifty_stops_at_random_moments(house, here):
-    """Of a run of a few seconds, whose last instants are the likeliest to leave half of something."""
-    import random
-    from concurrent.futures import ThreadPoolExecutor
+def run_stopped_at(place: Path, moment: float, number: int, whom: str) -> list[str]:
+    """What is wrong after a run was stopped at a moment, in seconds, and after the next one."""
+    process = start(place, *RUN)
+    time.sleep(moment)
+    wrong = what_is_left(place, process, str(place / "tmp" / "phasebook-"), number, whom)
+    if not set(listing(place)) <= {"out", "tmp"}:
+        wrong.append("files in the working directory")
+    files, whole = listing(place / "out"), ["01_toy.ipynb", "01_toy.results.json"]
+    shown = [name for name in files if not name.startswith(".")]
+    if shown not in ([], whole) or (files != shown and number != signal.SIGKILL):
+        wrong.append(f"half-written: {files}")
+    again = start(place, *RUN)
+    again.communicate(timeout=120)
+    if again.returncode or listing(place / "out") != whole:
+        wrong.append(f"the next run: {again.returncode}, {listing(place / 'out')}")
+    return wrong
 
-    (here / "first").mkdir()
-    began = time.monotonic()
-    start(here / "first").communicate(timeout=120)
-    most = time.monotonic() - began
 
-    def one(case):
-        seed, number, whom = case
+def at_random_moments(here: Path, most: float, count: int, stopped_at: Callable) -> list[str]:
+    """What is wrong after `count` stops between the start and half as long again as a run takes, four at a time."""
+    def one(seed):
+        number, whom = STOPS[seed % len(STOPS)]
         place = here / str(seed)
         place.mkdir()
         moment = most * (1.5 * random.Random(seed).random() + 0.05)
@@ -154,4 +159,62 @@ def test_fifty_stops_at_random_moments(house, here):
                 stopped_at(place, moment, number, whom)]
 
     with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(one, MOMENTS), []) == []
+        return sum(pool.map(one, range(count)), [])
+
+
+def seconds_of(process: subprocess.Popen) -> float:
+    began = time.monotonic()
+    assert process.communicate(timeout=120) and process.returncode == 0
+    return time.monotonic() - began
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="processes are found through /proc")
+def test_stops_of_a_run_at_random_moments(house, here):
+    """Of a run of a few seconds, whose last instants are the likeliest to leave half of something."""
+    (here / "first").mkdir()
+    most = seconds_of(start(here / "first", *RUN))
+    assert at_random_moments(here, most, MANY or 6, run_stopped_at) == []
+
+
+def book_stopped_at(whole: dict[str, bytes], place: Path, moment: float, number: int, whom: str) -> list[str]:
+    """What is wrong after a build of the book was stopped at a moment, in seconds, and after the next one."""
+    process = start(place, "book", "--to", "to")
+    time.sleep(moment)
+    wrong = what_is_left(place, process, str(place), number, whom)
+    chapters = [name for name in listing(place / "to" / "book" / "chapters") if not name.startswith(".")]
+    for stem in {name.split(".")[0] for name in chapters if name.startswith("0")}:
+        if not {f"{stem}.ipynb", f"{stem}.results.json"} <= set(chapters):
+            wrong.append(f"half-written: {chapters}")
+    html = {f for f in (place / "to" / "_build" / "html").rglob("*.html")}
+    if html and not any(f.name == "index.html" for f in html):
+        wrong.append("half of the pages")
+    again = start(place, "book", "--to", "to")
+    said = again.communicate(timeout=120)[1]
+    if again.returncode or content(place / "to") != whole:
+        wrong.append(f"the next build: {again.returncode} {said}")
+    return wrong
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a build, but for the one that tells its times."""
+    return {f.relative_to(folder).as_posix(): f.read_bytes() for f in folder.rglob("*")
+            if f.is_file() and f.name != "times.json"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="processes are found through /proc")
+def test_stops_of_a_book_at_random_moments(prose, here):
+    """Of two chapters, a page and the site: the next build gives the same bytes as one that was left alone."""
+    source, claims = prose / "notebooks" / "01_toy.py", prose / "notebooks" / "claims"
+    (prose / "notebooks" / "02_toy.py").write_text(source.read_text().replace("01_toy", "02_toy")
+                                                   .replace("toy.double", "toy.twice"))
+    (claims / "02_toy.yaml").write_text((claims / "01_toy.yaml").read_text().replace("toy.double", "toy.twice"))
+    (prose / "tests" / "reference" / "verdicts.json").write_text('{"toy.double": "holds", "toy.twice": "holds"}')
+    toc = prose / "_toc.yml"
+    toc.write_text(toc.read_text() + "  - file: book/chapters/02_toy\n")
+    (here / "first").mkdir()
+    most = seconds_of(start(here / "first", "book", "--to", "to"))
+    whole = content(here / "first" / "to")
+    assert {"book/chapters/01_toy.ipynb", "book/chapters/02_toy.ipynb", "_build/html/index.html"} <= set(whole)
+    assert at_random_moments(here, most, MANY or 2, partial(book_stopped_at, whole)) == []

@@ -38,7 +38,8 @@ def test_smoke_run_leaves_notebook_and_ledger(smoke, source):
            "mixture_weights": [0.5, 0.5]}, {"chain.order": "not tested here", "chain.vp": "holds"}),
     ("3", {"torus_modes": [[1, 0, 1e-7, 0], [2, 1, 1e-7, 1]]},               # a gap below the floating point
      {"chain.local_constant": "not tested here", "chain.global_constant": "not tested here"}),
-    ("6", {"atoms": [[0.0, 0.0]], "atom_weights": [1.0], "line_atoms": [0.0], "line_weights": [1.0]},
+    ("6", {"atoms": [[0.0, 0.0]], "atom_weights": [1.0], "line_atoms": [0.0], "line_weights": [1.0], "dimensions": [1],
+           "grid": 20, "mode_steps": 1, "generations": 3, "trees": 1, "tree_depth": 2},
      {"singular.index": "not tested here"}),
 ], ids=["deep valley", "even density", "faint density", "one atom"])
 def test_a_chapter_says_what_it_could_not_measure(tmp_path, chapter, changes, verdicts):

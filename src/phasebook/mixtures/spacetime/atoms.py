@@ -162,10 +162,10 @@ def line_distance(x: Float[ndarray, " n"], points: int = 64) -> tuple[float, flo
             old, new = (np.linspace(0, 1, m + 1)[1:-1] for m in (n // 2, n))
             q, c = v.reshape(2, -1)
             v = np.concatenate([np.interp(new, old, q), np.maximum(np.interp(new, old, np.abs(c)), 0.05)])
-        found = minimize(_chords, v, (x, n), jac=True, method="L-BFGS-B",
-                         options={"maxiter": 20_000, "maxfun": 40_000, "ftol": 1e-16, "gtol": 1e-10, "maxcor": 30})
-        v = found.x
-        lengths.append(float(np.sqrt(found.fun)))
+        minimum = minimize(_chords, v, (x, n), jac=True, method="L-BFGS-B",
+                           options={"maxiter": 20_000, "maxfun": 40_000, "ftol": 1e-16, "gtol": 1e-10, "maxcor": 30})
+        v = minimum.x
+        lengths.append(float(np.sqrt(minimum.fun)))
     return (4 * lengths[2] - lengths[1]) / 3, float((v.reshape(2, -1)[1] ** 2).max())
 
 

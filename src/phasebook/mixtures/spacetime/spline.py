@@ -55,8 +55,8 @@ def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points:
             v, count = _adam(value, v, iterations or 2000, learning_rate)
         else:
             options = {"maxiter": iterations or 500, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 20}
-            found = minimize(value, v, jac=True, method="L-BFGS-B", options=options)
-            v, count = found.x, found.nit
+            minimum = minimize(value, v, jac=True, method="L-BFGS-B", options=options)
+            v, count = minimum.x, minimum.nit
         total, E = total + count, value(v)[0]
         z = curve.project(at(v)) if curve.weight else at(v)
         gain = 1 - E / least if best is not None else 1.0

@@ -77,9 +77,9 @@ def check_dtype(dtype: str) -> str:
 def known_directory(name: str | Path) -> Path | None:
     """The directory that `name` means, itself or one below `assets/` (whatever the working directory), or None."""
     text = os.path.expanduser(str(name))
-    for found in (Path(text), ROOT.parent / text, ROOT / text):
-        if text and found.is_dir():
-            return found
+    for folder in (Path(text), ROOT.parent / text, ROOT / text):
+        if text and folder.is_dir():
+            return folder
     return None
 
 

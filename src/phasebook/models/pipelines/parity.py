@@ -46,7 +46,7 @@ def diffusers_steps(model: PipelineModel, start: Float[Tensor, "c y x"], steps: 
     y, x = (n * pipe.vae_scale_factor for n in start.shape[-2:])
     pipe(prompt, height=y, width=x, guidance_scale=guidance, num_inference_steps=steps, latents=latents,
          output_type="latent", **options)
-    found = torch.cat(after)
+    states = torch.cat(after)
     if kind == "FluxPipeline":
-        found = pipe._unpack_latents(found, y, x, pipe.vae_scale_factor)
-    return found
+        states = pipe._unpack_latents(states, y, x, pipe.vae_scale_factor)
+    return states

@@ -75,6 +75,9 @@ class PipelineModel(Model):
             sampler: 'ddim', the paper's choice, or 'own': levels as the pipeline's own scheduler places them. A flow
                 model has its own.
 
+        Returns:
+            The model.
+
         Raises:
             ValueError: one line, for whatever is not there, not whole, or no pipeline that this code can run.
         """
@@ -98,6 +101,9 @@ class PipelineModel(Model):
             decoder: a VAE that decodes in place of the pipeline's.
             compiled: torch.compile the network (CUDA only).
             sampler: 'ddim', the paper's choice, whatever scheduler the pipeline has, or 'own'; see `load`.
+
+        Returns:
+            The model.
 
         Raises:
             ValueError: one line, for a pipeline that this code cannot run.
@@ -160,6 +166,9 @@ class PipelineModel(Model):
     def levels(self, steps: int) -> Levels:
         """The model's own noise levels for `steps` steps.
 
+        Returns:
+            Steps + 1 levels.
+
         Raises:
             ValueError: for a number of steps that it has no levels for.
         """
@@ -173,6 +182,9 @@ class PipelineModel(Model):
     @torch.no_grad()
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
         """What the network is told; equal texts are encoded once. The negative prompt counts for guidance > 1 only.
+
+        Returns:
+            The conditions, one row for all points or a row a point.
 
         Raises:
             ValueError: for a prompt longer than the tokenizer's limit, which diffusers would cut, or guidance < 0.
@@ -253,8 +265,7 @@ class PipelineModel(Model):
 
     def _output(self, x: Float[Tensor, "p c y x"], time: float | Tensor,
                 conditions: Mapping[str, Float[Tensor, "p k ..."]], guidance: float) -> Tensor:
-        """What the network says at a training time, or at one a point; with guidance every point has its negative
-        prompt first."""
+        """What the network says at a time (or one a point); with guidance each point has its negative prompt first."""
         copies = max((c.shape[1] for c in conditions.values()), default=1)
         wide = torch.cat([x] * copies).contiguous(memory_format=torch.channels_last)
         rows = {name: c.transpose(0, 1).flatten(0, 1) for name, c in conditions.items()}

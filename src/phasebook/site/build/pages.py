@@ -13,6 +13,7 @@ __all__ = ["main"]
 
 
 def main(home: str, aside: str) -> None:
+    """Jupyter Book's own command on `home`, as long as the process that asked for it lives."""
     process.follow(Path(aside))
     from jupyter_book.cli.main import main as jupyter_book
 

@@ -16,9 +16,9 @@ from phasebook.site.checks.parameters import Finite, Parameters, Positive
 from phasebook.site.figures.base import table
 from phasebook.site.results.claims import verdict
 from phasebook.site.results.ledger import Ledger, in_words
-from phasebook.slices.engine import store_slice
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
 from phasebook.slices.slice import Slice
+from phasebook.slices.stores.engine import store_slice
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate
 

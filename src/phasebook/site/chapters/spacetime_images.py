@@ -85,6 +85,7 @@ class PlacedTree(NamedTuple):
 
     @property
     def place(self) -> float:
+        """Where the data lie between the twin (0) and the tree (1)."""
         return (self.data - self.twin) / (self.tree - self.twin)
 
 

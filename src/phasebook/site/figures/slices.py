@@ -86,9 +86,11 @@ class Map:
 
     @property
     def range(self) -> tuple[float, float]:
+        """Least and largest value of the colours."""
         return self.limits or (float(self.values.min()), float(self.values.max()))
 
     def picture(self, step: int) -> UInt8[ndarray, "a b 3"]:
+        """The map of a step in colours."""
         return coloured(self.values[step], self.range, self.colours)
 
 

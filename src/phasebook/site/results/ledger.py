@@ -46,6 +46,7 @@ class Correction(_Record):
 
     @property
     def verdict(self) -> Verdict:
+        """By the rule, from estimate, interval and bound."""
         return verdict(self.estimate, self.interval, self.bound)
 
 

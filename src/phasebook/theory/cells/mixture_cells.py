@@ -130,9 +130,9 @@ def lines(label: Callable, count: int, seed: int, reach: float = 4.2, points: in
     offset = (np.arange(count) + 0.5) / count * 2 * reach - reach
     across = offset[:, None] * along[:, ::-1] * [-1, 1]
     u = np.linspace(-reach, reach, points)
-    found = label((across[:, None] + u[:, None] * along[:, None]).reshape(-1, 2)).reshape(-1, points)
-    row, k = np.nonzero(found[:, 1:] != found[:, :-1])
-    low, high, before = u[k], u[k + 1], found[row, k]
+    labels = label((across[:, None] + u[:, None] * along[:, None]).reshape(-1, 2)).reshape(-1, points)
+    row, k = np.nonzero(labels[:, 1:] != labels[:, :-1])
+    low, high, before = u[k], u[k + 1], labels[row, k]
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         same = label(across[row] + middle[:, None] * along[row]) == before

@@ -1,0 +1,1 @@
+"""Chains of Brenier maps, on the torus, the circle and the plane."""

@@ -76,16 +76,16 @@ def sweep(data: Atoms, start: float, end: float, many: Sequence[int], nodes: flo
     return Sweep(table[:, 0].astype(int), table[:, 1], table[:, 2], chains, remark)
 
 
-def order(found: Sweep, span: float) -> tuple[float | None, str]:
+def order(measured: Sweep, span: float) -> tuple[float | None, str]:
     """Minus the slope of log mismatch in log n over the asymptotic chains, or None and the reason.
 
     Args:
-        found: from `sweep`.
+        measured: from `sweep`.
         span: first level over the last, start / end.
     """
-    short = found.n >= np.log(span) / np.log(SHORT)
+    short = measured.n >= np.log(span) / np.log(SHORT)
     if short.sum() < 3:
         return None, f"fewer than three of the chains have steps of a factor of {SHORT} or less"
-    if found.mismatch.max() < APART or found.mismatch[short].min() < FAINT:
+    if measured.mismatch.max() < APART or measured.mismatch[short].min() < FAINT:
         return None, "chains and flow agree within the accuracy of the links and of the boundaries"
-    return -slope(found.n[short], found.mismatch[short]), ""
+    return -slope(measured.n[short], measured.mismatch[short]), ""

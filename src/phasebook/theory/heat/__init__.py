@@ -1,0 +1,1 @@
+"""Heat flow against Brenier maps: Gaussians, the line, the torus."""

@@ -8,11 +8,11 @@ import pytest
 from distributed import Client, LocalCluster
 
 from phasebook.models.denoiser import Denoiser
-from phasebook.slices import engine
-from phasebook.slices.engine import EngineError, store_slice
 from phasebook.slices.plane import Plane
-from phasebook.slices.store import stored
-from tests.slices.stores import files, made
+from phasebook.slices.stores import engine
+from phasebook.slices.stores.engine import EngineError, store_slice
+from phasebook.slices.stores.store import stored
+from tests.slices.stores.small_stores import files, made
 
 ANY = "127.0.0.1:0"
 PLANE = Plane.random((2,), seed=0, grid=12)
@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_refused(small, monkeypatch, tmp_path, capsys):
     with pytest.raises(ValueError, match="^workers, tile: .*B of memory for 1 at a time; takes what fits into the 1 k"):
         made(small, tmp_path / "x.zarr")
     monkeypatch.undo()
-    monkeypatch.setattr("phasebook.slices.files._Folder.free", lambda self: 10.0)
+    monkeypatch.setattr("phasebook.slices.stores.files._Folder.free", lambda self: 10.0)
     with pytest.raises(ValueError, match=r"^store = .*B to write; takes a place with as much free, here are 10 B$"):
         made(small, tmp_path / "x.zarr", progress=True)
     assert "9 tiles, 225 points: 900 evaluations" in capsys.readouterr().out

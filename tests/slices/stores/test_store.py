@@ -11,11 +11,11 @@ import pytest
 import xarray as xr
 
 from phasebook.sampling.levels import scaled_linear_levels
-from phasebook.slices import engine
 from phasebook.slices.plane import Plane
-from phasebook.slices.store import open_store, stored
+from phasebook.slices.stores import engine
+from phasebook.slices.stores.store import open_store, stored
 from phasebook.slices.sweep import slice_of
-from tests.slices.stores import WORDS, files, forked, made
+from tests.slices.stores.small_stores import WORDS, files, forked, made
 
 
 @pytest.fixture(scope="module")

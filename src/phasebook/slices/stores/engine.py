@@ -19,12 +19,12 @@ from tqdm import tqdm
 from phasebook.machine import free_memory
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
-from phasebook.slices.cost import Cost
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
-from phasebook.slices.store import Store, open_store
+from phasebook.slices.stores.cost import Cost
+from phasebook.slices.stores.store import Store, open_store
+from phasebook.slices.stores.work import Source, Work, computed, described, opened
 from phasebook.slices.tiles import Tile
-from phasebook.slices.work import Source, Work, computed, described, opened
 
 __all__ = ["TILE", "EngineError", "store_slice"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from phasebook.sampling.levels import scaled_linear_levels
-from phasebook.slices.engine import store_slice
 from phasebook.slices.plane import Plane
+from phasebook.slices.stores.engine import store_slice
 
 WORDS = {"features": ["pixels", "posterior"], "fields": ["atom"], "pictures": 3, "tile": 4}
 

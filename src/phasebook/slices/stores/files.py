@@ -80,12 +80,12 @@ class _Folder(Place):
                     part.unlink(missing_ok=True)
 
     def times(self, key: str) -> dict[str, float]:
-        found = {}
+        dates = {}
         for path in (self.root / key).rglob("*"):
             with suppress(OSError):
                 if path.is_file() and path.suffix != ".part":
-                    found[path.relative_to(self.root).as_posix()] = path.stat().st_mtime
-        return found
+                    dates[path.relative_to(self.root).as_posix()] = path.stat().st_mtime
+        return dates
 
     def names(self) -> list[str]:
         try:
@@ -141,10 +141,10 @@ class _Remote(Place):
     def times(self, key: str) -> dict[str, float]:
         self.system.invalidate_cache()
         try:
-            found = self.system.find(f"{self.root}/{key}", detail=True)
+            entries = self.system.find(f"{self.root}/{key}", detail=True)
         except FileNotFoundError:
             return {}
-        return {path.removeprefix(self.root + "/"): _when(entry) for path, entry in found.items()}
+        return {path.removeprefix(self.root + "/"): _when(entry) for path, entry in entries.items()}
 
     def names(self) -> list[str]:
         self.system.invalidate_cache()

@@ -21,11 +21,11 @@ from numpy import ndarray
 
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
-from phasebook.slices.files import Place, place_of
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
+from phasebook.slices.stores.files import Place, place_of
+from phasebook.slices.stores.work import Description
 from phasebook.slices.tiles import DIMS, Tile, span
-from phasebook.slices.work import Description
 
 __all__ = ["Status", "Store", "open_store", "stored"]
 
@@ -146,16 +146,16 @@ class Store:
     def _chunks(self, tile: tuple[int, int]) -> dict[str, tuple[str, tuple[int, int] | None]]:
         """Keys of a tile's chunks: the variable, and of a picture its row and column."""
         plane = _Grid(self.spec["grid"])
-        area, found = Tile(plane, *self.ends(tile)), {}
+        area, chunks = Tile(plane, *self.ends(tile)), {}
         for name in self.variables:
             (r0, r1), (c0, c1) = span(area, name, self.pick)
             if name == "picture":
                 for r, c in product(range(r0, r1), range(c0, c1)):
-                    found[f"{name}/c/0/{r}/{c}/0/0/0"] = name, (r - r0, c - c0)
+                    chunks[f"{name}/c/0/{r}/{c}/0/0/0"] = name, (r - r0, c - c0)
             elif r1 > r0 and c1 > c0:
                 leading = "0/" if name in self.spec["fields"] else "0/0/"
-                found[f"{name}/c/{leading}{tile[0]}/{tile[1]}"] = name, None
-        return found
+                chunks[f"{name}/c/{leading}{tile[0]}/{tile[1]}"] = name, None
+        return chunks
 
     def put(self, tile: tuple[int, int], values: Mapping[str, ndarray]) -> None:
         """Write a tile, its mark last. OSError in one line where that fails.
@@ -295,18 +295,18 @@ def _length(dim: str, about: Description) -> int:
 
 def _known(about: Description) -> dict[str, tuple[tuple[str, ...], ndarray, dict]]:
     """Variables that are known before a tile is computed."""
-    found = {}
+    variables = {}
     for name, given in about.coordinates.items():
         dims, value, attributes = given if isinstance(given, tuple) and len(given) == 3 else \
             (*given, {}) if isinstance(given, tuple) else ((name,), given, {})
         value = np.asarray(value)
         value = value.astype(object) if value.dtype.kind == "U" else value
-        found[name] = (dims,) if isinstance(dims, str) else tuple(dims), value, attributes
+        variables[name] = (dims,) if isinstance(dims, str) else tuple(dims), value, attributes
     axes = tuple(f"latent_{k}" for k in range(about.plane.anchors.ndim - 1))
-    found["anchors"] = ("anchor", *axes), about.plane.anchors, {}
-    found["level_alpha"] = ("level",), np.asarray(about.levels.alpha, dtype=float), {}
-    found["level_sigma"] = ("level",), np.asarray(about.levels.sigma, dtype=float), {}
-    return found
+    variables["anchors"] = ("anchor", *axes), about.plane.anchors, {}
+    variables["level_alpha"] = ("level",), np.asarray(about.levels.alpha, dtype=float), {}
+    variables["level_sigma"] = ("level",), np.asarray(about.levels.sigma, dtype=float), {}
+    return variables
 
 
 def _seal(root: dict) -> str:

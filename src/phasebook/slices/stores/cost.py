@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phasebook.slices.stores.work import Description
 from phasebook.slices.tiles import Tile, span
-from phasebook.slices.work import Description
 
 __all__ = ["Cost"]
 
