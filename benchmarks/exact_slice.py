@@ -37,7 +37,7 @@ def _megabytes() -> float:
 
 
 def _slice_alone(resolution: int, grid: int, steps: int) -> None:
-    """In a process of its own: seconds and peak memory of a slice as chapter 9 makes it."""
+    """In a process of its own: seconds and peak memory of a slice as chapter 11 makes it."""
     model = ExactModel.of(load_images("families", resolution))
     plane = Plane(seeded_anchors(model.shape, 6), grid=grid)
     start = perf_counter()

@@ -161,4 +161,4 @@ print("pictures that the slice ends on:", ", ".join(reached))
 # what a model owes it.
 #
 # What the chapters do with a model of yours costs no code: each takes a list `models`, in which a directory or a hub id
-# may stand: `phasebook run 12 -p models '["exact", "path/to/pipeline"]'`.
+# may stand: `phasebook run 15 -p models '["exact", "path/to/pipeline"]'`.

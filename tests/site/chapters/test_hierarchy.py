@@ -9,7 +9,7 @@ from phasebook.site.chapters.hierarchy import disjoint_parts, through_slice, thr
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import Plane
 
-SOURCE = runner.find_chapter("12")
+SOURCE = runner.find_chapter("15")
 ALONE = {"models": ["exact"], "grid": 21, "steps": 20, "starts": 40}
 
 BAD = [

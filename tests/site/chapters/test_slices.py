@@ -9,7 +9,7 @@ from phasebook.site.build import runner
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import seeded_anchors
 
-SOURCE, NETWORK = runner.find_chapter("09"), runner.find_chapter("11")
+SOURCE, NETWORK = runner.find_chapter("11"), runner.find_chapter("13")
 
 BAD = [
     ({"grid": 1}, "grid = 1"),

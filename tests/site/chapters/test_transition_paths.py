@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from phasebook.site.build import runner
 from phasebook.site.checks.parameters import ParameterError
 
-SOURCE = runner.find_chapter("15")
+SOURCE = runner.find_chapter("10")
 WELLS = {"potential": "double_well", "endpoints": [[-1.0, 0.0], [1.0, 0.0]], "avoid": [0.0, 0.5]}
 
 

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-CLAIMS = "14_claims"      # the chapter that reads the results of the others
+CLAIMS = "19_claims"      # the chapter that reads the results of the others
 
 KERNEL = "Python 3 (ipykernel)"     # what JupyterLab calls the kernel python3
 

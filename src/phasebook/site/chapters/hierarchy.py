@@ -35,7 +35,7 @@ Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidat
 
 
 class Chapter(ModelParameters):
-    """The parameters of chapter 12."""
+    """The parameters of chapter 15."""
 
     judge: str = ""             # nothing here is judged by CLIP
     pretrained: str = ""

@@ -239,7 +239,7 @@ def phase_diagram(thumbnails: UInt8[ndarray, "shown row col y x 3"], field: Map,
                   noise: Float[ndarray, " step"], *, pane: int = 330) -> Image.Image:
     """Predicted images (top) and a map (below) at a few steps as one picture, for places that show no HTML.
 
-    `book/_static/phase_diagram.png` is this at chapter 9's default slice, steps 0, 14, 20 and 27, in 256 colours.
+    `book/_static/phase_diagram.png` is this at chapter 11's default slice, steps 0, 14, 20 and 27, in 256 colours.
     """
     gap, head, foot = 12, 34, 10
     sheet = Image.new("RGB", (len(steps) * (pane + gap) + gap, 2 * pane + gap + head + foot), "white")

@@ -55,7 +55,7 @@ from phasebook.site.chapters.spacetime_images import Chapter
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("17_spacetime_of_images", p)
+ledger = Ledger("09_spacetime_of_images", p)
 
 # %% tags=["hide-input"]
 import numpy as np

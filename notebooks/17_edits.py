@@ -69,7 +69,7 @@ from phasebook.site.chapters.edits import Chapter
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("13_edits", p)
+ledger = Ledger("17_edits", p)
 
 # %% tags=["hide-input"]
 import numpy as np

@@ -51,7 +51,7 @@ from phasebook.site.chapters.slices import anchors_of, planes, swept
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("10_ridges_and_resolution", p)
+ledger = Ledger("12_ridges_and_resolution", p)
 
 # %% tags=["hide-input"]
 import numpy as np

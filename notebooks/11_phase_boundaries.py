@@ -50,7 +50,7 @@ from phasebook.site.chapters.slices import Chapter, anchors_of, by_scale, planes
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("09_phase_boundaries", p)
+ledger = Ledger("11_phase_boundaries", p)
 
 # %% tags=["hide-input"]
 import numpy as np

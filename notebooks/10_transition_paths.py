@@ -47,7 +47,7 @@ from phasebook.site.chapters.transition_paths import Chapter
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("15_transition_paths", p)
+ledger = Ledger("10_transition_paths", p)
 
 # %% [markdown]
 # ## Two answers that are known

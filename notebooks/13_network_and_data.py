@@ -56,7 +56,7 @@ from phasebook.site.chapters.network import Chapter, deviation_of, nearest_kind,
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("11_network_and_data", p)
+ledger = Ledger("13_network_and_data", p)
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -166,7 +166,7 @@ for name, twin in twins.items():
 #
 # ## Observations (i) to (iii) on a dozen slices
 #
-# The windows of noise are those of {doc}`09_phase_boundaries`, in units of the largest standard deviation of the data. Each claim is a median over
+# The windows of noise are those of {doc}`11_phase_boundaries`, in units of the largest standard deviation of the data. Each claim is a median over
 # slices with an interval that covers whatever their distribution. The ledger of this chapter makes nine statements a network; at a level of
 # 95 % one interval in twenty misses, so a single surprise among them is no news.
 

@@ -32,7 +32,7 @@ from phasebook.site.results.ledger import Ledger
 from phasebook.site.results.verdicts import Chapter
 
 p = Chapter.read(globals())
-ledger = Ledger("14_claims", p)
+ledger = Ledger("19_claims", p)
 
 # %% [markdown]
 # ## Before counting: what was not run

@@ -59,7 +59,7 @@ from phasebook.site.chapters.transitions import Chapter
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("18_temporal_transitions", p)
+ledger = Ledger("16_temporal_transitions", p)
 
 # %% tags=["hide-input"]
 from functools import partial

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # The hierarchy, measured
 #
-# Chapters 9 and 11 cut slices of latent space into phases. {cite:t}`lobashev2025caffarelli` say more than that: coarse
+# Chapters 11 and 13 cut slices of latent space into phases. {cite:t}`lobashev2025caffarelli` say more than that: coarse
 # boundaries come first and finer ones appear inside the regions they enclose, so that the modes of the data form a tree,
 # 'implying that distances between images in this geometry follow an ultrametric structure'. The paper shows two figures
 # of nearby points that part (its Figures 4 and 5) and measures none of the rest.
@@ -66,7 +66,7 @@ from phasebook.site.chapters.hierarchy import Chapter
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("12_hierarchy", p)
+ledger = Ledger("15_hierarchy", p)
 
 # %% tags=["hide-input"]
 from functools import partial

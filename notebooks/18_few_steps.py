@@ -45,7 +45,7 @@ from phasebook.site.chapters.few_steps import Chapter
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("16_few_steps", p)
+ledger = Ledger("18_few_steps", p)
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -399,7 +399,7 @@ show(planes([name for name, _ in first], [target.near(v) for _, v in first], jum
 #
 # Not shown: anything about large networks. No student of the shipped network was trained here, and the two claims on it are recorded as not tested; the emoji
 # students learn the exact model instead. Training is short and equal, so it tells how layers compare when resources are few, not what each can do in the end;
-# a longer one is one command away, `phasebook run 16 -p budget 3000`. Constants are measured from below, those of soft layers in several steps near the limit of
+# a longer one is one command away, `phasebook run 18 -p budget 3000`. Constants are measured from below, those of soft layers in several steps near the limit of
 # the secant. For three parts or more the bound by pairs is not sharp, and we know of none that is in the plane.
 
 # %% tags=["results", "hide-input"]

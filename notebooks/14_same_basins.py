@@ -9,7 +9,7 @@
 # %% [markdown]
 # # The same basins?
 #
-# A boundary may be looked at as a ridge, or as what it parts. {doc}`11_network_and_data` compared ridges of a network with those of its data. Here we
+# A boundary may be looked at as a ridge, or as what it parts. {doc}`13_network_and_data` compared ridges of a network with those of its data. Here we
 # compare what matters to a user: which latents end on the same picture. **If the network, its guidance, its sampler or its data are
 # changed, does a slice of latent space keep its basins?**
 #
@@ -54,7 +54,7 @@ from phasebook.site.chapters.basins import Chapter
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
-ledger = Ledger("19_same_basins", p)
+ledger = Ledger("14_same_basins", p)
 
 # %% tags=["hide-input"]
 import numpy as np
