@@ -169,7 +169,7 @@ for name, one in (steps_moved | guidance_moved).items():
 
 # %% [markdown]
 # The displacement under other steps is the error of the sampler, and what guidance moves is to be read above it. Guidance draws all latents towards one prompt;
-# basins that the prompt does not favour shrink, and their boundaries move into them.
+# whether the basins that the prompt does not favour shrink by it is not measured here.
 #
 # ## What was shown, and what was not
 #
