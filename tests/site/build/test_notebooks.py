@@ -45,8 +45,8 @@ def test_smoke_run_leaves_notebook_and_ledger(smoke, source):
 def test_a_chapter_says_what_it_could_not_measure(tmp_path, chapter, changes, verdicts):
     source = runner.find_chapter(chapter)
     done = runner.run(source, {**runner.profile("smoke", source), **changes}, tmp_path, progress=False)
-    found = {c.id: c.verdict for c in Results.model_validate_json(done.results.read_text(encoding="utf-8")).claims}
-    assert {name: found[name] for name in verdicts} == verdicts
+    current = {c.id: c.verdict for c in Results.model_validate_json(done.results.read_text(encoding="utf-8")).claims}
+    assert {name: current[name] for name in verdicts} == verdicts
 
 
 @pytest.mark.parametrize("source", [*CHAPTERS, *PAGES], ids=lambda s: s.stem)
@@ -59,6 +59,20 @@ def test_reference_equals_its_source_plus_smoke_parameters(source):
     checked = [c for c in stored.cells if reference.CHECKED in c.metadata.get("tags", [])]
     assert checked and all(c.outputs for c in checked), "nothing for nbval to check"
     assert all(c.execution_count == 1 for c in stored.cells if c.cell_type == "code")
+
+
+def printed(notebook: nbformat.NotebookNode) -> list[str]:
+    """What each checked cell prints or gives as text."""
+    checked = [c for c in notebook.cells if reference.CHECKED in c.metadata.get("tags", [])]
+    return ["".join(o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in c.outputs) for c in checked]
+
+
+@pytest.mark.parametrize("source", [*CHAPTERS, *PAGES], ids=lambda s: s.stem)
+def test_the_smoke_book_prints_what_the_reference_holds(smoke, source):
+    """As `pytest --nbval-lax tests/reference` finds by running every notebook once more."""
+    made = nbformat.read(smoke / "book" / "chapters" / f"{source.stem}.ipynb", as_version=4)
+    stored = nbformat.read(runner.root() / reference.FOLDER / f"{source.stem}.ipynb", as_version=4)
+    assert printed(made) == printed(stored)
 
 
 @pytest.mark.parametrize("source", [*CHAPTERS, *PAGES], ids=lambda s: s.stem)
