@@ -19,7 +19,7 @@
 # :class: tip
 # For an exact denoiser it depends on the level at which one asks. At the clean end every two emoji are $\pi$ apart: an ultrametric that says nothing, and an edit distance that distinguishes nothing. At intermediate noise
 # the distances of the posteriors are about as close to a tree as their own tree is through the same chain, and clearly closer than points of the same spectrum; they get this from the distances of the pictures, since nothing else enters.
-# A network's distances are neither: they neither saturate nor are equal, and its geodesics go up into the noise, where they are far shorter than straight lines. What they measure is how much of two pictures has to be forgotten.
+# A network's distances are neither: they neither saturate nor are equal, and its geodesics go up into the noise, where they are shorter than straight lines. What they measure is how much of two pictures has to be forgotten.
 # :::
 #
 # We begin with the closed form and end with the network.
@@ -316,7 +316,7 @@ show(compared(apart_there, {"geodesic": [m.length for m in edit], "straight line
 #
 # ## What was shown, and what was not
 #
-# Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves; that they end at $\pi$ for every pair; the crossover of atoms with a width; that in between distances are close to a tree, and that this is the pictures' own. For a network: its moments against the exact trace, its geodesics below straight lines and flow paths, and an edit distance
+# Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves; that they end at $\pi$ for every pair; the crossover of atoms with a width; that in between distances are close to a tree, and that this is the pictures' own. For a network: its moments against the exact trace, its geodesics below straight lines and beside flow paths, and an edit distance
 # with its error.
 #
 # Not shown: that the search ends at the shortest curve. Points on a geodesic between two noised pictures carry less noise than the network was trained on at their level, so that it is asked outside its data; a part of what is gained may be its error there. And a network's Jacobian is not quite symmetric, as that of a true posterior is.

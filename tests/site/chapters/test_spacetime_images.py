@@ -35,8 +35,9 @@ def test_a_tree_is_placed_at_one_and_its_twin_at_zero():
     assert placed_tree(apart, 0.4, 3, 0).place > 0.7
 
 
-def test_the_worst_ratio_takes_the_ends_against_the_claim():
-    assert worst_ratio([Estimate(1, 0.5, 2, 3)], [Estimate(4, 4, 5, 3)]) == 0.5
+def test_the_worst_ratio_has_the_interval_that_both_ends_leave_it():
+    above, below = [Estimate(1, 0.5, 2, 3), Estimate(1, 1, 1, 3)], [Estimate(4, 4, 5, 3), Estimate(8, 8, 8, 3)]
+    assert worst_ratio(above, below) == (0.25, 0.1, 0.5, 3)
 
 
 @pytest.mark.parametrize(("change", "line"), [

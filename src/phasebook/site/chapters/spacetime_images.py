@@ -140,9 +140,10 @@ def parted_pairs(kind: Int[ndarray, " n"], count: int, seed: int) -> Int[ndarray
     return np.array(chosen)
 
 
-def worst_ratio(above: list[Estimate], below: list[Estimate]) -> float:
-    """The largest upper end of some lengths over the lower end of those they are held against."""
-    return max(a.high / b.low for a, b in zip(above, below, strict=True))
+def worst_ratio(above: list[Estimate], below: list[Estimate]) -> Estimate:
+    """The largest ratio of lengths to those they are held against, with the interval that both intervals leave it."""
+    a, b = max(zip(above, below, strict=True), key=lambda pair: pair[0].value / pair[1].value)
+    return Estimate(a.value / b.value, a.low / b.high, a.high / b.low, min(a.n, b.n))
 
 
 def latents_of(model: Model, pixels: Float[ndarray, "n y x 3"]) -> Float[ndarray, "n d"]:
