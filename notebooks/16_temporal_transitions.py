@@ -81,7 +81,7 @@ from phasebook.site.chapters.slices import planes
 from phasebook.site.chapters.transitions import factors_on_slices, icon_parts, states_of, travellers, trips_of
 from phasebook.site.checks.models import subjects
 from phasebook.site.figures.base import show
-from phasebook.site.figures.slices import curves
+from phasebook.site.figures.slices import curves, overlaid
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate, grouped_bootstrap, median_interval, share_interval
 
@@ -160,12 +160,15 @@ picture = settled_at(p.models[0], "picture")
 predicted = collapse_of(exact.gram.cpu().numpy()) / first.deviation
 
 # %% mystnb={"figure": {"caption": "What a trip to \u03bd and back keeps: the family (of a network: the kind of the nearest training picture) and, in the exact model, the picture itself; and how often two clones share the family.", "name": "fig-trips"}} tags=["hide-input"]
+figures = []
 for name, one in trips.items():
     if one:
+        title = here[name].subject.title
         rows = {"family kept": one.label, "clones agree": one.clones, "picture kept": one.picture}
-        lines = {label: row.mean(1) for label, row in rows.items() if np.isfinite(row).all()}
-        show(curves(one.noise / here[name].deviation, lines, log="x", reverse=True, xtitle=f"ν, {here[name].subject.title}",
-                    ytitle="share of trips", height=320), alt="Share of trips that keep the family and of clones that agree, against "
+        lines = {f"{title}: {label}": row.mean(1) for label, row in rows.items() if np.isfinite(row).all()}
+        figures.append(curves(one.noise / here[name].deviation, lines, log="x", reverse=True, xtitle="ν", ytitle="share of trips"))
+if figures:
+    show(overlaid(figures), alt="Share of trips that keep the family and of clones that agree, against "
              "nu: near chance at large noise, rising to one; the picture itself is kept only at lower noise")
 
 # %% tags=["hide-input", "nbval-check-output"]
@@ -201,12 +204,15 @@ for name, one in trips.items():
         peaks[name] = grouped_bootstrap(partial(peak_over_class, one), group, p.seed, draws=300, least=10)
 
 # %% mystnb={"figure": {"caption": "Variance of the change under a trip to \u03bd and back, over its largest value.", "name": "fig-susceptibility"}} tags=["hide-input"]
+figures = []
 for name, one in trips.items():
     if one:
         spread = susceptibility(one, np.arange(one.label.shape[1]))
-        show(curves(one.noise / here[name].deviation, {here[name].subject.title: spread / spread.max()}, log="x", reverse=True,
-                    xtitle="ν", ytitle="variance of the change", height=300),
-             alt="Variance of the change against nu: level at large noise, a peak below nu one, then falling to zero")
+        figures.append(curves(one.noise / here[name].deviation, {here[name].subject.title: spread / spread.max()}, log="x", reverse=True,
+                              xtitle="ν", ytitle="variance of the change", height=300))
+if figures:
+    show(overlaid(figures),
+         alt="Variance of the change against nu: level at large noise, a peak below nu one, then falling to zero")
 
 # %% tags=["hide-input"]
 for name in here:
@@ -232,16 +238,18 @@ for name, one in here.items():
     begun[name] = [None if (at := first_ridge(w, height)) is None else at / one.deviation for w in swept]
 
 # %% mystnb={"figure": {"caption": "Share of slices on which some neighbours of the grid are a ridge apart, against \u03bd. One is the speciation level of the data.", "name": "fig-first-ridges"}} tags=["hide-input"]
+figures = []
 for name, one in here.items():
     known = np.array([x if x is not None else 0 for x in begun[name]])
     share = (known[:, None] >= one.noise - 1e-12).mean(0)
-    show(curves(one.noise, {one.subject.title: share}, log="x", reverse=True, xtitle="ν", ytitle="slices with a ridge", height=300),
-         alt="Share of slices with a ridge against nu: none above nu one, all of them below a third")
+    figures.append(curves(one.noise, {one.subject.title: share}, log="x", reverse=True, xtitle="ν", ytitle="slices with a ridge", height=300))
+show(overlaid(figures),
+     alt="Share of slices with a ridge against nu: none above nu one, all of them below a third")
 
 # %% tags=["hide-input", "nbval-check-output"]
 for name, one in here.items():
-    found = median_interval(begun[name])
-    ledger.claim("transitions.first_ridge", found, model=name, note=f"median of {len(begun[name])} slices")
+    level = median_interval(begun[name])
+    ledger.claim("transitions.first_ridge", level, model=name, note=f"median of {len(begun[name])} slices")
     ledger.number(f"first_ridges_{one.subject.title}", begun[name], "nu, a slice each")
     print(f"{one.subject.title}: slices with a ridge at nu > 1: {sum(x is not None and x > 1 for x in begun[name])}")
 

@@ -1,11 +1,10 @@
 """Students of the exact flow in few steps: what they are taught, how they are trained, and what they generate.
 
 A student of k steps has a layer for each. Levels run from pure noise down to the data; states are divided by their
-standard deviation. Two things can be taught, from pairs of states on one path of the exact flow:
-
-    trajectory      from the state at a level to the state at the next: the composition is the flow
-    consistency     from the state at each level to the end of its path; noise is then added afresh to reach the next
-                    level (Song, Dhariwal, Chen, Sutskever 2023). The targets are exact, not the student's own.
+standard deviation. Two things can be taught, from pairs of states on one path of the exact flow. `trajectory`: from
+the state at a level to the state at the next, so that the composition is the flow. `consistency`: from the state at
+each level to the end of its path; noise is then added afresh to reach the next level (Song, Dhariwal, Chen, Sutskever
+2023). The targets are exact, not the student's own.
 
 In one step the two are the same. A generator's latent is all the Gaussian noise that it takes: d numbers, or k d with
 fresh noise. All seeds, and all tasks of one size, train at once. float32.

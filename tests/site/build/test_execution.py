@@ -65,7 +65,7 @@ def test_a_stopped_run_leaves_nothing(house, here, number, whom, code):
     kernel = processes(mark)[0]
     target = {"parent": process.pid, "kernel": kernel, "group": process.pid}[whom]
     (os.killpg if whom == "group" else os.kill)(target, number)
-    said = process.communicate(timeout=30)[1]
+    said = process.communicate(timeout=60)[1]
     assert process.returncode == code
     if number != signal.SIGKILL:
         assert said == "phasebook: interrupted; nothing half-written is left\n"

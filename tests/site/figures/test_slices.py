@@ -66,3 +66,10 @@ def test_curves_label_whole_decades():
 
 def test_the_picture_for_the_readme():
     assert phase_diagram(thumbnails[SHOWN], field, SHOWN, noise, pane=60).size == (2 * 72 + 12, 176)
+
+
+def test_overlaid_figures_keep_every_line_and_tell_them_apart():
+    one, other = (curves([1.0, 2.0], {name: np.array([0.0, 1.0])}, xtitle="x", ytitle="y") for name in "ab")
+    whole = overlaid([one, other])
+    assert [t.name for t in whole.data] == ["a", "b"] and whole.layout.showlegend
+    assert [t.line.dash for t in whole.data] == ["solid", "dash"]

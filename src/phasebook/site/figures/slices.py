@@ -21,7 +21,8 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 from phasebook.site.figures.base import COLOURS, layout
 
-__all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "phase_diagram", "show_strip"]
+__all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "overlaid", "phase_diagram",
+           "show_strip"]
 
 RIDGES = "Inferno"
 # text takes the page's colour; scientific colours are left alone in a dark theme (the site's rule for figures)
@@ -213,6 +214,15 @@ def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitl
     fig.update_xaxes(title=xtitle, autorange="reversed" if reverse else True, **_axis("x" in log, [x]))
     shown = [*series.values(), *(faint or {}).values()]
     return fig.update_yaxes(title=ytitle, **_axis("y" in log, shown))
+
+
+def overlaid(figures: Sequence[go.Figure]) -> go.Figure:
+    """The lines of several figures over one another, in the frame of the first; those of the others dashed."""
+    whole, *others = figures
+    for figure in others:
+        for trace in figure.data:
+            whole.add_trace(trace.update(line_dash="dash"))
+    return whole.update_layout(showlegend=len(whole.data) > 1)
 
 
 def _axis(log: bool, values: Sequence[ndarray]) -> dict:
