@@ -12,6 +12,7 @@ from phasebook.site.figures.slices import (
     coloured,
     curves,
     mosaic,
+    overlaid,
     phase_diagram,
     strip_html,
 )
