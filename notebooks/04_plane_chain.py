@@ -138,8 +138,8 @@ _ = ledger.claim("plane.one_map", ours / other if other > 0.005 else None,
 # :::
 #
 # So the mismatch has the order of the *displacement*, not of its square. The links lead to displacements of order $n^{-2}$ as in {prf:ref}`prop-chain`, for the boundary at the last level is carried back by maps that are smooth there. Two things keep a slope measured on real chains from being 2 exactly. The last map starts at
-# level $s_{n-1}$, which sinks towards $\sigma_{\text{end}}$ as $n$ grows; what it alone misplaces falls off steeply, like the mass between the atoms, and then levels off. And a mismatch carries an error of up to a tenth from the grids of the links. A tenth up at one end of a factor of four in $n$ and
-# a tenth down at the other move a slope by $\log(1.1/0.9)/\log 4 = 0.14$; the tolerance of 0.2 leaves a little for the last map. Chains whose steps are longer than a factor 1.6 are not asymptotic and do not enter.
+# level $s_{n-1}$, which sinks towards $\sigma_{\text{end}}$ as $n$ grows; what it alone misplaces falls off steeply, like the mass between the atoms, and then levels off. And a mismatch carries an error of ten to fifteen per cent from the grids of the links. Twelve up at one end of a factor of four in $n$ and
+# twelve down at the other move a slope by $\log(1.12/0.88)/\log 4 = 0.17$; the tolerance of 0.2 leaves a little for the last map. Chains whose steps are longer than a factor 1.6 are not asymptotic and do not enter.
 
 # %% tags=["nbval-check-output"]
 slope, reason = order(found, p.sigma_start / p.sigma_end)
