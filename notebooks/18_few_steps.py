@@ -224,7 +224,7 @@ for name in ("moe_hard", "potential_hard"):
 
 # %% tags=["nbval-check-output"]
 finite = {key: row for key, row in rows.items() if row.bound}
-ratio = min(float((row.constant / row.asked).min()) for row in finite.values()) if finite else None
+ratio = 1 / max(float((row.asked / row.constant).max()) for row in finite.values()) if finite else None
 passed = [" ".join(map(str, key)) for key, row in finite.items() if good(row)]
 flat = [(k, leak, c) for k, row in enumerate(finite.values())
         for leak, c in zip(row.score.leak, row.constant / row.student.target.gaps[0, 1], strict=True)]
