@@ -78,7 +78,8 @@ def test_it_holds_the_slice(small, whole):
     ("zarr.json", lambda data: data.replace(b'"alpha"', b'"alphb"', 1), 0),
     ("zarr.json", lambda data: data[:100], 0),
     ("zarr.json", None, 0),
-], ids=str)
+], ids=["flipped bit", "cut chunk", "lost chunk", "lost picture", "lost checksum", "cut checksum", "flipped level",
+        "lost header", "changed attribute", "cut header", "lost root"])
 def test_what_is_damaged_is_mended_and_nothing_else(small, whole, copy, counted, key, change, again):
     if change is None:
         (copy / key).unlink()
