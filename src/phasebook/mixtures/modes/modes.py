@@ -10,7 +10,8 @@ and `delta_i = d_i - D`, `kappa_i = k_i - K`. Its Taylor coefficients `a_j` are 
 the tail beyond order M is at most `lambda^-(M+1)` times the majorant series at `lambda h`, for any `lambda > 1`.
 A cell is settled when on all of it, tail and rounding included, `F` has no root (`|a_0|` outweighs the rest) or
 is monotone (`|a_1|` does: at most one root) or is zero to rounding; otherwise it is halved. On the settled
-partition the signs of the score at the cell ends are a complete account of its roots. float64.
+partition the signs of the score at the cell ends are a complete account of its roots. Components that stay below
+`exp(-NEGLIGIBLE)` of another one all over a cell are left out of its sums, and enter its tail. float64.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.special import logsumexp
 
 from phasebook.mixtures.mixtures import Mixture
 
@@ -29,6 +29,7 @@ ORDER = 10
 # are within 1e-16 (relative) of the noise level where they meet, which float64 cannot tell apart.
 RESOLUTION = 1e-8
 EPS = float(np.finfo(np.float64).eps)
+NEGLIGIBLE = 100.0
 
 
 class Critical(NamedTuple):
@@ -44,11 +45,34 @@ class Critical(NamedTuple):
 
 
 class _Terms(NamedTuple):
-    """A mixture at one noise level: `log (pi_i k_i^(1/2))`, centres `c_i`, precisions `k_i = 1/s_i^2`."""
+    """A mixture at one noise level: `log (pi_i k_i^(1/2))`, ascending centres `c_i`, precisions `k_i = 1/s_i^2`.
 
-    log_weights: Float[ndarray, " n"]
-    centres: Float[ndarray, " n"]
-    precisions: Float[ndarray, " n"]
+    One row for all points, or after `near` one for each point.
+    """
+
+    log_weights: Float[ndarray, "*c n"]
+    centres: Float[ndarray, "*c n"]
+    precisions: Float[ndarray, "*c n"]
+
+    def near(self, x: Float[ndarray, " c"], h: Float[ndarray, " c"]) -> "_Terms":
+        """The components that count on `|u - x| <= h`, as many for each x: all from the first to the last of them.
+
+        One does not where `exp(-NEGLIGIBLE)` of the component that leads at x exceeds it on the whole interval.
+        """
+        gap = self.centres - x[:, None]
+        d = gap * self.precisions
+        log_terms = self.log_weights - gap * d / 2
+        lead, row = log_terms.argmax(1), np.arange(len(x))
+        growth = np.abs(d - d[row, lead][:, None]) * h[:, None]
+        if np.ptp(self.precisions):
+            growth += np.abs(self.precisions - self.precisions[lead][:, None]) * (h**2 / 2)[:, None]
+        counts = log_terms + growth > (log_terms[row, lead] - NEGLIGIBLE)[:, None]
+        n, first = len(self.centres), counts.argmax(1)
+        width = int((n - counts[:, ::-1].argmax(1) - first).max())
+        if 3 * width > 2 * n:
+            return self
+        chosen = np.minimum(first, n - width)[:, None] + np.arange(width)
+        return _Terms(*(values[chosen] for values in self))
 
     def at(self, x: Float[ndarray, " c"]) -> tuple[Float[ndarray, "c n"], ...]:
         """Log responsibilities, slopes `d_i = k_i (c_i - x)` and the rounding error of each term.
@@ -58,18 +82,19 @@ class _Terms(NamedTuple):
         gap = self.centres - x[:, None]
         square = gap**2 * (self.precisions / 2)
         log_terms = self.log_weights - square
-        top = log_terms.argmax(1)[:, None]
-        error = 3 * (square + np.take_along_axis(square, top, 1))
-        np.put_along_axis(error, top, 0, 1)
-        return (log_terms - logsumexp(log_terms, axis=1, keepdims=True), gap * self.precisions,
-                EPS * (8 + error))
+        top, row = log_terms.argmax(1), np.arange(len(x))
+        error = 3 * (square + square[row, top][:, None])
+        error[row, top] = 0
+        log_terms -= log_terms[row, top][:, None]
+        return log_terms - np.log(np.exp(log_terms).sum(1, keepdims=True)), gap * self.precisions, EPS * (8 + error)
 
     def score(self, x: Float[ndarray, " c"]) -> tuple[Float[ndarray, " c"], ...]:
         """`(log p)'`, `(log p)''`, and a bound on the rounding error of the first."""
         log_w, d, rounding = self.at(x)
         w = np.exp(log_w)
         D = (w * d).sum(1)
-        return D, (w * (d - D[:, None]) ** 2).sum(1) - w @ self.precisions, (w * np.abs(d) * rounding).sum(1)
+        curvature = (w * ((d - D[:, None]) ** 2 - self.precisions)).sum(1)
+        return D, curvature, (w * np.abs(d) * rounding).sum(1)
 
 
 def modes_1d(mixture: Mixture, alpha: float, sigma: float) -> Critical:
@@ -94,7 +119,7 @@ def modes_1d(mixture: Mixture, alpha: float, sigma: float) -> Critical:
     if np.ptp(terms.centres) == 0:
         return Critical(terms.centres[:1].copy(), np.empty(0))
     ends = _partition(terms)
-    score, _, rounding = terms.score(ends)
+    score, _, rounding = terms.near(ends, np.zeros_like(ends)).score(ends)
     certain = np.abs(score) > rounding
     ends, rising = ends[certain], score[certain] > 0
     change = np.flatnonzero(rising[1:] != rising[:-1])
@@ -137,7 +162,9 @@ def _terms(mixture: Mixture, alpha: float, sigma: float) -> _Terms:
     s2 = alpha**2 * mixture.variances + sigma**2
     if (s2 == 0).any():
         raise ValueError(f"sigma = {sigma}: atoms have no density at sigma = 0; takes sigma > 0")
-    return _Terms(np.log(mixture.weights) - np.log(s2) / 2, alpha * mixture.means[:, 0], 1 / s2)
+    order = mixture.means[:, 0].argsort(kind="stable")
+    whole = _Terms(np.log(mixture.weights) - np.log(s2) / 2, alpha * mixture.means[:, 0], 1 / s2)
+    return _Terms(*(values[order] for values in whole))
 
 
 def _partition(terms: _Terms) -> Float[ndarray, " e"]:
@@ -159,9 +186,13 @@ def _partition(terms: _Terms) -> Float[ndarray, " e"]:
 
 def _settled(terms: _Terms, m: Float[ndarray, " c"], h: Float[ndarray, " c"]) -> Bool[ndarray, " c"]:
     """Whether a cell has no root, or at most one, or cannot be told from zero (module docstring)."""
+    largest = terms.precisions.max()
+    most = largest * (np.ptp(terms.centres) + h)                       # of |d_i - k_i u|
+    left_out = len(terms.centres) * np.exp(-NEGLIGIBLE) * most * (1 + 2 * most * h + largest * h**2)
+    terms = terms.near(m, h)
     log_w, d, rounding = terms.at(m)
     w, k = np.exp(log_w), terms.precisions
-    K = w @ k
+    K = (w * k).sum(1)
     delta, kappa = d - (w * d).sum(1, keepdims=True), k - K[:, None]
     size = h * (np.sqrt(K) + np.sqrt((w * delta**2).sum(1)))           # half width in length scales
     # Taylor coefficients, times h^j: e_j of exp(delta u - kappa u^2 / 2), then a_j of F
@@ -173,11 +204,12 @@ def _settled(terms: _Terms, m: Float[ndarray, " c"], h: Float[ndarray, " c"]) ->
         before, e = e, (dh * e - kh * before) / j
         a.append((wd * e - part).sum(1))
         noise.append(((np.abs(wd * e) + np.abs(part)) * rounding).sum(1))
-    dh, kh = np.abs(dh), np.abs(kh)                                    # the tails, each with its best lambda
+    dh, kh, lead = np.abs(dh), np.abs(kh), log_w.argmax(1)[:, None]    # the tails, each with its best lambda
     stretch = np.clip((ORDER + 1) / (dh + np.sqrt((ORDER + 1) * kh) + 1e-30), 1.2, 1e30)
     with np.errstate(over="ignore", invalid="ignore"):                     # an infinite tail settles nothing
         majorant = np.exp(log_w + dh * stretch + kh * stretch**2 / 2 - (ORDER + 1) * np.log(stretch))
         tail = ((np.abs(d) + k * h[:, None] * stretch) * majorant).sum(1)
+        tail += left_out * np.exp(np.take_along_axis(dh + kh / 2, lead, 1)[:, 0])
         a, noise, j = np.abs(a), np.array(noise), np.arange(ORDER + 1)[:, None]
         empty = a[0] > a[1:].sum(0) + tail + noise.sum(0)
         monotone = a[1] > (j * a)[2:].sum(0) + (ORDER + 1) * tail + (j * noise).sum(0)
@@ -188,16 +220,20 @@ def _settled(terms: _Terms, m: Float[ndarray, " c"], h: Float[ndarray, " c"]) ->
 def _polish(terms: _Terms, left: Float[ndarray, " r"], right: Float[ndarray, " r"],
             rising: Bool[ndarray, " r"]) -> Float[ndarray, " r"]:
     """The root in each bracket, by Newton steps kept inside and halving where a step leaves."""
-    x = (left + right) / 2
+    root = (left + right) / 2
+    terms, x, open_ = terms.near(root, (right - left) / 2), root.copy(), np.arange(len(root))
     for _ in range(80):
-        value, slope, _ = terms.score(x)
+        here = _Terms(*(values[open_] for values in terms)) if terms.centres.ndim > 1 else terms
+        value, slope, _ = here.score(x)
         same = (value >= 0) == rising
         left, right = np.where(same, x, left), np.where(same, right, x)
         with np.errstate(divide="ignore", invalid="ignore"):
             new = x - value / slope
         new = np.where((new > left) & (new < right), new, (left + right) / 2)
-        done = (np.abs(new - x) <= 2 * np.spacing(np.abs(x))) | (value == 0)
+        going = (np.abs(new - x) > 2 * np.spacing(np.abs(x))) & (value != 0)
         x = np.where(value == 0, x, new)
-        if done.all():
+        root[open_] = x
+        open_, x, left, right, rising = (values[going] for values in (open_, x, left, right, rising))
+        if not len(open_):
             break
-    return x
+    return root
