@@ -258,8 +258,9 @@ sweeps = {"gaussian": gaussian_sweep(p.gaussian_variance, rungs["gaussian"].epsi
 against = {name: compare(sweeps[name], constants[name], rungs[name]) for name in sweeps}
 usable = {name: sweeps[name].epsilons[against[name].usable] for name in sweeps}
 for name, v in against.items():
-    orders = f"orders {v.map_slope:.3f} (13), {v.w2_slope:.3f} (12)" if v.map_slope else "too few usable eps"
-    print(f"{name:9} {orders}")
+    ratios = f"measured / predicted {v.map_ratio:.3f} (13), {v.w2_ratio:.3f} (12)" if v.eps else "no usable eps"
+    orders = f"orders {v.map_slope:.3f}, {v.w2_slope:.3f}" if v.map_slope else "too few usable eps for an order"
+    print(f"{name:9} {ratios}; {orders}")
 
 # %% mystnb={"figure": {"caption": "Left sides of (13) and (12) against $\\varepsilon$. Markers: measured; lines: predicted by the sharp form, with no free constant.", "name": "fig-errors"}} tags=["hide-input"]
 from phasebook.site.figures.transport import error_panels, ratio_panels

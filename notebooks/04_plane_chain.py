@@ -84,8 +84,8 @@ _ = ledger.claim("plane.two_atoms", max(off.values()))
 from phasebook.theory.chains.plane_sweep import order, sweep
 
 data = Atoms(p.atoms, p.atom_weights)
-found = sweep(data, p.sigma_start, p.sigma_end, p.links, p.grid, p.samples, p.seed)
-for n, share in zip(found.n, found.mismatch, strict=True):
+swept = sweep(data, p.sigma_start, p.sigma_end, p.links, p.grid, p.samples, p.seed)
+for n, share in zip(swept.n, swept.mismatch, strict=True):
     print(f"{n:3d} maps: {100 * share:6.2f} % of the latents end in another atom than under the flow")
 
 # %% mystnb={"figure": {"caption": "Atoms of the latents: by the flow, by one Brenier map, by the two chains named above the panels. Black: latents that a division gives to another atom than the flow does.", "name": "fig-divisions"}} tags=["hide-input"]
@@ -97,7 +97,7 @@ from phasebook.site.figures.divisions import divisions
 axis = np.linspace(-3.2, 3.2, 161)
 z = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 start = data.latent(z, p.sigma_start)
-few = found.chains[:3] if len(found.n) < 4 else [found.chains[0], found.chains[2], found.chains[-1]]
+few = swept.chains[:3] if len(swept.n) < 4 else [swept.chains[0], swept.chains[2], swept.chains[-1]]
 titles = ["flow", *(f"{len(m.levels)} map{'s' * (len(m.levels) > 1)}" for m in few)]
 labels = [flow_atom(data, start, p.sigma_start), *(m.atom_of(start) for m in few)]
 show(divisions(titles, np.reshape(labels, (-1, 161, 161)), axis),
@@ -142,24 +142,24 @@ _ = ledger.claim("plane.one_map", ours / other if other > 0.005 else None,
 # twelve down at the other move a slope by $\log(1.12/0.88)/\log 4 = 0.17$; the tolerance of 0.2 leaves a little for the last map. Chains whose steps are longer than a factor 1.6 are not asymptotic and do not enter.
 
 # %% tags=["nbval-check-output"]
-slope, reason = order(found, p.sigma_start / p.sigma_end)
+slope, reason = order(swept, p.sigma_start / p.sigma_end)
 print(f"order {slope:.1f}" if slope else f"order not measured: {reason}")
 
 # %% tags=["hide-input"]
-apart = found.mismatch.max(initial=0.0) > 2e-3
-falls = max(found.mismatch[1:] / found.mismatch[:-1]) if apart and len(found.n) > 1 else None
+apart = swept.mismatch.max(initial=0.0) > 2e-3
+falls = max(swept.mismatch[1:] / swept.mismatch[:-1]) if apart and len(swept.n) > 1 else None
 agree = "chains and flow agree, or fewer than two chains were resolved"
-ledger.claim("plane.order", slope, note=f"{reason} {found.remark}".strip())
-ledger.claim("plane.decreasing", falls, note=found.remark if falls else f"{agree} {found.remark}".strip())
-_ = ledger.claim("plane.many", found.mismatch[-1] if apart and found.n[-1] >= 16 else None,
-                 note=f"{found.n[-1] if len(found.n) else 0} maps. {found.remark}".strip())
+ledger.claim("plane.order", slope, note=f"{reason} {swept.remark}".strip())
+ledger.claim("plane.decreasing", falls, note=swept.remark if falls else f"{agree} {swept.remark}".strip())
+_ = ledger.claim("plane.many", swept.mismatch[-1] if apart and swept.n[-1] >= 16 else None,
+                 note=f"{swept.n[-1] if len(swept.n) else 0} maps. {swept.remark}".strip())
 
 # %% mystnb={"figure": {"caption": "Share of the latents that a chain of $n$ maps and the flow send to different atoms (dots), a line of slope $-2$ through the last one, and the share that is due to the last map alone (rings): there the flow replaces the links.", "name": "fig-mismatch"}} tags=["hide-input"]
 from phasebook.site.figures.transport import Curve, curves
 
-guide = found.mismatch[-1:] * (found.n[-1:] / found.n) ** 2.0
-show(curves([[Curve("chain of n maps", found.n, found.mismatch), Curve("last map alone", found.n, np.maximum(found.last, 1e-6), "open", 1),
-              Curve("slope −2", found.n, guide, "predicted")]], ["n (maps)"], ["Gaussian mass misplaced"]),
+guide = swept.mismatch[-1:] * (swept.n[-1:] / swept.n) ** 2.0
+show(curves([[Curve("chain of n maps", swept.n, swept.mismatch), Curve("last map alone", swept.n, np.maximum(swept.last, 1e-6), "open", 1),
+              Curve("slope −2", swept.n, guide, "predicted")]], ["n (maps)"], ["Gaussian mass misplaced"]),
      alt="Log-log plot. Dots fall from 0.04 and join a line of slope minus two from four maps on; rings start at the first dot and fall faster.")
 
 # %% [markdown]
@@ -175,9 +175,9 @@ show(curves([[Curve("chain of n maps", found.n, found.mismatch), Curve("last map
 # chain with such a link is left out and says so. Atoms at quite different distances from each other would want levels of their own.
 
 # %% tags=["hide-input", "results"]
-ledger.number("n", found.n, "maps")
-ledger.number("mismatch", found.mismatch, "Gaussian mass")
-ledger.number("mismatch_of_last_map", found.last, "Gaussian mass")
+ledger.number("n", swept.n, "maps")
+ledger.number("mismatch", swept.mismatch, "Gaussian mass")
+ledger.number("mismatch_of_last_map", swept.last, "Gaussian mass")
 ledger.number("one_map_counted", ours, "Gaussian mass")
-ledger.number("grid_points", max([m.grid for c in found.chains for m in c.links], default=0), "points an axis, the finest link")
+ledger.number("grid_points", max([m.grid for c in swept.chains for m in c.links], default=0), "points an axis, the finest link")
 ledger.emit()

@@ -64,7 +64,8 @@ from phasebook.stats import median_interval, share_interval
 from phasebook.theory.cells.power_cells import solve
 
 data = Mixture.atoms(p.atoms, np.array(p.atom_weights))
-line = Mixture.atoms(np.array(p.line_atoms)[:, None], np.array(p.line_weights))
+ascending = np.argsort(p.line_atoms)
+line = Mixture.atoms(np.array(p.line_atoms)[ascending, None], np.array(p.line_weights)[ascending])
 size = np.linalg.norm(data.means - data.weights @ data.means, axis=1).max() or 1.0
 line_size = np.abs(line.means - line.weights @ line.means).max() or 1.0
 

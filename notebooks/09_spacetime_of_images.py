@@ -262,9 +262,9 @@ straight = frame.eta(search.project(lines(frame, ends, p.curve_points)))
 fresh = sign_probes(network, p.probes, p.seed + 1)
 along = {name: expectations_along(search, curves, fresh) for name, curves in
          (("geodesic", free), ("line", straight), ("flow", np.concatenate([free[:len(p.levels)], flow])))}
-found = {name: [measured(c, e).length for c, e in zip(curves, along[name], strict=True)]
+curve_lengths = {name: [measured(c, e).length for c, e in zip(curves, along[name], strict=True)]
          for name, curves in (("geodesic", free), ("line", straight), ("flow", np.concatenate([free[:len(p.levels)], flow])))}
-ledger.claim("images.below_flow", worst_ratio(found["geodesic"][len(p.levels):], found["flow"][len(p.levels):]), note=f"{p.flows} paths")
+ledger.claim("images.below_flow", worst_ratio(curve_lengths["geodesic"][len(p.levels):], curve_lengths["flow"][len(p.levels):]), note=f"{p.flows} paths")
 
 # %% mystnb={"figure": {"caption": "A network's geodesics between two pictures noised to a level (its log-SNR names the row), and straight lines of the chart between the same ends: denoised images at equal steps. Last rows: the flow's path from noise, and the geodesic between its ends.", "name": "fig-network-strips"}} tags=["hide-input"]
 rows = {}
@@ -290,7 +290,7 @@ edit = [measured(c, e) for c, e in zip(edits, moments, strict=True)]
 direct = [measured(c, e).length for c, e in zip(straight, expectations_along(search, straight, fresh[:3]), strict=True)]
 biased = [clamped_energy(c, e).value / m.energy.value for c, e, m in zip(edits, moments, edit, strict=True)]
 lengths = np.array([m.length.value for m in edit])
-ledger.claim("images.below_line", worst_ratio([m.length for m in edit] + found["geodesic"][:len(p.levels)], direct + found["line"][:len(p.levels)]),
+ledger.claim("images.below_line", worst_ratio([m.length for m in edit] + curve_lengths["geodesic"][:len(p.levels)], direct + curve_lengths["line"][:len(p.levels)]),
              note=f"{p.pairs} pairs and the strips")
 ledger.claim("images.clamped", median_interval(biased), note=f"log-SNR {p.edit_level:g}, {p.probes} probes")
 
@@ -329,5 +329,5 @@ for id in ("images.equidistant", "images.crossover", "images.ultrametric"):
 ledger.number("mean_distance", {f"{r:g}": float(d[every].mean()) for r, d in by_level.items()}, "Fisher-Rao, all pairs of pictures")
 ledger.number("agreement", agreement, "Spearman with the distances of the posteriors")
 ledger.number("edit_lengths", [[m.length.value, m.length.low, m.length.high] for m in edit], "Fisher-Rao, 95 % interval over probes")
-ledger.number("strip_lengths", {name: [e.value for e in values] for name, values in found.items()}, "Fisher-Rao; strips, then flows")
+ledger.number("strip_lengths", {name: [e.value for e in values] for name, values in curve_lengths.items()}, "Fisher-Rao; strips, then flows")
 ledger.emit()

@@ -219,10 +219,10 @@ for name in networks:
 # %%
 shape, steep = {}, {}
 for name, s in networks.items():
-    end, found = s.levels.steps - 1, {"network": (s.model, runs[name], heights[name], s.prompt)}
+    end, sides = s.levels.steps - 1, {"network": (s.model, runs[name], heights[name], s.prompt)}
     if data[name]:
-        found["exact"] = (data[name], exacts[name], exacts[name][0].ridge(), None)
-    for kind, (model, slices, height, prompt) in found.items():
+        sides["exact"] = (data[name], exacts[name], exacts[name][0].ridge(), None)
+    for kind, (model, slices, height, prompt) in sides.items():
         edges = [ridge_edges(one, [end], height, p.ridges) for one in slices]
         on = ridges_at(model, edges, s.levels, end, slices[0].features[next(iter(slices[0].features))], prompt, rounds=5)
         shape[name, kind] = medians(edges, isotropy(on.trace, on.det))

@@ -132,9 +132,9 @@ most_steps = f"{max(p.step_counts)} steps" if p.step_counts else ""
 asked = {"data": (base, exact[0] if exact else ""), "architecture": (base, networks[-1].title if len(networks) > 1 else ""),
          "halves": (exact[0], exact[1]) if len(exact) > 1 else ("", ""), "guidance": (base, strongest), "steps": (base, most_steps)}
 for claim, (first, second) in asked.items():
-    found = of(first, second)
-    ledger.claim(f"basins.{claim}", found, note=f"{first} and {second}" if found else "not among the columns")
-    print(f"{claim}:", "not among the columns" if not found else f"measured on {found.n} slices")
+    share = of(first, second)
+    ledger.claim(f"basins.{claim}", share, note=f"{first} and {second}" if share else "not among the columns")
+    print(f"{claim}:", "not among the columns" if not share else f"measured on {share.n} slices")
 
 # %% [markdown]
 # What would refute 'data': a network that shares no more with the exact denoiser of its data than with other slices, while it shares nearly all with

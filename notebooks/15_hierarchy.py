@@ -149,13 +149,13 @@ ledger.claim("hierarchy.geodesics_told", best["geodesics of a slice"], note="the
 # the distance of two unrelated pictures. This one threshold serves both models and the whole chapter.
 
 # %%
-measured, yardstick, found = {}, {}, {}
+measured, yardstick, borders = {}, {}, {}
 for one in models_here:
     planes = [Plane.random(one.model.shape, p.anchors_seed + k, extent=tuple(p.extent), grid=p.at("grid", one.name))
               for k in range(p.slices)]
     measured[one.name] = [slice_of(one.model, plane, one.levels, prompt=one.prompt) for plane in planes]
     yardstick[one.name] = measured[one.name][0].yardstick()
-    found[one.name] = boundaries(measured[one.name], p.ridge * yardstick[one.name], p.seed)
+    borders[one.name] = boundaries(measured[one.name], p.ridge * yardstick[one.name], p.seed)
 
 # %% mystnb={"figure": {"caption": "Phases of the first slice of each model at some noise levels, by watershed on the metric. A phase that splits hands its colour to the child that holds most of it, where no neighbour has it; the colours mean nothing else.", "name": "fig-phases"}} tags=["hide-input"]
 rows = []
@@ -205,7 +205,7 @@ show(figures.pair_strips(strips),
 
 # %% tags=["nbval-check-output"]
 for one in models_here:
-    b = found[one.name]
+    b = borders[one.name]
     print(one.title)
     for label, value in (("before / after", b.before), ("lost / gained", b.lost), ("coarse first", b.coarse),
                          ("nesting", b.nested), ("  beyond other slices", b.beyond)):
@@ -213,7 +213,7 @@ for one in models_here:
 
 # %% tags=["hide-input"]
 for one in models_here:
-    b = found[one.name]
+    b = borders[one.name]
     note = f"median over {p.slices} slices"
     ledger.claim("hierarchy.pairs_diverge", b.before, model=one.name, note=f"before over after; {note}")
     ledger.claim("hierarchy.count_grows", b.lost, model=one.name, note=note)

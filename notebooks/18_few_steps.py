@@ -244,9 +244,9 @@ for target in [name for name in ("two_disks", "eight") if name in p.targets]:
     line = np.array([least_leak(data.shares, data.gaps, c) for c in constants])
     dots = []
     for k, name in enumerate(p.layers):
-        found = [row for (t, n, *_), row in rows.items() if (t, n) == (target, name)]
-        where = np.concatenate([np.full(p.seeds, constants[-1]) if row.student.jumps else row.constant for row in found]) / gap
-        dots.append(Curve(name, where, np.maximum(np.concatenate([row.score.leak for row in found]), 1e-4), "open" if found[0].student.jumps else "measured", k))
+        chosen = [row for (t, n, *_), row in rows.items() if (t, n) == (target, name)]
+        where = np.concatenate([np.full(p.seeds, constants[-1]) if row.student.jumps else row.constant for row in chosen]) / gap
+        dots.append(Curve(name, where, np.maximum(np.concatenate([row.score.leak for row in chosen]), 1e-4), "open" if chosen[0].student.jumps else "measured", k))
     panels.append([*dots, Curve("bound", constants / gap, np.maximum(line, 1e-4), "predicted", 6)])
 
 # %% mystnb={"figure": {"caption": "Leak against L/D for every student, all steps and seeds, with the bound. Left: two disks. Right: eight Gaussians. Rings at the right end: layers that jump, whose L is infinite. No leak is drawn at 0.0001.", "name": "fig-leak-students"}} tags=["hide-input"]

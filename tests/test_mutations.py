@@ -58,6 +58,12 @@ MUTATIONS = [
     Mutation("theory/heat/expansion.py", "return Expansion(size, -8 * float((weight",
              "return Expansion(1.01 * size, -8 * float((weight",
              "reference/01_heat_and_transport.ipynb"),
+    Mutation("theory/heat/gaussians.py", "return a**2 / (2 * (1 + np.sqrt(1 + a)) ** 2)",
+             "return 1.001 * a**2 / (2 * (1 + np.sqrt(1 + a)) ** 2)",
+             "reference/01_heat_and_transport.ipynb"),
+    Mutation("theory/heat/interpolation.py", "return float(gap(float(top) * eps))",
+             "return 1.001 * float(gap(float(top) * eps))",
+             "reference/01_heat_and_transport.ipynb"),
     Mutation("theory/heat/corners.py", "return Leading(0.75, jump, ", "return Leading(0.75, 1.01 * jump, ",
              "reference/02_proof_and_corners.ipynb"),
 ]

@@ -1,10 +1,10 @@
-"""What is free on this machine."""
+"""What is free on this machine, and what runs on it."""
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["free_memory"]
+__all__ = ["free_memory", "process_runs"]
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -21,3 +21,18 @@ def free_memory() -> float:
         with suppress(OSError, ValueError):
             limits.append(float(Path(limit).read_text()))
     return min(limits, default=float("inf"))
+
+
+def process_runs(process: int) -> bool:
+    """Whether a process lives on this machine, somebody else's too.
+
+    Args:
+        process: its number.
+    """
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from phasebook.mixtures.latent_flow import line_slope
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.mixtures.modes.modes import _partition, _terms, detect_by_height, modes_1d
+from phasebook.mixtures.modes.modes import _signs, _terms, detect_by_height, modes_1d
 
 __all__ = ["Boundary", "boundaries", "boundary_tracks", "drift", "falls", "height_counts", "minor_pair", "mode_counts",
            "random_mixture", "random_mode_falls", "wide_among_narrow"]
@@ -58,8 +58,7 @@ def mode_counts(mixture: Mixture, levels: Float[ndarray, " k"]) -> Int[ndarray, 
     counts = []
     for s in levels:
         terms = _terms(mixture, 1.0, s)
-        score, _, rounding = terms.score(_partition(terms))
-        rising = score[np.abs(score) > rounding] > 0
+        rising = _signs(terms)[1]
         counts.append(int((rising[:-1] & ~rising[1:]).sum()) if np.ptp(terms.centres) else 1)
     return np.array(counts)
 

@@ -118,10 +118,7 @@ def modes_1d(mixture: Mixture, alpha: float, sigma: float) -> Critical:
     terms = _terms(mixture, alpha, sigma)
     if np.ptp(terms.centres) == 0:
         return Critical(terms.centres[:1].copy(), np.empty(0))
-    ends = _partition(terms)
-    score, _, rounding = terms.near(ends, np.zeros_like(ends)).score(ends)
-    certain = np.abs(score) > rounding
-    ends, rising = ends[certain], score[certain] > 0
+    ends, rising = _signs(terms)
     change = np.flatnonzero(rising[1:] != rising[:-1])
     roots = _polish(terms, ends[change], ends[change + 1], rising[change])
     return Critical(roots[rising[change]], roots[~rising[change]])
@@ -165,6 +162,14 @@ def _terms(mixture: Mixture, alpha: float, sigma: float) -> _Terms:
     order = mixture.means[:, 0].argsort(kind="stable")
     whole = _Terms(np.log(mixture.weights) - np.log(s2) / 2, alpha * mixture.means[:, 0], 1 / s2)
     return _Terms(*(values[order] for values in whole))
+
+
+def _signs(terms: _Terms) -> tuple[Float[ndarray, " e"], Bool[ndarray, " e"]]:
+    """Ends of cells with at most one root each, where rounding lets one say, and whether the density rises there."""
+    ends = _partition(terms)
+    score, _, rounding = terms.near(ends, np.zeros_like(ends)).score(ends)
+    certain = np.abs(score) > rounding
+    return ends[certain], score[certain] > 0
 
 
 def _partition(terms: _Terms) -> Float[ndarray, " e"]:

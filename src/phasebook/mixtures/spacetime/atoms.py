@@ -101,10 +101,10 @@ def free_distance(w: Float[ndarray, " n"], w_: Float[ndarray, " n"], points: int
     while n <= points:
         old, new = np.linspace(0, 1, len(v)), np.linspace(0, 1, n + 1)
         v = np.stack([np.interp(new, old, column) for column in v.T], axis=1)
-        found = minimize(_free_chords, v[1:-1].ravel(), (ends, n), jac=True, method="L-BFGS-B",
+        least = minimize(_free_chords, v[1:-1].ravel(), (ends, n), jac=True, method="L-BFGS-B",
                          options={"maxiter": 5000, "maxfun": 10_000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30})
-        v = np.concatenate([ends[:1], found.x.reshape(n - 1, -1), ends[1:]])
-        lengths.append(float(np.sqrt(found.fun)))
+        v = np.concatenate([ends[:1], least.x.reshape(n - 1, -1), ends[1:]])
+        lengths.append(float(np.sqrt(least.fun)))
         n *= 2
     first, second = ((4 * b - a) / 3 for a, b in zip(lengths[:-1], lengths[1:], strict=True))
     return (16 * second - first) / 15

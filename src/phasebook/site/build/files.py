@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from phasebook.machine import process_runs
 from phasebook.site.checks.parameters import ParameterError
 
 __all__ = ["publish", "writable"]
@@ -50,18 +51,8 @@ def _sweep(file: Path) -> None:
     """Remove parts of this file that a killed process left."""
     for part in file.parent.glob(f".{file.name}.*.part"):
         number = part.name.split(".")[-2]
-        if number.isdigit() and not _runs(int(number)):
+        if number.isdigit() and (int(number) == os.getpid() or not process_runs(int(number))):
             part.unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return process != os.getpid()
 
 
 @contextmanager

@@ -19,8 +19,8 @@ class Chapter(Parameters):
 
     atoms: Annotated[list[Point], Field(min_length=1, max_length=200)]
     atom_weights: Weights
-    line_atoms: Annotated[list[Coordinate], Field(min_length=1, max_length=20)]
-    line_weights: Annotated[list[float], Field(min_length=1, max_length=20)]
+    line_atoms: Annotated[list[Coordinate], Field(min_length=1, max_length=200)]
+    line_weights: Annotated[list[float], Field(min_length=1, max_length=200)]
     grid: Annotated[int, Field(ge=20, le=400)]
     reach: Annotated[float, Field(ge=1, le=6)]
     lipschitz_threshold: Annotated[float, Field(ge=2, le=1000)]

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
+from phasebook.machine import process_runs
+
 __all__ = ["Place", "place_of"]
 
 TRIES = 5
@@ -103,19 +105,9 @@ class _Folder(Place):
     def tidy(self) -> None:
         for path in list(self.root.rglob("*.part")):
             writer = path.name.split(".")[-3]
-            if not (writer.isdigit() and _alive(int(writer))):
+            if not (writer.isdigit() and process_runs(int(writer))):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 class _Remote(Place):
