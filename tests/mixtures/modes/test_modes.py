@@ -38,6 +38,16 @@ def test_every_root_is_found(seed):
     assert ((ahead < 0) == is_mode).all() and ((behind > 0) == is_mode).all()
 
 
+@pytest.mark.parametrize("r", [0.007, 0.05, 0.3])
+def test_what_is_left_out_of_a_cell_changes_nothing(r):
+    """Two hundred atoms in any order, of which a cell's sums hold a few: against all of them on a dense grid."""
+    law = Mixture.atoms(np.random.default_rng(5).uniform(-2.5, 2.5, (200, 1)))
+    x = np.linspace(-2.6, 2.6, int(26 / min(r, 0.05)))
+    rising = np.concatenate([law.score(part[:, None], 1.0, r)[:, 0] > 0 for part in np.array_split(x, 20)])
+    roots, changes = np.sort(np.concatenate(modes_1d(law, 1.0, r))), x[1:][rising[1:] != rising[:-1]]
+    np.testing.assert_allclose(roots, changes, atol=x[1] - x[0])
+
+
 def test_two_atoms_split_at_their_half_distance():
     for r, count in ((1 - 1e-9, 2), (1 + 1e-9, 1), (1.0, 1)):
         assert len(modes_1d(atoms(-1, 1), 1.0, r).modes) == count
