@@ -1,9 +1,10 @@
 """Errors of length and energy: coverage on made noise, the bias that the jackknife takes out, that of clamping."""
 
 import numpy as np
+import pytest
 
 from phasebook.spacetime.expectations import Expectations
-from phasebook.spacetime.measure import clamped_energy, jackknifed, measured
+from phasebook.spacetime.measure import clamped_energy, jackknifed, length_ratio, measured, negative_terms
 
 
 def made(rng, probes=6, points=30, noise=0.5):
@@ -39,3 +40,29 @@ def test_the_jackknife_removes_the_bias_of_a_square():
     plain = np.mean([row.mean() ** 2 for row in rows])
     freed = np.mean([jackknifed(row, lambda mean: float(mean[0] ** 2)).value for row in rows])
     assert plain - 1 > 0.2 and abs(freed - 1) < 0.06
+
+
+def test_what_two_curves_have_in_common_leaves_their_ratio():
+    """A curve and one three times as long, whose terms the probes scale alike: the ratio is exact, no length is."""
+    rng = np.random.default_rng(3)
+    scale = 1 + 0.3 * rng.normal(size=(6, 1))
+    s = np.linspace(0, 1, 5)
+    short = np.column_stack([0 * s, -1 + s]), Expectations(np.zeros((5, 1)), scale * s)
+    long = np.column_stack([0 * s, -4 + 3 * s]), Expectations(np.zeros((5, 1)), 3 * scale * s)
+    ratio, length = length_ratio(short, long), measured(*short).length
+    assert ratio.value == pytest.approx(1 / 3) and ratio.high - ratio.low < 1e-9 < 0.05 < length.high - length.low
+    noisy = short[0], Expectations(short[1].x0, short[1].square + 0.3 * rng.normal(size=(6, 1)) * s)
+    plain, wide = length_ratio(noisy, long), length_ratio(noisy, long, 0.999)
+    assert plain.low < plain.value < plain.high and wide.low < plain.low
+    with pytest.raises(ValueError, match="probes: 6 and 2; takes the same on both curves"):
+        length_ratio(short, (long[0], Expectations(long[1].x0, long[1].square[:2])))
+
+
+def test_a_term_that_no_posterior_has_is_named_and_shortens_nothing():
+    rng = np.random.default_rng(4)
+    eta = np.column_stack([np.zeros(5), np.arange(5) - 5.0])
+    square = np.array([0.0, 1, 2, 1, 2]) + 0.02 * rng.normal(size=(8, 5))      # it falls once, on the third step
+    curve = eta, Expectations(np.zeros((5, 1)), square)
+    assert negative_terms(curve).tolist() == [False, False, True, False]
+    assert measured(*curve).length.value == pytest.approx(4, abs=0.05)
+    assert measured(*curve).energy.value == pytest.approx(2, abs=0.1)

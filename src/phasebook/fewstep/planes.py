@@ -13,12 +13,13 @@ __all__ = ["plane_latents", "student_foresees", "teacher_foresees", "teacher_lev
 FAR = 10.0              # the teacher's first noise level, in units of the data's deviation
 
 
-def plane_latents(dims: int, grid: int, planes: int, seed: int) -> Float[ndarray, "planes g g dims"]:
+def plane_latents(dims: int, grid: int, planes: int, seed: int,
+                  reach: float = 1.0) -> Float[ndarray, "planes g g dims"]:
     """Planes through three random latents each, `z_0 + alpha (z_1 - z_0) + beta (z_2 - z_0)` with alpha and beta from 0
-    to 1, every point scaled to the norm `sqrt(dims)`."""
+    to `reach`, every point scaled to the norm `sqrt(dims)`."""
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((planes, 3, dims))
-    at = np.linspace(0, 1, grid)
+    at = np.linspace(0, reach, grid)
     a, b = at[:, None, None, None], at[None, :, None, None]
     flat = z[:, 0] + a * (z[:, 1] - z[:, 0]) + b * (z[:, 2] - z[:, 0])
     flat = flat / np.linalg.norm(flat, axis=-1, keepdims=True) * np.sqrt(dims)

@@ -42,6 +42,22 @@ class Levels:
         """`2 log(alpha / sigma)` of each step."""
         return -2 * np.log(self.sigma_over_alpha)
 
+    def thinned(self, stride: int) -> "Levels":
+        """Every `stride`-th level.
+
+        Args:
+            stride: a divisor of the number of steps.
+
+        Returns:
+            The levels of a sampler of fewer steps, with the same first and last one.
+
+        Raises:
+            ValueError: for a stride that does not divide the number of steps.
+        """
+        if stride < 1 or self.steps % stride:
+            raise ValueError(f"stride = {stride}: takes a divisor of the {self.steps} steps")
+        return Levels(self.name, self.alpha[::stride], self.sigma[::stride], self.timestep[::stride])
+
     def mixing(self, step: int, eta: float = 0.0) -> tuple[float, float, float]:
         """Coefficients of `x_next = a xhat_0 + b eps + s n`, n standard normal, at `step`.
 

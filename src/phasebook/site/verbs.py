@@ -80,12 +80,13 @@ def _parser() -> argparse.ArgumentParser:
 
     train = verbs.add_parser("train", help="train the small models again; resumes where it was killed")
     train.add_argument("part", metavar="PART", help="autoencoder; clip-a, clip-b; and, after the first, unet-a, "
-                       "transformer-a, unet-b, transformer-b")
+                       "transformer-a, unet-b, transformer-b; student-unet-a and its like distil them")
     train.add_argument("--steps", type=int, help="optimiser steps (default: the part's own)")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="cpu", help="cpu or cuda")
     train.add_argument("--threads", type=int, help="cores to use (default: all)")
-    train.add_argument("--start", type=Path, metavar="DIR", help="weights to begin from, as this part leaves them")
+    train.add_argument("--start", type=Path, metavar="DIR", help="weights to begin from, as this part leaves them, or "
+                       "the teacher of a student")
     train.add_argument("-o", type=Path, metavar="DIR", dest="out", help="where (default: checkpoints/)")
     train.add_argument("--publish", action="store_true", help="put the result in assets/, where the book looks for it")
     train.set_defaults(action=_train)

@@ -2,28 +2,37 @@
 
 With r probes, each shared by a whole curve, every probe gives an unbiased energy: the mean has a Student interval. The
 length is made of square roots and is biased; the jackknife over probes removes the leading part and gives its error.
+Two curves measured with the same probes are compared by the ratio of their lengths, probe by probe: what is common to
+their errors cancels.
+
+Terms of true posteriors are positive. A network's may be negative where it is asked outside of its data; in a length
+such a term counts with its absolute value, so that no curve is shortened by the network's errors.
 
 An implementation that draws new probes at every point and clamps negative terms at zero counts the noise of two
 neighbours as distance: `clamped` computes it, to be held against the other.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.stats import t as student
 
 from phasebook.spacetime.expectations import Expectations
 from phasebook.stats import Estimate
 
-__all__ = ["Measured", "clamped_energy", "measured", "jackknifed"]
+__all__ = ["Curve", "Measured", "clamped_energy", "jackknifed", "length_ratio", "measured",
+           "negative_terms"]
+
+Curve = tuple[Float[ndarray, "n d+1"], Expectations]
 
 
 class Measured(NamedTuple):
     """Attributes:
     energy: the raw sum `sum (eta_{i+1} - eta_i) . (mu_{i+1} - mu_i)`.
-    length: `sum sqrt(...)` of the same terms.
+    length: `sum sqrt|...|` of the same terms.
     """
 
     energy: Estimate
@@ -42,7 +51,7 @@ def measured(eta: Float[ndarray, "n d+1"], expectations: Expectations) -> Measur
         Both with 95 % intervals, `n` the number of probes; infinite ones for a single probe.
     """
     terms = _terms(eta, expectations.x0, expectations.square)
-    return Measured(_mean(terms.sum(1)), jackknifed(terms, lambda mean: float(np.sqrt(mean.clip(0)).sum())))
+    return Measured(_mean(terms.sum(1)), jackknifed(terms, lambda mean: float(np.sqrt(np.abs(mean)).sum())))
 
 
 def clamped_energy(eta: Float[ndarray, "n d+1"], expectations: Expectations) -> Estimate:
@@ -58,18 +67,54 @@ def clamped_energy(eta: Float[ndarray, "n d+1"], expectations: Expectations) -> 
     return _mean(terms.clip(0).sum(1))
 
 
-def jackknifed(rows: Float[ndarray, "r m"], statistic) -> Estimate:
+def length_ratio(one: Curve, other: Curve, level: float = 0.95) -> Estimate:
+    """The length of one curve over that of another, measured with the same probes.
+
+    Args:
+        one: natural parameters along it, and the expectations of its points.
+        other: likewise, with the same r >= 2 probes.
+        level: of the interval.
+
+    Raises:
+        ValueError: for different numbers of probes.
+    """
+    if len(one[1].square) != len(other[1].square):
+        raise ValueError(f"probes: {len(one[1].square)} and {len(other[1].square)}; takes the same on both curves")
+    first, second = (_terms(eta, e.x0, e.square) for eta, e in (one, other))
+    m = first.shape[1]
+
+    def ratio(mean: Float[ndarray, " n"]) -> float:
+        root = np.sqrt(np.abs(mean))
+        return float(root[:m].sum() / root[m:].sum())
+
+    return jackknifed(np.concatenate([first, second], axis=1), ratio, level)
+
+
+def negative_terms(curve: Curve, errors: float = 3.0) -> Bool[ndarray, " n-1"]:
+    """Which terms of the energy are negative by more than some standard errors: there no posterior has these moments.
+
+    Args:
+        curve: natural parameters along it, and the expectations of its points with r >= 2 probes.
+        errors: how many.
+    """
+    eta, found = curve
+    terms = _terms(eta, found.x0, found.square)
+    return terms.mean(0) < -errors * terms.std(0, ddof=1) / np.sqrt(len(terms))
+
+
+def jackknifed(rows: Float[ndarray, "r m"], statistic: Callable[[ndarray], float], level: float = 0.95) -> Estimate:
     """A statistic of the mean row, its leading bias removed, with a Student interval over the rows left out in turn.
 
     Args:
         rows: independent and equally distributed.
         statistic: of a row.
+        level: of the interval.
     """
     r, whole = len(rows), statistic(rows.mean(0))
     if r < 2:
         return Estimate(whole, -np.inf, np.inf, r)
     without = [statistic(np.delete(rows, j, axis=0).mean(0)) for j in range(r)]
-    return _mean(r * whole - (r - 1) * np.array(without))
+    return _mean(r * whole - (r - 1) * np.array(without), level)
 
 
 def _terms(eta: ndarray, x0: ndarray, square: Float[ndarray, "r n"]) -> Float[ndarray, "r n-1"]:
@@ -77,9 +122,9 @@ def _terms(eta: ndarray, x0: ndarray, square: Float[ndarray, "r n"]) -> Float[nd
     return (step[:, :-1] * np.diff(x0, axis=0)).sum(1) + step[:, -1] * np.diff(square, axis=1)
 
 
-def _mean(values: Float[ndarray, " r"]) -> Estimate:
+def _mean(values: Float[ndarray, " r"], level: float = 0.95) -> Estimate:
     r = len(values)
     if r < 2:
         return Estimate(float(values.mean()), -np.inf, np.inf, r)
-    wide = float(student.ppf(0.975, r - 1) * values.std(ddof=1) / np.sqrt(r))
+    wide = float(student.ppf((1 + level) / 2, r - 1) * values.std(ddof=1) / np.sqrt(r))
     return Estimate(float(values.mean()), float(values.mean()) - wide, float(values.mean()) + wide, r)

@@ -34,6 +34,8 @@ def test_defaults_are_accepted_and_every_claim_is_made():
     ({"width": 12}, r"width = 12: the layers differ in size by more than 5%; takes one of \[19"),
     ({"paths": 1000}, "paths = 1000: takes a power of 2"),
     ({"temperature": 0.0}, "temperature = 0.0"),
+    ({"students": "/nowhere"}, "students = '/nowhere': holds no in-1/model"),
+    ({"network": "no-such-model"}, "network = 'no-such-model'"),
 ])
 def test_bad_values_are_one_line(changes, words):
     with pytest.raises(ParameterError, match=words) as refused:

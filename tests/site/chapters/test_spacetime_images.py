@@ -2,14 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
 
 from phasebook import Denoiser
 from phasebook.hierarchy.trees import distances_of, known_tree
 from phasebook.mixtures.spacetime.energy import x_of
 from phasebook.site.build import runner
-from phasebook.site.chapters.spacetime_images import noised_ends, parted_pairs, placed_tree, worst_ratio
+from phasebook.site.chapters.spacetime_images import (
+    noised_ends,
+    parted_pairs,
+    placed_tree,
+    trace_deviations,
+    worst_ratio,
+)
 from phasebook.site.checks.parameters import ParameterError
-from phasebook.stats import Estimate
+from phasebook.spacetime.expectations import Expectations
 
 
 def test_pairs_share_no_picture_and_half_are_of_one_kind():
@@ -35,9 +42,27 @@ def test_a_tree_is_placed_at_one_and_its_twin_at_zero():
     assert placed_tree(apart, 0.4, 3, 0).place > 0.7
 
 
-def test_the_worst_ratio_has_the_interval_that_both_ends_leave_it():
-    above, below = [Estimate(1, 0.5, 2, 3), Estimate(1, 1, 1, 3)], [Estimate(4, 4, 5, 3), Estimate(8, 8, 8, 3)]
-    assert worst_ratio(above, below) == (0.25, 0.1, 0.5, 3)
+def straight(length, noise, seed):
+    """A curve whose expectations are its natural parameters, up to noise that is the same at every point."""
+    s = np.linspace(0, length, 5)[:, None]
+    square = np.random.default_rng(seed).normal(size=(6, 1)) * noise * np.linspace(0, 1, 5)
+    return np.column_stack([s, -1 - s]), Expectations(s, square)
+
+
+def test_the_worst_ratio_is_the_largest_and_its_interval_holds_for_all():
+    pairs = [(straight(a, noise, k), straight(b, noise, k)) for k, (a, b, noise) in
+             enumerate([(1, 4, 0.0), (3, 4, 0.0), (2, 4, 0.3)])]
+    whole, alone = worst_ratio(*zip(*pairs, strict=True)), worst_ratio([pairs[2][0]], [pairs[2][1]])
+    assert whole.value == pytest.approx(0.75) and whole.low >= 0.75 - 1e-9 and whole.n == 6
+    assert whole.high >= alone.high and alone.low < 0.5 < alone.high        # wider, for three pairs at once
+
+
+def test_traces_of_blocks_and_of_all_are_met_by_probes():
+    shear = torch.tensor([[1.0, 0.3, 0.2], [0.3, 2.0, 0.4], [0.2, 0.4, 0.5]])
+    model = Denoiser((3,), lambda x, alpha, sigma: alpha * x @ shear.to(x))
+    eta = np.array([[0.1, 0.2, 0.3, -0.5], [0.4, 0.1, 0.0, -1.0]])
+    for entries in (2, 3):
+        assert np.abs(trace_deviations(model, eta, None, entries, 400, 1)).max() < 4
 
 
 @pytest.mark.parametrize(("change", "line"), [

@@ -243,6 +243,12 @@ class PipelineModel(Model):
         x0 = torch.as_tensor(x0).to(self.device, self.dtype)
         return self._batched(lambda z: (self.pixels(z),), x0)[0].float()
 
+    def output(self, x: Float[Tensor, "p c y x"], levels: Levels, step: int,
+               prompt: Prompt) -> Float[Tensor, "p c y x"]:
+        """What the network itself says of one batch at a step, differentiable in its weights: for trainers."""
+        rows = {name: c.expand(len(x), *c.shape[1:]) for name, c in prompt.conditions.items()}
+        return self._output(x, float(levels.timestep[step]), rows, prompt.guidance)
+
     # --- the network -------------------------------------------------------------------------------------------
 
     def _asked(self, levels: Levels, step: int, prompt: Prompt | None, points: int,

@@ -1,5 +1,6 @@
 """Parameters of the chapter on few steps and their checks; sharp boundaries of teacher and students."""
 
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -11,15 +12,20 @@ from pydantic import Field, model_validator
 from phasebook.fewstep.layers import LAYERS, matched
 from phasebook.fewstep.measures import Score, constant_below, demanded, score
 from phasebook.fewstep.students import Student
+from phasebook.models.clip import check_feature
+from phasebook.models.pipelines.checkpoints import known_directory
+from phasebook.models.pipelines.loading import check_available
 from phasebook.site.checks.models import Seed
 from phasebook.site.checks.parameters import Fraction, Parameters, Positive
 from phasebook.slices.basins import basin_count, basin_labels
 
-__all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp"]
+__all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
+           "student_places"]
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
 UNEVEN = 0.05           # sizes may differ by this share
+COUNTS = (4, 2, 1)      # steps of a network's students
 RIDGE = 0.2             # a jump over this share of the distance of two pictures is sharp
 
 
@@ -40,6 +46,13 @@ class Chapter(Parameters):
     grid: Annotated[int, Field(ge=5, le=201)]
     steps_teacher: Annotated[int, Field(ge=4, le=200)]
     paths: Annotated[int, Field(ge=64, le=1 << 16)]
+    network: Annotated[str, Field(min_length=1)]
+    students: str | None
+    judge: Annotated[str, Field(min_length=1)]
+    network_planes: Annotated[int, Field(ge=1, le=200)]
+    network_grid: Annotated[int, Field(ge=3, le=101)]
+    reach: Positive
+    starts: Annotated[int, Field(ge=8, le=1000)]
     seed: Seed
 
     @model_validator(mode="after")
@@ -55,6 +68,11 @@ class Chapter(Parameters):
             raise ValueError(f"chained = {self.chained}: {strange[0]} is not among targets")
         if self.paths & (self.paths - 1):
             raise ValueError(f"paths = {self.paths}: takes a power of 2")
+        check_available(self.network, None, None, "network")
+        check_feature(self.judge, None, "judge")
+        if self.students is not None and not student_places(self.network, self.students):
+            raise ValueError(f"students = {self.students!r}: holds no in-1/model; takes what `phasebook train "
+                             "student-unet-a` left, or null")
         self._check_even("width", 2, self.steps_student)
         self._check_even("width_emoji", self.pictures - 1, self.steps_emoji)
         return self
@@ -159,3 +177,17 @@ def ridge_of(centres: Float[ndarray, "n d"]) -> float:
     """The height from which a jump counts as sharp: a fifth of the median distance of two pictures."""
     apart = np.linalg.norm(centres[:, None] - centres, axis=-1)
     return float(RIDGE * np.median(apart[np.triu_indices(len(centres), 1)]))
+
+
+def student_places(network: str, folder: str | None) -> dict[int, Path]:
+    """Directories of a network's students by their number of steps, those that are there.
+
+    Args:
+        network: a directory, also below assets/; its students lie beside it with `-in-4` and so on at their names.
+        folder: or what the trainer left, with `in-4/model` and so on.
+    """
+    if folder is not None:
+        places = {k: Path(folder).expanduser() / f"in-{k}" / "model" for k in COUNTS}
+    else:
+        places = {k: known_directory(f"{network}-in-{k}") for k in COUNTS}
+    return {k: place for k, place in places.items() if place and (place / "student.json").is_file()}

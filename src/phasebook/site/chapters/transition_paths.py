@@ -125,7 +125,10 @@ def _grid(value: str) -> np.ndarray:
     try:
         energy = np.load(value, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"potential = {value!r}: not a .npy array ({str(error).splitlines()[0]})") from None
+        reason = str(error).splitlines()[0]
+        if "allow_pickle" in reason:            # NumPy's advice to unpickle is not ours
+            reason = "pickled objects, or no array at all"
+        raise ValueError(f"potential = {value!r}: not a .npy array ({reason})") from None
     if energy.ndim != 2 or not 8 <= min(energy.shape) <= max(energy.shape) <= LARGEST:
         raise ValueError(f"potential = {value!r}: has shape {energy.shape}; takes 2 angles of 8 to {LARGEST} nodes")
     if energy.dtype.kind not in "fiu" or not np.isfinite(energy).all() or np.ptp(energy) == 0:

@@ -1,0 +1,130 @@
+"""A network and its students in few steps: the same planes and starts, what they foresee, cover and melt."""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from phasebook.models.captions import captioned
+from phasebook.models.clip import ClipFeatures
+from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Prompt
+from phasebook.sampling.samplers import normal_start, sample
+from phasebook.site.chapters.few_steps import Sharp, ridge_of, sharp, student_places
+from phasebook.slices.splits import split_steps
+
+__all__ = ["Compared", "Sampler", "compared", "foreseen", "students_of"]
+
+REAL, POOR = 4, 0.05        # every so many real pictures; the share of them that counts as melted
+
+
+class Sampler(NamedTuple):
+    """A network with the levels and the prompt that it is used with."""
+
+    model: PipelineModel
+    levels: Levels
+    asked: Prompt
+
+
+class Compared(NamedTuple):
+    """A sampler's numbers.
+
+    Attributes:
+        sharp: boundaries on its planes.
+        kinds: different captions among its pictures from independent starts, by the judge.
+        melted: share of those pictures that resemble no caption as well as 95 % of real pictures do.
+        split: median share of the sampler at which two starts part.
+        pictures: of its first starts.
+    """
+
+    sharp: Sharp
+    kinds: int
+    melted: float
+    split: float
+    pictures: Float[ndarray, "n y x 3"]
+
+
+def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampler]:
+    """A network and its students by their numbers of steps, the most first; nothing where there is no student.
+
+    Args:
+        network: the teacher.
+        folder: see `student_places`.
+        batch: latents at a time.
+
+    Raises:
+        ValueError: one line, for students of another network.
+    """
+    places = student_places(network, folder)
+    if not places:
+        return {}
+    teacher, family = PipelineModel.load(network, batch=batch), {}
+    for count, place in places.items():
+        record = json.loads((place / "student.json").read_text())
+        if record["teacher"] != teacher.fingerprint:
+            raise ValueError(f"network = {network!r}: the students in {place} had another teacher")
+        model, steps = PipelineModel.load(place, batch=batch), record["teacher_steps"]
+        asked = teacher.prompt(record["prompt"])
+        family.setdefault(steps, Sampler(teacher, teacher.levels(steps), asked))
+        family[count] = Sampler(model, teacher.levels(steps).thinned(steps // count), asked)
+    return family
+
+
+def foreseen(sampler: Sampler, z: Float[ndarray, "p c y x"]) -> Float[Tensor, "step p c y x"]:
+    """The clean latents that are predicted on the way from latents, at each step."""
+    frames = sample(sampler.model, sampler.model.start(z), sampler.levels, sampler.asked)
+    return torch.stack([frame.x0 for frame in frames]).cpu()
+
+
+def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], starts: int, judge: ClipFeatures,
+             seed: int) -> dict[int, Compared]:
+    """All samplers on the same planes and from the same independent starts.
+
+    Args:
+        family: the teacher first.
+        planes: of latents.
+        starts: how many.
+        judge: names the pictures.
+        seed: of the starts.
+    """
+    words, floor = _judgement(judge)
+    found, height = {}, None
+    for steps, sampler in family.items():
+        shape = sampler.model.shape
+        free = foreseen(sampler, normal_start(sampler.model, seed, starts).cpu().numpy())
+        ends = free[-1].flatten(1).numpy().astype(float)
+        height = ridge_of(ends) if height is None else height
+        flat = foreseen(sampler, planes.reshape(-1, *shape)).flatten(2).numpy().reshape(-1, *planes.shape)
+        pictures = sampler.model.decode(free[-1]).cpu()
+        likeness, name = _likeness(judge, pictures, words)
+        found[steps] = Compared(sharp(flat, height), len(set(name.tolist())), float((likeness < floor).mean()),
+                                float(np.median(_splits(free)) / len(free)),
+                                pictures[:8].permute(0, 2, 3, 1).numpy())
+    return found
+
+
+def _judgement(judge: ClipFeatures) -> tuple[Float[Tensor, "k d"], float]:
+    """The captions as the judge has them, and the likeness that all but few real pictures reach."""
+    data = captioned()
+    words = judge.text(list(data.captions)).cpu()
+    real, _ = _likeness(judge, data.pixels[::REAL] / 2 + 0.5, words)
+    return words, float(np.quantile(real, POOR))
+
+
+def _likeness(judge: ClipFeatures, pictures: Float[Tensor, "n 3 y x"],
+              words: Float[Tensor, "k d"]) -> tuple[Float[ndarray, " n"], Int[ndarray, " n"]]:
+    """The largest cosine of each picture with a caption, and which."""
+    best = (F.normalize(judge(pictures), dim=-1).cpu() @ words.T).max(-1)
+    return best.values.numpy(), best.indices.numpy()
+
+
+def _splits(free: Float[Tensor, "step p c y x"]) -> Int[ndarray, " m"]:
+    """The step at which each pair of starts has parted."""
+    apart = np.stack([torch.pdist(x0.flatten(1)).numpy() for x0 in free], axis=1)
+    return split_steps(apart)

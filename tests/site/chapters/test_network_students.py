@@ -1,0 +1,61 @@
+"""A network and its students on the same planes: where they are found, and what is counted."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.fewstep.planes import plane_latents
+from phasebook.site.chapters.few_steps import student_places
+from phasebook.site.chapters.network_students import compared, students_of
+from phasebook_training import students
+from phasebook_training.loop import Settings
+from tests.builders import build
+
+
+class Colours:
+    """A judge to which a picture is its mean colour, and every caption a colour of its own."""
+
+    def __call__(self, pictures):
+        return pictures.mean((2, 3)) + 1e-3
+
+    def text(self, captions):
+        draw = torch.randn(len(captions), 3, generator=torch.Generator().manual_seed(0))
+        return torch.nn.functional.normalize(draw, dim=-1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("students")
+    students.PATHS, kept = 4, students.PATHS
+    teacher = build(folder, "v_prediction")
+    students.train(folder / "run", teacher, Settings(steps=1, batch=2, rate=1e-6, warmup=1))
+    students.PATHS = kept
+    return teacher, folder / "run"
+
+
+def test_no_student_is_no_family(run):
+    assert student_places(str(run[0]), None) == {} and students_of(str(run[0]), None, 4) == {}
+
+
+def test_a_family_is_compared_with_its_teacher_first(run):
+    teacher, folder = run
+    family = students_of(str(teacher), str(folder), 16)
+    assert list(family) == [20, 4, 2, 1] and [one.levels.steps for one in family.values()] == [20, 4, 2, 1]
+    shape = family[20].model.shape
+    planes = plane_latents(int(np.prod(shape)), 3, 2, 0, 0.5)
+    table = compared(family, planes, 8, Colours(), 0)
+    for steps, one in table.items():
+        assert one.sharp.cut.shape == (steps, 2) and 1 <= one.kinds <= 8 and 0 <= one.melted <= 1
+        assert 0 <= one.split <= 1 and one.pictures.shape[0] == 8
+
+
+def test_students_of_another_network_are_refused(run):
+    teacher, folder = run
+    file = folder / "in-2" / "model" / "student.json"
+    own = file.read_text()
+    file.write_text(json.dumps(json.loads(own) | {"teacher": "another"}))
+    with pytest.raises(ValueError, match="in-2/model had another teacher"):
+        students_of(str(teacher), str(folder), 4)
+    file.write_text(own)
