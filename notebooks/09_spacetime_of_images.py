@@ -36,6 +36,8 @@ twins = 5                       # of each set: points of its spectrum, and of it
 starts = 96                     # of the sampler, for split levels
 model = "emoji-diffusion"       # a directory or hub id of a latent diffusion pipeline
 prompt = "emoji"
+judge = "emoji-clip"            # an open_clip model, or a vision model of transformers: directory or name
+pretrained = ""                 # its checkpoint, where it is a name
 levels = [4.0, 2.0, 0.0]        # log-SNR of the ends of the network's strips
 edit_level = 2.0                # log-SNR at which edit distances are taken
 pair = [120, 400]               # the captioned pictures of these strips, by number
@@ -68,9 +70,9 @@ from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.spacetime.atoms import free_distance, great_circle_path, great_circles, level_posteriors
 from phasebook.mixtures.spacetime.chart import Chart as Coordinates
 from phasebook.mixtures.spacetime.polygon import polygon_length
-from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
+from phasebook.models.vision import load_features
 from phasebook.site.chapters.spacetime_images import (
     clip_of,
     curves_along,
@@ -176,7 +178,7 @@ from phasebook.hierarchy.leaves import parted
 from phasebook.sampling.levels import named_levels
 from phasebook.sampling.samplers import normal_start
 
-judge = ClipFeatures.load("emoji-clip", None, device=p.device)
+judge = load_features(p.judge, p.pretrained or None, device=p.device)
 by_clip = clip_of(judge, images.pixels)
 
 # %% tags=["nbval-check-output"]

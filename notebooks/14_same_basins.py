@@ -25,7 +25,7 @@
 # differ in one thing alone. Their parameter is a list, so that any number of networks stands side by side.
 
 # %% tags=["parameters"]
-models = ["emoji-diffusion"]    # pipelines of one latent space: directories or hub ids; the first one is varied
+models = ["emoji-diffusion"]    # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture
 data = ["emoji"]            # exact denoisers beside them: emoji, icons a, icons b; the first is the training data
 views = 1                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"
@@ -129,7 +129,7 @@ for a in names:
 exact = [name for name in names if name.startswith("exact")]
 strongest = f"guidance {max(p.guidances):g}" if p.guidances else ""
 most_steps = f"{max(p.step_counts)} steps" if p.step_counts else ""
-asked = {"data": (base, exact[0] if exact else ""), "architecture": (base, networks[-1].title if len(networks) > 1 else ""),
+asked = {"data": (base, exact[0] if exact else ""), "architecture": (base, networks[1].title if len(networks) > 1 else ""),
          "halves": (exact[0], exact[1]) if len(exact) > 1 else ("", ""), "guidance": (base, strongest), "steps": (base, most_steps)}
 for claim, (first, second) in asked.items():
     share = of(first, second)

@@ -150,6 +150,28 @@ def pipeline(kind, folder, seed=0, **changes):
     return {"ddpm": diffusers.DDPMPipeline, "ddim": diffusers.DDIMPipeline}[kind](**parts)
 
 
+def filled(module, seed=0):
+    """A module that was made on the meta device, with random weights that are views of one buffer: as much to compute
+    as with weights of its own, and hardly anything to hold or to draw."""
+    most = max(w.numel() for w in module.parameters())
+    pool = torch.empty(most + 10**6).normal_(0.0, 0.02, generator=torch.Generator().manual_seed(seed))
+    for k, part in enumerate(module.modules()):
+        for name, weight in list(part._parameters.items()):
+            if weight is None:
+                continue
+            shape, start = weight.shape, (7919 * k) % 10**6
+            own = pool[start:start + weight.numel()]
+            if len(shape) < 2:
+                own = torch.full(shape, float(name == "weight"))
+            elif len(shape) == 4:       # as the model lays them out, or each would be copied
+                own = own.view(shape[0], *shape[2:], shape[1]).permute(0, 3, 1, 2)
+            part._parameters[name] = torch.nn.Parameter(own.view(shape), requires_grad=False)
+        for name, buffer in list(part._buffers.items()):
+            if buffer is not None:
+                part._buffers[name] = torch.arange(buffer.numel()).view(buffer.shape)
+    return module
+
+
 def edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 

@@ -137,7 +137,8 @@ def sheet(pipe, data: Icons, path: Path, steps: int = 25) -> None:
         rows.append(sample(pipe, [prompt(what, style) for what in shown], list(range(100 * i, 100 * i + n)), steps))
     rows += [sample(pipe, [GENERIC] * n, list(range(900 + row * n, 900 + row * n + n)), steps, 1.0) for row in range(2)]
     picture = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
-    Image.fromarray((picture.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)).save(path, optimize=True)
+    whole = Image.fromarray((picture.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
+    whole.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def judges(vae, clip: ClipFeatures, own: Icons, data: Icons) -> dict[str, object]:

@@ -99,3 +99,9 @@ def test_agreement_is_spearmans_and_its_null_that_of_other_slices():
     others = [spearmanr(first[1, 0], second[k, 0]).statistic for k in (0, 2)]
     assert null[1, 0] == pytest.approx(np.mean(others))
     assert np.isnan(st.agreement(first[:1], second[:1])[1]).all()
+
+
+def test_the_largest_deviation_of_many_points_is_that_of_all_eigenvalues():
+    points = np.random.default_rng(3).normal(size=(700, 5)) * [3, 2, 1, 1, 0.5] + 7
+    largest = np.linalg.eigvalsh(np.cov(points.T, ddof=0))[-1]
+    assert st.largest_deviation(points @ points.T) == pytest.approx(np.sqrt(largest))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from scipy.sparse.linalg import eigsh
 from scipy.stats import rankdata
 
 from phasebook.slices.basins import basin_count, basin_labels
@@ -24,6 +25,7 @@ __all__ = ["Observations", "agreement", "basin_counts", "branching", "contrast",
            "interior_sensitivity", "largest_deviation", "late", "late_spread", "mean_s", "observations",
            "plane_contrast", "ridge_overlap", "steepest"]
 
+MANY = 600                      # points, beyond which one eigenvalue is sought alone
 EARLY, LATE = 1.0, 0.1          # noise levels in units of the data's largest standard deviation
 
 
@@ -35,7 +37,12 @@ def largest_deviation(gram: Float[ndarray, "n n"]) -> float:
     """
     gram = np.asarray(gram, dtype=np.float64)
     centred = gram - gram.mean(0) - gram.mean(1, keepdims=True) + gram.mean()
-    return float(np.sqrt(max(np.linalg.eigvalsh(centred)[-1], 0) / len(gram)))
+    if len(gram) > MANY:
+        start = np.random.default_rng(0).normal(size=len(gram))
+        largest = eigsh(centred, k=1, v0=start, return_eigenvectors=False)[0]
+    else:
+        largest = np.linalg.eigvalsh(centred)[-1]
+    return float(np.sqrt(max(largest, 0) / len(gram)))
 
 
 def early(noise: Float[ndarray, " step"]) -> Bool[ndarray, " step"]:

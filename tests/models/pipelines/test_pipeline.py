@@ -13,7 +13,7 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
 from phasebook.sampling.samplers import resume, sample
 from phasebook.sampling.tangents import forward_mode, pushed
-from tests.builders import LENGTH, apart, build, edit, noise, reference, run
+from tests.builders import apart, betas, build, edit, filled, noise, reference, run, words
 
 
 @pytest.fixture(scope="module")
@@ -214,34 +214,50 @@ def test_tangents_through_the_decoder(folders):
 
 # --- size -----------------------------------------------------------------------------------------------------
 
-@pytest.mark.slow
-def test_two_steps_at_the_size_of_stable_diffusion(folders):
-    """860 million random weights at 64 x 64 x 4; about 4 GB of memory."""
-    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
+def of_full_size(kind, folder):
+    """Stable Diffusion 1.5 or XL in its own sizes, random weights; latents of any size go through."""
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    with torch.device("meta"):          # the default initialisation alone would take a minute
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-        text = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12,
-                                            num_attention_heads=12, eos_token_id=49407))
-    generator = torch.Generator().manual_seed(0)
-    for part in (unet.to_empty(device="cpu"), text.to_empty(device="cpu")):
-        for name, weight in [*part.named_parameters(), *part.named_buffers()]:
-            weight = weight.detach()
-            if weight.is_floating_point():
-                weight.normal_(0.0, 0.01, generator=generator) if weight.ndim > 1 else weight.fill_("weight" in name)
-            else:
-                weight.copy_(torch.arange(weight.numel()).view(weight.shape))
-    assert 855e6 < sum(w.numel() for w in unet.parameters()) < 865e6
-    small = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
-    pipe = StableDiffusionPipeline(vae=small.vae, text_encoder=text, tokenizer=small.tokenizer, unet=unet,
-                                   scheduler=small.scheduler, safety_checker=None, feature_extractor=None,
-                                   requires_safety_checker=False)
-    model = PipelineModel.of(pipe, "as large as SD 1.5", batch=1)
-    assert model.shape == (4, 64, 64)
-    parts = list(sample(model, noise(1, model.shape), model.levels(2), model.prompt("red apple", 5.0)))
-    assert len(parts) == 2 and all(torch.isfinite(part.after).all() for part in parts)
-    assert parts[1].after.std() > 0.1
+    tokenizer = words(folder)
+    end = {"eos_token_id": len(tokenizer) - 1, "bos_token_id": len(tokenizer) - 2}
+    large = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+    huge = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20,
+            "projection_dim": 1280}
+    xl = {"block_out_channels": (320, 640, 1280), "transformer_layers_per_block": [1, 2, 10],
+          "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+          "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+          "attention_head_dim": [5, 10, 20], "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+          "use_linear_projection": True,
+          "projection_class_embeddings_input_dim": 2816}
+    with torch.device("meta"):
+        decoder = AutoencoderKL(block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4,
+                                down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4)
+        network = UNet2DConditionModel(sample_size=128, cross_attention_dim=2048, **xl) if kind == "xl" else \
+            UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+        texts = [CLIPTextModel(CLIPTextConfig(**large, **end))]
+        texts += [CLIPTextModelWithProjection(CLIPTextConfig(**huge, **end))] if kind == "xl" else []
+    parts = {"vae": filled(decoder), "unet": filled(network), "text_encoder": filled(texts[0]), "tokenizer": tokenizer,
+             "scheduler": betas()}
+    if kind == "xl":
+        return StableDiffusionXLPipeline(**parts, text_encoder_2=filled(texts[1]), tokenizer_2=tokenizer,
+                                         add_watermarker=False)
+    return StableDiffusionPipeline(**parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind, weights, shape", [("1.5", 860e6, (4, 64, 64)), ("xl", 2567e6, (4, 128, 128))])
+def test_a_step_at_the_size_of_stable_diffusion(tmp_path, kind, weights, shape):
+    """All weights in their own sizes, though of one buffer; latents of 8 x 8, for the time of a test."""
+    pipe = of_full_size(kind, tmp_path)
+    assert sum(w.numel() for w in pipe.unet.parameters()) == pytest.approx(weights, rel=0.005)
+    model = PipelineModel.of(pipe, f"as large as SD {kind}", batch=1)
+    assert model.shape == shape
+    levels, z = model.levels(2), noise(1, (4, 8, 8))
+    found, _ = model.predict(z, levels, 0, model.prompt("red apple", 5.0))
+    other, _ = model.predict(z, levels, 0, model.prompt("cat face", 5.0))
+    assert found.shape == z.shape and torch.isfinite(found).all() and found.std() > 0.01
+    assert not torch.equal(found, other)            # the prompt goes all the way through
 
 
 # --- memory -----------------------------------------------------------------------------------------------------

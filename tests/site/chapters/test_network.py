@@ -9,8 +9,18 @@ import torch
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.protocols import Frame
-from phasebook.site.chapters.network import deviation_of, nearest_kind, own_data
+from phasebook.site.build import runner
+from phasebook.site.chapters.network import (
+    Maps,
+    agreement_within,
+    datasets,
+    deviation_of,
+    nearest_kind,
+    nearest_steps,
+    own_data,
+)
 from phasebook.site.chapters.slices import by_scale, planes
+from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.results.ledger import Ledger
 from phasebook.stats import Estimate
 
@@ -52,3 +62,32 @@ def test_a_table_of_verdicts_follows_the_bounds_of_the_ledger():
     row = {"norm 1": Estimate(0.001, 0.0, 0.002, 12), "norm 9": Estimate(0.001, 0.0, 0.5, 12), "norm 99": None}
     html = by_scale(ledger, {"slice.flat_early": row})
     assert "0.001: holds" in html and "0.001: undecided" in html and "no such step" in html
+
+
+def test_networks_of_one_autoencoder_share_their_data(monkeypatch):
+    made = []
+    monkeypatch.setattr("phasebook.site.chapters.network.own_data", lambda one, *_: made.append(one) or len(made))
+    vaes = [torch.nn.Linear(2, 2) for _ in range(2)]
+    chosen = {name: SimpleNamespace(model=SimpleNamespace(pipe=SimpleNamespace(vae=vaes[k])))
+              for name, k in (("unet", 0), ("transformer", 0), ("stranger", 1))}
+    assert datasets(chosen, "icons a", 0) == {"unet": 1, "transformer": 1, "stranger": 2}
+
+
+def test_maps_of_two_samplers_are_compared_at_equal_noise():
+    """One course of maps, read at the steps of two samplers: they agree; with the maps in another order they do not."""
+    rng, fine = np.random.default_rng(0), np.geomspace(8, 0.05, 60)
+    course = rng.normal(size=(4, 60, 50)).cumsum(1)
+    one, other = fine[::6], fine[2::5]
+    assert (np.abs(np.log(other[nearest_steps(other, one)] / one)) < 0.3).all()
+    first = Maps(one, course[:, ::6])
+    assert np.min(agreement_within(first, first, 0.1, 0.5)) == pytest.approx(1)
+    early = agreement_within(first, Maps(other, course[:, 2::5]), 0.5, np.inf)
+    assert len(early) == 4 and np.median(early) > 0.6
+    assert np.median(agreement_within(first, Maps(other, course[::-1, 2::5]), 0.5, np.inf)) < 0.3
+    assert agreement_within(first, first, 50.0, 60.0) == []
+    assert agreement_within(Maps(one, course[:1, ::6]), Maps(one, course[:1, ::6]), 0.1, 0.5) == []
+
+
+def test_the_other_half_is_another():
+    with pytest.raises(ParameterError, match="other_half = 'icons a': the networks were trained on it"):
+        runner.check(runner.find_chapter("13"), {"trained_on": "icons a", "other_half": "icons a"})

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_names_no_code", "no_weights", "read_config", "staged", "staged_clip", "weight_files"]
+__all__ = ["check_names_no_code", "no_weights", "read_config", "staged", "staged_clip", "staged_vision",
+           "vision_class", "weight_files"]
 
 # Keys by which the libraries import, fetch or unpickle what the directory names.
 CODE = {"auto_map", "custom_code", "custom_pipeline", "custom_pipelines", "custom_generate", "hf_model_name",
@@ -221,5 +222,53 @@ def staged_clip(label: str, folder: Path) -> Iterator[Path]:
         if model["text_cfg"].get("hf_tokenizer_name"):
             _stage_tokenizer(label, folder, out)
         yield out
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+# Vision models of transformers by `model_type`; those of two towers are read for their pictures' alone.
+VISION = {"clip": "CLIPVisionModelWithProjection", "clip_vision_model": "CLIPVisionModel", "vit": "ViTModel",
+          "deit": "DeiTModel", "beit": "BeitModel", "dinov2": "Dinov2Model", "siglip": "SiglipVisionModel",
+          "siglip_vision_model": "SiglipVisionModel", "swin": "SwinModel", "convnext": "ConvNextModel",
+          "resnet": "ResNetModel"}
+
+
+def vision_class(label: str, folder: Path) -> tuple[type, dict[str, Any]]:
+    """The class of a vision model in a directory, and what of its configuration may be read.
+
+    Raises:
+        ValueError: one line, for a configuration that is missing, names code, or is of another model.
+    """
+    import transformers
+
+    values = read_config(label, folder / "config.json", "vision model of transformers")
+    check_names_no_code(label, "config.json", values)
+    named = values.get("model_type")
+    if not isinstance(named, str) or named not in VISION:
+        raise ValueError(f"{label}: model_type = {named!r}; takes one of {', '.join(VISION)}")
+    kind = VISION[named]
+    if values.get("architectures") == ["CLIPVisionModelWithProjection"]:
+        kind = "CLIPVisionModelWithProjection"
+    if isinstance(values.get("vision_config"), dict):
+        values = values["vision_config"] | {k: values[k] for k in ("projection_dim",) if k in values}
+    found = getattr(transformers, kind)
+    known = set(found.config_class().to_dict()) - {"quantization_config", "_name_or_path", "architectures", "dtype"}
+    return found, _kept(values, known) | {"model_type": found.config_class.model_type}
+
+
+@contextmanager
+def staged_vision(label: str, folder: Path) -> Iterator[tuple[Path, type]]:
+    """A directory with what may be read of a vision model of transformers, for the time of loading, and its class.
+
+    Raises:
+        ValueError: one line, as `vision_class` does.
+    """
+    kind, values = vision_class(label, folder)
+    out = Path(tempfile.mkdtemp(prefix="phasebook-vision-"))
+    try:
+        (out / "config.json").write_text(json.dumps(values), encoding="utf-8")
+        for file in weight_files(folder, "model", None):
+            _link(file, out / file.name)
+        yield out, kind
     finally:
         shutil.rmtree(out, ignore_errors=True)

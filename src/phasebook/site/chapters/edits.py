@@ -18,6 +18,7 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images, read_picture
 from phasebook.models.pipelines.checkpoints import check_length, known_directory
 from phasebook.models.pipelines.loading import tokenizer_of
+from phasebook.models.vision import has_no_words
 from phasebook.models.vocabulary import picture_size, unknown_word
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.protocols import Embedding, Frame, Prompt, State
@@ -62,6 +63,8 @@ class Chapter(ModelParameters):
     @model_validator(mode="after")
     def _usable(self):
         _check_words(self.edits)
+        if self.trained and has_no_words(self.judge):
+            raise ValueError(f"judge = {self.judge!r}: a vision model has no words; takes an open_clip model")
         lists = sum(isinstance(entry, list) for entry in self.k_values)
         if lists not in (0, len(self.models)) or lists not in (0, len(self.k_values)):
             raise ValueError(f"k_values = {self.k_values}: takes one list of steps, or one for each of "

@@ -1,11 +1,11 @@
 """Parameters of the chapter on networks and their data, and the exact denoiser that a network was trained to be."""
 
-from collections.abc import Callable
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from pydantic import Field, model_validator
 
@@ -18,9 +18,11 @@ from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Subject
-from phasebook.slices.statistics import largest_deviation
+from phasebook.slices.slice import Slice
+from phasebook.slices.statistics import agreement, largest_deviation
 
-__all__ = ["Chapter", "deviation_of", "nearest_kind", "own_data"]
+__all__ = ["Chapter", "Maps", "agreement_within", "datasets", "deviation_of", "maps_of", "nearest_kind",
+           "nearest_steps", "own_data"]
 
 STARTS = 48             # samples from which the covariance of a model without data is estimated
 
@@ -41,6 +43,7 @@ class Chapter(ModelParameters):
     sets_grid: SetsGrid
     ridges: Annotated[int, Field(ge=1, le=200)]
     trained_on: Literal["emoji", "icons a", "icons b", ""]
+    other_half: Literal["icons a", "icons b", ""]
     views: Annotated[int, Field(ge=0, le=16)]
     seed: Annotated[int, Field(ge=0, lt=2**62)]
 
@@ -50,10 +53,12 @@ class Chapter(ModelParameters):
             raise ValueError(f"models = {self.models}: takes networks; each has its data's exact denoiser beside it")
         if not self.judge:
             raise ValueError("judge = '': takes an open_clip model, a directory or a name")
-        for name in self.models:        # the network's slices, and those of the exact denoiser of its data
+        if self.other_half and self.other_half == self.trained_on:
+            raise ValueError(f"other_half = {self.other_half!r}: the networks were trained on it; takes the other half")
+        for name in self.models:        # the network's slices, and those of the exact denoisers beside it
             grid, steps = self.at("grid", name), self.at("steps", name)
             check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
-                         2 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
+                         3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
         return self
 
 
@@ -70,6 +75,59 @@ def own_data(subject: Subject, trained_on: str, views: int, device: str = "cpu")
         return None
     data = captioned() if trained_on == "emoji" else icons().only(trained_on.removeprefix("icons "))
     return ExactModel.of_latents(latent_views(subject.model.pipe.vae, data.floats(), views), data.images, device)
+
+
+def datasets(chosen: Mapping[str, Subject], trained_on: str, views: int,
+             device: str = "cpu") -> dict[str, ExactModel | None]:
+    """`own_data` of several networks, once for all that share an autoencoder.
+
+    Args:
+        chosen: the networks by name.
+        trained_on: as for `own_data`.
+        views: likewise.
+        device: likewise.
+    """
+    made: dict[str, ExactModel | None] = {}
+    for name, one in chosen.items():
+        alike = [other for other in made if _same_weights(chosen[other].model.pipe.vae, one.model.pipe.vae)]
+        made[name] = made[alike[0]] if alike else own_data(one, trained_on, views, device)
+    return made
+
+
+def _same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    one, other = first.state_dict(), second.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+class Maps(NamedTuple):
+    """tr G of several slices by one model, and nu of each step."""
+
+    noise: Float[ndarray, " step"]
+    trace: Float[ndarray, "set step p"]
+
+
+def maps_of(noise: Float[ndarray, " step"], slices: Sequence[Slice]) -> Maps:
+    """The maps of a model's slices, flat."""
+    return Maps(np.asarray(noise), np.stack([one.values("trace").reshape(one.steps, -1) for one in slices]))
+
+
+def nearest_steps(noise: Float[ndarray, " step"], wanted: Float[ndarray, " k"]) -> Int[ndarray, " k"]:
+    """The steps of one sampler whose noise is nearest, by ratio, to those that are wanted."""
+    return np.abs(np.log(np.asarray(noise)[None, :] / np.asarray(wanted)[:, None])).argmin(1)
+
+
+def agreement_within(first: Maps, second: Maps, low: float, high: float) -> list[float]:
+    """Rank correlation of the maps of two models on each slice, beyond that of different slices; a mean over the steps
+    of the first with low <= nu < high, each against the second's step of the nearest nu.
+
+    Returns:
+        One number a slice, `(r - r0) / (1 - r0)`; none for a single slice, or where no step lies in the window.
+    """
+    at = np.flatnonzero((first.noise >= low) & (first.noise < high))
+    if not len(at) or len(first.trace) < 2:
+        return []
+    own, chance = agreement(first.trace[:, at], second.trace[:, nearest_steps(second.noise, first.noise[at])])
+    return list(((own - chance) / (1 - chance)).mean(1))
 
 
 def deviation_of(subject: Subject, data: ExactModel | None, seed: int) -> float:

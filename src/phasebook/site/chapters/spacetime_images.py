@@ -14,9 +14,9 @@ from phasebook.hierarchy.trees import distances_of
 from phasebook.hierarchy.ultrametric import cophenetic
 from phasebook.mixtures.spacetime.atoms import great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
-from phasebook.models.clip import ClipFeatures
 from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.loading import check_available
+from phasebook.models.vision import Tower, check_features
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.checks.models import Device, Seed, check_pictures
 from phasebook.site.checks.parameters import Finite, Parameters
@@ -46,6 +46,8 @@ class Chapter(Parameters):
     starts: Annotated[int, Field(ge=8, le=1000)]
     model: Annotated[str, Field(min_length=1)]
     prompt: str
+    judge: Annotated[str, Field(min_length=1)]
+    pretrained: str
     levels: Annotated[list[LogSnr], Field(min_length=1, max_length=6)]
     edit_level: LogSnr
     pair: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
@@ -77,6 +79,7 @@ class Chapter(Parameters):
         if self.curve_points < self.nodes + 2:
             raise ValueError(f"nodes = {self.nodes}: takes at most curve_points - 2 = {self.curve_points - 2}")
         check_available(self.model, None, None, "model")
+        check_features(self.judge, self.pretrained or None, "judge")
         return self
 
 
@@ -200,6 +203,6 @@ def pictures_of(model: Model, x0: Float[ndarray, "p d"]) -> Float[ndarray, "p y 
     return model.decode(torch.as_tensor(x0).float().view(-1, *model.shape)).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def clip_of(judge: ClipFeatures, pixels: Float[ndarray, "n y x 3"]) -> Float[ndarray, "n k"]:
-    """CLIP's features of pictures in [0, 1]."""
+def clip_of(judge: Tower, pixels: Float[ndarray, "n y x 3"]) -> Float[ndarray, "n k"]:
+    """The features that a judge has of pictures in [0, 1]."""
     return judge(torch.as_tensor(pixels).permute(0, 3, 1, 2)).double().cpu().numpy()

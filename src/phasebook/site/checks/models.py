@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Union, get_origin
 
 from pydantic import AfterValidator, Field, model_validator
 
-from phasebook.models.clip import ClipFeatures, check_feature
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.models.pipelines.checkpoints import cause, check_device, check_length
 from phasebook.models.pipelines.loading import check_available, noise_at, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.models.vision import Tower, check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
@@ -68,7 +68,7 @@ class ModelParameters(Parameters):
         for name in self.trained:
             self._check_trained(name)
         if self.trained and self.judge:
-            check_feature(self.judge, self.pretrained or None, "judge")
+            check_features(self.judge, self.pretrained or None, "judge")
         return self
 
     def _check_trained(self, name: str) -> None:
@@ -138,12 +138,12 @@ class Subject:
         return "exact denoiser" if self.name == EXACT else self.name.rstrip("/").rsplit("/", 1)[-1]
 
 
-def judge_of(p: ModelParameters) -> ClipFeatures | None:
-    """The CLIP model by which pictures of trained models are judged; None where there is none."""
-    return ClipFeatures.load(p.judge, p.pretrained or None, device=p.device) if p.trained and p.judge else None
+def judge_of(p: ModelParameters) -> Tower | None:
+    """The CLIP or vision model by which pictures of trained models are judged; None where there is none."""
+    return load_features(p.judge, p.pretrained or None, device=p.device) if p.trained and p.judge else None
 
 
-def subjects(p: ModelParameters, judge: ClipFeatures | None = None,
+def subjects(p: ModelParameters, judge: Tower | None = None,
              judged_at: Mapping[str, list[int]] | None = None, **exact: Any) -> list[Subject]:
     """The models of a chapter, loaded.
 

@@ -1,0 +1,195 @@
+"""Features of pictures by a vision model of transformers in a local directory: CLIP's tower, ViT, DINOv2, SigLIP, ...
+
+`f(picture)` is what the model says of a whole picture: its projection or pooled output where it has one, else the mean
+of its last hidden states. Pictures are fitted as the directory's `preprocessor_config.json` says. Only safetensors are
+read, and of the configuration only what the model's own configuration knows (`pipelines.staging`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from phasebook.models.clip import ClipFeatures, check_feature
+from phasebook.models.pipelines.checkpoints import (
+    cause,
+    check_complete,
+    check_device,
+    check_dtype,
+    check_weights,
+    known_directory,
+    quiet,
+)
+from phasebook.models.pipelines.staging import read_config, staged_vision, vision_class, weight_files
+from phasebook.sampling.batches import in_batches
+
+__all__ = ["Tower", "VisionFeatures", "check_features", "has_no_words", "load_features"]
+
+INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}          # Pillow's numbers for them
+Fit = tuple[int | None, tuple[int, int], str]           # shorter side, size, interpolation
+
+
+@dataclass(frozen=True, eq=False)
+class VisionFeatures:
+    """A vision model with its preprocessing. Build it with `VisionFeatures.load`.
+
+    Attributes:
+        model: of transformers.
+        name: the directory.
+        shorter: what the shorter side is resized to before the middle is cut out; None where pictures are squashed.
+        size: (y, x) of what the model takes.
+        mean, std: of the model's own preprocessing.
+        interpolation: likewise.
+        normalise: scale features to length one.
+        batch: pictures at a time.
+    """
+
+    model: torch.nn.Module
+    name: str
+    shorter: int | None
+    size: tuple[int, int]
+    mean: Float[Tensor, "3 1 1"]
+    std: Float[Tensor, "3 1 1"]
+    interpolation: str
+    normalise: bool = False
+    batch: int = 64
+
+    @classmethod
+    def load(cls, name: str | Path, *, normalise: bool = False, device: str = "cpu", dtype: str = "float32",
+             batch: int = 64) -> "VisionFeatures":
+        """The model in a directory.
+
+        Args:
+            name: a directory with `config.json`, `preprocessor_config.json` and safetensors.
+            normalise: scale features to length one.
+            device: 'cpu' or 'cuda'.
+            dtype: 'float32', 'bfloat16' or 'float16'.
+            batch: pictures at a time.
+
+        Returns:
+            The model, in evaluation mode.
+
+        Raises:
+            ValueError: one line, for a directory that holds no such model, names code, or lacks weights.
+        """
+        check_device(device)
+        check_dtype(dtype)
+        folder, label = known_directory(name), f"feature = {str(name)!r}"
+        if folder is None:
+            raise ValueError(f"{label}: no such directory; takes one of a vision model of transformers")
+        (shorter, size, interpolation), mean, std = _preprocessing(label, folder)
+        _check(label, folder)
+        with quiet(), staged_vision(label, folder) as (clean, kind):
+            try:
+                model, said = kind.from_pretrained(clean, dtype=getattr(torch, dtype), local_files_only=True,
+                                                   use_safetensors=True, output_loading_info=True)
+            except Exception as error:  # a geometry that is none makes transformers raise some six kinds
+                raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
+        check_complete(label, "the model", model, said["missing_keys"])
+        column = lambda values: torch.tensor(values, device=device).view(3, 1, 1)  # noqa: E731
+        return cls(model.requires_grad_(False).eval().to(device), str(name), shorter, size, column(mean), column(std),
+                   interpolation, normalise, batch)
+
+    def prepare(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n 3 h w"]:
+        """The model's own resizing, cropping and scaling, on pixels in [0, 1]; differentiable."""
+        y, x = pixels.shape[-2:]
+        target = self.size
+        if self.shorter:
+            target = tuple(int(n * self.shorter / min(y, x)) for n in (y, x))
+        if target != (y, x):
+            pixels = F.interpolate(pixels, target, mode=self.interpolation, align_corners=False, antialias=True)
+            pixels = pixels.clamp(0, 1)
+        top, left = ((a - b) // 2 for a, b in zip(target, self.size, strict=True))
+        pixels = pixels[..., top:top + self.size[0], left:left + self.size[1]]
+        return (pixels - self.mean.to(pixels)) / self.std.to(pixels)
+
+    def embed(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
+        """Features of one batch of pixels in [0, 1]; differentiable."""
+        said = self.model(pixel_values=self.prepare(pixels))
+        whole = getattr(said, "image_embeds", None)
+        whole = getattr(said, "pooler_output", None) if whole is None else whole
+        if whole is None:
+            last = said.last_hidden_state           # (n, token, d), or (n, d, y, x) of a convolutional one
+            whole = last.mean(1) if last.ndim == 3 else last.mean((2, 3))
+        whole = whole.flatten(1)
+        return F.normalize(whole, dim=-1) if self.normalise else whole
+
+    def __call__(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
+        """Features of any number of pictures, in batches, as float32."""
+        pixels = torch.as_tensor(pixels).to(self.mean.device, next(self.model.parameters()).dtype)
+        return in_batches(lambda x: (self.embed(x).float(),), self.batch, pixels)[0]
+
+
+Tower = ClipFeatures | VisionFeatures
+
+
+def has_no_words(name: str | Path) -> bool:
+    """Whether a name means a directory with a vision model of transformers, not one of open_clip."""
+    folder = known_directory(name)
+    if folder is None or (folder / "open_clip_config.json").is_file():
+        return False
+    return (folder / "config.json").is_file()
+
+
+def check_features(name: str | Path, pretrained: str | None = None, parameter: str = "features") -> None:
+    """ValueError unless `load_features` has something whole to load; nothing is loaded."""
+    if not has_no_words(name):
+        return check_feature(name, pretrained, parameter)
+    label, folder = f"{parameter} = {str(name)!r}", known_directory(name)
+    _preprocessing(label, folder)
+    _check(label, folder)
+
+
+def load_features(name: str | Path, pretrained: str | None = None, **options) -> Tower:
+    """An open_clip model by directory or name, or a vision model of transformers in a directory.
+
+    Args:
+        name: see `ClipFeatures.load` and `VisionFeatures.load`.
+        pretrained: of a name.
+        **options: of either: `normalise`, `device`, `dtype`, `batch`.
+    """
+    if has_no_words(name):
+        return VisionFeatures.load(name, **options)
+    return ClipFeatures.load(name, pretrained, **options)
+
+
+def _check(label: str, folder: Path) -> None:
+    """ValueError unless nothing in a directory names code, its class is known and its weights are whole."""
+    vision_class(label, folder)
+    files = weight_files(folder, "model", None)
+    if not files:
+        raise ValueError(f"{label}: has no weights model.safetensors; pickled weights are never read")
+    check_weights(label, [f for f in files if f.suffix == ".safetensors"])
+
+
+def _preprocessing(label: str, folder: Path) -> tuple[Fit, list[float], list[float]]:
+    """How pictures are fitted, and their mean and standard deviation. ValueError, one line, for what is not known."""
+    values = read_config(label, folder / "preprocessor_config.json", "vision model's preprocessing")
+    mean, std = values.get("image_mean"), values.get("image_std")
+    numbers = [x for part in (mean, std) if isinstance(part, list) for x in part]
+    if len(numbers) != 6 or not all(isinstance(x, int | float) for x in numbers) or min(std) <= 0:
+        raise ValueError(f"{label}: preprocessor_config.json has no image_mean and image_std of three numbers")
+    kind = INTERPOLATIONS.get(values.get("resample", 2))
+    if kind is None:
+        raise ValueError(f"{label}: resample = {values['resample']!r}; takes 2 (bilinear) or 3 (bicubic)")
+    size, crop = _sides(values.get("size")), _sides(values.get("crop_size")) if values.get("do_center_crop") else None
+    if size is None or (size[1] is None and crop is None):
+        raise ValueError(f"{label}: size = {values.get('size')!r}; takes height and width, or shortest_edge with a "
+                         "crop_size")
+    shorter = size[0] if size[1] is None else None
+    if crop and shorter and max(crop) > shorter:
+        raise ValueError(f"{label}: crop_size = {values['crop_size']!r}: larger than the picture")
+    return (shorter, crop if shorter else size, kind), mean, std
+
+
+def _sides(size) -> tuple[int, int | None] | None:
+    """(height, width), (shortest edge, None), or None for neither."""
+    if isinstance(size, int) and not isinstance(size, bool):
+        size = {"height": size, "width": size}
+    named = size if isinstance(size, dict) else {}
+    found = (named.get("height", named.get("shortest_edge")), named.get("width"))
+    sides = [n for n in found if n is not None]
+    return found if sides and all(isinstance(n, int) and 0 < n <= 4096 for n in sides) else None
