@@ -49,6 +49,12 @@ class Chapter(ModelParameters):
             raise ValueError(f"models = {self.models}: takes networks; `data` names the exact denoisers beside them")
         if not self.judge:
             raise ValueError("judge = '': takes an open_clip model, a directory or a name")
+        own = {"data": None, "guidances": self.guidance, "step_counts": self.at("steps", self.models[0])}
+        for name, first in own.items():         # a column that is there already would be compared with itself
+            value = getattr(self, name)
+            if len(set(value)) < len(value) or first in value:
+                beside = "" if first is None else f", and not {first:g}, which the first model has anyway"
+                raise ValueError(f"{name} = {value}: takes each once{beside}")
         if self.sets < 2:
             raise ValueError(f"sets = {self.sets}: takes at least 2; other slices are the null")
         return self

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.checks.parameters import Parameters
+from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.theory.cells.power_cells import check_atoms
 
 __all__ = ["Chapter"]
@@ -33,7 +33,7 @@ class Chapter(Parameters):
     tree_branches: Annotated[int, Field(ge=2, le=8)]
     tree_ratio: Annotated[float, Field(ge=0.05, le=0.4)]
     tree_dimension: Annotated[int, Field(ge=1, le=512)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
     @model_validator(mode="after")
     def _sound(self):

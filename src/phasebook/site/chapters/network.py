@@ -17,7 +17,7 @@ from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import bytes_of_slices, check_memory
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Subject
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.slices.statistics import largest_deviation
 
 __all__ = ["Chapter", "deviation_of", "nearest_kind", "own_data"]
@@ -33,7 +33,7 @@ class Chapter(ModelParameters):
     resolution: Literal[64] = 64
     schedule: Literal["scaled_linear"] = "scaled_linear"
     grid: PerModel(Annotated[int, Field(ge=2, le=201)])
-    anchors_seed: Annotated[int, Field(ge=0, lt=2**62)]
+    anchors_seed: Seed
     extent: Extent
     normalise: bool
     shown: Annotated[int, Field(ge=2, le=8)]
@@ -42,7 +42,7 @@ class Chapter(ModelParameters):
     ridges: Annotated[int, Field(ge=1, le=200)]
     trained_on: Literal["emoji", "icons a", "icons b", ""]
     views: Annotated[int, Field(ge=0, le=16)]
-    seed: Annotated[int, Field(ge=0, lt=2**62)]
+    seed: Seed
 
     @model_validator(mode="after")
     def _networks(self):

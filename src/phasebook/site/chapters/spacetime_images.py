@@ -15,17 +15,20 @@ from phasebook.mixtures.spacetime.atoms import great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.image_sets import load_images
-from phasebook.models.pipelines.loading import check_available
+from phasebook.models.pipelines.checkpoints import known_directory
+from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model
-from phasebook.site.checks.models import Device, Seed, check_pictures
+from phasebook.site.checks.models import Device, Seed, check_pictures, check_trained
 from phasebook.site.checks.parameters import Finite, Parameters
-from phasebook.spacetime.expectations import levels_at
+from phasebook.spacetime.expectations import FINEST, levels_at
 from phasebook.stats import Estimate
 
 __all__ = ["Chapter", "PlacedTree", "clip_of", "latents_of", "noised_ends", "parted_pairs", "pictures_of",
            "placed_tree", "worst_ratio"]
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
+PIXELS = 64             # on a side of the captioned pictures
+
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
 
 
@@ -60,18 +63,22 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         small = check_pictures(self.image_set)
+        if len(small) < 4 * self.sets or len(small) < self.subset:
+            raise ValueError(f"image_set = {self.image_set!r}: {len(small)} pictures; takes {4 * self.sets} or more, "
+                             f"four for each of sets = {self.sets}")
         for name, count in (("endpoints", len(small)), ("pair", len(load_images("captioned", 8)))):
             value = getattr(self, name)
             if max(value) >= count or value[0] == value[1]:
                 raise ValueError(f"{name} = {value}: takes two different pictures, from 0 to {count - 1}")
-        if len(small) < 4 * self.sets or len(small) < self.subset:
-            raise ValueError(f"image_set = {self.image_set!r}: {len(small)} pictures; takes {4 * self.sets} or more, "
-                             f"four for each of sets = {self.sets}")
         if self.traced > self.pairs + 1:
             raise ValueError(f"traced = {self.traced}: takes at most pairs + 1 = {self.pairs + 1}")
         if self.curve_points < self.nodes + 2:
             raise ValueError(f"nodes = {self.nodes}: takes at most curve_points - 2 = {self.curve_points - 2}")
-        check_available(self.model, None, None, "model")
+        check_trained(self.model, "model", FINEST, prompt=self.prompt)
+        folder = known_directory(self.model)
+        if folder and (size := picture_size(folder)) != PIXELS:
+            raise ValueError(f"model = {self.model!r}: its pictures have {size or 'an unknown number of'} pixels a "
+                             f"side; takes a latent diffusion pipeline of {PIXELS}, as the captioned pictures have")
         return self
 
 

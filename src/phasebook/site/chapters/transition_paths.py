@@ -1,6 +1,6 @@
 """Parameters of the chapter on transition paths."""
 
-from pathlib import Path
+import os
 from typing import Annotated, Self
 
 import numpy as np
@@ -9,13 +9,15 @@ from pydantic import Field, field_validator, model_validator
 from phasebook.models.assets import asset
 from phasebook.paths.denoiser import DEEPEST
 from phasebook.paths.potential import FORMULAS, Potential, of_formula, of_grid
-from phasebook.site.checks.parameters import Finite, Parameters
+from phasebook.site.checks.parameters import Finite, Parameters, Seed
+from phasebook.slices.plane import read_array
 
 __all__ = ["Chapter"]
 
 ALANINE = "alanine"
 STABLE = 3.0            # largest step size times curvature
 LARGEST = 1024          # nodes of a grid in one coordinate
+SMALLEST = 1e-9         # difference of two energies
 
 Place = Annotated[list[Finite], Field(min_length=2, max_length=2)]
 Level = Annotated[float, Field(ge=-4, le=8)]
@@ -62,7 +64,7 @@ class Chapter(Parameters):
     overlap: Annotated[float, Field(ge=1e-6, lt=1)]
     samples: Annotated[int, Field(ge=1000, le=10_000_000)]
     train_steps: Annotated[int, Field(ge=1, le=1_000_000)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
     @field_validator("potential")
     @classmethod
@@ -76,7 +78,7 @@ class Chapter(Parameters):
         surface = self.surface()
         highest = surface.table[..., 0].max() / self.temperature
         if self.periodic and highest > DEEPEST:
-            raise ValueError(f"temperature = {self.temperature:g}: the energy spans {highest:.0f} kT; takes >= "
+            raise ValueError(f"temperature = {self.temperature:g}: the energy spans {highest:.3g} kT; takes >= "
                              f"{surface.table[..., 0].max() / DEEPEST:.3g} (at most {DEEPEST:g} kT)")
         for name, places in (("endpoints", self.endpoints), ("avoid", [self.avoid])):
             for place in places:
@@ -120,14 +122,15 @@ class Chapter(Parameters):
 def _grid(value: str) -> np.ndarray:
     """A grid from a file; ValueError in one line."""
     known = ", ".join([ALANINE, *FORMULAS])
-    if not value.endswith(".npy") or not Path(value).is_file():
+    if not value.endswith(".npy") or not os.path.isfile(value):
         raise ValueError(f"potential = {value!r}: unknown; takes one of {known}, or a .npy file")
-    try:
-        energy = np.load(value, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"potential = {value!r}: not a .npy array ({str(error).splitlines()[0]})") from None
+    energy = read_array(value, f"potential = {value!r}", "takes a .npy file: one array of energies over two angles")
     if energy.ndim != 2 or not 8 <= min(energy.shape) <= max(energy.shape) <= LARGEST:
         raise ValueError(f"potential = {value!r}: has shape {energy.shape}; takes 2 angles of 8 to {LARGEST} nodes")
-    if energy.dtype.kind not in "fiu" or not np.isfinite(energy).all() or np.ptp(energy) == 0:
-        raise ValueError(f"potential = {value!r}: takes finite real energies that are not all equal")
-    return energy
+    if energy.dtype.kind not in "fiu" or not np.isfinite(energy).all():
+        raise ValueError(f"potential = {value!r}: takes finite real energies")
+    spread = float(energy.max()) - float(energy.min())
+    if not SMALLEST <= spread <= 1 / SMALLEST:
+        raise ValueError(f"potential = {value!r}: its energies span {spread:.3g}; takes {SMALLEST:g} to "
+                         f"{1 / SMALLEST:g}")
+    return energy.astype(float)
