@@ -1,6 +1,6 @@
 """Parameters of the chapter on networks and their data, and the exact denoiser that a network was trained to be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,12 +16,13 @@ from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
-from phasebook.site.checks.memory import bytes_of_slices, check_memory
+from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.slices.statistics import largest_deviation
 
-__all__ = ["Chapter", "deviation_of", "nearest_kind", "own_data"]
+__all__ = ["DATA", "Chapter", "check_data", "deviation_of", "nearest_kind", "own_data"]
 
+DATA = {"emoji": 549, "icons a": 3543, "icons b": 3590, "": 0}        # pictures that networks are trained on
 STARTS = 48             # samples from which the covariance of a model without data is estimated
 
 
@@ -54,7 +55,21 @@ class Chapter(ModelParameters):
             grid, steps = self.at("grid", name), self.at("steps", name)
             check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
                          2 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
+        check_data([self.trained_on], self.views)
         return self
+
+
+def check_data(names: Sequence[str], views: int, points: int = 0, parameter: str = "trained_on") -> None:
+    """ValueError where exact denoisers of training data do not fit into memory.
+
+    Args:
+        names: of `DATA`.
+        views: of each picture, beside itself.
+        points: that are swept together.
+        parameter: that named them.
+    """
+    need = sum(bytes_of_latents(DATA[name], views, points) for name in names if name)
+    check_memory({"views": views, parameter: ", ".join(names)}, need)
 
 
 def own_data(subject: Subject, trained_on: str, views: int, device: str = "cpu") -> ExactModel | None:

@@ -18,6 +18,7 @@ from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model
+from phasebook.site.checks.memory import LATENT, check_memory
 from phasebook.site.checks.models import Device, Seed, check_pictures, check_trained
 from phasebook.site.checks.parameters import Finite, Parameters
 from phasebook.spacetime.expectations import FINEST, levels_at
@@ -27,6 +28,7 @@ __all__ = ["Chapter", "PlacedTree", "clip_of", "latents_of", "noised_ends", "par
            "placed_tree", "worst_ratio"]
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
+CURVES = 12             # arrays of the states along all curves that live at a time
 PIXELS = 64             # on a side of the captioned pictures
 
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
@@ -66,6 +68,10 @@ class Chapter(Parameters):
         if len(small) < 4 * self.sets or len(small) < self.subset:
             raise ValueError(f"image_set = {self.image_set!r}: {len(small)} pictures; takes {4 * self.sets} or more, "
                              f"four for each of sets = {self.sets}")
+        check_memory({"image_set": repr(self.image_set), "noise": self.noise},
+                     8.0 * len(small) * ((len(self.noise) + 8) * len(small) + 4 * 3 * PIXELS**2))
+        check_memory({"pairs": self.pairs, "curve_points": self.curve_points},
+                     8.0 * CURVES * (self.pairs + 2 * self.flows + len(self.levels)) * self.curve_points * LATENT)
         for name, count in (("endpoints", len(small)), ("pair", len(load_images("captioned", 8)))):
             value = getattr(self, name)
             if max(value) >= count or value[0] == value[1]:

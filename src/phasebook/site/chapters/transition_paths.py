@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from phasebook.models.assets import asset
 from phasebook.paths.denoiser import DEEPEST
 from phasebook.paths.potential import FORMULAS, Potential, of_formula, of_grid
+from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.parameters import Finite, Parameters, Seed
 from phasebook.slices.plane import read_array
 
@@ -17,6 +18,8 @@ __all__ = ["Chapter"]
 ALANINE = "alanine"
 STABLE = 3.0            # largest step size times curvature
 LARGEST = 1024          # nodes of a grid in one coordinate
+RUNS = 8                # of paths that are kept, with one in work
+COPIES = 8              # of the equilibrium samples while they are drawn
 SMALLEST = 1e-9         # difference of two energies
 
 Place = Annotated[list[Finite], Field(min_length=2, max_length=2)]
@@ -86,6 +89,8 @@ class Chapter(Parameters):
                 if ((share < 0) | (share > 1)).any():
                     ends = [f"{a:.2f} to {a + b:.2f}" for a, b in zip(surface.low, surface.size, strict=True)]
                     raise ValueError(f"{name} = {place}: outside the potential; takes {' by '.join(ends)}")
+        check_memory({name: getattr(self, name) for name in ("paths", "curve_points", "samples")},
+                     16.0 * (RUNS * self.paths * self.curve_points + COPIES * self.samples))
         if np.allclose(*surface.within(np.array(self.endpoints))):
             raise ValueError(f"endpoints = {self.endpoints}: takes two different places")
         for name, level in (("least_level", self.least_level), ("avoid_level", self.avoid_level)):
