@@ -41,6 +41,8 @@ def check_feature(name: str | Path, pretrained: str | None = None, parameter: st
     """ValueError unless `ClipFeatures.load` knows the model and has or can fetch its checkpoint; nothing is loaded."""
     label = f"{parameter} = {str(name)!r}"
     if folder := known_directory(name):
+        if pretrained:
+            raise ValueError(f"pretrained = {pretrained!r}: {label} is a directory, which holds its weights; takes ''")
         _check_local(label, folder)
         return
     _check_name(label, name)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-__all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "seeded_anchors"]
+__all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "read_array", "seeded_anchors"]
 
 LARGEST = 1e6                    # in an anchor or an extent: far beyond, float32 loses the pictures
 
@@ -38,22 +38,41 @@ def load_anchors(path: str | Path, shape: tuple[int, ...]) -> Float[ndarray, "3 
     Raises:
         ValueError: one line that names the file and what is wrong with it.
     """
-    takes = f"takes a .npy file: one array of floats, shape {(3, *shape)}"
+    label, takes = f"anchors = {str(path)!r}", f"takes a .npy file: one array of floats, shape {(3, *shape)}"
+    anchors = read_array(path, label, takes)
+    if anchors.dtype.kind != "f":
+        raise ValueError(f"{label}: holds {anchors.dtype}; {takes}")
+    check_anchors(anchors, shape, label)
+    return anchors
+
+
+def read_array(path: str | Path, label: str, takes: str) -> ndarray:
+    """The array in a `.npy` file of somebody's own. Nothing is unpickled.
+
+    Args:
+        path: of the file.
+        label: what a refusal begins with.
+        takes: what it ends with.
+
+    Returns:
+        The array, of any shape and type.
+
+    Raises:
+        ValueError: one line, for a file that is not there or is none.
+    """
     try:
-        anchors = np.load(path, allow_pickle=False)
+        array = np.load(path, allow_pickle=False)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ValueError(f"anchors = {str(path)!r}: cannot be read ({reason}); {takes}") from None
-    except (ValueError, EOFError, BadZipFile) as error:
+        raise ValueError(f"{label}: cannot be read ({reason}); {takes}") from None
+    except (ValueError, EOFError, MemoryError, BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if "allow_pickle" in reason:            # numpy's advice to unpickle is not ours
             reason = "pickled objects or not an array"
-        raise ValueError(f"anchors = {str(path)!r}: not a readable .npy array ({reason}); {takes}") from None
-    if not isinstance(anchors, ndarray) or anchors.dtype.kind != "f":
-        kind = anchors.dtype if isinstance(anchors, ndarray) else "an archive"
-        raise ValueError(f"anchors = {str(path)!r}: holds {kind}; {takes}")
-    check_anchors(anchors, shape, f"anchors = {str(path)!r}")
-    return anchors
+        raise ValueError(f"{label}: not a readable .npy array ({reason}); {takes}") from None
+    if not isinstance(array, ndarray):
+        raise ValueError(f"{label}: holds an archive; {takes}")
+    return array
 
 
 def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], label: str = "anchors") -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from phasebook.site.build.files import publish
+from phasebook.site.build.files import publish, sweep
 
 
 def test_all_are_written_and_nothing_else_is_left(tmp_path):
@@ -38,8 +38,13 @@ def test_an_interruption_between_the_two_leaves_what_was_there(tmp_path, monkeyp
 
 
 def test_parts_of_a_killed_process_go_and_those_of_a_running_one_stay(tmp_path):
-    dead, alive = tmp_path / ".a.999999999.part", tmp_path / f".a.{os.getppid()}.part"
-    dead.touch()
-    alive.touch()
-    publish({tmp_path / "a": "1"})
-    assert not dead.exists() and alive.exists()
+    dead, alive = tmp_path / ".a.json.999999999.part", tmp_path / f".a.json.{os.getppid()}.part"
+    another, foreign = tmp_path / ".b.ipynb.999999999.part", tmp_path / ".film.mkv.999999999.part"
+    for part in (dead, alive, another, foreign):
+        part.touch()
+    publish({tmp_path / "a.json": "1"})
+    assert {f.name for f in tmp_path.iterdir()} == {"a.json", alive.name, foreign.name}
+    another.touch()
+    sweep(tmp_path)
+    sweep(tmp_path / "none")
+    assert not another.exists() and foreign.exists()

@@ -56,9 +56,12 @@ class Family:
         return [t for part in self.parts if part in ("tokenizer", "tokenizer_2")
                 if (t := getattr(pipe, part, None)) is not None]
 
+    def check_words(self, **words: str) -> None:
+        """ValueError names the first text that this kind of pipeline has no place for; `negative_prompt` is one."""
+
     def encode(self, pipe, text: str, negative: str, guidance: float) -> dict[str, Float[Tensor, "k ..."]]:
         """Conditions of one text by name; with guidance > 1 those of the negative prompt come first (k = 2)."""
-        raise ValueError(f"prompt = {text!r}: a {self.pipeline} takes none")
+        raise NotImplementedError
 
     def call(self, pipe, x: Float[Tensor, "b c y x"], time: float, c: Mapping[str, Tensor]) -> Tensor:
         """What the network says of states at a time; conditions have a row for each state."""
@@ -148,9 +151,11 @@ class Flux(Family):
     def tokenizers(self, pipe):
         return []           # CLIP's part is pooled; T5 takes 512 words
 
-    def encode(self, pipe, text, negative, guidance):
-        if negative:
+    def check_words(self, **words):
+        if negative := words.get("negative_prompt"):
             raise ValueError(f"negative_prompt = {negative!r}: Flux has its guidance distilled into one call; takes ''")
+
+    def encode(self, pipe, text, negative, guidance):
         wanted, pooled, _ = pipe.encode_prompt(text, device=pipe.transformer.device)
         strength = torch.full((1,), float(guidance), device=wanted.device)
         return {"embeddings": wanted, "pooled": pooled, "guidance": strength}
@@ -206,9 +211,12 @@ class Unconditional(Family):
     def __init__(self, pipeline: str):
         self.pipeline = pipeline
 
+    def check_words(self, **words):
+        for label, text in words.items():
+            if text:
+                raise ValueError(f"{label} = {text!r}: a {self.pipeline} takes none; takes ''")
+
     def encode(self, pipe, text, negative, guidance):
-        if text or negative:
-            raise ValueError(f"prompt = {text or negative!r}: a {self.pipeline} takes none")
         return {}
 
 

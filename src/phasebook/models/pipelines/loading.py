@@ -16,7 +16,7 @@ from phasebook.models.pipelines.families import Family
 from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.models.pipelines.staging import read_config, staged
 
-__all__ = ["check_available", "fetch_pipeline", "load_parts", "load_small_vae", "noise_at", "tokenizer_of",
+__all__ = ["check_available", "family_at", "fetch_pipeline", "load_parts", "load_small_vae", "noise_at", "tokenizer_of",
            "unreachable"]
 
 TOKENS = 1024       # of a picture, where only the number of levels is asked for
@@ -141,6 +141,12 @@ def tokenizer_of(name: str | Path):
             return CLIPTokenizer.from_pretrained(clean / "tokenizer", local_files_only=True)
         except Exception as error:  # a broken table makes the library raise some five different kinds
             raise ValueError(f"{label}: its tokenizer cannot be loaded ({cause(error)})") from None
+
+
+def family_at(name: str | Path) -> Family | None:
+    """The kind of a pipeline in a local directory; None for a hub's. ValueError where it is none that is known."""
+    folder = known_directory(name)
+    return None if folder is None else pipeline_parts(f"model = {str(name)!r}", folder)[0]
 
 
 def noise_at(name: str | Path) -> Noise | None:

@@ -194,6 +194,7 @@ class PipelineModel(Model):
         single = listed(texts)
         known = {}
         for text in dict.fromkeys(single):
+            self.family.check_words(prompt=text, negative_prompt=negative)
             for tokenizer in self.family.tokenizers(self.pipe):
                 check_length(tokenizer, prompt=text, negative_prompt=negative)
             known[text] = self.family.encode(self.pipe, text, negative, guidance)

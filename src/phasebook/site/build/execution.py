@@ -7,7 +7,6 @@ module in the working directory that shadows an installed one stay out.
 
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from phasebook.site import process
+from phasebook.site.build.scratch import scratch
 from phasebook.site.build.sources import ChapterError
 
 __all__ = ["execute"]
@@ -60,11 +60,11 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
     from traitlets.config import Config
 
     bar = {"desc": name, "leave": False} if progress else False
-    with tempfile.TemporaryDirectory(prefix="phasebook-", ignore_cleanup_errors=True) as folder:
+    with scratch() as folder:
         try:
             return papermill.execute_notebook(
                 notebook, None, parameters=dict(changes), kernel_name="python3", progress_bar=bar,
-                config=Config(KernelManager=_connection(Path(folder))), kernel_manager_class=Kernel,
+                config=Config(KernelManager=_connection(folder)), kernel_manager_class=Kernel,
                 record_timing=False)
         except papermill.PapermillExecutionError as error:
             message = " ".join(str(error.evalue).split())
@@ -73,7 +73,7 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
             raise failure from None
         except RuntimeError as error:       # a kernel that does not start, or is killed
             failure = ChapterError(f"{name}: {' '.join(str(error).split())}")
-            failure.traceback = _said(Path(folder, "kernel.log"))
+            failure.traceback = _said(folder / "kernel.log")
             raise failure from None
 
 

@@ -1,6 +1,7 @@
 """Files that appear together or not at all."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -9,7 +10,9 @@ from pathlib import Path
 from phasebook.machine import process_runs
 from phasebook.site.checks.parameters import ParameterError
 
-__all__ = ["publish", "writable"]
+__all__ = ["publish", "sweep", "writable"]
+
+PART = re.compile(r"\..+\.(?:ipynb|json)\.([0-9]+)\.part")
 
 
 def publish(texts: Mapping[Path, str]) -> None:
@@ -21,11 +24,12 @@ def publish(texts: Mapping[Path, str]) -> None:
     Raises:
         OSError: what stopped it, a full disk say.
     """
+    for folder in {file.parent for file in texts}:
+        sweep(folder)
     parts = {file: file.with_name(f".{file.name}.{os.getpid()}.part") for file in texts}
     before: dict[Path, bytes | None] = {}
     try:
         for file, part in parts.items():
-            _sweep(file)
             with open(part, "w", encoding="utf-8", newline="\n") as stream:
                 stream.write(texts[file])
         for file, part in parts.items():
@@ -47,12 +51,13 @@ def _restore(file: Path, content: bytes | None) -> None:
         file.write_bytes(content)
 
 
-def _sweep(file: Path) -> None:
-    """Remove parts of this file that a killed process left."""
-    for part in file.parent.glob(f".{file.name}.*.part"):
-        number = part.name.split(".")[-2]
-        if number.isdigit() and (int(number) == os.getpid() or not process_runs(int(number))):
-            part.unlink(missing_ok=True)
+def sweep(folder: Path) -> None:
+    """Remove parts of notebooks and results that killed processes left in a folder."""
+    with suppress(OSError):
+        for part in folder.glob(".*.part"):
+            ours = PART.fullmatch(part.name)
+            if ours and (int(ours[1]) == os.getpid() or not process_runs(int(ours[1]))):
+                part.unlink()
 
 
 @contextmanager

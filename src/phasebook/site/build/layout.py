@@ -37,7 +37,8 @@ def lay_out(home: Path, say: Callable[[str], None]) -> Path:
             missing = _missing(home, aside / "_build" / "html")
             if missing:
                 raise ChapterError(f"pages missing after the build: {', '.join(missing)}")
-            shutil.rmtree(html, ignore_errors=True)
+            if html.exists():       # both renames take an instant; a removal, a stop in which leaves half of the pages
+                os.replace(html, aside / "old")
             os.replace(aside / "_build" / "html", html)
         finally:
             shutil.rmtree(aside, ignore_errors=True)

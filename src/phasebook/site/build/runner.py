@@ -16,7 +16,7 @@ import nbformat
 
 from phasebook.site.build import cache, sources
 from phasebook.site.build.execution import execute
-from phasebook.site.build.files import publish, writable
+from phasebook.site.build.files import publish, sweep, writable
 from phasebook.site.build.sources import ChapterError, chapters, find_chapter, given, notebook, pages, profile
 from phasebook.site.checks.parameters import ParameterError, Parameters, unknown_parameter
 from phasebook.site.paths import root
@@ -73,6 +73,7 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
     Raises ParameterError (bad parameters or an unusable folder, before anything runs) and ChapterError (a cell failed).
     """
     page, results = out / f"{source.stem}.ipynb", out / f"{source.stem}.results.json"
+    sweep(out)
     before = cache.signature(page, results)
     checked = before.get("parameters") == cache.of_parameters(changes)
     if not checked:                 # before the files that parameters name are read: they may be anything

@@ -12,14 +12,18 @@ from pydantic import Field, model_validator
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Model, Pixels, Prompt, State
-from phasebook.site.chapters.network import own_data
+from phasebook.site.chapters.network import check_data, own_data
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
+from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, Seed, Steps, Subject
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.slices.partitions import clusters
 from phasebook.slices.plane import Plane
 
 __all__ = ["Chapter", "Column", "basins_of", "columns", "finals"]
+
+PICTURE = 4 * 4 * 3 * 64**2          # bytes of a picture while it is decoded and resized
+FEATURE = 4 * 512                    # of what CLIP says about it
 
 Guidance = Annotated[Finite, Field(ge=0, le=100)]
 
@@ -49,8 +53,18 @@ class Chapter(ModelParameters):
             raise ValueError(f"models = {self.models}: takes networks; `data` names the exact denoisers beside them")
         if not self.judge:
             raise ValueError("judge = '': takes an open_clip model, a directory or a name")
+        own = {"data": None, "guidances": self.guidance, "step_counts": self.at("steps", self.models[0])}
+        for name, first in own.items():         # a column that is there already would be compared with itself
+            value = getattr(self, name)
+            if len(set(value)) < len(value) or first in value:
+                beside = "" if first is None else f", and not {first:g}, which the first model has anyway"
+                raise ValueError(f"{name} = {value}: takes each once{beside}")
         if self.sets < 2:
             raise ValueError(f"sets = {self.sets}: takes at least 2; other slices are the null")
+        points, columns = self.sets_grid**2, len(self.models) + len(self.guidances) + len(self.step_counts)
+        check_data(self.data, self.views, points, "data")
+        check_memory({"sets": self.sets, "sets_grid": self.sets_grid},
+                     points * (PICTURE + 2 * FEATURE * self.sets * (columns + len(self.data))))
         return self
 
 

@@ -34,7 +34,7 @@ class Chapter(Parameters):
     mixture_stds: Stds
     mixture_weights: list[Positive]
     tau: Annotated[float, Field(ge=1e-3, le=4.0)]
-    n_steps: Annotated[list[Annotated[int, Field(ge=1, le=256)]], Field(min_length=1)]
+    n_steps: Annotated[list[Annotated[int, Field(ge=1, le=256)]], Field(min_length=1, max_length=20)]
     grid: Annotated[int, Field(ge=16, le=192)]
 
     @model_validator(mode="after")

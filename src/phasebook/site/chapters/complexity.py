@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.checks.parameters import Parameters
+from phasebook.site.checks.memory import check_memory
+from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.theory.cells.power_cells import check_atoms
 
 __all__ = ["Chapter"]
@@ -33,7 +34,7 @@ class Chapter(Parameters):
     tree_branches: Annotated[int, Field(ge=2, le=8)]
     tree_ratio: Annotated[float, Field(ge=0.05, le=0.4)]
     tree_dimension: Annotated[int, Field(ge=1, le=512)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
     @model_validator(mode="after")
     def _sound(self):
@@ -44,6 +45,7 @@ class Chapter(Parameters):
         except ValueError as error:
             words = str(error).replace("atom_weights", "line_weights").replace("atoms", "line_atoms")
             raise ValueError(words) from None
+        check_memory({"grid": self.grid, "atoms": f"{len(self.atoms)} atoms"}, 160.0 * self.grid**2 * len(self.atoms))
         if self.tree_branches > self.tree_dimension + 1:
             raise ValueError(f"tree_branches = {self.tree_branches}: takes 2 to tree_dimension + 1 = "
                              f"{self.tree_dimension + 1}")

@@ -17,7 +17,7 @@ from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images, read_picture
 from phasebook.models.pipelines.checkpoints import check_length, known_directory
-from phasebook.models.pipelines.loading import tokenizer_of
+from phasebook.models.pipelines.loading import family_at, tokenizer_of
 from phasebook.models.vision import has_no_words
 from phasebook.models.vocabulary import picture_size, unknown_word
 from phasebook.sampling.features import Normalised, OfPixels
@@ -76,6 +76,8 @@ class Chapter(ModelParameters):
         for name in self.trained:
             _check_vocabulary(name, [*_labelled(self.edits), ("prompt", self.prompt),
                                      ("negative_prompt", self.negative_prompt)])
+            if (family := family_at(name)) is not None:
+                family.check_words(**dict(_labelled(self.edits)))
             if (tokenizer := tokenizer_of(name)) is not None:
                 for label, text in _labelled(self.edits):
                     check_length(tokenizer, **{label: text})

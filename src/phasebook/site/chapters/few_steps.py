@@ -15,6 +15,7 @@ from phasebook.fewstep.students import Student
 from phasebook.models.clip import check_feature
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.loading import check_available
+from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import Seed
 from phasebook.site.checks.parameters import Fraction, Parameters, Positive
 from phasebook.slices.basins import basin_count, basin_labels
@@ -24,6 +25,8 @@ __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pic
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
+COUNTED = 1 << 14       # latents at which hard potentials are held against the transport
+ARRAYS = 6              # of numbers inside a layer that live at a time
 UNEVEN = 0.05           # sizes may differ by this share
 COUNTS = (4, 2, 1)      # steps of a network's students
 RIDGE = 0.2             # a jump over this share of the distance of two pictures is sharp
@@ -73,6 +76,7 @@ class Chapter(Parameters):
         if self.students is not None and not student_places(self.network, self.students):
             raise ValueError(f"students = {self.students!r}: holds no in-1/model; takes what `phasebook train "
                              "student-unet-a` left, or null")
+        self._check_memory()
         self._check_even("width", 2, self.steps_student)
         self._check_even("width_emoji", self.pictures - 1, self.steps_emoji)
         return self
@@ -86,6 +90,20 @@ class Chapter(Parameters):
         """Of a student, after an MLP of one step."""
         dims, width = (self.pictures - 1, self.width_emoji) if emoji else (2, self.width)
         return LAYERS["mlp"].count(dims, width)
+
+    def _check_memory(self) -> None:
+        """What students answer at many points at once, and what is foreseen on the planes."""
+        dims, plane = self.pictures - 1, self.seeds * self.grid**2
+        counted = max(self.paths, COUNTED)
+        hidden = max(counted * self._widest(2, self.weights()),
+                     max(self.paths, self.grid**2) * self._widest(dims, self.weights(emoji=True)))
+        foreseen = 5 * self.steps_teacher + 3 * len(self.layers) * sum(self.steps_emoji)
+        check_memory({name: getattr(self, name) for name in ("seeds", "paths", "grid", "steps_teacher", "pictures")},
+                     4.0 * ARRAYS * self.seeds * hidden + 8.0 * plane * (dims * foreseen + 3 * self.pictures))
+
+    def _widest(self, dims: int, weights: int) -> int:
+        """Numbers that a layer has at one point, of the widest."""
+        return max(matched(name, dims, weights) * (dims + 1 if name.startswith("moe") else 1) for name in self.layers)
 
     def _check_even(self, name: str, dims: int, steps: list[int]) -> None:
         """Whether the layers can be had in one size."""

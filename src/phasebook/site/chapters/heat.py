@@ -25,7 +25,7 @@ class Densities(Parameters):
     mixture_weights: list[Positive]
     torus_modes: list[list[Finite]]
     torus_grid: Annotated[int, Field(ge=16, le=384)]
-    epsilons: Annotated[list[HeatTime], Field(min_length=1)]
+    epsilons: Annotated[list[HeatTime], Field(min_length=1, max_length=100)]
 
     @model_validator(mode="after")
     def _densities(self):

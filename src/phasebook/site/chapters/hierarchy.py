@@ -17,7 +17,7 @@ from phasebook.models.image_sets import load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.checks.memory import bytes_of_slices, check_memory
+from phasebook.site.checks.memory import bytes_of_exact, bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import PairStrip, as_bytes
@@ -58,6 +58,8 @@ class Chapter(ModelParameters):
     def _usable(self):
         check_pairs(self.pair_coordinates, self.extent)
         sizes = {name: len(check_pictures(name, self.resolution, parameter="compared")) for name in self.compared}
+        check_memory({"compared": self.compared, "resolution": self.resolution},
+                     sum(bytes_of_exact(n, self.resolution) for n in sizes.values()))
         own = {}
         if EXACT in self.models:
             own[EXACT] = len(load_images(self.image_set, 8, self.families or None))

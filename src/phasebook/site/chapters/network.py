@@ -16,14 +16,15 @@ from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
-from phasebook.site.checks.memory import bytes_of_slices, check_memory
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Subject
+from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, check_memory
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.slices.slice import Slice
 from phasebook.slices.statistics import agreement, largest_deviation
 
-__all__ = ["Chapter", "Maps", "agreement_within", "datasets", "deviation_of", "maps_of", "nearest_kind",
-           "nearest_steps", "own_data"]
+__all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of", "maps_of",
+           "nearest_kind", "nearest_steps", "own_data"]
 
+DATA = {"emoji": 549, "icons a": 3543, "icons b": 3590, "": 0}        # pictures that networks are trained on
 STARTS = 48             # samples from which the covariance of a model without data is estimated
 
 
@@ -35,7 +36,7 @@ class Chapter(ModelParameters):
     resolution: Literal[64] = 64
     schedule: Literal["scaled_linear"] = "scaled_linear"
     grid: PerModel(Annotated[int, Field(ge=2, le=201)])
-    anchors_seed: Annotated[int, Field(ge=0, lt=2**62)]
+    anchors_seed: Seed
     extent: Extent
     normalise: bool
     shown: Annotated[int, Field(ge=2, le=8)]
@@ -45,7 +46,7 @@ class Chapter(ModelParameters):
     trained_on: Literal["emoji", "icons a", "icons b", ""]
     other_half: Literal["icons a", "icons b", ""]
     views: Annotated[int, Field(ge=0, le=16)]
-    seed: Annotated[int, Field(ge=0, lt=2**62)]
+    seed: Seed
 
     @model_validator(mode="after")
     def _networks(self):
@@ -59,7 +60,21 @@ class Chapter(ModelParameters):
             grid, steps = self.at("grid", name), self.at("steps", name)
             check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
                          3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
+        check_data([self.trained_on, self.other_half], self.views)
         return self
+
+
+def check_data(names: Sequence[str], views: int, points: int = 0, parameter: str = "trained_on") -> None:
+    """ValueError where exact denoisers of training data do not fit into memory.
+
+    Args:
+        names: of `DATA`.
+        views: of each picture, beside itself.
+        points: that are swept together.
+        parameter: that named them.
+    """
+    need = sum(bytes_of_latents(DATA[name], views, points) for name in names if name)
+    check_memory({"views": views, parameter: ", ".join(names)}, need)
 
 
 def own_data(subject: Subject, trained_on: str, views: int, device: str = "cpu") -> ExactModel | None:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from phasebook.mixtures.setting import check_interval
 from phasebook.site.checks.models import check_pictures
-from phasebook.site.checks.parameters import Finite, Fraction, Parameters
+from phasebook.site.checks.parameters import Finite, Fraction, Parameters, Seed
 
 __all__ = ["Chapter", "Numbers"]
 
@@ -33,7 +33,7 @@ class Chapter(Parameters):
     n_atoms: Annotated[int, Field(ge=1, le=400)]
     interval: Annotated[list[Annotated[Finite, Field(ge=-1e6, le=1e6)]], Field(min_length=2, max_length=2)]
     atoms: Numbers | None
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     schedule: Literal["log_snr_linear", "vp_linear", "vp_cosine"]
     threshold: Fraction
     levels: Annotated[int, Field(ge=10, le=2000)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.checks.parameters import Parameters
+from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.theory.cells.power_cells import check_atoms
 
 __all__ = ["Chapter"]
@@ -24,7 +24,7 @@ class Chapter(Parameters):
     links: Annotated[list[Annotated[int, Field(ge=1, le=128)]], Field(min_length=1, max_length=12)]
     grid: Annotated[float, Field(ge=4, le=10)]
     samples: Annotated[int, Field(ge=20, le=2000)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
     @model_validator(mode="after")
     def _sound(self):

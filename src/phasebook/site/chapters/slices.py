@@ -19,6 +19,7 @@ from phasebook.site.results.ledger import Ledger, in_words
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
 from phasebook.slices.slice import Slice
 from phasebook.slices.stores.engine import store_slice
+from phasebook.slices.stores.store import check_store
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate
 
@@ -55,6 +56,8 @@ class SliceParameters(Parameters):
     @model_validator(mode="after")
     def _usable(self):
         check_pictures(self.image_set, self.resolution, self.families or None, models=self._models, double=True)
+        if self.store:
+            check_store(self.store)
         check_size(self.grid, self.steps)
         self._check_memory()
         anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))

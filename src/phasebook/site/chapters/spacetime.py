@@ -9,7 +9,7 @@ from phasebook.mixtures.setting import check_interval, mixture_on_line
 from phasebook.mixtures.spacetime.geodesic import check_endpoints
 from phasebook.site.chapters.one_dimension import Numbers
 from phasebook.site.checks.models import check_pictures
-from phasebook.site.checks.parameters import Finite, Parameters
+from phasebook.site.checks.parameters import Finite, Parameters, Seed
 
 __all__ = ["Chapter"]
 
@@ -53,7 +53,7 @@ class Chapter(Parameters):
     n_atoms: Annotated[int, Field(ge=1, le=400)]
     interval: Point
     atoms: Numbers | None
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     schedule: Literal["log_snr_linear", "vp_linear", "vp_cosine"]
     endpoints: Annotated[list[Point], Field(min_length=2, max_length=2)]
     nodes: Annotated[int, Field(ge=1, le=200)]

@@ -15,12 +15,14 @@ from phasebook.hierarchy.ultrametric import cophenetic
 from phasebook.mixtures.spacetime.atoms import great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
 from phasebook.models.image_sets import load_images
-from phasebook.models.pipelines.loading import check_available
+from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.vision import Tower, check_features
+from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model, Prompt
-from phasebook.site.checks.models import Device, Seed, check_pictures
+from phasebook.site.checks.memory import LATENT, check_memory
+from phasebook.site.checks.models import Device, Seed, check_pictures, check_trained
 from phasebook.site.checks.parameters import Finite, Parameters
-from phasebook.spacetime.expectations import all_probes, expectations, levels_at, sign_probes
+from phasebook.spacetime.expectations import FINEST, all_probes, expectations, levels_at, sign_probes
 from phasebook.spacetime.geodesic import CurveSearch, expectations_along
 from phasebook.spacetime.measure import Curve, length_ratio
 from phasebook.stats import Estimate
@@ -29,6 +31,9 @@ __all__ = ["Chapter", "PlacedTree", "clip_of", "curves_along", "latents_of", "no
            "pictures_of", "placed_tree", "trace_deviations", "worst_ratio"]
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
+CURVES = 12             # arrays of the states along all curves that live at a time
+PIXELS = 64             # on a side of the captioned pictures
+
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
 
 
@@ -67,18 +72,26 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         small = check_pictures(self.image_set)
+        if len(small) < 4 * self.sets or len(small) < self.subset:
+            raise ValueError(f"image_set = {self.image_set!r}: {len(small)} pictures; takes {4 * self.sets} or more, "
+                             f"four for each of sets = {self.sets}")
+        check_memory({"image_set": repr(self.image_set), "noise": self.noise},
+                     8.0 * len(small) * ((len(self.noise) + 8) * len(small) + 4 * 3 * PIXELS**2))
+        check_memory({"pairs": self.pairs, "curve_points": self.curve_points},
+                     8.0 * CURVES * (self.pairs + 2 * self.flows + len(self.levels)) * self.curve_points * LATENT)
         for name, count in (("endpoints", len(small)), ("pair", len(load_images("captioned", 8)))):
             value = getattr(self, name)
             if max(value) >= count or value[0] == value[1]:
                 raise ValueError(f"{name} = {value}: takes two different pictures, from 0 to {count - 1}")
-        if len(small) < 4 * self.sets or len(small) < self.subset:
-            raise ValueError(f"image_set = {self.image_set!r}: {len(small)} pictures; takes {4 * self.sets} or more, "
-                             f"four for each of sets = {self.sets}")
         if self.traced > self.pairs + 1:
             raise ValueError(f"traced = {self.traced}: takes at most pairs + 1 = {self.pairs + 1}")
         if self.curve_points < self.nodes + 2:
             raise ValueError(f"nodes = {self.nodes}: takes at most curve_points - 2 = {self.curve_points - 2}")
-        check_available(self.model, None, None, "model")
+        check_trained(self.model, "model", FINEST, prompt=self.prompt)
+        folder = known_directory(self.model)
+        if folder and (size := picture_size(folder)) != PIXELS:
+            raise ValueError(f"model = {self.model!r}: its pictures have {size or 'an unknown number of'} pixels a "
+                             f"side; takes a latent diffusion pipeline of {PIXELS}, as the captioned pictures have")
         check_features(self.judge, self.pretrained or None, "judge")
         return self
 

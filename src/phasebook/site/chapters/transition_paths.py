@@ -1,6 +1,6 @@
 """Parameters of the chapter on transition paths."""
 
-from pathlib import Path
+import os
 from typing import Annotated, Self
 
 import numpy as np
@@ -9,13 +9,18 @@ from pydantic import Field, field_validator, model_validator
 from phasebook.models.assets import asset
 from phasebook.paths.denoiser import DEEPEST
 from phasebook.paths.potential import FORMULAS, Potential, of_formula, of_grid
-from phasebook.site.checks.parameters import Finite, Parameters
+from phasebook.site.checks.memory import check_memory
+from phasebook.site.checks.parameters import Finite, Parameters, Seed
+from phasebook.slices.plane import read_array
 
 __all__ = ["Chapter"]
 
 ALANINE = "alanine"
 STABLE = 3.0            # largest step size times curvature
 LARGEST = 1024          # nodes of a grid in one coordinate
+RUNS = 8                # of paths that are kept, with one in work
+COPIES = 8              # of the equilibrium samples while they are drawn
+SMALLEST = 1e-9         # difference of two energies
 
 Place = Annotated[list[Finite], Field(min_length=2, max_length=2)]
 Level = Annotated[float, Field(ge=-4, le=8)]
@@ -62,7 +67,7 @@ class Chapter(Parameters):
     overlap: Annotated[float, Field(ge=1e-6, lt=1)]
     samples: Annotated[int, Field(ge=1000, le=10_000_000)]
     train_steps: Annotated[int, Field(ge=1, le=1_000_000)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
     @field_validator("potential")
     @classmethod
@@ -76,7 +81,7 @@ class Chapter(Parameters):
         surface = self.surface()
         highest = surface.table[..., 0].max() / self.temperature
         if self.periodic and highest > DEEPEST:
-            raise ValueError(f"temperature = {self.temperature:g}: the energy spans {highest:.0f} kT; takes >= "
+            raise ValueError(f"temperature = {self.temperature:g}: the energy spans {highest:.3g} kT; takes >= "
                              f"{surface.table[..., 0].max() / DEEPEST:.3g} (at most {DEEPEST:g} kT)")
         for name, places in (("endpoints", self.endpoints), ("avoid", [self.avoid])):
             for place in places:
@@ -84,6 +89,8 @@ class Chapter(Parameters):
                 if ((share < 0) | (share > 1)).any():
                     ends = [f"{a:.2f} to {a + b:.2f}" for a, b in zip(surface.low, surface.size, strict=True)]
                     raise ValueError(f"{name} = {place}: outside the potential; takes {' by '.join(ends)}")
+        check_memory({name: getattr(self, name) for name in ("paths", "curve_points", "samples")},
+                     16.0 * (RUNS * self.paths * self.curve_points + COPIES * self.samples))
         if np.allclose(*surface.within(np.array(self.endpoints))):
             raise ValueError(f"endpoints = {self.endpoints}: takes two different places")
         for name, level in (("least_level", self.least_level), ("avoid_level", self.avoid_level)):
@@ -120,17 +127,15 @@ class Chapter(Parameters):
 def _grid(value: str) -> np.ndarray:
     """A grid from a file; ValueError in one line."""
     known = ", ".join([ALANINE, *FORMULAS])
-    if not value.endswith(".npy") or not Path(value).is_file():
+    if not value.endswith(".npy") or not os.path.isfile(value):
         raise ValueError(f"potential = {value!r}: unknown; takes one of {known}, or a .npy file")
-    try:
-        energy = np.load(value, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        if "allow_pickle" in reason:            # NumPy's advice to unpickle is not ours
-            reason = "pickled objects, or no array at all"
-        raise ValueError(f"potential = {value!r}: not a .npy array ({reason})") from None
+    energy = read_array(value, f"potential = {value!r}", "takes a .npy file: one array of energies over two angles")
     if energy.ndim != 2 or not 8 <= min(energy.shape) <= max(energy.shape) <= LARGEST:
         raise ValueError(f"potential = {value!r}: has shape {energy.shape}; takes 2 angles of 8 to {LARGEST} nodes")
-    if energy.dtype.kind not in "fiu" or not np.isfinite(energy).all() or np.ptp(energy) == 0:
-        raise ValueError(f"potential = {value!r}: takes finite real energies that are not all equal")
-    return energy
+    if energy.dtype.kind not in "fiu" or not np.isfinite(energy).all():
+        raise ValueError(f"potential = {value!r}: takes finite real energies")
+    spread = float(energy.max()) - float(energy.min())
+    if not SMALLEST <= spread <= 1 / SMALLEST:
+        raise ValueError(f"potential = {value!r}: its energies span {spread:.3g}; takes {SMALLEST:g} to "
+                         f"{1 / SMALLEST:g}")
+    return energy.astype(float)

@@ -13,9 +13,10 @@ from phasebook.hierarchy.factors import factor_split, sampled_levels
 from phasebook.hierarchy.transitions import Trips, exact_trips, sampled_trips
 from phasebook.models.exact import ExactModel
 from phasebook.models.icons import icons
+from phasebook.models.image_sets import load_images
 from phasebook.sampling.protocols import Frame, State
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.chapters.network import deviation_of, nearest_kind, own_data
+from phasebook.site.chapters.network import check_data, deviation_of, nearest_kind, own_data
 from phasebook.site.chapters.slices import Extent
 from phasebook.site.checks.memory import bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
@@ -25,6 +26,8 @@ from phasebook.slices.statistics import largest_deviation
 
 __all__ = ["Chapter", "IconParts", "Traveller", "factors_on_slices", "icon_parts", "states_of", "travellers",
            "trips_of"]
+
+POSTERIORS = 9          # arrays of (samples, pictures) that live at a time
 
 Starts = Annotated[int, Field(ge=2, le=1000)]
 
@@ -54,6 +57,11 @@ class Chapter(ModelParameters):
         for name in self.models:
             slices, grid, steps = (self.at(key, name) for key in ("slices", "grid", "steps"))
             check_memory({"slices": slices, "grid": grid, "steps": steps}, bytes_of_slices(slices, grid, steps))
+        pictures = len(load_images(self.image_set, 8, self.families or None))
+        check_memory({"samples": self.samples, "image_set": repr(self.image_set)},
+                     8.0 * POSTERIORS * self.samples * pictures)
+        if self.trained:
+            check_data([self.trained_on], self.views, max(self.at("starts", name) for name in self.trained))
         return self
 
 

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 
 from phasebook.machine import free_memory
 
-__all__ = ["bytes_of_exact", "bytes_of_slices", "check_memory"]
+__all__ = ["bytes_of_exact", "bytes_of_latents", "bytes_of_slices", "check_memory"]
 
 PROCESS = 9e8               # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
 NUMBER = 4                  # bytes of a float32
 ENTRIES = 10                # of a point of a slice at a step: metric and jumps, and the metric by tangents
 TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)
 COPIES = 8                  # of a tile's states: predictions, tangents, logits
+LATENT = 2048               # entries of a latent whose model is not loaded yet
 
 
 def bytes_of_exact(pictures: int, resolution: int, models: int = 1, double: bool = False) -> float:
@@ -29,6 +30,19 @@ def bytes_of_exact(pictures: int, resolution: int, models: int = 1, double: bool
     entries, square = pictures * 3 * resolution**2, pictures**2
     wide = models * NUMBER + (8 if double else 0)
     return entries * (NUMBER + 1 + wide) + square * (wide + 24) + 2 * TILE * pictures * NUMBER * COPIES
+
+
+def bytes_of_latents(pictures: int, views: int, points: int = TILE) -> float:
+    """Of an exact denoiser of a network's training latents.
+
+    Args:
+        pictures: n.
+        views: of each, beside itself.
+        points: that are swept together.
+    """
+    n = pictures * (1 + views)
+    swept = 2 * max(points, TILE) * n * NUMBER * COPIES
+    return n * (2 * LATENT * NUMBER + 3 * 64**2 * NUMBER) + n**2 * (NUMBER + 24) + swept
 
 
 def bytes_of_slices(slices: int, grid: int, steps: int) -> float:

@@ -9,21 +9,21 @@ from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images
-from phasebook.models.pipelines.checkpoints import cause, check_device, check_length
-from phasebook.models.pipelines.loading import check_available, noise_at, tokenizer_of
+from phasebook.models.pipelines.checkpoints import cause, check_device, check_length, known_directory
+from phasebook.models.pipelines.loading import check_available, family_at, noise_at, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.vision import Tower, check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
 from phasebook.site.checks.memory import bytes_of_exact, check_memory
-from phasebook.site.checks.parameters import Parameters
+from phasebook.site.checks.parameters import Parameters, Seed
+from phasebook.site.results.ledger import slug
 
-__all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_pictures", "judge_of",
-           "subjects"]
+__all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_pictures", "check_trained",
+           "judge_of", "subjects"]
 
 Device = Annotated[str, AfterValidator(check_device)]
-Seed = Annotated[int, Field(ge=0, lt=2**62)]            # room for the chapters to add a few thousand
 Steps = Annotated[int, Field(ge=2, le=500)]
 EXACT = "exact"
 
@@ -55,8 +55,10 @@ class ModelParameters(Parameters):
 
     @model_validator(mode="after")
     def _models(self):
-        if len(set(self.models)) < len(self.models):
-            raise ValueError(f"models = {self.models}: takes each model once")
+        called = [slug(name) for name in self.models]
+        if len(set(called)) < len(called):
+            raise ValueError(f"models = {self.models}: two are called {max(called, key=called.count)!r} in figures and "
+                             "claims; takes each model once, and directories whose last names differ")
         for name, field in type(self).model_fields.items():
             value, either = getattr(self, name), get_origin(field.annotation) in (Union, UnionType)
             if either and isinstance(value, list) and len(value) != len(self.models):
@@ -65,22 +67,20 @@ class ModelParameters(Parameters):
             check_pictures(self.image_set, self.resolution, self.families or None)
         else:
             load_images(self.image_set, 8, self.families or None)
+        if self.revision and all(known_directory(name) for name in self.trained):
+            raise ValueError(f"revision = {self.revision!r}: of a hub id, and models = {self.models} has none; takes "
+                             "''")
         for name in self.trained:
-            self._check_trained(name)
-        if self.trained and self.judge:
-            check_features(self.judge, self.pretrained or None, "judge")
+            check_trained(name, "models", self.at("steps", name), self.revision, self.variant, prompt=self.prompt,
+                          negative_prompt=self.negative_prompt)
+        self._check_judge()
         return self
 
-    def _check_trained(self, name: str) -> None:
-        check_available(name, self.revision or None, self.variant or None, "models")
-        if (tokenizer := tokenizer_of(name)) is not None:
-            check_length(tokenizer, prompt=self.prompt, negative_prompt=self.negative_prompt)
-        if (noise := noise_at(name)) is not None:
-            steps = self.at("steps", name)
-            try:
-                noise.levels(steps, name)
-            except (ValueError, IndexError, TypeError, ArithmeticError) as error:
-                raise ValueError(f"steps = {steps}: models = {name!r} has no such levels ({cause(error)})") from None
+    def _check_judge(self) -> None:
+        if self.pretrained and not (self.trained and self.judge):
+            raise ValueError(f"pretrained = {self.pretrained!r}: no judge is used here; takes ''")
+        if self.trained and self.judge:
+            check_features(self.judge, self.pretrained or None, "judge")
 
     @property
     def trained(self) -> list[str]:
@@ -91,6 +91,30 @@ class ModelParameters(Parameters):
         """The value of a parameter for one model."""
         value = getattr(self, name)
         return value[self.models.index(model)] if isinstance(value, list) else value
+
+
+def check_trained(name: str, parameter: str, steps: int, revision: str = "", variant: str = "", **words: str) -> None:
+    """ValueError, one line, for a trained model that is not there, has no levels for so many steps, or cannot be told
+    these words.
+
+    Args:
+        name: a directory or hub id.
+        parameter: that named it.
+        steps: of the sampler.
+        revision: of a hub id.
+        variant: of the weights' files.
+        words: texts by the parameters they come from.
+    """
+    check_available(name, revision or None, variant or None, parameter)
+    if (family := family_at(name)) is not None:
+        family.check_words(**words)
+    if (tokenizer := tokenizer_of(name)) is not None:
+        check_length(tokenizer, **words)
+    if (noise := noise_at(name)) is not None:
+        try:
+            noise.levels(steps, name)
+        except (ValueError, IndexError, TypeError, ArithmeticError) as error:
+            raise ValueError(f"steps = {steps}: {parameter} = {name!r} has no such levels ({cause(error)})") from None
 
 
 def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None, parameter: str = "image_set",

@@ -18,12 +18,14 @@ from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-__all__ = ["Count", "Finite", "Fraction", "ParameterError", "Parameters", "Positive", "unknown_parameter"]
+__all__ = ["Count", "Finite", "Fraction", "ParameterError", "Parameters", "Positive", "Seed",
+           "unknown_parameter"]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**62)]            # room for the chapters to add a few thousand
 
 SHELL_NAMES = {"In", "Out"}     # the data that IPython puts into a fresh notebook's namespace
 LONGEST = 60                    # characters of a value that a message repeats
@@ -68,6 +70,8 @@ class Parameters(BaseModel):
             return cls(**given)
         except ValidationError as error:
             raise ParameterError(_one_line(cls, error)) from None
+        except OSError as error:        # a name that the file system will not even look for
+            raise ParameterError(_unreadable(given, error)) from None
 
 
 def unknown_parameter(name: str, value: Any, known: Iterable[str]) -> str:
@@ -75,6 +79,12 @@ def unknown_parameter(name: str, value: Any, known: Iterable[str]) -> str:
     near = get_close_matches(name, known := list(known), 1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return f"{name} = {_short(value)}: unknown parameter{hint}; known are {', '.join(known)}"
+
+
+def _unreadable(given: Mapping[str, Any], error: OSError) -> str:
+    file, reason = str(error.filename), (error.strerror or str(error)).lower()
+    name = next((name for name, value in given.items() if isinstance(value, str) and value and value in file), "a file")
+    return f"{name} = {_short(given.get(name, file))}: cannot be read ({reason}); takes a file or folder that can be"
 
 
 def _short(value: Any) -> str:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryFile
 
 from phasebook.machine import process_runs
 
@@ -38,6 +39,13 @@ class Place(ABC):
     @abstractmethod
     def names(self) -> list[str]:
         """Files and folders at the top."""
+
+    def foreign(self, name: str) -> bool:
+        """Whether a file or folder at the top is surely of no store."""
+        return False
+
+    def try_out(self) -> None:  # noqa: B027  (what a remote place takes, it says when it is written)
+        """ValueError where nothing can be written; what was made to find out is taken away."""
 
     def free(self) -> float:
         """Bytes that can be written; infinite where nothing says."""
@@ -98,6 +106,25 @@ class _Folder(Place):
             raise OSError(f"store = {self.url!r}: takes a folder, new or of a slice "
                           f"({(error.strerror or '').lower()})") from None
 
+    def foreign(self, name: str) -> bool:
+        path = self.root / name
+        ours = path.is_dir() and ((path / "zarr.json").is_file() or (path / "c").is_dir())
+        return not ours and path.suffix != ".part" and name != ".zarr.json"
+
+    def try_out(self) -> None:
+        made = [place for place in (self.root, *self.root.absolute().parents) if not os.path.lexists(place)]
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise ValueError(f"store = {self.url!r}: cannot be written ({(error.strerror or str(error)).lower()}); "
+                             "takes a folder, new or of a slice") from None
+        finally:
+            for place in made:
+                with suppress(OSError):
+                    place.rmdir()
+
     def free(self) -> float:
         near = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
         return float(shutil.disk_usage(near).free)
@@ -127,8 +154,8 @@ class _Remote(Place):
     def put(self, key: str, data: bytes) -> None:
         try:
             self.system.pipe_file(f"{self.root}/{key}", data)
-        except OSError as error:
-            raise self.failed("cannot be written", error) from None
+        except (OSError, NotImplementedError) as error:
+            raise self.failed("cannot be written", OSError(str(error))) from None
 
     def times(self, key: str) -> dict[str, float]:
         self.system.invalidate_cache()
@@ -171,6 +198,8 @@ def place_of(url: str | Path) -> Place:
     text = str(url)
     if not text:
         raise ValueError("store = '': takes the path of a folder, or a URL such as s3://bucket/slice.zarr")
+    if "\0" in text:
+        raise ValueError(f"store = {text!r}: takes a path without a null character")
     if "://" not in text:
         return _Folder(text, Path(text).expanduser())
     try:

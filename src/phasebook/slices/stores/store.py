@@ -27,7 +27,7 @@ from phasebook.slices.stores.files import Place, place_of
 from phasebook.slices.stores.work import Description
 from phasebook.slices.tiles import DIMS, Tile, span
 
-__all__ = ["Status", "Store", "open_store", "stored"]
+__all__ = ["Status", "Store", "check_store", "open_store", "stored"]
 
 ROOT = "zarr.json"
 LEVEL = 1                       # of zstd
@@ -342,6 +342,24 @@ class _Measured(Feature):
     def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
         """As it was when the store was made."""
         return self.known
+
+
+def check_store(url: str | Path) -> None:
+    """ValueError, one line, unless a slice can be begun or continued at a place, as far as is known without the slice;
+    nothing stays that was not there.
+
+    Args:
+        url: a path, or what fsspec takes.
+    """
+    place = place_of(url)
+    try:
+        others = [] if place.get(ROOT) else [name for name in place.names() if place.foreign(name)]
+    except OSError as error:
+        raise ValueError(str(error)) from None
+    if others:
+        raise ValueError(f"store = {place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a folder, "
+                         "new or of a slice")
+    place.try_out()
 
 
 def stored(url: str | Path) -> tuple[Store, dict, bytes]:

@@ -1,0 +1,67 @@
+"""A temporary folder that goes with its process: at the end of a run, or, where that was killed, at the next one.
+
+A folder is held by a lock that the system frees when its process is gone, however it went. One that nobody holds was
+left by a killed run.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:         # without locks of files nothing is known of another process, and its folders stay
+    fcntl = None
+
+__all__ = ["scratch"]
+
+PREFIX = "phasebook-kernel-"
+OURS = re.compile(PREFIX + "[a-z0-9_]{8}")      # as `tempfile` names them; a folder of a user's own stays
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder readable by this user alone, for as long as the context lasts; those of killed runs are removed."""
+    _sweep(Path(tempfile.gettempdir()))
+    folder, held = _claimed()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _claimed() -> tuple[Path, int | None]:
+    """A new folder and its lock; another one where a sweep of another process took it before it was locked."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        held = _lock(folder)
+        if folder.is_dir():
+            return folder, held
+
+
+def _lock(folder: Path) -> int | None:
+    """The lock of a folder; None where another process has it, or where the file system knows no locks."""
+    if fcntl is None:
+        return None
+    with suppress(OSError):
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return held
+        except OSError:
+            os.close(held)
+    return None
+
+
+def _sweep(place: Path) -> None:
+    for folder in place.glob(f"{PREFIX}*"):
+        held = _lock(folder) if OURS.fullmatch(folder.name) else None
+        if held is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
