@@ -143,7 +143,7 @@ def test_noise_colours_and_the_triangle(page):
     assert len(seen) == 3
     kinds = set()
     for kind in ("cells", "basins", "density"):
-        page.get_by_label("Colours").select_option(kind)
+        page.locator(".pb-toy select").first.select_option(kind)
         kinds.add(drawn(".pbt-plane canvas"))
     assert len(kinds) == 3
     box = page.locator(".pbt-tree").bounding_box()

@@ -59,7 +59,7 @@ def edit_album(edits: Edits, model: Model, generic: Prompt | None) -> Album:
     read = [f"{a}, as the model reads it at {k}" for a in sources for k in noise]
     made = [f"{title}, resumed at {k}" for title in edits.pairs.titles for k in noise]
     panels = [Panel("Source", ["Source"], _pictures(model, edits.source[::n]), list(sources)),
-              Panel("Noised, denoised", some, denoised, read),
+              Panel("Denoised", some, denoised, read),
               Panel("Result", every, results.reshape(n, n, *results.shape[1:]), made)]
     panels = [panel._replace(words=True, least=6, most=WIDE) for panel in panels]
     return Album(choices, panels, every, _notes(edits))

@@ -54,7 +54,7 @@
     set(k, value) {
       this.state[k] = value;
       this.draw();
-      this.speak(this.note.textContent);
+      this.speak(() => this.note.textContent);
     }
 
     // The place of the present state in a table over some of the choices.

@@ -463,7 +463,7 @@
       return order.filter(([w]) => w > 0.01).map(([w, i]) => `${this.data.names[i]} ${Math.round(100 * w)} %`).join(", ") || "no picture above 1 %";
     }
 
-    say() { this.speak(`Step ${this.step}: ${this.here.textContent}`); }
+    say() { this.speak(() => `Step ${this.step}: ${this.here.textContent}`); }
 
     // ---- drawing ----
 

@@ -226,7 +226,7 @@
       this.here.textContent = words;
       this.value.textContent = `σ/α = ${level}`;
       this.slider.setAttribute("aria-valuetext", `noise over signal ${level}, ${count} modes`);
-      this.speak(words);
+      this.speak(() => words);
     }
 
     // ---- drawing ----

@@ -67,11 +67,11 @@ var phasebookWidget = (() => {
       .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   }
 
-  // Words for a screen reader, once they have stood still for a moment.
+  // Words for a screen reader, as they are once they have stood still for a moment.
   function speaker(root) {
     const node = element(root, "div", { class: "pbv-aloud", "aria-live": "polite" });
     let timer;
-    return (text) => { clearTimeout(timer); timer = setTimeout(() => { node.textContent = text; }, 300); };
+    return (words) => { clearTimeout(timer); timer = setTimeout(() => { node.textContent = words(); }, 300); };
   }
 
   async function picture(address) {
