@@ -59,6 +59,7 @@ from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.modes.critical_points import equilateral_triangle, mode_count_changes
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.singular import Cells, cells_and_basins, drift_curves, growth_panel, stretching
+from phasebook.site.figures.toy import show_toy
 from phasebook.site.figures.transport import curves
 from phasebook.stats import median_interval, share_interval
 from phasebook.theory.cells.power_cells import solve
@@ -303,6 +304,21 @@ ledger.claim("singular.regions_lipschitz", monotone.falls(wide), note="a wide Ga
 # One definition in the table is non-decreasing for a reason that concerns diffusion: modes on the line. The regions are counted in the image, where
 # they are as wide as the noise; counted on a grid of latents they break into pieces. The *mass* of the steep set falls, on the line and in the plane:
 # a ridge gains in height what it loses in width. So the paper's sentence is a theorem in one dimension, a tautology for (2), and in general false.
+#
+# All of it can be tried by hand. In {numref}`fig-toy` the colours are those of the posterior $p(x_0 = a_i | x_t)$: at low noise each atom has a *cell*,
+# straight-walled, in which a sample is all but certain to end on it. The black lines part the *basins of the score*, the points from which climbing
+# $\log p_s$ leads to one mode (a ring). Neither is the basin of the flow, which lives in the latent space. At high noise there is one mode, and the
+# posterior has cells all the same: an atom without a mode of its own is decided upon as well, later. Beside it stands the tree of modes, most noise
+# above. Drag an atom towards another, and their branches part lower and lower. A light atom parts last, and its mode comes out of nothing at a distance
+# from its parent. Then start from the triangle: at the level shown there are four modes and three atoms. The fourth branch begins in mid-air.
+
+# %% mystnb={"figure": {"caption": "Two to five atoms under noise, in the frame x_t / alpha. Left: posterior weights as blended colours, arrows along the score, rings at the modes, black borders of their basins. Right: the tree of modes over sigma / alpha; the dashed line is the level shown.", "name": "fig-toy"}} tags=["hide-input"]
+show_toy(data, s=0.4, alt="Atoms in the plane with the cells of the posterior as colours, the basins of the score and their modes, and beside "
+         "them the tree that the modes form over the noise level. Atoms, weights and noise can be changed.")
+
+# %% [markdown]
+# The toy computes what the chapter computes: its modes and the levels at which they part are those of the chapter's own search, so it can miss a mode and
+# never invents one.
 #
 # ## Where complexity does grow: hierarchical data
 #

@@ -78,7 +78,9 @@ from phasebook.site.chapters.network import (
     nearest_steps,
 )
 from phasebook.site.chapters.slices import planes
+from phasebook.site.chapters.two_models import DrawnBy, basin_of, toggle_album
 from phasebook.site.checks.models import judge_of, subjects
+from phasebook.site.figures.album import show_album
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.slices import Map, curves, show_strip
 from phasebook.slices.plane import Plane, seeded_anchors
@@ -145,9 +147,11 @@ for name, s in networks.items():
 nets, twins = {}, {}
 for name, s in networks.items():
     plane = Plane(seeded_anchors(s.model.shape, p.anchors_seed), tuple(p.extent), p.at("grid", name), p.normalise)
-    nets[name] = slice_of(s.model, plane, s.levels, prompt=s.prompt, features=s.features, pictures=10, keep=spread)
+    nearest = {"basin": basin_of(data[name], p.views)} if data[name] else {}
+    nets[name] = slice_of(s.model, plane, s.levels, prompt=s.prompt, features=s.features, fields=nearest, pictures=10, keep=spread)
     if data[name]:
-        twins[name] = slice_of(data[name], plane, s.levels)
+        drawn = DrawnBy.of_network(data[name], s.model)             # its predictions, drawn by the network's decoder
+        twins[name] = slice_of(drawn, plane, s.levels, fields=nearest, pictures=10, keep=spread)
 first = p.models[0]
 plane = Plane(seeded_anchors(networks[first].model.shape, p.anchors_seed), tuple(p.extent), p.at("grid", first), p.normalise)
 known = {"exact, own data": twins.get(first), "exact, other half": unseen and slice_of(unseen, plane, networks[first].levels)}
@@ -179,6 +183,19 @@ show_strip(spread, networks[first].levels.sigma_over_alpha, p.extent, [Map(title
 
 # %% [markdown]
 # The first maps are alike, swell for swell. Later the exact denoiser cuts the slice into cells, of which the network knows a few outlines.
+#
+# What is drawn on the two sides of these ridges? {numref}`fig-toggle` lays the one model over the other: the same points of the same plane, the same
+# decoder, and one colour for each training picture in both. A point has the colour of the training picture whose latents are nearest to its prediction;
+# for the exact denoiser that is, late on, the picture that it ends on. Go back and forth between the two at the largest noise, where little changes, then at the least.
+
+# %% mystnb={"figure": {"caption": "Network and exact denoiser of its training latents on one slice, by the button. Left: predicted pictures, all through the network's decoder. Right: the training picture that is nearest to each prediction; a colour means the same picture in both.", "name": "fig-toggle"}} tags=["hide-input"]
+for name, twin in twins.items():
+    show_album(toggle_album(nets[name], twin, spread), alt="Predicted pictures and basins of one slice, of the network or of the exact denoiser of "
+               "its data, at a noise level to choose")
+
+# %% [markdown]
+# Where the colours agree the network sends a latent towards the picture that its data would send it to. Where they do not, look at the pictures before
+# judging: the nearest training picture of something half drawn is a name for it, not what it is.
 #
 # ## Observations (i) to (iii) on a dozen slices
 #

@@ -87,8 +87,10 @@ from phasebook.site.chapters.hierarchy import (
     through_slice,
     through_splits,
 )
+from phasebook.site.chapters.linked import linked_album
 from phasebook.site.checks.models import subjects
 from phasebook.site.figures import hierarchy as figures
+from phasebook.site.figures.album import show_album
 from phasebook.site.figures.base import show
 from phasebook.slices.phases import persistence, phases_of, telling_counts
 from phasebook.slices.plane import Plane
@@ -273,7 +275,21 @@ show(figures.merge_trees(drawn, "log noise above the last step"),
      alt="Dendrograms with the final pictures at their leaves: similar pictures merge late, unlike ones near the root")
 
 # %% [markdown]
-# A tree can be drawn of anything; average linkage always returns one. Whether it is there, the scale has to say: each set
+# Phases and trees are two views of one process. {numref}`fig-linked` takes the first slice again, the deepest point of each of its largest final phases,
+# and the tree of these points, by the same definition as above. The slider moves a level down the tree and through the maps of {numref}`fig-phases`. Below
+# the tree stand the predictions of its leaves at that level, and above each picture the colour of the phase that the point lies in: where the level cuts few
+# branches, pictures and colours agree; as it passes a fork, they part.
+
+# %% mystnb={"figure": {"caption": "One noise level in the phases of a slice (left; squares mark the points of the tree) and in the tree of its points (right; the dashed line). Below the tree: the prediction at each leaf at this level, under the colour of its phase.", "name": "fig-linked"}} tags=["hide-input"]
+for one in models_here:
+    slice_ = measured[one.name][0]
+    linked = linked_album(slice_, slice_.phases(p.ridge * yardstick[one.name]))
+    if linked:
+        show_album(linked, alt=f"{one.title}: map of the phases of a slice and merge tree of its points, at one noise level to choose")
+
+# %% [markdown]
+# A phase boundary and a fork of the tree are not the same event, since a ridge has to reach its threshold and a pair of points its own, but they follow
+# each other. A tree can be drawn of anything; average linkage always returns one. Whether it is there, the scale has to say: each set
 # of leaves beside *its own* twin (the same spectrum of final pictures, no tree) and *its own* tree (the ultrametric that
 # average linkage makes of its final pictures), both sent through the same chain. The place of the data is 0 at the twin and 1 at the
 # tree. Blends of the two show how the scale runs in between.

@@ -81,8 +81,10 @@ from phasebook.edits.neighbours import neighbours as search
 from phasebook.edits.pairs import listed, pick_pairs
 from phasebook.edits.two_pictures import forecast, gap, thresholds, two_picture_constant
 from phasebook.models.image_sets import load_images
+from phasebook.site.chapters.choosing import crossed, edit_album, spread_steps
 from phasebook.site.chapters.edits import edit_rows, generic_prompt, judge_for, needs_panels, pair_rows, with_source
 from phasebook.site.checks.models import judge_of, subjects
+from phasebook.site.figures.album import show_album
 from phasebook.site.figures.base import show
 from phasebook.site.figures.edits import Panel, scatters, show_edits, success_curves, trip_curves
 
@@ -201,6 +203,27 @@ show_edits({s.title: (*edit_rows(shown[s.name], s), s.levels.sigma_over_alpha) f
 #
 # In the network there is a half-way. Colours mix, shapes keep their outline and change their face, and the source shines through a late edit. The frame shows
 # where our criterion draws the line, and it can be checked by eye: it passes no blend, and rather stops early.
+#
+# To try others: {numref}`fig-choose` crosses the first sources with the first targets. Choose two, and how far back the source is noised. The middle
+# picture is what the model reads in the noised source under the generic prompt, before anybody asks for a change: as long as it still shows the source,
+# the noise has not gone past the split, and the edit has to push against a decision that is made.
+
+# %%
+pairs = crossed(p.edits)
+albums = {}
+for s in cast:
+    made = make(s.model, pairs, levels=s.levels, seed=p.seed + 1000, **p.making(s.name))
+    chosen = edit(s.model, judges[s.name], pairs, spread_steps(p.k_at(s.name)), made, levels=s.levels, generic=generic[s.name],
+                  **p.sampling(s.name))
+    albums[s.title] = edit_album(chosen, s.model, generic[s.name])
+
+# %% mystnb={"figure": {"caption": "Edits to choose, made beforehand: source, what the model reads in it once it is noised to step k, and the result of sampling on from there under the target's prompt; one for each model.", "name": "fig-choose"}} tags=["hide-input"]
+for title, album in albums.items():
+    show_album(album, alt=f"{title}: an edit to choose by its source, its target and the step it goes back to, in three pictures")
+
+# %% [markdown]
+# Whatever the source, the result turns into the target where the middle picture has lost what sets the two apart, and not before. One source asks for
+# different steps towards different targets: a step belongs to a pair, not to a picture.
 #
 # ## Many pairs
 #

@@ -1,15 +1,12 @@
 """The live diagram: its numbers are Python's, in a browser without a network; every control changes what it should."""
 
 import json
-import os
-import shutil
 from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import sync_playwright
 
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
@@ -18,7 +15,6 @@ from phasebook.site.figures import live
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
 
-FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync".split()
 ALT = "A slice of the exact model"
 STEPS, BANK = 30, 6
 PATIENCE = 60_000       # ms; the machine may be busy
@@ -37,17 +33,6 @@ def bank(model) -> np.ndarray:
 @pytest.fixture(scope="module")
 def data(model, bank) -> dict:
     return live.numbers(model, bank, model.levels(STEPS))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium on this machine (Debian: apt install chromium); required only where CI is set")
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=path, args=FLAGS)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -243,10 +228,8 @@ def test_noise_map_families_and_prompt(page):
     assert page.locator(".pbv-families input:not(:checked)").count() == 0
 
 
-def test_every_control_has_a_name(page):
-    nameless = page.eval_on_selector_all(".pb-live :is(button, input, select, canvas)", """(all) => all.filter((n) =>
-      !(n.getAttribute('aria-label') || n.textContent.trim() || n.labels?.length)).map((n) => n.outerHTML)""")
-    assert nameless == []
+def test_every_control_has_a_name(page, nameless):
+    assert nameless(page, ".pb-live") == []
 
 
 def test_without_scripts_the_picture_stands(browser, html):

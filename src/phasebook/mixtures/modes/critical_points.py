@@ -9,12 +9,12 @@ Newton steps and kept where the Hessian of log p is negative definite. A search 
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from phasebook.mixtures.mixtures import Mixture
 
-__all__ = ["equilateral_triangle", "modes", "mode_count_changes"]
+__all__ = ["ascended", "distinct", "equilateral_triangle", "modes", "mode_count_changes", "starts_of"]
 
 
 def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"]:
@@ -33,24 +33,53 @@ def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"
     """
     if not s > 0:
         raise ValueError(f"s = {s}: takes a number > 0")
+    x, found = ascended(mixture, starts_of(mixture), s, shifts)
+    return distinct(x[found], s)
+
+
+def starts_of(mixture: Mixture) -> Float[ndarray, "b d"]:
+    """Where modes are searched from: every mean, the middles of two and three (of at most 12), the common mean."""
     mu = mixture.means
     groups = [g for k in (1, 2, 3) for g in combinations(range(len(mu)), k) if len(mu) <= 12 or k == 1]
-    x = np.array([*(mu[list(g)].mean(0) for g in groups), mixture.weights @ mu])
+    return np.array([*(mu[list(g)].mean(0) for g in groups), mixture.weights @ mu])
+
+
+def ascended(mixture: Mixture, x: Float[ndarray, "b d"], s: float,
+             shifts: int = 300) -> tuple[Float[ndarray, "b d"], Bool[ndarray, " b"]]:
+    """Mean shift, then Newton's steps, from some starts.
+
+    Args:
+        mixture: the data.
+        x: the starts.
+        s: noise level, > 0.
+        shifts: steps of mean shift at most.
+
+    Returns:
+        Where they end, and whether that is a mode.
+    """
     inverse = 1 / (mixture.variances + s**2)
     for _ in range(shifts):
         r = mixture.responsibilities(x, 1.0, s) * inverse
-        x = (r @ mu) / r.sum(1, keepdims=True)
+        before, x = x, (r @ mixture.means) / r.sum(1, keepdims=True)
+        if np.abs(x - before).max() < 1e-9 * s:
+            break
     for _ in range(30):
         step = np.linalg.solve(_hessian(mixture, x, s), mixture.score(x, 1.0, s)[..., None])[..., 0]
         size = np.linalg.norm(step, axis=1, keepdims=True)
         x = x - step * np.minimum(1.0, s / 4 / np.maximum(size, 1e-300))
+        if size.max() < 1e-13 * s:
+            break
     still = np.linalg.norm(mixture.score(x, 1.0, s), axis=1) * s < 1e-9
-    top = np.linalg.eigvalsh(_hessian(mixture, x, s)).max(axis=1) < 0
-    distinct = []
-    for point in x[still & top]:
-        if all(np.linalg.norm(point - other) > 1e-6 * s for other in distinct):
-            distinct.append(point)
-    return np.array(distinct).reshape(-1, mu.shape[1])
+    return x, still & (np.linalg.eigvalsh(_hessian(mixture, x, s)).max(axis=1) < 0)
+
+
+def distinct(x: Float[ndarray, "b d"], s: float) -> Float[ndarray, "m d"]:
+    """Points that lie apart by more than 1e-6 noise levels, in their order."""
+    kept = []
+    for point in x:
+        if all(np.linalg.norm(point - other) > 1e-6 * s for other in kept):
+            kept.append(point)
+    return np.array(kept).reshape(-1, x.shape[1])
 
 
 def _hessian(mixture: Mixture, x: Float[ndarray, "b d"], s: float) -> Float[ndarray, "b d d"]:

@@ -22,7 +22,7 @@ from phasebook.site.figures.base import COLOURS, layout, table
 from phasebook.stats import Estimate, median_interval
 
 __all__ = ["MergeTree", "PairStrip", "PhaseRow", "areas_table", "as_bytes", "geodesic_map", "likeness_scales",
-           "merge_trees", "pair_strips", "phase_maps", "places_table", "ridge_curves"]
+           "merge_trees", "pair_strips", "phase_colours", "phase_maps", "places_table", "ridge_curves"]
 
 # twelve colours of similar lightness, told apart by hue (Paul Tol's muted set, and three more)
 PHASES = np.array([[51, 34, 136], [136, 204, 238], [68, 170, 153], [17, 119, 51], [153, 153, 51], [221, 204, 119],
@@ -80,6 +80,15 @@ def _colour_of(labels: Int[ndarray, "a b"], before: Int[ndarray, "a b"] | None) 
         colour[p] = wanted if wanted >= 0 and wanted not in taken else (free[0] if free else p % used)
         spent[colour[p]] += 1
     return colour[labels]
+
+
+def phase_colours(labels: Int[ndarray, "step a b"]) -> UInt8[ndarray, "step a b 3"]:
+    """The colour of every point at every step, alpha upwards: a phase keeps its parent's colour where it can."""
+    before, maps = None, []
+    for one in labels:
+        before = _colour_of(one, before)
+        maps.append(PHASES[before])
+    return np.stack(maps)
 
 
 class PhaseRow(NamedTuple):

@@ -7,17 +7,7 @@
   const FAMILY_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#B8B03A", "#7A6FC2"];
   const BLENDED = 24;                                        // a mean of more pictures than this is drawn at half the size
   const REACH = 0.45;                                        // radius of the disc of latents, in its own width
-  const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
-  const short = (v) => v.toFixed(2).replace("-", "−");
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-
-  function element(parent, tag, attributes = {}, text = "") {
-    const node = document.createElement(tag);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    if (text) node.textContent = text;
-    parent.append(node);
-    return node;
-  }
+  const { clamp, short, bytes, element, sized, player, follow, speaker, picture, mountAll } = phasebookWidget;
 
   // ---- the worker: one job at a time, coarse grids first; a new job ends the old one ---------------------------
 
@@ -115,7 +105,7 @@
   // ---- the diagram ----------------------------------------------------------------------------------------------
 
   class Live {
-    constructor(root, data, sprite) {
+    constructor(root, data, sprite, line) {
       Object.assign(this, { root, data, step: data.step, job: 0, frames: {}, times: {} });
       this.library = phasebookLiveModel();
       this.model = new this.library.Model(data);
@@ -125,8 +115,8 @@
       this.reset();
       this.build();
       this.listen();
-      this.send = worker((message) => this.take(message));
-      this.send({ data: { gram: data.gram, products: data.products, covariance: data.covariance, alpha: data.alpha, sigma: data.sigma, unit: data.unit, family: data.family } });
+      this.send = line.send;
+      line.take = (message) => this.take(message);
       this.compute();
     }
 
@@ -174,7 +164,7 @@
     compute() {
       this.asked = performance.now();
       this.send({ job: ++this.job, settings: this.settings });
-      this.follow();
+      if (this.times.first) this.follow();                   // the point's own course comes after the first picture
     }
 
     soon() {
@@ -186,9 +176,13 @@
       if (this.shown !== job) { this.frames = {}; this.shown = job; }
       for (const frame of frames) (this.frames[frame.side] ??= [])[frame.step] = frame;
       const now = performance.now() - this.asked;
-      if (side === SIDES[0][0]) { this.times.first = now; this.root.dataset.ready = "yes"; }
-      if (side === WHOLE) { this.times.whole = now; this.root.dataset.whole = job; }
       if (frames.some((f) => f.step === this.step)) this.draw();
+      if (side === SIDES[0][0]) {
+        this.times.first = now;
+        this.root.dataset.ready = "yes";
+        if (!this.path) setTimeout(() => this.follow());
+      }
+      if (side === WHOLE) { this.times.whole = now; this.root.dataset.whole = job; }
       if (side) {
         const count = this.data.family.filter((f) => !this.off.has(f)).length;
         this.note.textContent = `${count} pictures, ${side} × ${side} points, ${this.model.steps} steps, computed here in ${(now / 1000).toFixed(2)} s`;
@@ -219,7 +213,7 @@
       this.here = element(course, "p");
       this.strip = element(course, "canvas", { role: "img" });
       this.buildControls(element(root, "div", { class: "pbv-controls" }));
-      this.aloud = element(root, "div", { class: "pbv-aloud", "aria-live": "polite" });
+      this.speak = speaker(root);
     }
 
     buildControls(parent) {
@@ -290,7 +284,8 @@
     listen() {
       this.slider.addEventListener("input", () => this.setStep(Number(this.slider.value)));
       this.kind.addEventListener("change", () => this.draw());
-      this.play.addEventListener("click", () => this.run());
+      const last = this.model.steps - 1;
+      player(this.play, 160, () => this.setStep(this.step >= last ? 0 : this.step), () => { this.setStep(this.step + 1); return this.step < last; });
       this.again.addEventListener("click", () => this.restart());
       this.bias.addEventListener("input", () => { this.nats = Number(this.bias.value); this.tellBias(); if (this.wanted.length) this.soon(); });
       this.text.addEventListener("input", () => this.ask());
@@ -302,14 +297,7 @@
         this.setStep(this.stripSteps[clamp(k, 0, this.stripSteps.length - 1)]);
       });
       this.handles.forEach((handle, a) => this.listenHandle(handle, a));
-      let width = 0;
-      new ResizeObserver(([entry]) => {
-        if (Math.abs(entry.contentRect.width - width) < 1) return;
-        width = entry.contentRect.width;
-        requestAnimationFrame(() => { this.draw(); this.drawStrip(); });
-      }).observe(this.root);
-      new MutationObserver(() => requestAnimationFrame(() => { this.draw(); this.drawStrip(); }))
-        .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+      follow(this.root, () => { this.draw(); this.drawStrip(); });
       this.tellBias();
       this.tellFamilies();
       this.tellStep();
@@ -401,19 +389,6 @@
       this.drawStrip();
     }
 
-    run() {
-      clearInterval(this.playing);
-      if (this.play.textContent === "Stop") { this.play.textContent = "Lower the noise"; return; }
-      this.play.textContent = "Stop";
-      this.setStep(this.step >= this.model.steps - 1 ? 0 : this.step);
-      this.playing = setInterval(() => {
-        this.setStep(this.step + 1);
-        if (this.step < this.model.steps - 1) return;
-        clearInterval(this.playing);
-        this.play.textContent = "Lower the noise";
-      }, 160);
-    }
-
     look(up, right) {
       const [a0, a1, b0, b1] = this.window;
       this.point = [a0 + up * (a1 - a0), b0 + right * (b1 - b0)];
@@ -488,10 +463,7 @@
       return order.filter(([w]) => w > 0.01).map(([w, i]) => `${this.data.names[i]} ${Math.round(100 * w)} %`).join(", ") || "no picture above 1 %";
     }
 
-    say() {
-      clearTimeout(this.saying);
-      this.saying = setTimeout(() => { this.aloud.textContent = `Step ${this.step}: ${this.here.textContent}`; }, 300);
-    }
+    say() { this.speak(() => `Step ${this.step}: ${this.here.textContent}`); }
 
     // ---- drawing ----
 
@@ -499,14 +471,6 @@
     follow() {
       this.path = this.library.course(this.model, this.places.map((p) => this.mix(p)), this.point, this.prior);
       this.drawStrip();
-    }
-
-    sized(canvas, height = null) {
-      const width = canvas.clientWidth || 300, ratio = window.devicePixelRatio || 1;
-      const [w, h] = [Math.round(width * ratio), Math.round((height ?? width) * ratio)];
-      if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
-      if (height) canvas.style.height = `${height}px`;
-      return canvas.getContext("2d");
     }
 
     draw() {
@@ -530,7 +494,7 @@
     }
 
     paste(canvas, image, smooth) {
-      const context = this.sized(canvas);
+      const context = sized(canvas);
       this.sheet ??= document.createElement("canvas");
       Object.assign(this.sheet, { width: image.width, height: image.height });
       this.sheet.getContext("2d").putImageData(image, 0, 0);
@@ -601,7 +565,7 @@
       this.stripSteps = Array.from({ length: shown }, (_, k) => Math.round((k * (steps - 1)) / (shown - 1)));
       const image = new ImageData(shown * cell, cell);
       this.stripSteps.forEach((s, k) => this.painter.mean(this.path, s * count, image, k * cell, 0));
-      const context = this.sized(this.strip, Math.round(width / shown));
+      const context = sized(this.strip, Math.round(width / shown));
       this.sheet ??= document.createElement("canvas");
       Object.assign(this.sheet, { width: image.width, height: image.height });
       this.sheet.getContext("2d").putImageData(image, 0, 0);
@@ -615,20 +579,11 @@
     }
   }
 
-  async function mount(root) {
-    root.dataset.ready = "loading";
-    const data = JSON.parse(root.querySelector("script").textContent);
-    const sprite = new Image();
-    sprite.src = data.sprite;
-    await sprite.decode();
-    root.live = new Live(root, data, sprite);
-  }
-
-  // JupyterLab may run this before the output is attached: look again for a while.
-  const look = (tries) => {
-    const waiting = document.querySelectorAll(".pb-live:not([data-ready])");
-    waiting.forEach((root) => mount(root).catch((error) => { root.dataset.ready = "no"; console.error(error); }));
-    if (!waiting.length && tries) setTimeout(look, 100, tries - 1);
-  };
-  look(50);
+  // The worker decodes the model while the page decodes its pictures.
+  mountAll("pb-live", async (root, data) => {
+    const { gram, products, covariance, alpha, sigma, unit, family } = data;
+    const line = { take: null, send: worker((message) => line.take(message)) };
+    line.send({ data: { gram, products, covariance, alpha, sigma, unit, family } });
+    root.live = new Live(root, data, await picture(data.sprite), line);
+  });
 })();

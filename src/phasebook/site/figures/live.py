@@ -6,20 +6,15 @@ bank's covariance, the noise levels, small pictures of the atoms. `live_model.js
 that was computed here. One self-contained HTML output, like that of the explorer.
 """
 
-from html import escape
-from importlib.resources import files
-from io import BytesIO
-
 import numpy as np
 from IPython.display import HTML, display
 from jaxtyping import Float, UInt8
 from numpy import ndarray
-from PIL import Image
 
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import Levels
-from phasebook.site.figures.base import json_block
-from phasebook.site.figures.explorer import _base64, palette
+from phasebook.site.figures.explorer import palette
+from phasebook.site.figures.widget import base64_of, beside, resized, sheet, webp, widget_html
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import slice_of
 
@@ -56,22 +51,15 @@ def live_html(model: ExactModel, bank: Float[ndarray, "b *latent"], levels: Leve
     Raises:
         ValueError: for an empty `alt`, a bank of fewer than three latents, a step that the levels lack.
     """
-    if not alt.strip():
-        raise ValueError("alt: empty; the diagram needs an alternative text that says what it shows")
     if len(bank) < 3:
         raise ValueError(f"bank: {len(bank)} latents; takes three or more")
     if not 0 <= step < levels.steps:
         raise ValueError(f"step = {step}: takes a step from 0 to {levels.steps - 1}")
-    room = files(__package__)
-    read = lambda name: room.joinpath(name).read_text(encoding="utf-8")  # noqa: E731
     picture, limits = _still(model, bank[:3], levels, step)
-    data = {"alt": alt, "step": step, "limits": limits, "floor": FLOOR, "colours": _base64(palette(COLOURS).tobytes())}
+    data = {"alt": alt, "step": step, "limits": limits, "floor": FLOOR}
+    data["colours"] = base64_of(palette(COLOURS).tobytes())
     data |= numbers(model, bank, levels) | _pictures(model)
-    return (f"<style>{read('live.css')}</style>"
-            f'<div class="pb-live" role="group" aria-label="{escape(alt, quote=True)}">'
-            f'<img class="pbv-still" alt="{escape(alt, quote=True)}" src="{picture}">'
-            f'<script type="application/json">{json_block(data)}</script></div>'
-            f"<script>{read('live_model.js')}\n{read('live.js')}</script>")
+    return widget_html("live", data, picture, alt, ["live_model.js", "live.js"])
 
 
 def numbers(model: ExactModel, bank: Float[ndarray, "b *latent"], levels: Levels) -> dict:
@@ -82,8 +70,8 @@ def numbers(model: ExactModel, bank: Float[ndarray, "b *latent"], levels: Levels
     order = _spread(len(bank))
     bank, products = bank[order], products[order]
     covariance = np.cov(bank.reshape(len(bank), -1).astype(np.float64), ddof=1)
-    return {"anchors": [order.index(k) for k in range(3)], "gram": _base64(gram[np.triu_indices(n)].tobytes()),
-            "products": _base64(products.tobytes()), "covariance": covariance.tolist(),
+    return {"anchors": [order.index(k) for k in range(3)], "gram": base64_of(gram[np.triu_indices(n)].tobytes()),
+            "products": base64_of(products.tobytes()), "covariance": covariance.tolist(),
             "alpha": levels.alpha.tolist(), "sigma": levels.sigma.tolist(), "unit": model.unit,
             "family": model.family.tolist(), "bonus": model.bonus}
 
@@ -99,25 +87,9 @@ def _pictures(model: ExactModel) -> dict:
     """Names, and the atoms' small pictures as one sprite."""
     atoms = (model.mean + model.atoms / model.scale).view(-1, *model.shape).clamp(0, 1)
     pixels = (atoms.cpu().numpy().transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
-    small = np.stack([_resized(one, CELL) for one in pixels])
+    small = np.stack([resized(one, CELL) for one in pixels])
     return {"names": list(model.names), "families": list(model.families), "cell": CELL, "columns": COLUMNS,
             "sprite": webp(sheet(small, COLUMNS), 84)}
-
-
-def sheet(tiles: UInt8[ndarray, "n y x 3"], columns: int) -> UInt8[ndarray, "height width 3"]:
-    """Tiles in rows of `columns`."""
-    n, height, width, _ = tiles.shape
-    rows = -(-n // columns)
-    padded = np.zeros((rows * columns, height, width, 3), np.uint8)
-    padded[:n] = tiles
-    return padded.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
-
-
-def webp(pixels: UInt8[ndarray, "y x 3"], quality: int) -> str:
-    """A picture as a data URI."""
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", quality=quality, method=4)
-    return "data:image/webp;base64," + _base64(file.getvalue())
 
 
 def _still(model: ExactModel, anchors: Float[ndarray, "3 *latent"], levels: Levels,
@@ -129,13 +101,7 @@ def _still(model: ExactModel, anchors: Float[ndarray, "3 *latent"], levels: Leve
     rows = ds.pictures([step])[0][::-1]                     # alpha points up
     left = sheet(rows.reshape(-1, *rows.shape[2:]), rows.shape[1])
     right = _coloured(np.clip((trace[step][::-1] - low) / (high - low), 0, 1))
-    gap = np.full((STILL, 16, 3), 255, np.uint8)
-    halves = [_resized(left, STILL), gap, _resized(right, STILL, Image.Resampling.NEAREST)]
-    return webp(np.concatenate(halves, 1), 80), (low, high)
-
-
-def _resized(pixels: UInt8[ndarray, "y x 3"], side: int, how=Image.Resampling.LANCZOS) -> UInt8[ndarray, "s s 3"]:
-    return np.asarray(Image.fromarray(pixels).resize((side, side), how))
+    return webp(beside([resized(left, STILL), resized(right, STILL, sharp=True)]), 80), (low, high)
 
 
 def _coloured(shares: Float[ndarray, "a b"]) -> UInt8[ndarray, "a b 3"]:

@@ -5,7 +5,11 @@ function phasebookLiveModel() {
   "use strict";
   const LOW = Math.log(1e-6);          // weights below this share of a point's largest are taken for zero
 
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  function bytes(text) {
+    const raw = atob(text), out = new Uint8Array(raw.length);
+    for (let k = 0; k < raw.length; k++) out[k] = raw.charCodeAt(k);
+    return out;
+  }
   const floats = (text) => new Float32Array(bytes(text).buffer);
 
   // ---- the product of four rows of weights with the Gram matrix ------------------------------------------------
@@ -124,9 +128,16 @@ function phasebookLiveModel() {
       this.steps = data.alpha.length - 1;
       this.unit = data.unit;
       this.products = floats(data.products);                                     // of bank and atoms
-      const upper = floats(data.gram), n = this.count;
-      this.gram = new Float32Array(n * n);
-      for (let i = 0, at = 0; i < n; i++) for (let j = i; j < n; j++, at++) this.gram[i * n + j] = this.gram[j * n + i] = upper[at];
+      this.upper = data.gram;
+    }
+
+    // Decoded when it is first asked for: the page itself needs it after its first picture, the worker at once.
+    get gram() {
+      if (this.whole) return this.whole;
+      const upper = floats(this.upper), n = this.count, gram = new Float32Array(n * n);
+      for (let i = 0, at = 0; i < n; i++) for (let j = i; j < n; j++, at++) gram[i * n + j] = gram[j * n + i] = upper[at];
+      this.upper = null;
+      return (this.whole = gram);
     }
 
     // The atoms whose prior does not vanish, and the products of their Gram matrix; kept until the choice changes.
@@ -135,8 +146,8 @@ function phasebookLiveModel() {
       for (let i = 0; i < this.count; i++) if (!prior || prior[i] > -Infinity) index.push(i);
       const key = `${plain ? "plain" : ""}${index.join()}`;
       if (this.kept?.key !== key) {
-        const norms = Float64Array.from(index, (i) => this.gram[i * this.count + i]);
-        this.kept = { key, index, norms, products: new Products(this.gram, this.count, index, plain) };
+        const { gram } = this, norms = Float64Array.from(index, (i) => gram[i * this.count + i]);
+        this.kept = { key, index, norms, products: new Products(gram, this.count, index, plain) };
       }
       return this.kept;
     }

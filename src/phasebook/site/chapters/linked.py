@@ -1,0 +1,114 @@
+"""One slider for a slice's phases and the tree of their points: what the chapter on the hierarchy links."""
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+from scipy.cluster.hierarchy import dendrogram
+
+from phasebook.hierarchy.leaves import linkage_of
+from phasebook.site.figures.album import Album, Choice, Drawing, Panel
+from phasebook.site.figures.hierarchy import as_bytes, phase_colours
+from phasebook.site.figures.widget import resized
+from phasebook.slices.phases import depth_points
+from phasebook.slices.slice import Slice
+from phasebook.slices.splits import split_levels
+
+__all__ = ["linked_album"]
+
+LEAVES = 12             # phases of the last step that the tree has, the largest
+LEAST = 0.004           # share of the area from which a phase is one of them
+FRAMES = 30             # steps that the slider has
+MAP, PICTURE, BAR = 6, 40, 6    # pixels: of a point of the map at least, of a leaf's picture, of the colour above it
+UNIT, TALL = 40, 240    # units of the drawing: width of a leaf, height of the tree
+WIDE = 60               # pixels of a leaf on the page at most
+
+
+def linked_album(s: Slice, phases: Int[ndarray, "step a b"]) -> Album | None:
+    """The phases of a slice and the tree of their deepest points at one noise level.
+
+    A leaf stands for a phase of the last step. Two leaves part where the distance of their predictions first exceeds
+    half the median final distance of all pairs; average linkage makes a tree of it, as in the rest of the chapter.
+
+    Args:
+        s: the slice.
+        phases: of every point at every step.
+
+    Returns:
+        The album; None where the last step has a single phase.
+    """
+    points = depth_points(phases[-1], LEAST, LEAVES)
+    if len(points) < 2:
+        return None
+    near = s.between(s.plane.alpha[points[:, 0]], s.plane.beta[points[:, 1]])
+    tree = linkage_of(_heights(near.distances, s.levels.sigma_over_alpha))
+    order = np.array(dendrogram(tree, no_plot=True)["leaves"])
+    points, steps = points[order], sorted({round(k) for k in np.linspace(0, s.steps - 1, FRAMES)})
+    colours, noise = phase_colours(phases)[steps], s.levels.sigma_over_alpha
+    of_leaves = colours[:, points[:, 0], points[:, 1]]
+    decoded = [as_bytes(s.model.decode(near.x0[k][order])) for k in steps]
+    strips = [_strip(pictures, bars) for pictures, bars in zip(decoded, of_leaves, strict=True)]
+    labels = [f"σ/α = {noise[k]:.2g}" for k in steps]
+    notes = [_note(label, phases[k], points) for label, k in zip(labels, steps, strict=True)]
+    panels = [Panel("Phases of the slice", ["Noise"], _maps(colours, points), notes, sharp=True),
+              Panel("Tree of its points", ["Noise"], np.stack(strips), notes, least=20, most=WIDE * len(points))]
+    start = int(np.argmax([len(np.unique(of, axis=0)) > len(points) // 2 for of in of_leaves]))
+    top = max(tree[:, 2].max(), np.log(noise[0] / noise[-1]))
+    marks = TALL * (1 - np.log(noise[steps] / noise[-1]) / top)
+    drawing = Drawing(_svg(tree, top, float(noise[-1]), marks[start]), 1, "Noise", marks)
+    return Album([Choice("Noise", labels, "slider", start, "Lower the noise")], panels, ["Noise"], notes, drawing)
+
+
+def _heights(distances: Float[ndarray, "step n n"], noise: Float[ndarray, " step"]) -> Float[ndarray, "n n"]:
+    """At which each two leaves part."""
+    n = distances.shape[1]
+    rows, columns = np.triu_indices(n, 1)
+    heights = np.zeros((n, n))
+    heights[rows, columns] = split_levels(distances[:, rows, columns].T, noise)
+    return heights + heights.T
+
+
+def _maps(colours: UInt8[ndarray, "k a b 3"], points: Int[ndarray, "n 2"]) -> UInt8[ndarray, "k y x 3"]:
+    """The maps, alpha up, with a white square on black at each leaf's point."""
+    side = max(MAP, 240 // colours.shape[1])
+    maps = colours.repeat(side, 1).repeat(side, 2)
+    third = max(1, side // 4)
+    for row, column in points * side:
+        maps[:, row:row + side, column:column + side] = 0
+        maps[:, row + third:row + side - third, column + third:column + side - third] = 255
+    return maps[:, ::-1]
+
+
+def _strip(pictures: UInt8[ndarray, "n y x 3"], bars: UInt8[ndarray, "n 3"]) -> UInt8[ndarray, "h w 3"]:
+    """The leaves' pictures in a row, each below a bar of its phase's colour, a pale edge between them."""
+    cells = []
+    for picture, bar in zip(pictures, bars, strict=True):
+        cell = np.full((PICTURE + BAR, PICTURE, 3), 255, np.uint8)
+        cell[:BAR, 1:-1] = bar
+        cell[BAR:] = resized(picture, PICTURE)
+        cell[BAR:, [0, -1]] = 255
+        cells.append(cell)
+    return np.concatenate(cells, 1)
+
+
+def _note(label: str, phases: Int[ndarray, "a b"], points: Int[ndarray, "n 2"]) -> str:
+    count, together = len(np.unique(phases)), len(np.unique(phases[points[:, 0], points[:, 1]]))
+    if count == 1:
+        return f"At {label} the slice is one phase."
+    where = "one of them" if together == 1 else f"{together} of them"
+    return f"At {label} the slice has {count} phases; the {len(points)} points of the tree lie in {where}."
+
+
+def _svg(tree: Float[ndarray, "n-1 4"], top: float, last: float, mark: float) -> str:
+    """The tree, roots above, and the mark of a level."""
+    n, drawn = len(tree) + 1, dendrogram(tree, no_plot=True)
+    down = lambda height: TALL * (1 - np.asarray(height) / top)  # noqa: E731
+    lines = []
+    for place, height in zip(drawn["icoord"], drawn["dcoord"], strict=True):
+        at = [f"{UNIT * x / 10:.1f},{y:.1f}" for x, y in zip(place, down(height), strict=True)]
+        lines.append(f'<polyline class="pba-branch" points="{" ".join(at)}"/>')
+    ticks = [v for v in (10, 3, 1, 0.3, 0.1) if 0 <= np.log(v / last) <= top]
+    texts = [f'<text x="2" y="{down(np.log(v / last)) - 3:.1f}" font-size="12">{v:g}</text>' for v in ticks]
+    words = f"Merge tree of {n} points of the slice over the noise, most noise above; a dashed line marks the level"
+    line = f'<line x1="0" x2="{UNIT * n}" y1="0" y2="0"/>'
+    return (f'<svg viewBox="0 0 {UNIT * n} {TALL}" role="img" aria-label="{words}">{"".join(lines)}{"".join(texts)}'
+            f'<g class="pba-mark" transform="translate(0 {mark:.1f})">{line}</g></svg>')
