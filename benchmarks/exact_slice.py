@@ -41,7 +41,7 @@ def _slice_alone(resolution: int, grid: int, steps: int) -> None:
     model = ExactModel.of(load_images("families", resolution))
     plane = Plane(seeded_anchors(model.shape, 6), grid=grid)
     start = perf_counter()
-    slice_of(model, plane, scaled_linear_levels(steps), tangents=True, fields=model.fields)
+    slice_of(model, plane, scaled_linear_levels(steps), jacobian="exact", fields=model.fields)
     print(perf_counter() - start, _megabytes())
 
 

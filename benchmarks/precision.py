@@ -1,6 +1,6 @@
 """What arithmetic does to boundaries: how far each number format moves them, and whether they are fractal.
 
-The `ratio` of a row is what it measures: a distance in units of the slice, or a box dimension.
+The `ratio` of a row is what it measures: a share of the points, a distance in cells of a grid, or a box dimension.
 """
 
 import time
@@ -13,7 +13,8 @@ from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.slices.plane import Plane, seeded_anchors
-from phasebook.slices.zoom import box_counts, box_dimension, crossings
+from phasebook.slices.slice import RIDGE
+from phasebook.slices.zoom import box_counts, box_dimension, crossings, window_at
 
 BATCH = 2000
 
@@ -36,24 +37,11 @@ def _exact_labels(model: ExactModel, plane: Plane, steps: int, half: bool):
     return label
 
 
-def _window(label, seed: int = 0) -> tuple[float, float]:
-    """The lower corner of a window of side 1e-3 in whose middle a boundary lies."""
-    rng = np.random.default_rng(seed)
-    ends = rng.random((2, 2))
-    while len(set(label(ends))) < 2:
-        ends = rng.random((2, 2))
-    own = label(ends)[0]
-    for _ in range(40):
-        middle = ends.mean(0)
-        ends[0 if label(middle[None])[0] == own else 1] = middle
-    return tuple(ends.mean(0) - 0.5e-3)
-
-
 def fractality(resolution: int = 16, steps: int = 50, octaves: int = 10) -> list[dict]:
     """The box dimension of one boundary, in float64 and with latents rounded to float16."""
     model = ExactModel.of(load_images("families", resolution), dtype=torch.float64)
     plane, found = Plane(seeded_anchors(model.shape, 6)), []
-    corner = _window(_exact_labels(model, plane, steps, False))
+    corner = window_at(_exact_labels(model, plane, steps, False), plane.extent, 1e-3, 0)
     for name, half, target, most in (("float64", False, "<= 1.05", octaves), ("float16 latents", True, ">= 1.2", 8)):
         start = time.process_time()
         counts = box_counts(_exact_labels(model, plane, steps, half), corner, 1e-3, min(most, octaves))
@@ -64,40 +52,43 @@ def fractality(resolution: int = 16, steps: int = 50, octaves: int = 10) -> list
     return found
 
 
-def _moved(name: str, evaluate: dict, plane: Plane, grid: int = 9) -> list[dict]:
-    """How far the boundaries on a few edges move against the first of several arithmetics."""
-    a = np.linspace(0, 1, grid)
+def _moved(name: str, evaluate: dict, ridge: float, points: int, edges: int) -> list[dict]:
+    """Against the first of several arithmetics: the share of random points whose prediction lies further from its own
+    than a ridge is high, and how far boundaries move on the edges of a coarse grid, in cells of one of 101 lines."""
+    at = np.random.default_rng(1).random((points, 2))
+    a = np.linspace(0, 1, 9)
     low = np.stack(np.meshgrid(a, a[:-1], indexing="ij"), -1).reshape(-1, 2)
     high = low + [0, a[1]]
-    reference = next(iter(evaluate.values()))
-    ends = reference(low), reference(high)
-    apart = ((ends[0] - ends[1]) ** 2).sum(1)
-    keep = np.argsort(-apart)[:16]
+    reference, *_ = evaluate.values()
+    own, ends = reference(at), (reference(low), reference(high))
+    keep = np.argsort(-((ends[0] - ends[1]) ** 2).sum(1))[:edges]
     low, high, ends = low[keep], high[keep], (ends[0][keep], ends[1][keep])
     found, first = [], None
     for kind, function in evaluate.items():
         start = time.process_time()
-        at = a[1] * crossings(function, low, high, ends, 20)
+        cells = 100 * a[1] * crossings(function, low, high, ends, 16)
+        other = np.sqrt(((function(at) - own) ** 2).sum(1)) > ridge
         seconds = time.process_time() - start
-        first = at if first is None else first
-        if at is not first:
-            off = np.abs(at - first)
-            found.append({"name": f"boundaries moved by {kind} ({name})", "ours_s": seconds, "peer_s": seconds,
-                          "ratio": float(np.nanmedian(off)), "target": "",
-                          "detail": f"median of {np.isfinite(off).sum()} edges; the largest {np.nanmax(off):.1e}"})
+        first = cells if first is None else first
+        if cells is first:
+            continue
+        off = np.abs(cells - first)
+        one = {"ours_s": seconds, "peer_s": seconds, "target": ""}
+        found += [{"name": f"points in another basin, {kind} ({name})", **one, "ratio": float(other.mean()),
+                   "detail": f"share of {points} random points"},
+                  {"name": f"boundaries moved, in cells, {kind} ({name})", **one, "ratio": float(np.nanmedian(off)),
+                   "detail": f"median of {np.isfinite(off).sum()} edges; the largest {np.nanmax(off):.2g}"}]
     return found
 
 
-def sensitivity(steps: int = 10) -> list[dict]:
-    """float64 against float32 for the exact model; float32 against bfloat16, float16 and another batch for the
-    network."""
-    images = load_images("families", 16)
-    exact = {}
-    for dtype in (torch.float64, torch.float32):
-        model = ExactModel.of(images, dtype=dtype)
-        plane = Plane(seeded_anchors(model.shape, 6))
-        exact[str(dtype).split(".")[1]] = _predicted(model, plane, 50, model.weights)
-    found = _moved("exact model", exact, plane)
+def sensitivity(steps: int = 10, points: tuple[int, int] = (1000, 100), edges: int = 12) -> list[dict]:
+    """The exact model in float64 against shorter formats; the network in float32 against shorter ones and another
+    batch."""
+    images, exact = load_images("families", 16), {}
+    for dtype in ("float64", "float32", "bfloat16", "float16"):
+        model = ExactModel.of(images, dtype=getattr(torch, dtype))
+        exact[dtype] = _predicted(model, 50, model.weights)
+    found = _moved("exact model", exact, 0.5, points[0], edges)
     folder = known_directory("emoji-diffusion")
     if folder is None:
         return found
@@ -106,12 +97,15 @@ def sensitivity(steps: int = 10) -> list[dict]:
     network = {}
     for kind, (dtype, batch) in kinds.items():
         model = PipelineModel.load(folder, dtype=dtype, batch=batch)
-        plane = Plane(seeded_anchors(model.shape, 6))
-        network[kind] = _predicted(model, plane, steps, lambda x: x.flatten(1))
-    return found + _moved("emoji-diffusion", network, plane)
+        network[kind] = _predicted(model, steps, lambda x: x.flatten(1))
+    feature = PipelineModel.load(folder).features["latent"]
+    ridge = RIDGE * feature.yardstick(model) / feature.unit
+    return found + _moved("emoji-diffusion", network, ridge, points[1], edges)
 
 
-def _predicted(model, plane: Plane, steps: int, coordinates):
+def _predicted(model, steps: int, coordinates):
+    plane = Plane(seeded_anchors(model.shape, 6))
+
     def evaluate(points: np.ndarray) -> np.ndarray:
         *_, frame = model.sweep(model.start(plane.anchors, plane.coefficients(*points.T)[0]), model.levels(steps))
         return coordinates(frame.x0).double().numpy()

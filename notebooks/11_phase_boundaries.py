@@ -224,7 +224,7 @@ show_live(exact, bank, named_levels(p.schedule, 30), step=12, alt="Live diagram 
 # to read.
 
 # %%
-by_norm = {p.norms[0]: [slice_of(exact, one, levels, features=[p.feature], tangents=True) for one in several]}
+by_norm = {p.norms[0]: [slice_of(exact, one, levels, features=[p.feature], jacobian="exact") for one in several]}
 for norm in p.norms[1:]:
     model = ExactModel.of(images, p.device, norm=norm)
     by_norm[norm] = [slice_of(model, one, levels, features=[p.feature]) for one in several]

@@ -41,6 +41,8 @@ feature = "pixels"          # pixels of the prediction; or posterior, two square
 sets = 18                   # further anchor sets, on a coarser grid
 sets_grid = 17
 refined_grid = 49           # the finest of three grids on which finite differences are compared
+jacobian = "differences"    # of the shown maps: differences on the grid; jvp, by forward-mode differentiation; or exact
+octaves = 10                # how often the boxes that a boundary passes through are halved
 device = "cpu"
 seed = 0                    # of the small cells whose areas are taken
 store = ""                  # a path or URL: the slice is kept there, and a stopped run goes on
@@ -64,9 +66,10 @@ from phasebook.site.figures.base import show
 from phasebook.site.figures.slices import Map, curves, show_strip
 from phasebook.slices.jacobians import cell_areas, grid_exponents
 from phasebook.slices.plane import Plane
-from phasebook.slices.ridges import Edges, isotropy, medians, profile, ridge_edges, ridges_at
+from phasebook.slices.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
 from phasebook.slices.statistics import early, largest_deviation, steepest
 from phasebook.slices.sweep import slice_of
+from phasebook.slices.zoom import box_counts, box_dimension, window_at
 from phasebook.stats import median_interval
 
 # %% [markdown]
@@ -152,17 +155,19 @@ print(f"two pictures: slope by tangents over that of the formula, the worst of {
 exact = ExactModel.of(images, p.device, norm=p.norm)
 nu = levels.sigma_over_alpha / largest_deviation(exact.gram.cpu().numpy())
 plane = Plane(z, tuple(p.extent), p.grid, p.normalise)
-ds = swept(p.store, exact, plane, levels, [p.feature])
+ds = swept(p.store, exact, plane, levels, [p.feature], jacobian=p.jacobian)
+by_tangents = p.jacobian != "differences"
+det, trace = (ds.values(name, exact=by_tangents) for name in ("det", "trace"))
 shown, rest = ds.telling(6), ds.resting()
 
 # %% mystnb={"figure": {"caption": "The determinant (top) and the trace (bottom) of the same metric, by finite differences, at three steps. Late in the process the determinant survives at triple points alone.", "name": "fig-degenerate"}} tags=["hide-input"]
-maps = [Map("log(10⁻⁸ + det G)", np.log(1e-8 + ds.values("det"))), Map("log(10⁻⁸ + tr G)", np.log(1e-8 + ds.values("trace")))]
+maps = [Map("log(10⁻⁸ + det G)", np.log(1e-8 + det)), Map("log(10⁻⁸ + tr G)", np.log(1e-8 + trace))]
 show_strip(sorted({shown[max(0, len(shown) - 4)], shown[max(0, len(shown) - 3)], p.steps - 1}), levels.sigma_over_alpha,
            p.extent, maps, alt="det G and tr G at three steps; at the last, det G is dark but for points while tr G shows every ridge")
 
 # %%
 on_ridge = np.stack([ds.height(k) > ds.ridge() for k in range(p.steps)])
-shape = isotropy(ds.values("trace"), ds.values("det"))
+shape = isotropy(trace, det)
 visible = [float((shape[k] > 0.01)[on_ridge[k]].mean()) if on_ridge[k].any() else 0.0 for k in range(p.steps)]
 
 # %% tags=["hide-input", "nbval-check-output"]
@@ -183,7 +188,7 @@ print(f"points on a ridge where det G/(tr G/2)² > 0.01: {visible[near]:.0%} at 
 
 # %%
 several = planes(exact.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
-runs = [slice_of(exact, one, levels, features=[p.feature], tangents=True) for one in several]
+runs = [slice_of(exact, one, levels, features=[p.feature], jacobian="exact") for one in several]
 climbed = nearest_steps(nu, (0.45, 0.3, 0.2, 0.14, 0.1))
 middle, low, last = climbed[1], climbed[2], climbed[-1]
 edges = [ridge_edges(one, [middle, last, p.steps - 1], one.ridge(), 7) for one in runs]
@@ -276,6 +281,39 @@ print(f"the mean of S grows like (N - 1)^p: p = {np.median(firsts):.1f} at the f
 # At the first step the grid resolves everything there is, and the mean of $S$ is a property of the model. At the last it is one of the grid: whoever takes twice as
 # many lines has a plateau some four times as high. What does not depend on the grid is where the ridges lie and how high they are, and that is what this book
 # counts and compares.
+#
+# ## Is a boundary a curve?
+#
+# Zooms into boundaries of half precision images have been called fractal. Those of an exact model can be looked at in double precision: at every step its map is
+# smooth, however steep, so that a boundary should be a curve like any other. We find a point of one by bisection and cover a window of side $10^{-3}$ around it with
+# boxes, halving those alone in which the likeliest picture of the last step changes. A curve passes through twice as many boxes of half the size, dimension one; grain
+# that fills an area through four times as many. As a control the latents are rounded to half precision first, for as many octaves as it can tell points apart.
+
+# %%
+def picture(points):
+    """The likeliest at the last step."""
+    return double.fields["atom"](frame_at(double, [plane], [points], levels, p.steps - 1))
+
+
+def rounded(points):
+    """The same, of latents in half precision."""
+    *_, frame = double.sweep(double.start(plane.latents(*points.T).astype(np.float16)), levels)
+    return double.fields["atom"](frame)
+
+
+window = window_at(picture, p.extent, 1e-3, p.seed)
+halved = {picture: p.octaves, rounded: min(p.octaves, 6)}
+boxes, grained = (box_counts(label, window, 1e-3, n) if window else np.zeros(n) for label, n in halved.items())
+
+# %% tags=["hide-input"]
+ledger.claim("slice.boundary_is_a_curve", box_dimension(boxes) if boxes[-1] else None, note=f"{boxes[-1]} boxes after {p.octaves} octaves; one window")
+if grained[-1]:
+    ledger.number("box_dimension_half_precision", box_dimension(grained), "1")
+
+# %% [markdown]
+# What a smooth map leaves no doubt about, the boxes see as well once rounding is out of the way; with latents in half precision the same window looks richer than a
+# curve. So part of the grain in zooms of half precision images may be rounding. One window of one boundary was looked at, and no network: other windows are other
+# values of `seed`.
 #
 # ## What det G is a measure of
 #

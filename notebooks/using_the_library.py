@@ -35,7 +35,7 @@ def denoise(x, alpha, sigma):
 
 model = Denoiser((2,), denoise)
 plane = Plane.random(model.shape, seed=0, extent=(-1.0, 2.0, -1.0, 2.0), grid=61)
-s = slice_of(model, plane, model.levels(40), tangents=True)
+s = slice_of(model, plane, model.levels(40), jacobian="jvp")
 phases = s.phases(s.ridge(share=0.3))
 
 # %% tags=["nbval-check-output"]
@@ -124,7 +124,7 @@ def predict(x, alpha, sigma):
 
 
 model = Denoiser((3, 16, 16), predict, dtype=torch.float32, levels=scaled_linear_levels, decode=lambda x0: x0 / 2 + 0.5)
-s = slice_of(model, Plane.random(model.shape, seed=0, grid=4), model.levels(5), tangents=True)
+s = slice_of(model, Plane.random(model.shape, seed=0, grid=4), model.levels(5), jacobian="jvp")
 
 # %% tags=["nbval-check-output"]
 print("finite at every step:", bool((s.values("trace", exact=True) > 0).all()))

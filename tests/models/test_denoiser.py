@@ -21,7 +21,7 @@ def test_a_slice_of_a_function_is_that_of_its_mixture():
     """Each point sampled by itself with the closed-form mixture gives the same predictions, metric and phases."""
     model, plane = Denoiser((2,), two_dimensional), Plane.random((2,), seed=0, grid=15)
     levels = model.levels(30)
-    s = slice_of(model, plane, levels, tangents=True)
+    s = slice_of(model, plane, levels, jacobian="jvp")
     alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
     x = plane.latents(alpha.ravel(), beta.ravel())
     for k in range(30):
@@ -44,7 +44,7 @@ def test_arrays_pictures_and_levels():
     assert s.pictures([0, 7]).shape == (2, 3, 3, 4, 4, 3)
     assert np.isfinite(s.values("det", "brightness")).all()
     with pytest.raises(ValueError, match="tangents: denoise gives an array"):
-        slice_of(model, Plane.random((2,), seed=0, grid=5), model.levels(8), tangents=True)
+        slice_of(model, Plane.random((2,), seed=0, grid=5), model.levels(8), jacobian="jvp")
 
 
 def small(denoise, **options):
@@ -60,7 +60,7 @@ def small(denoise, **options):
 def test_lost_tangents_are_an_error_and_not_zero(denoise):
     assert small(denoise).values("trace").max() > 0.1
     with pytest.raises(ValueError, match="^tangents: denoise "):
-        small(denoise, tangents=True)
+        small(denoise, jacobian="jvp")
 
 
 def pictures(decode):

@@ -47,7 +47,7 @@ def test_metric_of_a_slice_is_that_of_single_points(model, prompt):
 def test_exact_metric_is_the_limit_of_finite_differences(model, name):
     fine = Plane(Plane.random(model.shape, seed=2).anchors, (0.4, 0.402, 0.4, 0.402), 3)
     features = model.features | {"mean": OfPixels(lambda pixels: pixels.mean((2, 3)))}
-    s = slice_of(model, fine, model.levels(2), features={name: features[name]}, tangents=True)
+    s = slice_of(model, fine, model.levels(2), features={name: features[name]}, jacobian="jvp")
     assert s.values("trace", exact=True)[:, 1, 1] == pytest.approx(s.values("trace")[:, 1, 1], rel=2e-2)
 
 

@@ -41,10 +41,29 @@ def test_a_slice_equals_pixel_space_point_by_point(wide):
 def test_exact_metric_is_the_limit_of_finite_differences(wide, feature):
     centre, size = 0.45, 1e-3
     plane = Plane(seeded_anchors(wide.shape, 1), (centre - size, centre + size) * 2, 3)
-    one = slice_of(wide, plane, scaled_linear_levels(20), features=[feature], tangents=True)
+    one = slice_of(wide, plane, scaled_linear_levels(20), features=[feature], jacobian="exact")
     for name in ("det", "trace", "largest"):
         np.testing.assert_allclose(one.values(name)[:12, 1, 1], one.values(name, exact=True)[:12, 1, 1], rtol=1e-3,
                                    atol=1e-20)
+
+
+def test_the_closed_form_is_what_forward_mode_gives(small):
+    plane, levels = Plane(seeded_anchors(small.shape, 3), grid=5), scaled_linear_levels(6)
+    ways = {way: slice_of(small, plane, levels, jacobian=way) for way in ("differences", "jvp", "exact")}
+    for name in ("det", "trace"):
+        jvp, exact = (ways[way].values(name, exact=True) for way in ("jvp", "exact"))
+        np.testing.assert_allclose(jvp, exact, rtol=1e-3, atol=1e-6 * exact.max())
+        np.testing.assert_allclose(ways["jvp"].values(name), ways["differences"].values(name), rtol=1e-3, atol=1e-6)
+    with pytest.raises(ValueError, match="no tangents were carried"):
+        ways["differences"].values("det", exact=True)
+
+
+@pytest.mark.parametrize("jacobian, said", [("autograd", "takes differences, jvp, exact"), (True, "takes differences"),
+                                            ("exact", "a GaussianModel has no closed form")])
+def test_a_jacobian_that_there_is_not(wide, jacobian, said):
+    model = GaussianModel.of(wide) if jacobian == "exact" else wide
+    with pytest.raises(ValueError, match=f"^jacobian = .*{said}"):
+        slice_of(model, Plane(seeded_anchors(wide.shape, 3), grid=3), scaled_linear_levels(2), jacobian=jacobian)
 
 
 def test_tiles_change_nothing_that_matters(small, monkeypatch):
@@ -80,7 +99,7 @@ def test_small_and_large_requests_are_finite(small, grid, steps, pictures):
 
 def test_a_gaussian_has_no_ridge(wide):
     plane = Plane(seeded_anchors(wide.shape, 3), grid=9, normalise=False)
-    one = slice_of(GaussianModel.of(wide), plane, scaled_linear_levels(10), tangents=True)
+    one = slice_of(GaussianModel.of(wide), plane, scaled_linear_levels(10), jacobian="jvp")
     for name, exact in (("det", False), ("trace", False), ("det", True)):
         values = one.values(name, exact=exact).reshape(10, -1)
         np.testing.assert_allclose(values, np.broadcast_to(values[:, :1], values.shape), rtol=1e-6)

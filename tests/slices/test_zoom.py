@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.measure import points_in_poly
 
-from phasebook.slices.zoom import box_counts, box_dimension, crossings
+from phasebook.slices.zoom import box_counts, box_dimension, crossings, window_at
 
 
 def test_a_circle_has_dimension_one_over_ten_octaves():
@@ -12,6 +12,15 @@ def test_a_circle_has_dimension_one_over_ten_octaves():
     assert box_dimension(counts) == pytest.approx(1, abs=0.03)
     # a monotone quarter arc crosses as many boxes as lines of the grid, a unit of it two for each box's size
     assert counts[-1] / 2**10 == pytest.approx(2 * (np.sqrt(0.6 - 0.01) - 0.1), rel=0.02)
+
+
+def test_a_window_lies_on_the_boundary():
+    def disk(x):
+        return ((x**2).sum(1) < 0.6).astype(int)
+
+    corner = window_at(disk, (0, 1, 0, 1), 1e-3, 0)
+    assert np.hypot(*(np.array(corner) + 0.5e-3)) == pytest.approx(0.6**0.5, abs=1e-9)
+    assert window_at(disk, (-0.1, 0.1, -0.1, 0.1), 1e-3, 0) is None
 
 
 def koch(depth):

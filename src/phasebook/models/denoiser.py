@@ -99,7 +99,7 @@ class Denoiser(Model):
         lost = not isinstance(x0, Tensor) or unpack_dual(x0).tangent is None
         if lost and unpack_dual(x).tangent is not None:
             raise ValueError("tangents: denoise gives an array, or leaves torch on the way; takes a function of "
-                             "tensors, or tangents=False")
+                             "tensors, or jacobian='differences'")
         return torch.as_tensor(x0).to(x)
 
     def push(self, x: State, dx: Float[Tensor, "t p *s"], levels: Levels, step: int,
@@ -123,7 +123,7 @@ class Denoiser(Model):
             rounding = 1e-2 * float(dx[0, :1].norm())
             if float((near - exact).norm()) > 0.2 * float(exact.norm()) + rounding:
                 raise ValueError("tangents: denoise differs from its derivative; takes a function of tensors "
-                                 "throughout, or tangents=False")
+                                 "throughout, or jacobian='differences'")
             self._tried = True
         return value, slope
 

@@ -1,6 +1,6 @@
 """Models as they are named to workers: small values that can be sent anywhere and load the model there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -10,6 +10,8 @@ from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.pipeline import PipelineModel
 
 __all__ = ["ExactSource", "PipelineSource"]
+
+WHERE = {"where": True}     # says where a model lies: its fingerprint tells whether it is the same, moved or not
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class ExactSource:
         dtype: 'float32' or 'float64'.
     """
 
-    image_set: str = "families"
+    image_set: str = field(default="families", metadata=WHERE)
     resolution: int = 64
     families: tuple[str, ...] = ()
     norm: float = NORM
@@ -45,9 +47,9 @@ class PipelineSource:
     """A diffusers pipeline in a directory or on the hub; calling it loads the model. Attributes: see
     `PipelineModel.load`; every worker must be able to read a directory."""
 
-    name: str
-    revision: str | None = None
-    variant: str | None = None
+    name: str = field(metadata=WHERE)
+    revision: str | None = field(default=None, metadata=WHERE)
+    variant: str | None = field(default=None, metadata=WHERE)
     dtype: str = "float32"
     device: str = "cpu"
     batch: int = 64

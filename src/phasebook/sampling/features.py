@@ -92,7 +92,7 @@ class OfPixels(_Base):
         """ValueError where a function has lost the tangents of its pixels."""
         if forward_ad.unpack_dual(values).tangent is None:
             raise ValueError("tangents: the feature leaves torch on the way; takes a function of tensors throughout, "
-                             "or tangents=False")
+                             "or jacobian='differences'")
         return values
 
 

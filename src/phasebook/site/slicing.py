@@ -29,7 +29,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--extent", type=json.loads, default=[0.0, 1.0, 0.0, 1.0], metavar="JSON",
                       help="'[alpha0, alpha1, beta0, beta1]'")
     verb.add_argument("--features", nargs="+", metavar="NAME", help="of the model's own (its first)")
-    verb.add_argument("--tangents", action="store_true", help="exact derivatives as well")
+    verb.add_argument("--jacobian", default="differences", help="of the metric: differences; jvp, or exact (of a model "
+                      "with a closed form), beside them")
     verb.add_argument("--pictures", type=int, default=0, help="kept along each side (0)")
     verb.add_argument("--keep", type=int, nargs="+", metavar="STEP", help="steps of kept pictures (all)")
     verb.add_argument("--prompt", default="", help="of a pipeline, or of the exact model")
@@ -77,11 +78,11 @@ def _made(options: argparse.Namespace) -> None:
     prompt = {"texts": options.prompt, "guidance": options.guidance, "negative": options.negative}
     exact, plain = options.model == "exact", not options.prompt and not options.negative
     store_slice(_source(options), _plane(options), options.steps, options.store,
-                prompt=None if exact and plain else prompt, features=options.features, tangents=options.tangents,
+                prompt=None if exact and plain else prompt, features=options.features, jacobian=options.jacobian,
                 pictures=options.pictures, keep=options.keep,
                 fields=["atom", "entropy_atom", "entropy_family"] if exact else (), tile=options.tile,
                 engine=options.engine, workers=options.workers, threads=options.threads, tries=options.tries,
-                progress=True)
+                read=False, progress=True)
     _status(options.store)
 
 

@@ -117,7 +117,7 @@ class Slice:
         if exact and name.startswith("jump"):
             raise ValueError(f"exact = True: {name} is a difference; takes {', '.join(NAMES[:6])}")
         if exact and "det_exact" not in self.data:
-            raise ValueError("exact = True: no tangents were carried; takes slice_of(..., tangents=True)")
+            raise ValueError("exact = True: no tangents were carried; takes slice_of(..., jacobian=\"jvp\")")
         part = self.data.sel(feature=feature)
         entry = lambda key: part[key + ("_exact" if exact else "")].values  # noqa: E731
         if name == "trace":

@@ -1,6 +1,6 @@
 """From a model and a plane to a slice: the grid swept in tiles, and measured.
 
-Per feature and step: the pullback metric G (Eqs. 4, 5) by finite differences, as in the paper; by exact tangents if
+Per feature and step: the pullback metric G (Eqs. 4, 5) by finite differences, as in the paper; by tangents if
 asked; and the jumps between grid neighbours.
 """
 
@@ -17,7 +17,16 @@ from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
-from phasebook.slices.tiles import Arrays, Measurement, Tile, coordinates_of, kept_steps, picked, specification
+from phasebook.slices.tiles import (
+    JACOBIANS,
+    Arrays,
+    Measurement,
+    Tile,
+    coordinates_of,
+    kept_steps,
+    picked,
+    specification,
+)
 
 __all__ = ["measurement_of", "slice_of"]
 
@@ -25,7 +34,7 @@ POINTS_IN_A_TILE = 2_500        # rows of the grid are swept in tiles of about t
 
 
 def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | None = None,
-             features: Sequence[str] | Mapping[str, Feature | Callable] | None = None, tangents: bool = False,
+             features: Sequence[str] | Mapping[str, Feature | Callable] | None = None, jacobian: str = "differences",
              fields: Mapping[str, Callable[[Frame], ndarray]] | None = None, pictures: int = 0,
              keep: Collection[int] | None = None, progress: bool = False) -> Slice:
     """Sweep a slice and measure its metric at every step.
@@ -37,7 +46,8 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
         prompt: from `model.prompt`; None for the plain distribution.
         features: names of the model's own features, or a mapping from names to features or functions of pixels
             (p, 3, y, x) in [0, 1]; None for the model's first.
-        tangents: carry exact derivatives along beside the finite differences.
+        jacobian: where the metric comes from: `differences` on the grid; `jvp`, forward-mode differentiation of the
+            model, beside them; or `exact`, the closed form of a model that has one, beside them.
         fields: further numbers of each point of a frame by name, such as `ExactModel.fields`.
         pictures: keep the decoded predictions of about this many points along each side.
         keep: at these steps; None for all.
@@ -48,9 +58,9 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
 
     Raises:
         ValueError: names step and point of a number that is not finite; a feature that the model does not know; a field
-            that does not give one number a point.
+            that does not give one number a point; a Jacobian that the model does not have.
     """
-    measurement = measurement_of(model, plane, levels, prompt, features, tangents, fields, pictures, keep)
+    measurement = measurement_of(model, plane, levels, prompt, features, jacobian, fields, pictures, keep)
     arrays = Arrays(measurement, Tile(plane, 0, plane.grid, 0, plane.grid))
     tiles = _rows(plane)
     with tqdm(total=levels.steps * len(tiles), desc="slice", disable=not progress) as bar:
@@ -66,9 +76,9 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
 
 
 def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | None = None,
-                   features: Sequence[str] | Mapping[str, Feature | Callable] | None = None, tangents: bool = False,
-                   fields: Mapping[str, Callable[[Frame], ndarray]] | None = None, pictures: int = 0,
-                   keep: Collection[int] | None = None) -> Measurement:
+                   features: Sequence[str] | Mapping[str, Feature | Callable] | None = None,
+                   jacobian: str = "differences", fields: Mapping[str, Callable[[Frame], ndarray]] | None = None,
+                   pictures: int = 0, keep: Collection[int] | None = None) -> Measurement:
     """The arguments of `slice_of`, checked.
 
     Args:
@@ -77,7 +87,7 @@ def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | 
         levels: of the sampler.
         prompt: or None.
         features: names, or a mapping.
-        tangents: whether they are carried.
+        jacobian: one of `tiles.JACOBIANS`.
         fields: by name.
         pictures: along each side.
         keep: steps.
@@ -89,11 +99,12 @@ def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | 
         ValueError: for an argument in another's place, latents of another shape, an unknown feature or step.
     """
     _check_kinds(model, plane, levels, prompt)
+    _check_jacobian(model, jacobian)
     if plane.anchors.shape[1:] != tuple(model.shape):
         raise ValueError(f"plane: latents of shape {plane.anchors.shape[1:]}; this model takes {tuple(model.shape)}")
     chosen = named_features(model, features)
     kept = kept_steps(keep, levels.steps) if pictures else []
-    return Measurement(model, levels, prompt, chosen, fields or {}, tangents, kept, picked(pictures, plane.grid))
+    return Measurement(model, levels, prompt, chosen, fields or {}, jacobian, kept, picked(pictures, plane.grid))
 
 
 def _check_kinds(model: Model, plane: Plane, levels: Levels, prompt: Prompt | None) -> None:
@@ -106,6 +117,14 @@ def _check_kinds(model: Model, plane: Plane, levels: Levels, prompt: Prompt | No
             raise ValueError(f"{name} = {value!r}: takes a {kind.__name__}, such as {example}")
     if prompt is not None and not isinstance(prompt, Prompt):
         raise ValueError(f"prompt = {prompt!r}: takes a Prompt, such as model.prompt('a red cat')")
+
+
+def _check_jacobian(model: Model, jacobian: str) -> None:
+    """ValueError for one that is unknown, or not known of this model."""
+    if not isinstance(jacobian, str) or jacobian not in JACOBIANS:
+        raise ValueError(f"jacobian = {jacobian!r}: takes {', '.join(JACOBIANS)}")
+    if jacobian == "exact" and type(model).sweep is Model.sweep:
+        raise ValueError(f"jacobian = 'exact': a {type(model).__name__} has no closed form; takes differences or jvp")
 
 
 def _rows(plane: Plane) -> list[Tile]:

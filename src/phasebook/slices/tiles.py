@@ -6,6 +6,7 @@ numbers depend on the tile alone, not on the tiles before it.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -17,12 +18,18 @@ from torch import Tensor
 
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
+from phasebook.sampling.samplers import sample
 from phasebook.slices.metric import Metric, finite_difference_metric, jumps, pullback
 from phasebook.slices.plane import Plane
 
-__all__ = ["Arrays", "DIMS", "Measurement", "Part", "Tile", "coordinates_of", "kept_steps", "picked", "span",
-           "specification"]
+__all__ = ["Arrays", "DIMS", "JACOBIANS", "Measurement", "Part", "Tile", "coordinates_of", "kept_steps", "picked",
+           "span", "specification"]
 
+JACOBIANS = {                   # what is measured beside the finite differences, which are there always
+    "differences": "nothing",
+    "jvp": "tangents by forward-mode differentiation of the model, a pass each",
+    "exact": "tangents in closed form, by models that have one",
+}
 LARGE = 50_000_000              # numbers in the features of a step that are still measured where they are
 DIMS = {"jump_alpha": ("feature", "step", "alpha_edge", "beta"),
         "jump_beta": ("feature", "step", "alpha", "beta_edge"),
@@ -99,7 +106,7 @@ class Measurement:
         prompt: or None.
         features: by name.
         fields: further numbers of each point of a frame by name.
-        tangents: whether exact derivatives are carried along.
+        jacobian: where the metric comes from beside finite differences: see `JACOBIANS`.
         kept: steps whose pictures are kept.
         pick: rows and columns of the grid whose pictures are kept.
     """
@@ -109,7 +116,7 @@ class Measurement:
     prompt: Prompt | None
     features: Mapping[str, Feature]
     fields: Mapping[str, Callable[[Frame], ndarray]]
-    tangents: bool
+    jacobian: str
     kept: list[int]
     pick: Int[ndarray, " k"]
 
@@ -117,8 +124,11 @@ class Measurement:
         """All that is swept of a tile, step by step."""
         c, dc = tile.plane.coefficients(*tile.points())
         x = self.model.start(tile.plane.anchors, c)
-        dx = torch.stack([self.model.start(tile.plane.anchors, d) for d in dc]) if self.tangents else None
-        return self.model.sweep(x, self.levels, self.prompt, tangents=dx)
+        if self.jacobian == "differences":
+            return self.model.sweep(x, self.levels, self.prompt)
+        dx = torch.stack([self.model.start(tile.plane.anchors, d) for d in dc])
+        sweep = partial(sample, self.model) if self.jacobian == "jvp" else self.model.sweep
+        return sweep(x, self.levels, self.prompt, tangents=dx)
 
     def parts(self, frame: Frame, tile: Tile) -> Iterator[Part]:
         """What is measured of a frame of a tile. ValueError where a number is not finite."""
@@ -240,7 +250,7 @@ def specification(m: Measurement, plane: Plane) -> dict:
     return {
         "model": m.model.fingerprint, "anchors": sha256(np.ascontiguousarray(plane.anchors)).hexdigest()[:16],
         "extent": list(plane.extent), "grid": plane.grid, "normalise": plane.normalise, "schedule": m.levels.name,
-        "steps": m.levels.steps, "features": list(m.features), "tangents": m.tangents, "prompt": _digest(m.prompt),
+        "steps": m.levels.steps, "features": list(m.features), "jacobian": m.jacobian, "prompt": _digest(m.prompt),
     }
 
 

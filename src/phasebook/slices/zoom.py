@@ -5,15 +5,16 @@ picture. A smooth curve passes through `N ~ 2^k` boxes of size `2^-k`: dimension
 point turns the neighbourhood of a boundary into grain, whose boxes multiply by four.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-__all__ = ["box_counts", "box_dimension", "crossings"]
+__all__ = ["box_counts", "box_dimension", "crossings", "window_at"]
 
-PLACES = np.stack(np.meshgrid([0, 0.5, 1], [0, 0.5, 1], indexing="ij"), -1).reshape(9, 2)
+PLACES = np.stack(np.meshgrid([0, 1, 2], [0, 1, 2], indexing="ij"), -1).reshape(9, 2)       # in halves of a box
+QUARTERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
 
 def box_counts(label: Callable[[Float[ndarray, "m 2"]], Int[ndarray, " m"]], corner: tuple[float, float], size: float,
@@ -27,17 +28,44 @@ def box_counts(label: Callable[[Float[ndarray, "m 2"]], Int[ndarray, " m"]], cor
         octaves: how often boxes are halved. A box counts where labels differ at its corners, middles of sides, or
             centre.
     """
-    boxes, counts = np.array([corner], dtype=np.float64), []
+    boxes, counts = np.zeros((1, 2), dtype=np.int64), []
     for k in range(octaves + 1):
-        side = size / 2**k
-        points = (boxes[:, None] + side * PLACES).reshape(-1, 2)
-        labels = label(points).reshape(len(boxes), 9)
+        places, where = np.unique((2 * boxes[:, None] + PLACES).reshape(-1, 2), axis=0, return_inverse=True)
+        labels = label(np.asarray(corner) + size / 2**(k + 1) * places)[where.ravel()].reshape(len(boxes), 9)
         boxes = boxes[(labels != labels[:, :1]).any(1)]
         counts.append(len(boxes))
         if not len(boxes):
             return np.array(counts + [0] * (octaves - k))
-        boxes = (boxes[:, None] + side / 2 * np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2)
+        boxes = (2 * boxes[:, None] + QUARTERS).reshape(-1, 2)
     return np.array(counts)
+
+
+def window_at(label: Callable[[Float[ndarray, "m 2"]], Int[ndarray, " m"]], extent: Sequence[float], size: float,
+              seed: int, rounds: int = 40) -> tuple[float, float] | None:
+    """The smallest alpha and beta of a window in whose middle a boundary lies, by bisection between random points.
+
+    Args:
+        label: the basin of points (alpha, beta).
+        extent: alpha0, alpha1, beta0, beta1, within which the points lie.
+        size: of a side of the window.
+        seed: of the points.
+        rounds: of halving.
+
+    Returns:
+        The corner; None where a hundred pairs of points lie in one basin each.
+    """
+    a0, a1, b0, b1 = extent
+    pairs = np.array([a0, b0]) + np.array([a1 - a0, b1 - b0]) * np.random.default_rng(seed).random((100, 2, 2))
+    labels = label(pairs.reshape(-1, 2)).reshape(-1, 2)
+    parted = np.flatnonzero(labels[:, 0] != labels[:, 1])
+    if not len(parted):
+        return None
+    ends = pairs[parted[0]]
+    own = label(ends)[0]
+    for _ in range(rounds):
+        middle = ends.mean(0)
+        ends[0 if label(middle[None])[0] == own else 1] = middle
+    return tuple(float(x) for x in ends.mean(0) - size / 2)
 
 
 def box_dimension(counts: Int[ndarray, " k"], first: int = 2) -> float:

@@ -123,7 +123,7 @@ def test_slices_edits_and_tangents_of_every_kind(pipes, kind):
     torch.testing.assert_close(done.x, frames[-1].after, atol=1e-4, rtol=1e-4)
     assert invert(model, done.x, levels, mixed, stop=3).x[3].isfinite().all()
     fine = Plane(Plane.random(model.shape, seed=2).anchors, (0.4, 0.402, 0.4, 0.402), 3)
-    s = slice_of(model, fine, model.levels(2), tangents=True)
+    s = slice_of(model, fine, model.levels(2), jacobian="jvp")
     assert s.values("trace", exact=True)[:, 1, 1] == pytest.approx(s.values("trace")[:, 1, 1], rel=5e-2)
 
 

@@ -44,7 +44,33 @@ def test_rows_are_kept_beside_the_yardstick_and_shown(tmp_path):
     bench.write([{**rows[0], "benchmark": "another"}], tmp_path / "results")
     assert bench.write(rows, tmp_path / "results") == place              # replaced, not added
     text = bench.page(place)
-    assert text.count("a row") == 2 and "**no**" in text and "time against grid" in text
+    assert text.count("a row") == 2 and "**no**" in text
+    assert "a row: 2 where the target is >= 3, 0.67 times the bound" in bench.short(place)
+    assert bench.curves(place) == {"grid": ([1, 2], [0.1, 0.2]), "grid (quick)": ([1, 2], [0.1, 0.2])}
+
+
+def test_the_page_on_speed_shows_what_is_on_record(tmp_path, monkeypatch):
+    extension = loaded(runner.root() / "book" / "_ext" / "phasebook_bench.py")
+    monkeypatch.setattr(extension, "root", lambda: tmp_path)
+    row = {"name": "a row", "ours_s": 1.0, "peer_s": 2.0, "ratio": 2.0, "target": ">= 1", "holds": True, "detail": "",
+           "gflops": [9, 9], "benchmark": "quick", "curve": {"grid": [1, 2], "seconds": [0.1, 0.2]}}
+    bench.write([row], tmp_path / "benchmarks" / "results").rename(tmp_path / "benchmarks" / "results" / "cpu.json")
+    source = [(runner.root() / "book" / "speed.md").read_text(encoding="utf-8")]
+    extension.fill(None, extension.PAGE, source)
+    assert not extension.MARK.search(source[0]) and "| a row | 1 | 2 | 2 | >= 1 | yes |" in source[0]
+    assert "```{raw} html\n<div" in source[0] and "on logarithmic axes: grid" in source[0]
+    assert "Every row on record keeps to its target" in source[0] and "(`cuda.json`)" in source[0]
+
+
+def test_rows_of_a_graphics_card_at_tiny_sizes_without_one():
+    """The code of the rows that need a CUDA device runs; what it measures here means nothing."""
+    sizes = loaded(runner.root() / "benchmarks" / "stable_diffusion_sizes.py")
+    unet = {"sample_size": 8, "cross_attention_dim": 8, "attention_head_dim": 8, "block_out_channels": (32, 32),
+            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"), "layers_per_block": 1}
+    rows = sizes.rows("cpu", unet, (1, 2), 64, ((32,) * 4, (8,) * 4))
+    assert len(rows) == 7 and all(row["ratio"] > 0 for row in rows)
+    assert sum("bfloat16" in row["name"] for row in rows) == 3
 
 
 def test_sparse_and_transport_at_small_sizes():

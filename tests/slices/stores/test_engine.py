@@ -153,3 +153,17 @@ def test_what_does_not_fit_is_refused(small, monkeypatch, tmp_path, capsys):
     with pytest.raises(ValueError, match=r"^store = .*B to write; takes a place with as much free, here are 10 B$"):
         made(small, tmp_path / "x.zarr", progress=True)
     assert "9 tiles, 225 points: 900 evaluations" in capsys.readouterr().out
+    monkeypatch.undo()
+    monkeypatch.setattr("phasebook.slices.stores.engine.Cost.check", lambda *_: None)
+    monkeypatch.setattr(engine, "free_memory", lambda: 1e3)
+    with pytest.raises(ValueError, match=r"^read = True: .*B of memory for all of .*; takes False"):
+        made(small, tmp_path / "x.zarr")
+    assert made(small, tmp_path / "x.zarr", read=False) is None
+
+
+def test_what_cannot_even_be_counted_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="^grid, tile = 1000000, 26: 1479325444 tiles; takes 100000 at most"):
+        store_slice(source()(), Plane.random((2,), seed=0, grid=1_000_000), 3, tmp_path / "x.zarr")
+    with pytest.raises(ValueError, match="^workers = 1000000: more than fit into memory; takes "):
+        store_slice(source(), PLANE, 3, tmp_path / "x.zarr", engine="dask", workers=1_000_000)
+    assert not (tmp_path / "x.zarr").exists()

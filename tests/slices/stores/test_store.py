@@ -151,6 +151,17 @@ def test_urls(small, whole, tmp_path):
     assert made(small, "memory://big/url.zarr").data.identical(a.data)
 
 
+def test_a_store_that_was_moved_goes_on(small, whole, copy, tmp_path, counted):
+    """Under a name with spaces, by a link, and by URL."""
+    place = tmp_path / "my slice, größer?.zarr"
+    shutil.move(copy, place)
+    (place / "checksum/c/2/1/0").unlink()
+    (tmp_path / "link").symlink_to(place)
+    for name in (tmp_path / "link", place, f"file://{place}"):
+        made(small, name)
+    assert len(counted) == 1 and files(place) == files(whole)
+
+
 def test_kills_at_random_moments(small, whole, tmp_path):
     random.seed(5)
     path = tmp_path / "killed.zarr"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["holds", "measure", "page", "write", "yardstick"]
+__all__ = ["curves", "holds", "measure", "page", "short", "write", "yardstick"]
 
 
 def yardstick(size: int = 768, times: int = 8) -> float:
@@ -54,8 +54,7 @@ def write(rows: Sequence[dict], folder: Path) -> Path:
     """Rows into `cpu.json` or `cuda.json` of a folder: a benchmark's rows replace those it had there."""
     place = folder / ("cuda.json" if torch.cuda.is_available() else "cpu.json")
     fresh = {row["benchmark"] for row in rows}
-    old = json.loads(place.read_text())["rows"] if place.exists() else []
-    kept = [row for row in old if row["benchmark"] not in fresh]
+    kept = [row for row in _rows(place) if row["benchmark"] not in fresh]
     machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads(),
                "torch": torch.__version__, "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None}
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,19 +64,39 @@ def write(rows: Sequence[dict], folder: Path) -> Path:
 
 
 def page(place: Path) -> str:
-    """A table of the rows and one of the curves, as Markdown."""
-    result = json.loads(place.read_text())
+    """A table of the rows, as Markdown; a sentence where none are on record."""
+    if not place.exists():
+        return f"Nothing of this kind is on record (`{place.name}`)."
     lines = ["| what | ours, s | peer, s | ratio | target | kept | 10⁹ op/s |", "|---|---|---|---|---|---|---|"]
     words = {True: "yes", False: "**no**", None: ""}
-    for row in result["rows"]:
+    for row in _rows(place):
         cells = [row["name"], f"{row['ours_s']:.3g}", f"{row['peer_s']:.3g}", f"{row['ratio']:.3g}", row["target"],
                  words[row["holds"]], " to ".join(f"{rate:.0f}" for rate in row["gflops"])]
         lines.append("| " + " | ".join(cells) + " |")
-    curves = [row for row in result["rows"] if "curve" in row]
-    if curves:
-        lines += ["", "| curve | sizes | seconds |", "|---|---|---|"]
-    for row in curves:
-        name, sizes = next(iter(row["curve"].items()))
-        seconds = ", ".join(f"{s:.2g}" for s in row["curve"]["seconds"])
-        lines.append(f"| time against {name} ({row['benchmark']}) | {', '.join(map(str, sizes))} | {seconds} |")
     return "\n".join(lines)
+
+
+def short(place: Path) -> str:
+    """A list of the rows that do not keep to their targets, and of how far they are from it, as Markdown."""
+    lines = []
+    for row in _rows(place):
+        if row["holds"] is False:
+            part = row["ratio"] / float(row["target"].split()[1])
+            lines.append(f"- {row['name']}: {row['ratio']:.3g} where the target is {row['target']}, {part:.2g} times "
+                         f"the bound ({row['detail']})")
+    return "\n".join(lines) or "Every row on record keeps to its target."
+
+
+def curves(place: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """Sizes and seconds of every row that followed a cost, by what was varied."""
+    found = {}
+    for row in _rows(place):
+        if "curve" in row:
+            name, sizes = next(iter(row["curve"].items()))
+            title = name if name not in found else f"{name} ({row['benchmark'].replace('_', ' ')})"
+            found[title] = sizes, row["curve"]["seconds"]
+    return found
+
+
+def _rows(place: Path) -> list[dict]:
+    return json.loads(place.read_text())["rows"] if place.exists() else []

@@ -65,6 +65,7 @@ def _of_inputs(home: Path) -> str:
     files = [home / "_config.yml", home / "_toc.yml", root() / "requirements.lock"]
     files += [f for f in sorted((home / "book").rglob("*")) if f.is_file() and "__pycache__" not in f.parts]
     files += sorted((root() / "src" / "phasebook").rglob("*.py"))       # the API page shows their docstrings
+    files += sorted((root() / "benchmarks" / "results").glob("*.json"))
     return _digest((file.name, file) for file in files)
 
 

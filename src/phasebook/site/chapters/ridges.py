@@ -1,7 +1,7 @@
 """Parameters of the chapter on ridges and resolution, and the steps that it looks at."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,8 @@ class Chapter(SliceParameters):
     """Ridges of the exact model of an image set, on grids and off them."""
 
     norm: Annotated[Positive, Field(ge=0.01, le=1e4)]
+    jacobian: Literal["differences", "jvp", "exact"]
+    octaves: Annotated[int, Field(ge=4, le=16)]
     refined_grid: Annotated[int, Field(ge=17, le=401)]
 
     @model_validator(mode="after")

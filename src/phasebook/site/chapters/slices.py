@@ -115,7 +115,7 @@ def planes(shape: Sequence[int], seed: int, count: int, extent: Sequence[float],
 
 
 def swept(store: str, model: ExactModel, plane: Plane, levels: Levels, features: Sequence[str], *,
-          fields: Sequence[str] = (), pictures: int = 0) -> Slice:
+          fields: Sequence[str] = (), pictures: int = 0, jacobian: str = "differences") -> Slice:
     """The slice, through a store where one is named.
 
     Args:
@@ -126,11 +126,13 @@ def swept(store: str, model: ExactModel, plane: Plane, levels: Levels, features:
         features: by which it is measured.
         fields: names of the model's fields.
         pictures: kept along each side.
+        jacobian: see `slice_of`.
     """
     if store:
-        return store_slice(model, plane, levels, store, features=features, fields=fields, pictures=pictures)
+        return store_slice(model, plane, levels, store, features=features, fields=fields, pictures=pictures,
+                           jacobian=jacobian)
     own = {name: model.fields[name] for name in fields}
-    return slice_of(model, plane, levels, features=features, fields=own, pictures=pictures)
+    return slice_of(model, plane, levels, features=features, fields=own, pictures=pictures, jacobian=jacobian)
 
 
 def by_scale(ledger: Ledger, estimates: Mapping[str, Mapping[str, Estimate | None]]) -> str:

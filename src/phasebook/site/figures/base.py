@@ -11,7 +11,7 @@ from itertools import count
 import plotly.graph_objects as go
 from IPython.display import display
 
-__all__ = ["COLOURS", "SEQUENTIAL", "json_block", "layout", "show", "table"]
+__all__ = ["COLOURS", "SEQUENTIAL", "html_of", "json_block", "layout", "show", "table"]
 
 SEQUENTIAL = "Viridis"
 # a qualitative set that survives colour blindness (Okabe and Ito 2008)
@@ -35,15 +35,19 @@ def show(fig: go.Figure, alt: str) -> None:
     """
     if not alt.strip():
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
+    display({"text/html": html_of(fig, alt), "application/vnd.plotly.v1+json": json.loads(fig.to_json())}, raw=True)
+
+
+def html_of(fig: go.Figure, alt: str) -> str:
+    """A figure as the page gets it."""
     spec = json.loads(fig.to_json())
     name = f"pb-figure-{next(_number)}"
     text = json_block(spec)
-    html = (
+    return (
         f'<div class="pb-figure"><div class="pb-plotly" id="{name}" role="img" aria-label="{escape(alt, quote=True)}" '
         f'style="min-height:{spec["layout"].get("height", 420)}px"></div></div>'
         f'<script type="application/json" class="pb-plotly-data" data-for="{name}">{text}</script>'
     )
-    display({"text/html": html, "application/vnd.plotly.v1+json": spec}, raw=True)
 
 
 def json_block(data: object) -> str:

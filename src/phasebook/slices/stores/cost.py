@@ -10,6 +10,7 @@ from phasebook.slices.tiles import Tile, span
 
 __all__ = ["Cost"]
 
+COPIES = 2              # of a slice that is read: chunks, and arrays
 SUFFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
@@ -71,6 +72,17 @@ class Cost:
         if self.tiles and need > free:
             raise ValueError(f"workers, tile: about {_short(need)} of memory for {workers} at a time; takes what fits "
                              f"into the {_short(free)} that are free")
+
+    def check_read(self, place: str, free: float) -> None:
+        """ValueError, one line, for a slice that could be written, but not read into this process.
+
+        Args:
+            place: of the store.
+            free: bytes of memory of this machine.
+        """
+        if COPIES * self.disk > free:
+            raise ValueError(f"read = True: {_short(COPIES * self.disk)} of memory for all of {place!r}, here are "
+                             f"{_short(free)}; takes False, as `phasebook slice` does")
 
 
 def _bytes(name: str, about: Description, tile: Tile) -> float:

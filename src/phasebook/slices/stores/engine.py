@@ -6,6 +6,7 @@ tile that fails, or whose worker dies, is given out again, a few times. An error
 
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -13,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from numpy import ndarray
 from tqdm import tqdm
 
 from phasebook.machine import free_memory
@@ -22,19 +22,28 @@ from phasebook.sampling.protocols import Feature, Model, Prompt
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.slices.stores.cost import Cost
+from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.store import Store, open_store
-from phasebook.slices.stores.work import Source, Work, computed, described, opened
+from phasebook.slices.stores.work import Description, Source, Work, computed, described, opened
 from phasebook.slices.tiles import Tile
 
 __all__ = ["TILE", "EngineError", "store_slice"]
 
 TILE = 26               # points along each side of a tile
+MOST_TILES = 100_000
+WORKER = 2.5e8          # bytes of a worker that has only been started
 TRIES = 3
 LONG = 30.0             # seconds without a scheduler
 ANSWER = 10             # seconds until a scheduler must answer
 WAIT = 1.0              # seconds between two looks at the workers
 KEPT = str(1 << 30)     # bytes that a worker's malloc does not give back: see site/process.py
-Ends = tuple[int, int, int, int]
+WORKERS = {             # what dask is told of workers on this machine
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT,     # dask's own faults every tile in anew
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": KEPT,
+    "distributed.worker.profile.enabled": False,            # which looks at a worker a hundred times a second
+}
+FORKED = {"distributed.worker.multiprocessing-method": "forkserver"}        # imports are paid once for all workers
+Place = tuple[int, int]
 
 
 class EngineError(RuntimeError):
@@ -43,10 +52,11 @@ class EngineError(RuntimeError):
 
 def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]], Plane], levels: Levels | int,
                 path: str | Path, *, prompt: Prompt | Mapping[str, Any] | None = None,
-                features: Sequence[str] | Mapping[str, Feature | Callable] | None = None, tangents: bool = False,
-                fields: Sequence[str] = (), pictures: int = 0, keep: Collection[int] | None = None, tile: int = TILE,
+                features: Sequence[str] | Mapping[str, Feature | Callable] | None = None,
+                jacobian: str = "differences", fields: Sequence[str] = (), pictures: int = 0,
+                keep: Collection[int] | None = None, tile: int = TILE,
                 engine: Any = "local", workers: int | None = None, threads: int = 1, tries: int = TRIES,
-                progress: bool = False) -> Slice:
+                read: bool = True, progress: bool = False) -> Slice | None:
     """Sweep a slice into a store, or go on with one; what is done already is not done again.
 
     Args:
@@ -57,7 +67,7 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
         path: of the store: a folder, or a URL that fsspec knows, such as `s3://bucket/slice.zarr`.
         prompt: from `model.prompt`, or its arguments: `{"texts": "a red cat", "guidance": 3.0}`.
         features: see `slice_of`, as for the next; functions among them are told apart by their names alone.
-        tangents: exact derivatives as well.
+        jacobian: see `slice_of`.
         fields: names of the model's `fields`.
         pictures: kept along each side.
         keep: steps at which pictures are kept.
@@ -67,7 +77,11 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
         workers: of 'dask'; as many as there are cores for `threads` each by default.
         threads: of a worker. The same number gives the same bits, wherever a tile is computed.
         tries: of a tile.
+        read: whether the slice is read at the end, which takes the memory of all its tiles.
         progress: print the cost, and show a bar.
+
+    Returns:
+        The slice; None where it is not read.
 
     Raises:
         ValueError: in one line, for an argument, another slice in the store, or a slice that does not fit.
@@ -82,18 +96,25 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
     load = (lambda: source) if live else source
     if not callable(load):
         raise ValueError(f"model: a {type(source).__name__}; takes a model, or a function that loads one")
-    work = Work(load, plane, levels, prompt, features, tangents, tuple(fields), pictures, keep, tile, threads,
+    work = Work(load, plane, levels, prompt, features, jacobian, tuple(fields), pictures, keep, tile, threads,
                 engine == "dask")
     with _engine(engine, workers, threads, tries) as run:
         about = run.ask(described, work)
+        _check_tiles(about)
         work = replace(work, plane=about.plane)         # the workers' copies keep their model
         store = Store.begun(path, about)
         missing = [one for one in store.tiles() if not store.sound(one)]
-        _announce(Cost.of(about, [Tile(about.plane, *store.ends(one)) for one in missing]), store, run, progress)
+        tiles = {one: Tile(about.plane, *store.ends(one)) for one in store.tiles()}
+        cost = Cost.of(about, [tiles[one] for one in missing])
+        _announce(cost, store, run, progress)
+        if read:
+            Cost.of(about, list(tiles.values())).check_read(store.place.url, free_memory())
         if len(missing) < len(store.tiles()):
             missing.reverse()       # beside another writer, who began at the beginning
         _sweep(run, work, store, missing, progress)
         store.place.tidy()
+        if not read:
+            return None
         measured = opened(work) if live else None
         return open_store(path, measured and source, measured and measured.prompt)
 
@@ -102,6 +123,13 @@ def _check(**counts: object) -> None:
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < (2 if name == "tile" else 1):
             raise ValueError(f"{name} = {value!r}: takes an integer >= {2 if name == 'tile' else 1}")
+
+
+def _check_tiles(about: Description) -> None:
+    """ValueError for more tiles than can be kept account of."""
+    grid, side = about.spec["grid"], about.spec["tile"]
+    if (count := (-(-grid // side)) ** 2) > MOST_TILES:
+        raise ValueError(f"grid, tile = {grid}, {side}: {count} tiles; takes {MOST_TILES} at most")
 
 
 def _announce(cost: Cost, store: Store, run: "_Engine", progress: bool) -> None:
@@ -114,10 +142,11 @@ def _announce(cost: Cost, store: Store, run: "_Engine", progress: bool) -> None:
 
 def _sweep(run: "_Engine", work: Work, store: Store, missing: Sequence[tuple[int, int]], progress: bool) -> None:
     total = len(store.tiles())
-    wanted = ((one, store.ends(one)) for one in missing if not store.sound(one))
+    wanted = (one for one in missing if not store.sound(one))
+    layout = Layout(store.spec, store.variables)            # without the place, which workers do not reach
     with tqdm(total=total, initial=total - len(missing), desc="tiles", disable=not progress) as bar:
-        for one, values in run.each(work, wanted):
-            store.put(one, values)
+        for one, chunks in run.each(work, layout, wanted):
+            store.put(one, chunks)
             bar.update()
 
 
@@ -141,21 +170,26 @@ class _Engine:
         """The answer of a worker."""
         return function(work)
 
-    def each(self, work: Work, tiles: Iterable[tuple[tuple[int, int], Ends]]) -> Iterator[tuple]:
-        """Tiles and their values, as they are done."""
-        for one, ends in tiles:
-            yield one, self._tried(work, one, ends)
+    def each(self, work: Work, layout: Layout, tiles: Iterable[Place]) -> Iterator[tuple[Place, dict[str, bytes]]]:
+        """Tiles and their chunks, as they are done."""
+        for one in tiles:
+            yield one, self._tried(work, layout, one)
 
-    def _tried(self, work: Work, one: tuple[int, int], ends: Ends) -> dict[str, ndarray]:
+    def _tried(self, work: Work, layout: Layout, one: Place) -> dict[str, bytes]:
         for attempt in range(1, self.tries + 1):
             try:
-                return computed(work, ends)
+                return _packed(work, layout, one)
             except Exception as error:
                 _last(error, one, attempt, self.tries)
         raise AssertionError
 
 
-def _last(error: BaseException, one: tuple[int, int], attempt: int, tries: int) -> None:
+def _packed(work: Work, layout: Layout, one: Place) -> dict[str, bytes]:
+    """A tile as it is written: packed where it was computed."""
+    return layout.packed(one, computed(work, layout.ends(one)))
+
+
+def _last(error: BaseException, one: Place, attempt: int, tries: int) -> None:
     """Nothing, where a failed tile can be tried again; EngineError otherwise, or the argument's own."""
     if isinstance(error, ValueError | TypeError):
         raise error
@@ -181,27 +215,27 @@ class _Dask(_Engine):
                 _last(error, (0, 0), 1, 1)
         return future.result()
 
-    def each(self, work: Work, tiles: Iterable[tuple[tuple[int, int], Ends]]) -> Iterator[tuple]:
+    def each(self, work: Work, layout: Layout, tiles: Iterable[Place]) -> Iterator[tuple[Place, dict[str, bytes]]]:
         tiles, given, failed = iter(tiles), {}, Counter()
 
-        def give(one: tuple[int, int], ends: Ends) -> None:
-            given[self.client.submit(computed, work, ends, pure=False)] = one, ends
+        def give(one: Place) -> None:
+            given[self.client.submit(_packed, work, layout, one, pure=False)] = one
 
         try:
             while True:
-                for _, (one, ends) in zip(range(2 * self._threads() - len(given)), tiles, strict=False):
-                    give(one, ends)
+                for _, one in zip(range(2 * self._threads() - len(given)), tiles, strict=False):
+                    give(one)
                 if not given:
                     return
                 for future in self._done(list(given)):
-                    one, ends = given.pop(future)
+                    one = given.pop(future)
                     value, error = _outcome(future)
                     if error is None:
                         yield one, value
                         continue
                     failed[one] += 1
                     _last(error, one, failed[one], self.tries)
-                    give(one, ends)
+                    give(one)
         finally:
             if given and self.client.status == "running":
                 self.client.cancel(list(given), force=True)
@@ -255,7 +289,7 @@ def _engine(engine: Any, workers: int | None, threads: int, tries: int) -> Itera
 
 
 def _client(engine: Any, workers: int | None, threads: int, stack: ExitStack):
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     if isinstance(engine, Client):
         return engine
@@ -263,10 +297,23 @@ def _client(engine: Any, workers: int | None, threads: int, stack: ExitStack):
         return stack.enter_context(_connected(Client, str(engine)))
     if isinstance(engine, str):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        engine = stack.enter_context(LocalCluster(
-            n_workers=workers or max(1, cores // threads), threads_per_worker=1, dashboard_address="127.0.0.1:0",
-            memory_limit=None, silence_logs=logging.CRITICAL, env={"MALLOC_TRIM_THRESHOLD_": KEPT}))
+        engine = stack.enter_context(_cluster(workers or max(1, cores // threads)))
     return stack.enter_context(Client(engine))
+
+
+def _cluster(workers: int) -> AbstractContextManager:
+    """Workers on this machine. ValueError for more than can even be started."""
+    import dask
+    from distributed import LocalCluster
+    from distributed.utils import get_mp_context
+
+    if workers * WORKER > free_memory():
+        raise ValueError(f"workers = {workers}: more than fit into memory; takes {int(free_memory() / WORKER)} at most")
+    with dask.config.set(WORKERS | (FORKED if sys.platform == "linux" else {})):
+        if sys.platform == "linux":
+            get_mp_context().set_forkserver_preload(["distributed", __name__])
+        return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=None,
+                            silence_logs=logging.CRITICAL)
 
 
 def _connected(client: type, address: str) -> AbstractContextManager:

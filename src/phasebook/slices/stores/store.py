@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -24,13 +23,13 @@ from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Promp
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.slices.stores.files import Place, place_of
+from phasebook.slices.stores.layout import LEVEL, Layout, fill_of, hash_of
 from phasebook.slices.stores.work import Description
-from phasebook.slices.tiles import DIMS, Tile, span
+from phasebook.slices.tiles import DIMS
 
 __all__ = ["Status", "Store", "check_store", "open_store", "stored"]
 
 ROOT = "zarr.json"
-LEVEL = 1                       # of zstd
 OWN = ("anchors", "level_alpha", "level_sigma", "checksum")      # variables that are no part of a slice
 PAUSE = 20                      # times the median between two tiles: an interruption
 
@@ -68,7 +67,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-class Store:
+class Store(Layout):
     """The tiles of one slice at a place.
 
     Args:
@@ -78,10 +77,8 @@ class Store:
     """
 
     def __init__(self, place: Place, spec: dict, variables: Mapping[str, tuple[str, tuple[int, ...]]]):
-        self.place, self.spec, self.variables = place, spec, dict(variables)
-        self.hash = _hash(spec)
-        self.side = spec["tile"]
-        self.pick = np.asarray(spec["pick"], dtype=int)
+        super().__init__(spec, variables)
+        self.place = place
 
     @classmethod
     def begun(cls, url: str | Path, about: Description) -> "Store":
@@ -124,90 +121,43 @@ class Store:
         if others:
             raise ValueError(f"store = {self.place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a "
                              "folder, new or of a slice")
-        marks = [tile for tile in self.tiles() if self.place.get(self._mark(tile)) is not None]
+        marks = [tile for tile in self.tiles() if self.place.get(self.mark(tile)) is not None]
         if marks and not any(self.sound(tile) for tile in marks):
             raise ValueError(f"store = {self.place.url!r}: its zarr.json is damaged, and no tile is of this slice; "
                              "takes a place of its own")
         return None
 
-    def tiles(self) -> list[tuple[int, int]]:
-        """Places of all tiles, row by row."""
-        count = -(-self.spec["grid"] // self.side)
-        return list(product(range(count), range(count)))
-
-    def ends(self, tile: tuple[int, int]) -> tuple[int, int, int, int]:
-        """First and last row, first and last column of a tile."""
-        (i, j), side, grid = tile, self.side, self.spec["grid"]
-        return i * side, min((i + 1) * side, grid), j * side, min((j + 1) * side, grid)
-
-    def _mark(self, tile: tuple[int, int]) -> str:
-        return f"checksum/c/{tile[0]}/{tile[1]}/0"
-
-    def _chunks(self, tile: tuple[int, int]) -> dict[str, tuple[str, tuple[int, int] | None]]:
-        """Keys of a tile's chunks: the variable, and of a picture its row and column."""
-        plane = _Grid(self.spec["grid"])
-        area, chunks = Tile(plane, *self.ends(tile)), {}
-        for name in self.variables:
-            (r0, r1), (c0, c1) = span(area, name, self.pick)
-            if name == "picture":
-                for r, c in product(range(r0, r1), range(c0, c1)):
-                    chunks[f"{name}/c/0/{r}/{c}/0/0/0"] = name, (r - r0, c - c0)
-            elif r1 > r0 and c1 > c0:
-                leading = "0/" if name in self.spec["fields"] else "0/0/"
-                chunks[f"{name}/c/{leading}{tile[0]}/{tile[1]}"] = name, None
-        return chunks
-
-    def put(self, tile: tuple[int, int], values: Mapping[str, ndarray]) -> None:
+    def put(self, tile: tuple[int, int], chunks: Mapping[str, bytes]) -> None:
         """Write a tile, its mark last. OSError in one line where that fails.
 
         Args:
             tile: its place.
-            values: of all variables.
+            chunks: of all variables, from `packed`.
         """
-        chunks = {}
-        for key, (name, at) in self._chunks(tile).items():
-            value = values[name] if at is None else values[name][:, at[0]:at[0] + 1, at[1]:at[1] + 1]
-            chunks[key] = self._encoded(name, value)
-            self.place.put(key, chunks[key])
-        self.place.put(self._mark(tile), self._checksum(chunks))
-
-    def _encoded(self, name: str, value: ndarray) -> bytes:
-        """A chunk as zarr writes it: filled up to its shape, little-endian, compressed."""
-        from numcodecs.zstd import Zstd
-
-        dtype = np.dtype(self.variables[name][0]).newbyteorder("<")
-        if name != "picture":
-            whole = np.full((*value.shape[:-2], self.side, self.side), _fill(dtype), dtype)
-            whole[..., :value.shape[-2], :value.shape[-1]] = value
-            value = whole
-        return Zstd(level=LEVEL, checksum=True).encode(np.ascontiguousarray(value, dtype).tobytes())
-
-    def _checksum(self, chunks: Mapping[str, bytes | None]) -> bytes:
-        digest = sha256(self.hash.encode())
-        for key in sorted(chunks):
-            digest.update(f"{key} {len(chunks[key] or b'')} ".encode() + (chunks[key] or b""))
-        return digest.digest()
+        for key, data in chunks.items():
+            self.place.put(key, data)
+        self.place.put(self.mark(tile), self.checksum(chunks))
 
     def sound(self, tile: tuple[int, int]) -> dict[str, bytes] | None:
         """The chunks of a tile that is done, with its mark; None where they are not what was written."""
-        mark = self.place.get(self._mark(tile))
+        mark = self.place.get(self.mark(tile))
         if mark is None:
             return None
-        chunks = {key: self.place.get(key) for key in self._chunks(tile)}
-        if None in chunks.values() or self._checksum(chunks) != mark:
+        chunks = {key: self.place.get(key) for key in self.chunks(tile)}
+        if None in chunks.values() or self.checksum(chunks) != mark:
             return None
-        return chunks | {self._mark(tile): mark}
+        return chunks | {self.mark(tile): mark}
 
     def marked(self, tile: tuple[int, int]) -> bool:
         """Whether a tile has a mark; cheaper than `sound`, and true of a damaged tile."""
-        return self.place.get(self._mark(tile)) is not None
+        return self.place.get(self.mark(tile)) is not None
 
     def status(self) -> Status:
         """How far it is; everything is read."""
         marked = [tile for tile in self.tiles() if self.marked(tile)]
         done = [tile for tile in marked if self.sound(tile)]
         at = self.place.times("checksum")
-        times = sorted(at[self._mark(tile)] for tile in done if self._mark(tile) in at)
+        times = sorted(at[self.mark(tile)] for tile in done if self.mark(tile) in at)
         return Status(len(done), len(marked) - len(done), len(self.tiles()), _rate(times))
 
 
@@ -220,18 +170,7 @@ def _rate(times: list[float]) -> float | None:
     return 60 * len(usual) / sum(usual) if sum(usual) > 0 else None
 
 
-class _Grid:
-    """What `Tile` and `span` ask of a plane whose anchors are not needed."""
-
-    def __init__(self, grid: int):
-        self.grid = grid
-
-
 # --- the frame: metadata and coordinates -------------------------------------------------------------------------
-
-
-def _hash(spec: dict) -> str:
-    return sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 
 def _short(data: bytes | None) -> str:
@@ -241,10 +180,6 @@ def _short(data: bytes | None) -> str:
 def _brief(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _fill(dtype: np.dtype) -> float | int:
-    return np.nan if dtype.kind == "f" else 0 if dtype.kind == "u" else -1
 
 
 def _frame(about: Description, store: Store) -> dict[str, bytes]:
@@ -260,7 +195,7 @@ def _frame(about: Description, store: Store) -> dict[str, bytes]:
         shape = tuple(_length(dim, about) for dim in dims[:len(dims) - len(trailing)])
         side = (1, 1) if name == "picture" else (store.side, store.side)
         group.create_array(name, shape=shape + tuple(trailing), chunks=(*shape[:-2], *side, *trailing), dtype=dtype,
-                           fill_value=_fill(np.dtype(dtype)), dimension_names=dims,
+                           fill_value=fill_of(np.dtype(dtype)), dimension_names=dims,
                            compressors=[ZstdCodec(level=LEVEL, checksum=True)])
     for name, (dims, value, attributes) in _known(about).items():
         kind = str if value.dtype.kind == "O" else value.dtype
@@ -311,7 +246,7 @@ def _known(about: Description) -> dict[str, tuple[tuple[str, ...], ndarray, dict
 
 def _seal(root: dict) -> str:
     attributes = {name: value for name, value in root["attributes"].items() if name != "seal"}
-    return _hash(root | {"attributes": attributes})
+    return hash_of(root | {"attributes": attributes})
 
 
 def _sealed(data: bytes | None) -> dict | None:

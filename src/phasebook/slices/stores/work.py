@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from hashlib import sha256
 from uuid import uuid4
@@ -37,7 +37,7 @@ class Work:
         levels: of the sampler, or the number of its steps.
         prompt: from `model.prompt`, or the arguments of `model.prompt` by name, or None.
         features: as in `slice_of`.
-        tangents: as in `slice_of`.
+        jacobian: as in `slice_of`.
         fields: names of the model's `fields`.
         pictures: as in `slice_of`.
         keep: as in `slice_of`.
@@ -52,7 +52,7 @@ class Work:
     levels: Levels | int = field(compare=False)
     prompt: Prompt | Mapping | None = field(default=None, compare=False)
     features: Sequence[str] | Mapping[str, Feature | Callable] | None = field(default=None, compare=False)
-    tangents: bool = field(default=False, compare=False)
+    jacobian: str = field(default="differences", compare=False)
     fields: tuple[str, ...] = field(default=(), compare=False)
     pictures: int = field(default=0, compare=False)
     keep: Collection[int] | None = field(default=None, compare=False)
@@ -101,7 +101,7 @@ def opened(work: Work) -> Measurement:
     model = work.source()
     levels = work.levels if isinstance(work.levels, Levels) else model.levels(work.levels)
     prompt = model.prompt(**work.prompt) if isinstance(work.prompt, Mapping) else work.prompt
-    return measurement_of(model, _plane(work, model), levels, prompt, work.features, work.tangents,
+    return measurement_of(model, _plane(work, model), levels, prompt, work.features, work.jacobian,
                           _fields(model, work.fields), work.pictures, work.keep)
 
 
@@ -170,7 +170,7 @@ def described(work: Work) -> Description:
         plane = _plane(work, m.model)
         corners = Plane(plane.anchors, plane.extent, 2, plane.normalise)
         tile, point_bytes = Tile(corners, 0, 2, 0, 2), 0.0
-        look = Measurement(m.model, m.levels, m.prompt, m.features, m.fields, m.tangents, m.kept,
+        look = Measurement(m.model, m.levels, m.prompt, m.features, m.fields, m.jacobian, m.kept,
                            np.arange(min(2, len(m.pick)) if m.kept else 0))
         arrays = Arrays(look, tile)
         with FlopCounterMode(display=False) as counter:
@@ -213,7 +213,15 @@ def _specified(work: Work, m: Measurement, plane: Plane, features: dict[str, dic
     return specification(m, plane) | {
         "levels": levels.hexdigest()[:16], "at": {name: f["at"] for name, f in features.items()},
         "fields": list(m.fields), "kept": m.kept, "pick": m.pick.tolist() if m.kept else [],
-        "source": json.loads(json.dumps(asdict(work.source))) if is_dataclass(work.source) else None,
+        "source": _options(work.source),
         "dtype": str(start.dtype), "device": start.device.type, "tile": min(work.tile, plane.grid),
         "threads": work.threads, "torch": torch.__version__.split("+")[0],
     }
+
+
+def _options(source: Source) -> dict | None:
+    """What a source is told but where its model lies, which the fingerprint makes up for."""
+    if not is_dataclass(source):
+        return None
+    own = {one.name: getattr(source, one.name) for one in fields(source) if not one.metadata.get("where")}
+    return json.loads(json.dumps(own))

@@ -1,0 +1,72 @@
+"""Two one-thread workers against one thread in process, on one slice into a store each.
+
+On an idle machine the clock is the judge. On a busy one processor time tells: two workers that spend no more together
+than the one process are twice as fast where two cores are free. Run it alone:
+
+    phasebook bench workers
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+SIZES = {"exact": {"grid": 301, "steps": 50}, "network": {"grid": 41, "steps": 10}}
+
+
+def _alone(name: str, engine: str, workers: int, grid: int, steps: int) -> dict:
+    """In a process of its own: seconds by the clock and of processor time, those of its workers with them, without what
+    a process does once before it asks for a slice."""
+    from phasebook.models.sources import ExactSource, PipelineSource
+    from phasebook.site.process import tune
+    from phasebook.slices.plane import Plane
+    from phasebook.slices.stores.engine import store_slice
+
+    tune()                                  # as the door does
+    source = ExactSource("families", 64) if name == "exact" else PipelineSource("assets/emoji-diffusion")
+    plane = partial(Plane.random, seed=6, grid=grid)
+    start, before = time.perf_counter(), _processor()
+    with tempfile.TemporaryDirectory() as folder:
+        store_slice(source, plane, steps, Path(folder) / "slice.zarr", engine=engine, workers=workers, read=False)
+    own, others = (a - b for a, b in zip(_processor(), before, strict=True))
+    return {"clock": time.perf_counter() - start, "own": own, "workers": others}
+
+
+def _processor() -> tuple[float, float]:
+    """Processor seconds of this process, and of its children that have ended."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return tuple(one.ru_utime + one.ru_stime for one in usage)
+
+
+def _measured(name: str, engine: str, workers: int, size: dict) -> dict:
+    command = [sys.executable, __file__, name, engine, str(workers), str(size["grid"]), str(size["steps"])]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=one_thread)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def rows(sizes: dict[str, dict] = SIZES, workers: int = 2) -> list[dict]:
+    """By the clock, and by processor time, for each model; on as many cores as there are workers."""
+    found = []
+    for name, size in sizes.items():
+        one, many = _measured(name, "local", 1, size), _measured(name, "dask", workers, size)
+        spent = [part["own"] + part["workers"] for part in (one, many)]
+        text = (f"{name}, {size['grid']} x {size['grid']} x {size['steps']}; in process {spent[0]:.1f} s of processor "
+                f"time; workers {many['workers']:.1f} s, the process that writes {many['own']:.1f} s")
+        found += [
+            {"name": f"{workers} workers against one process, by the clock ({name})", "ours_s": many["clock"],
+             "peer_s": one["clock"], "ratio": one["clock"] / many["clock"], "target": f">= {0.85 * workers:g}",
+             "detail": text, "curve": {f"workers, {name}": [1, workers], "seconds": [one["clock"], many["clock"]]}},
+            {"name": f"{workers} workers, processor time over that of one process ({name})", "ours_s": spent[1],
+             "peer_s": spent[0], "ratio": spent[1] / spent[0], "target": "<= 1.1", "detail": text},
+        ]
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(_alone(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))))

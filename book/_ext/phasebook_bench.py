@@ -1,0 +1,37 @@
+"""The page on speed: what `phasebook bench` has on record, put in when the pages are built.
+
+`book/speed.md` holds the words and marks: `{bench: cpu table}`, `{bench: cpu short}`, `{bench: cpu curves}`, and the
+same of `cuda`.
+"""
+
+import re
+
+from phasebook.site.build import bench
+from phasebook.site.figures.base import html_of
+from phasebook.site.figures.speed import cost_curves
+from phasebook.site.paths import root
+
+PAGE, MARK = "book/speed", re.compile(r"\{bench: (cpu|cuda) (table|short|curves)\}")
+ALT = "Panels of seconds of a slice against its sizes, on logarithmic axes: "
+
+
+def filled(machine: str, what: str) -> str:
+    """What stands in place of a mark, as Markdown."""
+    place = root() / "benchmarks" / "results" / f"{machine}.json"
+    if what != "curves":
+        return bench.page(place) if what == "table" else bench.short(place)
+    curves = bench.curves(place)
+    if not curves:
+        return "No curve is on record."
+    return "\n".join(["```{raw} html", html_of(cost_curves(curves), ALT + ", ".join(curves)), "```"])
+
+
+def fill(app, docname: str, source: list[str]) -> None:
+    """The page's text with its marks replaced, in place."""
+    if docname == PAGE:
+        source[0] = MARK.sub(lambda mark: filled(mark[1], mark[2]), source[0])
+
+
+def setup(app) -> dict:
+    app.connect("source-read", fill)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,29 @@
+"""What a slice costs against each of its sizes, side by side."""
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from phasebook.site.figures.base import COLOURS, layout
+
+__all__ = ["cost_curves"]
+
+COLUMNS = 3
+
+
+def cost_curves(seconds: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> go.Figure:
+    """Panels of seconds against a size, both axes logarithmic.
+
+    Args:
+        seconds: sizes and seconds, by what is varied.
+    """
+    rows = -(-len(seconds) // COLUMNS)
+    fig = make_subplots(rows, COLUMNS, horizontal_spacing=0.09, vertical_spacing=0.22)
+    for k, (name, (sizes, took)) in enumerate(seconds.items()):
+        at = {"row": k // COLUMNS + 1, "col": k % COLUMNS + 1}
+        line = {"mode": "lines+markers", "line_color": COLOURS[0], "showlegend": False}
+        fig.add_scatter(x=list(sizes), y=list(took), **line, **at)
+        fig.update_xaxes(title=name, type="log", tickvals=list(sizes), ticktext=[f"{x:g}" for x in sizes], **at)
+        fig.update_yaxes(title="s" if at["col"] == 1 else None, type="log", **at)
+    return layout(fig, height=230 * rows + 60)
