@@ -71,7 +71,7 @@ def statements(claims: dict[str, dict]) -> str:
     lines = []
     for part, title_of in PARTS:
         chosen = [name for name in groups if title_of(name)]
-        lines += [f"## {part}", "", "| in the paper | statement, or a reading of it | claim, verdict |", "|---|---|---|"]
+        lines += [f"## {part}", "", "| in the paper | statement, or a reading of it | claim |", "|---|---|---|"]
         for name in sorted(chosen, key=in_order):
             lines += [f"| {name} | {escaped(c['statement'])} | `{c['id']}` |" for c in groups.pop(name)]
         lines.append("")

@@ -75,7 +75,7 @@ def small(command: list[str]) -> list[str]:
     """A `phasebook run` with the parameters of the smoke profile, or smaller ones; the command's own win."""
     assert command[0] == "phasebook"
     less = shlex.split(SMALL.get(command[2], "")) if command[1] == "run" else []
-    own = [name for name, after in zip(command[3:], command[4:], strict=False) if after]
+    own = [command[i + 1] for i, word in enumerate(command) if word == "-p"]
     pairs = [less[i:i + 3] for i in range(0, len(less), 3)]
     kept = [word for pair in pairs if pair[1] not in own for word in pair]
     return [*command[1:3], *(["--profile", "smoke"] if command[1] == "run" else []), *kept, *command[3:]]
