@@ -138,6 +138,17 @@ def test_every_page_is_whole_without_a_network(browser, folder):
             bare = [a for a in alts if a.endswith((".png", ".svg", ".jpg", ".jpeg", ".webp"))]
             assert bare == [], f"{file.name}: pictures without alternative text"
             assert findings(page) == [], f"{file.name}: not accessible"
+            if re.match(r"\d\d_", file.name):
+                first = page.locator(".bd-article figure, .bd-article .pb-explorer").first
+                assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
+                assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
+
+
+def test_the_site_is_small(folder):
+    files = [f for f in folder.rglob("*") if f.is_file()]
+    assert sum(f.stat().st_size for f in files) <= 60e6
+    large = [f for f in pages(folder) if f.stat().st_size > 4e6]
+    assert [f.name for f in large if 'class="pb-explorer"' not in f.read_text(encoding="utf-8")] == []
 
 
 def test_the_root_leads_to_the_book(browser, folder):
@@ -396,3 +407,14 @@ def test_a_verdict_in_the_text_is_a_word_and_a_sign_in_both_themes(browser, fold
             chip = page.locator(".pb-recorded a.pb-chip .pb-verdict").first
             assert len(chip.inner_text()) > 3
             assert chip.evaluate("(n) => getComputedStyle(n, '::before').content") not in ("none", '""', "normal")
+
+
+def test_search_shows_the_words_around_a_hit_without_a_request(browser, folder):
+    context = browser.new_context(offline=True)
+    page, watch = context.new_page(), Watch(folder)
+    watch.follow(page)
+    page.goto((folder / "search.html").as_uri() + "?q=cophenetic")
+    page.wait_for_selector("#search-results li p.context", timeout=PATIENCE)
+    assert "cophenetic" in page.locator("#search-results li p.context").first.inner_text().lower()
+    assert watch.complaints == []
+    context.close()
