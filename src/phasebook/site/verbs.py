@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
                                   parser_class=_Parser)
 
     run = verbs.add_parser("run", help="execute one chapter with your parameters")
-    run.add_argument("chapter", metavar="CHAPTER", help="5, 05 or 05_phase_boundaries")
+    run.add_argument("chapter", metavar="CHAPTER", help="11, phase_boundaries or 11_phase_boundaries")
     run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters",
                      help="one parameter; lists as JSON text, e.g. -p extent '[0,1,0,1]'")
     run.add_argument("-f", type=Path, action="append", default=[], metavar="FILE.yaml", dest="files",

@@ -418,3 +418,11 @@ def test_search_shows_the_words_around_a_hit_without_a_request(browser, folder):
     assert "cophenetic" in page.locator("#search-results li p.context").first.inner_text().lower()
     assert watch.complaints == []
     context.close()
+
+
+def test_every_sentence_of_the_paper_has_a_row_and_a_verdict(folder):
+    text = (folder / "book" / "paper.html").read_text(encoding="utf-8")
+    ledger = (folder / LEDGER).read_text(encoding="utf-8")
+    told = set(re.findall(r'<tr id="([^"]+)" role="row" data-kind="(?:paper|reading)"', ledger))
+    chips = set(re.findall(r'class="pb-chip[^"]*" href="chapters/[^"]*#([^"]+)"', text))
+    assert len(told) >= 40 and chips == told
