@@ -35,6 +35,7 @@
     said.value = Object.keys(question).length ? `${left} of ${rows.length} claims` : `${rows.length} claims`;
     const query = new URLSearchParams(question).toString();
     try { history.replaceState(null, "", `${location.pathname}${query ? `?${query}` : ""}${location.hash}`); } catch { /* a frame without a history */ }
+    document.body.classList.toggle("pb-asking", Object.keys(question).length > 0);
     stop(rows.find((row) => row.contains(document.activeElement) && !row.hidden) ?? rows.find((row) => !row.hidden));
   }
 
@@ -63,6 +64,8 @@
     if (row) stop(row);
   });
 
+  // while something is asked, what follows is answers: headings and rows
+  for (let part = form.closest("section")?.nextElementSibling; part; part = part.nextElementSibling) part.dataset.ledger = "";
   form.hidden = false;
   const given = new URLSearchParams(location.search);
   fields.forEach((field) => { field.value = given.get(field.name) ?? ""; });

@@ -139,7 +139,7 @@ def test_every_page_is_whole_without_a_network(browser, folder):
             assert bare == [], f"{file.name}: pictures without alternative text"
             assert findings(page) == [], f"{file.name}: not accessible"
             if re.match(r"\d\d_", file.name):
-                first = page.locator(".bd-article figure, .bd-article .pb-explorer").first
+                first = page.locator(".bd-article :is(.pb-lead, figure, .pb-explorer)").first
                 assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
                 assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
 

@@ -24,7 +24,7 @@ SIDES = ("top", "bottom", "left", "right")
 MARGIN, WIDTH = "15mm", 680         # of A4, 180 mm are left: 680 pixels
 UNDRAWN = ".pb-plotly:not([data-drawn=light]), .pb-explorer:not([data-ready=yes]), .math:not(:has(mjx-container))"
 READY = f"document.readyState === 'complete' && !document.querySelector('{UNDRAWN}')"
-PATIENCE = 120_000                  # ms for a page to be drawn
+PATIENCE = 600_000                  # ms for a page to be drawn on a busy machine
 FOOT = ('<div style="width:100%;margin:0 15mm;font:8px sans-serif;color:#555;display:flex;'
         'justify-content:space-between"><span>{title}</span><span class="pageNumber"></span></div>')
 
@@ -69,11 +69,12 @@ def printed(files: Sequence[Path], say: Callable[[str], None]) -> list[tuple[str
     made = []
     with _browser() as browser:
         context = browser.new_context(viewport={"width": WIDTH, "height": 960}, color_scheme="light", offline=True)
+        context.set_default_timeout(PATIENCE)
         for number, file in enumerate(files, 1):
             page = context.new_page()
             page.emulate_media(media="print")
-            page.goto(file.as_uri())
             try:
+                page.goto(file.as_uri())
                 page.wait_for_function(READY, timeout=PATIENCE)
             except Error:
                 raise ChapterError(f"{file.name}: not drawn within {PATIENCE // 1000} s") from None
