@@ -44,7 +44,7 @@ def pages() -> list[Path]:
 
 
 def find_chapter(name: str) -> Path:
-    """The source for `7`, `07`, `one_dimension` or `07_one_dimension`; ParameterError for another, with what there is."""
+    """The source for `7`, `07`, `one_dimension` or `07_one_dimension`; ParameterError, naming all, for another."""
     for source in chapters():
         number = source.stem[:2]
         if name in (source.stem, source.stem[3:], number, str(int(number))):
