@@ -2,15 +2,19 @@
 #   make book              environment, chapters, pages (unchanged parts are kept)
 #   make book PROFILE=smoke   a quick look, in _build/smoke
 #   make test              environment, every test
+#   make pdf               the book as one file, printed by headless Chromium
 PYTHON  ?= python3
 PROFILE ?= default
 BIN     := .venv/bin
 SHELL   := /bin/sh
 
-.PHONY: book test env lint tidy lab bench reference relock emoji clean
+.PHONY: book pdf test env lint tidy lab bench reference relock emoji clean
 
 book: env
 	@$(BIN)/phasebook book --profile $(PROFILE)
+
+pdf: book
+	@$(BIN)/phasebook pdf --profile $(PROFILE)
 
 test: env
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --nbval-lax --nbval-current-env tests

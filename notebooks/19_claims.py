@@ -87,6 +87,18 @@ show(count_figure(chapters), alt="Stacked horizontal bars, one a chapter, in two
 # A short bar on the left is no fault of a chapter: some chapters answer a question that the paper raises without
 # stating anything that could be tested, and then their claims are ours.
 #
+# ## Find a claim
+#
+# Every row below leads to the section of its chapter, to the figure that stands nearest, to the code that records the number, and to the file in which the
+# bound was set. In the page the rows can be asked for by kind, verdict, chapter and words; the question stands in the address, so that it can be sent.
+# The arrow keys go from row to row.
+
+# %% tags=["hide-input"]
+from phasebook.site.results.verdicts import filter_form
+
+HTML(filter_form(chapters))
+
+# %% [markdown]
 # ## The paper's sentences that fail, or need repair
 #
 # These rows come first because they are what a reader of the paper most needs to know. Each note says how the number

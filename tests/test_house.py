@@ -59,7 +59,7 @@ def test_an_import_of_the_library_changes_nothing():
 # Tests of no single module: the house, all notebooks, the built pages, the API page, benchmarks, the shipped weights,
 # their training.
 OF_NO_MODULE = {"test_house", "test_mutations", "test_notebooks", "test_browser", "test_api", "test_bench",
-                "test_front", "test_conformance", "test_shipped", "test_training"}
+                "test_reruns", "test_front", "test_conformance", "test_shipped", "test_training"}
 
 
 def test_tests_mirror_the_package():

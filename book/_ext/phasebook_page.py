@@ -55,11 +55,18 @@ def add_command(app, doctree) -> None:
             code.parent.append(literal_block(text, text, language="bash", classes=["pb-command"]))
 
 
+def mend_roles(app, pagename, templatename, context, doctree) -> None:
+    """Entries of the bibliography as items of its list: a list without items says nothing to who listens."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app) -> dict:
     app.connect("builder-inited", add_static)
     app.connect("doctree-read", number_equations)
     app.connect("doctree-read", add_command)
     app.connect("html-page-context", drop_live_kernels, priority=900)
+    app.connect("html-page-context", mend_roles)
     app.add_css_file("phasebook.css", priority=900)
     app.add_js_file("phasebook.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

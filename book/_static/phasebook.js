@@ -197,4 +197,22 @@
   new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   const widths = new ResizeObserver(again);
   figures.forEach((figure) => widths.observe(figure.node.parentElement));
+
+  // ---- on paper: light, all figures drawn, none wider than the page ----
+
+  const PAPER = 660;
+  let theme;
+  window.addEventListener("load", () => plotly());      // a page may be printed as soon as it is there
+  window.addEventListener("beforeprint", () => {
+    theme = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+    for (const figure of figures) {
+      if (window.Plotly && figure.node.dataset.drawn !== "light") figure.draw().catch((error) => console.error(error));
+      figure.node.style.zoom = Math.min(1, PAPER / Math.max(figure.node.scrollWidth, 1));
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    document.documentElement.dataset.theme = theme;
+    figures.forEach((figure) => { figure.node.style.zoom = ""; });
+  });
 })();

@@ -1,4 +1,4 @@
-"""The door: `phasebook run | book | slice | stability | bench | train`."""
+"""The door: `phasebook run | compare | new | book | pdf | slice | stability | bench | train`."""
 
 import logging
 import os

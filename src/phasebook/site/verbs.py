@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from phasebook.site import slicing
-from phasebook.site.build import bench, book, runner, sources, stability
+from phasebook.site.build import bench, book, new, pdf, runner, sources, stability
+from phasebook.site.build.files import publish
 from phasebook.site.build.runner import ChapterError
 from phasebook.site.checks.parameters import ParameterError
+from phasebook.site.results import compare
 
 __all__ = ["do"]
 
@@ -42,11 +44,12 @@ def _fail(line: str, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="phasebook", description="Run, build, time and train what is in the book; sweep big slices.")
-    verbs = parser.add_subparsers(required=True, metavar="run | book | slice | stability | bench | train",
+    names = "run | compare | new | book | pdf | slice | stability | bench | train"
+    verbs = parser.add_subparsers(required=True, metavar=names,
                                   parser_class=_Parser)
 
     run = verbs.add_parser("run", help="execute one chapter with your parameters")
-    run.add_argument("chapter", metavar="CHAPTER", help="5, 05 or 05_phase_boundaries")
+    run.add_argument("chapter", metavar="CHAPTER", help="11, phase_boundaries or 11_phase_boundaries")
     run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters",
                      help="one parameter; lists as JSON text, e.g. -p extent '[0,1,0,1]'")
     run.add_argument("-f", type=Path, action="append", default=[], metavar="FILE.yaml", dest="files",
@@ -57,12 +60,28 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
     run.set_defaults(action=_run)
 
+    beside = verbs.add_parser("compare", help="runs of one chapter side by side, as a page")
+    beside.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a results file, a folder with one, or an "
+                        "executed notebook")
+    beside.add_argument("-o", type=Path, metavar="FILE", dest="out", default=Path("compare.html"),
+                        help="the page (default: compare.html)")
+    beside.set_defaults(action=_compare)
+
+    own = verbs.add_parser("new", help="a chapter of your own, from a template that works")
+    own.add_argument("name", metavar="NAME", help="as in file names: sample_means")
+    own.set_defaults(action=lambda o: print(*new.make(o.name), sep="\n"))
+
     build = verbs.add_parser("book", help="execute every chapter and build the site")
     build.add_argument("--profile", default="default", help="default, or a folder of notebooks/params")
     build.add_argument("--to", type=Path, metavar="DIR", help="build in this folder (default: the repository)")
     build.add_argument("--accept", action="store_true", help="take the verdicts found as the tracked list")
     build.add_argument("--traceback", action="store_true", help="print the whole traceback of a failing cell")
     build.set_defaults(action=lambda o: book.build(o.profile, o.to, accept=o.accept))
+
+    paper = verbs.add_parser("pdf", help="print the built pages into one PDF (needs Chromium)")
+    paper.add_argument("--profile", default="default", help="of the book that was built")
+    paper.add_argument("-o", type=Path, metavar="FILE", dest="out", help="the PDF (default: beside the pages)")
+    paper.set_defaults(action=_pdf)
 
     slicing.add_arguments(verbs.add_parser("slice", help="sweep a big slice into a store, or go on with one"))
 
@@ -104,6 +123,20 @@ def _run(options: argparse.Namespace) -> None:
     done = runner.run(source, changes, out, progress=sys.stderr.isatty())
     print(f"{done.notebook} ({done.seconds:.1f} s)" if done.seconds else f"{done.notebook} (unchanged)")
     print(done.results)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    runs = [(path.stem if path.suffix else path.name, compare.read(path)) for path in options.runs]
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    publish({options.out: compare.page(runs)})
+    print(options.out)
+
+
+def _pdf(options: argparse.Namespace) -> None:
+    home = runner.root() if options.profile == "default" else runner.root() / "_build" / options.profile
+    if not (home / "_build" / "html" / "index.html").is_file():
+        raise ParameterError(f"--profile {options.profile}: no pages there; `phasebook book` builds them")
+    pdf.write(home, options.out or home / "_build" / "phasebook.pdf")
 
 
 def _stability(options: argparse.Namespace) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from PIL import Image
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from phasebook.site.build import runner
+from phasebook.site.build.sources import CLAIMS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -108,6 +110,22 @@ def pages_with(folder: Path, mark: str) -> list[Path]:
     return [f for f in pages(folder) if mark in f.read_text(encoding="utf-8")]
 
 
+# drawn charts and formulas are images with a text; what is inside them is not read out
+AXE = """axe.run({exclude: [['.pb-plotly svg'], ['mjx-container']]}, {resultTypes: ['violations']})
+  .then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
+    .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target} ${n.html.slice(0, 120)}`)))"""
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core calls serious or critical."""
+    page.evaluate(AXE_SCRIPT)
+    return page.evaluate(AXE)
+
+
+STOPS = """[...document.querySelectorAll('.bd-article :is(a[href], button, input, select, summary, [tabindex])')]
+  .filter((n) => n.tabIndex >= 0 && !n.disabled && n.getClientRects().length).length"""
+
+
 def test_every_page_is_whole_without_a_network(browser, folder):
     for file in pages(folder):
         with opened(browser, folder, file) as (page, watch):
@@ -119,6 +137,18 @@ def test_every_page_is_whole_without_a_network(browser, folder):
             alts = page.eval_on_selector_all(".bd-article img", "(all) => all.map((i) => i.alt || i.src)")
             bare = [a for a in alts if a.endswith((".png", ".svg", ".jpg", ".jpeg", ".webp"))]
             assert bare == [], f"{file.name}: pictures without alternative text"
+            assert findings(page) == [], f"{file.name}: not accessible"
+            if re.match(r"\d\d_", file.name):
+                first = page.locator(".bd-article :is(.pb-lead, figure, .pb-explorer)").first
+                assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
+                assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
+
+
+def test_the_site_is_small(folder):
+    files = [f for f in folder.rglob("*") if f.is_file()]
+    assert sum(f.stat().st_size for f in files) <= 60e6
+    large = [f for f in pages(folder) if f.stat().st_size > 4e6]
+    assert [f.name for f in large if 'class="pb-explorer"' not in f.read_text(encoding="utf-8")] == []
 
 
 def test_the_root_leads_to_the_book(browser, folder):
@@ -296,3 +326,103 @@ def test_every_control_is_reached_by_tab_with_a_visible_focus(explorer):
     names = [name for name, _ in reached]
     assert {"SELECT", "INPUT", "CANVAS", "BUTTON"} <= set(names)
     assert all(ring for _, ring in reached), reached
+
+
+LEDGER = Path("book", "chapters", f"{CLAIMS}.html")
+ROWS = "table.pb-claims tbody tr"
+
+
+def test_every_link_of_the_ledger_leads_to_what_it_names(folder):
+    """Section, code and bound of every claim, and its figure where its section has one."""
+    text = (folder / LEDGER).read_text(encoding="utf-8")
+    rows = re.findall(r'<tr id="([^"]+)" role="row" data-kind.*?</tr>', text, re.S)
+    lines = re.findall(r'<div class="pb-note pb-links">(.*?)</div>', text, re.S)
+    assert len(rows) == len(lines) >= 100
+    pages_read: dict[Path, str] = {}
+    figures = 0
+    for line in lines:
+        links = re.findall(r'href="([^"#]*)#([^"]+)">([^<]*)<', line)
+        assert len(links) in (3, 4)
+        figures += len(links) == 4
+        for address, anchor, words in links:
+            file = (folder / LEDGER).parent / address if address else folder / LEDGER
+            content = pages_read.setdefault(file, file.read_text(encoding="utf-8"))
+            if anchor.startswith(":~:text="):
+                assert anchor.removeprefix(":~:text=") + ":" in content
+            else:
+                assert f'id="{anchor}"' in content, f"{words}: {address}#{anchor}"
+    assert figures >= 0.6 * len(lines)
+
+
+def test_the_ledger_answers_by_pointer_and_keys(browser, folder):
+    with opened(browser, folder, folder / LEDGER) as (page, watch):
+        shown, output = page.locator(f"{ROWS}:not([hidden])"), page.locator("form.pb-filter output")
+        everything = shown.count()
+        assert output.inner_text() == f"{everything} claims"
+        assert page.evaluate(STOPS) <= 60
+        page.locator("form.pb-filter select").first.focus()
+        page.keyboard.press("p")                                        # kind: paper
+        page.keyboard.press("Tab")
+        page.keyboard.press("f")                                        # verdict: fails
+        kinds = shown.evaluate_all("(all) => all.map((r) => `${r.dataset.kind} ${r.dataset.verdict}`)")
+        assert set(kinds) == {"paper fails"} and output.inner_text() == f"{len(kinds)} of {everything} claims"
+        assert "kind=paper&verdict=fails" in page.url
+        page.keyboard.press("Escape")
+        page.wait_for_function(f"document.querySelectorAll('{ROWS}:not([hidden])').length === {everything}")
+        page.locator("form.pb-filter input").fill("(iii) plateau")
+        assert 1 <= shown.count() <= 5 and "slice.plateau" in shown.first.inner_text()
+        shown.first.locator("a").first.focus()
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("document.activeElement.closest('tr').id") == shown.nth(1).get_attribute("id")
+        assert watch.complaints == []
+
+
+def test_the_third_observation_is_two_clicks_from_the_front_page(browser, folder):
+    with opened(browser, folder, folder / "book" / "intro.html") as (page, watch):
+        line = page.locator("li", has_text="observation (iii)")
+        chip = line.locator("code:text-is('slice.plateau') + a.pb-chip")
+        assert chip.inner_text() in ("holds", "fails", "undecided", "holds with correction", "not tested here")
+        chip.click()
+        row = page.locator(f"{ROWS}[id='slice.plateau']")
+        row.wait_for()
+        assert re.search(r"0\.\d+|\d\.\d+", row.locator("td").nth(3).inner_text())
+        row.locator("a", has_text="Fig. 11.").click()
+        page.wait_for_function("document.querySelector('figure:target .pb-plotly[data-drawn]')", timeout=PATIENCE)
+        assert watch.complaints == []
+
+
+def test_the_ledger_reads_well_without_scripts(browser, folder):
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto((folder / LEDGER).as_uri())
+    assert page.locator(ROWS).count() >= 100 and page.locator(ROWS).first.is_visible()
+    assert not page.locator("form.pb-filter").is_visible()
+    context.close()
+
+
+def test_a_verdict_in_the_text_is_a_word_and_a_sign_in_both_themes(browser, folder):
+    file = pages_with(folder, "pb-recorded")[0]
+    for theme in ("light", "dark"):
+        with opened(browser, folder, file, theme=theme) as (page, _):
+            chip = page.locator(".pb-recorded a.pb-chip .pb-verdict").first
+            assert len(chip.inner_text()) > 3
+            assert chip.evaluate("(n) => getComputedStyle(n, '::before').content") not in ("none", '""', "normal")
+
+
+def test_search_shows_the_words_around_a_hit_without_a_request(browser, folder):
+    context = browser.new_context(offline=True)
+    page, watch = context.new_page(), Watch(folder)
+    watch.follow(page)
+    page.goto((folder / "search.html").as_uri() + "?q=cophenetic")
+    page.wait_for_selector("#search-results li p.context", timeout=PATIENCE)
+    assert "cophenetic" in page.locator("#search-results li p.context").first.inner_text().lower()
+    assert watch.complaints == []
+    context.close()
+
+
+def test_every_sentence_of_the_paper_has_a_row_and_a_verdict(folder):
+    text = (folder / "book" / "paper.html").read_text(encoding="utf-8")
+    ledger = (folder / LEDGER).read_text(encoding="utf-8")
+    told = set(re.findall(r'<tr id="([^"]+)" role="row" data-kind="(?:paper|reading)"', ledger))
+    chips = set(re.findall(r'class="pb-chip[^"]*" href="chapters/[^"]*#([^"]+)"', text))
+    assert len(told) >= 40 and chips == told

@@ -101,6 +101,18 @@ def test_chapters_are_text_first(source):
     assert sum(len(re.findall(r"^\s*def ", c, re.MULTILINE)) for c in code) <= 2
 
 
+def test_no_six_lines_of_code_stand_in_two_notebooks():
+    """A second use moves into the package. Parameters are literals, and chapters may share them."""
+    places: dict[tuple[str, ...], set[str]] = {}
+    for source in [*CHAPTERS, *PAGES]:
+        cells = [c for c in runner.notebook(source).cells if c.cell_type == "code"]
+        for cell in (c for c in cells if "parameters" not in c.metadata.get("tags", [])):
+            lines = [line.strip() for line in cell.source.splitlines() if line.strip()]
+            for k in range(len(lines) - 5):
+                places.setdefault(tuple(lines[k:k + 6]), set()).add(source.stem)
+    assert {where: lines[0] for lines, where in ((k, tuple(v)) for k, v in places.items()) if len(where) > 1} == {}
+
+
 def test_every_page_of_the_smoke_book_exists(site):
     pages = {p.relative_to(site).as_posix() for p in site.rglob("*.html")}
     assert {f"book/chapters/{s.stem}.html" for s in [*CHAPTERS, *PAGES]} <= pages

@@ -41,7 +41,7 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
         ChapterError: a chapter, a verdict or the pages failed.
         ParameterError: an unknown profile, or a folder that cannot be written.
     """
-    sources = runner.chapters()
+    sources = sorted(runner.chapters(), key=lambda source: source.stem == CLAIMS)      # it reads what the others left
     changes = {source: runner.profile(profile, source) for source in sources}
     home = _home(profile, to)
     out = home / "book" / "chapters"

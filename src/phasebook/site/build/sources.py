@@ -44,10 +44,10 @@ def pages() -> list[Path]:
 
 
 def find_chapter(name: str) -> Path:
-    """The source for `5`, `05` or `07_one_dimension`. ParameterError, naming what there is, for another."""
+    """The source for `7`, `07`, `one_dimension` or `07_one_dimension`; ParameterError, naming all, for another."""
     for source in chapters():
         number = source.stem[:2]
-        if name in (source.stem, number, str(int(number))):
+        if name in (source.stem, source.stem[3:], number, str(int(number))):
             return source
     known = ", ".join(s.stem for s in chapters())
     raise ParameterError(f"CHAPTER = {name!r}: no such chapter; known are {known}")

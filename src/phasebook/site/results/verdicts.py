@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -16,7 +17,7 @@ from phasebook.site.paths import root
 from phasebook.site.results.claims import Kind, Verdict
 from phasebook.site.results.ledger import Claim, Results
 
-__all__ = ["Chapter", "count", "count_figure", "count_table", "provenance_table", "read_results"]
+__all__ = ["Chapter", "count", "count_figure", "count_table", "filter_form", "provenance_table", "read_results"]
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 SHADES = dict(zip(VERDICTS, (COLOURS[2], COLOURS[4], COLOURS[1], COLOURS[5], "#999999"), strict=True))
@@ -96,6 +97,23 @@ def count_table(claims: Iterable[Claim]) -> str:
     """The counts as an HTML table, a row for each group."""
     rows = [(group, *numbers.values(), sum(numbers.values())) for group, numbers in count(claims).items()]
     return table(("", *VERDICTS, "all"), rows, "Claims by kind and verdict")
+
+
+def filter_form(results: list[Results]) -> str:
+    """What the reader may ask of the tables below it: kind, verdict, chapter, words. A script of the page makes it
+    work, and without one it is not shown."""
+    asks = {"kind": {k: k for k in get_args(Kind)}, "verdict": {v: v for v in VERDICTS},
+            "chapter": {name: title(name) for name in [*(r.chapter for r in results), CLAIMS]}}
+    fields = "".join(_choice(name, options) for name, options in asks.items())
+    return (f'<form class="pb-filter" role="search" aria-label="Find a claim" hidden>{fields}'
+            '<label>words <input name="words" type="search" autocomplete="off" placeholder="(iii), tree"></label>'
+            '<button type="reset">Show all</button><output aria-live="polite"></output></form>')
+
+
+def _choice(name: str, options: dict[str, str]) -> str:
+    """A drop-down list whose first entry leaves the question open."""
+    entries = "".join(f'<option value="{escape(value)}">{escape(words)}</option>' for value, words in options.items())
+    return f'<label>{name} <select name="{name}"><option value="">all</option>{entries}</select></label>'
 
 
 def count_figure(results: list[Results]) -> go.Figure:

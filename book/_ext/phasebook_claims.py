@@ -1,0 +1,222 @@
+"""Claims as links: verdicts in the text, and in the ledger the way to section, figure, code and bound.
+
+All of it follows from what is there: the results files give the verdicts, the doctree of a chapter the section and the
+figure nearest to the cell that records a claim. Nothing is typed, and nothing needs a script.
+
+- Where the text names a claim, as `heat.order`, its verdict stands behind the name and leads to the claim's row.
+- Beneath a cell that records claims they are listed with their verdicts.
+- A row of the claims tables gets a line of links, and what the filter of the ledger asks for.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from docutils.nodes import (
+    Element,
+    Text,
+    container,
+    figure,
+    inline,
+    literal,
+    literal_block,
+    paragraph,
+    raw,
+    reference,
+    section,
+    title,
+)
+
+from phasebook.site.build.sources import CLAIMS
+from phasebook.site.paths import root
+from phasebook.site.results.claims import stated
+from phasebook.site.results.places import line_of, of_model, recorded_in
+
+LEDGER = f"book/chapters/{CLAIMS}"
+ROW = re.compile(r'<tr id="([^"]+)" role="row">(.*?)</td>', re.S)
+FILES = "_sources/claims"
+PAPER, STATEMENTS = "book/paper", "{statements}"
+PARTS = (("Equations", lambda name: name.startswith("Eq")), ("Theorems", lambda name: name.startswith("Theorem")),
+         ("Observations and figures (Section 3)", lambda name: name.startswith(("Sec. 3", "Section 3", "Fig"))),
+         ("Other sentences", lambda name: True))
+
+
+class Place(NamedTuple):
+    """Where a claim is recorded: page, section, figure ('' for none), and the line of the source."""
+
+    page: str
+    section: str
+    heading: str
+    figure: str
+    line: int
+
+
+def verdicts(folder: Path) -> dict[str, dict]:
+    """All claims in the results files of a folder, by id, with their chapter."""
+    found = {}
+    for file in sorted(folder.glob("*.results.json")):
+        results = json.loads(file.read_text(encoding="utf-8"))
+        found |= {c["id"]: {**c, "chapter": results["chapter"]} for c in results["claims"]}
+    return found
+
+
+def statements(claims: dict[str, dict]) -> str:
+    """The paper's sentences as Markdown tables, an equation or a section after the other."""
+    groups: dict[str, list[dict]] = {}
+    for claim in claims.values():
+        if claim["kind"] in ("paper", "reading"):
+            groups.setdefault(claim["reference"], []).append(claim)
+    lines = []
+    for part, title_of in PARTS:
+        chosen = [name for name in groups if title_of(name)]
+        lines += [f"## {part}", "", "| in the paper | statement, or a reading of it | claim |", "|---|---|---|"]
+        for name in sorted(chosen, key=in_order):
+            lines += [f"| {name} | {escaped(c['statement'])} | `{c['id']}` |" for c in groups.pop(name)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def in_order(reference: str) -> tuple:
+    """Equations, figures and theorems by their numbers, then by the words."""
+    return ([int(n) for n in re.findall(r"\d+", reference)], reference)
+
+
+def escaped(words: str) -> str:
+    return re.sub(r"([\\|*_`<$])", r"\\\1", words)
+
+
+def fill(app, docname: str, source: list[str]) -> None:
+    if docname == PAPER:
+        source[0] = source[0].replace(STATEMENTS, statements(app.env.phasebook_verdicts))
+
+
+def begin(app) -> None:
+    app.env.phasebook_verdicts = verdicts(Path(app.srcdir) / "book" / "chapters")
+    app.env.phasebook_places = {}
+
+
+def mark(app, doctree) -> None:
+    """Verdicts behind names in the text; the places of a chapter's claims."""
+    for name in list(doctree.findall(literal)):
+        if name.astext() in app.env.phasebook_verdicts and not isinstance(name.parent, reference):
+            at = name.parent.index(name) + 1
+            name.parent.insert(at, [Text(" "), chip(app, name.astext())])
+    chapter = app.env.docname.rpartition("/")[2]
+    told = stated(chapter)
+    cells = [c for c in doctree.findall(container) if "cell" in c["classes"]]
+    codes = ["\n".join(b.astext() for b in c.findall(literal_block)) for c in cells]
+    there: dict[int, list[str]] = {}
+    for name, cell in recorded_in(codes, told).items():
+        app.env.phasebook_places[name] = place(app, chapter, cells[cell], codes[cell], name)
+        there.setdefault(cell, []).append(name)
+    for cell, names in there.items():
+        cells[cell].parent.insert(cells[cell].parent.index(cells[cell]) + 1, recorded(app, names, told))
+
+
+def place(app, chapter: str, cell: Element, code: str, name: str) -> Place:
+    around = enclosing(cell.parent)
+    heading = around.next_node(title)
+    source = root() / "notebooks" / f"{chapter}.py"
+    text = source.read_text(encoding="utf-8") if source.is_file() else ""
+    return Place(app.env.docname, around["ids"][0] if around.get("ids") else "", heading.astext() if heading else "",
+                 nearest(around, cell), line_of(text, code, name))
+
+
+def enclosing(node: Element) -> Element:
+    """The section that a node stands in, or is."""
+    while node.parent is not None and not isinstance(node, section):
+        node = node.parent
+    return node
+
+
+def nearest(around: Element, cell: Element) -> str:
+    """The label of the figure of a section that stands last before a cell, else first behind it; '' for none."""
+    before = ""
+    passed = False
+    for node in around.findall(lambda n: n is cell or isinstance(n, figure)):
+        if node is cell:
+            passed = True
+        elif node.get("ids") and not passed:
+            before = node["ids"][0]
+        elif node.get("ids") and not before:
+            return node["ids"][0]
+    return before
+
+
+def recorded(app, names: list[str], told: dict) -> Element:
+    """The claims of a cell with their verdicts, one behind the other."""
+    line = paragraph("", "", classes=["pb-recorded"])
+    ids = [i for i in app.env.phasebook_verdicts if of_model(i, told) in names]
+    for i in ids:
+        line += [literal(i, i), Text(" "), chip(app, i), Text("  ")]
+    box = container("", line, ids=[f"at-{name}" for name in names], classes=["pb-recorded-box"])
+    return box
+
+
+def chip(app, name: str) -> Element:
+    """A claim's verdict: a word and a sign, leading to the claim's row."""
+    word = app.env.phasebook_verdicts[name]["verdict"]
+    here = app.env.docname
+    where = app.builder.get_relative_uri(here, LEDGER) if LEDGER in app.env.found_docs and here != LEDGER else ""
+    link = reference("", "", refuri=f"{where}#{name}", internal=True, classes=["pb-chip"])
+    link += inline(word, word, classes=["pb-verdict", f"pb-{word.replace(' ', '-')}"])
+    return link
+
+
+def complete(app, doctree, docname: str) -> None:
+    """The rows of the ledger, with what the filter needs and with their links, once all pages are read."""
+    if docname != LEDGER:
+        return
+    for table in doctree.findall(raw):
+        if 'class="pb-claims"' in table.astext():
+            text = ROW.sub(lambda row: completed(app, row), table.astext())
+            table.children = []
+            table.rawsource = text
+            table += Text(text)
+
+
+def completed(app, row: re.Match) -> str:
+    claim = app.env.phasebook_verdicts.get(row[1])
+    if claim is None:
+        return row[0]
+    attributes = "".join(f' data-{key}="{claim[key]}"' for key in ("kind", "verdict", "chapter"))
+    told = stated(claim["chapter"])
+    name = of_model(row[1], told)
+    where = app.env.phasebook_places.get(name)
+    links = " ".join(links_of(app, claim, name, where)) if where else ""
+    return f'<tr id="{row[1]}" role="row"{attributes}>{row[2]}<div class="pb-note pb-links">{links}</div></td>'
+
+
+def links_of(app, claim: dict, name: str, where: Place) -> list[str]:
+    page = app.builder.get_relative_uri(LEDGER, where.page)
+    number = int(claim["chapter"][:2]) if claim["chapter"][:2].isdigit() else ""
+    links = [f'<a href="{page}#{where.section}">{number} {where.heading}</a>']
+    numbers = app.env.toc_fignumbers.get(where.page, {}).get("figure", {})
+    if where.figure in numbers:
+        figure_number = ".".join(map(str, numbers[where.figure]))
+        links.append(f'<a href="{page}#{where.figure}">Fig. {figure_number}</a>')
+    links.append(f'<a href="{page}#at-{name}">code, line {where.line}</a>')
+    file = app.builder.get_relative_uri(LEDGER, "index").removesuffix("index.html") + f"{FILES}/{claim['chapter']}.txt"
+    links.append(f'<a href="{file}#:~:text={name.replace("-", "%2D")}">bound set here</a>')
+    return links
+
+
+def copy_claims(app, error) -> None:
+    """The files of claims, as text beside the pages."""
+    if error is None and app.builder.format == "html":
+        folder = Path(app.outdir) / FILES
+        for file in sorted((root() / "notebooks" / "claims").glob("*.yaml")):
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / f"{file.stem}.txt")
+
+
+def setup(app) -> dict:
+    app.connect("builder-inited", begin)
+    app.connect("source-read", fill)
+    app.connect("doctree-read", mark)
+    app.connect("doctree-resolved", complete)
+    app.connect("build-finished", copy_claims)
+    app.add_js_file("ledger.js", loading_method="defer")
+    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

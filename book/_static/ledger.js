@@ -1,0 +1,80 @@
+// The ledger as something to ask: rows are filtered by kind, verdict, chapter and words, the question stands in the
+// address, and the links of all rows are one stop of the Tab key, with arrows from row to row.
+(() => {
+  "use strict";
+  const rows = [...document.querySelectorAll("table.pb-claims tbody tr")];
+  const form = document.querySelector("form.pb-filter");
+  if (!form || !rows.length) return;
+  const said = form.querySelector("output");
+  const fields = [...form.querySelectorAll("select, input")];
+  const texts = new Map(rows.map((row) => {
+    const bare = row.cloneNode(true);
+    bare.querySelector(".pb-links")?.remove();      // a section's heading is no word of the claim
+    return [row, bare.textContent.toLowerCase()];
+  }));
+  const scrolls = [...document.querySelectorAll(".pb-scroll")].filter((box) => box.querySelector("table.pb-claims"));
+
+  const asked = () => Object.fromEntries(fields.map((field) => [field.name, field.value.trim()]).filter(([, value]) => value));
+
+  function meets(row, question) {
+    const words = (question.words ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+    return ["kind", "verdict", "chapter"].every((key) => !question[key] || row.dataset[key] === question[key])
+      && words.every((word) => texts.get(row).includes(word));
+  }
+
+  function filter() {
+    const question = asked();
+    rows.forEach((row) => { row.hidden = !meets(row, question); });
+    for (const box of scrolls) {
+      const empty = !box.querySelector("tbody tr:not([hidden])");
+      box.hidden = empty;
+      const note = box.nextElementSibling;
+      if (note?.classList.contains("pb-note")) note.hidden = Object.keys(question).length > 0;
+    }
+    const left = rows.filter((row) => !row.hidden).length;
+    said.value = Object.keys(question).length ? `${left} of ${rows.length} claims` : `${rows.length} claims`;
+    const query = new URLSearchParams(question).toString();
+    try { history.replaceState(null, "", `${location.pathname}${query ? `?${query}` : ""}${location.hash}`); } catch { /* a frame without a history */ }
+    document.body.classList.toggle("pb-asking", Object.keys(question).length > 0);
+    stop(rows.find((row) => row.contains(document.activeElement) && !row.hidden) ?? rows.find((row) => !row.hidden));
+  }
+
+  // ---- one stop for all rows ----
+
+  const links = (row) => [...row.querySelectorAll("a[href]")];
+
+  function stop(row) {
+    for (const other of rows) links(other).forEach((link) => { link.tabIndex = other === row ? 0 : -1; });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const row = event.target.closest?.("table.pb-claims tbody tr");
+    if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
+    const shown = rows.filter((other) => !other.hidden && links(other).length);
+    const at = shown.indexOf(row);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 }[event.key];
+    if (to === undefined || !shown[to]) return;
+    event.preventDefault();
+    const place = Math.max(0, links(row).indexOf(event.target));
+    stop(shown[to]);
+    (links(shown[to])[place] ?? links(shown[to])[0]).focus();
+  });
+  document.addEventListener("focusin", (event) => {
+    const row = event.target.closest?.("table.pb-claims tbody tr");
+    if (row) stop(row);
+  });
+
+  // while something is asked, what follows is answers: headings and rows
+  for (let part = form.closest("section")?.nextElementSibling; part; part = part.nextElementSibling) part.dataset.ledger = "";
+  form.hidden = false;
+  const given = new URLSearchParams(location.search);
+  fields.forEach((field) => { field.value = given.get(field.name) ?? ""; });
+  form.addEventListener("input", filter);
+  form.addEventListener("submit", (event) => { event.preventDefault(); filter(); });
+  form.addEventListener("reset", () => setTimeout(filter));
+  form.addEventListener("keydown", (event) => { if (event.key === "Escape") form.reset(); });
+  filter();
+  const target = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  if (target?.hidden) { form.reset(); filter(); }
+  target?.scrollIntoView();
+})();

@@ -1,0 +1,104 @@
+"""The printed book: figures are drawn and within the page, also when a reader prints as soon as a page is there."""
+
+import os
+import shutil
+from io import BytesIO
+
+import numpy as np
+import pypdfium2
+import pytest
+from pypdf import PdfReader, PdfWriter
+
+from phasebook.site.build import pdf, runner
+from phasebook.site.build.sources import ChapterError
+
+CHAPTER = "11_phase_boundaries"
+needs_chromium = pytest.mark.skipif(not any(map(shutil.which, pdf.NAMES)) and not os.environ.get("CI"),
+                                    reason="no Chromium on this machine; required only where CI is set")
+
+
+def figures(content: bytes) -> dict[str, np.ndarray]:
+    """What stands above the caption of each figure, as grey values, by its number."""
+    found = {}
+    for page in pypdfium2.PdfDocument(content):
+        text, (width, height) = page.get_textpage(), page.get_size()
+        grey = np.asarray(page.render(scale=1).to_pil().convert("L"), float)
+        words = text.search("Fig. ")
+        while hit := words.get_next():
+            number = text.get_text_range(hit[0], 12).split()[1]
+            left, _, _, top = text.get_charbox(hit[0])
+            if left < 60 and number not in found:            # a caption begins at the margin
+                base = int(height - top)
+                found[number] = grey[max(base - 120, 0):base - 4, 40:int(width) - 40]
+    return found
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_figures_are_printed(site, tmp_path):
+    file = site / "book" / "chapters" / f"{CHAPTER}.html"
+    [(title, content)] = pdf.printed([file], lambda line: None)
+    drawn = figures(content)
+    captions = file.read_text(encoding="utf-8").count("caption-number")
+    assert title.endswith("Phase boundaries of a latent slice") and len(drawn) >= 0.7 * captions
+    assert {number: round(grey.std(), 1) for number, grey in drawn.items() if grey.std() < 5} == {}
+    assert {round(float(p.mediabox.width)) for p in PdfReader(BytesIO(content)).pages} <= {595, 596}        # A4
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_a_page_printed_a_second_after_it_is_there_has_its_figures(site):
+    with pdf._browser() as browser:
+        page = browser.new_context(color_scheme="dark", offline=True).new_page()
+        page.goto((site / "book" / "chapters" / f"{CHAPTER}.html").as_uri())
+        page.wait_for_timeout(1000)
+        drawn = figures(page.pdf(format="A4", print_background=True))
+    assert drawn and {number: round(grey.std(), 1) for number, grey in drawn.items() if grey.std() < 5} == {}
+    assert min(np.median(grey) for grey in drawn.values()) > 200          # dark ink on white paper
+
+
+def one(address: str) -> bytes:
+    """A PDF of one page with a link."""
+    from pypdf.annotations import Link
+
+    writer = PdfWriter()
+    writer.add_blank_page(100, 100)
+    writer.add_annotation(0, Link(rect=(0, 0, 9, 9), url=address))
+    out = BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_links_between_pages_stay_inside_and_no_place_of_this_machine_is_left(tmp_path):
+    files = [tmp_path / "a.html", tmp_path / "b.html"]
+    parts = [("A", one(f"{files[1].as_uri()}#x")), ("B", one((tmp_path / "c.txt").as_uri()))]
+    pdf.bound(files, parts, tmp_path / "out" / "book.pdf")
+    raw = (tmp_path / "out" / "book.pdf").read_bytes()
+    book = PdfReader(BytesIO(raw))
+    assert [item.title for item in book.outline] == ["A", "B"] and b"file:" not in raw
+    [inside] = book.pages[0]["/Annots"]
+    assert inside.get_object()["/A"]["/D"][0].get_object() == book.pages[1].get_object()
+    assert "/A" not in book.pages[1]["/Annots"][0].get_object()
+
+
+def test_contents_are_in_order_and_a_page_that_is_missing_is_named(tmp_path):
+    (tmp_path / "_toc.yml").write_text("root: intro\nchapters:\n  - file: b\n  - file: a\n")
+    pages = tmp_path / "_build" / "html"
+    pages.mkdir(parents=True)
+    for name in ("intro", "a", "b"):
+        (pages / f"{name}.html").touch()
+    assert [f.stem for f in pdf.contents(tmp_path)] == ["intro", "b", "a"]
+    (pages / "b.html").unlink()
+    with pytest.raises(ChapterError, match="not built: b.html"):
+        pdf.contents(tmp_path)
+
+
+def test_a_book_that_is_not_built_is_one_line(house, phasebook, capsys):
+    assert phasebook("pdf") == 2 and "no pages there" in capsys.readouterr().err
+    assert runner.root() == house
+
+
+def test_no_browser_is_one_line(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ChapterError, match="apt install chromium"):
+        pdf.printed([], print)
