@@ -226,7 +226,8 @@ curves = [geodesic(toy, toy_clock, [[1.0, x[0]], [0.1, x[-1]]], nodes=p.nodes, p
 published = {"flow": [0.14769, 0.14043, 0.15019], "geodesic": [0.09896, 0.08639, 0.10197]}
 energies = {"flow": [e for e, _ in flow], "geodesic": [c.energy for c in curves]}
 names = [f"x = {x:g}" for x in starts]
-show(draw_spacetime.measured_against(names, energies, published, [b / c.length - 1 for (_, b), c in zip(flow, curves, strict=True)]),
+longer = [b / c.length - 1 if c.length else 0.0 for (_, b), c in zip(flow, curves, strict=True)]     # one atom: no lengths
+show(draw_spacetime.measured_against(names, energies, published, longer),
      alt="Left: energies of the flow agree with the published ones, geodesic energies lie slightly below the published ones. "
          "Right: the flow's paths are longer than the geodesics by about a tenth of a per cent.")
 same_toy = [p.mixture_means, p.mixture_stds, p.mixture_weights, p.points, p.nodes >= 10] == [
@@ -335,8 +336,9 @@ alpha, sigma = np.sqrt(snr / (1 + snr)), np.sqrt(1 / (1 + snr))
 powers = []
 for x in (-1.0, 0.0, 1.0):
     metric = spacetime.fisher(toy, spacetime.eta_of(np.full((15, 1), x), alpha, sigma))[:, 0, 0] * alpha**2 / sigma**4
-    powers.append(np.polyfit(np.log(snr), np.log(metric), 1)[0])
-ledger.claim("spacetime.memoryless", max(powers, key=lambda power: abs(power - 1)), note="at x = -1, 0, 1")
+    powers += [np.polyfit(np.log(snr), np.log(metric), 1)[0]] if metric.min() > 0 else []
+ledger.claim("spacetime.memoryless", max(powers, key=lambda power: abs(power - 1)) if powers else None,
+             note="at x = -1, 0, 1" if powers else "a single atom: all posteriors are equal")
 
 # %% [markdown]
 # ## What was shown, and what was not
@@ -348,7 +350,7 @@ ledger.claim("spacetime.memoryless", max(powers, key=lambda power: abs(power - 1
 
 # %% tags=["nbval-check-output", "hide-input"]
 for id in ("spacetime.ultrametric_sharp", "spacetime.line", "spacetime.memoryless"):
-    print(id, f"{ledger.claims[id].estimate:.2f}")
+    print(id, "not tested" if ledger.claims[id].estimate is None else f"{ledger.claims[id].estimate:.2f}")
 
 # %% tags=["results", "hide-input"]
 ledger.number("energy_pf_ode", energies["flow"], "raw sum, starts x = 1, 0, -1")
