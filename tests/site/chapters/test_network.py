@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from phasebook.models.denoiser import Denoiser
+from phasebook.models.captions import captioned
 from phasebook.models.exact import ExactModel
+from phasebook.models.icons import icons
 from phasebook.sampling.protocols import Frame
-from phasebook.site.chapters.network import deviation_of, nearest_kind, own_data
+from phasebook.site.chapters.network import DATA, deviation_of, nearest_kind, own_data
 from phasebook.site.chapters.slices import by_scale, planes
 from phasebook.site.results.ledger import Ledger
 from phasebook.stats import Estimate
@@ -52,3 +54,9 @@ def test_a_table_of_verdicts_follows_the_bounds_of_the_ledger():
     row = {"norm 1": Estimate(0.001, 0.0, 0.002, 12), "norm 9": Estimate(0.001, 0.0, 0.5, 12), "norm 99": None}
     html = by_scale(ledger, {"slice.flat_early": row})
     assert "0.001: holds" in html and "0.001: undecided" in html and "no such step" in html
+
+
+def test_the_sizes_of_training_data_are_theirs():
+    sizes = {"emoji": len(captioned().images.names), "": 0}
+    sizes |= {f"icons {half}": len(icons().only(half).images.names) for half in "ab"}
+    assert sizes == DATA
