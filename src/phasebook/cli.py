@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
         os.environ.setdefault(name, "error")
     process.tune()
+    process.end_with_make()
     try:
         with _signals():
             from phasebook.site import verbs  # seconds of imports, in which a signal is a line as well

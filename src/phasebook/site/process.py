@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 import time
+from functools import cache
 from pathlib import Path
 
-__all__ = ["follow", "tune"]
+__all__ = ["end_with_make", "follow", "tune"]
 
 PARENT = "PHASEBOOK_PARENT"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3     # malloc.h
@@ -37,6 +38,19 @@ def tune() -> None:
     if hasattr(library, "mallopt"):
         library.mallopt(M_TRIM_THRESHOLD, KEPT)
         library.mallopt(M_MMAP_THRESHOLD, KEPT)
+
+
+@cache
+def end_with_make() -> None:
+    """Under `make`, which a signal may end alone: once the process that started this one is gone, stop."""
+    if "MAKELEVEL" in os.environ and hasattr(os, "getppid"):
+        threading.Thread(target=_stop_after, args=(os.getppid(),), daemon=True).start()
+
+
+def _stop_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def follow(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The book of a toy house: built, compared, and the same bytes wherever and whenever."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -77,6 +78,18 @@ def test_a_build_is_the_same_bytes_and_is_repaired_where_it_was_touched(prose, t
     there = content(other)
     differ = {name for name in set(whole) | set(there) if whole.get(name) != there.get(name)}
     assert differ == {"_build/times.json"}
+
+
+@pytest.mark.parametrize("number", [2, 9, 15])
+def test_pages_that_are_stopped_are_one_line_and_the_old_ones_stay(prose, monkeypatch, number):
+    old = prose / "_build" / "html" / "old.html"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
+    stopped = subprocess.CompletedProcess([], -number, "Running\nmany lines\n")
+    monkeypatch.setattr(layout.subprocess, "run", lambda *a, **k: stopped)
+    with pytest.raises(runner.ChapterError, match=r"^the pages were not built: Sphinx was stopped \(SIG[A-Z]+\)$"):
+        layout.lay_out(prose, lambda line: None)
+    assert [f.name for f in (prose / "_build").iterdir()] == ["html"] and old.read_text() == "old"
 
 
 def test_a_broken_reference_fails_the_build_and_keeps_the_old_pages(prose):

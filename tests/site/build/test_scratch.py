@@ -1,11 +1,13 @@
 """A folder goes with its process, however that went; one that is in use, or a user's own, stays."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
 
 import pytest
 
+from phasebook.site.build import runner
 from phasebook.site.build.scratch import PREFIX, scratch
 
 pytest.importorskip("fcntl")
@@ -13,6 +15,7 @@ pytest.importorskip("fcntl")
 KILLED = """
 import os, signal, sys, tempfile
 tempfile.tempdir = sys.argv[1]
+from phasebook.site.build import runner
 from phasebook.site.build.scratch import scratch
 with scratch() as folder:
     (folder / "kernel.json").write_text("{}")
@@ -31,3 +34,34 @@ def test_the_folder_of_a_killed_process_goes_at_the_next_run(tmp_path, monkeypat
         with scratch() as further:
             assert {folder.name for folder in tmp_path.iterdir()} == {used.name, own.name, further.name}
     assert list(tmp_path.iterdir()) == [own]
+
+
+MADE = """
+import os, subprocess, sys
+child = "from phasebook.site import process; process.end_with_make(); print(1, flush=True); import time; time.sleep(60)"
+run = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, env={**os.environ, "MAKELEVEL": "1"})
+run.stdout.readline()
+print(run.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_make_started_ends_when_make_is_killed():
+    """The pipe is closed when the last process that holds it is gone."""
+    done = subprocess.run([sys.executable, "-c", MADE], capture_output=True, text=True, timeout=30)
+    assert done.returncode == -9 and done.stdout.strip().isdigit()
+
+
+def test_an_environment_is_that_of_its_own_path(tmp_path):
+    """A copied tree makes its own; so does a moved one, and one that was not finished."""
+    make = shutil.which("make") or pytest.skip("there is no make")
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(runner.root() / name, tmp_path)
+    stamp = tmp_path / ".venv" / ".complete"
+    stamp.parent.mkdir()
+    for path, fresh in ((tmp_path, True), (tmp_path / "elsewhere", False), ("", False), (f"{tmp_path}-moved", False)):
+        stamp.write_text(str(path))
+        asked = subprocess.run([make, "-q", "env"], cwd=tmp_path, capture_output=True)
+        assert (asked.returncode == 0) is fresh, path
+    stamp.unlink()
+    assert subprocess.run([make, "-q", "env"], cwd=tmp_path, capture_output=True).returncode == 1

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from phasebook.models.captions import captioned
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
+from phasebook.models.icons import icons
 from phasebook.sampling.protocols import Frame
 from phasebook.site.build import runner
 from phasebook.site.chapters.network import (
+    DATA,
     Maps,
     agreement_within,
     datasets,
@@ -91,3 +94,9 @@ def test_maps_of_two_samplers_are_compared_at_equal_noise():
 def test_the_other_half_is_another():
     with pytest.raises(ParameterError, match="other_half = 'icons a': the networks were trained on it"):
         runner.check(runner.find_chapter("13"), {"trained_on": "icons a", "other_half": "icons a"})
+
+
+def test_the_sizes_of_training_data_are_theirs():
+    sizes = {"emoji": len(captioned().images.names), "": 0}
+    sizes |= {f"icons {half}": len(icons().only(half).images.names) for half in "ab"}
+    assert sizes == DATA

@@ -3,10 +3,12 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from phasebook.models.assets import asset
+from phasebook.models.pipelines.families import FAMILIES
 from phasebook.site.build import runner
 from phasebook.site.checks.parameters import ParameterError
 
@@ -56,6 +58,26 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
     ("edits", {"image_set": "families", "families": ["hearts"], "edits": [["heart", "blue heart"]]},
      "takes two families or more"),
     ("network_and_data", {"judge": "ViT-B-32-quickgelu", "pretrained": "openai"}, "cannot be fetched from the hub"),
+    ("spacetime_of_images", {"prompt": "emoji " * 40}, "takes at most 16"),
+    ("spacetime_of_images", {"endpoints": [0, 0]}, "endpoints = [0, 0]"),
+    ("same_basins", {"guidances": [5.0, 5.0]}, "guidances = [5.0, 5.0]: takes each once"),
+    ("same_basins", {"step_counts": [3]}, "step_counts = [3]: takes each once, and not 3"),
+    ("same_basins", {"data": ["emoji", "emoji"]}, "data = ['emoji', 'emoji']: takes each once"),
+    ("same_basins", {"models": ["emoji-diffusion", "./emoji-diffusion"]}, "two are called 'emoji_diffusion'"),
+    ("network_and_data", {"models": ["emoji-diffusion/", "emoji-diffusion"]}, "two are called 'emoji_diffusion'"),
+    ("network_and_data", {"revision": "main"}, "revision = 'main': of a hub id"),
+    ("temporal_transitions", {"models": ["exact"], "steps": 9, "starts": 9, "visits": 9, "slices": 4, "grid": 3,
+                              "revision": "main"}, "revision = 'main': of a hub id"),
+    ("edits", {"pretrained": "openai"}, "pretrained = 'openai': judge = 'emoji-clip' is a directory"),
+    ("network_and_data", {"pretrained": "x.safetensors"}, "pretrained = 'x.safetensors': judge = "),
+    ("plane_chain", {"seed": 2**62}, "seed = 4611686018427387904"),
+    ("transition_paths", {"seed": 10**20}, "seed = 100000000000000000000"),
+    ("one_dimension", {"seed": 2**64}, "seed = 18446744073709551616"),
+    ("ridges_and_resolution", {"store": "nowhere://x"}, "store = 'nowhere://x'"),
+    ("ridges_and_resolution", {"store": "a\0b"}, "store = 'a\\x00b': takes a path without a null character"),
+    ("phase_boundaries", {"store": "/dev/null"}, "store = '/dev/null': takes a folder, new or of a slice"),
+    ("phase_boundaries", {"store": "x" * 300}, "takes a folder, new or of a slice (file name too long)"),
+    ("transition_paths", {"potential": "x" * 300 + ".npy"}, "unknown; takes one of alanine"),
     ("edits", {"edits": [["cat " * 40, "eye"]], "models": ["emoji-diffusion"], "k_values": [0], "steps": 4}, "takes "),
 ])
 def test_what_would_fail_later_is_refused_now(chapter, changes, words):
@@ -86,3 +108,45 @@ def test_weights_of_another_model_are_refused(tmp_path):
     config["model_cfg"]["embed_dim"] *= 2
     file.write_text(json.dumps(config))
     assert "holds another model" in refusal("network_and_data", {"judge": str(model)})
+
+
+def test_a_store_is_tried_out_and_nothing_stays(tmp_path):
+    """Checked before a run begins: a folder of something else, and a new one."""
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").write_text("dear")
+    assert "holds other files, such as 'a.txt'" in refusal("phase_boundaries", {"store": str(tmp_path / "letters")})
+    (tmp_path / "file").write_text("")
+    assert "takes a folder" in refusal("phase_boundaries", {"store": str(tmp_path / "file" / "below")})
+    source = next(source for source in runner.chapters() if source.stem[3:] == "phase_boundaries")
+    runner.check(source, runner.profile("smoke", source) | {"store": str(tmp_path / "new" / "store")})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "letters"]
+
+
+@pytest.mark.parametrize("energy, words", [
+    (np.full((9, 9), 1e300) * np.eye(9), "its energies span 1e+300; takes 1e-09 to 1e+09"),
+    (1e308 * np.where(np.eye(9) > 0, 1, -1), "span inf"), (1e-300 * np.eye(9), "span 1e-300"),
+    (np.full((9, 9), np.nan), "takes finite real energies"), (np.eye(9) + 0j, "takes finite real energies"),
+    (np.eye(9)[0], "takes 2 angles"), (None, "holds an archive"), ("header", "Unable to allocate"),
+], ids=["huge", "endless", "tiny", "nan", "complex", "line", "archive", "header"])
+def test_a_potential_that_cannot_be_used_is_refused(tmp_path, energy, words):
+    file = tmp_path / "potential.npy"
+    with open(file, "wb") as stream:
+        if energy is None:
+            np.savez(stream, a=np.eye(9))
+        elif isinstance(energy, str):
+            shape = {"descr": "<f8", "fortran_order": False, "shape": (10**7, 10**7)}
+            np.lib.format.write_array_header_1_0(stream, shape)
+        else:
+            np.save(stream, energy)
+    said = refusal("transition_paths", {"potential": str(file)})
+    assert said.startswith(f"potential = {str(file)!r}: ") and words in said
+
+
+def test_words_that_a_kind_of_pipeline_has_no_place_for_are_refused():
+    for kind, words, said in (("DDPMPipeline", {"prompt": "a cat"}, "prompt = 'a cat': a DDPMPipeline takes none"),
+                              ("DDIMPipeline", {"prompt": "", "negative_prompt": "blur"}, "negative_prompt = 'blur'"),
+                              ("FluxPipeline", {"negative_prompt": "blur"}, "negative_prompt = 'blur': Flux")):
+        with pytest.raises(ValueError, match=said):
+            FAMILIES[kind].check_words(**words)
+    FAMILIES["FluxPipeline"].check_words(prompt="a cat", negative_prompt="")
+    FAMILIES["StableDiffusionPipeline"].check_words(prompt="a cat", negative_prompt="blur")

@@ -7,6 +7,7 @@ what went in and of every file that came out: a page that was touched or lost is
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -56,6 +57,8 @@ def _sphinx(home: Path, aside: Path) -> None:
     environment = {**os.environ, process.PARENT: str(os.getpid()), "PYTHONUTF8": "1", "NO_COLOR": "1"}
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           encoding="utf-8", errors="replace", env=environment, start_new_session=True)
+    if done.returncode < 0:
+        raise ChapterError(f"the pages were not built: Sphinx was stopped ({signal.Signals(-done.returncode).name})")
     if done.returncode:
         lines = [x for x in done.stdout.splitlines() if any(w in x for w in ("WARNING", "ERROR", "rror:"))]
         raise ChapterError("the pages were not built:\n" + "\n".join(lines or done.stdout.splitlines()[-30:]))

@@ -4,6 +4,7 @@ Called by module and not by the script `jupyter-book`, whose first line names an
 moved tree would call that of another.
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ __all__ = ["main"]
 def main(home: str, aside: str) -> None:
     """Jupyter Book's own command on `home`, as long as the process that asked for it lives."""
     process.follow(Path(aside))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)        # its caller says in one line that it was stopped
     from jupyter_book.cli.main import main as jupyter_book
 
     jupyter_book(["build", home, "--path-output", aside, "-W", "-n", "--keep-going", "--all"])

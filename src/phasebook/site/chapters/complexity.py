@@ -52,4 +52,7 @@ class Chapter(Parameters):
         if self.tree_branches**self.tree_depth > 2048:
             raise ValueError(f"tree_depth = {self.tree_depth}: tree_branches ** tree_depth is "
                              f"{self.tree_branches**self.tree_depth}; takes at most 2048 leaves")
+        leaves = self.tree_branches**self.tree_depth
+        check_memory({"tree_dimension": self.tree_dimension, "tree_depth": f"{self.tree_depth} ({leaves} leaves)"},
+                     8.0 * leaves**2 * (self.tree_dimension + 4))
         return self

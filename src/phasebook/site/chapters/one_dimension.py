@@ -5,11 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from phasebook.mixtures.setting import check_interval
+from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import check_pictures
 from phasebook.site.checks.parameters import Finite, Fraction, Parameters, Seed
 
 __all__ = ["Chapter", "Numbers"]
 
+CLOUD = 64              # dimensions of the two clusters
 Numbers = Annotated[list[Annotated[Finite, Field(ge=-1e6, le=1e6)]], Field(min_length=1, max_length=400)]
 
 
@@ -47,4 +49,5 @@ class Chapter(Parameters):
         check_interval(self.interval)
         if self.images is not None:
             check_pictures(self.images, parameter="images")
+        check_memory({"clones": self.clones}, 8.0 * CLOUD * 4 * self.clones)
         return self

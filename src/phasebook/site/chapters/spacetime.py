@@ -8,6 +8,7 @@ from phasebook.mixtures.schedules import schedule as schedule_named
 from phasebook.mixtures.setting import check_interval, mixture_on_line
 from phasebook.mixtures.spacetime.geodesic import check_endpoints
 from phasebook.site.chapters.one_dimension import Numbers
+from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import check_pictures
 from phasebook.site.checks.parameters import Finite, Parameters, Seed
 
@@ -69,6 +70,7 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_interval(self.interval)
+        check_memory({"triples": self.triples}, 8.0 * 130 * self.triples)
         if self.images is not None:
             check_pictures(self.images, parameter="images")
         check_endpoints(self.endpoints, schedule_named(self.schedule))
