@@ -8,6 +8,10 @@ import json
 import re
 from pathlib import Path
 
+from docutils.nodes import caption, paragraph, title
+from sphinx.addnodes import desc_signature
+
+SPOKEN = (paragraph, title, caption, desc_signature)
 SCRIPT = "searchtexts.js"
 ANSWER = """(() => {
   const texts = %s;
@@ -30,12 +34,14 @@ def add_script(app, pagename, templatename, context, doctree) -> None:
 
 def write_texts(app, error) -> None:
     if error is None and app.builder.format == "html":
-        texts = {name: spaced(app.env.get_doctree(name).astext()) for name in sorted(app.env.found_docs)}
+        texts = {name: words(app.env.get_doctree(name)) for name in sorted(app.env.found_docs)}
         data = json.dumps(texts, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
         Path(app.outdir, "_static", SCRIPT).write_text(ANSWER % data, encoding="utf-8")
 
 
-def spaced(text: str) -> str:
+def words(doctree) -> str:
+    """What a page says: prose, headings, captions and names; not what its cells computed."""
+    text = " ".join(node.astext() for node in doctree.findall(lambda n: isinstance(n, SPOKEN)))
     return re.sub(r"\s+", " ", text).strip()
 
 

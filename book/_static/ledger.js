@@ -2,6 +2,21 @@
 // address, and the links of all rows are one stop of the Tab key, with arrows from row to row.
 (() => {
   "use strict";
+
+  // the verdicts beneath a cell are one stop of the Tab key, with arrows from one to the next
+  for (const line of document.querySelectorAll(".pb-recorded")) {
+    const chips = [...line.querySelectorAll("a.pb-chip")];
+    const stay = (at) => chips.forEach((chip, k) => { chip.tabIndex = k === at ? 0 : -1; });
+    stay(0);
+    line.addEventListener("keydown", (event) => {
+      const to = chips.indexOf(event.target) + ({ ArrowRight: 1, ArrowLeft: -1 }[event.key] ?? NaN);
+      if (!chips[to]) return;
+      event.preventDefault();
+      stay(to);
+      chips[to].focus();
+    });
+  }
+
   const rows = [...document.querySelectorAll("table.pb-claims tbody tr")];
   const form = document.querySelector("form.pb-filter");
   if (!form || !rows.length) return;

@@ -87,6 +87,7 @@ class Watch:
 def opened(browser: Browser, folder: Path, file: Path, width: int = 1280, theme: str = "light"):
     """A page, loaded and drawn, and its watch."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, offline=True)
+    context.set_default_timeout(PATIENCE)
     page, watch = context.new_page(), Watch(folder)
     watch.follow(page)
     page.goto(file.as_uri())
@@ -122,8 +123,9 @@ def findings(page: Page) -> list[str]:
     return page.evaluate(AXE)
 
 
+# but the live diagram's, which is an instrument of its own
 STOPS = """[...document.querySelectorAll('.bd-article :is(a[href], button, input, select, summary, [tabindex])')]
-  .filter((n) => n.tabIndex >= 0 && !n.disabled && n.getClientRects().length).length"""
+  .filter((n) => !n.closest('.pb-live') && n.tabIndex >= 0 && !n.disabled && n.getClientRects().length).length"""
 
 
 def test_every_page_is_whole_without_a_network(browser, folder):
@@ -363,10 +365,10 @@ def test_the_ledger_answers_by_pointer_and_keys(browser, folder):
         page.locator("form.pb-filter select").first.focus()
         page.keyboard.press("p")                                        # kind: paper
         page.keyboard.press("Tab")
-        page.keyboard.press("f")                                        # verdict: fails
+        page.keyboard.press("h")                                        # verdict: holds
         kinds = shown.evaluate_all("(all) => all.map((r) => `${r.dataset.kind} ${r.dataset.verdict}`)")
-        assert set(kinds) == {"paper fails"} and output.inner_text() == f"{len(kinds)} of {everything} claims"
-        assert "kind=paper&verdict=fails" in page.url
+        assert set(kinds) == {"paper holds"} and output.inner_text() == f"{len(kinds)} of {everything} claims"
+        assert "kind=paper&verdict=holds" in page.url
         page.keyboard.press("Escape")
         page.wait_for_function(f"document.querySelectorAll('{ROWS}:not([hidden])').length === {everything}")
         page.locator("form.pb-filter input").fill("(iii) plateau")
@@ -380,7 +382,7 @@ def test_the_ledger_answers_by_pointer_and_keys(browser, folder):
 def test_the_third_observation_is_two_clicks_from_the_front_page(browser, folder):
     with opened(browser, folder, folder / "book" / "intro.html") as (page, watch):
         line = page.locator("li", has_text="observation (iii)")
-        chip = line.locator("code:text-is('slice.plateau') + a.pb-chip")
+        chip = line.locator("code:has-text('slice.plateau') + a.pb-chip")
         assert chip.inner_text() in ("holds", "fails", "undecided", "holds with correction", "not tested here")
         chip.click()
         row = page.locator(f"{ROWS}[id='slice.plateau']")
@@ -401,7 +403,7 @@ def test_the_ledger_reads_well_without_scripts(browser, folder):
 
 
 def test_a_verdict_in_the_text_is_a_word_and_a_sign_in_both_themes(browser, folder):
-    file = pages_with(folder, "pb-recorded")[0]
+    file = min(pages_with(folder, "pb-recorded"), key=lambda f: f.stat().st_size)
     for theme in ("light", "dark"):
         with opened(browser, folder, file, theme=theme) as (page, _):
             chip = page.locator(".pb-recorded a.pb-chip .pb-verdict").first
