@@ -15,8 +15,8 @@ nothing.
 __all__ = [
     "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "ExactSource", "Feature", "Frame",
     "GaussianModel", "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel",
-    "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice", "invert", "load_images", "log_snr_levels",
-    "open_store", "resume", "sample", "scaled_linear_levels", "slice_of", "store_slice",
+    "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice", "VisionFeatures", "invert", "load_images",
+    "log_snr_levels", "open_store", "resume", "sample", "scaled_linear_levels", "slice_of", "store_slice",
 ]
 
 # module: the public names that it defines
@@ -27,6 +27,7 @@ _MODULES = {
     "models.pipelines.pipeline": ("PipelineModel",),
     "models.sources": ("ExactSource", "PipelineSource",),
     "models.clip": ("ClipFeatures",),
+    "models.vision": ("VisionFeatures",),
     "models.image_sets": ("ImageSet", "load_images",),
     "sampling.protocols": ("Embedding", "Feature", "Frame", "Model", "Prediction", "Prompt",),
     "sampling.levels": ("Levels", "log_snr_levels", "scaled_linear_levels",),

@@ -150,6 +150,9 @@ def load_features(name: str | Path, pretrained: str | None = None, **options) ->
         name: see `ClipFeatures.load` and `VisionFeatures.load`.
         pretrained: of a name.
         **options: of either: `normalise`, `device`, `dtype`, `batch`.
+
+    Returns:
+        The model, as a function of pixels.
     """
     if has_no_words(name):
         return VisionFeatures.load(name, **options)
