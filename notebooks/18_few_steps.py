@@ -302,8 +302,9 @@ for name in p.layers:
 ledger.claim("few.more_steps_leak_less", more.get(("mlp", "trajectory")), note="taught the trajectory" if more else "one step alone")
 
 # %% [markdown]
-# In our trials steps helped the soft layers, whose slopes multiply to hundreds, and hardly the MLP: with a quarter of the weights each map is so much blunter that four
-# of them do little better than one. {prf:ref}`cor-steps` says what steps can do; it does not say that a budget divided by four will do it. Taught the trajectory, the
+# In our trials steps helped the soft potential, whose slopes multiply to hundreds, on every target: it leaks half as much on eight Gaussians and next to nothing on disks. The MLP
+# gains on disks and loses on eight Gaussians, so that nothing is decided by the mean: with a quarter of the weights each map is so much blunter that four
+# of them do little better than one. The hard potential has hardly anything to lose. {prf:ref}`cor-steps` says what steps can do; it does not say that a budget divided by four will do it. Taught the trajectory, the
 # hard potential has another trouble: its pieces collapse each intermediate state onto points, from which the next step can only pick.
 #
 # ## Emoji

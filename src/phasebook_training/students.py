@@ -31,10 +31,10 @@ from phasebook_training.loop import Settings, Trained, autocast, train_loop
 
 __all__ = ["SETTINGS", "STEPS", "landing", "paths_of", "train"]
 
-SETTINGS = Settings(steps=400, batch=32, rate=3e-4, ema=0.99, warmup=20, decay=0.8, weight_decay=0.0)
+SETTINGS = Settings(steps=240, batch=32, rate=3e-4, ema=0.99, warmup=20, decay=0.8, weight_decay=0.0)
 STEPS = (4, 2, 1)           # of students, each made from the one before
 TEACHER_STEPS = 20
-PATHS = 2048
+PATHS = 1536
 ASKED = GENERIC             # what teacher and students are told
 
 
