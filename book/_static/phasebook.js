@@ -169,10 +169,10 @@
     working = true;
     for (let figure = queue.shift(); figure; figure = queue.shift()) {
       await figure.draw().catch((error) => console.error(error));
+      fewerStops();
       await new Promise((next) => setTimeout(next));
     }
     working = false;
-    fewerStops();
   }
 
   function ask(figure, first) {
