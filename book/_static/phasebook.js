@@ -104,6 +104,10 @@
   function fewerStops() {
     document.querySelectorAll(SKIPPED).forEach((node) => { node.tabIndex = -1; });
     for (const block of document.querySelectorAll("pre[tabindex]")) if (block.scrollWidth <= block.clientWidth) block.removeAttribute("tabindex");
+    for (const box of document.querySelectorAll(".pb-scroll, .pb-figure")) {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;       // else no key scrolls it
+      else box.removeAttribute("tabindex");
+    }
   }
   window.addEventListener("load", () => { fewerStops(); setTimeout(fewerStops, 500); });
 
@@ -165,6 +169,7 @@
     working = true;
     for (let figure = queue.shift(); figure; figure = queue.shift()) {
       await figure.draw().catch((error) => console.error(error));
+      fewerStops();
       await new Promise((next) => setTimeout(next));
     }
     working = false;

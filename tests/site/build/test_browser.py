@@ -387,6 +387,7 @@ def test_the_third_observation_is_two_clicks_from_the_front_page(browser, folder
         chip.click()
         row = page.locator(f"{ROWS}[id='slice.plateau']")
         row.wait_for()
+        page.wait_for_function(READY, timeout=PATIENCE)      # what is being loaded when a page is left would fail
         assert re.search(r"0\.\d+|\d\.\d+", row.locator("td").nth(3).inner_text())
         row.locator("a", has_text="Fig. 11.").click()
         page.wait_for_function("document.querySelector('figure:target .pb-plotly[data-drawn]')", timeout=PATIENCE)

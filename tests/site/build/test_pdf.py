@@ -18,18 +18,19 @@ needs_chromium = pytest.mark.skipif(not any(map(shutil.which, pdf.NAMES)) and no
 
 
 def figures(content: bytes) -> dict[str, np.ndarray]:
-    """What stands above the caption of each figure, as grey values, by its number."""
+    """What stands above the caption of each figure, as grey values, by its number; of several places the emptiest."""
     found = {}
     for page in pypdfium2.PdfDocument(content):
         text, (width, height) = page.get_textpage(), page.get_size()
         grey = np.asarray(page.render(scale=1).to_pil().convert("L"), float)
-        words = text.search("Fig. ")
+        words = text.search("Fig.")
         while hit := words.get_next():
-            number = text.get_text_range(hit[0], 12).split()[1]
+            number = text.get_text_range(hit[0], 12).split()[1].rstrip(",.:;")
             left, _, _, top = text.get_charbox(hit[0])
-            if left < 60 and number not in found:            # a caption begins at the margin
-                base = int(height - top)
-                found[number] = grey[max(base - 120, 0):base - 4, 40:int(width) - 40]
+            base = int(height - top)
+            above = grey[max(base - 120, 0):base - 4, 40:int(width) - 40]
+            if left < 100 and above.size and (number not in found or above.std() < found[number].std()):
+                found[number] = above                        # a caption begins near the margin
     return found
 
 
@@ -54,7 +55,7 @@ def test_a_page_printed_a_second_after_it_is_there_has_its_figures(site):
         page.wait_for_timeout(1000)
         drawn = figures(page.pdf(format="A4", print_background=True))
     assert drawn and {number: round(grey.std(), 1) for number, grey in drawn.items() if grey.std() < 5} == {}
-    assert min(np.median(grey) for grey in drawn.values()) > 200          # dark ink on white paper
+    assert min(np.median(grey) for grey in drawn.values()) > 150          # dark ink on white paper
 
 
 def one(address: str) -> bytes:
