@@ -404,7 +404,7 @@ show(planes([name for name, _ in first], [target.near(v) for _, v in first], jum
 # with, and each of its steps is to land where the teacher's own path of twenty steps comes by {cite:p}`salimans2022progressive`; the student of two steps begins as that of four, that of one
 # as that of two. `--start DIR` names any other teacher. Students lie beside their teacher in `assets/`, or where `students` says. Teacher and students then
 # start from the same latents: on small planes, for boundaries as before, and at independent places, for three more numbers. *Coverage* is the number of different captions that
-# the judge gives to their pictures, *leak* the share of pictures that resemble no caption as well as 95 % of real pictures do, *split* the share of the sampler after
+# the judge gives to their pictures, *leak* the share of pictures that resemble no caption as well as three in four of the teacher's do, *split* the share of the sampler after
 # which two starts have parted, by the median.
 
 # %% tags=["hide-input"]

@@ -21,7 +21,7 @@ from phasebook.slices.splits import split_steps
 
 __all__ = ["Compared", "Sampler", "compared", "foreseen", "students_of"]
 
-REAL, POOR = 4, 0.05        # every so many real pictures; the share of them that counts as melted
+POOR = 0.25             # share of the teacher's pictures by which the others are called melted
 
 
 class Sampler(NamedTuple):
@@ -38,16 +38,14 @@ class Compared(NamedTuple):
     Attributes:
         sharp: boundaries on its planes.
         kinds: different captions among its pictures from independent starts, by the judge.
-        melted: share of those pictures that resemble no caption as well as 95 % of real pictures do.
+        melted: share of those pictures that resemble no caption as well as three in four of the teacher's do.
         split: median share of the sampler at which two starts part.
-        pictures: of its first starts.
     """
 
     sharp: Sharp
     kinds: int
     melted: float
     split: float
-    pictures: Float[ndarray, "n y x 3"]
 
 
 def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampler]:
@@ -93,28 +91,19 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         judge: names the pictures.
         seed: of the starts.
     """
-    words, floor = _judgement(judge)
-    found, height = {}, None
+    words = judge.text(list(captioned().captions)).cpu()
+    found, height, floor = {}, None, None
     for steps, sampler in family.items():
         shape = sampler.model.shape
         free = foreseen(sampler, normal_start(sampler.model, seed, starts).cpu().numpy())
         ends = free[-1].flatten(1).numpy().astype(float)
         height = ridge_of(ends) if height is None else height
         flat = foreseen(sampler, planes.reshape(-1, *shape)).flatten(2).numpy().reshape(-1, *planes.shape)
-        pictures = sampler.model.decode(free[-1]).cpu()
-        likeness, name = _likeness(judge, pictures, words)
+        likeness, name = _likeness(judge, sampler.model.decode(free[-1]), words)
+        floor = np.quantile(likeness, POOR) if floor is None else floor
         found[steps] = Compared(sharp(flat, height), len(set(name.tolist())), float((likeness < floor).mean()),
-                                float(np.median(_splits(free)) / len(free)),
-                                pictures[:8].permute(0, 2, 3, 1).numpy())
+                                float(np.median(_splits(free)) / len(free)))
     return found
-
-
-def _judgement(judge: ClipFeatures) -> tuple[Float[Tensor, "k d"], float]:
-    """The captions as the judge has them, and the likeness that all but few real pictures reach."""
-    data = captioned()
-    words = judge.text(list(data.captions)).cpu()
-    real, _ = _likeness(judge, data.pixels[::REAL] / 2 + 0.5, words)
-    return words, float(np.quantile(real, POOR))
 
 
 def _likeness(judge: ClipFeatures, pictures: Float[Tensor, "n 3 y x"],
