@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook.models.denoiser import Denoiser
 from phasebook.models.captions import captioned
+from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.models.icons import icons
 from phasebook.sampling.protocols import Frame
