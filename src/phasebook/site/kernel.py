@@ -16,7 +16,9 @@ __all__ = ["main"]
 def main() -> None:
     """Run the kernel until it is told to end, or its runner has."""
     process.tune()
-    process.follow(Path(sys.argv[sys.argv.index("-f") + 1]).parent)
+    folder = Path(sys.argv[sys.argv.index("-f") + 1]).parent
+    process.follow(folder)
+    os.environ["TMPDIR"] = str(folder)          # temporary files of a chapter go with it
     os.environ.pop("JPY_PARENT_PID", None)      # IPython's own watch would end the process before ours has cleared up
     from ipykernel.kernelapp import launch_new_instance
 

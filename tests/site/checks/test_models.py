@@ -76,8 +76,8 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
     ("ridges_and_resolution", {"store": "nowhere://x"}, "store = 'nowhere://x'"),
     ("ridges_and_resolution", {"store": "a\0b"}, "store = 'a\\x00b': takes a path without a null character"),
     ("phase_boundaries", {"store": "/dev/null"}, "store = '/dev/null': takes a folder, new or of a slice"),
-    ("phase_boundaries", {"store": "x" * 300}, "takes a folder, new or of a slice (file name too long)"),
-    ("transition_paths", {"potential": "x" * 300 + ".npy"}, "unknown; takes one of alanine"),
+    ("phase_boundaries", {"store": "x" * 260}, "cannot be read (file name too long)"),
+    ("transition_paths", {"potential": "x" * 260 + ".npy"}, "unknown; takes one of alanine"),
     ("edits", {"edits": [["cat " * 40, "eye"]], "models": ["emoji-diffusion"], "k_values": [0], "steps": 4}, "takes "),
 ])
 def test_what_would_fail_later_is_refused_now(chapter, changes, words):

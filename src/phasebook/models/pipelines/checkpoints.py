@@ -168,6 +168,8 @@ def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
     for part, (library, _) in pipeline_parts(label, folder)[1].items():
         if "tokenizer" in part or part == "scheduler":
             continue
+        if (config := folder / part / "config.json").is_file():
+            check_names_no_code(label, f"{part}/config.json", read_config(label, config, part))
         stem = "model" if library == "transformers" else "diffusion_pytorch_model"
         files = weight_files(folder / part, stem, variant)
         if not files:
