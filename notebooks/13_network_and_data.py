@@ -176,7 +176,7 @@ for name, net in nets.items():
 columns = {s.title: (noise[name], nets[name]) for name, s in networks.items()}
 columns |= {title: (noise[first], one) for title, one in known.items() if one}
 logs = {title: np.log(1e-8 + one.values("trace"))[nearest_steps(nu, noise[first])] for title, (nu, one) in columns.items()}
-limits = (-10.0, max(x[spread].max() for x in logs.values()))           # where the exact one is flat it is flat to round-off
+limits = (-10.0, max(np.nanmax(x[spread]) for x in logs.values()))           # where the exact one is flat it is flat to round-off
 show_strip(spread, networks[first].levels.sigma_over_alpha, p.extent, [Map(title, x, limits) for title, x in logs.items()],
            alt="tr G of the network and of the exact denoiser on the same slice at six steps: the same broad ridges early on, more "
                "and finer ones in the exact denoiser later")
@@ -310,7 +310,8 @@ for name in twins:
 
 # %% tags=["hide-input"]
 for name in networks:
-    windows = {"data_early": noise[name] >= 0.5, "data_or_architecture": (noise[name] < 0.5) & (noise[name] >= 0.1)}
+    begun = np.isfinite(noise[name])          # a flow begins at alpha = 0, where nothing is to be seen of the data
+    windows = {"data_early": begun & (noise[name] >= 0.5), "data_or_architecture": (noise[name] < 0.5) & (noise[name] >= 0.1)}
     for claim, window in windows.items():
         there = list(beyond[name][:, window].mean(1)) if name in beyond and window.any() and p.sets > 1 else []
         ledger.claim(f"pipeline.{claim}", median_interval(there), model=name,

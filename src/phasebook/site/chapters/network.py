@@ -133,12 +133,13 @@ def nearest_steps(noise: Float[ndarray, " step"], wanted: Float[ndarray, " k"]) 
 
 def agreement_within(first: Maps, second: Maps, low: float, high: float) -> list[float]:
     """Rank correlation of the maps of two models on each slice, beyond that of different slices; a mean over the steps
-    of the first with low <= nu < high, each against the second's step of the nearest nu.
+    of the first with low <= nu < high (and finite, which a flow's first is not), each against the second's step of the
+    nearest nu.
 
     Returns:
         One number a slice, `(r - r0) / (1 - r0)`; none for a single slice, or where no step lies in the window.
     """
-    at = np.flatnonzero((first.noise >= low) & (first.noise < high))
+    at = np.flatnonzero((first.noise >= low) & (first.noise < high) & np.isfinite(first.noise))
     if not len(at) or len(first.trace) < 2:
         return []
     own, chance = agreement(first.trace[:, at], second.trace[:, nearest_steps(second.noise, first.noise[at])])
