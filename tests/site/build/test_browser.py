@@ -27,7 +27,8 @@ FLAGS = ("--no-sandbox --disable-gpu --disable-background-networking --disable-c
          "--no-first-run").split()
 PATIENCE = 60_000  # ms; the machine may be busy
 # figures, explorers and equations that are not on the page yet
-UNDRAWN = ".pb-plotly:not([data-drawn]), .pb-explorer:not([data-ready=yes]), .math:not(:has(mjx-container))"
+UNDRAWN = (".pb-plotly:not([data-drawn]), .pb-explorer:not([data-ready=yes]), .pb-widget:not([data-ready=yes]), "
+           ".math:not(:has(mjx-container))")
 READY = f"document.readyState === 'complete' && !document.querySelector('{UNDRAWN}')"
 
 
