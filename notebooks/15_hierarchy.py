@@ -90,7 +90,7 @@ from phasebook.site.chapters.hierarchy import (
 from phasebook.site.chapters.linked import linked_album
 from phasebook.site.checks.models import subjects
 from phasebook.site.figures import hierarchy as figures
-from phasebook.site.figures.album import show_album
+from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show
 from phasebook.slices.phases import persistence, phases_of, telling_counts
 from phasebook.slices.plane import Plane
@@ -281,11 +281,13 @@ show(figures.merge_trees(drawn, "log noise above the last step"),
 # branches, pictures and colours agree; as it passes a fork, they part.
 
 # %% mystnb={"figure": {"caption": "One noise level in the phases of a slice (left; squares mark the points of the tree) and in the tree of its points (right; the dashed line). Below the tree: the prediction at each leaf at this level, under the colour of its phase.", "name": "fig-linked"}} tags=["hide-input"]
+linked = {}
 for one in models_here:
     slice_ = measured[one.name][0]
-    linked = linked_album(slice_, slice_.phases(p.ridge * yardstick[one.name]))
-    if linked:
-        show_album(linked, alt=f"{one.title}: map of the phases of a slice and merge tree of its points, at one noise level to choose")
+    album = linked_album(slice_, slice_.phases(p.ridge * yardstick[one.name]))
+    if album:
+        linked[f"{one.title}: map of the phases of a slice and merge tree of its points, at one noise level to choose"] = album
+show_albums(linked)
 
 # %% [markdown]
 # A phase boundary and a fork of the tree are not the same event, since a ridge has to reach its threshold and a pair of points its own, but they follow

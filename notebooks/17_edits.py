@@ -84,7 +84,7 @@ from phasebook.models.image_sets import load_images
 from phasebook.site.chapters.choosing import crossed, edit_album, spread_steps
 from phasebook.site.chapters.edits import edit_rows, generic_prompt, judge_for, needs_panels, pair_rows, with_source
 from phasebook.site.checks.models import judge_of, subjects
-from phasebook.site.figures.album import show_album
+from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show
 from phasebook.site.figures.edits import Panel, scatters, show_edits, success_curves, trip_curves
 
@@ -218,8 +218,8 @@ for s in cast:
     albums[s.title] = edit_album(chosen, s.model, generic[s.name])
 
 # %% mystnb={"figure": {"caption": "Edits to choose, made beforehand: source, what the model reads in it once it is noised to step k, and the result of sampling on from there under the target's prompt; one for each model.", "name": "fig-choose"}} tags=["hide-input"]
-for title, album in albums.items():
-    show_album(album, alt=f"{title}: an edit to choose by its source, its target and the step it goes back to, in three pictures")
+show_albums({f"{title}: an edit to choose by its source, its target and the step it goes back to, in three pictures": album
+             for title, album in albums.items()})
 
 # %% [markdown]
 # Whatever the source, the result turns into the target where the middle picture has lost what sets the two apart, and not before. One source asks for

@@ -13,6 +13,7 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
 from phasebook.sampling.samplers import resume, sample
 from phasebook.sampling.tangents import forward_mode, pushed
+from phasebook_training.tokenizer import LENGTH
 from tests.builders import apart, betas, build, edit, filled, noise, reference, run, words
 
 

@@ -4,7 +4,7 @@ A panel has a tile for every state of the choices that it depends on; its tiles 
 without loss. A drawing in SVG may stand above one panel, with a mark that moves along one choice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from phasebook.site.figures.widget import beside, resized, sheet, webp, widget_html
 
-__all__ = ["Album", "Choice", "Drawing", "Panel", "album_html", "show_album"]
+__all__ = ["Album", "Choice", "Drawing", "Panel", "album_html", "show_albums"]
 
 LARGEST = 16_383            # pixels on a side of a sheet, a limit of the format
 STILL = 360                 # height of the still picture
@@ -84,18 +84,18 @@ class Album(NamedTuple):
     drawing: Drawing | None = None
 
 
-def show_album(album: Album, *, alt: str) -> None:
-    """Display an album.
+def show_albums(albums: Mapping[str, Album]) -> None:
+    """Display albums, one beneath the other, as one figure: a cell has one label.
 
     Args:
-        album: what to show.
-        alt: what the figure shows, for those who cannot see it.
+        albums: each by what it shows, for those who cannot see it. None are shown where there are none.
     """
-    display(HTML(album_html(album, alt=alt)))
+    if albums:
+        display(HTML("".join(album_html(album, alt=alt) for alt, album in albums.items())))
 
 
 def album_html(album: Album, *, alt: str) -> str:
-    """The album as HTML; arguments as in `show_album`.
+    """The album as HTML; `alt` is what it shows, for those who cannot see it.
 
     Raises:
         ValueError: for an empty `alt`, or tiles, texts or marks that are not one for each state.
