@@ -288,9 +288,9 @@ show(strips(rows), alt="Rows of pictures. Along geodesics the first emoji loses 
 # %% [markdown]
 # In {numref}`fig-network-strips` the network does what the exact denoiser cannot: a geodesic goes up into the noise, where both pictures are forgotten as far as they differ, and comes down at the other; the straight line, which keeps the level, pays for a cross-fade.
 #
-# One thing spoils the comparison. Each term of {eq}`eq-energy` is a divergence, and positive; of the geodesics between the ends of flow paths some terms are negative by many standard errors. There $\mu$ falls where $\eta$ rises, which it does for no posterior at all: the search has found places
-# at which the network is wrong, since a geodesic's points carry less noise than the network was trained on at their level. In a length we count such a term with its absolute value, so that no curve is shortened by it. Geodesics stay shorter than the flow's paths even so, but how short they would be for a
-# denoiser without such places we cannot say.
+# One thing would spoil the comparison. Each term of {eq}`eq-energy` is a divergence, and positive. A network may have negative ones, where $\mu$ falls as $\eta$ rises, which happens for no posterior at all: a geodesic's points carry less noise than the network was trained on at their level, and there it may
+# be wrong. A search that adds up the terms as they are looks for just such places, and in our first trials a third of its terms were negative by many standard errors. So a term counts with its absolute value, in the search as in a length, and no curve is shortened by it; `images.monotone` asks whether any is left.
+# What remains of the comparison is noise: the ratios lie below one, and their intervals, which have to hold for all pairs at once, say how far that is settled.
 #
 # ## The edit distance, with its errors
 

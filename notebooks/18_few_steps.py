@@ -267,7 +267,8 @@ show(curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len
 #
 # This is what becomes of the later version's sentence. Its literal form fails as soon as one layer with a finite constant leaks under one per cent and misses no
 # mass by a tenth; the note of the claim names those that do, soft gates in several steps among them in our trials. What follows from (eq-leak) is that the
-# constant must be large, and the correction asks whether over all students the leak falls as it rises.
+# constant must be large, and the correction asks whether over all students the leak falls as it rises; where its interval reaches across the bound, that is
+# not settled either, and the verdict is the literal form's.
 #
 # ## A potential that jumps is a transport
 #

@@ -7,7 +7,9 @@ starts as that circle. The energy `E = sum (eta_{i+1} - eta_i) . (mu_{i+1} - mu_
 
 G the Fisher-Rao tensor. For true posteriors it is symmetric, so that `G_i p` is the derivative of mu along p: a second
 evaluation of the model nearby, no differentiation of a differentiation. A network's Jacobian is symmetric only nearly;
-what a search by this gradient has gained is therefore measured, on probes that the search has not used (`measure`).
+what a search by this gradient has gained is therefore measured, on probes that the search has not used (`measure`). No
+term of a true posterior is negative. A network's may be, where it is wrong, and then counts with its absolute value,
+lest a search look for such places; its sign goes with it in the gradient.
 
 All curves are sought by one L-BFGS on the sum of their energies, in coordinates in which Gaussian data would have a
 Hessian near one.
@@ -105,14 +107,15 @@ class CurveSearch:
         c, n, width = z.shape
         eta = self.chart.eta(z)
         inner = eta[:, 1:-1].reshape(-1, width)
-        pull = (2 * eta[:, 1:-1] - eta[:, :-2] - eta[:, 2:]).reshape(-1, width)
-        size = self._nearby(inner, pull)
-        both = self._mu(np.concatenate([inner, inner + size * pull]))
-        here, there = both.reshape(2, c, n - 2, width)
+        here = self._mu(inner).reshape(c, n - 2, width)
         mu = np.concatenate([self.mu_ends[:, :1], here, self.mu_ends[:, 1:]], axis=1)
-        along = (there - here) / size.reshape(c, n - 2, 1)
-        slope = 2 * here - mu[:, :-2] - mu[:, 2:] + along
-        energy = (np.diff(eta, axis=1) * np.diff(mu, axis=1)).sum((1, 2))
+        terms = (np.diff(eta, axis=1) * np.diff(mu, axis=1)).sum(-1)
+        sign = np.where(terms < 0, -1.0, 1.0)[..., None]
+        pull = -np.diff(sign * np.diff(eta, axis=1), axis=1).reshape(-1, width)
+        size = self._nearby(inner, pull)
+        there = self._mu(inner + size * pull).reshape(here.shape)
+        slope = (there - here) / size.reshape(c, n - 2, 1) - np.diff(sign * np.diff(mu, axis=1), axis=1)
+        energy = np.abs(terms).sum(1)
         K, y = np.exp(z[:, 1:-1, -1:]), z[:, 1:-1, :-1]
         last = K * ((y * slope[..., :-1]).sum(-1, keepdims=True) - slope[..., -1:] / 2)
         gradient = np.zeros_like(z)
