@@ -50,14 +50,14 @@ def test_others_are_refused_in_one_line(change, words):
 
 
 @pytest.mark.parametrize("array, words", [
-    (np.zeros((24, 24)), "not all equal"), (np.ones((24, 24)) * np.nan, "finite real"), (np.ones(24), "has shape"),
+    (np.zeros((24, 24)), "energies span 0"), (np.ones((24, 24)) * np.nan, "finite real"), (np.ones(24), "has shape"),
     (np.ones((3, 30)), "has shape"), (np.full((24, 24), "x"), "finite real"),
 ])
 def test_bad_grids_are_refused_in_one_line(tmp_path, array, words):
     np.save(tmp_path / "bad.npy", array)
     refused({"potential": str(tmp_path / "bad.npy")}, words)
     (tmp_path / "text.npy").write_text("no array")
-    refused({"potential": str(tmp_path / "text.npy")}, "not a .npy array")
+    refused({"potential": str(tmp_path / "text.npy")}, "not a readable .npy array")
 
 
 @given(x=st.floats(-2.2, 2.2), y=st.floats(-1.6, 1.6), levels=st.tuples(st.floats(4, 7), st.floats(4, 7)))
