@@ -121,7 +121,10 @@ AXE = """axe.run({exclude: [['.pb-plotly svg'], ['mjx-container']]}, {resultType
 def findings(page: Page) -> list[str]:
     """What axe-core calls serious or critical."""
     page.evaluate(AXE_SCRIPT)
-    return page.evaluate(AXE)
+    first = page.evaluate(AXE)
+    if first:           # boxes that scroll are made stops half a second after loading
+        page.wait_for_timeout(1500)
+    return first and page.evaluate(AXE)
 
 
 # but the live diagram's, which is an instrument of its own

@@ -312,6 +312,8 @@ def _cluster(workers: int) -> AbstractContextManager:
     with dask.config.set(WORKERS | (FORKED if sys.platform == "linux" else {})):
         if sys.platform == "linux":
             get_mp_context().set_forkserver_preload(["distributed", __name__])
+            main = sys.modules["__main__"]
+            main.__spec__ = getattr(main, "__spec__", None)     # a notebook's or a test's may have none; spawning asks
         return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=None,
                             silence_logs=logging.CRITICAL)
 
