@@ -105,7 +105,7 @@
     document.querySelectorAll(SKIPPED).forEach((node) => { node.tabIndex = -1; });
     for (const block of document.querySelectorAll("pre[tabindex]")) if (block.scrollWidth <= block.clientWidth) block.removeAttribute("tabindex");
     for (const box of document.querySelectorAll(".pb-scroll, .pb-figure")) {
-      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;       // else no key scrolls it
+      if (box.matches(".pb-strip") || box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;     // else no key scrolls it
       else box.removeAttribute("tabindex");
     }
   }
