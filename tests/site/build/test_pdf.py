@@ -56,7 +56,7 @@ def test_a_page_printed_a_second_after_it_is_there_has_its_figures(site):
             page.wait_for_timeout(wait)
             drawn = figures(page.pdf(format="A4", print_background=True))
             blank = {number: round(grey.std(), 1) for number, grey in drawn.items() if grey.std() < 5}
-            if not blank:
+            if not blank or os.getloadavg()[0] < os.cpu_count():
                 break
     assert drawn and blank == {}
     assert min(np.median(grey) for grey in drawn.values()) > 150          # dark ink on white paper
