@@ -1,8 +1,10 @@
 """Engines: the same bits in process and on workers, tiles tried again, one line where it cannot go on."""
 
 import os
+import sys
 import threading
 import time
+import types
 
 import pytest
 from distributed import Client, LocalCluster
@@ -41,9 +43,14 @@ def source(folder="", pause=0.0, die=False):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with engine._quiet(), LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=None, silence_logs=50,
-                                       dashboard_address=ANY) as cluster:
+    with engine._quiet(), engine._cluster(2) as cluster:
         yield cluster
+
+
+def test_workers_start_beside_a_main_module_without_a_specification(monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", types.SimpleNamespace(__name__="__main__"))
+    with engine._quiet(), engine._cluster(1) as cluster:
+        assert len(cluster.workers) == 1
 
 
 @pytest.fixture(scope="module")
