@@ -2,7 +2,8 @@
 
 `student-unet-a` and its like distil a diffusion model into 4, 2 and 1 steps.
 
-The halves `a` and `b` of the icons are disjoint pictures of the same things; the autoencoder learns from both.
+The halves `a` and `b` of the icons are disjoint pictures of the same things; the autoencoder learns from both, and
+from all things, the others from those that are alike in all styles.
 Each part trains in its own folder below `checkpoints/`, resumes where it was killed, and leaves a directory that
 diffusers or open_clip loads. `publish` copies the finished ones to where the book looks for them.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from phasebook.models.icons import icons
+from phasebook.models.icons import alike, icons
 from phasebook.models.pipelines.checkpoints import check_device, known_directory
 from phasebook_training.loop import Settings, Trained
 
@@ -64,7 +65,8 @@ def train(part: str, folder: Path, *, steps: int | None = None, seed: int = 0, d
     settings = replace(settings, steps=steps) if steps else settings
     if made.teacher:
         return module.train(folder / part, start or _teacher(folder, made), settings)
-    return module.train(folder / part, icons().only(*made.parts), settings, start)
+    data = icons() if part == "autoencoder" else alike()
+    return module.train(folder / part, data.only(*made.parts), settings, start)
 
 
 def _teacher(folder: Path, made: Part) -> Path:

@@ -3,7 +3,8 @@
 A picture is called 'red apple, twemoji style', or by one factor: 'red apple' (any style), 'emoji, twemoji style' (any
 thing); or 'emoji', or not at all. Its part says who may learn from it: the halves `a` and `b` are disjoint and of the
 same things and styles, pairs 'held out' are in neither, and the pictures 'apart' are of a style that neither contains.
-The asset is made by `python -m tools.make_icons`.
+The asset is made by `python -m tools.make_icons`. Many things are drawn so differently that no one who knows the
+pictures of one half would name those of the other; the networks learn those that are `alike`.
 """
 
 import csv
@@ -21,10 +22,14 @@ from torch import Tensor
 from phasebook.models.assets import asset
 from phasebook.models.image_sets import CELL, COLUMNS, ImageSet
 
-__all__ = ["GENERIC", "Icons", "PARTS", "SHARES", "icons", "prompt"]
+__all__ = ["EXAMPLES", "GENERIC", "Icons", "PARTS", "SHARES", "alike", "icons", "prompt"]
 
 GENERIC = "emoji"
 PARTS = ("a", "b", "held out", "apart")
+# things that the book and its sheets show by name
+EXAMPLES = ("red apple", "green apple", "cat face", "eye", "mountain", "snow-capped mountain", "dog face", "red heart",
+            "blue heart", "tiger face", "bus", "grinning face", "crying face", "full moon", "new moon", "waving hand",
+            "thumbs up", "rocket", "zodiac sign Cancer")
 # how often a picture in training is called by neither factor, by none but 'emoji', by its style, by its thing
 SHARES = {"empty": 0.12, "generic": 0.05, "style": 0.08, "what": 0.25}
 
@@ -90,6 +95,14 @@ class Icons:
         kept = torch.isin(self.part, torch.tensor([PARTS.index(part) for part in parts]))
         return self.at(kept)
 
+    def of(self, whats: Sequence[str]) -> "Icons":
+        """The pictures of some things, which alone `whats` then lists, in the order given. KeyError for others."""
+        place = {what: i for i, what in enumerate(self.whats)}
+        new = torch.full((len(self.whats),), -1)
+        new[[place[what] for what in whats]] = torch.arange(len(whats))
+        kept = self.at(new[self.what] >= 0)
+        return replace(kept, what=new[kept.what], whats=tuple(whats))
+
     def at(self, index: Tensor) -> "Icons":
         """The pictures at some places (or where a mask is true)."""
         fields = ("pixels", "what", "style", "part", "family", "group")
@@ -142,3 +155,12 @@ def icons() -> Icons:
                  _places(labels["what"], names["what"]), _places(column("style"), styles),
                  _places(column("half"), PARTS), _places(family, names["family"]),
                  _places(labels["group"], names["group"]), names["what"], styles, names["family"], names["group"])
+
+
+@lru_cache(maxsize=1)
+def alike(share: float = 0.4) -> Icons:
+    """The things that look alike in all styles, and the `EXAMPLES`: of whose pictures the clip of the other half calls
+    at least `share` by their names, among all things (`python -m tools.alike_icons`)."""
+    with open(asset("icons/alike.csv"), encoding="utf-8", newline="") as file:
+        seen = {row["what"]: int(row["seen"]) / max(int(row["of"]), 1) for row in csv.DictReader(file)}
+    return icons().of([what for what in icons().whats if seen[what] >= share or what in EXAMPLES])
