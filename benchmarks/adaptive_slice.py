@@ -96,7 +96,7 @@ def _record() -> dict[str, dict]:
 def _model(name: str) -> tuple[Model, str, int]:
     if name == "exact":
         return ExactModel.of(load_images("families", 64)), "pixels", 50
-    network = PipelineModel.load(known_directory("emoji-diffusion"), dtype=NETWORK["dtype"])
+    network = PipelineModel.load(known_directory("icons-unet-a"), dtype=NETWORK["dtype"])
     return network, "latent", NETWORK["steps"]
 
 
@@ -176,7 +176,7 @@ def rows(sets: int = SETS, grid: int = GRID, grids: tuple[int, ...] = GRIDS, sec
     """Exact model and shipped network against their whole grids; the exponent of the cost; Learner2D."""
     model = ExactModel.of(load_images("families", 64))
     found = [*_against_whole("exact", sets, np.inf, grid), _exponent(model, grids), *_learner(model)]
-    return found + (_against_whole("network", sets, seconds, grid) if known_directory("emoji-diffusion") else [])
+    return found + (_against_whole("network", sets, seconds, grid) if known_directory("icons-unet-a") else [])
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ def rows(grid: int = 41, steps: int = 50, network_grid: int = 9, network_steps: 
     """The exact model in both ways, the shipped network by forward mode."""
     found = _ways("exact model", ExactModel.of(load_images("families", resolution)), ("jvp", "exact"), "pixels", grid,
                   steps)
-    folder = known_directory("emoji-diffusion")
+    folder = known_directory("icons-unet-a")
     if folder is not None:
         network = PipelineModel.load(folder)
-        found += _ways("emoji-diffusion", network, ("jvp",), "latent", network_grid, network_steps)
+        found += _ways("icons-unet-a", network, ("jvp",), "latent", network_grid, network_steps)
     return found
 
 

@@ -89,7 +89,7 @@ def sensitivity(steps: int = 10, points: tuple[int, int] = (1000, 100), edges: i
         model = ExactModel.of(images, dtype=getattr(torch, dtype))
         exact[dtype] = _predicted(model, 50, model.weights)
     found = _moved("exact model", exact, 0.5, points[0], edges)
-    folder = known_directory("emoji-diffusion")
+    folder = known_directory("icons-unet-a")
     if folder is None:
         return found
     kinds = {"float32": ("float32", 32), "a batch of 5": ("float32", 5), "bfloat16": ("bfloat16", 32),
@@ -100,7 +100,7 @@ def sensitivity(steps: int = 10, points: tuple[int, int] = (1000, 100), edges: i
         network[kind] = _predicted(model, steps, lambda x: x.flatten(1))
     feature = PipelineModel.load(folder).features["latent"]
     ridge = RIDGE * feature.yardstick(model) / feature.unit
-    return found + _moved("emoji-diffusion", network, ridge, points[1], edges)
+    return found + _moved("icons-unet-a", network, ridge, points[1], edges)
 
 
 def _predicted(model, steps: int, coordinates):

@@ -32,7 +32,7 @@ def _alone(name: str, engine: str, workers: int, grid: int, steps: int) -> dict:
     from phasebook.slices.stores.engine import store_slice
 
     tune()                                  # as the door does
-    source = ExactSource("families", 64) if name == "exact" else PipelineSource("assets/emoji-diffusion")
+    source = ExactSource("families", 64) if name == "exact" else PipelineSource("assets/icons-unet-a")
     plane = partial(Plane.random, seed=6, grid=grid)
     start, before = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder, _descendants() as spent:

@@ -27,15 +27,15 @@
 # 'network': agreement to the end. We begin with a known answer, diffusers' own sampler, and end with the comparison.
 
 # %% tags=["parameters"]
-models = ["emoji-diffusion"]    # StableDiffusionPipelines: directories or hub ids
-trained_on = "emoji"        # the data they were trained on, for the comparison with their exact model; '' if not at hand
-other_half = ""             # pictures that they were not trained on: icons a or b; '' if not at hand
-views = 3                   # small variations of each training picture in the exact denoiser of the data
+models = ["icons-unet-a"]       # pipelines: directories or hub ids; the first is the one that exact denoisers are compared with
+trained_on = "icons a"      # the data they were trained on: icons a, icons b, a list with one for each; '' if not at hand
+other_half = "icons b"      # pictures that the first was not trained on; '' if not at hand
+views = 1                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"
 negative_prompt = ""
 guidance = 1.0              # 1 or less: none; the paper's authors take 5
 steps = 25                  # of the sampler (DDIM, eta 0)
-judge = "emoji-clip"        # an open_clip model whose image features are measured: directory or name
+judge = "icons-clip-b"      # an open_clip model whose image features are measured: directory or name
 pretrained = ""             # its checkpoint, where it is a name: openai, or a .safetensors file
 anchors_seed = 6
 extent = [0.0, 1.0, 0.0, 1.0]   # alpha0, alpha1, beta0, beta1
@@ -93,13 +93,14 @@ from phasebook.stats import median_interval
 # ## The network, and diffusers' sampler as the known answer
 #
 # The paper's own object is a text-to-image latent diffusion model, its pictures measured through CLIP. Here is a small one of that kind, trained for this
-# book on captioned emoji: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable
-# Diffusion's schedule; its card lies beside the weights. It goes through the same slice code as the exact model. So does Stable Diffusion itself, under the
+# book on icons: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable Diffusion's schedule; its card
+# lies beside the weights. It knows 398 things that look alike in the styles of six artists, and was shown half of their pictures, `icons a`. The other half,
+# `icons b`, shows the same things in the same styles. It goes through the same slice code as the exact model. So does Stable Diffusion itself, under the
 # parameters in `notebooks/params/sd15`, where there is a GPU. Unlike the authors' our default has no guidance: guidance sharpens towards a prompt, and
 # the exact denoiser to which we compare has none.
 #
-# Two features are measured: the predicted latent at every step, and, at a few, the image features of a small CLIP, also trained here, of the decoded
-# picture. Before anything is read off, one point is sampled by diffusers' own pipeline call, without guidance and with it, and
+# Two features are measured: the predicted latent at every step, and, at a few, the image features of the decoded picture by a small CLIP. It was trained
+# on the other half, so that it has not seen what the network has. Before anything is read off, one point is sampled by diffusers' own pipeline call, without guidance and with it, and
 # the latents are compared after every step.
 
 # %%
@@ -121,13 +122,14 @@ apart = {name: max(furthest(s, guidance) for guidance in {1.0, 5.0, p.guidance})
 # %% [markdown]
 # ## What the network was trained to be
 #
-# Beside it we put the exact denoiser of the latents of its own training pictures, each as it is and in a few of the small variations it was
-# shown in. It lives in the same latent space, takes the same noise levels, and starts from the same anchors. It memorises; the network should
+# Beside it we put the exact denoiser of the latents of its own training pictures, each as it is and in one of the small variations it was
+# shown in (`views`). It lives in the same latent space, takes the same noise levels, and starts from the same anchors. It memorises; the network should
 # not. What the comparison tests is therefore generalisation as much as architecture: a difference may come from either.
 
 # %%
-data = datasets(networks, p.trained_on, p.views, p.device)
-unseen = datasets({p.models[0]: networks[p.models[0]]}, p.other_half, p.views, p.device)[p.models[0]]
+first = p.models[0]
+data = datasets(networks, {name: p.at("trained_on", name) for name in networks}, p.views, p.device)
+unseen = datasets({first: networks[first]}, {first: p.other_half}, p.views, p.device)[first]
 noise = {name: s.levels.sigma_over_alpha / deviation_of(s, data[name], p.seed) for name, s in networks.items()}
 
 # %% tags=["hide-input", "nbval-check-output"]
@@ -152,7 +154,6 @@ for name, s in networks.items():
     if data[name]:
         drawn = DrawnBy.of_network(data[name], s.model)             # its predictions, drawn by the network's decoder
         twins[name] = slice_of(drawn, plane, s.levels, fields=nearest, pictures=10, keep=spread)
-first = p.models[0]
 plane = Plane(seeded_anchors(networks[first].model.shape, p.anchors_seed), tuple(p.extent), p.at("grid", first), p.normalise)
 known = {"exact, own data": twins.get(first), "exact, other half": unseen and slice_of(unseen, plane, networks[first].levels)}
 
@@ -296,7 +297,7 @@ for name in twins:
 
 # %% [markdown]
 # A map may agree and the pictures differ. So a second question: does one and the same latent lead to the same *kind* of picture? The kind of a network's
-# picture is that of the nearest training latent; chance is what the exact denoiser's pictures on other slices would give.
+# picture, one of Unicode's eight groups (food, animals, objects, ...), is that of the nearest training latent; chance is what the exact denoiser's pictures on other slices would give.
 
 # %%
 same = {}
@@ -325,10 +326,10 @@ for name in networks:
 # dictate. But all slices look alike there, so that little is left beyond chance to agree on; over all of $\nu \ge 0.5$ the interval reaches from
 # none to more than half, and the claim is undecided. Below, {numref}`fig-agreement` has the two curves on one another. From then on the exact denoiser's ridges are walls between
 # training pictures, and the network, which was to generalise, has not learnt them; it keeps a few broad ridges of its
-# own, some along the same lines ({numref}`fig-side-by-side`), most not. The kinds of the final pictures agree in a quarter of the cases beyond chance: more than
-# nothing, less than the same basins would give. So boundaries need no architecture; but those of *this* network are, in detail, not those of its training
-# set. Whether they come of its architecture or of what it has generalised, one network cannot say:
-# that takes a second architecture, and a second half of the data.
+# own, some along the same lines ({numref}`fig-side-by-side`), most not. The kinds of the final pictures ask the same of what is drawn: the same basins
+# would give one, strangers nought. So boundaries need no architecture; but those of *this* network are, in detail, not those of its training
+# set. Whether they come of its architecture or of what it has generalised, this pair cannot say:
+# that takes a second architecture, and the second half of the data.
 #
 # ## Another architecture, another half
 #
@@ -345,6 +346,7 @@ if exacts[first]:
 if unseen:
     several = planes(networks[first].model.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
     maps["exact, other half"] = maps_of(noise[first], [slice_of(unseen, one, networks[first].levels) for one in several])
+alike = [name for name in networks if p.at("trained_on", name) == p.at("trained_on", first)]
 reach = {"early": (0.5, np.inf), "late": (0.1, 0.5)}
 agree = {(a, b, key): agreement_within(maps[a], maps[b], *window) for a, b in combinations(maps, 2) for key, window in reach.items()}
 
@@ -352,20 +354,21 @@ agree = {(a, b, key): agreement_within(maps[a], maps[b], *window) for a, b in co
 median = lambda pair, key: "–" if (e := median_interval(agree[(*pair, key)])) is None else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"  # noqa: E731
 display(HTML(table(("columns", "ν ≥ 0.5", "0.1 ≤ ν < 0.5"), [(" and ".join(pair), median(pair, "early"), median(pair, "late"))
                    for pair in combinations(maps, 2)], "Agreement of maps beyond chance, medians over slices with their intervals")))
-titles = [s.title for s in networks.values()]
-asked = {"halves": ("exact, own data", "exact, other half"), "architecture": tuple(titles[:2])}
+asked = {"halves": ("exact, own data", "exact, other half"), "architecture": tuple(networks[name].title for name in alike[:2])}
 for name, pair in asked.items():
     for key in reach:
         ledger.claim(f"pipeline.{name}_{key}", median_interval(agree.get((*pair, key), [])),
                      note="" if (*pair, key) in agree else "not among the columns")
 for name, s in networks.items():
+    halves = ("own data", "other half")[::1 if name in alike else -1]
     sides = [[np.mean(both) for both in zip(*(agree.get((s.title, f"exact, {half}", key), []) for key in reach), strict=False)]
-             for half in ("own data", "other half")]
+             for half in halves]
     less = [own - other for own, other in zip(*sides, strict=False)]
     ledger.claim("pipeline.unseen", median_interval(less), model=name, note="" if less else "the other half is not at hand")
 
 # %% [markdown]
-# Rows that are not at hand with the chosen parameters are recorded as not tested. Where they are, the table is read against its own ends: 1 for two models with the same
+# 'Own' and 'other' are the halves of the first network. Rows that are not at hand with the chosen parameters are recorded as not tested; a second network named in
+# `models` brings its own. Where they are, the table is read against its own ends: 1 for two models with the same
 # boundaries, 0 for maps that agree no better than those of different slices.
 #
 # ## What was shown, and what was not
@@ -375,8 +378,9 @@ for name, s in networks.items():
 # compared memorises, so what is tested late is generalisation.
 #
 # What was not shown: anything about DreamShaper-8, which was not run for these pages; whether a larger or longer
-# trained network comes closer to the exact denoiser or moves away from it; and what guidance does to the boundaries. The network draws near-copies of its
-# pictures, and the CLIP that judges it has been trained on the same ones. It illustrates a course of events; it cannot speak for text-to-image models at large.
+# trained network comes closer to the exact denoiser or moves away from it; and what guidance does to the boundaries. The network has learnt a thousand
+# pictures, and the CLIP that judges it, which has learnt others, does not know all of these by name (the cards say how many). It illustrates a course of events;
+# it cannot speak for text-to-image models at large.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

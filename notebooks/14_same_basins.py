@@ -17,24 +17,24 @@
 # :class: tip
 # Not if 'changed' means the exact denoiser of the same data in place of the network: of the information in its basins the network shares a fifth beyond chance
 # (0.21, interval −0.01 to 0.30, on a scale from other slices' basins, 0, to the same basins, 1). So the final basins of this network are not those of
-# its training set. The table below has a row for each other change, guidance and the number of steps among them. Whether basins belong to an architecture,
-# or to half of the data, takes further networks, which a parameter puts beside this one.
+# its training set. The table below has a row for each other change, guidance and the number of steps among them. Two halves of the data are among
+# the rows; whether basins belong to an architecture takes a second one, which a parameter puts beside this.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that
 # differ in one thing alone. Their parameter is a list, so that any number of networks stands side by side.
 
 # %% tags=["parameters"]
-models = ["emoji-diffusion"]    # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture
-data = ["emoji"]            # exact denoisers beside them: emoji, icons a, icons b; the first is the training data
-views = 1                   # small variations of each training picture in the exact denoiser of the data
+models = ["icons-unet-a"]       # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture
+data = ["icons a", "icons b"]   # exact denoisers beside them; the first is the training data of the first model
+views = 0                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"
 negative_prompt = ""
 guidance = 1.0              # 1 or less: none
 guidances = [5.0]           # further ones of the first model; the paper's authors take 5
 steps = 8                   # of the sampler (DDIM, eta 0)
 step_counts = [16]          # further ones of the first model
-judge = "emoji-clip"        # an open_clip model by whose features final pictures are told apart
+judge = "icons-clip-b"      # an open_clip model by whose features final pictures are told apart
 pretrained = ""             # its checkpoint, where it is a name: openai, or a .safetensors file
 cut = 0.5                   # pictures further apart than this share of a typical distance are of two basins
 anchors_seed = 60
@@ -175,9 +175,9 @@ for name, one in (steps_moved | guidance_moved).items():
 #
 # Shown: how much of the division of a slice survives a change of one thing, for every column that is at hand, on a scale whose two ends are known.
 #
-# Not shown with the default parameters: a second architecture, and the other half of the data; those rows of the ledger say so. One command puts them there,
-# for instance with a U-Net and a transformer of each half: `-p models '["A", "B"]' -p data '["icons a", "icons b"]'`. The network draws near-copies of
-# its training pictures, and the CLIP model by which pictures are told apart has been trained on the same ones. Five statements rest on intervals of 95 %.
+# Not shown where a single network is named: a second architecture; that row of the ledger says so. One parameter puts it there, for instance
+# `-p models '["icons-unet-a", "icons-transformer-a"]'` once both are trained. The CLIP model by which pictures are told apart has learnt the other half of the
+# icons, not the pictures of the network's; pictures that it takes for one another are of one basin here. Five statements rest on intervals of 95 %.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

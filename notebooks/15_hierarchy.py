@@ -32,7 +32,7 @@
 # come back to the tree with the measures that have passed.
 
 # %% tags=["parameters"]
-models = ["exact", "emoji-diffusion"]   # the exact denoiser of an image set; directories or hub ids of pipelines
+models = ["exact", "icons-unet-a"]   # the exact denoiser of an image set; directories or hub ids of pipelines
 image_set = "families"      # of the exact model: families, emoji, digits, or the path of a directory of pictures
 families = []               # only these families of the set; [] for all
 resolution = 64             # pixels on a side
@@ -40,7 +40,7 @@ compared = ["digits"]       # further image sets on the scale between twin and t
 anchors_seed = 1006         # of the anchors of the first slice; the others count on
 slices = 16                 # of each model; fewer give no intervals
 extent = [-1.0, 2.0, -1.0, 2.0]     # of all slices: alpha0, alpha1, beta0, beta1
-grid = [41, 9]              # points along each side; one number for all models, or one for each
+grid = [41, 9]              # points along each side; one number for all models, or one for each (the last for all further ones)
 steps = [50, 10]            # of the sampler (DDIM, eta 0), likewise
 schedule = "scaled_linear"  # of the exact model: Stable Diffusion's; or log_snr, uniform in the log of the noise level
 ridge = 0.2                 # a jump over this share of the distance of two unrelated pictures is a ridge

@@ -33,7 +33,7 @@ families = []               # only these families of the set; [] for all
 resolution = 64             # pixels on a side
 schedule = "scaled_linear"  # of the exact model: Stable Diffusion's; or log_snr
 steps = 50                  # of the sampler; one number for all models, or one for each
-trained_on = "emoji"        # the networks' data: emoji, icons a, icons b; '' if not at hand
+trained_on = "icons a"      # the networks' data: icons a, icons b, or a list as of steps; '' if not at hand
 views = 1                   # small variations of each training picture in the exact denoiser of the data
 samples = 2000              # trips of the exact model to each noise level, by its posterior
 starts = 400                # trips through a sampler; likewise
@@ -159,7 +159,7 @@ family = {name: settled_at(name, "label") for name, one in trips.items() if one}
 picture = settled_at(p.models[0], "picture")
 predicted = collapse_of(exact.gram.cpu().numpy()) / first.deviation
 
-# %% mystnb={"figure": {"caption": "What a trip to \u03bd and back keeps: the family (of a network: the kind of the nearest training picture) and, in the exact model, the picture itself; and how often two clones share the family.", "name": "fig-trips"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "What a trip to \u03bd and back keeps: the family (of a network: Unicode's group of the nearest training picture) and, in the exact model, the picture itself; and how often two clones share the family.", "name": "fig-trips"}} tags=["hide-input"]
 figures = []
 for name, one in trips.items():
     if one:
@@ -187,8 +187,8 @@ for name, one in family.items():
 # lesser axes. The collapse, too, comes at a lower noise than the random energy model says, by an eighth. It counts the pictures as a Gaussian cloud, and pictures
 # that have near-copies among them are chosen late.
 #
-# Clones and trips agree in {numref}`fig-trips`, as Bayes' rule wants. A network's curves may agree less: its starts are its own samples, and the kind
-# of the nearest training picture is a rough label for a melted one.
+# Clones and trips agree in {numref}`fig-trips`, as Bayes' rule wants. A network's curves may agree less: its starts are its own samples, its families are Unicode's
+# groups, which are of meaning, and the group of the nearest training picture is a rough label for a melted one.
 #
 # ## The largest fluctuation
 #
@@ -307,7 +307,7 @@ for name, one in here.items():
 # larger is settled first.
 #
 # Not shown: that the collapse level is the right one for a network, which has no single pictures to collapse on; and anything about classes by
-# meaning. Families here are families by looks. No network is among the default models: `-p models '["exact", "emoji-diffusion"]'` puts one there, and its
+# meaning. Families here are families by looks. No network is among the default models: `-p models '["exact", "icons-unet-a"]'` puts one there, and its
 # trips then go through its own sampler. Nine statements rest on intervals of 95 %, each read by itself.
 
 # %% tags=["results", "hide-input"]

@@ -27,9 +27,9 @@
 # same code.
 
 # %% tags=["parameters"]
-models = ["exact", "emoji-diffusion"]   # exact, directories of pipelines, hub ids
-# a list as long as models gives each its own value
-image_set = "captioned"     # the trained model's own emoji; or families, emoji, digits, a directory of pictures
+models = ["exact", "icons-unet-a"]   # exact, directories of pipelines, hub ids
+# a list gives each model its own value, the last one to all further models
+image_set = "captioned"     # emoji by names that the networks know; or families, emoji, digits, a directory of pictures
 families = []               # of the set; [] for all
 resolution = 64             # of the exact model's pictures
 # the edits to show
@@ -61,7 +61,7 @@ device = "cpu"
 batch = 120                 # latents that a network takes at a time
 prompt = "emoji"            # the generic prompt
 negative_prompt = ""
-judge = "emoji-clip"        # an open_clip model: directory or name
+judge = "icons-clip-b"      # an open_clip model: directory or name
 pretrained = ""             # its checkpoint, where it is a name: openai, or a .safetensors file
 
 # %% tags=["hide-input"]
@@ -389,8 +389,8 @@ if panels:
 #
 # What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes them, and the chapter on claims lists them);
 # and anything about edits of real photographs, which lie off the model's paths and whose inversion is another problem {cite:p}`mokady2023null`. The network is
-# small, saw each picture under its own caption, and is judged by a CLIP model that saw the same pictures: it illustrates the method, and carries no verdict on
-# large models.
+# small; it learnt half of the icons of these things, and is judged by a CLIP model that learnt the other half and does not know every picture by name. It
+# illustrates the method, and carries no verdict on large models.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

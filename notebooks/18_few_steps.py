@@ -38,9 +38,9 @@ pictures = 8                # emoji; their span is the latent space
 grid = 21                   # points on a side of a plane
 steps_teacher = 12
 paths = 2048                # of the exact flow, to learn from, and as many to be measured on
-network = "emoji-diffusion" # a directory of a latent diffusion pipeline
+network = "icons-unet-a"    # a directory of a latent diffusion pipeline
 students = None             # what `phasebook train student-...` left; null: assets/, beside the network
-judge = "emoji-clip"        # names the pictures of network and students
+judge = "icons-clip-b"      # names the pictures of network and students; trained on the other half
 network_planes = 12         # on which they are compared
 network_grid = 9            # points on a side of these
 reach = 0.3                 # of these, in distances of their latents
@@ -404,8 +404,8 @@ show(planes([name for name, _ in first], [target.near(v) for _, v in first], jum
 # A network can be asked the same. `phasebook train student-unet-a` distils one, without data, into students of 4, 2 and 1 steps: it has the teacher's weights to begin
 # with, and each of its steps is to land where the teacher's own path of twenty steps comes by {cite:p}`salimans2022progressive`; the student of two steps begins as that of four, that of one
 # as that of two. `--start DIR` names any other teacher. Students lie beside their teacher in `assets/`, or where `students` says. Teacher and students then
-# start from the same latents: on small planes, for boundaries as before, and at independent places, for three more numbers. *Coverage* is the number of different captions that
-# the judge gives to their pictures, *leak* the share of pictures that resemble no caption as well as three in four of the teacher's do, *split* the share of the sampler after
+# start from the same latents: on small planes, for boundaries as before, and at independent places, for three more numbers. *Coverage* is the number of different things that
+# the judge names in their pictures, *leak* the share of pictures that resemble no thing as well as three in four of the teacher's do, *split* the share of the sampler after
 # which two starts have parted, by the median.
 
 # %% tags=["hide-input"]
@@ -422,7 +422,7 @@ if family:
     table = compared(family, flat, p.starts, ClipFeatures.load(p.judge), p.seed + 8)
 for steps, one in table.items():
     begun = np.median([share for share in formed(one.sharp.cut) if share is not None] or [np.nan])
-    print(f"{steps:2d} steps: phases {np.median(one.sharp.phases):.0f}, formed at {begun:.2f}, captions {one.kinds}, "
+    print(f"{steps:2d} steps: phases {np.median(one.sharp.phases):.0f}, formed at {begun:.2f}, things {one.kinds}, "
           f"melted {one.melted:.2f}, split at {one.split:.2f}")
 print("students of the network: " + (", ".join(f"{k} steps" for k in list(table)[1:]) or "none, not tested here"))
 
@@ -437,11 +437,11 @@ ledger.claim("few.distillation_earlier", median_interval(gain), model=name, note
 ledger.claim("few.distillation_fewer", median_interval(fewer), model=name, note=note)
 for steps, one in table.items():
     values = [float(np.median(one.sharp.phases)), one.kinds, one.melted, one.split, *np.median(one.sharp.cut, 1)]
-    ledger.number(f"network_{steps}", values, "phases, captions, melted, split, then share of sharp edges by step")
+    ledger.number(f"network_{steps}", values, "phases, things, melted, split, then share of sharp edges by step")
 
 # %% [markdown]
 # In its first step a student has to foresee what its teacher foresees after the first quarter, half or all of its path, so that *earlier* is again nearly by construction; what is open is whether it is
-# sharp there, how many captions it still reaches, and how many of its pictures are melted. Where no student is there nothing of this is tested, and the two
+# sharp there, how many things it still reaches, and how many of its pictures are melted. Where no student is there nothing of this is tested, and the two
 # claims say so.
 #
 # ## What was shown, and what was not

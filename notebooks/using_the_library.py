@@ -84,7 +84,7 @@ from diffusers import StableDiffusionPipeline
 from phasebook import PipelineModel
 from phasebook.models.pipelines.checkpoints import known_directory
 
-pipe = StableDiffusionPipeline.from_pretrained(known_directory("emoji-diffusion"), use_safetensors=True)
+pipe = StableDiffusionPipeline.from_pretrained(known_directory("icons-unet-a"), use_safetensors=True)
 model = PipelineModel.of(pipe, "my pipeline")
 
 

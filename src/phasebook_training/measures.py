@@ -2,8 +2,10 @@
 
     python -m phasebook_training.measures MODEL CLIP [--half a] [--prompts 200] [--seeds 20] [--sheet samples.png]
 
-MODEL is a directory that diffusers loads, CLIP one of the clip that was trained on the other half. All pictures are
-(n, rgb, y, x) in [0, 1].
+MODEL is a directory that diffusers loads, CLIP one of the clip that was trained on the other half. It judges, among all
+things that the models learn, and is itself no perfect judge: *named prompts* are the things whose every real picture of
+the model's half it calls by name (`sure`), and beside the share of their samples that it recognises stand that of all
+things, and what it makes of real pictures. All pictures are (n, rgb, y, x) in [0, 1].
 """
 
 import argparse
@@ -15,16 +17,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from PIL import Image
 from torch import Tensor
 
 from phasebook.models.clip import ClipFeatures
-from phasebook.models.icons import GENERIC, Icons, icons, prompt
+from phasebook.models.icons import GENERIC, Icons, alike, prompt
 from phasebook_training.autoencoder import reconstruction_error
 
-__all__ = ["Memory", "Recognised", "judges", "load", "main", "melted", "memorisation", "recognised", "report", "sample",
-           "sheet", "spread"]
+__all__ = ["Memory", "Recognised", "called", "judges", "load", "main", "melted", "memorisation", "named",
+           "recognised", "report", "sample", "sheet", "spread", "sure"]
 
 SHOWN = ("red apple", "green apple", "cat face", "eye", "mountain", "dog face", "blue heart", "tiger face", "bus",
          "grinning face", "crying face", "new moon", "waving hand", "thumbs up", "rocket", "zodiac sign Cancer")
@@ -63,7 +65,7 @@ def load(folder: Path):
 
 
 def sample(pipe, prompts: list[str], seeds: list[int], steps: int = 25, guidance: float = 3.0,
-           batch: int = 32) -> Float[Tensor, "n 3 y x"]:
+           batch: int = 100) -> Float[Tensor, "n 3 y x"]:
     """A picture for each prompt, from a latent of its seed, by the pipeline's own scheduler."""
     denoiser = pipe.transformer if hasattr(pipe, "transformer") else pipe.unet
     shape = denoiser.config.in_channels, *2 * (denoiser.config.sample_size,)
@@ -77,16 +79,38 @@ def sample(pipe, prompts: list[str], seeds: list[int], steps: int = 25, guidance
     return torch.cat(pictures)
 
 
+def called(clip: ClipFeatures, pictures: Float[Tensor, "n 3 y x"], data: Icons) -> Int[Tensor, " n"]:
+    """The thing whose words are nearest to each picture, as a place in `data.whats`."""
+    seen = F.normalize(clip(pictures), dim=-1).cpu()
+    return (seen @ clip.text(list(data.whats)).cpu().T).argmax(-1)
+
+
+def sure(own: Icons, right: Bool[Tensor, " n"], most: int) -> list[int]:
+    """The things whose every picture the clip calls by name: no more than `most` of them, evenly over the table.
+
+    The pictures are those of the model's half, from which the clip has not learnt.
+
+    Args:
+        own: the pictures.
+        right: which of them it calls by name, among all things that the models learn.
+        most: things.
+    """
+    missed = set(own.what[~right].tolist())
+    known = [what for what in own.what.unique().tolist() if what not in missed]
+    chosen = np.linspace(0, len(known) - 1, min(most, len(known))).round().astype(int)
+    return [known[i] for i in chosen]
+
+
 def recognised(clip: ClipFeatures, pictures: Float[Tensor, "n 3 y x"], whats: Tensor, styles: Tensor | None,
                data: Icons) -> Recognised:
     """How many pictures the clip calls by their own names, among all things and all styles.
 
     `whats` and `styles` are places in those of `data`; without styles those shares are nan.
     """
-    seen = F.normalize(clip(pictures), dim=-1).cpu()
-    what = (seen @ clip.text(list(data.whats)).cpu().T).argmax(-1) == whats
+    what = called(clip, pictures, data) == whats
     if styles is None:
         return Recognised(float(what.float().mean()), float("nan"), float("nan"))
+    seen = F.normalize(clip(pictures), dim=-1).cpu()
     style = (seen @ clip.text([prompt(style=name) for name in data.styles]).cpu().T).argmax(-1) == styles
     return Recognised(*(float(hits.float().mean()) for hits in (what, style, what & style)))
 
@@ -116,17 +140,11 @@ def melted(clip: ClipFeatures, pictures: Float[Tensor, "n 3 y x"], real: Float[T
 
 def spread(clip: ClipFeatures, pictures: Float[Tensor, "n 3 y x"], data: Icons) -> int:
     """How many different things the clip sees in the pictures."""
-    return len(set((clip(pictures).cpu() @ clip.text(list(data.whats)).cpu().T).argmax(-1).tolist()))
+    return len(set(called(clip, pictures, data).tolist()))
 
 
 def _real(data: Icons) -> Float[Tensor, "n 3 y x"]:
     return data.floats() / 2 + 0.5
-
-
-def _named(data: Icons, n: int) -> list[str]:
-    """`n` of the things that are drawn, evenly over the table."""
-    drawn = data.what.unique()
-    return [data.whats[drawn[i]] for i in np.linspace(0, len(drawn) - 1, n).round().astype(int)]
 
 
 def sheet(pipe, data: Icons, path: Path, steps: int = 25) -> None:
@@ -152,26 +170,50 @@ def judges(vae, clip: ClipFeatures, own: Icons, data: Icons) -> dict[str, object
         "clip, things in the style apart": recognised(clip, _real(apart), apart.what, None, data).what}
 
 
+def named(pipe, clip: ClipFeatures, own: Icons, prompts: int, seeds: int,
+          steps: int) -> tuple[dict[str, object], Float[Tensor, "n 3 y x"]]:
+    """How many samples of the named prompts, and of all things, the clip calls by name; and the samples.
+
+    Args:
+        pipe: the model.
+        clip: of the other half.
+        own: pictures of the model's half.
+        prompts: named ones, at most.
+        seeds: of each; of every other thing a fifth as many.
+        steps: of the sampler.
+    """
+    right = called(clip, _real(own), own) == own.what
+    chosen = sure(own, right, prompts)
+    others = [what for what in own.what.unique().tolist() if what not in chosen]
+    asked = torch.tensor([what for what in chosen for _ in range(seeds)]
+                         + [what for what in others for _ in range(max(seeds // 5, 1))])
+    pictures = sample(pipe, [own.whats[what] for what in asked], list(range(len(asked))), steps)
+    hits = called(clip, pictures, own) == asked
+    share = {what: float(hits[asked == what].float().mean()) for what in [*chosen, *others]}
+    return {"named prompts": float(np.mean([share[what] for what in chosen])) if chosen else None,
+            "named prompts, how many": len(chosen), "named prompts, seeds of each": seeds,
+            "things whose every real picture is recognised": len(sure(own, right, len(own.whats))),
+            "all things": float(np.mean(list(share.values()))), "all things, how many": len(share),
+            "real pictures of all things": float(right.float().mean())}, pictures
+
+
 def report(pipe, clip: ClipFeatures, half: str, prompts: int, seeds: int, steps: int,
            generics: int) -> dict[str, object]:
     """The numbers of a card, for a model of one half and a clip of the other."""
-    data = icons()
+    data = alike()
     own, other, held = data.only(half), data.only("b" if half == "a" else "a"), data.only("held out")
-    names = _named(own, prompts)
-    asked = [name for name in names for _ in range(seeds)]
-    pictures = sample(pipe, asked, list(range(len(asked))), steps)
-    whats = torch.tensor([data.whats.index(name) for name in asked])
-    real = torch.isin(own.what, whats)
-    pairs = held.at(torch.arange(0, len(held), max(len(held) // max(prompts, 1), 1)))
-    drawn = sample(pipe, list(pairs.names), list(range(len(pairs))), steps)
+    numbers, pictures = named(pipe, clip, own, prompts, seeds, steps)
+    few = torch.arange(len(held)).repeat_interleave(max(seeds // 5, 1))
+    pairs = held.at(few)
+    drawn = sample(pipe, list(pairs.names), list(range(10**5, 10**5 + len(pairs))), steps)
     generic = sample(pipe, [GENERIC] * generics, list(range(10**6, 10**6 + generics)), steps, guidance=1.0)
     memory = memorisation(pictures[::max(len(pictures) // 500, 1)], own, other)
-    return judges(pipe.vae, clip, own, data) | {
-        "named prompts": recognised(clip, pictures, whats, None, data).what,
-        "real pictures of them": recognised(clip, _real(own.at(real)), own.what[real], None, data).what,
+    return judges(pipe.vae, clip, own, data) | numbers | {
         "held-out pairs": recognised(clip, drawn, pairs.what, pairs.style, data)._asdict(),
-        "real held-out pairs": recognised(clip, _real(pairs), pairs.what, pairs.style, data)._asdict(),
+        "real held-out pairs": recognised(clip, _real(held), held.what, held.style, data)._asdict(),
+        "held-out pairs, how many": len(held), "steps of the sampler": steps,
         "melted of the generic prompt": melted(clip, generic, _real(own), data),
+        "samples of the generic prompt": generics,
         "things in samples of the generic prompt": spread(clip, generic, data),
         "distance to the nearest trained": float(memory.trained.median()),
         "distance to the nearest other": float(memory.other.median()), "copied": memory.copied}
@@ -183,8 +225,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("clip", metavar="CLIP", help="trained on the other half")
     parser.add_argument("--half", choices=("a", "b"), default="a", help="that MODEL was trained on")
-    parser.add_argument("--prompts", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=20, help="of each prompt")
+    parser.add_argument("--prompts", type=int, default=200, help="named ones, at most")
+    parser.add_argument("--seeds", type=int, default=20,
+                        help="of each named prompt; of other things and held-out pairs a fifth as many")
     parser.add_argument("--steps", type=int, default=25, help="of the sampler")
     parser.add_argument("--generic", type=int, default=200, help="samples of the generic prompt")
     parser.add_argument("--sheet", type=Path, help="where to write a picture of samples")
@@ -195,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(str(error).splitlines()[0], file=sys.stderr)
         return 2
     if options.sheet:
-        sheet(pipe, icons(), options.sheet, options.steps)
+        sheet(pipe, alike(), options.sheet, options.steps)
     print(json.dumps(report(pipe, clip, options.half, options.prompts, options.seeds, options.steps,
                             options.generic), indent=1))
     return 0

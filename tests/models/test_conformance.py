@@ -67,7 +67,7 @@ def models(tmp_path_factory):
         "denoiser": Denoiser((2,), mixture, decode=lambda x0: x0[:, :1, None, None].expand(-1, 3, 4, 4)), "own": Own(),
         **{k: tame(PipelineModel.load(build(tmp_path_factory.mktemp(k), k), batch=3))
            for k in ("epsilon", "v_prediction")},
-        "shipped": PipelineModel.load("emoji-diffusion"),
+        "shipped": PipelineModel.load("icons-unet-a"),
     }
 
 
@@ -213,7 +213,7 @@ def test_a_slice_of_it(model):
 def test_a_fingerprint_is_the_same_in_another_process():
     code = ("from phasebook import ExactModel, PipelineModel\n"
             "from tests.builders import images\n"
-            "print(ExactModel.of(images()).fingerprint, PipelineModel.load('emoji-diffusion').fingerprint)")
+            "print(ExactModel.of(images()).fingerprint, PipelineModel.load('icons-unet-a').fingerprint)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    ours = [ExactModel.of(images()).fingerprint, PipelineModel.load("emoji-diffusion").fingerprint]
+    ours = [ExactModel.of(images()).fingerprint, PipelineModel.load("icons-unet-a").fingerprint]
     assert done.stdout.split() == ours

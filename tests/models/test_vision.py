@@ -84,7 +84,7 @@ def test_tangents_go_through(folders):
 
 
 def test_an_open_clip_directory_is_still_one():
-    assert not has_no_words("emoji-clip") and isinstance(load_features("emoji-clip"), ClipFeatures)
+    assert not has_no_words("icons-clip-b") and isinstance(load_features("icons-clip-b"), ClipFeatures)
 
 
 # --- one clear line each ----------------------------------------------------------------------------------------

@@ -251,7 +251,8 @@ def test_a_directory_is_small_and_has_no_paths_of_ours(module, words, tmp_path):
 def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data):
     """A few steps of each on some forty pictures; what they leave loads through the book's own code."""
     few = data.at(torch.arange(0, len(data), 190))
-    monkeypatch.setattr(training, "icons", lambda: few)
+    for name in ("icons", "alike"):
+        monkeypatch.setattr(training, name, lambda: few)
     small = {"batch": 4, "save_seconds": 0.0}
     for module in (autoencoder, clip, unet, transformer):
         monkeypatch.setattr(module, "SETTINGS", Settings(steps=1, rate=1e-3, **small))
@@ -284,15 +285,16 @@ def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data
         for name, value in one.items():
             torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-3)
     card = tmp_path / "sheet.png"
-    monkeypatch.setattr(measures, "icons", lambda: few)
+    monkeypatch.setattr(measures, "alike", lambda: few)
     monkeypatch.setattr(measures, "SHOWN", few.whats[:2])
     assert measures.main([str(place), str(tmp_path / "clip-b" / "clip"), "--prompts", "2", "--seeds", "2", "--steps",
                           "1", "--generic", "3", "--sheet", str(card)]) == 0
     said = capsys.readouterr().out
     numbers = json.loads(said[said.index("\n{"):])
     assert numbers["reconstruction, held-out pairs"] > 0.1 and 0 <= numbers["copied"] <= 1
+    assert numbers["all things, how many"] == len(few.only("a").what.unique())
     assert Image.open(card).size == (2 * 64, 10 * 64)
-    assert measures.main([str(tmp_path), "emoji-clip"]) == 2
+    assert measures.main([str(tmp_path), "icons-clip-b"]) == 2
     assert "holds no model_index.json" in capsys.readouterr().err
     words = ClipFeatures.load(further / "clip-a" / "clip", batch=4).text(["grinning face"])
     torch.testing.assert_close(words, features.text(["grinning face"]), atol=1e-2, rtol=1e-2)
@@ -333,6 +335,16 @@ def test_measures_of_pictures_whose_truth_is_known(data):
     noise = torch.rand(40, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert measures.melted(names, torch.cat([real, noise]), real, few) == pytest.approx(40 / (len(few) + 40))
     assert measures.spread(names, real, few) == len(set(few.what.tolist()))
+
+
+def test_named_prompts_are_things_whose_every_picture_is_recognised(data):
+    some = data.at(torch.isin(data.what, torch.arange(9)))
+    right = torch.ones(len(some), dtype=bool)
+    right[(some.what == 2).nonzero()[0]] = False             # one picture of one thing
+    right[some.what == 7] = False
+    assert measures.sure(some, right, 100) == [0, 1, 3, 4, 5, 6, 8]
+    assert measures.sure(some, right, 3) == [0, 4, 8] and measures.sure(some, ~right, 3) == [7]
+    assert measures.sure(some, torch.zeros_like(right), 3) == []
 
 
 def test_memorisation_tells_copies_from_neighbours(data):

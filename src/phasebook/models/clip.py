@@ -79,7 +79,7 @@ class ClipFeatures:
     batch: int
 
     @classmethod
-    def load(cls, name: str | Path = "emoji-clip", pretrained: str | None = None, *, normalise: bool = False,
+    def load(cls, name: str | Path = "icons-clip-b", pretrained: str | None = None, *, normalise: bool = False,
              device: str = "cpu", dtype: str = "float32", batch: int = 64) -> "ClipFeatures":
         """The model in a directory, or of a name that open_clip knows.
 

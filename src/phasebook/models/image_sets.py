@@ -2,8 +2,8 @@
 
 A set is named: `families` (420 emoji that are drawn alike within their family), `emoji` (all 1600 distinct ones),
 `icons` (8104 pictures of 1382 things in seven styles; their groups are the styles), `digits` (the 1797 handwritten
-digits that scikit-learn carries), `captioned` (the emoji that have a kind, named by their captions) or the path of a
-directory of pictures. Nothing is downloaded. Order and pixels depend on the arguments alone.
+digits that scikit-learn carries), `captioned` (emoji that have a kind, named by captions that the networks know) or
+the path of a directory of pictures. Nothing is downloaded. Order and pixels depend on the arguments alone.
 """
 
 import csv
@@ -18,6 +18,7 @@ from numpy import ndarray
 from PIL import Image, ImageOps
 
 from phasebook.models.assets import asset
+from phasebook.models.captions import kind_of
 
 __all__ = ["ImageSet", "load_images", "read_picture", "IMAGE_SETS", "RESOLUTIONS", "CELL", "COLUMNS"]
 
@@ -150,12 +151,12 @@ def _emoji(only_families: bool) -> list[_Row]:
 
 
 def _captioned() -> list[_Row]:
-    """The emoji that have a kind; their captions are their names, their kinds the families."""
-    from phasebook.models.captions import kind_of
+    """The emoji that have a kind, of the things that networks learn; captions are their names, kinds the families."""
+    from phasebook.models.icons import alike
 
-    rows = []
+    rows, known = [], set(alike().whats)
     for entry, cell in _cells():
-        if kind := kind_of(entry):
+        if entry["caption"] in known and (kind := kind_of(entry)):
             rows.append(_Row(cell, entry["caption"], entry["caption"], kind, kind))
     return rows
 

@@ -34,7 +34,7 @@ def model(pipeline, tmp_path):
 
 @pytest.fixture
 def clip(tmp_path):
-    return shutil.copytree(asset("emoji-clip"), tmp_path / "clip")
+    return shutil.copytree(asset("icons-clip-b"), tmp_path / "clip")
 
 
 @pytest.fixture

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook.models.captions import captioned
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
-from phasebook.models.icons import icons
 from phasebook.sampling.protocols import Frame
 from phasebook.site.build import runner
 from phasebook.site.chapters.network import (
@@ -21,6 +19,7 @@ from phasebook.site.chapters.network import (
     nearest_kind,
     nearest_steps,
     own_data,
+    training_pictures,
 )
 from phasebook.site.chapters.slices import by_scale, planes
 from phasebook.site.checks.parameters import ParameterError
@@ -72,8 +71,9 @@ def test_networks_of_one_autoencoder_share_their_data(monkeypatch):
     monkeypatch.setattr("phasebook.site.chapters.network.own_data", lambda one, *_: made.append(one) or len(made))
     vaes = [torch.nn.Linear(2, 2) for _ in range(2)]
     chosen = {name: SimpleNamespace(model=SimpleNamespace(pipe=SimpleNamespace(vae=vaes[k])))
-              for name, k in (("unet", 0), ("transformer", 0), ("stranger", 1))}
-    assert datasets(chosen, "icons a", 0) == {"unet": 1, "transformer": 1, "stranger": 2}
+              for name, k in (("unet", 0), ("transformer", 0), ("stranger", 1), ("of b", 0))}
+    asked = dict.fromkeys(chosen, "icons a") | {"of b": "icons b"}
+    assert datasets(chosen, asked, 0) == {"unet": 1, "transformer": 1, "stranger": 2, "of b": 3}
 
 
 def test_maps_of_two_samplers_are_compared_at_equal_noise():
@@ -94,11 +94,13 @@ def test_maps_of_two_samplers_are_compared_at_equal_noise():
 
 
 def test_the_other_half_is_another():
-    with pytest.raises(ParameterError, match="other_half = 'icons a': the networks were trained on it"):
+    with pytest.raises(ParameterError, match="other_half = 'icons a': the first network was trained on it"):
         runner.check(runner.find_chapter("13"), {"trained_on": "icons a", "other_half": "icons a"})
 
 
-def test_the_sizes_of_training_data_are_theirs():
-    sizes = {"emoji": len(captioned().images.names), "": 0}
-    sizes |= {f"icons {half}": len(icons().only(half).images.names) for half in "ab"}
-    assert sizes == DATA
+def test_training_pictures_are_those_of_a_half():
+    halves = {name: training_pictures(name) for name in ("icons a", "icons b")}
+    assert DATA == {name: len(one) for name, one in halves.items()} | {"": 0}
+    one, other = halves.values()
+    assert one.families == other.families and "Food & Drink" in one.families
+    assert not set(one.names) & set(other.names)

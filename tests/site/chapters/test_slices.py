@@ -60,7 +60,7 @@ BAD_NETWORKS = [
     ({"models": ["nowhere"]}, "models = 'nowhere': no such directory, and no hub id (OWNER/NAME)"),
     ({"models": ["exact"]}, "models = ['exact']: takes networks"),
     ({"models": []}, "models = []"),
-    ({"models": ["emoji-diffusion", "emoji-diffusion"]}, "takes each model once"),
+    ({"models": ["icons-unet-a", "icons-unet-a"]}, "takes each model once"),
     ({"models": ["assets/emoji"]}, "no diffusers pipeline (emoji/model_index.json is missing)"),
     ({"models": ["someone/some-model"]}, "models = 'someone/some-model': not in the local cache, and the hub"),
     ({"judge": ""}, "judge = '': takes an open_clip model"),

@@ -67,7 +67,7 @@ def test_traces_of_blocks_and_of_all_are_met_by_probes():
 
 @pytest.mark.parametrize(("change", "line"), [
     ({"endpoints": [1, 1]}, r"endpoints = \[1, 1\]: takes two different pictures"),
-    ({"pair": [0, 99999]}, r"pair = \[0, 99999\]: takes two different pictures, from 0 to 548"),
+    ({"pair": [0, 99999]}, r"pair = \[0, 99999\]: takes two different pictures, from 0 to 1021"),
     ({"levels": [20.0]}, r"levels\[0\] = 20.0: .*<= 6"),
     ({"nodes": 50}, "nodes = 50: takes at most curve_points - 2"),
     ({"model": "no-such-model"}, "model = 'no-such-model'"),

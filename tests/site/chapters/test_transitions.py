@@ -47,7 +47,7 @@ def test_an_exact_model_travels_by_its_posterior_and_another_through_its_sampler
 def test_the_exact_model_must_be_there():
     source = runner.find_chapter("16")
     with pytest.raises(ParameterError, match="takes 'exact' among them"):
-        runner.check(source, {"models": ["emoji-diffusion"], "steps": 5, "starts": 9, "slices": 2, "grid": 4})
+        runner.check(source, {"models": ["icons-unet-a"], "steps": 5, "starts": 9, "slices": 2, "grid": 4})
 
 
 def test_parts_of_the_icons_are_whole_things():

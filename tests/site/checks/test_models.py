@@ -62,13 +62,13 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
     ("spacetime_of_images", {"endpoints": [0, 0]}, "endpoints = [0, 0]"),
     ("same_basins", {"guidances": [5.0, 5.0]}, "guidances = [5.0, 5.0]: takes each once"),
     ("same_basins", {"step_counts": [3]}, "step_counts = [3]: takes each once, and not 3"),
-    ("same_basins", {"data": ["emoji", "emoji"]}, "data = ['emoji', 'emoji']: takes each once"),
-    ("same_basins", {"models": ["emoji-diffusion", "./emoji-diffusion"]}, "two are called 'emoji_diffusion'"),
-    ("network_and_data", {"models": ["emoji-diffusion/", "emoji-diffusion"]}, "two are called 'emoji_diffusion'"),
+    ("same_basins", {"data": ["icons a", "icons a"]}, "data = ['icons a', 'icons a']: takes each once"),
+    ("same_basins", {"models": ["icons-unet-a", "./icons-unet-a"]}, "two are called 'icons_unet_a'"),
+    ("network_and_data", {"models": ["icons-unet-a/", "icons-unet-a"]}, "two are called 'icons_unet_a'"),
     ("network_and_data", {"revision": "main"}, "revision = 'main': of a hub id"),
     ("temporal_transitions", {"models": ["exact"], "steps": 9, "starts": 9, "visits": 9, "slices": 4, "grid": 3,
                               "revision": "main"}, "revision = 'main': of a hub id"),
-    ("edits", {"pretrained": "openai"}, "pretrained = 'openai': judge = 'emoji-clip' is a directory"),
+    ("edits", {"pretrained": "openai"}, "pretrained = 'openai': judge = 'icons-clip-b' is a directory"),
     ("network_and_data", {"pretrained": "x.safetensors"}, "pretrained = 'x.safetensors': judge = "),
     ("plane_chain", {"seed": 2**62}, "seed = 4611686018427387904"),
     ("transition_paths", {"seed": 10**20}, "seed = 100000000000000000000"),
@@ -78,7 +78,7 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
     ("phase_boundaries", {"store": "/dev/null"}, "store = '/dev/null': takes a folder, new or of a slice"),
     ("phase_boundaries", {"store": "x" * 260}, "cannot be read (file name too long)"),
     ("transition_paths", {"potential": "x" * 260 + ".npy"}, "unknown; takes one of alanine"),
-    ("edits", {"edits": [["cat " * 40, "eye"]], "models": ["emoji-diffusion"], "k_values": [0], "steps": 4}, "takes "),
+    ("edits", {"edits": [["cat " * 40, "eye"]], "models": ["icons-unet-a"], "k_values": [0], "steps": 4}, "takes "),
 ])
 def test_what_would_fail_later_is_refused_now(chapter, changes, words):
     assert words in refusal(chapter, changes)
@@ -87,7 +87,7 @@ def test_what_would_fail_later_is_refused_now(chapter, changes, words):
 def test_levels_that_a_model_has_not_are_refused(tmp_path):
     """Of a model trained on fewer times than are asked for; its scheduler's configuration says so."""
     model = tmp_path / "model"
-    shutil.copytree(asset("emoji-diffusion"), model)
+    shutil.copytree(asset("icons-unet-a"), model)
     file = model / "scheduler" / "scheduler_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"num_train_timesteps": 20}))
     said = refusal("network_and_data", {"models": [str(model)], "steps": 25})
@@ -98,11 +98,11 @@ def test_levels_that_a_model_has_not_are_refused(tmp_path):
 
 def test_weights_of_another_model_are_refused(tmp_path):
     """By the header alone, where the model is a name with a file and where it is a directory."""
-    weights = asset("emoji-clip") / "open_clip_model.safetensors"
+    weights = asset("icons-clip-b") / "open_clip_model.safetensors"
     said = refusal("network_and_data", {"judge": "ViT-B-32-quickgelu", "pretrained": str(weights)})
     assert "holds another model" in said and "pretrained = " in said
     model = tmp_path / "clip"
-    shutil.copytree(asset("emoji-clip"), model)
+    shutil.copytree(asset("icons-clip-b"), model)
     file = model / "open_clip_config.json"
     config = json.loads(file.read_text())
     config["model_cfg"]["embed_dim"] *= 2

@@ -136,7 +136,7 @@ def near_the_edge(schema: dict, root: dict, default) -> st.SearchStrategy:
         return st.lists(near_the_edge(inner, root, default), min_size=least, max_size=max(least, min(most, 4)))
     if schema.get("type") == "boolean":
         return st.booleans()
-    return st.sampled_from(["", "exact", "emoji-diffusion", "families", "digits", default])
+    return st.sampled_from(["", "exact", "icons-unet-a", "families", "digits", default])
 
 
 @st.composite

@@ -65,7 +65,7 @@ def test_several_models_have_a_row_each():
     book.claim("toy.a", 0.0, model="Lykon/dreamshaper-8")
     assert {name: c.verdict for name, c in book.claims.items()} == {
         "toy.a": "holds", "toy.a.dreamshaper_8": "fails"}
-    assert slug("assets/emoji-diffusion/") == "emoji_diffusion"
+    assert slug("assets/icons-unet-a/") == "icons_unet_a"
 
 
 def test_what_is_no_number_is_refused():
@@ -92,7 +92,7 @@ def test_nothing_is_emitted_until_every_claim_is_recorded(capsys):
     book.claim("toy.a", 1.0)
     with pytest.raises(ValueError, match="claim 'toy.b': .*nothing was recorded"):
         book.emit()
-    book.claim("toy.b", 1.0, model="assets/emoji-diffusion")       # on one model at least
+    book.claim("toy.b", 1.0, model="assets/icons-unet-a")       # on one model at least
     book.emit()
 
 

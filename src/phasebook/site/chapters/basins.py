@@ -35,7 +35,7 @@ class Chapter(ModelParameters):
     families: list[str] = []
     resolution: Literal[64] = 64
     schedule: Literal["scaled_linear"] = "scaled_linear"
-    data: list[Literal["emoji", "icons a", "icons b"]]
+    data: list[Literal["icons a", "icons b"]]
     views: Annotated[int, Field(ge=0, le=16)]
     guidances: list[Guidance]
     step_counts: list[Steps]

@@ -66,7 +66,7 @@ class Chapter(ModelParameters):
         if self.trained and has_no_words(self.judge):
             raise ValueError(f"judge = {self.judge!r}: a vision model has no words; takes an open_clip model")
         lists = sum(isinstance(entry, list) for entry in self.k_values)
-        if lists not in (0, len(self.models)) or lists not in (0, len(self.k_values)):
+        if lists > len(self.models) or lists not in (0, len(self.k_values)):
             raise ValueError(f"k_values = {self.k_values}: takes one list of steps, or one for each of "
                              f"{len(self.models)} models")
         for name in self.models:
@@ -92,7 +92,7 @@ class Chapter(ModelParameters):
     def k_at(self, name: str) -> list[int]:
         """The steps at which one model resumes; all of its own where none are given."""
         nested = any(isinstance(entry, list) for entry in self.k_values)
-        chosen = self.k_values[self.models.index(name)] if nested else self.k_values
+        chosen = self.at("k_values", name) if nested else self.k_values
         return chosen or list(range(self.at("steps", name)))
 
     def sampling(self, name: str) -> dict[str, Any]:
@@ -103,9 +103,7 @@ class Chapter(ModelParameters):
 
     def making(self, name: str) -> dict[str, Any]:
         """How one model makes sources and targets, as `make` takes it."""
-        strength = self.source_guidance
-        return {"guidance": strength[self.models.index(name)] if isinstance(strength, list) else strength,
-                "negative": "" if name == EXACT else self.negative_prompt}
+        return {"guidance": self.at("source_guidance", name), "negative": "" if name == EXACT else self.negative_prompt}
 
     def start_points(self, subject: Subject) -> State | None:
         """Where the sources of the edits that are shown start: points of a slice, or None for starts of their own."""

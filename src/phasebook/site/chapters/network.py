@@ -1,6 +1,7 @@
 """Parameters of the chapter on networks and their data, and the exact denoiser that a network was trained to be."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -9,9 +10,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from pydantic import Field, model_validator
 
-from phasebook.models.captions import captioned
 from phasebook.models.exact import ExactModel
-from phasebook.models.icons import icons
+from phasebook.models.icons import alike
+from phasebook.models.image_sets import ImageSet
 from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start
@@ -22,9 +23,9 @@ from phasebook.slices.slice import Slice
 from phasebook.slices.statistics import agreement, largest_deviation
 
 __all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of", "maps_of",
-           "nearest_kind", "nearest_steps", "own_data"]
+           "nearest_kind", "nearest_steps", "own_data", "training_pictures"]
 
-DATA = {"emoji": 549, "icons a": 3543, "icons b": 3590, "": 0}        # pictures that networks are trained on
+DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
 STARTS = 48             # samples from which the covariance of a model without data is estimated
 
 
@@ -43,7 +44,7 @@ class Chapter(ModelParameters):
     sets: Sets
     sets_grid: SetsGrid
     ridges: Annotated[int, Field(ge=1, le=200)]
-    trained_on: Literal["emoji", "icons a", "icons b", ""]
+    trained_on: PerModel(Literal["icons a", "icons b", ""])
     other_half: Literal["icons a", "icons b", ""]
     views: Annotated[int, Field(ge=0, le=16)]
     seed: Seed
@@ -54,17 +55,19 @@ class Chapter(ModelParameters):
             raise ValueError(f"models = {self.models}: takes networks; each has its data's exact denoiser beside it")
         if not self.judge:
             raise ValueError("judge = '': takes an open_clip model, a directory or a name")
-        if self.other_half and self.other_half == self.trained_on:
-            raise ValueError(f"other_half = {self.other_half!r}: the networks were trained on it; takes the other half")
+        own = [self.at("trained_on", name) for name in self.models]
+        if self.other_half and self.other_half == own[0]:
+            raise ValueError(f"other_half = {self.other_half!r}: the first network was trained on it; takes the other "
+                             "half")
         for name in self.models:        # the network's slices, and those of the exact denoisers beside it
             grid, steps = self.at("grid", name), self.at("steps", name)
             check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
                          3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
-        check_data([self.trained_on, self.other_half], self.views)
+        check_data({*own, self.other_half}, self.views)
         return self
 
 
-def check_data(names: Sequence[str], views: int, points: int = 0, parameter: str = "trained_on") -> None:
+def check_data(names: Collection[str], views: int, points: int = 0, parameter: str = "trained_on") -> None:
     """ValueError where exact denoisers of training data do not fit into memory.
 
     Args:
@@ -74,7 +77,20 @@ def check_data(names: Sequence[str], views: int, points: int = 0, parameter: str
         parameter: that named them.
     """
     need = sum(bytes_of_latents(DATA[name], views, points) for name in names if name)
-    check_memory({"views": views, parameter: ", ".join(names)}, need)
+    check_memory({"views": views, parameter: ", ".join(sorted(names))}, need)
+
+
+def training_pictures(name: str) -> ImageSet:
+    """A half of the icons that look alike in all styles, from which networks learn.
+
+    Args:
+        name: `icons a` or `icons b`.
+
+    Returns:
+        The pictures. Their families are Unicode's groups: few of these things belong to a family by looks.
+    """
+    data = alike().only(name.removeprefix("icons "))
+    return replace(data.images, family=data.group.numpy(), families=data.groups)
 
 
 def own_data(subject: Subject, trained_on: str, views: int, device: str = "cpu") -> ExactModel | None:
@@ -82,30 +98,32 @@ def own_data(subject: Subject, trained_on: str, views: int, device: str = "cpu")
 
     Args:
         subject: the network, a latent diffusion model.
-        trained_on: `emoji` for the captioned emoji, `icons a` or `icons b` for a half of the icons, or ''.
+        trained_on: `icons a` or `icons b`, see `training_pictures`, or ''.
         views: small variations of each picture beside the picture itself, as the network was shown them.
         device: where the latents live.
     """
     if not trained_on:
         return None
-    data = captioned() if trained_on == "emoji" else icons().only(trained_on.removeprefix("icons "))
-    return ExactModel.of_latents(latent_views(subject.model.pipe.vae, data.floats(), views), data.images, device)
+    images = training_pictures(trained_on)
+    pixels = 2 * torch.as_tensor(images.pixels).permute(0, 3, 1, 2) - 1
+    return ExactModel.of_latents(latent_views(subject.model.pipe.vae, pixels, views), images, device)
 
 
-def datasets(chosen: Mapping[str, Subject], trained_on: str, views: int,
+def datasets(chosen: Mapping[str, Subject], trained_on: Mapping[str, str], views: int,
              device: str = "cpu") -> dict[str, ExactModel | None]:
-    """`own_data` of several networks, once for all that share an autoencoder.
+    """`own_data` of several networks, once for all that share pictures and autoencoder.
 
     Args:
         chosen: the networks by name.
-        trained_on: as for `own_data`.
+        trained_on: for each of them as for `own_data`.
         views: likewise.
         device: likewise.
     """
     made: dict[str, ExactModel | None] = {}
     for name, one in chosen.items():
-        alike = [other for other in made if _same_weights(chosen[other].model.pipe.vae, one.model.pipe.vae)]
-        made[name] = made[alike[0]] if alike else own_data(one, trained_on, views, device)
+        twins = [other for other in made if trained_on[other] == trained_on[name]
+                 and _same_weights(chosen[other].model.pipe.vae, one.model.pipe.vae)]
+        made[name] = made[twins[0]] if twins else own_data(one, trained_on[name], views, device)
     return made
 
 

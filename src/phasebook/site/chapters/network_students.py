@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.models.captions import captioned
 from phasebook.models.clip import ClipFeatures
+from phasebook.models.icons import alike
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Prompt
@@ -37,8 +37,8 @@ class Compared(NamedTuple):
 
     Attributes:
         sharp: boundaries on its planes.
-        kinds: different captions among its pictures from independent starts, by the judge.
-        melted: share of those pictures that resemble no caption as well as three in four of the teacher's do.
+        kinds: different things among its pictures from independent starts, by the judge.
+        melted: share of those pictures that resemble no thing as well as three in four of the teacher's do.
         split: median share of the sampler at which two starts part.
     """
 
@@ -91,7 +91,7 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         judge: names the pictures.
         seed: of the starts.
     """
-    words = judge.text(list(captioned().captions)).cpu()
+    words = judge.text(list(alike().whats)).cpu()
     found, height, floor = {}, None, None
     for steps, sampler in family.items():
         shape = sampler.model.shape
@@ -108,7 +108,7 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
 
 def _likeness(judge: ClipFeatures, pictures: Float[Tensor, "n 3 y x"],
               words: Float[Tensor, "k d"]) -> tuple[Float[ndarray, " n"], Int[ndarray, " n"]]:
-    """The largest cosine of each picture with a caption, and which."""
+    """The largest cosine of each picture with the words for a thing, and which."""
     best = (F.normalize(judge(pictures), dim=-1).cpu() @ words.T).max(-1)
     return best.values.numpy(), best.indices.numpy()
 

@@ -1,6 +1,6 @@
 """Parameters of the chapter on the spacetime of images, and its pairs, chains and strips."""
 
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,11 +14,11 @@ from phasebook.hierarchy.trees import distances_of
 from phasebook.hierarchy.ultrametric import cophenetic
 from phasebook.mixtures.spacetime.atoms import great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
-from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.vision import Tower, check_features
 from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model, Prompt
+from phasebook.site.chapters.network import DATA
 from phasebook.site.checks.memory import LATENT, check_memory
 from phasebook.site.checks.models import Device, Seed, check_pictures, check_trained
 from phasebook.site.checks.parameters import Finite, Parameters
@@ -32,7 +32,7 @@ __all__ = ["Chapter", "PlacedTree", "clip_of", "curves_along", "latents_of", "no
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
 CURVES = 12             # arrays of the states along all curves that live at a time
-PIXELS = 64             # on a side of the captioned pictures
+PIXELS = 64             # on a side of the icons
 
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
 
@@ -55,6 +55,7 @@ class Chapter(Parameters):
     pretrained: str
     levels: Annotated[list[LogSnr], Field(min_length=1, max_length=6)]
     edit_level: LogSnr
+    pictures: Literal["icons a", "icons b"]
     pair: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
     flows: Annotated[int, Field(ge=1, le=20)]
     pairs: Annotated[int, Field(ge=4, le=200)]
@@ -79,7 +80,7 @@ class Chapter(Parameters):
                      8.0 * len(small) * ((len(self.noise) + 8) * len(small) + 4 * 3 * PIXELS**2))
         check_memory({"pairs": self.pairs, "curve_points": self.curve_points},
                      8.0 * CURVES * (self.pairs + 2 * self.flows + len(self.levels)) * self.curve_points * LATENT)
-        for name, count in (("endpoints", len(small)), ("pair", len(load_images("captioned", 8)))):
+        for name, count in (("endpoints", len(small)), ("pair", DATA[self.pictures])):
             value = getattr(self, name)
             if max(value) >= count or value[0] == value[1]:
                 raise ValueError(f"{name} = {value}: takes two different pictures, from 0 to {count - 1}")
@@ -91,7 +92,7 @@ class Chapter(Parameters):
         folder = known_directory(self.model)
         if folder and (size := picture_size(folder)) != PIXELS:
             raise ValueError(f"model = {self.model!r}: its pictures have {size or 'an unknown number of'} pixels a "
-                             f"side; takes a latent diffusion pipeline of {PIXELS}, as the captioned pictures have")
+                             f"side; takes a latent diffusion pipeline of {PIXELS}, as the icons have")
         check_features(self.judge, self.pretrained or None, "judge")
         return self
 

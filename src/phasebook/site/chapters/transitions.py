@@ -37,7 +37,7 @@ class Chapter(ModelParameters):
 
     judge: str = ""             # nothing here is judged by CLIP
     pretrained: str = ""
-    trained_on: Literal["emoji", "icons a", "icons b", ""]
+    trained_on: PerModel(Literal["icons a", "icons b", ""])
     views: Annotated[int, Field(ge=0, le=16)]
     samples: Annotated[int, Field(ge=100, le=100_000)]
     starts: PerModel(Starts)
@@ -61,7 +61,8 @@ class Chapter(ModelParameters):
         check_memory({"samples": self.samples, "image_set": repr(self.image_set)},
                      8.0 * POSTERIORS * self.samples * pictures)
         if self.trained:
-            check_data([self.trained_on], self.views, max(self.at("starts", name) for name in self.trained))
+            own = {self.at("trained_on", name) for name in self.trained}
+            check_data(own, self.views, max(self.at("starts", name) for name in self.trained))
         return self
 
 
@@ -97,7 +98,7 @@ def travellers(chosen: list[Subject], p: Chapter) -> dict[str, Traveller]:
     found = {}
     for one in chosen:
         exact = isinstance(one.model, ExactModel)
-        data = one.model if exact else own_data(one, p.trained_on, p.views, p.device)
+        data = one.model if exact else own_data(one, p.at("trained_on", one.name), p.views, p.device)
         found[one.name] = Traveller(one, data, p.seed)
     return found
 

@@ -29,12 +29,12 @@ EXACT = "exact"
 
 
 def PerModel(kind: Any) -> Any:
-    """One value for all models, or a list with one for each."""
+    """One value for all models, or a list with one for each; the last one holds for all further models."""
     return kind | Annotated[list[kind], Field(min_length=1)]
 
 
 class ModelParameters(Parameters):
-    """Which models, and what they are asked for. Lists as long as `models` give each its own value."""
+    """Which models, and what they are asked for. Lists give each model its own value, all further ones the last."""
 
     models: Annotated[list[str], Field(min_length=1, max_length=6)]
     image_set: str
@@ -61,7 +61,7 @@ class ModelParameters(Parameters):
                              "claims; takes each model once, and directories whose last names differ")
         for name, field in type(self).model_fields.items():
             value, either = getattr(self, name), get_origin(field.annotation) in (Union, UnionType)
-            if either and isinstance(value, list) and len(value) != len(self.models):
+            if either and isinstance(value, list) and len(value) > len(self.models):
                 raise ValueError(f"{name} = {value}: takes one value, or one for each of {len(self.models)} models")
         if EXACT in self.models:
             check_pictures(self.image_set, self.resolution, self.families or None)
@@ -90,7 +90,7 @@ class ModelParameters(Parameters):
     def at(self, name: str, model: str) -> Any:
         """The value of a parameter for one model."""
         value = getattr(self, name)
-        return value[self.models.index(model)] if isinstance(value, list) else value
+        return value[min(self.models.index(model), len(value) - 1)] if isinstance(value, list) else value
 
 
 def check_trained(name: str, parameter: str, steps: int, revision: str = "", variant: str = "", **words: str) -> None:
