@@ -242,8 +242,8 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 # well enough. Order and nesting hardly depend on the threshold. The ratio before and after does: a higher ridge is
 # there later, and at twice the height it reaches its bound.
 #
-# The network is another matter. Its neighbours are three tenths as far apart before the boundary as after it, since its
-# pictures drift all the way, and the rank correlation of jump and noise level is zero as far as can be told. On a grid this
+# The network is another matter. Its neighbours are apart before the boundary already, more than in the exact model, since its
+# pictures drift all the way, and the rank correlation of jump and noise level, printed above, is its own. On a grid this
 # coarse a ridge is not resolved, and a jump is whatever lies between two points: the verdicts are about this grid.
 #
 # ## The tree
@@ -368,7 +368,8 @@ for one in models_here:
 # pass: it curves, as the paper says. Inside a phase the median detour is a small part of one ridge. But slices differ by
 # orders of magnitude, and the interval of the exact model reaches beyond the bound: some phases are flat, and some have
 # ridges to be, not yet high enough to part them. In one Gaussian, a mode in the strict sense, lines are straight; that is a test of
-# the code, not a claim. The network's phases are as flat, and all alike; its boundaries cost a path a fifth of a ridge.
+# the code, not a claim. The network's phases are flat as well, and its boundaries cost a path less than
+# those of the exact model, since its ridges are lower.
 #
 # ## What was shown, and what was not
 #

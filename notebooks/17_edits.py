@@ -29,8 +29,9 @@
 # %% tags=["parameters"]
 models = ["exact", "icons-unet-a"]   # exact, directories of pipelines, hub ids
 # a list gives each model its own value, the last one to all further models
-image_set = "captioned"     # emoji by names that the networks know; or families, emoji, digits, a directory of pictures
-families = []               # of the set; [] for all
+image_set = "captioned"     # of the exact model: the emoji that have a kind; or families, emoji, digits, a directory of pictures
+network_set = "known"       # likewise, for edits of the networks: those that they know by name
+families = []               # of these sets; [] for all
 resolution = 64             # of the exact model's pictures
 # the edits to show
 edits = [["red apple", "green apple"], ["eye", "cat face"], ["mountain", "snow-capped mountain"],
@@ -80,7 +81,6 @@ from phasebook.edits.findings import agreement, findings, surplus
 from phasebook.edits.neighbours import neighbours as search
 from phasebook.edits.pairs import listed, pick_pairs
 from phasebook.edits.two_pictures import forecast, gap, thresholds, two_picture_constant
-from phasebook.models.image_sets import load_images
 from phasebook.site.chapters.choosing import crossed, edit_album, spread_steps
 from phasebook.site.chapters.edits import edit_rows, generic_prompt, judge_for, needs_panels, pair_rows, with_source
 from phasebook.site.checks.models import judge_of, subjects
@@ -113,15 +113,16 @@ from phasebook.site.figures.edits import Panel, scatters, show_edits, success_cu
 # a number: it adds $\lambda$ to the log-prior of the pictures that it names. With $\lambda > \log n$ the named ones are likelier than all others together.
 
 # %% tags=["nbval-check-output"]
-images = load_images(p.image_set, p.resolution, p.families or None)
 clip = judge_of(p)
 cast = subjects(p, dtype=torch.float64, bonus=p.log_prior)
 generic = {s.name: generic_prompt(s, p) for s in cast}
-judges = {s.name: judge_for(s, images, clip) for s in cast}
-print(f"{len(images)} pictures in {len(images.families)} families, log n = {np.log(len(images)):.2f}, lambda = {p.log_prior:g}")
+images = {s.name: p.pictures(s.name) for s in cast}
+judges = {s.name: judge_for(s, images[s.name], clip) for s in cast}
 for s in cast:
-    noise = s.levels.sigma_over_alpha
-    print(f"{s.title}: {s.levels.steps} steps, noise level {noise[0]:.2f} to {noise[-1]:.2f}")
+    noise, n = s.levels.sigma_over_alpha, len(images[s.name])
+    print(f"{s.title}: {n} pictures in {len(images[s.name].families)} families, {s.levels.steps} steps, noise level {noise[0]:.2f} to {noise[-1]:.2f}")
+    if s.name == "exact":
+        print(f"log n = {np.log(n):.2f}, lambda = {p.log_prior:g}")
 
 # %% [markdown]
 # ## There and back
@@ -227,14 +228,15 @@ show_albums({f"{title}: an edit to choose by its source, its target and the step
 #
 # ## Many pairs
 #
-# For the statistics we draw sources at random; each is edited once to a picture of its own family (*within*) and once to one of another (*across*). All intervals
+# For the statistics we draw sources at random, for the network among the emoji that it knows by name; each is edited once to a picture of its own family (*within*) and once to one of another (*across*). All intervals
 # are bootstrap intervals that draw sources, since the two edits of one source are not independent.
 
 # %%
 many = {}
 for s in cast:
     if p.at("pairs", s.name):
-        drawn = pick_pairs(images.pixels, images.names, images.family, p.at("pairs", s.name), p.seed)
+        own = images[s.name]
+        drawn = pick_pairs(own.pixels, own.names, own.family, p.at("pairs", s.name), p.seed)
         made = make(s.model, drawn, levels=s.levels, seed=p.seed + 2000, **p.making(s.name))
         many[s.name] = edit(s.model, judges[s.name], drawn, p.k_at(s.name), made, levels=s.levels,
                             generic=generic[s.name], **p.sampling(s.name))
@@ -257,9 +259,9 @@ if by_level:
              "from the source falls along with it")
 
 # %% [markdown]
-# Success falls once: of the exact model's edits none is regained after it was lost, of the network's one. The exact model has no half-way, so preservation and
+# Success falls once: of the exact model's edits none is regained after it was lost. The exact model has no half-way, so preservation and
 # success are mirror images there. The network's curves fall in the last third of the process, where a few steps decide, and the distance from the source shrinks
-# before success is lost. Two of its edits succeed from no $k$.
+# before success is lost. Some of its edits may succeed from no $k$: the lines above count them.
 #
 # ## What two pictures foretell
 #
@@ -335,7 +337,7 @@ if panels:
 near = {}
 for s in cast:
     if p.at("neighbours", s.name):
-        close = search(s.model, judges[s.name], images.family, p.at("neighbours", s.name), p.at("nearness", s.name),
+        close = search(s.model, judges[s.name], images[s.name].family, p.at("neighbours", s.name), p.at("nearness", s.name),
                        p.at("halvings", s.name), levels=s.levels, prompt=s.prompt, seed=p.seed + 10**6)
         print(f"{s.title}: {close.parted} of {close.tried} arcs cross a boundary, {len(close.pairs)} of them still at "
               f"{close.angle:g} radians")
@@ -365,8 +367,7 @@ if panels:
 
 # %% [markdown]
 # In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side.
-# The network blends. In a trial with 24 arcs, 3 of the 21 pairs still differed at a hundredth of a radian; of the others both pictures were alike, whichever name
-# they go by. So we stop at 0.3, which is farther than the paper's pairs, and even then the pairs are too few to decide anything: the network's claims on neighbours are undecided.
+# The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then the pairs are too few to decide anything: the network's claims on neighbours are undecided.
 #
 # A coarse boundary costs more steps than a fine one, as the abstract says. It is the distance of the pictures again: at equal distance the two kinds of boundary
 # cost the same. Among neighbours the split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their

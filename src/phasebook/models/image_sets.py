@@ -2,8 +2,9 @@
 
 A set is named: `families` (420 emoji that are drawn alike within their family), `emoji` (all 1600 distinct ones),
 `icons` (8104 pictures of 1382 things in seven styles; their groups are the styles), `digits` (the 1797 handwritten
-digits that scikit-learn carries), `captioned` (emoji that have a kind, named by captions that the networks know) or
-the path of a directory of pictures. Nothing is downloaded. Order and pixels depend on the arguments alone.
+digits that scikit-learn carries), `captioned` (the emoji that have a kind, named by their captions), `known` (those
+of them that the networks know) or the path of a directory of pictures. Nothing is downloaded. Order and pixels depend
+on the arguments alone.
 """
 
 import csv
@@ -22,7 +23,7 @@ from phasebook.models.captions import kind_of
 
 __all__ = ["ImageSet", "load_images", "read_picture", "IMAGE_SETS", "RESOLUTIONS", "CELL", "COLUMNS"]
 
-IMAGE_SETS = ("families", "emoji", "icons", "digits", "captioned")
+IMAGE_SETS = ("families", "emoji", "icons", "digits", "captioned", "known")
 RESOLUTIONS = (8, 256)
 MOST = 10_000                   # the exact model keeps a matrix of n x n numbers
 CELL, COLUMNS = 64, 40          # the emoji sprite: pixels of a cell, cells in a row
@@ -95,8 +96,8 @@ def load_images(name: str | Path = "families", resolution: int = 64,
         raise ValueError(f"resolution = {resolution!r}: takes a whole number from {low} to {high}")
     if name == "digits":
         table = _digits()
-    elif name == "captioned":
-        table = _captioned()
+    elif name in ("captioned", "known"):
+        table = _captioned(only_known=name == "known")
     elif name == "icons":
         table = _icons()
     elif name in IMAGE_SETS:
@@ -150,14 +151,15 @@ def _emoji(only_families: bool) -> list[_Row]:
     return rows
 
 
-def _captioned() -> list[_Row]:
-    """The emoji that have a kind, of the things that networks learn; captions are their names, kinds the families."""
+def _captioned(only_known: bool) -> list[_Row]:
+    """The emoji that have a kind, all or the things that networks learn; captions are names, kinds the families."""
     from phasebook.models.icons import alike
 
-    rows, known = [], set(alike().whats)
+    rows, known = [], set(alike().whats) if only_known else ()
     for entry, cell in _cells():
-        if entry["caption"] in known and (kind := kind_of(entry)):
-            rows.append(_Row(cell, entry["caption"], entry["caption"], kind, kind))
+        caption, kind = entry["caption"], kind_of(entry)
+        if kind and (caption in known or not only_known):
+            rows.append(_Row(cell, caption, caption, kind, kind))
     return rows
 
 

@@ -25,7 +25,7 @@ def check(**changes):
 
 def test_good_parameters_pass(tmp_path):
     check()
-    check(edits=[["mammals", "Red Apple"]], k_values=[0, 9], points=[[0.5, 0.5]])
+    check(edits=[["cats", "Red Apple"]], k_values=[0, 9], points=[[0.5, 0.5]])
     Image.new("RGB", (16, 16)).save(tmp_path / "black.png")
     check(source_image=str(tmp_path / "black.png"))
 
@@ -59,7 +59,7 @@ def test_bad_parameters_are_one_line(changes, message):
 
 
 def test_words_that_a_network_has_no_tokens_for_are_refused():
-    network = {"models": ["icons-unet-a"], "guidance": 5.0, "image_set": "captioned"}
+    network = {"models": ["icons-unet-a"], "guidance": 5.0}
     with pytest.raises(ParameterError, match="the word '日本' is not in the vocabulary of icons-unet-a"):
         check(**network, edits=[["eye", "日本"]])
     with pytest.raises(ParameterError, match="prompt = '日本'"):

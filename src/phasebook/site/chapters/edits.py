@@ -41,6 +41,7 @@ SHOWN = 10              # columns of pictures
 class Chapter(ModelParameters):
     """The edits, how they are made, and how many."""
 
+    network_set: str
     edits: Annotated[list[Edit], Field(min_length=1, max_length=40)]
     source_image: str
     points: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]]
@@ -81,13 +82,22 @@ class Chapter(ModelParameters):
             if (tokenizer := tokenizer_of(name)) is not None:
                 for label, text in _labelled(self.edits):
                     check_length(tokenizer, **{label: text})
-        images = load_images(self.image_set, 8, self.families or None)
         for name in self.models:
-            self._check_pairs(name, images)
+            self._check_pairs(name, self.pictures(name, 8))
         self._check_points()
         if self.source_image:
             read_picture(self.source_image, f"source_image = {self.source_image!r}", self._sizes())
         return self
+
+    def pictures(self, name: str, resolution: int | None = None) -> ImageSet:
+        """The pictures that edits of one model are drawn from and judged by: an exact model's own, or those of things
+        that networks know."""
+        chosen = self.image_set if name == EXACT else self.network_set
+        try:
+            return load_images(chosen, resolution or self.resolution, self.families or None)
+        except ValueError as error:
+            own = "image_set" if name == EXACT else "network_set"
+            raise ValueError(str(error).replace("image_set =", f"{own} =", 1)) from None
 
     def k_at(self, name: str) -> list[int]:
         """The steps at which one model resumes; all of its own where none are given."""

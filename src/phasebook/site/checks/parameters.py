@@ -48,7 +48,8 @@ class Parameters(BaseModel):
         annotation = cls.model_fields[info.field_name].annotation
         if annotation is str and type(value) is int:
             return str(value)
-        if isinstance(value, str) and not _mentions(annotation, str):
+        listed = isinstance(value, str) and value.startswith("[") and _mentions(annotation, list)
+        if isinstance(value, str) and (listed or not _mentions(annotation, str)):
             try:
                 return json.loads(value)
             except (ValueError, RecursionError):
@@ -107,7 +108,7 @@ def _mentions(annotation: Any, wanted: type) -> bool:
         return wanted is str
     origin = getattr(annotation, "__origin__", None)
     if origin in (list, tuple, dict):
-        return False
+        return origin is wanted
     return any(_mentions(a, wanted) for a in get_args(annotation))
 
 
