@@ -9,7 +9,8 @@ from PIL import Image
 
 from phasebook.models.assets import asset
 from phasebook.models.pipelines.families import FAMILIES
-from phasebook.site.build import runner
+from phasebook.site.build import runner, sources
+from phasebook.site.chapters.edits import Chapter
 from phasebook.site.checks.parameters import ParameterError
 
 
@@ -82,6 +83,18 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
 ])
 def test_what_would_fail_later_is_refused_now(chapter, changes, words):
     assert words in refusal(chapter, changes)
+
+
+def test_the_last_value_of_a_list_holds_for_all_further_models(tmp_path):
+    for name in ("second", "third"):
+        (tmp_path / name).symlink_to(asset("icons-unet-a"))
+    network = "icons-unet-a"
+    own = {"models": ["exact", network, str(tmp_path / "second"), str(tmp_path / "third")]}
+    source = next(source for source in runner.chapters() if source.stem[3:] == "edits")
+    p = Chapter.read(sources.defaults(source) | runner.profile("smoke", source) | own)
+    assert [p.at("pairs", name) for name in p.models] == [12, 4, 4, 4]
+    assert [p.k_at(name) for name in p.models] == [list(range(16)), [0, 2], [0, 2], [0, 2]]
+    assert p.making(p.models[2])["guidance"] == 5.0 and len(p.pictures("exact")) > len(p.pictures(network))
 
 
 def test_levels_that_a_model_has_not_are_refused(tmp_path):

@@ -53,6 +53,16 @@ def test_reads_lists_given_as_text():
     assert p.extent == [-1, 2, 0, 1] and p.epsilons == [1e-3]
 
 
+def test_a_word_or_a_list_of_words_given_as_text():
+    class Halves(Parameters):
+        half: Literal["a", "b"] | list[Literal["a", "b"]]
+
+    assert Halves.read({"half": "a"}).half == "a" and Halves.read({"half": '["a", "b"]'}).half == ["a", "b"]
+    for wrong in ('["c"]', "[a]", "c"):
+        with pytest.raises(ParameterError, match="half"):
+            Halves.read({"half": wrong})
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
