@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 
 import pytest
 
@@ -45,6 +46,34 @@ def test_a_folder_that_cannot_be_built_in_is_one_line(house, phasebook, tmp_path
 def test_an_unknown_profile_is_refused_before_anything_is_made(house, phasebook, tmp_path, capsys):
     assert phasebook("book", "--profile", "huge", "--to", tmp_path / "to") == 2
     assert "profile = 'huge'" in capsys.readouterr().err and not (tmp_path / "to").exists()
+
+
+def test_chapters_run_a_few_at_a_time():
+    met, done = threading.Barrier(2, timeout=20), []
+
+    def task(name):
+        met.wait()              # no one passes alone
+        done.append(name)
+
+    book._side_by_side(task, list("abcd"), 2)
+    assert sorted(done) == list("abcd")
+
+
+def test_after_an_error_no_chapter_begins_and_what_runs_is_finished():
+    met, lanes, done = threading.Barrier(2, timeout=20), {}, []
+
+    def task(name):
+        lanes[name] = threading.current_thread()
+        if name in "ab":
+            met.wait()
+        if name == "a":
+            raise runner.ChapterError("a: cell 1")
+        lanes["a"].join(20)
+        done.append(name)
+
+    with pytest.raises(runner.ChapterError, match="a: cell 1"):
+        book._side_by_side(task, list("abcd"), 2)
+    assert done == ["b"]
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from phasebook.machine import free_memory
+from phasebook.machine import cores, free_memory
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
 from phasebook.slices.plane import Plane
@@ -296,8 +296,7 @@ def _client(engine: Any, workers: int | None, threads: int, stack: ExitStack):
     if isinstance(engine, str | Path) and str(engine) != "dask":
         return stack.enter_context(_connected(Client, str(engine)))
     if isinstance(engine, str):
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        engine = stack.enter_context(_cluster(workers or max(1, cores // threads)))
+        engine = stack.enter_context(_cluster(workers or max(1, cores() // threads)))
     return stack.enter_context(Client(engine))
 
 
