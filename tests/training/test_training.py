@@ -251,7 +251,8 @@ def test_a_directory_is_small_and_has_no_paths_of_ours(module, words, tmp_path):
 def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data):
     """A few steps of each on some forty pictures; what they leave loads through the book's own code."""
     few = data.at(torch.arange(0, len(data), 190))
-    monkeypatch.setattr(training, "icons", lambda: few)
+    for name in ("icons", "alike"):
+        monkeypatch.setattr(training, name, lambda: few)
     small = {"batch": 4, "save_seconds": 0.0}
     for module in (autoencoder, clip, unet, transformer):
         monkeypatch.setattr(module, "SETTINGS", Settings(steps=1, rate=1e-3, **small))
