@@ -65,9 +65,9 @@ from phasebook.sampling.levels import named_levels
 from phasebook.site.figures.base import show
 from phasebook.site.figures.slices import Map, curves, show_strip
 from phasebook.slices.jacobians import cell_areas, grid_exponents
+from phasebook.slices.measures.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
+from phasebook.slices.measures.statistics import early, largest_deviation, steepest
 from phasebook.slices.plane import Plane
-from phasebook.slices.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
-from phasebook.slices.statistics import early, largest_deviation, steepest
 from phasebook.slices.sweep import slice_of
 from phasebook.slices.zoom import box_counts, box_dimension, window_at
 from phasebook.stats import median_interval

@@ -83,9 +83,9 @@ from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.slices import Map, curves, show_strip
+from phasebook.slices.measures.ridges import isotropy, medians, ridge_edges, ridges_at
+from phasebook.slices.measures.statistics import agreement, late, mean_s, observations
 from phasebook.slices.plane import Plane, seeded_anchors
-from phasebook.slices.ridges import isotropy, medians, ridge_edges, ridges_at
-from phasebook.slices.statistics import agreement, late, mean_s, observations
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import median_interval
 

@@ -92,7 +92,7 @@ from phasebook.site.checks.models import subjects
 from phasebook.site.figures import hierarchy as figures
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show
-from phasebook.slices.phases import persistence, phases_of, telling_counts
+from phasebook.slices.measures.phases import persistence, phases_of, telling_counts
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import median_interval

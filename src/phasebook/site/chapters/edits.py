@@ -27,8 +27,8 @@ from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.site.checks.parameters import Finite, Positive
 from phasebook.site.figures.edits import EditRow, Panel
+from phasebook.slices.measures.splits import split_steps
 from phasebook.slices.plane import Plane, load_anchors, seeded_anchors
-from phasebook.slices.splits import split_steps
 
 __all__ = ["Chapter", "edit_rows", "generic_prompt", "judge_for", "needs_panels", "pair_rows", "with_source"]
 

@@ -18,7 +18,7 @@ from phasebook.models.pipelines.loading import check_available
 from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import Seed
 from phasebook.site.checks.parameters import Fraction, Parameters, Positive
-from phasebook.slices.basins import basin_count, basin_labels
+from phasebook.slices.measures.basins import basin_count, basin_labels
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
            "student_places"]

@@ -17,7 +17,7 @@ from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import normal_start, sample
 from phasebook.site.chapters.few_steps import Sharp, ridge_of, sharp, student_places
-from phasebook.slices.splits import split_steps
+from phasebook.slices.measures.splits import split_steps
 
 __all__ = ["Compared", "Sampler", "compared", "foreseen", "students_of"]
 

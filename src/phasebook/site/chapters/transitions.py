@@ -21,8 +21,8 @@ from phasebook.site.chapters.slices import Extent
 from phasebook.site.checks.memory import bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.site.checks.parameters import Fraction
+from phasebook.slices.measures.statistics import largest_deviation
 from phasebook.slices.plane import Plane
-from phasebook.slices.statistics import largest_deviation
 
 __all__ = ["Chapter", "IconParts", "Traveller", "factors_on_slices", "icon_parts", "states_of", "travellers",
            "trips_of"]
