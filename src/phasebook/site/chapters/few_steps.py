@@ -139,10 +139,10 @@ class Row(NamedTuple):
 def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int) -> Row:
     """A row: students on latents z, of which they take as many numbers as they need; ascents begin from 256 of them."""
     latents = torch.as_tensor(z[:, :student.dims], dtype=torch.float32)
-    found = score(student, latents, teacher)
+    scored = score(student, latents, teacher)
     constant = constant_below(student, latents[:256], seeds)
-    asked = None if student.target.gaps is None else demanded(student.target, found.masses, len(z))
-    return Row(student, found, constant, asked)
+    asked = None if student.target.gaps is None else demanded(student.target, scored.masses, len(z))
+    return Row(student, scored, constant, asked)
 
 
 def good(row: Row) -> bool:

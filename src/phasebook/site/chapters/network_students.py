@@ -92,7 +92,7 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         seed: of the starts.
     """
     words = judge.text(list(captioned().captions)).cpu()
-    found, height, floor = {}, None, None
+    compared, height, floor = {}, None, None
     for steps, sampler in family.items():
         shape = sampler.model.shape
         free = foreseen(sampler, normal_start(sampler.model, seed, starts).cpu().numpy())
@@ -101,9 +101,9 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         flat = foreseen(sampler, planes.reshape(-1, *shape)).flatten(2).numpy().reshape(-1, *planes.shape)
         likeness, name = _likeness(judge, sampler.model.decode(free[-1]), words)
         floor = np.quantile(likeness, POOR) if floor is None else floor
-        found[steps] = Compared(sharp(flat, height), len(set(name.tolist())), float((likeness < floor).mean()),
+        compared[steps] = Compared(sharp(flat, height), len(set(name.tolist())), float((likeness < floor).mean()),
                                 float(np.median(_splits(free)) / len(free)))
-    return found
+    return compared
 
 
 def _likeness(judge: ClipFeatures, pictures: Float[Tensor, "n 3 y x"],
