@@ -1,4 +1,4 @@
-"""Where a claim is made: the cell of its chapter's source that records it, nearest in the text of the cells.
+"""Where a claim is made: the cell of its chapter's source that records it, found in the text of the cells.
 
 A claim is recorded under its id, `ledger.claim("heat.order", ...)`; under an id put together in a loop,
 `ledger.claim(f"heat.{name}.order", ...)`; or from a table of ids in the same cell. `recorded_in` reads all three.
