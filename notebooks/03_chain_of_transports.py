@@ -24,12 +24,7 @@
 
 # %% tags=["parameters"]
 # rows k1, k2, a, phase of rho = 1 + sum a cos(k.x + phase)
-torus_modes = [
-    [1, 0, 0.3, 0.0],
-    [0, 1, 0.2, 0.5],
-    [1, 1, 0.2, 1.0],
-    [2, -1, 0.1, 0.3],
-]
+torus_modes = [[1, 0, 0.3, 0.0], [0, 1, 0.2, 0.5], [1, 1, 0.2, 1.0], [2, -1, 0.1, 0.3]]
 circle_modes = [[1, 0.4, 0.0], [2, 0.3, 1.0], [3, 0.15, 0.3]]    # k, a, phase
 mixture_means = [-1.5, 1.0]        # a Gaussian mixture on the line
 mixture_stds = [0.7, 0.5]

@@ -286,8 +286,8 @@ for one in models_here:
     slice_ = measured[one.name][0]
     album = linked_album(slice_, slice_.phases(p.ridge * yardstick[one.name]))
     if album:
-        linked[f"{one.title}: map of the phases of a slice and merge tree of its points, at one noise level to choose"] = album
-show_albums(linked)
+        linked[one.title] = album
+show_albums(linked, alt="map of the phases of a slice and merge tree of its points, at one noise level to choose")
 
 # %% [markdown]
 # A phase boundary and a fork of the tree are not the same event, since a ridge has to reach its threshold and a pair of points its own, but they follow

@@ -1,9 +1,7 @@
 """Figures of edits: rows of pictures by starting step, shares of success, and what the threshold follows."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
-from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +13,7 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.widget import webp
 
 __all__ = ["EditRow", "Panel", "edits_html", "scatters", "show_edits", "success_curves", "trip_curves"]
 
@@ -45,9 +44,7 @@ def _webp(picture: Float[ndarray, "y x 3"], largest: int) -> str:
     image = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
     if image.width > largest:
         image = image.resize((largest, largest), Image.Resampling.LANCZOS)
-    file = BytesIO()
-    image.save(file, "WEBP", quality=80, method=4)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return webp(np.asarray(image), 80)
 
 
 def edits_html(rows: Sequence[EditRow], k_shown: Sequence[int], noise: Float[ndarray, " step"], *, alt: str,

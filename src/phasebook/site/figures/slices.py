@@ -5,11 +5,9 @@ Arrays come with index 0 at the lower end of alpha; `upright` turns them for dis
 shared by all steps; colours are perceptually uniform.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from io import BytesIO
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.widget import webp
 
 __all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "overlaid", "phase_diagram",
            "show_strip"]
@@ -63,14 +62,6 @@ def coloured(values: Float[ndarray, "a b"], limits: tuple[float, float],
     low, high = limits
     level = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
     return np.rint(table[np.rint(level * 255).astype(int)]).astype(np.uint8)[::-1]
-
-
-def _webp(pixels: UInt8[ndarray, "h w 3"], quality: int | None = None) -> str:
-    """A data URI; without `quality` lossless, for maps."""
-    file = BytesIO()
-    options = {"lossless": True} if quality is None else {"quality": quality}
-    Image.fromarray(pixels).save(file, "WEBP", method=4, **options)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,11 +124,11 @@ def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Seq
         head = [f'<div class="pb-head"><b>step {steps[k]}</b>, σ/α = {noise[steps[k]]:.3g}</div>' for k in band]
         cells += ["<div></div>", *head, *blank, "<div></div>"]
         if thumbnails is not None:
-            shown = [_image(_webp(mosaic(thumbnails[k], size), 74), f"Predicted images, step {steps[k]}") for k in band]
+            shown = [_image(webp(mosaic(thumbnails[k], size), 74), f"Predicted images, step {steps[k]}") for k in band]
             cells += [_up(extent), *shown, *blank, "<div>x̂₀</div>"]
         for field in maps:
             sharp = field.values.shape[1] < 64
-            shown = [_image(_webp(field.picture(steps[k])), f"{field.label} at step {steps[k]}", sharp) for k in band]
+            shown = [_image(webp(field.picture(steps[k])), f"{field.label} at step {steps[k]}", sharp) for k in band]
             cells += [_up(extent), *shown, *blank, _bar(field)]
             if len(maps) > 1 or thumbnails is None:
                 cells += ["<div></div>", f'<div class="pb-head" style="grid-column:span {across}">{field.label}</div>',
@@ -161,7 +152,7 @@ def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int
     """
     a0, a1, b0, b1 = map(float, extent)
     fig = go.Figure()
-    pictures = (_webp(mosaic(thumbnails, size), 82), _webp(field.picture(step)))
+    pictures = (webp(mosaic(thumbnails, size), 82), webp(field.picture(step)))
     for pane, uri in enumerate(pictures, 1):
         x, y = ("x", "y") if pane == 1 else ("x2", "y2")
         fig.add_layout_image(source=uri, xref=x, yref=y, x=b0, y=a1, sizex=b1 - b0, sizey=a1 - a0, sizing="stretch",

@@ -88,7 +88,11 @@ var phasebookWidget = (() => {
       waiting.forEach((root) => {
         root.dataset.ready = "loading";
         const data = JSON.parse(root.querySelector("script").textContent);
-        mount(root, data).catch((error) => { root.dataset.ready = "no"; console.error(error); });
+        mount(root, data).catch((error) => {
+          root.dataset.ready = "no";
+          root.querySelector(":scope > p")?.append(` (It could not start: ${error.message})`);
+          console.error(error);
+        });
       });
       if (!waiting.length && tries) setTimeout(look, 100, tries - 1);
     };
