@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
+from PIL import Image
 from plotly.subplots import make_subplots
 from scipy.cluster.hierarchy import dendrogram
 

@@ -6,6 +6,7 @@ var phasebookWidget = (() => {
   const short = (v) => v.toFixed(2).replace("-", "−");
 
   function bytes(text) {
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
     const raw = atob(text), out = new Uint8Array(raw.length);
     for (let k = 0; k < raw.length; k++) out[k] = raw.charCodeAt(k);
     return out;
