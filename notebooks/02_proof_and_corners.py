@@ -191,7 +191,10 @@ show(curves([left, right], ["t / ε"] * 2, ["velocity difference", "W₂(μₜ, 
 # The error (13) is $C_k\, \varepsilon^{3/4 + k/2} (1 + O(\sqrt\varepsilon))$ for $k \le 2$, with $C_1^2 = \rho(0) J^2 \tfrac{7\sqrt2 - 8}{30\sqrt\pi}$, $C_2^2 = \tfrac{\sqrt2}4 \rho(0) J^2 \int_0^\infty (4\,\mathrm i^3\mathrm{erfc})^2$, and for densities $a$, $b$ on the two
 # sides of a jump
 #
-# $$ C_0^2 = \int \bigl(y - s(y)\bigr)^2 h'(y)\, dy, \quad h(y) = a y + (b - a)\bigl(y\, \Phi(y) + \varphi(y)\bigr), \quad s = \begin{cases} h/a, & h < 0 \\ h/b, & h > 0. \end{cases} $$ (eq-jump)
+# $$ \begin{aligned}
+# C_0^2 &= \int \bigl(y - s(y)\bigr)^2 h'(y)\, dy, \qquad s = \begin{cases} h/a, & h < 0 \\ h/b, & h > 0, \end{cases} \\
+# h(y) &= a y + (b - a)\bigl(y\, \Phi(y) + \varphi(y)\bigr).
+# \end{aligned} $$ (eq-jump)
 #
 # For $k \ge 3$ the error is $\tfrac{\varepsilon^2}8\|\nabla Q\|$. The second order is kept exactly when $\nabla Q$ is square integrable.
 # :::

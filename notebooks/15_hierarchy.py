@@ -271,7 +271,7 @@ for one in models_here:
     part = disjoint_parts(one.model, p.sets, p.at("starts", one.name) // 4, p.seed)[0]
     pictures = figures.as_bytes(part.decode(sets[one.title][0].x0))
     drawn.append(figures.MergeTree(one.title, linkage_of(sets[one.title][0].heights), pictures))
-show(figures.merge_trees(drawn, "log noise above the last step"),
+show(figures.merge_trees(drawn, "log noise<br>above the last step"),
      alt="Dendrograms with the final pictures at their leaves: similar pictures merge late, unlike ones near the root")
 
 # %% [markdown]

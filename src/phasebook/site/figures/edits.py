@@ -110,10 +110,11 @@ def success_curves(parts: Mapping[str, tuple[Sequence[int], Mapping[str, tuple[n
                     x=np.asarray(k_values), y=np.round(np.asarray(y, float), 4), name=name, mode="lines+markers",
                     legendgroup=name, showlegend=column == row == 1, marker={"size": 5},
                     line={"color": COLOURS[i], "dash": ("solid", "dash")[i % 2]}), row, column)
-    fig.update_xaxes(title="resumed at step k (0 = all noise)", rangemode="tozero")
+    fig.update_xaxes(title="resumed at step k<br>(0 = all noise)", rangemode="tozero")
     fig.update_yaxes(title="share that succeeds", range=[-0.03, 1.03], col=1)
     fig.update_yaxes(title="rms distance to the source", rangemode="tozero", col=2)
-    return layout(fig, height=60 + height * len(parts), legend={"orientation": "h", "y": 1.1, "x": 0})
+    legend = {"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0}
+    return layout(fig, height=60 + height * len(parts), legend=legend)
 
 
 class Panel(NamedTuple):
@@ -147,7 +148,7 @@ def scatters(panels: Sequence[Panel], columns: int = 2, height: int = 380) -> go
     for place, panel in enumerate(panels):
         row, column = divmod(place, columns)
         _scatter(fig, panel, row + 1, column + 1, rng, legend=place == 0)
-    return layout(fig, height=60 + height * rows, legend={"orientation": "h", "y": 1.1, "x": 0})
+    return layout(fig, height=60 + height * rows, legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
 
 
 def _scatter(fig: go.Figure, panel: Panel, row: int, column: int, rng: np.random.Generator, legend: bool) -> None:
@@ -177,4 +178,4 @@ def trip_curves(errors: Mapping[str, Float[ndarray, " step"]], tolerance: float,
     fig.add_hline(tolerance, line={"dash": "dash", "color": "#777777"})
     fig.update_xaxes(title="share of the steps inverted")
     fig.update_yaxes(title="mean squared error / mean square", type="log", exponentformat="power", dtick=2)
-    return layout(fig, height=height, legend={"orientation": "h", "y": 1.14, "x": 0})
+    return layout(fig, height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})

@@ -282,7 +282,7 @@ def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 
         fig.add_scatter(x=x[[0, -1]].round(4), y=y[[0, -1]].round(4), mode="lines+markers", legendgroup=name,
                         line={"color": colour, "width": 1.2, "dash": "dot"}, marker={"size": 6}, showlegend=False)
         named.add(name)
-    layout(fig, height=520, legend={"orientation": "h", "y": 1.08, "x": 0})
+    layout(fig, height=520, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     fig.update_xaxes(title="β", range=[b0, b1], constrain="domain")
     return fig.update_yaxes(title="α", range=[a0, a1], scaleanchor="x", constrain="domain")
 

@@ -34,7 +34,8 @@ align-self:stretch;text-align:center}
 .pb-strip .pb-right{display:flex;justify-content:space-between}
 .pb-strip .pb-bar{display:grid;grid-template-columns:14px auto;gap:4px;align-self:stretch;min-height:120px}
 .pb-strip .pb-bar i{display:block;border-radius:2px}
-.pb-strip .pb-ticks{display:flex;flex-direction:column;justify-content:space-between}
+.pb-strip .pb-ticks{position:relative}
+.pb-strip .pb-ticks span{position:absolute;transform:translateY(50%)}
 </style>"""
 
 
@@ -97,10 +98,19 @@ def _right(extent: Sequence[float]) -> str:
 def _bar(field: Map) -> str:
     stops = ",".join(sample_colorscale(field.colours, np.linspace(0, 1, 12)))
     low, high = field.range
-    places = 0 if high - low > 8 else 2
-    ticks = "".join(f"<span>{v:.{places}f}</span>".replace("-", "−") for v in np.linspace(high, low, 5))
+    ticks = "".join(f'<span style="bottom:{100 * (v - low) / (high - low or 1):.1f}%">{v:g}</span>'.replace("-", "−")
+                    for v in round_ticks(low, high))
     return (f'<div class="pb-bar"><i style="background:linear-gradient(to top,{stops})"></i>'
             f'<div class="pb-ticks">{ticks}</div></div>')
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """At most six round numbers between two, none where its label would run over an end."""
+    span = (high - low) or 1.0
+    unit = 10.0 ** np.floor(np.log10(span))
+    step = next(unit * f for f in (0.2, 0.5, 1.0, 2.0) if span / (unit * f) <= 6)
+    first, last = np.ceil((low + 0.04 * span) / step), np.floor((high - 0.04 * span) / step)
+    return [float(f"{k * step:.6g}") for k in np.arange(first, last + 1)]
 
 
 def _image(uri: str, alt: str, sharp: bool = False) -> str:
@@ -201,7 +211,7 @@ def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitl
         style = dash[i] if i < len(dash) else "solid"
         fig.add_scatter(x=x, y=_rounded(y), name=name, mode="lines" if len(x) > 12 else "lines+markers",
                         line={"color": colour, "width": 2.5, "dash": style})
-    layout(fig, height=height, legend={"orientation": "h", "y": 1.12, "x": 0})
+    layout(fig, height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     fig.update_xaxes(title=xtitle, autorange="reversed" if reverse else True, **_axis("x" in log, [x]))
     shown = [*series.values(), *(faint or {}).values()]
     return fig.update_yaxes(title=ytitle, **_axis("y" in log, shown))
