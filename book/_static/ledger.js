@@ -3,9 +3,9 @@
 (() => {
   "use strict";
 
-  // what stands in one line or table, as verdicts beneath a cell or names in the index, is one stop of the Tab key, with
-  // arrows from one to the next
-  const LISTS = [[".pb-recorded", "a.pb-chip"], [".bd-article table:not(.pb-claims)", "a.pb-chip"], ["table.indextable", "a"]];
+  // what stands in one line or table, as verdicts beneath a cell, names in the index or the types of a room of the
+  // library, is one stop of the Tab key, with arrows from one to the next
+  const LISTS = [[".pb-recorded", "a.pb-chip"], [".bd-article table:not(.pb-claims)", "a.pb-chip"], ["table.indextable", "a"], [".bd-article > section > section:has(dl.py)", "dt a.reference"]];
   for (const [lists, links] of LISTS) document.querySelectorAll(lists).forEach((list) => oneStop([...list.querySelectorAll(links)], list));
 
   function oneStop(all, list) {
