@@ -296,7 +296,8 @@ def test_arrow_keys_move_and_page_keys_step(explorer):
     explorer.keyboard.press("PageDown")
     explorer.keyboard.press("PageDown")
     assert step.inner_text() != before
-    explorer.wait_for_function("document.querySelector('.pb-explorer .pbv-aloud').textContent.includes('step')", timeout=PATIENCE)
+    explorer.wait_for_function("document.querySelector('.pb-explorer .pbv-aloud').textContent.includes('step')",
+                               timeout=PATIENCE)
 
 
 def test_the_slider_changes_map_and_picture(explorer):
