@@ -16,7 +16,8 @@ from phasebook.mixtures.spacetime.atoms import great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
 from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
-from phasebook.models.vision import Tower, check_features
+from phasebook.models.towers import Tower
+from phasebook.models.vision import check_features
 from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.checks.memory import LATENT, check_memory
