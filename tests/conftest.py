@@ -1,5 +1,6 @@
 """Shared by all tests: the smoke-profile book, built once, and how tests are spread over workers."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -40,6 +41,26 @@ def smoke(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("smoke")
     book.build("smoke", folder)
     return folder
+
+
+@pytest.fixture
+def foreign(recwarn, capfd):
+    """What the libraries that load models say beside us: log records and warnings of others, as they come."""
+    class Heard(list):
+        def __eq__(self, other):
+            return [*self, *(str(w.message) for w in recwarn), *filter(None, capfd.readouterr())] == other
+
+        __hash__ = None
+
+    said = Heard()
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())
+    loggers = [logging.getLogger(name) for name in ("transformers", "diffusers", "huggingface_hub")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    yield said
+    for logger in loggers:
+        logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -127,10 +127,11 @@ def test_slices_edits_and_tangents_of_every_kind(pipes, kind):
     assert s.values("trace", exact=True)[:, 1, 1] == pytest.approx(s.values("trace")[:, 1, 1], rel=5e-2)
 
 
-@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "ddpm"])
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "flux", "pixart", "ddpm"])
 def test_a_saved_pipeline_is_loaded_whole(pipes, tmp_path, kind):
     model = PipelineModel.of(pipes[kind], kind)
     pipes[kind].save_pretrained(tmp_path / kind)
+    PipelineModel.check(tmp_path / kind)
     again = PipelineModel.load(tmp_path / kind)
     assert again.fingerprint == model.fingerprint
     z = noise(1, model.shape)

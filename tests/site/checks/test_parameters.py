@@ -162,6 +162,7 @@ def test_any_value_is_taken_or_refused_in_one_line(source):
         except ParameterError as error:
             refusal = True
             assert "\n" not in str(error) and len(str(error)) < 1000
+            assert any(name in str(error) for name in defaults)         # what is wrong has a name
             str(error).encode()
         refused[refusal] += 1
 
