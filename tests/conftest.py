@@ -1,6 +1,7 @@
 """Shared by all tests: the smoke-profile book, built once, and how tests are spread over workers."""
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 
@@ -56,6 +57,26 @@ def smoke(tmp_path_factory) -> Path:
             folder.mkdir(exist_ok=True)
             book.build("smoke", folder)
     return folder
+
+
+@pytest.fixture
+def foreign(recwarn, capfd):
+    """What the libraries that load models say beside us: log records and warnings of others, as they come."""
+    class Heard(list):
+        def __eq__(self, other):
+            return [*self, *(str(w.message) for w in recwarn), *filter(None, capfd.readouterr())] == other
+
+        __hash__ = None
+
+    said = Heard()
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())
+    loggers = [logging.getLogger(name) for name in ("transformers", "diffusers", "huggingface_hub")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    yield said
+    for logger in loggers:
+        logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

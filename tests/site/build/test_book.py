@@ -1,6 +1,7 @@
 """The book of a toy house: built, compared, and the same bytes wherever and whenever."""
 
 import json
+import os
 import subprocess
 import threading
 
@@ -119,6 +120,26 @@ def test_pages_that_are_stopped_are_one_line_and_the_old_ones_stay(prose, monkey
     with pytest.raises(runner.ChapterError, match=r"^the pages were not built: Sphinx was stopped \(SIG[A-Z]+\)$"):
         layout.lay_out(prose, lambda line: None)
     assert [f.name for f in (prose / "_build").iterdir()] == ["html"] and old.read_text() == "old"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "between"])
+def test_a_stop_as_the_pages_are_exchanged_keeps_the_old_ones(tmp_path, monkeypatch, first):
+    html, new, old = (tmp_path / name for name in ("html", "new", "old"))
+    for folder in (html, new):
+        folder.mkdir()
+        (folder / "index.html").write_text(folder.name)
+    whole, calls = os.replace, []
+
+    def stopped(source, target):
+        calls.append(source)
+        if len(calls) == 2 - first:
+            raise KeyboardInterrupt
+        whole(source, target)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        layout._exchange(html, new, old)
+    assert (html / "index.html").read_text() == "html"
 
 
 def test_a_broken_reference_fails_the_build_and_keeps_the_old_pages(prose):

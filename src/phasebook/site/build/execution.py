@@ -16,8 +16,8 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Int
 
+from phasebook.scratch import scratch
 from phasebook.site import process
-from phasebook.site.build.scratch import scratch
 from phasebook.site.build.sources import ChapterError
 
 __all__ = ["execute"]
@@ -66,7 +66,7 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
     from traitlets.config import Config
 
     bar = {"desc": name, "leave": False} if progress else False
-    with scratch() as folder:
+    with scratch("kernel") as folder:
         try:
             return papermill.execute_notebook(
                 notebook, None, parameters=dict(changes), kernel_name="python3", progress_bar=bar,

@@ -35,6 +35,7 @@ __all__ = ["Chapter", "edit_rows", "generic_prompt", "judge_for", "needs_panels"
 Edit = Annotated[list[str], Field(min_length=2, max_length=2)]
 Guidance = Annotated[float, Field(ge=0, le=10_000)]
 Count = Annotated[int, Field(ge=0, le=2000)]
+Place = Annotated[Finite, Field(ge=-1e6, le=1e6)]
 SHOWN = 10              # columns of pictures
 
 
@@ -43,7 +44,7 @@ class Chapter(ModelParameters):
 
     edits: Annotated[list[Edit], Field(min_length=1, max_length=40)]
     source_image: str
-    points: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]]
+    points: list[Annotated[list[Place], Field(min_length=2, max_length=2)]]
     anchors: str
     anchors_seed: Seed
     k_values: list[int | list[int]]

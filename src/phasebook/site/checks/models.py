@@ -116,6 +116,7 @@ def check_trained(name: str, parameter: str, steps: int, revision: str = "", var
             noise.levels(steps, name)
         except (ValueError, IndexError, TypeError, ArithmeticError) as error:
             raise ValueError(f"steps = {steps}: {parameter} = {name!r} has no such levels ({cause(error)})") from None
+    PipelineModel.check(name, variant or None, parameter)
 
 
 def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None, parameter: str = "image_set",
