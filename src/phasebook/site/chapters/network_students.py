@@ -101,7 +101,7 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         likeness, name = _likeness(judge, sampler.model.decode(free[-1]), words)
         floor = np.quantile(likeness, POOR) if floor is None else floor
         by_steps[steps] = Compared(sharp(flat, height), len(set(name.tolist())), float((likeness < floor).mean()),
-                                float(np.median(_splits(free)) / len(free)))
+                                   float(np.median(_splits(free)) / len(free)))
     return by_steps
 
 
