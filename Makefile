@@ -17,7 +17,7 @@ pdf: book
 	@$(BIN)/phasebook pdf --profile $(PROFILE)
 
 test: env
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --nbval-lax --nbval-current-env tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --nbval-lax --nbval-current-env tests
 
 env: .venv/.complete
 

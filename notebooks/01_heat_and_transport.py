@@ -30,12 +30,7 @@ mixture_means = [-1.5, 1.0]     # a Gaussian mixture on the line
 mixture_stds = [0.7, 0.5]
 mixture_weights = [0.4, 0.6]    # positive, sum 1
 # rows k1, k2, a, phase of rho = 1 + sum a cos(k.x + phase)
-torus_modes = [
-    [1, 0, 0.3, 0.0],
-    [0, 1, 0.2, 0.5],
-    [1, 1, 0.2, 1.0],
-    [2, -1, 0.1, 0.3],
-]
+torus_modes = [[1, 0, 0.3, 0.0], [0, 1, 0.2, 0.5], [1, 1, 0.2, 1.0], [2, -1, 0.1, 0.3]]
 torus_grid = 64                 # points an axis; refined where too coarse
 # heat times
 epsilons = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]

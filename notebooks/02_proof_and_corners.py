@@ -24,17 +24,12 @@
 # chapter before, as are $T_\varepsilon$, $\mu_t$, $\mu_t^{\mathrm{OT}}$ and the equations (11), (12), (13) and (20).
 
 # %% tags=["parameters"]
+# rows k1, k2, a, phase of rho = 1 + sum a cos(k.x + phase)
+torus_modes = [[1, 0, 0.3, 0.0], [0, 1, 0.2, 0.5], [1, 1, 0.2, 1.0], [2, -1, 0.1, 0.3]]
+torus_grid = 64                 # points an axis; refined where too coarse
 mixture_means = [-1.5, 1.0]     # a Gaussian mixture on the line
 mixture_stds = [0.7, 0.5]
 mixture_weights = [0.4, 0.6]    # positive, sum 1
-# rows k1, k2, a, phase of rho = 1 + sum a cos(k.x + phase)
-torus_modes = [
-    [1, 0, 0.3, 0.0],
-    [0, 1, 0.2, 0.5],
-    [1, 1, 0.2, 1.0],
-    [2, -1, 0.1, 0.3],
-]
-torus_grid = 64                 # points an axis; refined where too coarse
 # heat times
 epsilons = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]
 kink_rates = [1.0, 1.0]         # exponential decay left and right of 0
@@ -196,7 +191,10 @@ show(curves([left, right], ["t / ε"] * 2, ["velocity difference", "W₂(μₜ, 
 # The error (13) is $C_k\, \varepsilon^{3/4 + k/2} (1 + O(\sqrt\varepsilon))$ for $k \le 2$, with $C_1^2 = \rho(0) J^2 \tfrac{7\sqrt2 - 8}{30\sqrt\pi}$, $C_2^2 = \tfrac{\sqrt2}4 \rho(0) J^2 \int_0^\infty (4\,\mathrm i^3\mathrm{erfc})^2$, and for densities $a$, $b$ on the two
 # sides of a jump
 #
-# $$ C_0^2 = \int \bigl(y - s(y)\bigr)^2 h'(y)\, dy, \quad h(y) = a y + (b - a)\bigl(y\, \Phi(y) + \varphi(y)\bigr), \quad s = \begin{cases} h/a, & h < 0 \\ h/b, & h > 0. \end{cases} $$ (eq-jump)
+# $$ \begin{aligned}
+# C_0^2 &= \int \bigl(y - s(y)\bigr)^2 h'(y)\, dy, \qquad s = \begin{cases} h/a, & h < 0 \\ h/b, & h > 0, \end{cases} \\
+# h(y) &= a y + (b - a)\bigl(y\, \Phi(y) + \varphi(y)\bigr).
+# \end{aligned} $$ (eq-jump)
 #
 # For $k \ge 3$ the error is $\tfrac{\varepsilon^2}8\|\nabla Q\|$. The second order is kept exactly when $\nabla Q$ is square integrable.
 # :::

@@ -24,12 +24,7 @@
 
 # %% tags=["parameters"]
 # rows k1, k2, a, phase of rho = 1 + sum a cos(k.x + phase)
-torus_modes = [
-    [1, 0, 0.3, 0.0],
-    [0, 1, 0.2, 0.5],
-    [1, 1, 0.2, 1.0],
-    [2, -1, 0.1, 0.3],
-]
+torus_modes = [[1, 0, 0.3, 0.0], [0, 1, 0.2, 0.5], [1, 1, 0.2, 1.0], [2, -1, 0.1, 0.3]]
 circle_modes = [[1, 0.4, 0.0], [2, 0.3, 1.0], [3, 0.15, 0.3]]    # k, a, phase
 mixture_means = [-1.5, 1.0]        # a Gaussian mixture on the line
 mixture_stds = [0.7, 0.5]
@@ -167,12 +162,12 @@ _ = ledger.claim("chain.local_constant", local, note=f"At ε = {eps:.1e}. {remar
 #
 # :::{prf:proposition} The chain and its constant
 # :label: prop-chain
-# Let $e$ solve $e' = (\nabla v_t)(X_t)\, e + w_t(X_t)$ with $e(0) = 0$ along the trajectories of the flow. Then
+# Let $e$ solve $e' = (\nabla v_t)(X_t)\, e + w_t(X_t)$ with $e(0) = 0$ along the trajectories of the flow, and $J_s = D X_s$. Then
 # $T_n \circ \dots \circ T_1 = X_\tau - h^2 e(\tau) + O(h^3)$ and
 #
 # $$ \begin{aligned}
 # \lim_{n\to\infty} n^2\, \|T_n \circ \dots \circ T_1 - X_\tau\|_{L^2(\rho)} &= \tau^2 \|e(\tau)\|_{L^2(\rho)}, \\
-# e(\tau) &= J_\tau \int_0^\tau J_s^{-1} w_s(X_s)\, ds, \quad J_s = D X_s .
+# e(\tau) &= J_\tau \int_0^\tau J_s^{-1} w_s(X_s)\, ds .
 # \end{aligned} $$ (eq-chain)
 #
 # Backwards, $T_1^{-1} \circ \dots \circ T_n^{-1} = X_\tau^{-1} + h^2 J_\tau^{-1} e(\tau) + O(h^3)$ at the image points, with the norm in $L^2(\rho_\tau)$.
@@ -187,7 +182,9 @@ _ = ledger.claim("chain.local_constant", local, note=f"At ε = {eps:.1e}. {remar
 # **Worked out on the circle.** There $w_s = c_s/\rho_s$ by {eq}`eq-w-circle`. The flow carries $\rho$ to $\rho_s$, that is $\rho_s(X_s)\, X_s' = \rho$, so $J_s = \rho/\rho_s(X_s)$. The two densities at $X_s$ cancel, $J_s^{-1} w_s(X_s) = c_s/\rho(x)$,
 # and $e(\tau) = C / \rho_\tau(X_\tau)$ with $C = \int_0^\tau c_s\, ds$: the chain lags behind by the same current everywhere. With $\int \rho\, F(X_\tau) = \int \rho_\tau F$,
 #
-# $$ \lim n^2 \text{error} = \tau^2\, |C| \Bigl(\int \frac{dy}{\rho_\tau}\Bigr)^{1/2} \text{ forward}, \qquad \tau^2\, |C| \Bigl(\int \frac{dy}{\rho}\Bigr)^{1/2} \text{ backward}. $$ (eq-circle-chain)
+# $$ \lim n^2 \text{error} = \tau^2\, |C| \cdot \begin{cases}
+# \bigl(\int dy / \rho_\tau\bigr)^{1/2} & \text{forward}, \\ \bigl(\int dy / \rho\bigr)^{1/2} & \text{backward}.
+# \end{cases} $$ (eq-circle-chain)
 #
 # No trajectory is left in the formula, which makes it an oracle for the integration along trajectories that the torus needs.
 #

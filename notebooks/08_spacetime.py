@@ -201,7 +201,7 @@ ledger.claim("spacetime.line", outer)
 #
 # For other data geodesics are computed. The energy of a curve through points $0, \dots, N$ needs no simulation,
 #
-# $$ E = \sum_i (\eta_{i+1} - \eta_i) \cdot (\mu_{i+1} - \mu_i), \qquad L = \sum_i \sqrt{(\eta_{i+1} - \eta_i) \cdot (\mu_{i+1} - \mu_i)}, $$ (eq-energy)
+# $$ E = \sum_i (\eta_{i+1} - \eta_i) \cdot (\mu_{i+1} - \mu_i), \quad L = \sum_i \sqrt{(\eta_{i+1} - \eta_i) \cdot (\mu_{i+1} - \mu_i)}, $$ (eq-energy)
 #
 # each term being the symmetrised Kullback-Leibler divergence of neighbours. Energy charges for length *and* for uneven speed: $L^2 \le N E$, with equality at constant speed. Two curves with different clocks cannot be compared by energy; length compares them. This matters for the published numbers:
 # the original work runs the probability flow on a mixture of three Gaussians from $x = 1, 0, -1$ at $t = 1$ down to $t = 0.1$ in 512 Euler steps, computes a geodesic between the ends of each path, and compares energies.
@@ -292,7 +292,7 @@ ledger.claim("spacetime.pullback_straight", bend, note="found by an optimiser in
 # A segment between two data points crosses empty regions as gladly as full ones. But the proposition is about the whole latent space, and the paper does not use it: its $G$ lives on a two-dimensional *slice* (3) of a latent space of many dimensions. There a curve must stay on the surface $D(\text{slice})$, the segment is not available, and the slice carries the surface's
 # curvature, by Gauss's equation {cite:p}`docarmo1992riemannian`
 #
-# $$ K = \frac{\mathrm{II}_{11} \cdot \mathrm{II}_{22} - |\mathrm{II}_{12}|^2}{\det G}, \qquad \mathrm{II}_{ij} = \text{part of } \partial_i \partial_j D \text{ normal to the surface}. $$ (eq-gauss)
+# $$ K = \frac{\mathrm{II}_{11} \cdot \mathrm{II}_{22} - |\mathrm{II}_{12}|^2}{\det G}, \quad \mathrm{II}_{ij} = \text{part of } \partial_i \partial_j D \text{ normal to the surface}. $$ (eq-gauss)
 #
 # For Gaussian data $D$ is affine and $K = 0$. For four Gaussians in $\mathbb R^3$ we run first and second derivatives along with the flow, exactly, and test the result by the theorem of Gauss and Bonnet: the integral of $K$, made of the normal parts, against the turning of the boundary, made of the tangential ones.
 

@@ -65,9 +65,8 @@ from phasebook.site.figures.base import show
 from phasebook.site.figures.explorer import show_explorer
 from phasebook.site.figures.live import show_live
 from phasebook.site.figures.slices import Map, annotated, curves, show_strip
-from phasebook.slices.basins import basin_centres, basin_labels
-from phasebook.slices.plane import Plane, seeded_anchors
-from phasebook.slices.statistics import (
+from phasebook.slices.measures.basins import basin_centres, basin_labels
+from phasebook.slices.measures.statistics import (
     basin_counts,
     contrast,
     hull,
@@ -78,6 +77,7 @@ from phasebook.slices.statistics import (
     observations,
     plane_contrast,
 )
+from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import grouped_bootstrap, median_interval
 

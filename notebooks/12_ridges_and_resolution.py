@@ -33,11 +33,11 @@ norm = 12.8                 # root mean square norm of the data
 anchors = ""                # a .npy float array (3, rgb, y, x): z0, z1, z2; '' draws them from anchors_seed
 anchors_seed = 6
 extent = [0.0, 1.0, 0.0, 1.0]   # alpha0, alpha1, beta0, beta1; may leave [0, 1]
+feature = "pixels"          # pixels of the prediction; or posterior, two square roots of the posterior weights
 grid = 101                  # points along each side
 steps = 50                  # of the sampler (DDIM, eta 0)
 schedule = "scaled_linear"  # Stable Diffusion's; or log_snr, uniform in the logarithm of the noise level
 normalise = True            # divide each latent by its standard deviation
-feature = "pixels"          # pixels of the prediction; or posterior, two square roots of the posterior weights
 sets = 18                   # further anchor sets, on a coarser grid
 sets_grid = 17
 refined_grid = 49           # the finest of three grids on which finite differences are compared
@@ -65,9 +65,9 @@ from phasebook.sampling.levels import named_levels
 from phasebook.site.figures.base import show
 from phasebook.site.figures.slices import Map, curves, show_strip
 from phasebook.slices.jacobians import cell_areas, grid_exponents
+from phasebook.slices.measures.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
+from phasebook.slices.measures.statistics import early, largest_deviation, steepest
 from phasebook.slices.plane import Plane
-from phasebook.slices.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
-from phasebook.slices.statistics import early, largest_deviation, steepest
 from phasebook.slices.sweep import slice_of
 from phasebook.slices.zoom import box_counts, box_dimension, window_at
 from phasebook.stats import median_interval

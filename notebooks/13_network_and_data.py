@@ -83,9 +83,9 @@ from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.slices import Map, curves, show_strip
+from phasebook.slices.measures.ridges import isotropy, medians, ridge_edges, ridges_at
+from phasebook.slices.measures.statistics import agreement, late, mean_s, observations
 from phasebook.slices.plane import Plane, seeded_anchors
-from phasebook.slices.ridges import isotropy, medians, ridge_edges, ridges_at
-from phasebook.slices.statistics import agreement, late, mean_s, observations
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import median_interval
 
@@ -190,8 +190,8 @@ show_strip(spread, networks[first].levels.sigma_over_alpha, p.extent, [Map(title
 # for the exact denoiser that is, late on, the picture that it ends on. Go back and forth between the two at the largest noise, where little changes, then at the least.
 
 # %% mystnb={"figure": {"caption": "Network and exact denoiser of its training latents on one slice, by the button. Left: predicted pictures, all through the network's decoder. Right: the training picture that is nearest to each prediction; a colour means the same picture in both.", "name": "fig-toggle"}} tags=["hide-input"]
-show_albums({f"Predicted pictures and basins of one slice, of {networks[name].title} or of the exact denoiser of its data, at a noise level to "
-             "choose": toggle_album(nets[name], twin, spread) for name, twin in twins.items()})
+show_albums({networks[name].title: toggle_album(nets[name], twin, spread) for name, twin in twins.items()},
+            alt="predicted pictures and basins of one slice, of the network or of the exact denoiser of its data, at a noise level to choose")
 
 # %% [markdown]
 # Where the colours agree the network sends a latent towards the picture that its data would send it to. Where they do not, look at the pictures before

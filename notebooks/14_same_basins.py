@@ -65,7 +65,7 @@ from phasebook.site.chapters.slices import planes
 from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.slices import curves
-from phasebook.slices.partitions import displacement, shared_basins
+from phasebook.slices.measures.partitions import displacement, shared_basins
 from phasebook.stats import median_interval
 
 # %% [markdown]

@@ -92,7 +92,7 @@ from phasebook.site.checks.models import subjects
 from phasebook.site.figures import hierarchy as figures
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show
-from phasebook.slices.phases import persistence, phases_of, telling_counts
+from phasebook.slices.measures.phases import persistence, phases_of, telling_counts
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import median_interval
@@ -271,7 +271,7 @@ for one in models_here:
     part = disjoint_parts(one.model, p.sets, p.at("starts", one.name) // 4, p.seed)[0]
     pictures = figures.as_bytes(part.decode(sets[one.title][0].x0))
     drawn.append(figures.MergeTree(one.title, linkage_of(sets[one.title][0].heights), pictures))
-show(figures.merge_trees(drawn, "log noise above the last step"),
+show(figures.merge_trees(drawn, "log noise<br>above the last step"),
      alt="Dendrograms with the final pictures at their leaves: similar pictures merge late, unlike ones near the root")
 
 # %% [markdown]
@@ -286,8 +286,8 @@ for one in models_here:
     slice_ = measured[one.name][0]
     album = linked_album(slice_, slice_.phases(p.ridge * yardstick[one.name]))
     if album:
-        linked[f"{one.title}: map of the phases of a slice and merge tree of its points, at one noise level to choose"] = album
-show_albums(linked)
+        linked[one.title] = album
+show_albums(linked, alt="map of the phases of a slice and merge tree of its points, at one noise level to choose")
 
 # %% [markdown]
 # A phase boundary and a fork of the tree are not the same event, since a ridge has to reach its threshold and a pair of points its own, but they follow

@@ -44,14 +44,14 @@ extent = [0.0, 1.0, 0.0, 1.0]   # alpha0, alpha1, beta0, beta1
 ridge = 0.2                 # a jump over this share of the distance of two unrelated pictures
 factor_sets = 12            # disjoint sets of icons for the last section; 0 to leave it out
 anchors_seed = 40
+prompt = "emoji"
+negative_prompt = ""
+guidance = 1.0              # 1 or less: none
 revision = ""               # of a hub id: a branch, tag or commit
 variant = ""                # of the weights' files, such as fp16
 dtype = "float32"           # the network's; or bfloat16, float16
 device = "cpu"
 batch = 100                 # latents that the network takes at a time
-prompt = "emoji"
-negative_prompt = ""
-guidance = 1.0              # 1 or less: none
 seed = 0                    # of noise and starts
 
 # %% tags=["hide-input"]

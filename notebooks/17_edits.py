@@ -219,8 +219,7 @@ for s in cast:
     albums[s.title] = edit_album(chosen, s.model, generic[s.name])
 
 # %% mystnb={"figure": {"caption": "Edits to choose, made beforehand: source, what the model reads in it once it is noised to step k, and the result of sampling on from there under the target's prompt; one for each model.", "name": "fig-choose"}} tags=["hide-input"]
-show_albums({f"{title}: an edit to choose by its source, its target and the step it goes back to, in three pictures": album
-             for title, album in albums.items()})
+show_albums(albums, alt="an edit to choose by its source, its target and the step it goes back to, in three pictures")
 
 # %% [markdown]
 # Whatever the source, the result turns into the target where the middle picture has lost what sets the two apart, and not before. One source asks for

@@ -1,5 +1,7 @@
 """Shared by all tests: the smoke-profile book, built once, and how tests are spread over workers."""
 
+import fcntl
+import logging
 import os
 from pathlib import Path
 
@@ -26,20 +28,55 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """A notebook's cells, and all tests that need the smoke book, stay on one worker, in order."""
-    for item in items:
+    """A notebook's cells stay on one worker, in order. So do tests of the smoke book, which one worker begins with, and
+    tests of its pages, which come when it is there."""
+    def group(item):
+        asked = getattr(item, "fixturenames", ())
         if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        elif "smoke" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("smoke"))
+            return item.path.stem
+        return "site" if "site" in asked else "smoke" if "smoke" in asked else ""
+
+    groups = [(group(item), item) for item in items]
+    for name, item in groups:
+        if name:
+            item.add_marker(pytest.mark.xdist_group(name))
+    others = [item for name, item in groups if name not in ("smoke", "site")]
+    begin, pages = ([item for name, item in groups if name == one] for one in ("smoke", "site"))
+    items[:] = begin + others[:len(others) // 2] + pages + others[len(others) // 2:]
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory) -> Path:
-    """A folder with the whole book, executed at smoke parameters and laid out."""
-    folder = tmp_path_factory.mktemp("smoke")
-    book.build("smoke", folder)
+    """A folder with the whole book, executed at smoke parameters and laid out; all workers share it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = shared / "smoke"
+    with open(shared / "smoke.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "_build" / "html").is_dir():
+            folder.mkdir(exist_ok=True)
+            book.build("smoke", folder)
     return folder
+
+
+@pytest.fixture
+def foreign(recwarn, capfd):
+    """What the libraries that load models say beside us: log records and warnings of others, as they come."""
+    class Heard(list):
+        def __eq__(self, other):
+            return [*self, *(str(w.message) for w in recwarn), *filter(None, capfd.readouterr())] == other
+
+        __hash__ = None
+
+    said = Heard()
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())
+    loggers = [logging.getLogger(name) for name in ("transformers", "diffusers", "huggingface_hub")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    yield said
+    for logger in loggers:
+        logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ figure nearest to the cell that records a claim. Nothing is typed, and nothing n
 
 - Where the text names a claim, as `heat.order`, its verdict stands behind the name and leads to the claim's row.
 - Beneath a cell that records claims they are listed with their verdicts.
+- Where a chapter shows an equation of the paper, or names it as Eq. (13), its number leads to what is said of it.
 - A row of the claims tables gets a line of links, and what the filter of the ledger asks for.
 """
 
@@ -22,6 +23,7 @@ from docutils.nodes import (
     inline,
     literal,
     literal_block,
+    math_block,
     paragraph,
     raw,
     reference,
@@ -73,9 +75,17 @@ def statements(claims: dict[str, dict]) -> str:
         chosen = [name for name in groups if title_of(name)]
         lines += [f"## {part}", "", "| in the paper | statement, or a reading of it | claim |", "|---|---|---|"]
         for name in sorted(chosen, key=in_order):
-            lines += [f"| {name} | {escaped(c['statement'])} | `{c['id']}` |" for c in groups.pop(name)]
+            first, *more = groups.pop(name)
+            marks = "".join(f'<span id="eq-{n}"></span>' for n in numbers(name))
+            for mark, c in [(marks, first), *(("", c) for c in more)]:
+                lines.append(f"| {mark}{name} | {escaped(c['statement'])} | `{c['id']}` |")
         lines.append("")
     return "\n".join(lines)
+
+
+def numbers(reference: str) -> list[str]:
+    """Of the equations that a reference names: '13' and '14' in 'Eqs. (13), (14)'."""
+    return re.findall(r"\((\d+)\)", reference) if reference.startswith("Eq") else []
 
 
 def in_order(reference: str) -> tuple:
@@ -95,6 +105,30 @@ def fill(app, docname: str, source: list[str]) -> None:
 def begin(app) -> None:
     app.env.phasebook_verdicts = verdicts(Path(app.srcdir) / "book" / "chapters")
     app.env.phasebook_places = {}
+
+
+def link_equations(app, doctree) -> None:
+    """The paper's equations in a chapter, and where the text names one, lead to the page of its statements."""
+    if not app.env.docname.startswith("book/chapters/"):
+        return
+    claims = app.env.phasebook_verdicts.values()
+    known = {n for c in claims if c["kind"] in ("paper", "reading") for n in numbers(c["reference"])}
+    for block in list(doctree.findall(math_block)):
+        tags = [n for n in re.findall(r"\\tag\{(\d+)\}", block.astext()) if n in known]
+        if tags:
+            words = [Text("In the paper: "), *(to_paper(app, n, f"({n})") for n in tags)]
+            block.parent.insert(block.parent.index(block) + 1, paragraph("", "", *words, classes=["pb-in-paper"]))
+    for text in [n for n in doctree.findall(Text) if isinstance(n.parent, paragraph)]:
+        pieces = re.split(r"(Eq\. \(\d+\))", text)
+        if any(number in known for piece in pieces[1::2] for number in numbers(piece)):
+            linked = [to_paper(app, numbers(p)[0], p) if k % 2 and numbers(p)[0] in known else Text(p)
+                      for k, p in enumerate(pieces)]
+            text.parent.replace(text, linked)
+
+
+def to_paper(app, number: str, words: str) -> Element:
+    page = app.builder.get_relative_uri(app.env.docname, PAPER)
+    return reference("", words, refuri=f"{page}#eq-{number}", internal=True)
 
 
 def mark(app, doctree) -> None:
@@ -216,6 +250,7 @@ def setup(app) -> dict:
     app.connect("builder-inited", begin)
     app.connect("source-read", fill)
     app.connect("doctree-read", mark)
+    app.connect("doctree-read", link_equations)
     app.connect("doctree-resolved", complete)
     app.connect("build-finished", copy_claims)
     app.add_js_file("ledger.js", loading_method="defer")

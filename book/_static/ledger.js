@@ -3,17 +3,21 @@
 (() => {
   "use strict";
 
-  // the verdicts beneath a cell are one stop of the Tab key, with arrows from one to the next
-  for (const line of document.querySelectorAll(".pb-recorded")) {
-    const chips = [...line.querySelectorAll("a.pb-chip")];
-    const stay = (at) => chips.forEach((chip, k) => { chip.tabIndex = k === at ? 0 : -1; });
+  // what stands in one line or table, as verdicts beneath a cell, names in the index or the types of a room of the
+  // library, is one stop of the Tab key, with arrows from one to the next
+  const LISTS = [[".pb-recorded", "a.pb-chip"], [".bd-article table:not(.pb-claims)", "a.pb-chip"], ["table.indextable", "a"], [".bd-article > section > section:has(dl.py)", "dt a.reference"]];
+  for (const [lists, links] of LISTS) document.querySelectorAll(lists).forEach((list) => oneStop([...list.querySelectorAll(links)], list));
+
+  function oneStop(all, list) {
+    const stay = (at) => all.forEach((link, k) => { link.tabIndex = k === at ? 0 : -1; });
     stay(0);
-    line.addEventListener("keydown", (event) => {
-      const to = chips.indexOf(event.target) + ({ ArrowRight: 1, ArrowLeft: -1 }[event.key] ?? NaN);
-      if (!chips[to]) return;
+    list.addEventListener("focusin", (event) => { if (all.includes(event.target)) stay(all.indexOf(event.target)); });
+    list.addEventListener("keydown", (event) => {
+      const at = all.indexOf(event.target);
+      const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
+      if (at < 0 || !all[to] || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      stay(to);
-      chips[to].focus();
+      all[to].focus();
     });
   }
 

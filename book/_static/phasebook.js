@@ -104,12 +104,13 @@
   function fewerStops() {
     document.querySelectorAll(SKIPPED).forEach((node) => { node.tabIndex = -1; });
     for (const block of document.querySelectorAll("pre[tabindex]")) if (block.scrollWidth <= block.clientWidth) block.removeAttribute("tabindex");
-    for (const box of document.querySelectorAll(".pb-scroll, .pb-figure")) {
-      if (box.matches(".pb-strip") || box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;     // else no key scrolls it
+    for (const box of document.querySelectorAll(".pb-scroll, .pb-figure, .bd-article div.math, .bd-article div.math > mjx-container")) {
+      if (box.matches(".pb-strip") || box.scrollWidth > box.clientWidth + !box.matches(".math, mjx-container")) box.tabIndex = 0;     // else no key scrolls it
       else box.removeAttribute("tabindex");
     }
   }
   window.addEventListener("load", () => { fewerStops(); setTimeout(fewerStops, 500); });
+  window.addEventListener("resize", () => requestAnimationFrame(fewerStops));
 
   // ---- one figure ----
 
@@ -117,6 +118,16 @@
     const starts = Object.entries(layout).filter(([key]) => /^(xaxis|scene)\d*$/.test(key))
       .map(([, axis]) => Math.round(100 * ((axis.domain?.x ?? axis.domain ?? [0])[0] ?? 0)));
     return new Set(starts).size || 1;
+  }
+
+  // On a phone the legend stands beneath a figure, which grows by it; above one that is moved by a slider.
+  function legendOf({ data, layout }) {
+    const legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yanchor: "bottom" };
+    layout.legend = layout.sliders ? { ...legend, y: 1.02 } : { ...legend, y: 0, yref: "container" };
+    const more = layout.sliders ? 0 : 22 * data.filter((t) => t.name && t.showlegend !== false).length;
+    if (!more || layout.showlegend === false) return;
+    layout.height = (layout.height ?? 450) + more;
+    layout.margin = { ...layout.margin, b: (layout.margin?.b ?? 80) + more };
   }
 
   class Figure {
@@ -128,11 +139,12 @@
     spec() {
       const spec = JSON.parse(this.source);
       const room = this.node.parentElement.clientWidth;
-      const least = PANEL * panels(spec.layout) + 60;
+      const many = panels(spec.layout);
+      const least = Math.min(PANEL * many + 60, many <= 4 && room > 640 ? room : Infinity);
       if (dark()) inverted(spec);
       spec.layout.template = template(spec.layout.template, room < 520);
-      spec.layout.width = Math.max(Math.min(room, spec.layout.width ?? room), panels(spec.layout) > 1 ? least : 0);
-      if (room < 520) spec.layout.legend = { ...spec.layout.legend, orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
+      spec.layout.width = Math.max(Math.min(room, spec.layout.width ?? room), many > 1 ? least : 0);
+      if (room < 520) legendOf(spec);
       this.room = room;
       return { ...spec, config: CONFIG };
     }

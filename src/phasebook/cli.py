@@ -5,13 +5,15 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from phasebook.site import process
 
 __all__ = ["main"]
+
+INTERRUPTED = "phasebook: interrupted; nothing half-written is left"
 
 
 class Stopped(KeyboardInterrupt):
@@ -21,16 +23,29 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+def _unwind(number: int) -> NoReturn:
+    raise Stopped(number)
+
+
+def _leave(number: int) -> NoReturn:
+    os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(128 + number)
+
+
 @contextmanager
-def _signals() -> Iterator[None]:
-    """While a verb runs, each of these signals unwinds it once, so that kernels and folders go; more are ignored."""
+def _signals(end: Callable[[int], NoReturn]) -> Iterator[None]:
+    """While it lasts, the first of these signals calls `end`; more are ignored.
+
+    A verb unwinds, so that kernels and folders go. Imports, which hold nothing yet, are left at once: an exception
+    that comes up while an extension module is made would end in the C++ runtime, and loudly.
+    """
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     kept = [n for n in numbers if signal.getsignal(n) not in (None, signal.SIG_IGN)]
 
     def stop(number: int, frame: object) -> NoReturn:
         for n in kept:
             signal.signal(n, signal.SIG_IGN)
-        raise Stopped(number)
+        end(number)
 
     before = [signal.signal(n, stop) for n in kept]
     try:
@@ -53,12 +68,12 @@ def main(arguments: list[str] | None = None) -> int:
     process.tune()
     process.end_with_make()
     try:
-        with _signals():
+        with _signals(_leave):
             from phasebook.site import verbs  # seconds of imports, in which a signal is a line as well
-
+        with _signals(_unwind):
             return verbs.do(arguments)
     except KeyboardInterrupt as error:
-        print("phasebook: interrupted; nothing half-written is left", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return 128 + getattr(error, "number", signal.SIGINT)
 
 

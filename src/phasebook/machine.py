@@ -4,9 +4,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["free_memory", "process_runs"]
+__all__ = ["cores", "free_memory", "process_runs"]
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def free_memory() -> float:

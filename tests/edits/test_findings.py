@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from phasebook.edits.findings import agreement, difference, findings, over_sources, surplus
-from phasebook.slices.splits import split_steps
+from phasebook.slices.measures.splits import split_steps
 
 
 def test_difference_at_equal_distance_sees_through_a_confounder():

@@ -296,6 +296,18 @@ def test_a_large_picture_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
         read_picture(tmp_path / "large.png", "source_image", [64])
 
 
+def test_so_is_one_of_a_set(folder, monkeypatch):
+    Image.new("L", (3000, 3000)).save(folder / "large.png")
+    monkeypatch.setattr("phasebook.models.image_sets.LARGEST", 8_999_999)
+    whole = Image.Image.convert
+    small = lambda self, *a: pytest.fail("decoded") if self.width > 99 else whole(self, *a)  # noqa: E731
+    monkeypatch.setattr(Image.Image, "convert", small)
+    with pytest.raises(ValueError, match=r"cannot read 'large.png' \(3000 x 3000 pixels, and at most 8999999 in all"):
+        load_images(folder, 16)
+    with pytest.raises(ValueError, match="source_image: 3000 x 3000 pixels; takes at most 8999999 in all"):
+        read_picture(folder / "large.png", "source_image")
+
+
 @pytest.mark.parametrize("mode, kind", [("F", "floating-point"), ("I", "whole")])
 def test_pixels_of_unknown_range_are_refused_in_words(folder, mode, kind):
     Image.new(mode, (16, 16), 1).save(folder / "c.tif")

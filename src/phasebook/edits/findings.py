@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from phasebook.edits.editing import Edits
 from phasebook.edits.two_pictures import thresholds
-from phasebook.slices.splits import split_steps
+from phasebook.slices.measures.splits import split_steps
 from phasebook.stats import Estimate, grouped_bootstrap, partial_spearman, residual, spearman
 
 __all__ = ["agreement", "difference", "findings", "over_sources", "surplus"]

@@ -184,7 +184,7 @@ def flowed(mixture: Mixture, z: Float[ndarray, "p d"], levels: Float[ndarray, " 
     """
     s = far_level(mixture, float(levels[0]))
     mean, root = whitening(mixture, s)
-    y, found = mean + z @ root, []
+    y, path = mean + z @ root, []
 
     def slope(y, at):
         return y - denoised(mixture, y, at)
@@ -199,5 +199,5 @@ def flowed(mixture: Mixture, z: Float[ndarray, "p d"], levels: Float[ndarray, " 
             c = slope(y + h / 2 * b, at * np.exp(h / 2))
             y = y + h / 6 * (a + 2 * b + 2 * c + slope(y + h * c, at * np.exp(h)))
         s = level
-        found.append(y)
-    return np.stack(found)
+        path.append(y)
+    return np.stack(path)

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.slice import Slice
-from phasebook.slices.splits import final_half, split_levels
 from phasebook.stats import spearman
 
 __all__ = ["before_over_after", "check_pairs", "coarse_first", "lost_over_gained", "nearby_pairs"]

@@ -17,8 +17,8 @@ from scipy.spatial.distance import squareform
 from phasebook.hierarchy.ultrametric import check_distances
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt, State
+from phasebook.slices.measures.splits import split_levels
 from phasebook.slices.slice import Pairs
-from phasebook.slices.splits import split_levels
 
 __all__ = ["Leaves", "leaves_of", "linkage_of", "parted"]
 

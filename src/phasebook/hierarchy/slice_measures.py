@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from phasebook.hierarchy.boundaries import before_over_after, coarse_first, lost_over_gained
 from phasebook.hierarchy.straightness import straightness
-from phasebook.slices.phases import nesting_over_steps, phases_of
+from phasebook.slices.measures.phases import nesting_over_steps, phases_of
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate, median_interval
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from phasebook.slices.geodesic import Surface, geodesics
-from phasebook.slices.phases import depth_points
+from phasebook.slices.measures.phases import depth_points
 
 __all__ = ["Straightness", "geodesic_distances", "scattered", "straightness"]
 

@@ -15,21 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook.models.pipelines.checkpoints import (
-    cause,
-    check_complete,
-    check_device,
-    check_dtype,
-    check_weights,
-    known_directory,
-)
+from phasebook.models.pipelines.checkpoints import cause, check_complete, check_weights, known_directory
 from phasebook.models.pipelines.loading import unreachable
 from phasebook.models.pipelines.staging import CLIP_WEIGHTS, staged_clip
-from phasebook.sampling.batches import in_batches
+from phasebook.models.towers import Tower, begun, column
 
 __all__ = ["ClipFeatures", "check_feature"]
 
@@ -59,24 +51,17 @@ def _check_name(label: str, name: str | Path) -> None:
                          f"{len(open_clip.list_models())}, e.g. 'ViT-B-32-quickgelu')")
 
 
-@dataclass(frozen=True, eq=False)
-class ClipFeatures:
-    """An image tower with its preprocessing, and the text tower of the same model. Build it with `ClipFeatures.load`.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClipFeatures(Tower):
+    """An image tower of open_clip, and the text tower of the same model. Build it with `ClipFeatures.load`.
 
-    `model`: the open_clip model. `size` (y, x), `mean`, `std`, `interpolation`, `crop`: the model's own
-    preprocessing; `crop` is False where pictures are squashed to `size`.
+    Attributes:
+        tokenizer: of its prompts.
+        crop: whether the middle is cut out; else pictures are squashed to `size`.
     """
 
-    model: object
     tokenizer: Callable
-    name: str
-    size: tuple[int, int]
-    mean: Float[Tensor, "3 1 1"]
-    std: Float[Tensor, "3 1 1"]
-    interpolation: str
     crop: bool
-    normalise: bool
-    batch: int
 
     @classmethod
     def load(cls, name: str | Path = "icons-clip-b", pretrained: str | None = None, *, normalise: bool = False,
@@ -98,9 +83,7 @@ class ClipFeatures:
             ValueError: one line, for an unknown name or tag, weights that are not whole or not safetensors, an
                 activation that is not the weights' own, or no network.
         """
-        check_device(device)
-        check_dtype(dtype)
-        folder, label = known_directory(name), f"feature = {str(name)!r}"
+        label, folder = begun(name, device, dtype)
         precision = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}[dtype]
         if folder:
             _check_local(label, folder)
@@ -117,35 +100,22 @@ class ClipFeatures:
         config = model.visual.preprocess_cfg
         size = config["size"]
         size = (size, size) if isinstance(size, int) else tuple(size)
-        column = lambda key: torch.tensor(config[key], device=device).view(3, 1, 1)  # noqa: E731
-        return cls(model, tokenizer, str(name), size, column("mean"), column("std"), config["interpolation"],
-                   config["resize_mode"] == "shortest", normalise, batch)
+        return cls(model=model, tokenizer=tokenizer, name=str(name), size=size, mean=column(config["mean"], device),
+                   std=column(config["std"], device), interpolation=config["interpolation"],
+                   crop=config["resize_mode"] == "shortest", normalise=normalise, batch=batch)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return next(self.model.parameters()).dtype
-
-    def prepare(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n 3 h w"]:
-        """The model's own resizing, cropping and scaling, on pixels in [0, 1]; differentiable."""
-        y, x = pixels.shape[-2:]
+    def fit(self, y: int, x: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The shorter side fits, the longer one is cut; or pictures are squashed."""
         h, w = self.size
-        if (y, x) != (h, w):
-            scale = max(h / y, w / x)           # the shorter side fits, the longer one is cropped in the middle
-            target = (max(h, int(y * scale)), max(w, int(x * scale))) if self.crop else (h, w)
-            pixels = F.interpolate(pixels, target, mode=self.interpolation, align_corners=False, antialias=True)
-            top, left = (round((a - b) / 2) for a, b in zip(target, (h, w), strict=True))
-            pixels = pixels[..., top:top + h, left:left + w].clamp(0, 1)
-        return (pixels - self.mean.to(pixels)) / self.std.to(pixels)
+        if not self.crop or (y, x) == (h, w):
+            return (h, w), (0, 0)
+        scale = max(h / y, w / x)
+        target = (max(h, int(y * scale)), max(w, int(x * scale)))
+        return target, (round((target[0] - h) / 2), round((target[1] - w) / 2))
 
     def embed(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
         """Features of one batch of pixels in [0, 1]; differentiable."""
         return self.model.encode_image(self.prepare(pixels), normalize=self.normalise)
-
-    def __call__(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
-        """Features of any number of pictures, in batches, as float32."""
-        pixels = torch.as_tensor(pixels).to(self.mean.device, self.dtype)
-        return in_batches(lambda x: (self.embed(x).float(),), self.batch, pixels)[0]
 
     @torch.no_grad()
     def text(self, prompts: list[str]) -> Float[Tensor, "m d"]:

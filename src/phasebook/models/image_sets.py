@@ -26,6 +26,7 @@ __all__ = ["ImageSet", "load_images", "read_picture", "IMAGE_SETS", "RESOLUTIONS
 IMAGE_SETS = ("families", "emoji", "icons", "digits", "captioned", "known")
 RESOLUTIONS = (8, 256)
 MOST = 10_000                   # the exact model keeps a matrix of n x n numbers
+LARGEST = 10**8          # pixels of one of them
 CELL, COLUMNS = 64, 40          # the emoji sprite: pixels of a cell, cells in a row
 # What counts as a picture in a directory: also formats that Pillow does not read, so that they are named, not missed.
 SUFFIXES = {"png", "jpg", "jpeg", "jfif", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "tga", "avif",
@@ -217,7 +218,8 @@ def _directory(name: str | Path, resolution: int) -> list[_Row]:
         try:
             picture = _fitted(_opened(root / path), resolution)
         except Exception as error:  # corrupt files make Pillow's readers raise some ten different kinds
-            reason = "32-bit pixels" if isinstance(error, _NoRange) else type(error).__name__
+            size = f"{error} pixels, and at most {LARGEST} in all" if isinstance(error, _OtherSize) else ""
+            reason = size or ("32-bit pixels" if isinstance(error, _NoRange) else type(error).__name__)
             unreadable.append(f"{path.as_posix()!r} ({reason})")
         else:
             rows.append(_Row(picture, path.as_posix(), path.stem.replace("_", " "), family, family))
@@ -247,7 +249,7 @@ def read_picture(path: str | Path, label: str, sizes: Sequence[int] = ()) -> Flo
     except FileNotFoundError:
         raise ValueError(f"{label}: no such file; takes a picture") from None
     except _OtherSize as error:
-        takes = " or ".join(f"{side} x {side}" for side in dict.fromkeys(sizes))
+        takes = " or ".join(f"{side} x {side}" for side in dict.fromkeys(sizes)) or f"at most {LARGEST} in all"
         raise ValueError(f"{label}: {error} pixels; takes {takes}") from None
     except _NoRange as error:
         raise ValueError(f"{label}: {error}") from None
@@ -269,6 +271,8 @@ def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
     """The upright picture in RGB on white. _NoRange for 32-bit numbers."""
     with Image.open(path) as image:
         if sizes and (image.width != image.height or image.width not in sizes):
+            raise _OtherSize(f"{image.width} x {image.height}")
+        if image.width * image.height > LARGEST:
             raise _OtherSize(f"{image.width} x {image.height}")
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):       # Pillow's own conversion cuts 16 bits off at 255

@@ -14,48 +14,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phasebook.models.clip import ClipFeatures, check_feature
-from phasebook.models.pipelines.checkpoints import (
-    cause,
-    check_complete,
-    check_device,
-    check_dtype,
-    check_weights,
-    known_directory,
-    quiet,
-)
+from phasebook.models.pipelines.checkpoints import cause, check_complete, check_weights, known_directory, quiet
 from phasebook.models.pipelines.staging import read_config, staged_vision, vision_class, weight_files
-from phasebook.sampling.batches import in_batches
+from phasebook.models.towers import Tower, begun, column
 
-__all__ = ["Tower", "VisionFeatures", "check_features", "has_no_words", "load_features"]
+__all__ = ["VisionFeatures", "check_features", "has_no_words", "load_features"]
 
 INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}          # Pillow's numbers for them
 Fit = tuple[int | None, tuple[int, int], str]           # shorter side, size, interpolation
 
 
-@dataclass(frozen=True, eq=False)
-class VisionFeatures:
-    """A vision model with its preprocessing. Build it with `VisionFeatures.load`.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class VisionFeatures(Tower):
+    """A vision model of transformers. Build it with `VisionFeatures.load`.
 
     Attributes:
-        model: of transformers.
-        name: the directory.
         shorter: what the shorter side is resized to before the middle is cut out; None where pictures are squashed.
-        size: (y, x) of what the model takes.
-        mean, std: of the model's own preprocessing.
-        interpolation: likewise.
-        normalise: scale features to length one.
-        batch: pictures at a time.
     """
 
-    model: torch.nn.Module
-    name: str
     shorter: int | None
-    size: tuple[int, int]
-    mean: Float[Tensor, "3 1 1"]
-    std: Float[Tensor, "3 1 1"]
-    interpolation: str
-    normalise: bool = False
-    batch: int = 64
 
     @classmethod
     def load(cls, name: str | Path, *, normalise: bool = False, device: str = "cpu", dtype: str = "float32",
@@ -75,9 +52,7 @@ class VisionFeatures:
         Raises:
             ValueError: one line, for a directory that holds no such model, names code, or lacks weights.
         """
-        check_device(device)
-        check_dtype(dtype)
-        folder, label = known_directory(name), f"feature = {str(name)!r}"
+        label, folder = begun(name, device, dtype)
         if folder is None:
             raise ValueError(f"{label}: no such directory; takes one of a vision model of transformers")
         (shorter, size, interpolation), mean, std = _preprocessing(label, folder)
@@ -89,22 +64,16 @@ class VisionFeatures:
             except Exception as error:  # a geometry that is none makes transformers raise some six kinds
                 raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
         check_complete(label, "the model", model, said["missing_keys"])
-        column = lambda values: torch.tensor(values, device=device).view(3, 1, 1)  # noqa: E731
-        return cls(model.requires_grad_(False).eval().to(device), str(name), shorter, size, column(mean), column(std),
-                   interpolation, normalise, batch)
+        return cls(model=model.requires_grad_(False).eval().to(device), name=str(name), shorter=shorter, size=size,
+                   mean=column(mean, device), std=column(std, device), interpolation=interpolation,
+                   normalise=normalise, batch=batch)
 
-    def prepare(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n 3 h w"]:
-        """The model's own resizing, cropping and scaling, on pixels in [0, 1]; differentiable."""
-        y, x = pixels.shape[-2:]
-        target = self.size
-        if self.shorter:
-            target = tuple(int(n * self.shorter / min(y, x)) for n in (y, x))
-        if target != (y, x):
-            pixels = F.interpolate(pixels, target, mode=self.interpolation, align_corners=False, antialias=True)
-            pixels = pixels.clamp(0, 1)
-        top, left = ((a - b) // 2 for a, b in zip(target, self.size, strict=True))
-        pixels = pixels[..., top:top + self.size[0], left:left + self.size[1]]
-        return (pixels - self.mean.to(pixels)) / self.std.to(pixels)
+    def fit(self, y: int, x: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The shorter side is resized and the middle cut out; or pictures are squashed."""
+        if not self.shorter:
+            return self.size, (0, 0)
+        target = (int(y * self.shorter / min(y, x)), int(x * self.shorter / min(y, x)))
+        return target, ((target[0] - self.size[0]) // 2, (target[1] - self.size[1]) // 2)
 
     def embed(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
         """Features of one batch of pixels in [0, 1]; differentiable."""
@@ -116,14 +85,6 @@ class VisionFeatures:
             whole = last.mean(1) if last.ndim == 3 else last.mean((2, 3))
         whole = whole.flatten(1)
         return F.normalize(whole, dim=-1) if self.normalise else whole
-
-    def __call__(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
-        """Features of any number of pictures, in batches, as float32."""
-        pixels = torch.as_tensor(pixels).to(self.mean.device, next(self.model.parameters()).dtype)
-        return in_batches(lambda x: (self.embed(x).float(),), self.batch, pixels)[0]
-
-
-Tower = ClipFeatures | VisionFeatures
 
 
 def has_no_words(name: str | Path) -> bool:

@@ -54,7 +54,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def _slice(options: argparse.Namespace) -> None:
-    from phasebook.slices.stores.engine import EngineError  # torch loads in seconds, which other verbs need not pay
+    from phasebook.slices.stores.workers import EngineError  # torch loads in seconds, which other verbs need not pay
 
     try:
         if options.status:

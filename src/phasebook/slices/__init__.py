@@ -1,1 +1,1 @@
-"""Planes of latents, swept and measured: metric, ridges, phases, geodesics."""
+"""Planes of latents and their sweeps: metric, geodesics, what to compute and where; `measures` reads them."""

@@ -22,10 +22,10 @@ from scipy.optimize import linear_sum_assignment
 
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
-from phasebook.slices.basins import basin_labels
-from phasebook.slices.phases import link
+from phasebook.slices.measures.basins import basin_labels
+from phasebook.slices.measures.phases import link
+from phasebook.slices.measures.ridges import frame_at
 from phasebook.slices.plane import Plane
-from phasebook.slices.ridges import frame_at
 from phasebook.stats import Estimate, share_interval
 
 __all__ = ["Adaptive", "adaptive_basins", "evaluator", "full_basins", "same_basins"]

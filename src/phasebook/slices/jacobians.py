@@ -9,9 +9,9 @@ from numpy import ndarray
 
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
+from phasebook.slices.measures.ridges import frame_at
 from phasebook.slices.metric import finite_difference_metric, pullback
 from phasebook.slices.plane import Plane
-from phasebook.slices.ridges import frame_at
 
 __all__ = ["cell_areas", "grid_exponents", "growth"]
 

@@ -17,9 +17,9 @@ from numpy import ndarray
 from phasebook.sampling.features import distances
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt, State
-from phasebook.slices.basins import basin_labels
 from phasebook.slices.geodesic import Surface
-from phasebook.slices.phases import connected, watershed_labels
+from phasebook.slices.measures.basins import basin_labels
+from phasebook.slices.measures.phases import connected, watershed_labels
 from phasebook.slices.plane import Plane
 
 __all__ = ["RIDGE", "Pairs", "Slice"]

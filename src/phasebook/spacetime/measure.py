@@ -97,8 +97,8 @@ def negative_terms(curve: Curve, errors: float = 3.0) -> Bool[ndarray, " n-1"]:
         curve: natural parameters along it, and the expectations of its points with r >= 2 probes.
         errors: how many.
     """
-    eta, found = curve
-    terms = _terms(eta, found.x0, found.square)
+    eta, posterior = curve
+    terms = _terms(eta, posterior.x0, posterior.square)
     return terms.mean(0) < -errors * terms.std(0, ddof=1) / np.sqrt(len(terms))
 
 

@@ -111,15 +111,20 @@ def test_length_of_a_way_is_the_length_of_its_return():
     assert abs(back / there - 1) < 1e-3
 
 
-@pytest.mark.parametrize("name", ["log_snr_linear", "vp_linear", "vp_cosine"])
-@pytest.mark.parametrize("ends", [[[0.02, -2.5], [0.97, 3]], [[0.5, -2], [0.5, 2]], [[0.05, -8], [0.1, 8]]])
-def test_every_schedule_and_odd_endpoints(name, ends):
+APART, CLOSE = (Mixture.atoms(np.array(x)[:, None]) for x in ([-2.0, -0.5, 2.0], [0.0, 1e-7, 1.0]))
+LOW, SAME, FAR = [[0.02, -2.5], [0.97, 3]], [[0.5, -2], [0.5, 2]], [[0.05, -8], [0.1, 8]]
+
+
+# a Latin square: every schedule, mixture and pair of ends meets every other once
+@pytest.mark.parametrize(("name", "mixture", "ends"), [
+    ("log_snr_linear", TOY, LOW), ("log_snr_linear", APART, SAME), ("log_snr_linear", CLOSE, FAR),
+    ("vp_linear", APART, LOW), ("vp_linear", CLOSE, SAME), ("vp_linear", TOY, FAR),
+    ("vp_cosine", CLOSE, LOW), ("vp_cosine", TOY, SAME), ("vp_cosine", APART, FAR)])
+def test_every_schedule_and_odd_endpoints(name, mixture, ends):
     """Curves that would meet t = T, where `vp_cosine` has no signal left, stay finite and within the schedule."""
-    apart, close = (Mixture.atoms(np.array(x)[:, None]) for x in ([-2.0, -0.5, 2.0], [0.0, 1e-7, 1.0]))
-    for mixture in (TOY, apart, close):
-        g = geodesic(mixture, schedule(name), np.array(ends), points=96)
-        assert np.isfinite(g.energy) and np.isfinite(g.x).all() and (g.t >= 0).all() and (g.t <= 1).all()
-        assert g.length**2 <= 95 * g.energy * (1 + 1e-9)
+    g = geodesic(mixture, schedule(name), np.array(ends), points=96)
+    assert np.isfinite(g.energy) and np.isfinite(g.x).all() and (g.t >= 0).all() and (g.t <= 1).all()
+    assert g.length**2 <= 95 * g.energy * (1 + 1e-9)
 
 
 def test_degenerate_inputs():

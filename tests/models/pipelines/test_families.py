@@ -7,7 +7,7 @@ from phasebook import Plane, slice_of
 from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.samplers import invert, resume, sample
-from tests.builders import apart, betas, noise, pipeline, run
+from tests.builders import apart, betas, edit, noise, pipeline, run
 
 STEPS = 7
 TEXT = ["sd", "sdxl", "sd3", "flux", "pixart"]
@@ -136,6 +136,16 @@ def test_a_saved_pipeline_is_loaded_whole(pipes, tmp_path, kind):
     z = noise(1, model.shape)
     words = "" if kind == "ddpm" else "red apple"
     assert apart(run(again, z, 3, again.prompt(words, 3.0)), run(model, z, 3, model.prompt(words, 3.0))) <= 1e-5
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux", "pixart", "ddpm"])
+def test_every_kind_passes_the_trial_of_its_shapes(pipes, tmp_path, kind):
+    pipes[kind].save_pretrained(tmp_path / kind)
+    PipelineModel.check(tmp_path / kind)
+    network = "transformer" if hasattr(pipes[kind], "transformer") else "unet"
+    edit(tmp_path / kind / network / "config.json", in_channels=6)
+    with pytest.raises(ValueError, match=f"cannot load its {network}"):
+        PipelineModel.check(tmp_path / kind)
 
 
 @pytest.mark.parametrize("kind", ["HeunDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])

@@ -109,9 +109,10 @@ def test_an_index_cannot_name_a_class_outside_the_list(model, trace, part, pair)
 
 
 def test_a_file_beside_the_list_is_never_opened(model):
-    """A pipe that nobody writes to would block a loader that reads it."""
+    """A pipe that nobody writes to would block a loader that reads it; a second file of weights is not the first."""
     for part in ("", "unet", "tokenizer", "text_encoder"):
-        os.mkfifo(model / part / "pytorch_model.bin")
+        for name in ("pytorch_model.bin", "a.safetensors", "model.fp16.safetensors"):
+            os.mkfifo(model / part / name)
         (model / part / "modeling_evil.py").write_text("raise SystemExit('ran')")
     assert PipelineModel.load(model).shape == (4, 8, 8)
 

@@ -1,7 +1,9 @@
 """The book of a toy house: built, compared, and the same bytes wherever and whenever."""
 
 import json
+import os
 import subprocess
+import threading
 
 import pytest
 
@@ -47,6 +49,34 @@ def test_an_unknown_profile_is_refused_before_anything_is_made(house, phasebook,
     assert "profile = 'huge'" in capsys.readouterr().err and not (tmp_path / "to").exists()
 
 
+def test_chapters_run_a_few_at_a_time():
+    met, done = threading.Barrier(2, timeout=20), []
+
+    def task(name):
+        met.wait()              # no one passes alone
+        done.append(name)
+
+    book._side_by_side(task, list("abcd"), 2)
+    assert sorted(done) == list("abcd")
+
+
+def test_after_an_error_no_chapter_begins_and_what_runs_is_finished():
+    met, lanes, done = threading.Barrier(2, timeout=20), {}, []
+
+    def task(name):
+        lanes[name] = threading.current_thread()
+        if name in "ab":
+            met.wait()
+        if name == "a":
+            raise runner.ChapterError("a: cell 1")
+        lanes["a"].join(20)
+        done.append(name)
+
+    with pytest.raises(runner.ChapterError, match="a: cell 1"):
+        book._side_by_side(task, list("abcd"), 2)
+    assert done == ["b"]
+
+
 @pytest.mark.slow
 def test_a_build_is_the_same_bytes_and_is_repaired_where_it_was_touched(prose, tmp_path, monkeypatch):
     said = []
@@ -90,6 +120,26 @@ def test_pages_that_are_stopped_are_one_line_and_the_old_ones_stay(prose, monkey
     with pytest.raises(runner.ChapterError, match=r"^the pages were not built: Sphinx was stopped \(SIG[A-Z]+\)$"):
         layout.lay_out(prose, lambda line: None)
     assert [f.name for f in (prose / "_build").iterdir()] == ["html"] and old.read_text() == "old"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "between"])
+def test_a_stop_as_the_pages_are_exchanged_keeps_the_old_ones(tmp_path, monkeypatch, first):
+    html, new, old = (tmp_path / name for name in ("html", "new", "old"))
+    for folder in (html, new):
+        folder.mkdir()
+        (folder / "index.html").write_text(folder.name)
+    whole, calls = os.replace, []
+
+    def stopped(source, target):
+        calls.append(source)
+        if len(calls) == 2 - first:
+            raise KeyboardInterrupt
+        whole(source, target)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        layout._exchange(html, new, old)
+    assert (html / "index.html").read_text() == "html"
 
 
 def test_a_broken_reference_fails_the_build_and_keeps_the_old_pages(prose):

@@ -132,6 +132,11 @@ STOPS = """[...document.querySelectorAll('.bd-article :is(a[href], button, input
   .filter((n) => !n.closest('.pb-live') && n.tabIndex >= 0 && !n.disabled && n.getClientRects().length).length"""
 
 
+# code and equations that need to be scrolled on a screen of ordinary width
+CUT = """[...document.querySelectorAll('.bd-article :is(pre, div.math, div.math > mjx-container)')]
+  .filter((n) => n.checkVisibility() && n.scrollWidth > n.clientWidth + 1).map((n) => n.textContent.slice(0, 80))"""
+
+
 def test_every_page_is_whole_without_a_network(browser, folder):
     for file in pages(folder):
         with opened(browser, folder, file) as (page, watch):
@@ -140,6 +145,7 @@ def test_every_page_is_whole_without_a_network(browser, folder):
             silent = page.locator(".pb-plotly:not([role=img][aria-label])").count()
             assert (undrawn, silent) == (0, 0), f"{file.name}: figures undrawn, without a label"
             assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, f"{file.name}: an equation is not read"
+            assert page.evaluate(CUT) == [], f"{file.name}: wider than its box"
             alts = page.eval_on_selector_all(".bd-article img", "(all) => all.map((i) => i.alt || i.src)")
             bare = [a for a in alts if a.endswith((".png", ".svg", ".jpg", ".jpeg", ".webp"))]
             assert bare == [], f"{file.name}: pictures without alternative text"
@@ -147,7 +153,7 @@ def test_every_page_is_whole_without_a_network(browser, folder):
             if re.match(r"\d\d_", file.name):
                 first = page.locator(".bd-article :is(.pb-lead, figure, .pb-explorer)").first
                 assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
-                assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
+            assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
 
 
 def test_the_site_is_small(folder):
@@ -166,6 +172,9 @@ def test_a_phone_never_scrolls_sideways(browser, folder):
     for file in pages(folder):
         with opened(browser, folder, file, width=360) as (page, watch):
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, file.name
+            starts = page.evaluate("""[...document.querySelectorAll('.bd-article div.math')].map((n) =>
+              n.querySelector('svg').getBoundingClientRect().x - n.getBoundingClientRect().x)""")
+            assert min(starts, default=0) > -1, f"{file.name}: an equation does not start at its left"
             assert watch.complaints == [], file.name
 
 
@@ -287,7 +296,8 @@ def test_arrow_keys_move_and_page_keys_step(explorer):
     explorer.keyboard.press("PageDown")
     explorer.keyboard.press("PageDown")
     assert step.inner_text() != before
-    explorer.wait_for_function("document.querySelector('.pbx-live').textContent.includes('step')", timeout=PATIENCE)
+    explorer.wait_for_function("document.querySelector('.pb-explorer .pbv-aloud').textContent.includes('step')",
+                               timeout=PATIENCE)
 
 
 def test_the_slider_changes_map_and_picture(explorer):
@@ -425,6 +435,20 @@ def test_search_shows_the_words_around_a_hit_without_a_request(browser, folder):
     assert "cophenetic" in page.locator("#search-results li p.context").first.inner_text().lower()
     assert watch.complaints == []
     context.close()
+
+
+def test_an_equation_of_the_paper_leads_to_its_verdict_and_a_table_is_one_stop(browser, folder):
+    with opened(browser, folder, folder / "book" / "chapters" / "01_heat_and_transport.html") as (page, watch):
+        page.locator(".pb-in-paper a", has_text="(13)").click()
+        page.wait_for_function("location.hash === '#eq-13' && document.querySelector('tr:has(#eq-13) a.pb-chip')")
+        page.wait_for_function(READY, timeout=PATIENCE)
+        page.locator("tr:has(#eq-13) a.pb-chip").focus()
+        rows = []
+        for key in ("ArrowDown", "ArrowUp", "Tab"):
+            page.keyboard.press(key)
+            rows.append(page.evaluate("document.activeElement.closest('tr')?.cells[0].innerText ?? ''"))
+        assert rows[0] not in ("", rows[1]) and "(13)" in rows[1] and rows[2] not in rows[:2]
+        assert watch.complaints == []
 
 
 def test_every_sentence_of_the_paper_has_a_row_and_a_verdict(folder):

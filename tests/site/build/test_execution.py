@@ -81,7 +81,9 @@ def test_a_run_in_an_odd_place(house, here, edit):
     letters, a temporary folder whose name is too long for a socket, and an é. The kernel is tuned; its data it finds.
     """
     edit("import time\n", "import os, time\nassert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'\n"
-         "assert open('data.txt').read() == 'x'\n")
+         "assert open('data.txt').read() == 'x'\n"
+         "os.write(2, b'KeyboardInterrupt caught in kernel\\n')\n"      # what a process says of itself is not shown
+         "import atexit; atexit.register(os.write, 2, b'and at its end')\n")
     place = here / "é"
     place.mkdir()
     for name in ("numpy", "random", "tempfile", "phasebook"):
@@ -174,7 +176,7 @@ def test_stops_of_a_run_at_random_moments(house, here):
     """Of a run of a few seconds, whose last instants are the likeliest to leave half of something."""
     (here / "first").mkdir()
     most = seconds_of(start(here / "first", *RUN))
-    assert at_random_moments(here, most, MANY or 6, run_stopped_at) == []
+    assert at_random_moments(here, most, MANY or 3, run_stopped_at) == []
 
 
 def book_stopped_at(whole: dict[str, bytes], place: Path, moment: float, number: int, whom: str) -> list[str]:
@@ -217,4 +219,4 @@ def test_stops_of_a_book_at_random_moments(prose, here):
     most = seconds_of(start(here / "first", "book", "--to", "to"))
     whole = content(here / "first" / "to")
     assert {"book/chapters/01_toy.ipynb", "book/chapters/02_toy.ipynb", "_build/html/index.html"} <= set(whole)
-    assert at_random_moments(here, most, MANY or 2, partial(book_stopped_at, whole)) == []
+    assert at_random_moments(here, most, MANY or 1, partial(book_stopped_at, whole)) == []

@@ -48,3 +48,14 @@ def test_parts_of_a_killed_process_go_and_those_of_a_running_one_stay(tmp_path):
     sweep(tmp_path)
     sweep(tmp_path / "none")
     assert not another.exists() and foreign.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no umask")
+@pytest.mark.parametrize(("mask", "mode"), [(0o027, 0o640), (0o077, 0o600), (0o022, 0o644)])
+def test_files_are_as_open_as_the_user_lets_them_be(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        publish({tmp_path / "a": "1"})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode

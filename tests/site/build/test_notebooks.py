@@ -102,11 +102,10 @@ def test_chapters_are_text_first(source):
 
 
 def test_no_six_lines_of_code_stand_in_two_notebooks():
-    """A second use moves into the package. Parameters are literals, and chapters may share them."""
+    """A second use moves into the package."""
     places: dict[tuple[str, ...], set[str]] = {}
     for source in [*CHAPTERS, *PAGES]:
-        cells = [c for c in runner.notebook(source).cells if c.cell_type == "code"]
-        for cell in (c for c in cells if "parameters" not in c.metadata.get("tags", [])):
+        for cell in (c for c in runner.notebook(source).cells if c.cell_type == "code"):
             lines = [line.strip() for line in cell.source.splitlines() if line.strip()]
             for k in range(len(lines) - 5):
                 places.setdefault(tuple(lines[k:k + 6]), set()).add(source.stem)

@@ -140,6 +140,20 @@ def test_command_line_wins_over_file_over_profile(house, phasebook, tmp_path):
     assert found == {"factor": 7, "rows": [4.0], "path": "5"}        # a number given for text is text
 
 
+@pytest.mark.parametrize(("given", "taken"), [("5", "5"), ("007", "007"), ("1e5", "1e5"), ("true", "true"),
+                                              ("None", "None"), ("nan", "nan")])
+def test_digits_given_for_text_are_text(house, phasebook, tmp_path, monkeypatch, given, taken):
+    changes = {}
+
+    def run(source, found, out, progress):
+        changes.update(found)
+        return runner.Run(out, out, 0.0)
+
+    monkeypatch.setattr(runner, "run", run)
+    assert phasebook("run", "1", "-p", "path", given, "-p", "factor", "7", "-o", tmp_path) == 0
+    assert changes == {"path": taken, "factor": 7}
+
+
 def test_a_failing_cell_is_one_line_and_keeps_what_was_there(house, phasebook, tmp_path, capsys):
     out = tmp_path / "out"
     assert phasebook("run", "1", "-o", out) == 0

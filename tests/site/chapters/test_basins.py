@@ -11,7 +11,7 @@ from phasebook.models.exact import ExactModel
 from phasebook.site.build import runner
 from phasebook.site.chapters.basins import Column, _through, basins_of, columns, finals
 from phasebook.site.checks.parameters import ParameterError
-from phasebook.slices.partitions import shared_basins
+from phasebook.slices.measures.partitions import shared_basins
 from phasebook.slices.plane import Plane
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from phasebook import cli
 from phasebook.site.build import runner, sources
 from phasebook.site.chapters.chain import Chapter, circle_grid, torus_grid
 from phasebook.site.checks.parameters import ParameterError
@@ -32,3 +33,13 @@ def test_bad_values_give_one_line(change, line):
     with pytest.raises(ParameterError, match=line) as error:
         Chapter.read({**GOOD, **change})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("modes", "line"), [
+    ("[[1, 1.2, 0.0]]", "circle_modes = [[1.0, 1.2, 0.0]]"), ("[[1, 0.99999, 0.0], [2]]", "circle_modes"),
+    ("[[1.5, 0.1, 0.0], [2, 0.1, 1e300]]", "circle_modes"),
+])
+def test_the_door_says_the_line_alone(tmp_path, capsys, modes, line):
+    assert cli.main(["run", "3", "--profile", "smoke", "-p", "circle_modes", modes, "-o", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"phasebook: {line}") and said.count("\n") == 1 and not (tmp_path / "out").exists()

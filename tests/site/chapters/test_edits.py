@@ -49,6 +49,8 @@ def test_good_parameters_pass(tmp_path):
     ({"iterations": -1}, "iterations = -1"),
     ({"points": [[0.5, 0.5], [0.1, 0.1]]}, "takes one (alpha, beta) for each of 1 edits"),
     ({"points": [[0.5, 0.5]], "anchors": "/nowhere.npy"}, "anchors = '/nowhere.npy': no such file"),
+    ({"points": [[1e300, 0.5]]}, "points[0][0] = 1e+300"),
+    ({"points": [[0.5, -1e7]]}, "points[0][1] = -10000000.0"),
     ({"source_image": "/nowhere/a.png"}, "source_image = '/nowhere/a.png': no such file; takes a picture"),
     ({"models": ["no/such/place"]}, "models = 'no/such/place': no such directory"),
 ])

@@ -1,10 +1,13 @@
 """What the chapter on few steps refuses, and how it counts boundaries."""
 
+import json
+
 import jupytext
 import numpy as np
 import pytest
 
 from phasebook.site.chapters.few_steps import Chapter, formed, sharp
+from phasebook.site.checks import memory
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.paths import root
 from phasebook.site.results.claims import stated
@@ -54,3 +57,33 @@ def test_a_wall_is_cut_and_parts_two_phases():
 def test_boundaries_have_formed_where_half_of_the_last_is_there():
     cut = np.array([[0.0, 0.0], [0.1, 0.0], [0.2, 0.0], [0.2, 0.0]])
     assert formed(cut) == [0.25, None]
+
+
+@pytest.fixture
+def record(tmp_path):
+    """The record of a student, as the trainer writes it; its weights are not there."""
+    place = tmp_path / "run" / "in-1" / "model"
+    place.mkdir(parents=True)
+    file = place / "student.json"
+    file.write_text(json.dumps({"teacher": "0" * 16, "teacher_steps": 20, "prompt": "emoji"}))
+    return file
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"teacher": "a", "prompt": ""}', '{"teacher": 1}',
+                                  '{"teacher": "a", "prompt": "", "teacher_steps": 100000}', "[" * 9999],
+                         ids=["cut", "list", "no steps", "number", "steps", "deep"])
+def test_a_record_of_a_student_that_is_none_is_refused(record, text):
+    own = {"students": str(record.parents[2])}
+    Chapter.read(defaults() | own)
+    record.write_text(text)
+    with pytest.raises(ParameterError, match="students: .*student.json") as refused:
+        Chapter.read(defaults() | own)
+    assert "\n" not in str(refused.value)
+
+
+def test_planes_of_a_network_that_do_not_fit_are_refused(record, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 4e9)
+    large = defaults() | {"network_planes": 200, "network_grid": 21}
+    Chapter.read(large)                         # no student, no planes
+    with pytest.raises(ParameterError, match="network_planes, network_grid, starts = 200, 21, .* GB of memory"):
+        Chapter.read(large | {"students": str(record.parents[2])})

@@ -13,6 +13,9 @@ from phasebook.site.build import runner, sources
 from phasebook.site.chapters.edits import Chapter
 from phasebook.site.checks.parameters import ParameterError
 
+NETWORK = {"models": ["icons-unet-a"], "steps": 4, "k_values": [0], "pairs": 0, "neighbours": 0, "nearness": 0.1,
+           "halvings": 0, "guidance": 5.0, "source_guidance": 5.0, "iterations": 1, "tolerance": 1e-3}
+
 
 def refusal(chapter: str, changes: dict) -> str:
     with pytest.raises(ParameterError) as error:
@@ -79,7 +82,7 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
     ("phase_boundaries", {"store": "/dev/null"}, "store = '/dev/null': takes a folder, new or of a slice"),
     ("phase_boundaries", {"store": "x" * 260}, "cannot be read (file name too long)"),
     ("transition_paths", {"potential": "x" * 260 + ".npy"}, "unknown; takes one of alanine"),
-    ("edits", {"edits": [["cat " * 40, "eye"]], "models": ["icons-unet-a"], "k_values": [0], "steps": 4}, "takes "),
+    ("edits", NETWORK | {"edits": [["cat " * 40, "eye"]]}, "edits[0] = 'cat cat"),
 ])
 def test_what_would_fail_later_is_refused_now(chapter, changes, words):
     assert words in refusal(chapter, changes)
@@ -97,6 +100,17 @@ def test_the_last_value_of_a_list_holds_for_all_further_models(tmp_path):
     assert p.making(p.models[2])["guidance"] == 5.0 and len(p.pictures("exact")) > len(p.pictures(network))
 
 
+@pytest.mark.parametrize("chapter, changes, words", [
+    ("spacetime_of_images", {"prompt": "emoji " * 40}, "prompt = 'emoji emoji"),
+    ("network_and_data", {"negative_prompt": "ugly " * 60}, "negative_prompt = 'ugly ugly"),
+    ("edits", NETWORK | {"edits": [["cat " * 40, "eye"]]}, "edits[0] = 'cat cat"),
+])
+def test_nothing_is_said_beside_the_refusal_of_a_long_prompt(foreign, chapter, changes, words):
+    """transformers warns of it as well."""
+    assert words in refusal(chapter, changes)
+    assert foreign == []
+
+
 def test_levels_that_a_model_has_not_are_refused(tmp_path):
     """Of a model trained on fewer times than are asked for; its scheduler's configuration says so."""
     model = tmp_path / "model"
@@ -107,6 +121,9 @@ def test_levels_that_a_model_has_not_are_refused(tmp_path):
     assert said.startswith("steps = 25: ") and "takes an integer from 1 to 19" in said
     source = next(source for source in runner.chapters() if source.stem[3:] == "network_and_data")
     runner.check(source, runner.profile("smoke", source) | {"models": [str(model)], "steps": 6})
+    file = model / "unet" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"sample_size": 0}))
+    assert "sample_size = 0" in refusal("network_and_data", {"models": [str(model)], "steps": 6})
 
 
 def test_weights_of_another_model_are_refused(tmp_path):

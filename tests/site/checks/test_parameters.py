@@ -95,6 +95,14 @@ def test_a_missing_parameter_is_named():
         Chapter.read({k: v for k, v in GOOD.items() if k != "model"})
 
 
+@pytest.mark.parametrize("text", ["x" * 5000, "é" * 901, "[" + "0, " * 4000 + "0]"], ids=["word", "letters", "list"])
+def test_a_refusal_is_a_line_that_can_be_read(text):
+    """Its beginning, which names the parameter, and its end, which says what is taken."""
+    line = str(ParameterError(f"name = {text!r}: unknown; takes another"))
+    assert line.startswith("name = '") and line.endswith("takes another") and " ... " in line and len(line) < 900
+    assert str(ParameterError("name = 1: takes 2")) == "name = 1: takes 2"
+
+
 # --- every chapter, with values within and beyond what it takes ---
 
 ODD = [0, 1, -1, 2, 3, 7, 10**6, 2**31, 2**63, 10**30, True, False, None, 0.0, -0.0, 0.5, 1.0, 1.5, 1e-9, 1e-300, 1e300,
@@ -172,6 +180,7 @@ def test_any_value_is_taken_or_refused_in_one_line(source):
         except ParameterError as error:
             refusal = True
             assert "\n" not in str(error) and len(str(error)) < 1000
+            assert any(name in str(error) for name in defaults)         # what is wrong has a name
             str(error).encode()
         refused[refusal] += 1
 

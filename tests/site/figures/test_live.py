@@ -133,13 +133,13 @@ def test_the_maps_are_those_of_a_slice(page, model, bank, data):
 
 LIVE = "document.querySelector('.pb-live').live"
 # what was computed last, at the present step: trace and weights on the coarse grid, posterior of the point
-STATE = (f"(() => {{ const l = {LIVE}, f = l.frames[10][l.step]; "
+STATE = (f"(() => {{ const l = {LIVE}, f = l.frames[8][l.step]; "
          "return [f.trace, f.weights, l.path].map((a) => a.join()); })()")
 DRAWN = "(c) => c.toDataURL()"
 PANELS = (".pbv-panels canvas:first-child", ".pbv-panels canvas:last-child")
 
 
-def computed(page, side: int = 10) -> None:
+def computed(page, side: int = 8) -> None:
     """Wait until the last job's grid of `side` is there."""
     page.wait_for_function(f"(() => {{ const l = {LIVE}; return l && !l.due && !l.looking && l.shown === l.job && "
                            f"l.frames[{side}]?.length === l.model.steps; }})()", timeout=PATIENCE)

@@ -14,6 +14,7 @@ from phasebook.site.figures.slices import (
     mosaic,
     overlaid,
     phase_diagram,
+    round_ticks,
     strip_html,
 )
 
@@ -74,3 +75,11 @@ def test_overlaid_figures_keep_every_line_and_tell_them_apart():
     whole = overlaid([one, other])
     assert [t.name for t in whole.data] == ["a", "b"] and whole.layout.showlegend
     assert [t.line.dash for t in whole.data] == ["solid", "dash"]
+
+
+def test_ticks_are_round_and_inside():
+    assert round_ticks(-18.4, 12.3) == [-10, 0, 10]
+    assert round_ticks(0, 1) == [0.2, 0.4, 0.6, 0.8]
+    for low, high in ((-3e-4, 2e-4), (0.0, 7e5), (1.0, 1.7)):
+        found = round_ticks(low, high)
+        assert 2 <= len(found) <= 6 and low < found[0] and found[-1] < high

@@ -11,9 +11,10 @@ from distributed import Client, LocalCluster
 
 from phasebook.models.denoiser import Denoiser
 from phasebook.slices.plane import Plane
-from phasebook.slices.stores import engine
-from phasebook.slices.stores.engine import EngineError, store_slice
+from phasebook.slices.stores import engine, workers
+from phasebook.slices.stores.engine import store_slice
 from phasebook.slices.stores.store import stored
+from phasebook.slices.stores.workers import EngineError
 from tests.slices.stores.small_stores import files, made
 
 ANY = "127.0.0.1:0"
@@ -43,13 +44,13 @@ def source(folder="", pause=0.0, die=False):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with engine._quiet(), engine._cluster(2) as cluster:
+    with workers._quiet(), workers._cluster(2) as cluster:
         yield cluster
 
 
 def test_workers_start_beside_a_main_module_without_a_specification(monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", types.SimpleNamespace(__name__="__main__"))
-    with engine._quiet(), engine._cluster(1) as cluster:
+    with workers._quiet(), workers._cluster(1) as cluster:
         assert len(cluster.workers) == 1
 
 
@@ -69,8 +70,8 @@ def test_workers_give_the_same_bits_and_load_the_model_once(cluster, whole, tmp_
 
 
 def test_a_worker_that_is_killed_loses_nothing(cluster, whole, tmp_path):
-    workers = [w.pid for w in cluster.workers.values()]
-    kill = threading.Timer(1.0, os.kill, (workers[0], 9))
+    running = [w.pid for w in cluster.workers.values()]
+    kill = threading.Timer(1.0, os.kill, (running[0], 9))
     kill.start()
     store_slice(source(pause=0.1), PLANE, 3, tmp_path / "there.zarr", tile=3, engine=cluster.scheduler_address)
     kill.join()
@@ -83,9 +84,9 @@ def test_an_error_of_the_arguments_comes_back_from_a_worker(cluster, tmp_path):
 
 
 def test_a_scheduler_that_is_lost_is_one_line_and_the_same_call_goes_on(monkeypatch, whole, tmp_path):
-    monkeypatch.setattr(engine, "LONG", 3.0)
+    monkeypatch.setattr(workers, "LONG", 3.0)
     path = tmp_path / "lost.zarr"
-    with engine._quiet(), LocalCluster(n_workers=1, processes=False, dashboard_address=ANY, silence_logs=50) as lost:
+    with workers._quiet(), LocalCluster(n_workers=1, processes=False, dashboard_address=ANY, silence_logs=50) as lost:
         def end():
             while not (path / "checksum").exists() or len(stored(path)[0].place.times("checksum")) < 4:
                 time.sleep(0.1)
@@ -103,7 +104,7 @@ def test_a_scheduler_that_is_lost_is_one_line_and_the_same_call_goes_on(monkeypa
 
 @pytest.mark.parametrize("failures, tries, kind", [(2, 3, None), (3, 3, EngineError), (1, 1, EngineError)])
 def test_a_tile_that_fails_is_tried_again(small, monkeypatch, tmp_path, failures, tries, kind):
-    real, left = engine.computed, [failures]
+    real, left = workers.computed, [failures]
 
     def computed(work, ends):
         if ends[0] == 4 and left[0]:
@@ -111,7 +112,7 @@ def test_a_tile_that_fails_is_tried_again(small, monkeypatch, tmp_path, failures
             raise RuntimeError("CUDA error:\nan illegal memory access")
         return real(work, ends)
 
-    monkeypatch.setattr(engine, "computed", computed)
+    monkeypatch.setattr(workers, "computed", computed)
     if kind is None:
         assert made(small, tmp_path / "x.zarr", tries=tries).measured().tolist() == [0, 1, 2, 3]
         return
@@ -146,7 +147,7 @@ def test_refusals(small, tmp_path, change, said):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "/nowhere/scheduler.json", "slurm"])
 def test_no_scheduler(monkeypatch, tmp_path, address):
-    monkeypatch.setattr(engine, "ANSWER", 1)
+    monkeypatch.setattr(workers, "ANSWER", 1)
     with pytest.raises(ValueError, match=rf"^engine = '{address}': (no scheduler answers there|takes local, dask)"):
         store_slice(source(), PLANE, 3, tmp_path / "x.zarr", engine=address)
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.slices.plane import Plane
-from phasebook.slices.stores import engine
+from phasebook.slices.stores import workers
 from phasebook.slices.stores.store import open_store, stored
 from phasebook.slices.sweep import slice_of
 from tests.slices.stores.small_stores import WORDS, files, forked, made
@@ -36,13 +36,13 @@ def copy(whole, tmp_path):
 @pytest.fixture
 def counted(monkeypatch):
     """The tiles that are computed."""
-    done, real = [], engine.computed
+    done, real = [], workers.computed
 
     def computed(work, ends):
         done.append(ends)
         return real(work, ends)
 
-    monkeypatch.setattr(engine, "computed", computed)
+    monkeypatch.setattr(workers, "computed", computed)
     return done
 
 

@@ -33,8 +33,8 @@ def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"
     """
     if not s > 0:
         raise ValueError(f"s = {s}: takes a number > 0")
-    x, found = ascended(mixture, starts_of(mixture), s, shifts)
-    return distinct(x[found], s)
+    x, arrived = ascended(mixture, starts_of(mixture), s, shifts)
+    return distinct(x[arrived], s)
 
 
 def starts_of(mixture: Mixture) -> Float[ndarray, "b d"]:

@@ -98,9 +98,9 @@ def _changes(mixture: Mixture, a: float, below: Float[ndarray, "m d"], b: float,
 
 def _led(mixture: Mixture, below: Float[ndarray, "m d"], s: float) -> tuple[Float[ndarray, "k d"], Int[ndarray, " m"]]:
     """The modes at s, and which of them each mode of a lower level leads to."""
-    x, found = ascended(mixture, np.concatenate([starts_of(mixture), below]), s)
-    above, ends = distinct(x[found], s), x[-len(below):]
-    for i in np.flatnonzero(~found[-len(below):]):              # no longer there
+    x, arrived = ascended(mixture, np.concatenate([starts_of(mixture), below]), s)
+    above, ends = distinct(x[arrived], s), x[-len(below):]
+    for i in np.flatnonzero(~arrived[-len(below):]):              # no longer there
         ends[i] = _climbed(mixture, below[i], AHEAD * s)
     return above, np.linalg.norm(ends[:, None] - above, axis=2).argmin(1)
 

@@ -180,7 +180,7 @@ def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
 def check_length(tokenizer, **prompts: str) -> None:
     """ValueError names the first of `prompts` that is longer than the tokenizer's limit: diffusers would cut it."""
     for label, text in prompts.items():
-        length, most = len(tokenizer(text).input_ids), tokenizer.model_max_length
+        length, most = len(tokenizer(text, verbose=False).input_ids), tokenizer.model_max_length
         if length > most:
             raise ValueError(f"{label} = {text[:40] + '...'!r}: {length} tokens with its begin and end; takes at most "
                              f"{most}")

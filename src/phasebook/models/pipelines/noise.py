@@ -10,8 +10,11 @@ import inspect
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor
 
+from phasebook.models.pipelines.checkpoints import quiet
 from phasebook.sampling.levels import Levels
 
 __all__ = ["Betas", "Flow", "Noise", "noise_of"]
@@ -36,6 +39,11 @@ class Noise(Protocol):
 def _check_steps(steps: int, most: int) -> None:
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps < most:
         raise ValueError(f"steps = {steps!r}: takes an integer from 1 to {most - 1}")
+
+
+def _check_finite(steps: int, levels: Float[ndarray, " s+1"]) -> None:
+    if not np.isfinite(levels).all():
+        raise ValueError(f"steps = {steps}: the scheduler's noise levels are not finite")
 
 
 class Betas:
@@ -72,6 +80,7 @@ class Betas:
             raise ValueError(f"steps = {steps}: uneven times under {self.scheduler.config.timestep_spacing!r} spacing; "
                              f"take a divisor of {most}")
         # 1 - alpha^2 in float32, as the scheduler has it: near the clean end it differs from the exact one
+        _check_finite(steps, alpha2)
         return Levels(name, np.sqrt(alpha2, dtype=np.float64), np.sqrt(1 - alpha2, dtype=np.float64), time)
 
     def _eulers(self, steps: int, name: str) -> Levels:
@@ -127,6 +136,7 @@ class Flow:
         else:
             self.scheduler.set_timesteps(int(steps), **options)
         sigma = self.scheduler.sigmas.double().cpu().numpy()
+        _check_finite(steps, sigma)
         return Levels(name, 1 - sigma, sigma, self.scheduler.timesteps.double().cpu().numpy())
 
     def split(self, x: Tensor, raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
@@ -179,7 +189,8 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
         raise ValueError(f"{label}: sampler = 'own', but its scheduler places its times by linspace, which leaves gaps "
                          "between DDIM's steps; takes sampler = 'ddim'")
     try:
-        ddim = DDIMScheduler.from_config(_as_it_is(scheduler), **changes)
+        with quiet():       # of another scheduler's keys, which are not DDIM's
+            ddim = DDIMScheduler.from_config(_as_it_is(scheduler), **changes)
     except (ValueError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0][:120]
         raise ValueError(f"{label}: its schedule is none of DDIM's ({reason})") from None

@@ -9,7 +9,7 @@ padded; a point's result does not depend on its company beyond rounding. Latents
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,7 +20,14 @@ from numpy import ndarray
 from torch import Tensor
 
 from phasebook.models.denoiser import combined, listed
-from phasebook.models.pipelines.checkpoints import cause, check_dtype, check_length, check_settings
+from phasebook.models.pipelines.checkpoints import (
+    cause,
+    check_dtype,
+    check_length,
+    check_pipeline,
+    check_settings,
+    known_directory,
+)
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
 from phasebook.models.pipelines.noise import Noise, noise_of
@@ -89,6 +96,23 @@ class PipelineModel(Model):
         return cls.of(pipe, str(name), device=device, batch=batch, decoder=decoder, compiled=compiled, sampler=sampler)
 
     @classmethod
+    def check(cls, name: str | Path, variant: str | None = None, parameter: str = "model") -> None:
+        """Refuse a directory whose parts do not fit their weights or one another, before a weight is read.
+
+        Args:
+            name: a directory (also one below assets/); a hub id that is not there yet is passed over.
+            variant: of the weights' file names.
+            parameter: that named it.
+
+        Raises:
+            ValueError: one line.
+        """
+        if (folder := known_directory(name)) is not None:
+            stamps = [(str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in folder.rglob("*") if f.is_file()]
+            check_pipeline(f"{parameter} = {str(name)!r}", folder, variant)
+            _fits(f"{parameter} = {str(name)!r}", folder, variant, tuple(sorted(stamps)))
+
+    @classmethod
     def of(cls, pipe, name: str, *, device: str = "cpu", batch: int = 64, decoder=None, compiled: bool = False,
            sampler: str = "ddim") -> "PipelineModel":
         """The model of a diffusers pipeline in memory, which is moved to `device` and loses its gradients.
@@ -110,21 +134,14 @@ class PipelineModel(Model):
         """
         check_settings(device, batch, compiled)
         label = f"model = {name!r}"
-        family = family_of(label, type(pipe).__name__)
-        network = getattr(pipe, family.network)
-        _, y, x = family.shape(pipe)
-        patch = network.config.get("patch_size", 1) or 1
-        tokens = (y // patch) * (x // patch) if patch > 1 else (y // 2) * (x // 2)
-        noise = noise_of(label, pipe.scheduler, tokens, type(family).__name__ == "Flux", family.flow, sampler)
-        if network.config.get("time_cond_proj_dim"):
-            raise ValueError(f"{label}: its network has guidance distilled into its clock; takes a plain one")
+        family, noise = _understood(label, pipe, sampler)
         decoder = decoder or getattr(pipe, "vae", None)
         for part in [*family.modules(pipe), *([decoder] if decoder is not None else [])]:
             part.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
         model = cls(pipe, family, noise, batch, name, decoder)
         model._check_geometry(label)
         if compiled:
-            network.compile(dynamic=False)
+            model.network.compile(dynamic=False)
         return model
 
     # --- the protocol ------------------------------------------------------------------------------------------
@@ -292,7 +309,9 @@ class PipelineModel(Model):
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         weights = sum(w.numel() for w in self.network.parameters())
-        shapes = FakeTensorMode(allow_non_fake_inputs=True) if weights > RUN_ONCE else nullcontext()
+        outline = self.device.type == "meta"
+        large = weights > RUN_ONCE and not outline
+        shapes = FakeTensorMode(allow_non_fake_inputs=True) if large else nullcontext()
         try:
             prompt = self.prompt("")
             with shapes:
@@ -304,7 +323,9 @@ class PipelineModel(Model):
             if y.shape != x.shape or picture.shape[1] != 3 or back.shape != x.shape:
                 raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a "
                                    f"picture {tuple(picture.shape)[1:]}, and a latent {tuple(back.shape)[1:]} again")
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError) as error:
+        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+            if outline and ("meta tensor" in str(error) or isinstance(error, NotImplementedError)):
+                return          # a number decides there, which an outline has not
             raise ValueError(f"{label}: its parts do not fit together ({cause(error)})") from None
 
     # --- pictures ----------------------------------------------------------------------------------------------
@@ -350,6 +371,28 @@ class PipelineModel(Model):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return self._batched(function, *inputs)
+
+
+def _understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
+    """The family and the noise of a pipeline in memory; ValueError, one line, for one that this code cannot run."""
+    family = family_of(label, type(pipe).__name__)
+    network = getattr(pipe, family.network)
+    _, y, x = family.shape(pipe)
+    patch = network.config.get("patch_size", 1) or 1
+    tokens = (y // patch) * (x // patch) if patch > 1 else (y // 2) * (x // 2)
+    noise = noise_of(label, pipe.scheduler, tokens, type(family).__name__ == "Flux", family.flow, sampler)
+    if network.config.get("time_cond_proj_dim"):
+        raise ValueError(f"{label}: its network has guidance distilled into its clock; takes a plain one")
+    return family, noise
+
+
+@lru_cache(maxsize=32)
+def _fits(label: str, folder: Path, variant: str | None, stamps: tuple[tuple[str, int, int], ...]) -> None:
+    """`PipelineModel.check` of one directory, once for files that stay as they are."""
+    pipe = load_parts(label, folder, variant, "float32", weights=False)
+    family, noise = _understood(label, pipe, "ddim")
+    model = PipelineModel(pipe, family, noise, 1, label, getattr(pipe, "vae", None))
+    model._check_geometry(label)
 
 
 def root_mean_square(pixels: Pixels) -> Float[Tensor, "p k"]:

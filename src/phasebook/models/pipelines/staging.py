@@ -10,12 +10,12 @@ refused in one line before any library sees it.
 import inspect
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from phasebook.scratch import scratch
 
 __all__ = ["check_names_no_code", "no_weights", "read_config", "staged", "staged_clip", "staged_vision",
            "vision_class", "weight_files"]
@@ -140,8 +140,7 @@ def staged(label: str, folder: Path, index: Mapping[str, tuple[str, str]], class
     Raises:
         ValueError: one line, for a file that is missing, or a configuration that names code.
     """
-    out = Path(tempfile.mkdtemp(prefix="phasebook-model-"))
-    try:
+    with scratch("model") as out:
         for part, (library, _) in index.items():
             if "tokenizer" in part:
                 _stage_tokenizer(label, folder / part, out / part)
@@ -167,8 +166,6 @@ def staged(label: str, folder: Path, index: Mapping[str, tuple[str, str]], class
         own = {"_class_name": read_config(label, folder / "model_index.json", "diffusers pipeline")["_class_name"]}
         (out / "model_index.json").write_text(json.dumps(own | {part: list(pair) for part, pair in index.items()}))
         yield out
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
 
 
 def no_weights(label: str, folder: Path, stem: str, variant: str | None) -> str:
@@ -215,15 +212,12 @@ def staged_clip(label: str, folder: Path) -> Iterator[Path]:
         unknown = sorted(set(part) - keys)
         if unknown:
             raise ValueError(f"{label}: {file.name} has the key {unknown[0]!r}; takes {', '.join(sorted(keys))}")
-    out = Path(tempfile.mkdtemp(prefix="phasebook-clip-"))
-    try:
+    with scratch("clip") as out:
         (out / file.name).write_text(json.dumps(values), encoding="utf-8")
         _link(folder / CLIP_WEIGHTS, out / CLIP_WEIGHTS)
         if model["text_cfg"].get("hf_tokenizer_name"):
             _stage_tokenizer(label, folder, out)
         yield out
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
 
 
 # Vision models of transformers by `model_type`; those of two towers are read for their pictures' alone.
@@ -264,11 +258,8 @@ def staged_vision(label: str, folder: Path) -> Iterator[tuple[Path, type]]:
         ValueError: one line, as `vision_class` does.
     """
     kind, values = vision_class(label, folder)
-    out = Path(tempfile.mkdtemp(prefix="phasebook-vision-"))
-    try:
+    with scratch("vision") as out:
         (out / "config.json").write_text(json.dumps(values), encoding="utf-8")
         for file in weight_files(folder, "model", None):
             _link(file, out / file.name)
         yield out, kind
-    finally:
-        shutil.rmtree(out, ignore_errors=True)

@@ -44,10 +44,10 @@ def measure(file: Path) -> list[dict]:
     module = importlib.util.module_from_spec(spec)
     before = yardstick()
     spec.loader.exec_module(module)
-    found = module.rows()
+    rows = module.rows()
     rates = [round(before, 1), round(yardstick(), 1)]
     return [{**row, "benchmark": file.stem, "gflops": rates, "holds": holds(row["ratio"], row["target"])}
-            for row in found]
+            for row in rows]
 
 
 def write(rows: Sequence[dict], folder: Path) -> Path:
@@ -89,13 +89,13 @@ def short(place: Path) -> str:
 
 def curves(place: Path) -> dict[str, tuple[list[float], list[float]]]:
     """Sizes and seconds of every row that followed a cost, by what was varied."""
-    found = {}
+    curves = {}
     for row in _rows(place):
         if "curve" in row:
             name, sizes = next(iter(row["curve"].items()))
-            title = name if name not in found else f"{name} ({row['benchmark'].replace('_', ' ')})"
-            found[title] = sizes, row["curve"]["seconds"]
-    return found
+            title = name if name not in curves else f"{name} ({row['benchmark'].replace('_', ' ')})"
+            curves[title] = sizes, row["curve"]["seconds"]
+    return curves
 
 
 def _rows(place: Path) -> list[dict]:

@@ -6,13 +6,16 @@ tells when each chapter ran, for how long and with what; nothing else in a build
 """
 
 import json
+import queue
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
 
+from phasebook.machine import cores
 from phasebook.site.build import layout, runner
 from phasebook.site.build.files import publish, writable
 from phasebook.site.build.sources import CLAIMS, ChapterError
@@ -22,6 +25,7 @@ __all__ = ["build", "compare_verdicts", "verdicts"]
 
 TRACKED = Path("tests", "reference", "verdicts.json")
 TIMES = Path("_build", "times.json")
+LANES = 2               # chapters that run at a time: each holds up to some 3 GB
 
 
 def build(profile: str = "default", to: Path | None = None, *, accept: bool = False,
@@ -48,10 +52,16 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
     for source in runner.pages():       # before the chapter of claims, which depends on all that lies in the folder
         seconds = runner.run_page(source, out)
         say(f"{source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
-    for i, source in enumerate(sources, 1):
-        say(f"[{i}/{len(sources)}] {source.stem} ...")
-        seconds = _run(source, changes[source], home)
-        say(f"[{i}/{len(sources)}] {source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
+
+    def one(source: Path) -> None:
+        place = f"[{sources.index(source) + 1}/{len(sources)}] {source.stem}"
+        say(f"{place} ...")
+        seconds = _run(source, changes[source], home, lanes)
+        say(f"{place}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
+
+    lanes = min(LANES, cores())
+    _side_by_side(one, sources[-2::-1], lanes)      # the later ones are the longer ones
+    one(sources[-1])
     if profile == "default":
         current = verdicts(out)
         if accept:
@@ -60,11 +70,39 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
     return layout.lay_out(home, say)
 
 
-def _run(source: Path, changes: dict, home: Path) -> float:
-    """Run one chapter of a build; the seconds it took."""
+def _side_by_side(task: Callable[[Path], None], sources: list[Path], lanes: int) -> None:
+    """Call `task` for each of `sources` in turn, a few at a time; the first error is raised once the others that are
+    on their way are done, and no new ones begin.
+
+    The lanes are threads that do not keep an interrupted process alive: its kernels end with it.
+    """
+    waiting, ended, failed = iter(sources), queue.SimpleQueue(), threading.Event()
+
+    def lane() -> None:
+        error = None
+        try:
+            for source in waiting:
+                if failed.is_set():
+                    break
+                task(source)
+        except Exception as raised:
+            failed.set()
+            error = raised
+        ended.put(error)
+
+    for _ in range(lanes):
+        threading.Thread(target=lane, daemon=True).start()
+    errors = [error for error in (ended.get() for _ in range(lanes)) if error is not None]
+    if errors:
+        raise errors[0]
+
+
+def _run(source: Path, changes: dict, home: Path, lanes: int) -> float:
+    """Run one chapter of a build, of which `lanes` run at a time; the seconds it took."""
     out = home / "book" / "chapters"
     if source.stem != CLAIMS:
-        done = runner.run(source, changes, out, progress=sys.stderr.isatty())
+        done = runner.run(source, changes, out, progress=sys.stderr.isatty() and lanes == 1,
+                          threads=max(cores() // lanes, 1))
     else:       # it reads what the others left in this build; from here its path is the same in every build
         with chdir(home):
             done = runner.run(source, {**changes, "results": "book/chapters"}, out, progress=sys.stderr.isatty())

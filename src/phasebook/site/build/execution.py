@@ -14,9 +14,10 @@ from typing import Any
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from traitlets import Int
 
+from phasebook.scratch import scratch
 from phasebook.site import process
-from phasebook.site.build.scratch import scratch
 from phasebook.site.build.sources import ChapterError
 
 __all__ = ["execute"]
@@ -30,13 +31,17 @@ PATIENCE = 2.0           # seconds in which a kernel may end by itself, once it 
 class Kernel(AsyncKernelManager):
     """`phasebook.site.kernel` in this interpreter; what the process itself says goes to a file beside its socket."""
 
+    threads = Int(None, allow_none=True, config=True, help="of OpenMP, where the environment does not say")
+
     @property
     def kernel_spec(self) -> KernelSpec:
         folder = str(Path(self.connection_file).parent)
         command = [sys.executable, "-P", "-m", "phasebook.site.kernel", "-f", "{connection_file}",
                    "--HistoryManager.enabled=False"]
-        return KernelSpec(argv=command, display_name="Python 3", language="python",
-                          env={"IPYTHONDIR": folder, process.PARENT: str(os.getpid())})
+        env = {"IPYTHONDIR": folder, process.PARENT: str(os.getpid())}
+        if self.threads:
+            env["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(self.threads))
+        return KernelSpec(argv=command, display_name="Python 3", language="python", env=env)
 
     async def start_kernel(self, **options: Any) -> None:
         with open(Path(self.connection_file).with_name("kernel.log"), "ab") as log:
@@ -44,7 +49,7 @@ class Kernel(AsyncKernelManager):
 
 
 def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, Any],
-            progress: bool) -> nbformat.NotebookNode:
+            progress: bool, threads: int | None = None) -> nbformat.NotebookNode:
     """The executed notebook.
 
     Args:
@@ -52,6 +57,7 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
         name: of the chapter, for messages.
         changes: parameters that differ from the literals.
         progress: whether a bar is drawn.
+        threads: of OpenMP; None leaves them to the machine.
 
     Raises:
         ChapterError: a cell failed, or the kernel died; one line.
@@ -60,11 +66,11 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
     from traitlets.config import Config
 
     bar = {"desc": name, "leave": False} if progress else False
-    with scratch() as folder:
+    with scratch("kernel") as folder:
         try:
             return papermill.execute_notebook(
                 notebook, None, parameters=dict(changes), kernel_name="python3", progress_bar=bar,
-                config=Config(KernelManager=_connection(folder)), kernel_manager_class=Kernel,
+                config=Config(KernelManager=_connection(folder) | {"threads": threads}), kernel_manager_class=Kernel,
                 record_timing=False)
         except papermill.PapermillExecutionError as error:
             message = " ".join(str(error.evalue).split())

@@ -6,7 +6,6 @@ what went in and of every file that came out: a page that was touched or lost is
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from phasebook.scratch import remove
 from phasebook.site import process
 from phasebook.site.build.sources import ChapterError
 from phasebook.site.paths import root
@@ -38,20 +38,30 @@ def lay_out(home: Path, say: Callable[[str], None]) -> Path:
             missing = _missing(home, aside / "_build" / "html")
             if missing:
                 raise ChapterError(f"pages missing after the build: {', '.join(missing)}")
-            if html.exists():       # both renames take an instant; a removal, a stop in which leaves half of the pages
-                os.replace(html, aside / "old")
-            os.replace(aside / "_build" / "html", html)
+            _exchange(html, aside / "_build" / "html", aside / "old")
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            remove(aside)
         stamp.write_text(f"{inputs} {of_tree(html)}")
     say(f"open {(html / 'index.html').as_uri()}")
     return html
 
 
+def _exchange(html: Path, new: Path, old: Path) -> None:
+    """New pages in place of the old ones by two renames, which take an instant; stopped between them, the old ones."""
+    try:
+        if html.exists():
+            os.replace(html, old)
+        os.replace(new, html)
+    except BaseException:
+        if old.exists() and not html.exists():
+            os.replace(old, html)
+        raise
+
+
 def _sphinx(home: Path, aside: Path) -> None:
     """Always from nothing: Sphinx would not repeat the warnings of a page that it read in an earlier, failed build, and
     dates its style sheets by what lies there already."""
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
     aside.mkdir(parents=True)
     command = [sys.executable, "-m", "phasebook.site.build.pages", str(home), str(aside)]
     environment = {**os.environ, process.PARENT: str(os.getpid()), "PYTHONUTF8": "1", "NO_COLOR": "1"}

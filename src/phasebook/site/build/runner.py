@@ -67,8 +67,11 @@ def _is_text(value: Any) -> bool:
     return True
 
 
-def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool = True) -> Run:
+def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool = True,
+        threads: int | None = None) -> Run:
     """Execute a chapter with changed parameters into `out`; nothing is written unless all of it succeeded.
+
+    `threads` of a numeric library (default: as many as there are cores, or as OMP_NUM_THREADS says).
 
     Raises ParameterError (bad parameters or an unusable folder, before anything runs) and ChapterError (a cell failed).
     """
@@ -85,7 +88,7 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
         check(source, changes)
     start = time.perf_counter()
     with writable(out, "-o"):
-        executed = execute(notebook(source), source.stem, changes, progress)
+        executed = execute(notebook(source), source.stem, changes, progress, threads)
         text = ledger(source, executed).model_dump_json(indent=1) + "\n"
         _finish(executed)
         cache.sign(executed, changes, key, text)

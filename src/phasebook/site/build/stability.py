@@ -101,7 +101,7 @@ def run(chosen: Sequence[Path], seeds: int, out: Path, profile: str = "default",
         raise ParameterError(f"--seeds {seeds}: takes a number of reruns, at least 1")
     chosen = list(chosen) or experimental()
     plans = [[other_seeds(s, k, runner.profile(profile, s)) for s in chosen] for k in range(seeds + 1)]
-    found = []
+    runs = []
     for k, plan in enumerate(plans):
         folder = runner.root() / "book" / "chapters" if k == 0 and profile == "default" else out / str(k)
         verdicts = {}
@@ -110,8 +110,8 @@ def run(chosen: Sequence[Path], seeds: int, out: Path, profile: str = "default",
             say(f"seeds {k}, {source.stem}: " + (f"{done.seconds:.1f} s" if done.seconds else "unchanged"))
             claims = Results.model_validate_json(done.results.read_text(encoding="utf-8")).claims
             verdicts |= {claim.id: claim.verdict for claim in claims}
-        found.append(verdicts)
-    stability = compared(found)
+        runs.append(verdicts)
+    stability = compared(runs)
     with writable(out, "-o"):
         publish({out / "stability.json": json.dumps(stability._asdict(), indent=1) + "\n"})
     _report(stability, say)

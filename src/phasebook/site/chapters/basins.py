@@ -17,7 +17,7 @@ from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, Seed, Steps, Subject
 from phasebook.site.checks.parameters import Finite, Fraction
-from phasebook.slices.partitions import clusters
+from phasebook.slices.measures.partitions import clusters
 from phasebook.slices.plane import Plane
 
 __all__ = ["Chapter", "Column", "basins_of", "columns", "finals"]

@@ -27,14 +27,15 @@ from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.site.checks.parameters import Finite, Positive
 from phasebook.site.figures.edits import EditRow, Panel
+from phasebook.slices.measures.splits import split_steps
 from phasebook.slices.plane import Plane, load_anchors, seeded_anchors
-from phasebook.slices.splits import split_steps
 
 __all__ = ["Chapter", "edit_rows", "generic_prompt", "judge_for", "needs_panels", "pair_rows", "with_source"]
 
 Edit = Annotated[list[str], Field(min_length=2, max_length=2)]
 Guidance = Annotated[float, Field(ge=0, le=10_000)]
 Count = Annotated[int, Field(ge=0, le=2000)]
+Place = Annotated[Finite, Field(ge=-1e6, le=1e6)]
 SHOWN = 10              # columns of pictures
 
 
@@ -44,7 +45,7 @@ class Chapter(ModelParameters):
     network_set: str
     edits: Annotated[list[Edit], Field(min_length=1, max_length=40)]
     source_image: str
-    points: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]]
+    points: list[Annotated[list[Place], Field(min_length=2, max_length=2)]]
     anchors: str
     anchors_seed: Seed
     k_values: list[int | list[int]]

@@ -1,7 +1,7 @@
 """Parameters of the chapter on few steps and their checks; sharp boundaries of teacher and students."""
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,18 +15,20 @@ from phasebook.fewstep.students import Student
 from phasebook.models.clip import check_feature
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.loading import check_available
-from phasebook.site.checks.memory import check_memory
+from phasebook.models.pipelines.staging import read_config
+from phasebook.site.checks.memory import LATENT, check_memory
 from phasebook.site.checks.models import Seed
 from phasebook.site.checks.parameters import Fraction, Parameters, Positive
-from phasebook.slices.basins import basin_count, basin_labels
+from phasebook.slices.measures.basins import basin_count, basin_labels
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
-           "student_places"]
+           "student_places", "student_record"]
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
 COUNTED = 1 << 14       # latents at which hard potentials are held against the transport
 ARRAYS = 6              # of numbers inside a layer that live at a time
+FORESEEN = 5            # arrays of what a network foresees on all planes that live at a time
 UNEVEN = 0.05           # sizes may differ by this share
 COUNTS = (4, 2, 1)      # steps of a network's students
 RIDGE = 0.2             # a jump over this share of the distance of two pictures is sharp
@@ -77,6 +79,7 @@ class Chapter(Parameters):
             raise ValueError(f"students = {self.students!r}: holds no in-1/model; takes what `phasebook train "
                              "student-unet-a` left, or null")
         self._check_memory()
+        self._check_network()
         self._check_even("width", 2, self.steps_student)
         self._check_even("width_emoji", self.pictures - 1, self.steps_emoji)
         return self
@@ -100,6 +103,14 @@ class Chapter(Parameters):
         foreseen = 5 * self.steps_teacher + 3 * len(self.layers) * sum(self.steps_emoji)
         check_memory({name: getattr(self, name) for name in ("seeds", "paths", "grid", "steps_teacher", "pictures")},
                      4.0 * ARRAYS * self.seeds * hidden + 8.0 * plane * (dims * foreseen + 3 * self.pictures))
+
+    def _check_network(self) -> None:
+        """What the network and its students foresee on their planes; nothing where there are none."""
+        places = student_places(self.network, self.students)
+        steps = max((student_record(place)["teacher_steps"] for place in places.values()), default=0)
+        points = self.network_planes * self.network_grid**2 + self.starts
+        check_memory({name: getattr(self, name) for name in ("network_planes", "network_grid", "starts")},
+                     4.0 * FORESEEN * steps * points * LATENT)
 
     def _widest(self, dims: int, weights: int) -> int:
         """Numbers that a layer has at one point, of the widest."""
@@ -139,10 +150,10 @@ class Row(NamedTuple):
 def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int) -> Row:
     """A row: students on latents z, of which they take as many numbers as they need; ascents begin from 256 of them."""
     latents = torch.as_tensor(z[:, :student.dims], dtype=torch.float32)
-    found = score(student, latents, teacher)
+    scored = score(student, latents, teacher)
     constant = constant_below(student, latents[:256], seeds)
-    asked = None if student.target.gaps is None else demanded(student.target, found.masses, len(z))
-    return Row(student, found, constant, asked)
+    asked = None if student.target.gaps is None else demanded(student.target, scored.masses, len(z))
+    return Row(student, scored, constant, asked)
 
 
 def good(row: Row) -> bool:
@@ -209,3 +220,19 @@ def student_places(network: str, folder: str | None) -> dict[int, Path]:
     else:
         places = {k: known_directory(f"{network}-in-{k}") for k in COUNTS}
     return {k: place for k, place in places.items() if place and (place / "student.json").is_file()}
+
+
+def student_record(place: Path) -> dict[str, Any]:
+    """What the trainer wrote beside a student: `teacher`, its fingerprint; `teacher_steps`; `prompt`.
+
+    Raises:
+        ValueError: one line, for anything else.
+    """
+    record = read_config("students", place / "student.json", "record of a student")
+    kinds = {"teacher": str, "teacher_steps": int, "prompt": str}
+    wrong = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
+    if wrong or not 1 <= record["teacher_steps"] <= 1000:
+        name = wrong[0] if wrong else "teacher_steps"
+        raise ValueError(f"students: {place}/student.json has {name} = {str(record.get(name))[:40]}; takes what "
+                         "`phasebook train` wrote")
+    return record

@@ -21,9 +21,9 @@ from phasebook.site.checks.memory import bytes_of_exact, bytes_of_slices, check_
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import PairStrip, as_bytes
+from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.plane import Plane, check_extent
 from phasebook.slices.slice import Slice
-from phasebook.slices.splits import final_half, split_levels
 from phasebook.slices.sweep import slice_of
 
 __all__ = ["Chapter", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of", "strips_of",

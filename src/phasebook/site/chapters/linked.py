@@ -9,9 +9,9 @@ from phasebook.hierarchy.leaves import linkage_of
 from phasebook.site.figures.album import Album, Choice, Drawing, Panel
 from phasebook.site.figures.hierarchy import as_bytes, phase_colours
 from phasebook.site.figures.widget import resized
-from phasebook.slices.phases import depth_points
+from phasebook.slices.measures.phases import depth_points
+from phasebook.slices.measures.splits import split_levels
 from phasebook.slices.slice import Slice
-from phasebook.slices.splits import split_levels
 
 __all__ = ["linked_album"]
 

@@ -19,8 +19,8 @@ from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
+from phasebook.slices.measures.statistics import agreement, largest_deviation
 from phasebook.slices.slice import Slice
-from phasebook.slices.statistics import agreement, largest_deviation
 
 __all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of", "maps_of",
            "nearest_kind", "nearest_steps", "own_data", "training_pictures"]

@@ -1,6 +1,5 @@
 """A network and its students in few steps: the same planes and starts, what they foresee, cover and melt."""
 
-import json
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +15,8 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import normal_start, sample
-from phasebook.site.chapters.few_steps import Sharp, ridge_of, sharp, student_places
-from phasebook.slices.splits import split_steps
+from phasebook.site.chapters.few_steps import Sharp, ridge_of, sharp, student_places, student_record
+from phasebook.slices.measures.splits import split_steps
 
 __all__ = ["Compared", "Sampler", "compared", "foreseen", "students_of"]
 
@@ -64,7 +63,7 @@ def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampl
         return {}
     teacher, family = PipelineModel.load(network, batch=batch), {}
     for count, place in places.items():
-        record = json.loads((place / "student.json").read_text())
+        record = student_record(place)
         if record["teacher"] != teacher.fingerprint:
             raise ValueError(f"network = {network!r}: the students in {place} had another teacher")
         model, steps = PipelineModel.load(place, batch=batch), record["teacher_steps"]
@@ -92,7 +91,7 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         seed: of the starts.
     """
     words = judge.text(list(alike().whats)).cpu()
-    found, height, floor = {}, None, None
+    by_steps, height, floor = {}, None, None
     for steps, sampler in family.items():
         shape = sampler.model.shape
         free = foreseen(sampler, normal_start(sampler.model, seed, starts).cpu().numpy())
@@ -101,9 +100,9 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         flat = foreseen(sampler, planes.reshape(-1, *shape)).flatten(2).numpy().reshape(-1, *planes.shape)
         likeness, name = _likeness(judge, sampler.model.decode(free[-1]), words)
         floor = np.quantile(likeness, POOR) if floor is None else floor
-        found[steps] = Compared(sharp(flat, height), len(set(name.tolist())), float((likeness < floor).mean()),
-                                float(np.median(_splits(free)) / len(free)))
-    return found
+        by_steps[steps] = Compared(sharp(flat, height), len(set(name.tolist())), float((likeness < floor).mean()),
+                                   float(np.median(_splits(free)) / len(free)))
+    return by_steps
 
 
 def _likeness(judge: ClipFeatures, pictures: Float[Tensor, "n 3 y x"],

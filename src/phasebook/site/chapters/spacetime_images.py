@@ -15,7 +15,8 @@ from phasebook.hierarchy.ultrametric import cophenetic
 from phasebook.mixtures.spacetime.atoms import great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
 from phasebook.models.pipelines.checkpoints import known_directory
-from phasebook.models.vision import Tower, check_features
+from phasebook.models.towers import Tower
+from phasebook.models.vision import check_features
 from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.chapters.network import DATA

@@ -21,8 +21,8 @@ from phasebook.site.chapters.slices import Extent
 from phasebook.site.checks.memory import bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.site.checks.parameters import Fraction
+from phasebook.slices.measures.statistics import largest_deviation
 from phasebook.slices.plane import Plane
-from phasebook.slices.statistics import largest_deviation
 
 __all__ = ["Chapter", "IconParts", "Traveller", "factors_on_slices", "icon_parts", "states_of", "travellers",
            "trips_of"]
@@ -95,12 +95,12 @@ class Traveller:
 
 def travellers(chosen: list[Subject], p: Chapter) -> dict[str, Traveller]:
     """The models of the chapter by name."""
-    found = {}
+    travellers = {}
     for one in chosen:
         exact = isinstance(one.model, ExactModel)
         data = one.model if exact else own_data(one, p.at("trained_on", one.name), p.views, p.device)
-        found[one.name] = Traveller(one, data, p.seed)
-    return found
+        travellers[one.name] = Traveller(one, data, p.seed)
+    return travellers
 
 
 def states_of(model: ExactModel, index: Int[ndarray, " m"]) -> State:
@@ -177,11 +177,11 @@ def factors_on_slices(one: Traveller, several: list[Plane], visits: int, seed: i
     classes = {"style": np.unique(styles, return_inverse=True)[1], "thing": np.unique(things, return_inverse=True)[1]}
     labels = {name: nearest_kind(data, kinds) for name, kinds in classes.items()}
     at = sorted({round(k) for k in np.linspace(0, levels.steps - 1, min(visits, levels.steps))})
-    found = []
+    splits = []
     for number, plane in enumerate(several):
         alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
         c, _ = plane.coefficients(alpha.ravel(), beta.ravel())
         *_, last = model.sweep(model.start(plane.anchors, c), levels, one.subject.prompt)
         settled_at = sampled_levels(model, last.x0, levels, at, labels, one.subject.prompt, seed + 10**9 * number)
-        found.append(factor_split(settled_at, "style", "thing"))
-    return found
+        splits.append(factor_split(settled_at, "style", "thing"))
+    return splits

@@ -12,7 +12,8 @@ from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.models.pipelines.checkpoints import cause, check_device, check_length, known_directory
 from phasebook.models.pipelines.loading import check_available, family_at, noise_at, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.models.vision import Tower, check_features, load_features
+from phasebook.models.towers import Tower
+from phasebook.models.vision import check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
@@ -115,6 +116,7 @@ def check_trained(name: str, parameter: str, steps: int, revision: str = "", var
             noise.levels(steps, name)
         except (ValueError, IndexError, TypeError, ArithmeticError) as error:
             raise ValueError(f"steps = {steps}: {parameter} = {name!r} has no such levels ({cause(error)})") from None
+    PipelineModel.check(name, variant or None, parameter)
 
 
 def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None, parameter: str = "image_set",

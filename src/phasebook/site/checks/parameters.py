@@ -29,10 +29,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**62)]            # room for the chapters 
 
 SHELL_NAMES = {"In", "Out"}     # the data that IPython puts into a fresh notebook's namespace
 LONGEST = 60                    # characters of a value that a message repeats
+LINE = 900              # characters of a refusal
 
 
 class ParameterError(ValueError):
-    """One line: the parameter, the value, and what is accepted."""
+    """One line: the parameter, the value, and what is accepted. Of a very long one the middle is left out."""
+
+    def __init__(self, line: str):
+        super().__init__(line if len(line) <= LINE else f"{line[:LINE // 2]} ... {line[-LINE // 3:]}")
 
 
 class Parameters(BaseModel):

@@ -14,7 +14,8 @@
     build() {
       const { root, data } = this;
       root.replaceChildren();
-      const bar = element(root, "div", { class: "pbv-bar" });
+      const bar = element(root, "div", { class: "pbv-bar", role: "group", "aria-label": `Controls ${data.title && "of "}${data.title}` });
+      if (data.title) element(bar, "strong", { class: "pba-model" }, data.title);
       this.shown = data.choices.map((one, k) => this.control(bar, one, k));
       const panels = element(root, "div", { class: "pba-panels" });
       this.panels = data.panels.map((one) => {

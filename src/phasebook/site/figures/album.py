@@ -75,6 +75,7 @@ class Album(NamedTuple):
         noted: the names of the choices that the notes depend on.
         notes: a sentence for each of their states, in order.
         drawing: above one panel, or None.
+        title: at the head of its controls, such as the name of a model.
     """
 
     choices: Sequence[Choice]
@@ -82,16 +83,19 @@ class Album(NamedTuple):
     noted: Sequence[str]
     notes: Sequence[str]
     drawing: Drawing | None = None
+    title: str = ""
 
 
-def show_albums(albums: Mapping[str, Album]) -> None:
+def show_albums(albums: Mapping[str, Album], *, alt: str) -> None:
     """Display albums, one beneath the other, as one figure: a cell has one label.
 
     Args:
-        albums: each by what it shows, for those who cannot see it. None are shown where there are none.
+        albums: each by its model, whose name stands at the head of its controls. Nothing is shown where there are none.
+        alt: what each shows, for those who cannot see it.
     """
     if albums:
-        display(HTML("".join(album_html(album, alt=alt) for alt, album in albums.items())))
+        display(HTML("".join(album_html(album._replace(title=title), alt=f"{title}: {alt}")
+                             for title, album in albums.items())))
 
 
 def album_html(album: Album, *, alt: str) -> str:
@@ -105,7 +109,7 @@ def album_html(album: Album, *, alt: str) -> str:
     panels = [_panel(panel, names, sizes) for panel in album.panels]
     at = [names.index(name) for name in album.noted]
     _check("notes", len(album.notes), [sizes[k] for k in at])
-    data = {"choices": [one._asdict() for one in album.choices], "panels": panels,
+    data = {"title": album.title, "choices": [one._asdict() for one in album.choices], "panels": panels,
             "notes": {"over": at, "texts": list(album.notes)}}
     drawing = album.drawing
     if drawing:

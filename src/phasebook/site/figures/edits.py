@@ -1,9 +1,7 @@
 """Figures of edits: rows of pictures by starting step, shares of success, and what the threshold follows."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
-from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +13,7 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.widget import webp
 
 __all__ = ["EditRow", "Panel", "edits_html", "scatters", "show_edits", "success_curves", "trip_curves"]
 
@@ -45,9 +44,7 @@ def _webp(picture: Float[ndarray, "y x 3"], largest: int) -> str:
     image = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
     if image.width > largest:
         image = image.resize((largest, largest), Image.Resampling.LANCZOS)
-    file = BytesIO()
-    image.save(file, "WEBP", quality=80, method=4)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return webp(np.asarray(image), 80)
 
 
 def edits_html(rows: Sequence[EditRow], k_shown: Sequence[int], noise: Float[ndarray, " step"], *, alt: str,
@@ -113,10 +110,11 @@ def success_curves(parts: Mapping[str, tuple[Sequence[int], Mapping[str, tuple[n
                     x=np.asarray(k_values), y=np.round(np.asarray(y, float), 4), name=name, mode="lines+markers",
                     legendgroup=name, showlegend=column == row == 1, marker={"size": 5},
                     line={"color": COLOURS[i], "dash": ("solid", "dash")[i % 2]}), row, column)
-    fig.update_xaxes(title="resumed at step k (0 = all noise)", rangemode="tozero")
+    fig.update_xaxes(title="resumed at step k<br>(0 = all noise)", rangemode="tozero")
     fig.update_yaxes(title="share that succeeds", range=[-0.03, 1.03], col=1)
     fig.update_yaxes(title="rms distance to the source", rangemode="tozero", col=2)
-    return layout(fig, height=60 + height * len(parts), legend={"orientation": "h", "y": 1.1, "x": 0})
+    legend = {"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0}
+    return layout(fig, height=60 + height * len(parts), legend=legend)
 
 
 class Panel(NamedTuple):
@@ -150,7 +148,7 @@ def scatters(panels: Sequence[Panel], columns: int = 2, height: int = 380) -> go
     for place, panel in enumerate(panels):
         row, column = divmod(place, columns)
         _scatter(fig, panel, row + 1, column + 1, rng, legend=place == 0)
-    return layout(fig, height=60 + height * rows, legend={"orientation": "h", "y": 1.1, "x": 0})
+    return layout(fig, height=60 + height * rows, legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
 
 
 def _scatter(fig: go.Figure, panel: Panel, row: int, column: int, rng: np.random.Generator, legend: bool) -> None:
@@ -180,4 +178,4 @@ def trip_curves(errors: Mapping[str, Float[ndarray, " step"]], tolerance: float,
     fig.add_hline(tolerance, line={"dash": "dash", "color": "#777777"})
     fig.update_xaxes(title="share of the steps inverted")
     fig.update_yaxes(title="mean squared error / mean square", type="log", exponentformat="power", dtick=2)
-    return layout(fig, height=height, legend={"orientation": "h", "y": 1.14, "x": 0})
+    return layout(fig, height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})

@@ -4,23 +4,13 @@
   "use strict";
   const PIN_COLOURS = ["#C75400", "#0072B2", "#00805D", "#B0598F", "#8A6500", "#6B5FB0"];   // white reads on them
   const MARGIN = { left: 46, right: 64, top: 10, bottom: 40 };
-  const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
-
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const { clamp, bytes, element, speaker, picture, mountAll } = phasebookWidget;
 
   async function inflate(text, width) {
     const stream = new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
     const out = new Uint8Array(await new Response(stream).arrayBuffer());
     for (let k = 0; k < out.length; k++) if (k % width) out[k] += out[k - 1];   // rows are differences, modulo 256
     return out;
-  }
-
-  function element(parent, tag, attributes = {}, text = "") {
-    const node = document.createElement(tag);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    if (text) node.textContent = text;
-    parent.append(node);
-    return node;
   }
 
   // A canvas sized for the screen's pixels; returns its context in CSS pixels.
@@ -106,7 +96,7 @@
       element(help, "summary", {}, "Keys");
       element(help, "div", {}, "On the map: arrow keys move from image to image (α up, β right), with Shift by one grid " +
         "point; Page Up and Page Down change the step; Enter or a click pins the point or unpins it.");
-      this.live = element(root, "div", { class: "pbx-live", "aria-live": "polite" });
+      this.speak = speaker(root);
     }
 
     listen() {
@@ -186,11 +176,8 @@
     }
 
     say(first = "") {
-      clearTimeout(this.saying);
-      this.saying = setTimeout(() => {
-        const values = this.data.maps.map((m, k) => `${m.label} ${this.text(k, this.t, this.i, this.j)}`).join(", ");
-        this.live.textContent = `${first}${this.where(this)}, step ${this.t}: ${values}`;
-      }, 250);
+      const values = () => this.data.maps.map((m, k) => `${m.label} ${this.text(k, this.t, this.i, this.j)}`).join(", ");
+      this.speak(() => `${first}${this.where(this)}, step ${this.t}: ${values()}`);
     }
 
     // The map of this step, one pixel a grid point.
@@ -370,24 +357,9 @@
     }
   }
 
-  async function mount(root) {
-    root.dataset.ready = "loading";
-    const data = JSON.parse(root.querySelector("script").textContent);
-    const atlas = new Image();
-    atlas.src = data.tiles.atlas;
-    const maps = await Promise.all(data.maps.map((m) => inflate(m.data, data.grid[2])));
-    await atlas.decode();
+  mountAll("pb-explorer", async (root, data) => {
+    const [atlas, ...maps] = await Promise.all([picture(data.tiles.atlas), ...data.maps.map((m) => inflate(m.data, data.grid[2]))]);
     root.explorer = new Explorer(root, data, maps, atlas);
     root.dataset.ready = "yes";
-  }
-
-  // JupyterLab may run this before the output is attached: look again for a while.
-  const look = (tries) => {
-    const found = document.querySelectorAll(".pb-explorer:not([data-ready])");
-    found.forEach((root) => mount(root).catch((error) => {
-      root.querySelector("p").textContent = `${root.getAttribute("aria-label")} (The explorer could not start: ${error.message})`;
-    }));
-    if (!found.length && tries) setTimeout(look, 100, tries - 1);
-  };
-  look(50);
+  });
 })();

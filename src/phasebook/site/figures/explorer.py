@@ -5,12 +5,10 @@ pointer, arrow keys, step slider, pins. The images lie in one lossy WebP atlas; 
 of the colour scale they share over the steps, and deflated.
 """
 
-import base64
 import zlib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from io import BytesIO
 
 import numpy as np
@@ -20,6 +18,7 @@ from PIL import Image
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from phasebook.site.figures.base import SEQUENTIAL, json_block
+from phasebook.site.figures.widget import base64_of, read, sheet
 
 __all__ = ["show_explorer"]
 
@@ -84,18 +83,17 @@ def explorer_html(thumbnails, values, *, extent, steps_shown, alt, ranges=None, 
         "tiles": {"rows": thumbnails.shape[1], "cols": thumbnails.shape[2], "height": thumbnails.shape[3],
                   "width": thumbnails.shape[4], "across": columns, "atlas": atlas},
         "maps": [quantise(name, np.asarray(v), (ranges or {}).get(name)) for name, v in values.items()],
-        "colours": _base64(palette(colours).tobytes()),
+        "colours": base64_of(palette(colours).tobytes()),
         "start": list(start or ((a0 + a1) / 2, (b0 + b1) / 2)),
         "start_step": count - 1 if start_step is None else int(start_step),
         "pins": [list(p) for p in pins],
     }
-    room = files(__package__)
     text = json_block(data)
     fallback = f"{alt} (The explorer needs JavaScript; in JupyterLab, trust the notebook.)"
-    return (f"<style>{room.joinpath('explorer.css').read_text(encoding='utf-8')}</style>"
+    return (f'<style>{read("widget.css")}{read("explorer.css")}</style>'
             f'<div class="pb-explorer" role="group" aria-label="{escape(alt, quote=True)}"><p>{escape(fallback)}</p>'
             f'<script type="application/json">{text}</script></div>'
-            f"<script>{room.joinpath('explorer.js').read_text(encoding='utf-8')}</script>")
+            f'<script>{read("widget.js")}\n{read("explorer.js")}</script>')
 
 
 def _checked(thumbnails, values, extent, steps_shown, alt) -> list[int]:
@@ -128,20 +126,18 @@ def pack(thumbnails: UInt8[np.ndarray, "shown row col y x 3"]) -> tuple[str, int
     down = -(-n // across)
     if down * height > LARGEST_WEBP:
         raise ValueError(f"thumbnails: {n} of {width} x {height} pixels do not fit one atlas; take fewer or smaller")
-    padded = np.zeros((down * across, height, width, 3), np.uint8)
-    padded[:n] = tiles
-    sheet = padded.reshape(down, across, height, width, 3).swapaxes(1, 2).reshape(down * height, across * width, 3)
+    whole = sheet(tiles, across)
     encoded = {}
 
     def fits(quality: int) -> bool:
         encoded[quality] = BytesIO()
-        Image.fromarray(sheet).save(encoded[quality], "WEBP", quality=quality, method=4)
+        Image.fromarray(whole).save(encoded[quality], "WEBP", quality=quality, method=4)
         return encoded[quality].tell() <= ATLAS_BYTES
 
     bisect_left(QUALITIES, True, key=fits)      # sizes nearly always fall with the quality
     small = [quality for quality, file in encoded.items() if file.tell() <= ATLAS_BYTES]
     file = encoded[max(small, default=min(encoded))]
-    return "data:image/webp;base64," + _base64(file.getvalue()), across
+    return "data:image/webp;base64," + base64_of(file.getvalue()), across
 
 
 def quantise(label: str, values: Float[np.ndarray, "step alpha beta"], limits: tuple[float, float] | None) -> dict:
@@ -155,13 +151,9 @@ def quantise(label: str, values: Float[np.ndarray, "step alpha beta"], limits: t
     high = high if high > low else low + 1.0
     level = np.clip(np.rint((values - low) / (high - low) * (LEVELS - 1)), 0, LEVELS - 1).astype(np.uint8)
     step = np.diff(level.reshape(-1, level.shape[-1]), axis=1, prepend=np.uint8(0))
-    return {"label": label, "low": low, "high": high, "data": _base64(zlib.compress(step.tobytes(), 9))}
+    return {"label": label, "low": low, "high": high, "data": base64_of(zlib.compress(step.tobytes(), 9))}
 
 
 def palette(colours: str) -> UInt8[np.ndarray, "256 3"]:
     """The colour of each level."""
     return np.rint([unlabel_rgb(c) for c in sample_colorscale(colours, np.linspace(0, 1, LEVELS))]).astype(np.uint8)
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")

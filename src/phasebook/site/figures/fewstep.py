@@ -1,18 +1,16 @@
 """Figures of few-step students: layers side by side, planes of teacher and students, rows of pictures."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 from numpy import ndarray
-from PIL import Image
 from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
+from phasebook.site.figures.widget import webp
 
 __all__ = ["Portrait", "picture_rows", "planes", "portraits"]
 
@@ -87,10 +85,8 @@ def picture_rows(titles: Sequence[str], pictures: Float[ndarray, "row col y x 3"
     """Rows of pictures in [0, 1], a title a row."""
     rows, columns, height, width = pictures.shape[:4]
     whole = pictures.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
-    file = BytesIO()
-    Image.fromarray(np.round(255 * np.clip(whole, 0, 1)).astype(np.uint8)).save(file, "webp", quality=85)
-    source = "data:image/webp;base64," + b64encode(file.getvalue()).decode()
-    fig = go.Figure(go.Image(source=source, hoverinfo="skip"))
+    pixels = np.round(255 * np.clip(whole, 0, 1)).astype(np.uint8)
+    fig = go.Figure(go.Image(source=webp(pixels, 85), hoverinfo="skip"))
     fig.update_xaxes(visible=False)
     fig.update_yaxes(tickvals=[(k + 0.5) * height for k in range(rows)], ticktext=list(titles), showgrid=False)
     return layout(fig, height=90 * rows + 60)

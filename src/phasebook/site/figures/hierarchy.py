@@ -4,9 +4,7 @@ All take arrays. alpha points up and beta right; index 0 is the lower end of alp
 do not share; the colour itself means nothing.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +17,7 @@ from scipy.cluster.hierarchy import dendrogram
 
 from phasebook.hierarchy.calibration import Placed, places, usable
 from phasebook.site.figures.base import COLOURS, layout, table
+from phasebook.site.figures.widget import webp
 from phasebook.stats import Estimate, median_interval
 
 __all__ = ["MergeTree", "PairStrip", "PhaseRow", "areas_table", "as_bytes", "geodesic_map", "likeness_scales",
@@ -38,14 +37,6 @@ def as_bytes(pixels: Float[ndarray, "*p 3 y x"]) -> UInt8[ndarray, "*p y x 3"]:
         pixels: an array or a tensor.
     """
     return np.rint(np.moveaxis(np.clip(np.asarray(pixels, dtype=np.float64), 0, 1), -3, -1) * 255).astype(np.uint8)
-
-
-def _uri(pixels: UInt8[ndarray, "h w 3"], quality: int | None = None) -> str:
-    """A data URI in WebP; without `quality` lossless, for maps."""
-    file = BytesIO()
-    options = {"lossless": True} if quality is None else {"quality": quality}
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "WEBP", method=4, **options)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def _place(fig: go.Figure, uri: str, x: tuple[float, float], y: tuple[float, float], **place: int) -> None:
@@ -120,7 +111,7 @@ def phase_maps(rows: Sequence[PhaseRow], extent: Sequence[float]) -> go.Figure:
             before = _colour_of(row.labels[k], before)
             size = max(1, 240 // row.labels.shape[1])
             picture = PHASES[before][::-1].repeat(size, 0).repeat(size, 1)
-            _place(fig, _uri(picture), (b0, b1), (a0, a1), row=r, col=c)
+            _place(fig, webp(picture), (b0, b1), (a0, a1), row=r, col=c)
             fig.update_xaxes(title="β" if r == len(rows) else None, range=[b0, b1], row=r, col=c)
             fig.update_yaxes(title=f"{row.title}<br>α" if c == 1 else None, range=[a0, a1], row=r, col=c)
     layout(fig, height=60 + 250 * len(rows))
@@ -171,7 +162,7 @@ def _strip(fig: go.Figure, pair: PairStrip, row: int) -> None:
     size = [[np.asarray(Image.fromarray(one).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)) for one in two]
             for two in pair.pictures]
     sheet = np.concatenate([np.concatenate(two, 0) for two in size], 1)         # the first point above
-    _place(fig, _uri(sheet, 85), (-0.5, across - 0.5), (-0.5, 1.5), row=row, col=1)
+    _place(fig, webp(sheet, 85), (-0.5, across - 0.5), (-0.5, 1.5), row=row, col=1)
     ticks = [f"{pair.noise[k]:.2g}" for k in pair.shown]
     fig.update_xaxes(range=[-0.5, across - 0.5], tickvals=list(range(across)), ticktext=ticks, showgrid=False,
                      zeroline=False, constrain="domain", row=row, col=1)
@@ -214,7 +205,7 @@ def merge_trees(trees: Sequence[MergeTree], xtitle: str) -> go.Figure:
             fig.add_scatter(x=np.round(height, 4).tolist(), y=[(v - 5) / 10 for v in place], mode="lines",
                             showlegend=False, line={"color": COLOURS[0], "width": 1.6}, hoverinfo="x", row=1, col=col)
         for y, leaf in enumerate(drawn["leaves"]):
-            fig.add_layout_image(source=_uri(tree.pictures[leaf], 85), xref="x", yref="y", x=-0.02 * top, y=y,
+            fig.add_layout_image(source=webp(tree.pictures[leaf], 85), xref="x", yref="y", x=-0.02 * top, y=y,
                                  sizex=0.11 * top, sizey=0.94, xanchor="left", yanchor="middle", sizing="contain",
                                  layer="above", row=1, col=col)
         fig.update_xaxes(title=xtitle, range=[1.04 * top, -0.14 * top], zeroline=False, row=1, col=col)
@@ -291,7 +282,7 @@ def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 
         fig.add_scatter(x=x[[0, -1]].round(4), y=y[[0, -1]].round(4), mode="lines+markers", legendgroup=name,
                         line={"color": colour, "width": 1.2, "dash": "dot"}, marker={"size": 6}, showlegend=False)
         named.add(name)
-    layout(fig, height=520, legend={"orientation": "h", "y": 1.08, "x": 0})
+    layout(fig, height=520, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     fig.update_xaxes(title="β", range=[b0, b1], constrain="domain")
     return fig.update_yaxes(title="α", range=[a0, a1], scaleanchor="x", constrain="domain")
 

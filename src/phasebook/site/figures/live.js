@@ -2,7 +2,7 @@
 // alpha points up and beta right; a window is [alpha0, alpha1, beta0, beta1].
 (() => {
   "use strict";
-  const SIDES = [[10, 1], [40, 3], [80, 6]];                 // points along a side, and every which is drawn as a picture
+  const SIDES = [[8, 1], [40, 3], [80, 6]];                 // points along a side, and every which is drawn as a picture
   const WHOLE = 40;
   const FAMILY_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#B8B03A", "#7A6FC2"];
   const BLENDED = 24;                                        // a mean of more pictures than this is drawn at half the size
@@ -18,14 +18,14 @@
     turn.port1.onmessage = () => waiting.shift()();
     const breath = () => new Promise((go) => { waiting.push(go); turn.port2.postMessage(0); });
     const buffers = (f) => [f.trace, f.weights, f.atom, f.family].map((a) => a.buffer);
-    ask(async ({ data, job, settings }) => {
-      if (data) { model = new Model(data); return; }
+    ask(async ({ data, job, step, settings }) => {
+      if (data) { model = new Model(data); model.chosen(null); return; }       // while the page decodes its pictures
       latest = job;
       for (const [side, every] of sides) {
         const frames = [];
         const start = performance.now();
         const pause = side === sides[0][0] ? null : async () => { await breath(); return latest === job; };
-        const show = (frame) => { if (pause) tell({ job, frames: [frame] }, buffers(frame)); else frames.push(frame); };
+        const show = (frame) => { if (pause || frame.step === step) tell({ job, frames: [frame] }, buffers(frame)); else frames.push(frame); };
         if (!(await run(model, side, every, settings, show, pause))) return;
         tell({ job, frames, side, spent: performance.now() - start }, frames.flatMap(buffers));
         await breath();
@@ -163,7 +163,7 @@
 
     compute() {
       this.asked = performance.now();
-      this.send({ job: ++this.job, settings: this.settings });
+      this.send({ job: ++this.job, step: this.step, settings: this.settings });
       if (this.times.first) this.follow();                   // the point's own course comes after the first picture
     }
 
@@ -176,12 +176,11 @@
       if (this.shown !== job) { this.frames = {}; this.shown = job; }
       for (const frame of frames) (this.frames[frame.side] ??= [])[frame.step] = frame;
       const now = performance.now() - this.asked;
-      if (frames.some((f) => f.step === this.step)) this.draw();
-      if (side === SIDES[0][0]) {
-        this.times.first = now;
-        this.root.dataset.ready = "yes";
-        if (!this.path) setTimeout(() => this.follow());
+      if (frames.some((f) => f.step === this.step)) {
+        this.draw();
+        if (this.drawn !== job) { this.drawn = job; this.times.first = performance.now() - this.asked; this.root.dataset.ready = "yes"; }
       }
+      if (side === SIDES[0][0] && !this.path) setTimeout(() => this.follow());
       if (side === WHOLE) { this.times.whole = now; this.root.dataset.whole = job; }
       if (side) {
         const count = this.data.family.filter((f) => !this.off.has(f)).length;

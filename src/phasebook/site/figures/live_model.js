@@ -6,6 +6,7 @@ function phasebookLiveModel() {
   const LOW = Math.log(1e-6);          // weights below this share of a point's largest are taken for zero
 
   function bytes(text) {
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
     const raw = atob(text), out = new Uint8Array(raw.length);
     for (let k = 0; k < raw.length; k++) out[k] = raw.charCodeAt(k);
     return out;
@@ -131,7 +132,7 @@ function phasebookLiveModel() {
       this.upper = data.gram;
     }
 
-    // Decoded when it is first asked for: the page itself needs it after its first picture, the worker at once.
+    // Decoded when it is first asked for: the page itself needs it after its first picture.
     get gram() {
       if (this.whole) return this.whole;
       const upper = floats(this.upper), n = this.count, gram = new Float32Array(n * n);

@@ -3,9 +3,7 @@
 Builders take arrays and return a plotly figure; see `figures.show`. Positions x are in the frame of `x_t`.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,8 +13,9 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.widget import webp
 
-__all__ = ["data_address", "dendrogram", "lines", "spacetime"]
+__all__ = ["dendrogram", "lines", "spacetime"]
 
 # white to mid grey, even in lightness: the blue tree and the red geodesic stay readable on all of it
 GREYS = [[0, "#ffffff"], [1, "#7d7d7d"]]
@@ -161,11 +160,4 @@ def _strip(pictures: Float[ndarray, "m y x 3"], rows: int, size: int) -> tuple[s
         tile = Image.fromarray(np.uint8(np.round(255 * np.clip(picture, 0, 1)))).resize((size, size), Image.LANCZOS)
         left = max(0, int(round(step * (i + 0.5) - size / 2)))
         sheet.paste(tile, (left, (i % rows) * size))
-    return data_address(sheet), sheet.width / step
-
-
-def data_address(sheet: Image.Image) -> str:
-    """A picture as a data address (WebP)."""
-    buffer = BytesIO()
-    sheet.save(buffer, "WEBP", quality=85)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return webp(np.asarray(sheet), 85), sheet.width / step

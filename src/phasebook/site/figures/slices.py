@@ -5,11 +5,9 @@ Arrays come with index 0 at the lower end of alpha; `upright` turns them for dis
 shared by all steps; colours are perceptually uniform.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from io import BytesIO
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.widget import webp
 
 __all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "overlaid", "phase_diagram",
            "show_strip"]
@@ -35,7 +34,8 @@ align-self:stretch;text-align:center}
 .pb-strip .pb-right{display:flex;justify-content:space-between}
 .pb-strip .pb-bar{display:grid;grid-template-columns:14px auto;gap:4px;align-self:stretch;min-height:120px}
 .pb-strip .pb-bar i{display:block;border-radius:2px}
-.pb-strip .pb-ticks{display:flex;flex-direction:column;justify-content:space-between}
+.pb-strip .pb-ticks{position:relative}
+.pb-strip .pb-ticks span{position:absolute;transform:translateY(50%)}
 </style>"""
 
 
@@ -63,14 +63,6 @@ def coloured(values: Float[ndarray, "a b"], limits: tuple[float, float],
     low, high = limits
     level = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
     return np.rint(table[np.rint(level * 255).astype(int)]).astype(np.uint8)[::-1]
-
-
-def _webp(pixels: UInt8[ndarray, "h w 3"], quality: int | None = None) -> str:
-    """A data URI; without `quality` lossless, for maps."""
-    file = BytesIO()
-    options = {"lossless": True} if quality is None else {"quality": quality}
-    Image.fromarray(pixels).save(file, "WEBP", method=4, **options)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +98,19 @@ def _right(extent: Sequence[float]) -> str:
 def _bar(field: Map) -> str:
     stops = ",".join(sample_colorscale(field.colours, np.linspace(0, 1, 12)))
     low, high = field.range
-    places = 0 if high - low > 8 else 2
-    ticks = "".join(f"<span>{v:.{places}f}</span>".replace("-", "−") for v in np.linspace(high, low, 5))
+    ticks = "".join(f'<span style="bottom:{100 * (v - low) / (high - low or 1):.1f}%">{v:g}</span>'.replace("-", "−")
+                    for v in round_ticks(low, high))
     return (f'<div class="pb-bar"><i style="background:linear-gradient(to top,{stops})"></i>'
             f'<div class="pb-ticks">{ticks}</div></div>')
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """At most six round numbers between two, none where its label would run over an end."""
+    span = (high - low) or 1.0
+    unit = 10.0 ** np.floor(np.log10(span))
+    step = next(unit * f for f in (0.2, 0.5, 1.0, 2.0) if span / (unit * f) <= 6)
+    first, last = np.ceil((low + 0.04 * span) / step), np.floor((high - 0.04 * span) / step)
+    return [float(f"{k * step:.6g}") for k in np.arange(first, last + 1)]
 
 
 def _image(uri: str, alt: str, sharp: bool = False) -> str:
@@ -133,11 +134,11 @@ def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Seq
         head = [f'<div class="pb-head"><b>step {steps[k]}</b>, σ/α = {noise[steps[k]]:.3g}</div>' for k in band]
         cells += ["<div></div>", *head, *blank, "<div></div>"]
         if thumbnails is not None:
-            shown = [_image(_webp(mosaic(thumbnails[k], size), 74), f"Predicted images, step {steps[k]}") for k in band]
+            shown = [_image(webp(mosaic(thumbnails[k], size), 74), f"Predicted images, step {steps[k]}") for k in band]
             cells += [_up(extent), *shown, *blank, "<div>x̂₀</div>"]
         for field in maps:
             sharp = field.values.shape[1] < 64
-            shown = [_image(_webp(field.picture(steps[k])), f"{field.label} at step {steps[k]}", sharp) for k in band]
+            shown = [_image(webp(field.picture(steps[k])), f"{field.label} at step {steps[k]}", sharp) for k in band]
             cells += [_up(extent), *shown, *blank, _bar(field)]
             if len(maps) > 1 or thumbnails is None:
                 cells += ["<div></div>", f'<div class="pb-head" style="grid-column:span {across}">{field.label}</div>',
@@ -161,7 +162,7 @@ def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int
     """
     a0, a1, b0, b1 = map(float, extent)
     fig = go.Figure()
-    pictures = (_webp(mosaic(thumbnails, size), 82), _webp(field.picture(step)))
+    pictures = (webp(mosaic(thumbnails, size), 82), webp(field.picture(step)))
     for pane, uri in enumerate(pictures, 1):
         x, y = ("x", "y") if pane == 1 else ("x2", "y2")
         fig.add_layout_image(source=uri, xref=x, yref=y, x=b0, y=a1, sizex=b1 - b0, sizey=a1 - a0, sizing="stretch",
@@ -210,7 +211,7 @@ def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitl
         style = dash[i] if i < len(dash) else "solid"
         fig.add_scatter(x=x, y=_rounded(y), name=name, mode="lines" if len(x) > 12 else "lines+markers",
                         line={"color": colour, "width": 2.5, "dash": style})
-    layout(fig, height=height, legend={"orientation": "h", "y": 1.12, "x": 0})
+    layout(fig, height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     fig.update_xaxes(title=xtitle, autorange="reversed" if reverse else True, **_axis("x" in log, [x]))
     shown = [*series.values(), *(faint or {}).values()]
     return fig.update_yaxes(title=ytitle, **_axis("y" in log, shown))

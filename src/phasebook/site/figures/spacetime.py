@@ -13,7 +13,7 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
-from phasebook.site.figures.onedim import data_address
+from phasebook.site.figures.widget import webp
 from phasebook.stats import Estimate
 
 __all__ = ["compared", "measured_against", "slice_curvature", "strips"]
@@ -64,7 +64,7 @@ def strips(rows: Mapping[str, Float[ndarray, "m y x 3"]], size: int = 64) -> go.
             tile = Image.fromarray(np.uint8(np.round(255 * np.clip(picture, 0, 1)))).resize((size, size))
             sheet.paste(tile, (k * size, i * size))
     fig = go.Figure(go.Scatter(x=[0, count], y=[0, len(rows)], mode="markers", marker={"opacity": 0}, hoverinfo="skip"))
-    fig.add_layout_image(source=data_address(sheet), xref="x", yref="y", x=0, y=0, sizex=count, sizey=len(rows),
+    fig.add_layout_image(source=webp(np.asarray(sheet), 85), xref="x", yref="y", x=0, y=0, sizex=count, sizey=len(rows),
                          sizing="stretch", layer="above")
     shares = np.linspace(0, 1, count)
     fig.update_xaxes(title="share of the way", tickvals=np.arange(count) + 0.5, ticktext=[f"{s:.2f}" for s in shares],

@@ -6,6 +6,7 @@ var phasebookWidget = (() => {
   const short = (v) => v.toFixed(2).replace("-", "−");
 
   function bytes(text) {
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
     const raw = atob(text), out = new Uint8Array(raw.length);
     for (let k = 0; k < raw.length; k++) out[k] = raw.charCodeAt(k);
     return out;
@@ -88,7 +89,11 @@ var phasebookWidget = (() => {
       waiting.forEach((root) => {
         root.dataset.ready = "loading";
         const data = JSON.parse(root.querySelector("script").textContent);
-        mount(root, data).catch((error) => { root.dataset.ready = "no"; console.error(error); });
+        mount(root, data).catch((error) => {
+          root.dataset.ready = "no";
+          root.querySelector(":scope > p")?.append(` (It could not start: ${error.message})`);
+          console.error(error);
+        });
       });
       if (!waiting.length && tries) setTimeout(look, 100, tries - 1);
     };

@@ -1,7 +1,7 @@
 """The frame of a live figure: a still picture that stands without scripts, its data, the code that takes its place.
 
-`live`, `toy` and `album` are made of it. A page gets one self-contained HTML output: no request, alive from `file://`,
-the same in JupyterLab.
+`live`, `toy` and `album` are made of it; `explorer` shares its code. A page gets one self-contained HTML output: no
+request, alive from `file://`, the same in JupyterLab.
 """
 
 import base64
@@ -18,7 +18,7 @@ from PIL import Image
 
 from phasebook.site.figures.base import json_block
 
-__all__ = ["base64_of", "beside", "resized", "sheet", "webp", "widget_html"]
+__all__ = ["base64_of", "beside", "read", "resized", "sheet", "webp", "widget_html"]
 
 GAP = 16                # pixels between two halves of a still picture
 

@@ -25,12 +25,12 @@ def recorded_in(cells: Sequence[str], ids: Iterable[str]) -> dict[str, int]:
         The index of the cell by id; a claim whose id no cell names or puts together is left out.
     """
     texts = [LITERAL.findall(code) for code in cells]
-    found = {}
+    nearest = {}
     for name in ids:
         ranks = [_rank(code, words, name) for code, words in zip(cells, texts, strict=True)]
         if max(ranks, default=0):
-            found[name] = ranks.index(max(ranks))
-    return found
+            nearest[name] = ranks.index(max(ranks))
+    return nearest
 
 
 def _rank(code: str, words: list[tuple[str, str]], name: str) -> int:

@@ -1,15 +1,9 @@
 """Where tiles are computed: in process, on a dask cluster of this machine, or on one at an address.
 
-Whoever calls `store_slice` hands out the tiles and writes what comes back, so workers need no access to the store. A
-tile that fails, or whose worker dies, is given out again, a few times. An error of the arguments is not tried again.
+Whoever calls `store_slice` hands out the tiles and writes what comes back, so workers need no access to the store.
 """
 
-import logging
-import os
-import sys
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,30 +18,15 @@ from phasebook.slices.slice import Slice
 from phasebook.slices.stores.cost import Cost
 from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.store import Store, open_store
-from phasebook.slices.stores.work import Description, Source, Work, computed, described, opened
+from phasebook.slices.stores.work import Description, Source, Work, described, opened
+from phasebook.slices.stores.workers import Engine, engine_of, is_local
 from phasebook.slices.tiles import Tile
 
-__all__ = ["TILE", "EngineError", "store_slice"]
+__all__ = ["TILE", "store_slice"]
 
 TILE = 26               # points along each side of a tile
 MOST_TILES = 100_000
-WORKER = 2.5e8          # bytes of a worker that has only been started
 TRIES = 3
-LONG = 30.0             # seconds without a scheduler
-ANSWER = 10             # seconds until a scheduler must answer
-WAIT = 1.0              # seconds between two looks at the workers
-KEPT = str(1 << 30)     # bytes that a worker's malloc does not give back: see site/process.py
-WORKERS = {             # what dask is told of workers on this machine
-    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT,     # dask's own faults every tile in anew
-    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": KEPT,
-    "distributed.worker.profile.enabled": False,            # which looks at a worker a hundred times a second
-}
-FORKED = {"distributed.worker.multiprocessing-method": "forkserver"}        # imports are paid once for all workers
-Place = tuple[int, int]
-
-
-class EngineError(RuntimeError):
-    """Workers, a scheduler or a tile that failed for good, in one line."""
 
 
 def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]], Plane], levels: Levels | int,
@@ -90,7 +69,7 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
     """
     _check(tile=tile, threads=threads, tries=tries, **({} if workers is None else {"workers": workers}))
     live = hasattr(source, "predict")
-    if live and not _local(engine):
+    if live and not is_local(engine):
         raise ValueError(f"engine = {engine!r}: takes a model that each worker can load: ExactSource, PipelineSource "
                          "or a function without arguments")
     load = (lambda: source) if live else source
@@ -98,7 +77,7 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
         raise ValueError(f"model: a {type(source).__name__}; takes a model, or a function that loads one")
     work = Work(load, plane, levels, prompt, features, jacobian, tuple(fields), pictures, keep, tile, threads,
                 engine == "dask")
-    with _engine(engine, workers, threads, tries) as run:
+    with engine_of(engine, workers, threads, tries) as run:
         about = run.ask(described, work)
         _check_tiles(about)
         work = replace(work, plane=about.plane)         # the workers' copies keep their model
@@ -132,7 +111,7 @@ def _check_tiles(about: Description) -> None:
         raise ValueError(f"grid, tile = {grid}, {side}: {count} tiles; takes {MOST_TILES} at most")
 
 
-def _announce(cost: Cost, store: Store, run: "_Engine", progress: bool) -> None:
+def _announce(cost: Cost, store: Store, run: Engine, progress: bool) -> None:
     """Say what it costs; ValueError where it cannot fit."""
     if progress:
         tqdm.write(f"{store.place.url}: {cost}" if cost.tiles else f"{store.place.url}: all tiles are done")
@@ -140,7 +119,7 @@ def _announce(cost: Cost, store: Store, run: "_Engine", progress: bool) -> None:
     cost.check(store.place.url, store.place.free(), free, run.workers, 1)
 
 
-def _sweep(run: "_Engine", work: Work, store: Store, missing: Sequence[tuple[int, int]], progress: bool) -> None:
+def _sweep(run: Engine, work: Work, store: Store, missing: Sequence[tuple[int, int]], progress: bool) -> None:
     total = len(store.tiles())
     wanted = (one for one in missing if not store.sound(one))
     layout = Layout(store.spec, store.variables)            # without the place, which workers do not reach
@@ -148,197 +127,3 @@ def _sweep(run: "_Engine", work: Work, store: Store, missing: Sequence[tuple[int
         for one, chunks in run.each(work, layout, wanted):
             store.put(one, chunks)
             bar.update()
-
-
-# --- engines -------------------------------------------------------------------------------------------------------
-
-
-class _Engine:
-    """In process.
-
-    Attributes:
-        here: whether workers live on this machine.
-        workers: how many.
-    """
-
-    here, workers = True, 1
-
-    def __init__(self, tries: int):
-        self.tries = tries
-
-    def ask(self, function: Callable, work: Work) -> Any:
-        """The answer of a worker."""
-        return function(work)
-
-    def each(self, work: Work, layout: Layout, tiles: Iterable[Place]) -> Iterator[tuple[Place, dict[str, bytes]]]:
-        """Tiles and their chunks, as they are done."""
-        for one in tiles:
-            yield one, self._tried(work, layout, one)
-
-    def _tried(self, work: Work, layout: Layout, one: Place) -> dict[str, bytes]:
-        for attempt in range(1, self.tries + 1):
-            try:
-                return _packed(work, layout, one)
-            except Exception as error:
-                _last(error, one, attempt, self.tries)
-        raise AssertionError
-
-
-def _packed(work: Work, layout: Layout, one: Place) -> dict[str, bytes]:
-    """A tile as it is written: packed where it was computed."""
-    return layout.packed(one, computed(work, layout.ends(one)))
-
-
-def _last(error: BaseException, one: Place, attempt: int, tries: int) -> None:
-    """Nothing, where a failed tile can be tried again; EngineError otherwise, or the argument's own."""
-    if isinstance(error, ValueError | TypeError):
-        raise error
-    if attempt >= tries:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise EngineError(f"tile {one[0]}, {one[1]}: failed {attempt} times ({said[:200]}); the others are kept, and "
-                          "the same call goes on") from None
-
-
-class _Dask(_Engine):
-    """On the workers of a dask client."""
-
-    def __init__(self, client, tries: int, here: bool):
-        super().__init__(tries)
-        self.client, self.here = client, here
-        self.workers = max(1, sum(client.nthreads().values()))
-
-    def ask(self, function: Callable, work: Work) -> Any:
-        future = self.client.submit(function, work, pure=False)
-        for _ in self._done([future]):
-            _, error = _outcome(future)
-            if error is not None:
-                _last(error, (0, 0), 1, 1)
-        return future.result()
-
-    def each(self, work: Work, layout: Layout, tiles: Iterable[Place]) -> Iterator[tuple[Place, dict[str, bytes]]]:
-        tiles, given, failed = iter(tiles), {}, Counter()
-
-        def give(one: Place) -> None:
-            given[self.client.submit(_packed, work, layout, one, pure=False)] = one
-
-        try:
-            while True:
-                for _, one in zip(range(2 * self._threads() - len(given)), tiles, strict=False):
-                    give(one)
-                if not given:
-                    return
-                for future in self._done(list(given)):
-                    one = given.pop(future)
-                    value, error = _outcome(future)
-                    if error is None:
-                        yield one, value
-                        continue
-                    failed[one] += 1
-                    _last(error, one, failed[one], self.tries)
-                    give(one)
-        finally:
-            if given and self.client.status == "running":
-                self.client.cancel(list(given), force=True)
-
-    def _threads(self) -> int:
-        return max(1, sum(self.client.nthreads().values())) if self.client.status == "running" else 1
-
-    def _done(self, futures: Sequence) -> list:
-        """Those that have ended, one at least. EngineError where the scheduler does not come back."""
-        from distributed import wait
-
-        lost = 0.0
-        while lost < LONG:
-            ended = [future for future in futures if future.status in ("finished", "error")]
-            if ended:
-                return ended
-            gone = self.client.status != "running" or any(f.status in ("cancelled", "lost") for f in futures)
-            if gone:
-                break
-            try:
-                wait(list(futures), timeout=WAIT, return_when="FIRST_COMPLETED")
-            except TimeoutError:
-                pass
-            except Exception:  # the client's own kinds, while it looks for its scheduler
-                lost += WAIT
-        raise EngineError("engine: the scheduler was lost; tiles that are done are kept, and the same call goes on")
-
-
-def _outcome(future) -> tuple[Any, BaseException | None]:
-    try:
-        return future.result(timeout=LONG), None
-    except Exception as error:  # a tile's own, a worker's that died, or the scheduler's
-        return None, error
-
-
-def _local(engine: object) -> bool:
-    return isinstance(engine, str) and engine == "local"
-
-
-@contextmanager
-def _engine(engine: Any, workers: int | None, threads: int, tries: int) -> Iterator[_Engine]:
-    if _local(engine):
-        try:
-            yield _Engine(tries)
-        finally:
-            opened.cache_clear()
-        return
-    with ExitStack() as stack:
-        stack.enter_context(_quiet())
-        yield _Dask(_client(engine, workers, threads, stack), tries, here=engine == "dask")
-
-
-def _client(engine: Any, workers: int | None, threads: int, stack: ExitStack):
-    from distributed import Client
-
-    if isinstance(engine, Client):
-        return engine
-    if isinstance(engine, str | Path) and str(engine) != "dask":
-        return stack.enter_context(_connected(Client, str(engine)))
-    if isinstance(engine, str):
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        engine = stack.enter_context(_cluster(workers or max(1, cores // threads)))
-    return stack.enter_context(Client(engine))
-
-
-def _cluster(workers: int) -> AbstractContextManager:
-    """Workers on this machine. ValueError for more than can even be started."""
-    import dask
-    from distributed import LocalCluster
-    from distributed.utils import get_mp_context
-
-    if workers * WORKER > free_memory():
-        raise ValueError(f"workers = {workers}: more than fit into memory; takes {int(free_memory() / WORKER)} at most")
-    with dask.config.set(WORKERS | (FORKED if sys.platform == "linux" else {})):
-        if sys.platform == "linux":
-            get_mp_context().set_forkserver_preload(["distributed", __name__])
-            main = sys.modules["__main__"]
-            main.__spec__ = getattr(main, "__spec__", None)     # a notebook's or a test's may have none; spawning asks
-        return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=None,
-                            silence_logs=logging.CRITICAL)
-
-
-def _connected(client: type, address: str) -> AbstractContextManager:
-    """A client of the scheduler at an address, or of a file that names it. ValueError where there is none."""
-    if "://" not in address and not address.endswith(".json"):
-        raise ValueError(f"engine = {address!r}: takes local, dask, an address such as tcp://host:8786, or the "
-                         "scheduler's file")
-    if "://" not in address and not os.path.exists(address):
-        raise ValueError(f"engine = {address!r}: no scheduler answers there (no such file)")
-    where = {"address": address} if "://" in address else {"scheduler_file": address}
-    try:
-        return client(**where, timeout=ANSWER)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"engine = {address!r}: no scheduler answers there ({type(error).__name__})") from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What goes wrong is said in one line, by us."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
-from phasebook.slices.partitions import clusters, displacement, shared_basins, shared_information
+from phasebook.slices.measures.partitions import clusters, displacement, shared_basins, shared_information
 
 
 def stripes(at, n=12):

@@ -1,4 +1,4 @@
-"""A temporary folder that goes with its process: at the end of a run, or, where that was killed, at the next one.
+"""A temporary folder that goes with its process: at the end of its use, or, where that was killed, at the next one's.
 
 A folder is held by a lock that the system frees when its process is gone, however it went. One that nobody holds was
 left by a killed run.
@@ -17,29 +17,46 @@ try:
 except ImportError:         # without locks of files nothing is known of another process, and its folders stay
     fcntl = None
 
-__all__ = ["scratch"]
+__all__ = ["remove", "scratch"]
 
-PREFIX = "phasebook-kernel-"
-OURS = re.compile(PREFIX + "[a-z0-9_]{8}")      # as `tempfile` names them; a folder of a user's own stays
+PREFIX = "phasebook-"
+OURS = re.compile(PREFIX + "(?:kernel|model|clip|vision)-[a-z0-9_]{8}")      # a folder of a user's own stays
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """A folder readable by this user alone, for as long as the context lasts; those of killed runs are removed."""
+def scratch(use: str) -> Iterator[Path]:
+    """A folder readable by this user alone, for as long as the context lasts; those of killed processes are removed.
+
+    Args:
+        use: `kernel`, `model`, `clip` or `vision`, for its name.
+    """
     _sweep(Path(tempfile.gettempdir()))
-    folder, held = _claimed()
+    folder, held = _claimed(f"{PREFIX}{use}-")
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         if held is not None:
             os.close(held)
 
 
-def _claimed() -> tuple[Path, int | None]:
+def remove(folder: Path) -> None:
+    """Remove a folder and all in it, as far as it can be; an interruption meanwhile is raised when that is done.
+
+    Args:
+        folder: may be absent.
+    """
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _claimed(prefix: str) -> tuple[Path, int | None]:
     """A new folder and its lock; another one where a sweep of another process took it before it was locked."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
         held = _lock(folder)
         if folder.is_dir():
             return folder, held

@@ -16,7 +16,7 @@ from skimage.measure import label
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
-from phasebook.slices.basins import basin_centres
+from phasebook.slices.measures.basins import basin_centres
 
 __all__ = ["Nesting", "Phases", "areas", "boundary", "boundary_length", "connected", "depth_points", "link",
            "nesting", "nesting_over_steps", "persistence", "phases_of", "telling_counts", "watershed_labels"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasebook.slices.splits import final_half, median_half, split_levels, split_steps
+from phasebook.slices.measures.splits import final_half, median_half, split_levels, split_steps
 
 APART = np.array([[0.0, 0.2, 0.6, 1.0], [0.0, 0.0, 0.0, 0.4], [0.0, 0.0, 0.0, 0.0], [0.3, 0.8, 2.0, 2.0]])
 

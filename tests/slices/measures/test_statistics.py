@@ -9,7 +9,7 @@ from scipy.stats import kendalltau, spearmanr
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.gaussian import GaussianModel
 from phasebook.sampling.levels import scaled_linear_levels
-from phasebook.slices import statistics as st
+from phasebook.slices.measures import statistics as st
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate

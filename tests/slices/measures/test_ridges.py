@@ -6,8 +6,8 @@ import torch
 
 from phasebook.models.denoiser import Denoiser
 from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.slices.measures.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
 from phasebook.slices.plane import Plane, seeded_anchors
-from phasebook.slices.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
 from phasebook.slices.sweep import slice_of
 
 ANCHORS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])       # alpha and beta are the coordinates of the latent

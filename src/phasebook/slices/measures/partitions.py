@@ -14,7 +14,7 @@ from numpy import ndarray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.ndimage import distance_transform_edt
 
-from phasebook.slices.phases import boundary, link
+from phasebook.slices.measures.phases import boundary, link
 
 __all__ = ["Shared", "clusters", "displacement", "shared_basins", "shared_information"]
 

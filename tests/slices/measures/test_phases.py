@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasebook.slices.phases import (
+from phasebook.slices.measures.phases import (
     areas,
     boundary_length,
     connected,

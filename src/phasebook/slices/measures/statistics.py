@@ -16,7 +16,7 @@ from numpy import ndarray
 from scipy.sparse.linalg import eigsh
 from scipy.stats import rankdata
 
-from phasebook.slices.basins import basin_count, basin_labels
+from phasebook.slices.measures.basins import basin_count, basin_labels
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from phasebook.slices.basins import basin_centres, basin_count, basin_labels
+from phasebook.slices.measures.basins import basin_centres, basin_count, basin_labels
 
 
 def steps_to(field):
