@@ -94,8 +94,8 @@ from phasebook.stats import median_interval
 #
 # The paper's own object is a text-to-image latent diffusion model, its pictures measured through CLIP. Here is a small one of that kind, trained for this
 # book on icons: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable Diffusion's schedule; its card
-# lies beside the weights. It knows 398 things that look alike in the styles of six artists, and was shown half of their pictures, `icons a`. The other half,
-# `icons b`, shows the same things in the same styles. It goes through the same slice code as the exact model. So does Stable Diffusion itself, under the
+# lies beside the weights. It was trained on half of the pictures of all 1382 things, and then on those of 398 that look alike in the styles of six artists,
+# `icons a`. The other half, `icons b`, shows the same things in the same styles. It goes through the same slice code as the exact model. So does Stable Diffusion itself, under the
 # parameters in `notebooks/params/sd15`, where there is a GPU. Unlike the authors' our default has no guidance: guidance sharpens towards a prompt, and
 # the exact denoiser to which we compare has none.
 #
