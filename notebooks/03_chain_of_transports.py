@@ -329,7 +329,7 @@ show(curves([left, right], ["t (VP time)", "s = σ²/α² (heat time)"], ["x", "
 # All of this concerns positive smooth densities, for which every map in the chain is a diffeomorphism. The paper goes on to compose the *singular sets* of the maps in such a chain. Nothing here contradicts that, but nothing supports it either: for positive times there are no singular sets to
 # compose, and as features sharpen the constant $\|w\|$ grows like the inverse fifth power of their size. {doc}`05_singular_sets` looks at that limit.
 
-# %% tags=["hide-input", "nbval-check-output"]
+# %% tags=["remove-cell", "nbval-check-output"]
 for id in ("chain.local_constant", "chain.order", "chain.order_backward", "chain.circle_constant", "chain.jko"):
     value = ledger.claims[id].estimate
     print(id, "not tested here" if value is None else f"{value:.2f}")

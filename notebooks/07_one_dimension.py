@@ -327,7 +327,7 @@ if counts is not None and counts[0] > 1 and counts[-1] == 1:
 # Not shown: that what holds for modes holds for basins of the flow, which is what the word 'phase' is about in the rest of the paper; and any statement
 # about the geodesic that the paper draws into the same figure. That is the next chapter's subject.
 
-# %% tags=["nbval-check-output", "hide-input"]
+# %% tags=["nbval-check-output", "remove-cell"]
 for id in ("modes.birth_two_atoms", "modes.scale_space", "modes.lipschitz_time"):
     print(id, "not tested" if ledger.claims[id].estimate is None else f"{ledger.claims[id].estimate:.2f}")
 

@@ -348,7 +348,7 @@ ledger.claim("spacetime.memoryless", max(powers, key=lambda power: abs(power - 1
 #
 # Not shown here: what a *trained* denoiser's spacetime looks like, where the second moment comes from an estimated divergence, and what lies between sphere and half-space, which the next chapter takes up; and that geodesics and the tree of modes have anything to do with each other beyond being drawn in one picture; and how the curvature of a slice enters the paper's argument, which uses $\det G$ alone.
 
-# %% tags=["nbval-check-output", "hide-input"]
+# %% tags=["nbval-check-output", "remove-cell"]
 for id in ("spacetime.ultrametric_sharp", "spacetime.line", "spacetime.memoryless"):
     print(id, "not tested" if ledger.claims[id].estimate is None else f"{ledger.claims[id].estimate:.2f}")
 

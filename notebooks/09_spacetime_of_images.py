@@ -337,7 +337,7 @@ show(compared(apart_there, {"geodesic": [m.length for m in edit], "straight line
 #
 # Not shown: that the search ends at the shortest curve. Some of what they gain is the network's error, as their negative terms show. And a network's Jacobian is not quite symmetric, as that of a true posterior is.
 
-# %% tags=["nbval-check-output", "hide-input"]
+# %% tags=["nbval-check-output", "remove-cell"]
 for id in ("images.equidistant", "images.crossover", "images.ultrametric"):
     print(id, f"{ledger.claims[id].estimate:.2f}")
 

@@ -245,7 +245,7 @@ show(draw.lines(panels, ["share of the way"] * 2, [f"E {names[0]}"] * 2),
 #
 # Not shown: anything beyond two coordinates, where quadrature ends; other molecules; rates or probabilities of the crossings, which MaxEnergy says nothing about; a geodesic found *with* the learned denoiser, and the training on walkers that the published one had.
 
-# %% tags=["nbval-check-output", "hide-input"]
+# %% tags=["nbval-check-output", "remove-cell"]
 for id in ("paths.saddle", "paths.minimax_bound", "paths.low_variance"):
     value = ledger.claims[id].estimate
     print(id, "not tested" if value is None else f"{value:.1f}")

@@ -222,7 +222,7 @@ for name, slices in runs.items():
     logs = [np.log(1e-8 + mean_s(one, "clip")[judged[name]]) for one in slices]
     late_rise[name] = [float((x[-1] - x[-2]) / (x[-1] - x[0])) for x in logs if x[-1] - x[0] > 1e-6]
 
-# %% mystnb={"figure": {"caption": "Mean of det G of the predicted latent at each step: the network and the exact denoiser of its training latents, on the same slices (medians; thin lines: each slice).", "name": "fig-two-means"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Mean of S = det G of the predicted latent at each step: the network and the exact denoiser of its training latents, on the same slices (medians; thin lines: each slice).", "name": "fig-two-means"}} tags=["hide-input"]
 for name in networks:
     kinds = {"network": runs[name]} | ({"exact denoiser of its data": exacts[name]} if exacts[name] else {})
     bundle = {k: np.maximum([mean_s(one) for one in v], 1e-12) for k, v in kinds.items()}

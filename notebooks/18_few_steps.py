@@ -80,7 +80,10 @@ from phasebook.stats import grouped_bootstrap, median_interval, spearman
 # :label: thm-leak
 # If $G : \mathbb{R}^d \to \mathbb{R}^m$ has the Lipschitz constant $L$, then for every $d$
 #
-# $$ 1 - p - q \;\geq\; \Phi\big(\Phi^{-1}(p) + D/L\big) - p, \quad \text{that is,} \quad L \;\geq\; \frac{D}{-\Phi^{-1}(p) - \Phi^{-1}(q)} . $$ (eq-leak)
+# $$ \begin{aligned}
+# 1 - p - q &\;\geq\; \Phi\big(\Phi^{-1}(p) + D/L\big) - p, \qquad \text{that is,} \\
+# L &\;\geq\; \frac{D}{-\Phi^{-1}(p) - \Phi^{-1}(q)} .
+# \end{aligned} $$ (eq-leak)
 #
 # For equal masses the leak is at least $2\,\Phi(D / 2L) - 1$. On the line, and along one coordinate in any dimension, the bound is attained.
 # :::

@@ -1,6 +1,8 @@
 """Features by open_clip: names and tags, words, and every checkpoint that must be refused."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load, save_file
 
-from phasebook.models.clip import ClipFeatures
+from phasebook.models.clip import ClipFeatures, check_feature
 
 
 @pytest.fixture
@@ -65,6 +67,38 @@ def test_a_configuration_that_is_not_readable(copy):
     refuses("open_clip_config.json is not readable", copy)
     (copy / "open_clip_config.json").write_text("{")
     refuses("open_clip_config.json is not readable", copy)
+
+
+@pytest.mark.parametrize("place, value, words", [
+    ("preprocess_cfg.mean", [0], "mean = [0]; takes three numbers"),
+    ("preprocess_cfg.mean", ["a", "b", "c"], "takes three numbers"),
+    ("preprocess_cfg.std", [0, 0, 0], "std = [0, 0, 0]; takes three numbers > 0"),
+    ("preprocess_cfg.std", [float("nan")] * 3, "std = [nan, nan, nan]"),
+    ("preprocess_cfg.size", 0, "size = 0; takes 1 to 4096"),
+    ("preprocess_cfg.size", [1, 2, 3], "size = [1, 2, 3]"),
+    ("preprocess_cfg.interpolation", "evil", "interpolation = 'evil'; takes bicubic or bilinear"),
+    ("preprocess_cfg.resize_mode", "longest", "resize_mode = 'longest'; takes shortest or squash"),
+    ("model_cfg.vision_cfg.image_size", 0, "image_size = 0"),
+    ("model_cfg.vision_cfg.image_size", 10**5, "image_size = 100000"),
+    ("model_cfg.text_cfg.context_length", 0, "context_length = 0"),
+    ("model_cfg.text_cfg.layers", 10**9, "the number 1000000000 in open_clip_config.json"),
+    ("model_cfg.text_cfg.layers", 10**6, "more layers than its weights"),
+    ("model_cfg.vision_cfg.layers", 10**6, "more layers than its weights"),
+])
+def test_numbers_out_of_proportion_are_refused_at_once(copy, place, value, words):
+    """A billion layers are not made, and pictures are not divided by zero."""
+    file = copy / "open_clip_config.json"
+    config = json.loads(file.read_text())
+    *path, key = place.split(".")
+    part = config
+    for name in path:
+        part = part[name]
+    part[key] = value
+    file.write_text(json.dumps(config))
+    for call in (check_feature, ClipFeatures.load):
+        with pytest.raises(ValueError, match=re.escape(words)) as refused:
+            call(copy)
+        assert "\n" not in str(refused.value)
 
 
 def test_no_network_is_one_quick_line(tmp_path):

@@ -59,6 +59,20 @@ def test_unknown_preprocessing_is_refused(copy, change, match):
     refused(copy, match)
 
 
+@pytest.mark.parametrize("file, change, match", [
+    ("config.json", {"num_hidden_layers": 10**6}, "more layers than its weights"),
+    ("config.json", {"num_hidden_layers": 10**9}, "the number 1000000000 in config.json"),
+    ("config.json", {"hidden_size": 64}, "has the shape"),
+    ("config.json", {"patch_size": 0}, "cannot load it"),
+    ("preprocessor_config.json", {"image_std": [float("nan")] * 3}, "no image_mean and image_std"),
+])
+def test_what_its_weights_do_not_fit_is_refused_at_once(copy, file, change, match):
+    edit(copy / file, **change)
+    with pytest.raises(ValueError, match=match) as said:
+        check_features(copy)
+    assert "\n" not in str(said.value)
+
+
 def test_damaged_directories_are_refused(copy):
     weights = copy / "model.safetensors"
     whole = load(weights.read_bytes())

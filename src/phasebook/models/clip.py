@@ -9,10 +9,12 @@ only warns of, is refused.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,10 +22,13 @@ from torch import Tensor
 
 from phasebook.models.pipelines.checkpoints import cause, check_complete, check_weights, known_directory
 from phasebook.models.pipelines.loading import unreachable
-from phasebook.models.pipelines.staging import CLIP_WEIGHTS, staged_clip
+from phasebook.models.pipelines.outlines import check_counts, weights_at_most
+from phasebook.models.pipelines.staging import CLIP_WEIGHTS, read_config, staged_clip
 from phasebook.models.towers import Tower, begun, column
 
 __all__ = ["ClipFeatures", "check_feature"]
+
+LARGEST = 4096      # pixels on a side, or tokens
 
 # what open_clip fits to a model, or fills in, when it loads older files
 RESIZED = ("positional_embedding", "position_ids", "attn_mask", "logit_bias")
@@ -137,8 +142,33 @@ def _created(label: str, source: str, **options):
 def _check_local(label: str, folder: Path) -> None:
     """ValueError unless a directory holds an open_clip model of which nothing names code, with whole weights."""
     with staged_clip(label, folder) as clean:
+        _check_numbers(label, read_config(label, clean / "open_clip_config.json", "open_clip configuration"))
         check_weights(label, [clean / CLIP_WEIGHTS])
         _check_fits(label, f"local-dir:{clean}", clean / CLIP_WEIGHTS)
+
+
+def _check_numbers(label: str, config: dict[str, Any]) -> None:
+    """ValueError for numbers of an open_clip configuration that are none, or beyond any picture or text."""
+    try:
+        check_counts(config)
+    except ValueError as error:
+        raise ValueError(f"{label}: {str(error).replace('config.json', 'open_clip_config.json')}") from None
+    fit, model = config.get("preprocess_cfg", {}), config["model_cfg"]
+    for key in ("mean", "std"):
+        column = fit.get(key, [0.5] * 3)
+        numbers = isinstance(column, list) and len(column) == 3 and all(isinstance(x, int | float) for x in column)
+        if not numbers or not all(math.isfinite(x) for x in column) or (key == "std" and min(column) <= 0):
+            raise ValueError(f"{label}: {key} = {str(column)[:60]}; takes three numbers"
+                             + (" > 0" if key == "std" else ""))
+    sizes = [("image_size", model["vision_cfg"].get("image_size", 224)), ("size", fit.get("size", 224)),
+             ("context_length", model["text_cfg"].get("context_length", 77))]
+    for key, size in sizes:
+        sides = size if isinstance(size, list) else [size]
+        if not (0 < len(sides) <= 2 and all(isinstance(n, int) and 1 <= n <= LARGEST for n in sides)):
+            raise ValueError(f"{label}: {key} = {str(size)[:60]}; takes 1 to {LARGEST}")
+    for key, known in (("interpolation", ("bicubic", "bilinear")), ("resize_mode", ("shortest", "squash"))):
+        if fit.get(key, known[0]) not in known:
+            raise ValueError(f"{label}: {key} = {str(fit[key])[:60]!r}; takes {' or '.join(known)}")
 
 
 def _check_fits(label: str, source: str, file: Path) -> None:
@@ -151,7 +181,7 @@ def _check_fits(label: str, source: str, file: Path) -> None:
     if any(key.startswith("module.") for key in held):       # open_clip renames these
         return
     try:
-        with torch.device("meta"), _without_hints():
+        with torch.device("meta"), _without_hints(), weights_at_most(2 * len(held) + 100):
             wanted = open_clip.create_model(source, load_weights=False, device="meta").state_dict()
     except Exception as error:  # a geometry that is none makes it raise some six kinds
         raise ValueError(f"{label}: open_clip cannot load it ({cause(error)})") from None

@@ -5,6 +5,7 @@ of its last hidden states. Pictures are fitted as the directory's `preprocessor_
 read, and of the configuration only what the model's own configuration knows (`pipelines.staging`).
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from phasebook.models.clip import ClipFeatures, check_feature
 from phasebook.models.pipelines.checkpoints import cause, check_complete, check_weights, known_directory, quiet
+from phasebook.models.pipelines.outlines import outline
 from phasebook.models.pipelines.staging import read_config, staged_vision, vision_class, weight_files
 from phasebook.models.towers import Tower, begun, column
 
@@ -127,6 +129,11 @@ def _check(label: str, folder: Path) -> None:
     if not files:
         raise ValueError(f"{label}: has no weights model.safetensors; pickled weights are never read")
     check_weights(label, [f for f in files if f.suffix == ".safetensors"])
+    with quiet(), staged_vision(label, folder) as (clean, kind):
+        try:
+            outline(kind, clean)
+        except Exception as error:  # a geometry that is none makes transformers raise some six kinds
+            raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
 
 
 def _preprocessing(label: str, folder: Path) -> tuple[Fit, list[float], list[float]]:
@@ -134,7 +141,8 @@ def _preprocessing(label: str, folder: Path) -> tuple[Fit, list[float], list[flo
     values = read_config(label, folder / "preprocessor_config.json", "vision model's preprocessing")
     mean, std = values.get("image_mean"), values.get("image_std")
     numbers = [x for part in (mean, std) if isinstance(part, list) for x in part]
-    if len(numbers) != 6 or not all(isinstance(x, int | float) for x in numbers) or min(std) <= 0:
+    whole = len(numbers) == 6 and all(isinstance(x, int | float) and math.isfinite(x) for x in numbers)
+    if not whole or min(std) <= 0:
         raise ValueError(f"{label}: preprocessor_config.json has no image_mean and image_std of three numbers")
     kind = INTERPOLATIONS.get(values.get("resample", 2))
     if kind is None:

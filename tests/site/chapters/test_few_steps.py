@@ -36,7 +36,8 @@ def test_defaults_are_accepted_and_every_claim_is_made():
     ({"targets": ["two_disks"], "chained": ["eight"]}, "eight is not among targets"),
     ({"width": 12}, r"width = 12: the layers differ in size by more than 5%; takes one of \[19"),
     ({"paths": 1000}, "paths = 1000: takes a power of 2"),
-    ({"temperature": 0.0}, "temperature = 0.0"),
+    ({"temperature": 0.0}, "temperature = 0.0"), ({"temperature": 5e-324}, "temperature = 5e-324"),
+    ({"reach": 1e300}, r"reach = 1e\+300"), ({"left_mass": 1e-300}, "left_mass = 1e-300"),
     ({"students": "/nowhere"}, "students = '/nowhere': holds no in-1/model"),
     ({"network": "no-such-model"}, "network = 'no-such-model'"),
 ])

@@ -42,6 +42,7 @@ def refusal(chapter: str, changes: dict) -> str:
     ("same_basins", {"views": 16, "data": ["icons b"]}, 4e9),
     ("same_basins", {"sets": 200, "sets_grid": 201}, 16e9),
     ("temporal_transitions", {"samples": 100_000, "image_set": "emoji"}, 8e9),
+    ("temporal_transitions", {"factor_sets": 1}, 3e9),
     ("temporal_transitions", {"views": 16, "trained_on": "icons a"}, 4e9),
     ("few_steps", {"seeds": 200, "paths": 65536}, 16e9),
     ("few_steps", {"seeds": 200, "grid": 201, "steps_teacher": 200}, 16e9),

@@ -1,11 +1,7 @@
 """From a directory or a hub id to a diffusers pipeline in memory."""
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 from phasebook.models.pipelines.checkpoints import (
     cause,
@@ -18,15 +14,13 @@ from phasebook.models.pipelines.checkpoints import (
 )
 from phasebook.models.pipelines.families import Family
 from phasebook.models.pipelines.noise import Noise, noise_of
-from phasebook.models.pipelines.staging import read_config, staged, weight_files
+from phasebook.models.pipelines.outlines import outline
+from phasebook.models.pipelines.staging import read_config, staged
 
 __all__ = ["check_available", "family_at", "fetch_pipeline", "load_parts", "load_small_vae", "noise_at", "tokenizer_of",
            "unreachable"]
 
 TOKENS = 1024       # of a picture, where only the number of levels is asked for
-LARGEST = 4096      # latent pixels on a side
-COUNT = 10**7       # of anything in a part's configuration: libraries make lists of as many entries
-PLACES = 10**9      # numbers in a table of places; Stable Diffusion 3.5's has a third of it
 
 
 def _local_or_hub(label: str, name: str | Path) -> Path | None:
@@ -120,7 +114,7 @@ def load_parts(label: str, folder: Path, variant: str | None, dtype: str, *, wei
                     loaded[part] = classes[part].from_pretrained(clean / part, local_files_only=True)
                     continue
                 if not weights:
-                    loaded[part] = _outline(classes[part], clean / part, variant, part == family.network)
+                    loaded[part] = outline(classes[part], clean / part, variant, part == family.network)
                     continue
                 loaded[part], said = classes[part].from_pretrained(clean / part, output_loading_info=True, **options)
             except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError,
@@ -128,71 +122,6 @@ def load_parts(label: str, folder: Path, variant: str | None, dtype: str, *, wei
                 raise ValueError(f"{label}: diffusers cannot load its {part} ({cause(error)})") from None
             check_complete(label, part, loaded[part], said["missing_keys"])
         return getattr(diffusers, family.pipeline)(**loaded, **_absent(label, folder, family, set(loaded)))
-
-
-def _outline(kind: type, place: Path, variant: str | None, network: bool):
-    """A part as its configuration describes it, without numbers; ValueError where the weights have other shapes."""
-    import torch
-    from safetensors import safe_open
-
-    config = read_config(place.name, place / "config.json", place.name)
-    _check_counts(config)
-    if network:
-        _check_sizes(config)
-    shapes: dict[str, list[int]] = {}
-    stem = "diffusion_pytorch_model" if hasattr(kind, "load_config") else "model"
-    for file in weight_files(place, stem, variant):
-        if file.suffix == ".safetensors":
-            with safe_open(file, "pt") as opened:
-                shapes |= {key: opened.get_slice(key).get_shape() for key in opened.keys()}
-    with torch.device("meta"), _weights_at_most(2 * len(shapes) + 100):
-        if hasattr(kind, "load_config"):
-            module = kind.from_config(kind.load_config(place))
-        else:
-            module = kind(kind.config_class.from_pretrained(place))
-    for key, tensor in module.state_dict().items():
-        if shapes.get(key, list(tensor.shape)) != list(tensor.shape):
-            raise ValueError(f"{key} has the shape {shapes[key]}, and {list(tensor.shape)} in config.json")
-    return module
-
-
-def _check_counts(values: Any) -> None:
-    """ValueError for a number in a configuration, at whatever depth, that no layer can have of anything."""
-    if isinstance(values, int) and abs(values) > COUNT:
-        raise ValueError(f"the number {str(values)[:40]} in config.json; takes up to {COUNT}")
-    parts = values.values() if isinstance(values, dict) else values if isinstance(values, list) else []
-    for value in parts:
-        _check_counts(value)
-
-
-def _check_sizes(config: dict[str, object]) -> None:
-    """ValueError for sizes whose tables alone would fill the memory."""
-    sizes = config.get("sample_size", 1)
-    sizes = sizes if isinstance(sizes, list) else [1 if sizes is None else sizes]
-    wide = [config.get(key, 1) for key in ("num_attention_heads", "attention_head_dim")]
-    side = config.get("pos_embed_max_size") or max(sizes)
-    if not all(isinstance(n, int) and 1 <= n <= LARGEST for n in (*sizes, side)):
-        raise ValueError(f"sample_size = {str(config.get('sample_size'))[:40]}; takes 1 to {LARGEST}")
-    if all(isinstance(n, int) for n in wide) and side**2 * wide[0] * wide[1] > PLACES:
-        raise ValueError(f"a table of {side} x {side} places of width {wide[0] * wide[1]}")
-
-
-@contextmanager
-def _weights_at_most(most: int) -> Iterator[None]:
-    """While it lasts no more weights are made: a configuration may ask for a billion layers."""
-    from torch.nn.modules.module import register_module_parameter_registration_hook
-
-    made = count(1)
-
-    def counted(*_) -> None:
-        if next(made) > most:
-            raise ValueError("its configuration has more layers than its weights")
-
-    handle = register_module_parameter_registration_hook(counted)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _absent(label: str, folder: Path, family: Family, loaded: set[str]) -> dict[str, object]:

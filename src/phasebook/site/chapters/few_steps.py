@@ -18,7 +18,7 @@ from phasebook.models.pipelines.loading import check_available
 from phasebook.models.pipelines.staging import read_config
 from phasebook.site.checks.memory import LATENT, check_memory
 from phasebook.site.checks.models import Seed
-from phasebook.site.checks.parameters import Fraction, Parameters, Positive
+from phasebook.site.checks.parameters import Parameters
 from phasebook.slices.measures.basins import basin_count, basin_labels
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
@@ -29,6 +29,7 @@ Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard"
 COUNTED = 1 << 14       # latents at which hard potentials are held against the transport
 ARRAYS = 6              # of numbers inside a layer that live at a time
 FORESEEN = 5            # arrays of what a network foresees on all planes that live at a time
+Scale = Annotated[float, Field(ge=1e-3, le=1e3)]         # beyond, slopes in float32 are no numbers
 UNEVEN = 0.05           # sizes may differ by this share
 COUNTS = (4, 2, 1)      # steps of a network's students
 RIDGE = 0.2             # a jump over this share of the distance of two pictures is sharp
@@ -45,8 +46,8 @@ class Chapter(Parameters):
     width: Annotated[int, Field(ge=8, le=200)]
     width_emoji: Annotated[int, Field(ge=8, le=400)]
     seeds: Annotated[int, Field(ge=1, le=200)]
-    temperature: Positive
-    left_mass: Fraction
+    temperature: Scale
+    left_mass: Annotated[float, Field(ge=0.001, le=0.999)]
     pictures: Annotated[int, Field(ge=3, le=40)]
     grid: Annotated[int, Field(ge=5, le=201)]
     steps_teacher: Annotated[int, Field(ge=4, le=200)]
@@ -56,7 +57,7 @@ class Chapter(Parameters):
     judge: Annotated[str, Field(min_length=1)]
     network_planes: Annotated[int, Field(ge=1, le=200)]
     network_grid: Annotated[int, Field(ge=3, le=101)]
-    reach: Positive
+    reach: Scale
     starts: Annotated[int, Field(ge=8, le=1000)]
     seed: Seed
 

@@ -28,6 +28,7 @@ __all__ = ["Chapter", "IconParts", "Traveller", "factors_on_slices", "icon_parts
            "trips_of"]
 
 POSTERIORS = 9          # arrays of (samples, pictures) that live at a time
+ICONS = 24.0 * 8104 * 3 * 64**2     # bytes of all icons, as they are read and in an exact model
 
 Starts = Annotated[int, Field(ge=2, le=1000)]
 
@@ -60,6 +61,8 @@ class Chapter(ModelParameters):
         pictures = len(load_images(self.image_set, 8, self.families or None))
         check_memory({"samples": self.samples, "image_set": repr(self.image_set)},
                      8.0 * POSTERIORS * self.samples * pictures)
+        if self.factor_sets:
+            check_memory({"factor_sets": self.factor_sets}, ICONS)
         if self.trained:
             own = {self.at("trained_on", name) for name in self.trained}
             check_data(own, self.views, max(self.at("starts", name) for name in self.trained))

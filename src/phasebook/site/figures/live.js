@@ -19,7 +19,12 @@
     const breath = () => new Promise((go) => { waiting.push(go); turn.port2.postMessage(0); });
     const buffers = (f) => [f.trace, f.weights, f.atom, f.family].map((a) => a.buffer);
     ask(async ({ data, job, step, settings }) => {
-      if (data) { model = new Model(data); model.chosen(null); return; }       // while the page decodes its pictures
+      if (data) {                                            // meanwhile the page decodes its pictures; what has run once runs faster
+        model = new Model(data);
+        const anchors = [0, 1, 2].map((k) => data.covariance.map((_, b) => Number(b === k)));
+        await run(model, 4, 1, { anchors, window: [0, 1, 0, 1] }, () => {});
+        return;
+      }
       latest = job;
       for (const [side, every] of sides) {
         const frames = [];

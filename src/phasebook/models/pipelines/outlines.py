@@ -1,0 +1,101 @@
+"""Parts of a model as shapes alone: what a configuration asks for, held against the weights before these are read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from phasebook.models.pipelines.staging import read_config, weight_files
+
+__all__ = ["check_counts", "outline", "weights_at_most"]
+
+LARGEST = 4096      # latent pixels on a side
+COUNT = 10**7       # of anything in a part's configuration: libraries make lists of as many entries
+PLACES = 10**9      # numbers in a table of places; Stable Diffusion 3.5's has a third of it
+
+
+def outline(kind: type, place: Path, variant: str | None = None, network: bool = False):
+    """A part of a model as its configuration describes it, without numbers.
+
+    Args:
+        kind: its class, of diffusers or transformers.
+        place: a staged directory with its configuration and weights.
+        variant: of the weights' file names.
+        network: whether it is the part that denoises, whose sizes are bounded.
+
+    Returns:
+        The module, on torch's device `meta`.
+
+    Raises:
+        ValueError: one line, where the weights have other shapes.
+    """
+    import torch
+    from safetensors import safe_open
+
+    config = read_config(place.name, place / "config.json", place.name)
+    check_counts(config)
+    if network:
+        _check_sizes(config)
+    shapes: dict[str, list[int]] = {}
+    stem = "diffusion_pytorch_model" if hasattr(kind, "load_config") else "model"
+    for file in weight_files(place, stem, variant):
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt") as opened:
+                shapes |= {key: opened.get_slice(key).get_shape() for key in opened.keys()}
+    with torch.device("meta"), weights_at_most(2 * len(shapes) + 100):
+        if hasattr(kind, "load_config"):
+            module = kind.from_config(kind.load_config(place))
+        else:
+            module = kind(kind.config_class.from_pretrained(place))
+    for key, tensor in module.state_dict().items():
+        if shapes.get(key, list(tensor.shape)) != list(tensor.shape):
+            raise ValueError(f"{key} has the shape {shapes[key]}, and {list(tensor.shape)} in config.json")
+    return module
+
+
+def check_counts(values: Any) -> None:
+    """ValueError for a number in a configuration, at whatever depth, that no layer can have of anything.
+
+    Args:
+        values: of the configuration.
+    """
+    if isinstance(values, int) and abs(values) > COUNT:
+        raise ValueError(f"the number {str(values)[:40]} in config.json; takes up to {COUNT}")
+    parts = values.values() if isinstance(values, dict) else values if isinstance(values, list) else []
+    for value in parts:
+        check_counts(value)
+
+
+def _check_sizes(config: dict[str, object]) -> None:
+    """ValueError for sizes whose tables alone would fill the memory."""
+    sizes = config.get("sample_size", 1)
+    sizes = sizes if isinstance(sizes, list) else [1 if sizes is None else sizes]
+    wide = [config.get(key, 1) for key in ("num_attention_heads", "attention_head_dim")]
+    side = config.get("pos_embed_max_size") or max(sizes)
+    if not all(isinstance(n, int) and 1 <= n <= LARGEST for n in (*sizes, side)):
+        raise ValueError(f"sample_size = {str(config.get('sample_size'))[:40]}; takes 1 to {LARGEST}")
+    if all(isinstance(n, int) for n in wide) and side**2 * wide[0] * wide[1] > PLACES:
+        raise ValueError(f"a table of {side} x {side} places of width {wide[0] * wide[1]}")
+
+
+@contextmanager
+def weights_at_most(most: int) -> Iterator[None]:
+    """While it lasts no more weights are made: a configuration may ask for a billion layers.
+
+    Args:
+        most: weights; ValueError at the next.
+    """
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    made = count(1)
+
+    def counted(*_) -> None:
+        if next(made) > most:
+            raise ValueError("its configuration has more layers than its weights")
+
+    handle = register_module_parameter_registration_hook(counted)
+    try:
+        yield
+    finally:
+        handle.remove()
