@@ -200,7 +200,7 @@ def fields(page: Page) -> list[dict]:
 
 
 def test_the_dark_theme_spares_the_data(browser, folder):
-    files = pages_with(folder, "pb-explorer") + pages_with(folder, "heatmap")
+    files = pages_with(folder, "pb-explorer") + pages_with(folder, "heatmap")[::3]
     for file in dict.fromkeys(files):
         seen = {}
         for theme in ("light", "dark"):
