@@ -210,7 +210,7 @@ from phasebook.mixtures.spacetime.energy import eta_of, mu_of
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.spacetime.expectations import all_probes, expectations, sign_probes
-from phasebook.spacetime.geodesic import CurveSearch, expectations_along, geodesics, lines, resampled
+from phasebook.spacetime.geodesic import CurveSearch, circles, expectations_along, geodesics, lines, resampled
 from phasebook.spacetime.measure import clamped_energy, measured, negative_terms
 
 network = PipelineModel.load(p.model, device=p.device, batch=p.batch)
@@ -251,7 +251,7 @@ ledger.claim("images.known", measured(circle[0], expectations_along(hunt, circle
 # ## Geodesics between pictures
 #
 # We take two pictures, noise both by the same draw to one level, and look for the geodesic between the two posteriors: a spline in the coordinates of the half-space, started at the circle that Gaussian data would have, all curves in one search. Beside it the straight line of the chart. And a few paths of the probability flow, from noise to nearly clean, with the geodesics
-# between their ends. Lengths are taken with probes that the search has not used, and their intervals are over probes. Nearly all of their noise is that of the trace, which counts where the noise level changes along a curve: most of all along the flow, from pure noise to nearly clean. There we
+# between their ends, whose search begins at the path itself: descent finds the nearest valley, and another beginning may end in a longer one. Lengths are taken with probes that the search has not used, and their intervals are over probes. Nearly all of their noise is that of the trace, which counts where the noise level changes along a curve: most of all along the flow, from pure noise to nearly clean. There we
 # take more probes. Two curves between the same ends have the same ones, and what is tested is the ratio of their lengths, leaving out one probe of both at a time.
 
 # %%
@@ -265,8 +265,9 @@ flow = np.stack([resampled(frame, path, p.curve_points) for path in paths])
 shown = np.repeat(latents[:1], len(p.levels), axis=0)
 ends = np.concatenate([noised_ends(network, shown, np.array(p.levels), p.seed), flow[:, [0, -1]]])
 search = CurveSearch(network, frame, ends, sign_probes(network, 1, p.seed), asked, "difference")
-free = geodesics(search, p.curve_points, (1, p.nodes), 2 * p.iterations)
 count = len(p.levels)
+begin = np.concatenate([search.project(circles(frame, ends[:count], p.curve_points)), frame.of_eta(flow)])
+free = geodesics(search, p.curve_points, (1, p.nodes), 2 * p.iterations, begin)
 straight = frame.eta(search.project(lines(frame, ends[:count], p.curve_points)))
 few_probes, many_probes = sign_probes(network, p.probes, p.seed + 1), sign_probes(network, p.flow_probes, p.seed + 3)
 curves = {name: curves_along(search, eta, probes) for name, eta, probes in
