@@ -53,13 +53,14 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
         seconds = runner.run_page(source, out)
         say(f"{source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
 
+    lanes = max(1, min(LANES, cores(), int(min(free_memory(), 1e15) // ROOM)))
+
     def one(source: Path) -> None:
         place = f"[{sources.index(source) + 1}/{len(sources)}] {source.stem}"
         say(f"{place} ...")
         seconds = _run(source, changes[source], home, lanes)
         say(f"{place}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
 
-    lanes = max(1, min(LANES, cores(), int(min(free_memory(), 1e15) // ROOM)))
     _side_by_side(one, sources[-2::-1], lanes)      # the later ones are the longer ones
     one(sources[-1])
     if profile == "default":
