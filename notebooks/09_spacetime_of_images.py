@@ -212,7 +212,7 @@ from phasebook.mixtures.spacetime.energy import eta_of, mu_of
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.spacetime.expectations import all_probes, expectations, sign_probes
-from phasebook.spacetime.geodesic import CurveSearch, expectations_along, geodesics, lines, resampled
+from phasebook.spacetime.geodesic import CurveSearch, circles, expectations_along, geodesics, lines, resampled
 from phasebook.spacetime.measure import clamped_energy, measured, negative_terms
 
 network = PipelineModel.load(p.model, device=p.device, batch=p.batch)
@@ -253,7 +253,7 @@ ledger.claim("images.known", measured(circle[0], expectations_along(hunt, circle
 # ## Geodesics between pictures
 #
 # The network learnt from half of the icons, each thing in the styles of several artists; the pictures here are of that half. We take two of them, noise both by the same draw to one level, and look for the geodesic between the two posteriors: a spline in the coordinates of the half-space, started at the circle that Gaussian data would have, all curves in one search. Beside it the straight line of the chart. And a few paths of the probability flow, from noise to nearly clean, with the geodesics
-# between their ends. Lengths are taken with probes that the search has not used, and their intervals are over probes. Nearly all of their noise is that of the trace, which counts where the noise level changes along a curve: most of all along the flow, from pure noise to nearly clean. There we
+# between their ends, whose search begins at the path itself: descent finds the nearest valley, and another beginning may end in a longer one. Lengths are taken with probes that the search has not used, and their intervals are over probes. Nearly all of their noise is that of the trace, which counts where the noise level changes along a curve: most of all along the flow, from pure noise to nearly clean. There we
 # take more probes. Two curves between the same ends have the same ones, and what is tested is the ratio of their lengths, leaving out one probe of both at a time.
 
 # %%
@@ -267,8 +267,9 @@ flow = np.stack([resampled(frame, path, p.curve_points) for path in paths])
 shown = np.repeat(latents[:1], len(p.levels), axis=0)
 ends = np.concatenate([noised_ends(network, shown, np.array(p.levels), p.seed), flow[:, [0, -1]]])
 search = CurveSearch(network, frame, ends, sign_probes(network, 1, p.seed), asked, "difference")
-free = geodesics(search, p.curve_points, (1, p.nodes), 2 * p.iterations)
 count = len(p.levels)
+begin = np.concatenate([search.project(circles(frame, ends[:count], p.curve_points)), frame.of_eta(flow)])
+free = geodesics(search, p.curve_points, (1, p.nodes), 2 * p.iterations, begin)
 straight = frame.eta(search.project(lines(frame, ends[:count], p.curve_points)))
 few_probes, many_probes = sign_probes(network, p.probes, p.seed + 1), sign_probes(network, p.flow_probes, p.seed + 3)
 curves = {name: curves_along(search, eta, probes) for name, eta, probes in
@@ -291,8 +292,8 @@ show(strips(rows), alt="Rows of pictures. Along geodesics the first emoji loses 
 # In {numref}`fig-network-strips` the network does what the exact denoiser cannot: a geodesic goes up into the noise, where both pictures are forgotten as far as they differ, and comes down at the other; the straight line, which keeps the level, pays for a cross-fade.
 #
 # One thing would spoil the comparison. Each term of {eq}`eq-energy` is a divergence, and positive. A network may have negative ones, where $\mu$ falls as $\eta$ rises, which happens for no posterior at all: a geodesic's points carry less noise than the network was trained on at their level, and there it may
-# be wrong. A search that adds up the terms as they are looks for just such places, and in our first trials a third of its terms were negative by many standard errors. So a term counts with its absolute value, in the search as in a length, and no curve is shortened by it; `images.monotone` asks whether any is left.
-# What remains of the comparison is noise: the ratios lie below one, and their intervals, which have to hold for all pairs at once, say how far that is settled.
+# be wrong. A search that adds up the terms as they are looks for just such places, and in our first trials a third of its terms were negative by many standard errors. So a term counts with its absolute value, in the search as in a length, and no curve is shortened by it; `images.monotone` asks whether any is left, and some are: there lengths are not to be trusted.
+# What remains of the comparison is noise: the ratios lie below one, with intervals that hold for all pairs at once. Between the ends of a flow's path that asks little: the search began there, and what is tested is whether its gain is left under other probes.
 #
 # ## The edit distance, with its errors
 

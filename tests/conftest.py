@@ -28,8 +28,8 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """A notebook's cells stay on one worker, in order. So do tests of the smoke book, which one worker begins with, and
-    tests of its pages, which come when it is there."""
+    """A notebook's cells stay on one worker, in order. So do tests of the smoke book, which one worker begins with;
+    tests of its pages come when it is there, on any."""
     def group(item):
         asked = getattr(item, "fixturenames", ())
         if item.path.suffix == ".ipynb":
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items):
 
     groups = [(group(item), item) for item in items]
     for name, item in groups:
-        if name:
+        if name not in ("", "site"):
             item.add_marker(pytest.mark.xdist_group(name))
     others = [item for name, item in groups if name not in ("smoke", "site")]
     begin, pages = ([item for name, item in groups if name == one] for one in ("smoke", "site"))

@@ -117,7 +117,9 @@ def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: F
     ranks = [rankdata(v) for v in (x, y, *given)]
     a, b = (residual(v, *ranks[2:]) for v in ranks[:2])
     scale = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / scale) if scale > 1e-9 * len(a) else np.nan
+    if scale <= 1e-9 * len(a):
+        return np.nan
+    return round(float(a @ b / scale), 12) + 0.0       # none is zero, on every machine and without a sign
 
 
 def residual(y: Float[ndarray, " e"], *given: Float[ndarray, " e"]) -> Float[ndarray, " e"]:

@@ -1,5 +1,6 @@
 """A process goes with the one that started it, and an environment is that of its own tree."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,15 @@ import sys
 import pytest
 
 from phasebook.site.build import runner
+
+
+@pytest.mark.slow
+def test_an_import_of_torch_leaves_no_folder(tmp_path):
+    code = "from phasebook.site import process; process.tune(); import torch._dynamo"
+    environment = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment | {"TMPDIR": str(tmp_path)})
+    assert done.returncode == 0 and list(tmp_path.iterdir()) == []
+
 
 MADE = """
 import os, subprocess, sys

@@ -18,7 +18,8 @@ def main() -> None:
     process.tune()
     folder = Path(sys.argv[sys.argv.index("-f") + 1]).parent
     process.follow(folder)
-    os.environ["TMPDIR"] = str(folder)          # temporary files of a chapter go with it
+    for name in ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR"):      # temporary files of a chapter go with it
+        os.environ[name] = str(folder)
     os.environ.pop("JPY_PARENT_PID", None)      # IPython's own watch would end the process before ours has cleared up
     from ipykernel.kernelapp import launch_new_instance
 

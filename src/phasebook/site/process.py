@@ -9,8 +9,10 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -28,10 +30,13 @@ def tune() -> None:
     this when torch is first imported. glibc gives large blocks back to the system when they are freed, and the next
     layer of a network faults every page in again: a third of the time of decoding a batch. jsonschema, behind
     nbformat, compiles a grammar of international addresses at its import, two seconds for a check that no notebook
-    needs; without the grammar's package it does not.
+    needs; without the grammar's package it does not. torch makes a folder for compiled code when it is imported, which
+    nobody here needs: it is told of one that is there.
     """
     sys.modules.setdefault("rfc3987_syntax", None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with suppress(OSError):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     if sys.platform != "linux":
         return
     library = ctypes.CDLL(None)

@@ -137,8 +137,9 @@ CUT = """[...document.querySelectorAll('.bd-article :is(pre, div.math, div.math 
   .filter((n) => n.checkVisibility() && n.scrollWidth > n.clientWidth + 1).map((n) => n.textContent.slice(0, 80))"""
 
 
-def test_every_page_is_whole_without_a_network(browser, folder):
-    for file in pages(folder):
+@pytest.mark.parametrize("part", [0, 1])       # for two workers
+def test_every_page_is_whole_without_a_network(browser, folder, part):
+    for file in pages(folder)[part::2]:
         with opened(browser, folder, file) as (page, watch):
             assert watch.complaints == [], file.name
             undrawn = page.locator(".pb-plotly:not(.pb-missing):not(:has(.main-svg))").count()
@@ -168,8 +169,9 @@ def test_the_root_leads_to_the_book(browser, folder):
         page.wait_for_selector(".bd-article h1", timeout=PATIENCE)
 
 
-def test_a_phone_never_scrolls_sideways(browser, folder):
-    for file in pages(folder):
+@pytest.mark.parametrize("part", [0, 1])       # for two workers
+def test_a_phone_never_scrolls_sideways(browser, folder, part):
+    for file in pages(folder)[part::2]:
         with opened(browser, folder, file, width=360) as (page, watch):
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, file.name
             starts = page.evaluate("""[...document.querySelectorAll('.bd-article div.math')].map((n) =>
@@ -198,7 +200,7 @@ def fields(page: Page) -> list[dict]:
 
 
 def test_the_dark_theme_spares_the_data(browser, folder):
-    files = pages_with(folder, "pb-explorer") + pages_with(folder, "heatmap")
+    files = pages_with(folder, "pb-explorer") + pages_with(folder, "heatmap")[::3]
     for file in dict.fromkeys(files):
         seen = {}
         for theme in ("light", "dark"):

@@ -47,6 +47,8 @@ def refusal(chapter: str, changes: dict) -> str:
     ("few_steps", {"seeds": 200, "paths": 65536}, 16e9),
     ("few_steps", {"seeds": 200, "grid": 201, "steps_teacher": 200}, 16e9),
     ("spacetime", {"images": "icons"}, 1e9),
+    ("network_and_data", {"batch": 4096}, 16e9),
+    ("spacetime_of_images", {"batch": 4096}, 16e9),
 ], ids=str)
 def test_more_than_is_free_is_refused(monkeypatch, chapter, changes, free):
     monkeypatch.setattr(memory, "free_memory", lambda: free)

@@ -15,7 +15,7 @@ from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
 
-from phasebook.machine import cores
+from phasebook.machine import cores, free_memory
 from phasebook.site.build import layout, runner
 from phasebook.site.build.files import publish, writable
 from phasebook.site.build.sources import CLAIMS, ChapterError
@@ -25,7 +25,7 @@ __all__ = ["build", "compare_verdicts", "verdicts"]
 
 TRACKED = Path("tests", "reference", "verdicts.json")
 TIMES = Path("_build", "times.json")
-LANES = 2               # chapters that run at a time: each holds up to some 3 GB
+LANES, ROOM = 4, 4e9    # chapters that run at a time, at most, and the memory that is there for each
 
 
 def build(profile: str = "default", to: Path | None = None, *, accept: bool = False,
@@ -53,13 +53,14 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
         seconds = runner.run_page(source, out)
         say(f"{source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
 
+    lanes = max(1, min(LANES, cores(), int(min(free_memory(), 1e15) // ROOM)))
+
     def one(source: Path) -> None:
         place = f"[{sources.index(source) + 1}/{len(sources)}] {source.stem}"
         say(f"{place} ...")
         seconds = _run(source, changes[source], home, lanes)
         say(f"{place}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
 
-    lanes = min(LANES, cores())
     _side_by_side(one, sources[-2::-1], lanes)      # the later ones are the longer ones
     one(sources[-1])
     if profile == "default":
@@ -98,11 +99,13 @@ def _side_by_side(task: Callable[[Path], None], sources: list[Path], lanes: int)
 
 
 def _run(source: Path, changes: dict, home: Path, lanes: int) -> float:
-    """Run one chapter of a build, of which `lanes` run at a time; the seconds it took."""
+    """Run one chapter of a build, of which `lanes` run at a time; the seconds it took.
+
+    Each has one thread, so that rounding, and what a search ends in, is the same on few cores and on many.
+    """
     out = home / "book" / "chapters"
     if source.stem != CLAIMS:
-        done = runner.run(source, changes, out, progress=sys.stderr.isatty() and lanes == 1,
-                          threads=max(cores() // lanes, 1))
+        done = runner.run(source, changes, out, progress=sys.stderr.isatty() and lanes == 1, threads=1)
     else:       # it reads what the others left in this build; from here its path is the same in every build
         with chdir(home):
             done = runner.run(source, {**changes, "results": "book/chapters"}, out, progress=sys.stderr.isatty())

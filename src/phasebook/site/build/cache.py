@@ -117,7 +117,7 @@ def imported(source: Path) -> set[Path]:
 
 
 def _imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(sources.parsed(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.split(".")[0] == "phasebook")
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "phasebook":

@@ -4,6 +4,7 @@ A chapter is `notebooks/NN_name.py` and leaves a ledger; a page is any other `no
 """
 
 import ast
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from phasebook.site.paths import root
 
 __all__ = [
     "CLAIMS", "ChapterError", "chapters", "checked_cells", "defaults", "find_chapter", "given", "notebook",
-    "number_cells", "pages", "profile", "round_trip",
+    "number_cells", "pages", "parsed", "profile", "round_trip",
 ]
+
+PARSER = threading.Lock()
 
 
 CLAIMS = "19_claims"      # the chapter that reads the results of the others
@@ -115,9 +118,15 @@ def _checked_cells(text: str) -> tuple[str, str] | None:
     return code[tagged[0]].source, code[tagged[0] + 1].source
 
 
+def parsed(code: str) -> ast.Module:
+    """The syntax tree of `code`. Chapters are built by threads, and Python 3.11 cannot make two trees at a time."""
+    with PARSER:
+        return ast.parse(code)
+
+
 def defaults(source: Path) -> dict[str, Any]:
     """The literals of the parameters cell."""
-    tree = ast.parse(checked_cells(source)[0])
+    tree = parsed(checked_cells(source)[0])
     pairs = [(n.targets[0], n.value) for n in tree.body if isinstance(n, ast.Assign)]
     return {target.id: ast.literal_eval(value) for target, value in pairs}
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from phasebook.site.checks.parameters import Parameters, Seed
@@ -9,6 +10,7 @@ from phasebook.theory.cells.power_cells import check_atoms
 
 __all__ = ["Chapter"]
 
+FARTHEST = 20.0
 Coordinate = Annotated[float, Field(ge=-1e3, le=1e3)]
 Level = Annotated[float, Field(ge=1e-3, le=1e4)]
 Point = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
@@ -31,4 +33,8 @@ class Chapter(Parameters):
         check_atoms(self.atoms, self.atom_weights)
         if not self.sigma_end < self.sigma_start:
             raise ValueError(f"sigma_end = {self.sigma_end:g}: takes a level below sigma_start = {self.sigma_start:g}")
+        apart = float(np.linalg.norm(np.ptp(self.atoms, axis=0)))
+        if apart > FARTHEST * self.sigma_start:         # the chain begins where the atoms are one cloud
+            raise ValueError(f"atoms: they spread over {apart:g}; takes at most {FARTHEST:g} sigma_start = "
+                             f"{FARTHEST * self.sigma_start:g}")
         return self

@@ -33,6 +33,7 @@ __all__ = ["Chapter", "PlacedTree", "clip_of", "curves_along", "latents_of", "no
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
 CURVES = 12             # arrays of the states along all curves that live at a time
+PROBED = 2.2e7          # bytes of a latent of a batch whose divergence is probed from both sides
 PIXELS = 64             # on a side of the icons
 
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
@@ -79,7 +80,8 @@ class Chapter(Parameters):
                              f"four for each of sets = {self.sets}")
         check_memory({"image_set": repr(self.image_set), "noise": self.noise},
                      8.0 * len(small) * ((len(self.noise) + 8) * len(small) + 4 * 3 * PIXELS**2))
-        check_memory({"pairs": self.pairs, "curve_points": self.curve_points},
+        batch = PROBED * self.batch if self.device == "cpu" else 0.0
+        check_memory({"pairs": self.pairs, "curve_points": self.curve_points, "batch": self.batch}, batch +
                      8.0 * CURVES * (self.pairs + 2 * self.flows + len(self.levels)) * self.curve_points * LATENT)
         for name, count in (("endpoints", len(small)), ("pair", DATA[self.pictures])):
             value = getattr(self, name)

@@ -15,6 +15,7 @@ NUMBER = 4                  # bytes of a float32
 ENTRIES = 10                # of a point of a slice at a step: metric and jumps, and the metric by tangents
 TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)
 COPIES = 8                  # of a tile's states: predictions, tangents, logits
+DECODED = 7e6               # bytes of a latent while a network of the shipped ones' size decodes it
 LATENT = 2048               # entries of a latent whose model is not loaded yet
 
 

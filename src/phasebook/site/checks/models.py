@@ -17,7 +17,7 @@ from phasebook.models.vision import check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
-from phasebook.site.checks.memory import bytes_of_exact, check_memory
+from phasebook.site.checks.memory import DECODED, bytes_of_exact, check_memory
 from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.site.results.ledger import slug
 
@@ -75,6 +75,8 @@ class ModelParameters(Parameters):
             check_trained(name, "models", self.at("steps", name), self.revision, self.variant, prompt=self.prompt,
                           negative_prompt=self.negative_prompt)
         self._check_judge()
+        if self.trained and self.device == "cpu":
+            check_memory({"batch": self.batch}, DECODED * self.batch)
         return self
 
     def _check_judge(self) -> None:
