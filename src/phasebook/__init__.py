@@ -13,10 +13,10 @@ nothing.
 """
 
 __all__ = [
-    "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "ExactSource", "Feature", "Frame",
-    "GaussianModel", "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels", "PipelineModel",
-    "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice", "VisionFeatures", "invert", "load_images",
-    "log_snr_levels", "open_store", "resume", "sample", "scaled_linear_levels", "slice_of", "store_slice",
+    "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "ExactSource", "Feature", "FeatureSource",
+    "Frame", "GaussianModel", "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels",
+    "PipelineModel", "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice", "VisionFeatures", "invert",
+    "load_images", "log_snr_levels", "open_store", "resume", "sample", "scaled_linear_levels", "slice_of", "store_slice",
 ]
 
 # module: the public names that it defines
@@ -25,7 +25,7 @@ _MODULES = {
     "models.exact": ("ExactModel",),
     "models.gaussian": ("GaussianModel",),
     "models.pipelines.pipeline": ("PipelineModel",),
-    "models.sources": ("ExactSource", "PipelineSource",),
+    "models.sources": ("ExactSource", "FeatureSource", "PipelineSource",),
     "models.clip": ("ClipFeatures",),
     "models.vision": ("VisionFeatures",),
     "models.image_sets": ("ImageSet", "load_images",),

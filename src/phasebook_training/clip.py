@@ -84,7 +84,7 @@ def _terms(images: Float[Tensor, "b d"], words: Float[Tensor, "k d"], what: Int[
              "style": F.cross_entropy(styles, style, label_smoothing=0.1),
              "name": (F.cross_entropy(names, own) + F.cross_entropy(names.T, own)) / 2}
     hits = (whats.argmax(-1) == what).float().mean()
-    return {"loss": terms["what"] + 0.3 * terms["style"] + 0.5 * terms["name"], **terms, "top1": hits}
+    return {"loss": terms["what"] + terms["style"] + 0.5 * terms["name"], **terms, "top1": hits}
 
 
 def export(model, tokenizer: Path, out: Path) -> None:

@@ -1,8 +1,11 @@
 """The verb `phasebook slice`."""
 
+import shutil
+
 import numpy as np
 import pytest
 
+from phasebook.models.assets import ROOT
 from phasebook.site import verbs
 from phasebook.slices.stores.store import open_store
 
@@ -27,6 +30,7 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["--status"], "no store there"), ([], "MODEL: none given"), (["no/such/model/at/all"], "no such directory"),
     (["exact", "--image-set", "nothing"], "image_set = 'nothing'"),
     (["exact", *SMALL, "--features", "smell"], "features = 'smell'"),
+    (["exact", *SMALL, "--features", "icons-unet-a/unet"], "features = 'icons-unet-a/unet'"),
     (["exact", *SMALL, "--extent", "[1, 0, 0, 1]"], "extent ="),
     (["exact", *SMALL, "--anchors", "no.npy"], "anchors ="),
     (["exact", *SMALL, "--engine", "nowhere"], "engine = 'nowhere'"),
@@ -36,3 +40,17 @@ def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):
     assert verbs.do(["slice", *arguments, "-o", str(tmp_path / "s.zarr")]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and said in lines[0] and not (tmp_path / "s.zarr").exists()
+
+
+def test_a_feature_is_the_directory_of_a_vision_model(tmp_path, capsys):
+    store, own = str(tmp_path / "s.zarr"), {half: tmp_path / half / "clip" for half in "ab"}
+    for half, folder in own.items():
+        shutil.copytree(ROOT / f"icons-clip-{half}", folder)
+    made = ["slice", "exact", "-o", store, *SMALL, "--features", "pixels"]
+    assert verbs.do([*made, str(own["a"])]) == 0
+    E = [open_store(store).values("E", name) for name in ("clip", "pixels")]
+    assert E[0].shape == (2, 9, 9) and np.isfinite(E).all() and (E[0] != E[1]).any()
+    capsys.readouterr()
+    assert verbs.do([*made, str(own["b"])]) == 2        # of the same name, with other weights
+    said = capsys.readouterr().err
+    assert "weights" in said and len(said.strip().splitlines()) == 1

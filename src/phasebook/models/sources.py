@@ -1,15 +1,19 @@
 """Models as they are named to workers: small values that can be sent anywhere and load the model there."""
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from phasebook.models.exact import NORM, ExactModel
 from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.models.towers import Tower
+from phasebook.models.vision import load_features
 
-__all__ = ["ExactSource", "PipelineSource"]
+__all__ = ["ExactSource", "FeatureSource", "PipelineSource"]
 
 WHERE = {"where": True}     # says where a model lies: its fingerprint tells whether it is the same, moved or not
 
@@ -61,3 +65,28 @@ class PipelineSource:
         load = partial(PipelineModel.load, self.name, revision=self.revision, variant=self.variant)
         return load(dtype=self.dtype, device=self.device, batch=self.batch, small_vae=self.small_vae,
                     sampler=self.sampler)
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """An open_clip or vision model as a feature of pixels, which loads it where it is first used. Attributes: see
+    `load_features`; every worker must be able to read a directory."""
+
+    name: str
+    device: str = "cpu"
+    dtype: str = "float32"
+    batch: int = 64
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the loaded model."""
+        return _tower(self).fingerprint
+
+    def __call__(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
+        """Features of pictures. ValueError as `load_features` does."""
+        return _tower(self)(pixels)
+
+
+@lru_cache(maxsize=4)
+def _tower(source: FeatureSource) -> Tower:
+    return load_features(source.name, device=source.device, dtype=source.dtype, batch=source.batch)

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -43,6 +45,15 @@ class Tower(ABC):
     def dtype(self) -> torch.dtype:
         """Of the weights."""
         return next(self.model.parameters()).dtype
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the weights and of how pictures are fitted."""
+        digest = sha256(repr((self.size, self.interpolation, self.normalise, self.mean.flatten().tolist(),
+                              self.std.flatten().tolist())).encode())
+        for tensor in self.model.state_dict().values():
+            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     @abstractmethod
     def fit(self, y: int, x: int) -> tuple[tuple[int, int], tuple[int, int]]:

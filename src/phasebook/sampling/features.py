@@ -70,6 +70,11 @@ class OfPixels(_Base):
         self.unit = unit
         self.at = None if at is None else frozenset(at)
 
+    @property
+    def fingerprint(self) -> str | None:
+        """That of a function which has one: by it slices of two networks' features are told apart."""
+        return getattr(self.function, "fingerprint", None)
+
     def __call__(self, frame: Frame) -> Embedding:
         """The function of the frame's pixels; tangents by forward-mode differentiation through the decoder."""
         flat = torch.cat([self._of(pixels) for pixels in frame.pictures()])

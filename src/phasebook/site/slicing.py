@@ -28,7 +28,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--anchors", type=Path, metavar="FILE.npy", help="three latents, in place of --seed")
     verb.add_argument("--extent", type=json.loads, default=[0.0, 1.0, 0.0, 1.0], metavar="JSON",
                       help="'[alpha0, alpha1, beta0, beta1]'")
-    verb.add_argument("--features", nargs="+", metavar="NAME", help="of the model's own (its first)")
+    verb.add_argument("--features", nargs="+", metavar="NAME",
+                      help="of the model's own (its first), or the directory of an open_clip or vision model")
     verb.add_argument("--jacobian", default="differences", help="of the metric: differences; jvp, or exact (of a model "
                       "with a closed form), beside them")
     verb.add_argument("--pictures", type=int, default=0, help="kept along each side (0)")
@@ -78,7 +79,7 @@ def _made(options: argparse.Namespace) -> None:
     prompt = {"texts": options.prompt, "guidance": options.guidance, "negative": options.negative}
     exact, plain = options.model == "exact", not options.prompt and not options.negative
     store_slice(_source(options), _plane(options), options.steps, options.store,
-                prompt=None if exact and plain else prompt, features=options.features, jacobian=options.jacobian,
+                prompt=None if exact and plain else prompt, features=_features(options), jacobian=options.jacobian,
                 pictures=options.pictures, keep=options.keep,
                 fields=["atom", "entropy_atom", "entropy_family"] if exact else (), tile=options.tile,
                 engine=options.engine, workers=options.workers, threads=options.threads, tries=options.tries,
@@ -95,6 +96,23 @@ def _source(options: argparse.Namespace):
         return ExactSource(options.image_set, options.resolution, device=options.device, dtype=options.dtype)
     return PipelineSource(options.model, options.revision, options.variant, options.dtype, options.device,
                           options.batch, options.small_vae)
+
+
+def _features(options: argparse.Namespace):
+    """The names that were given; in place of a vision model's directory, what loads it in each worker."""
+    from phasebook.models.pipelines.checkpoints import known_directory
+    from phasebook.models.sources import FeatureSource
+    from phasebook.models.vision import check_features
+
+    features = {}
+    for name in options.features or ():
+        folder = known_directory(name)
+        if folder and any((folder / file).is_file() for file in ("open_clip_config.json", "config.json")):
+            check_features(name)
+            features[folder.resolve().name] = FeatureSource(name, options.device, batch=options.batch)
+        else:
+            features[name] = name
+    return features or None
 
 
 def _plane(options: argparse.Namespace):

@@ -212,6 +212,7 @@ def _specified(work: Work, m: Measurement, plane: Plane, features: dict[str, dic
     start = m.model.start(plane.anchors[:1])
     return specification(m, plane) | {
         "levels": levels.hexdigest()[:16], "at": {name: f["at"] for name, f in features.items()},
+        "weights": {name: f.fingerprint for name, f in m.features.items() if getattr(f, "fingerprint", None)},
         "fields": list(m.fields), "kept": m.kept, "pick": m.pick.tolist() if m.kept else [],
         "source": _options(work.source),
         "dtype": str(start.dtype), "device": start.device.type, "tile": min(work.tile, plane.grid),
