@@ -15,8 +15,9 @@ nothing.
 __all__ = [
     "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "ExactSource", "Feature", "FeatureSource",
     "Frame", "GaussianModel", "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels",
-    "PipelineModel", "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice", "VisionFeatures", "invert",
-    "load_images", "log_snr_levels", "open_store", "resume", "sample", "scaled_linear_levels", "slice_of", "store_slice",
+    "PipelineModel", "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice", "VisionFeatures",
+    "invert", "load_images", "log_snr_levels", "open_store", "resume", "sample", "scaled_linear_levels", "slice_of",
+    "store_slice",
 ]
 
 # module: the public names that it defines
