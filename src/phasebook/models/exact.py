@@ -31,14 +31,15 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.models.atom_features import AtomPixels, Posterior
 from phasebook.models.atoms import centred_atoms, gram_of, products_with
 from phasebook.models.denoiser import combined, listed
 from phasebook.models.entropy import entropy, membership
 from phasebook.models.sparse import blocks, live, product
 from phasebook.sampling.levels import Levels, scaled_linear_levels
-from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prediction, Prompt, State
+from phasebook.sampling.protocols import Feature, Frame, Model, Pixels, Prediction, Prompt, State
 
-__all__ = ["AtomPixels", "ExactModel", "NORM", "Posterior"]
+__all__ = ["ExactModel", "NORM"]
 
 NORM = 0.4 * 1024**0.5
 BONUS = 12.0            # of a prompt, in nats; more than the logarithm of the number of pictures
@@ -161,7 +162,7 @@ class ExactModel(Model):
     @cached_property
     def features(self) -> Mapping[str, Feature]:
         """`pixels` of the prediction, and `posterior`: two square roots of the weights."""
-        return {"pixels": AtomPixels(self), "posterior": Posterior()}
+        return {"pixels": AtomPixels(self.unit), "posterior": Posterior()}
 
     @cached_property
     def fields(self) -> Mapping[str, Callable[[Frame], ndarray]]:
@@ -322,46 +323,3 @@ def _rows(c: Tensor | None, index: Int[Tensor, " b"]) -> Tensor | None:
 
 def _log_prior(prompt: Prompt | None) -> Tensor | None:
     return prompt.conditions.get("log_prior") if prompt else None
-
-
-class AtomPixels(Feature):
-    """Pixels of the exact model's predictions, through the Gram matrix: distances are root mean squares over pixels."""
-
-    def __init__(self, model: ExactModel):
-        self.unit = model.unit
-
-    def __call__(self, frame: Frame) -> Embedding:
-        """Weights as points, their products with the atoms as duals."""
-        n = frame.x0.shape[-1] // 2
-        slope = (None, None) if frame.dx0 is None else (frame.dx0[..., n:], frame.dx0[..., :n])
-        return Embedding(frame.x0[:, n:], frame.x0[:, :n], *slope)
-
-    def yardstick(self, model: ExactModel, prompt: Prompt | None = None) -> float:
-        """The median distance of two different atoms; 0 for one atom."""
-        n = len(model.atoms)
-        if n < 2:
-            return 0.0
-        norms = model.gram.diagonal()
-        square = norms[:, None] + norms - 2 * model.gram
-        upper = torch.triu_indices(n, n, 1)
-        return float(square[upper[0], upper[1]].clamp(min=0).sqrt().median()) * self.unit
-
-
-class Posterior(Feature):
-    """`2 sqrt(w)` of the posterior weights.
-
-    Euclidean distance there is the Fisher-Rao distance of posteriors to second order.
-    """
-
-    def __call__(self, frame: Frame) -> Embedding:
-        """Square roots of the weights, and of their derivatives."""
-        n = frame.x0.shape[-1] // 2
-        root = 2 * frame.x0[:, n:].sqrt()
-        if frame.dx0 is None:
-            return Embedding(root, root)
-        slope = torch.where(root > 0, 2 * frame.dx0[..., n:] / root, 0)
-        return Embedding(root, root, slope, slope)
-
-    def yardstick(self, model: ExactModel, prompt: Prompt | None = None) -> float:
-        """Of two different pictures: `2 sqrt 2`; 0 for one."""
-        return 2 * 2**0.5 if len(model.atoms) > 1 else 0.0

@@ -31,6 +31,7 @@ from phasebook.models.pipelines.checkpoints import (
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
 from phasebook.models.pipelines.noise import Noise, noise_of
+from phasebook.models.pipelines.vae import decoded, encoded
 from phasebook.sampling.batches import in_batches, split
 from phasebook.sampling.features import Latent, OfPixels
 from phasebook.sampling.levels import Levels
@@ -150,6 +151,11 @@ class PipelineModel(Model):
     def network(self) -> torch.nn.Module:
         """The part that denoises."""
         return getattr(self.pipe, self.family.network)
+
+    @property
+    def encoder(self) -> torch.nn.Module | None:
+        """The pipeline's own VAE; None where states are pixels."""
+        return self.pipe.vae if self.decoder is not None else None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -319,7 +325,7 @@ class PipelineModel(Model):
                 conditions = {name: torch.zeros_like(c) for name, c in prompt.conditions.items()}
                 y = self._output(x, 1, conditions, 1.0)
                 picture = self.pixels(y)
-                back = self._encoded(picture)
+                back = encoded(self.encoder, picture)
             if y.shape != x.shape or picture.shape[1] != 3 or back.shape != x.shape:
                 raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a "
                                    f"picture {tuple(picture.shape)[1:]}, and a latent {tuple(back.shape)[1:]} again")
@@ -337,24 +343,11 @@ class PipelineModel(Model):
         if pixels.ndim != 4 or pixels.shape[1] != 3:
             size = self.shape[-1] * (self.pipe.vae_scale_factor if self.decoder is not None else 1)
             raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {size}, {size}) in [0, 1]")
-        return self._batched(lambda x: (self._encoded(x),), pixels.to(self.device, self.dtype))[0]
-
-    def _encoded(self, pixels: Float[Tensor, "p 3 y x"]) -> Float[Tensor, "p c y x"]:
-        """Clean latents of one batch."""
-        if self.decoder is None:
-            return 2 * pixels - 1
-        config, code = self.pipe.vae.config, self.pipe.vae.encode(2 * pixels - 1)
-        z = code.latents if hasattr(code, "latents") else code.latent_dist.mean
-        return (z - (getattr(config, "shift_factor", None) or 0.0)) * config.scaling_factor
+        return self._batched(lambda x: (encoded(self.encoder, x),), pixels.to(self.device, self.dtype))[0]
 
     def pixels(self, x0: Float[Tensor, "p c y x"]) -> Float[Tensor, "p 3 y x"]:
         """Decoded pixels in [0, 1] of one batch, differentiable."""
-        if self.decoder is None:
-            return (x0 / 2 + 0.5).clamp(0, 1)
-        config = self.decoder.config
-        shift = getattr(config, "shift_factor", None) or 0.0
-        picture = self.decoder.decode(x0 / config.scaling_factor + shift, return_dict=False)[0]
-        return (picture / 2 + 0.5).clamp(0, 1)
+        return decoded(self.decoder, x0)
 
     # --- batches -----------------------------------------------------------------------------------------------
 

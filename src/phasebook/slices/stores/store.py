@@ -7,29 +7,25 @@ two writers can do no more harm than the same work twice.
 """
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import xarray as xr
-from numpy import ndarray
 
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.slices.stores.files import Place, place_of
-from phasebook.slices.stores.layout import LEVEL, Layout, fill_of, hash_of
+from phasebook.slices.stores.frame import ROOT, frame_of, sealed, short
+from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.work import Description
-from phasebook.slices.tiles import DIMS
 
 __all__ = ["Status", "Store", "check_store", "open_store", "stored"]
 
-ROOT = "zarr.json"
 OWN = ("anchors", "level_alpha", "level_sigma", "checksum")      # variables that are no part of a slice
 PAUSE = 20                      # times the median between two tiles: an interruption
 
@@ -93,10 +89,10 @@ class Store(Layout):
             OSError: where it cannot be written.
         """
         store = cls(place_of(url), json.loads(json.dumps(about.spec)), about.variables)
-        frame = _frame(about, store)
+        frame = frame_of(about, store)
         root = store._root_of_ours(frame)
         sealed = json.loads(root)["attributes"]["frame"] if root else {}
-        wrong = [key for key in frame if key != ROOT and _short(store.place.get(key)) != sealed.get(key)]
+        wrong = [key for key in frame if key != ROOT and short(store.place.get(key)) != sealed.get(key)]
         if wrong or not root:
             for key in [*(key for key in frame if key != ROOT), ROOT]:        # it counts as a store once it has a root
                 if store.place.get(key) != frame[key]:
@@ -107,7 +103,7 @@ class Store(Layout):
     def _root_of_ours(self, frame: Mapping[str, bytes]) -> bytes | None:
         """The root of a sound store of this slice; None where there is none yet, or a damaged one."""
         data = self.place.get(ROOT)
-        attributes = _sealed(data)
+        attributes = sealed(data)
         if attributes is not None:
             theirs = json.loads(attributes["spec"])
             differing = [name for name in {**self.spec, **theirs} if theirs.get(name) != self.spec.get(name)]
@@ -170,93 +166,9 @@ def _rate(times: list[float]) -> float | None:
     return 60 * len(usual) / sum(usual) if sum(usual) > 0 else None
 
 
-# --- the frame: metadata and coordinates -------------------------------------------------------------------------
-
-
-def _short(data: bytes | None) -> str:
-    return "" if data is None else sha256(data).hexdigest()[:16]
-
-
 def _brief(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _frame(about: Description, store: Store) -> dict[str, bytes]:
-    """All files of a store but its tiles, by key; the root's attributes seal them."""
-    import zarr
-    from zarr.codecs import ZstdCodec
-    from zarr.storage import MemoryStore
-
-    held: dict = {}
-    group = zarr.create_group(MemoryStore(held))
-    for name, (dtype, trailing) in about.variables.items():
-        dims = _dims(name, store)
-        shape = tuple(_length(dim, about) for dim in dims[:len(dims) - len(trailing)])
-        side = (1, 1) if name == "picture" else (store.side, store.side)
-        group.create_array(name, shape=shape + tuple(trailing), chunks=(*shape[:-2], *side, *trailing), dtype=dtype,
-                           fill_value=fill_of(np.dtype(dtype)), dimension_names=dims,
-                           compressors=[ZstdCodec(level=LEVEL, checksum=True)])
-    for name, (dims, value, attributes) in _known(about).items():
-        kind = str if value.dtype.kind == "O" else value.dtype
-        array = group.create_array(name, shape=value.shape, chunks=value.shape, dimension_names=dims, dtype=kind,
-                                   attributes=attributes, compressors=None)
-        array[...] = value
-    count = -(-about.plane.grid // store.side)
-    group.create_array("checksum", shape=(count, count, 32), chunks=(1, 1, 32), dtype="uint8", fill_value=0,
-                       dimension_names=("tile_alpha", "tile_beta", "byte"), compressors=None)
-    files = {key: value.to_bytes() for key, value in held.items() if key != ROOT}
-    group.attrs.update({
-        "spec": json.dumps(store.spec, sort_keys=True), "hash": store.hash, "variables": about.variables,
-        "features": about.features, "frame": {key: _short(data) for key, data in files.items()}})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")         # consolidated metadata are not yet part of the format
-        zarr.consolidate_metadata(MemoryStore(held))
-    root = json.loads(held[ROOT].to_bytes())
-    root["attributes"]["seal"] = _seal(root)
-    return files | {ROOT: json.dumps(root, indent=1).encode()}
-
-
-def _dims(name: str, store: Store) -> tuple[str, ...]:
-    usual = ("feature", "step", "alpha", "beta")
-    return DIMS.get(name, usual[1:] if name in store.spec["fields"] else usual)
-
-
-def _length(dim: str, about: Description) -> int:
-    known = {"feature": len(about.features), "step": about.levels.steps, "kept": len(about.spec["kept"]),
-             "row": len(about.spec["pick"]), "column": len(about.spec["pick"])}
-    return known.get(dim, about.plane.grid - dim.endswith("_edge"))
-
-
-def _known(about: Description) -> dict[str, tuple[tuple[str, ...], ndarray, dict]]:
-    """Variables that are known before a tile is computed."""
-    variables = {}
-    for name, given in about.coordinates.items():
-        dims, value, attributes = given if isinstance(given, tuple) and len(given) == 3 else \
-            (*given, {}) if isinstance(given, tuple) else ((name,), given, {})
-        value = np.asarray(value)
-        value = value.astype(object) if value.dtype.kind == "U" else value
-        variables[name] = (dims,) if isinstance(dims, str) else tuple(dims), value, attributes
-    axes = tuple(f"latent_{k}" for k in range(about.plane.anchors.ndim - 1))
-    variables["anchors"] = ("anchor", *axes), about.plane.anchors, {}
-    variables["level_alpha"] = ("level",), np.asarray(about.levels.alpha, dtype=float), {}
-    variables["level_sigma"] = ("level",), np.asarray(about.levels.sigma, dtype=float), {}
-    return variables
-
-
-def _seal(root: dict) -> str:
-    attributes = {name: value for name, value in root["attributes"].items() if name != "seal"}
-    return hash_of(root | {"attributes": attributes})
-
-
-def _sealed(data: bytes | None) -> dict | None:
-    """The attributes of a root that is as it was written; None for none or a damaged one."""
-    try:
-        root = json.loads(data or b"")
-        attributes = root["attributes"]
-        return attributes if attributes["seal"] == _seal(root) else None
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -310,7 +222,7 @@ def stored(url: str | Path) -> tuple[Store, dict, bytes]:
     data = place.get(ROOT)
     if data is None:
         raise ValueError(f"store = {place.url!r}: no store there; takes a path that `phasebook slice` has written")
-    attributes = _sealed(data)
+    attributes = sealed(data)
     if attributes is None:
         raise ValueError(f"store = {place.url!r}: its zarr.json is damaged or not of a slice; the same call that made "
                          "the store mends it")
@@ -349,7 +261,7 @@ def _decoded(store: Store, frame: Mapping[str, str], root: bytes) -> xr.Dataset:
     from zarr.storage import MemoryStore
 
     files = {key: store.place.get(key) for key in frame}
-    wrong = [key for key, digest in frame.items() if _short(files[key]) != digest]
+    wrong = [key for key, digest in frame.items() if short(files[key]) != digest]
     if wrong:
         raise ValueError(f"store = {store.place.url!r}: {wrong[0]} is damaged; the same call that made the store mends "
                          "it")

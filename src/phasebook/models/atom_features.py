@@ -1,0 +1,54 @@
+"""Features of the exact model, read off its states `(q, c)`: what they need of it are atoms and Gram matrix."""
+
+import torch
+
+from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
+
+__all__ = ["AtomPixels", "Posterior"]
+
+
+class AtomPixels(Feature):
+    """Pixels of the exact model's predictions, through the Gram matrix: distances are root mean squares over pixels.
+
+    Args:
+        unit: of distances, the model's.
+    """
+
+    def __init__(self, unit: float):
+        self.unit = unit
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """Weights as points, their products with the atoms as duals."""
+        n = frame.x0.shape[-1] // 2
+        slope = (None, None) if frame.dx0 is None else (frame.dx0[..., n:], frame.dx0[..., :n])
+        return Embedding(frame.x0[:, n:], frame.x0[:, :n], *slope)
+
+    def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
+        """The median distance of two different atoms; 0 for one atom."""
+        n = len(model.atoms)
+        if n < 2:
+            return 0.0
+        norms = model.gram.diagonal()
+        square = norms[:, None] + norms - 2 * model.gram
+        upper = torch.triu_indices(n, n, 1)
+        return float(square[upper[0], upper[1]].clamp(min=0).sqrt().median()) * self.unit
+
+
+class Posterior(Feature):
+    """`2 sqrt(w)` of the posterior weights.
+
+    Euclidean distance there is the Fisher-Rao distance of posteriors to second order.
+    """
+
+    def __call__(self, frame: Frame) -> Embedding:
+        """Square roots of the weights, and of their derivatives."""
+        n = frame.x0.shape[-1] // 2
+        root = 2 * frame.x0[:, n:].sqrt()
+        if frame.dx0 is None:
+            return Embedding(root, root)
+        slope = torch.where(root > 0, 2 * frame.dx0[..., n:] / root, 0)
+        return Embedding(root, root, slope, slope)
+
+    def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
+        """Of two different pictures: `2 sqrt 2`; 0 for one."""
+        return 2 * 2**0.5 if len(model.atoms) > 1 else 0.0
