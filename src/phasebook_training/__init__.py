@@ -33,7 +33,8 @@ class Part:
     teacher: str | None = None
 
 
-PARTS = {"autoencoder": Part("autoencoder", ("a", "b"), "vae")}
+PARTS = {"autoencoder": Part("autoencoder", ("a", "b"), "vae"),
+         "clip": Part("clip", ("a", "b", "held out", "apart"), "clip", "icons-clip")}
 for _half in "ab":
     PARTS[f"clip-{_half}"] = Part("clip", (_half,), "clip", f"icons-clip-{_half}")
     PARTS[f"unet-{_half}"] = Part("unet", (_half,), "model", f"icons-unet-{_half}")

@@ -1,11 +1,13 @@
 """What the cards of the models of icons report: recognition, memorisation, melted samples, and the sheet.
 
-    python -m phasebook_training.measures MODEL CLIP [--half a] [--prompts 200] [--seeds 20] [--sheet samples.png]
+    python -m phasebook_training.measures MODEL CLIP [--whole WHOLE] [--half a] [--prompts 200] [--seeds 20]
 
 MODEL is a directory that diffusers loads, CLIP one of the clip that was trained on the other half. It judges, among all
 things that the models learn, and is itself no perfect judge: *named prompts* are the things whose every real picture of
 the model's half it calls by name (`sure`), and beside the share of their samples that it recognises stand that of all
-things, and what it makes of real pictures. All pictures are (n, rgb, y, x) in [0, 1].
+things, and what it makes of real pictures. In its half a thing has some styles and never the others, so that it cannot
+tell the style of a thing that it saw in other styles alone: pairs that were held out of the *model's* training are also
+judged by WHOLE, a clip that has learnt from all pictures. All pictures are (n, rgb, y, x) in [0, 1].
 """
 
 import argparse
@@ -197,9 +199,9 @@ def named(pipe, clip: ClipFeatures, own: Icons, prompts: int, seeds: int,
             "real pictures of all things": float(right.float().mean())}, pictures
 
 
-def report(pipe, clip: ClipFeatures, half: str, prompts: int, seeds: int, steps: int,
+def report(pipe, clip: ClipFeatures, whole: ClipFeatures, half: str, prompts: int, seeds: int, steps: int,
            generics: int) -> dict[str, object]:
-    """The numbers of a card, for a model of one half and a clip of the other."""
+    """The numbers of a card, for a model of one half, a clip of the other, and one of all pictures."""
     data = alike()
     own, other, held = data.only(half), data.only("b" if half == "a" else "a"), data.only("held out")
     numbers, pictures = named(pipe, clip, own, prompts, seeds, steps)
@@ -211,6 +213,10 @@ def report(pipe, clip: ClipFeatures, half: str, prompts: int, seeds: int, steps:
     return judges(pipe.vae, clip, own, data) | numbers | {
         "held-out pairs": recognised(clip, drawn, pairs.what, pairs.style, data)._asdict(),
         "real held-out pairs": recognised(clip, _real(held), held.what, held.style, data)._asdict(),
+        "held-out pairs, by a clip that knows them":
+            recognised(whole, drawn, pairs.what, pairs.style, data)._asdict(),
+        "real held-out pairs, by a clip that knows them":
+            recognised(whole, _real(held), held.what, held.style, data)._asdict(),
         "held-out pairs, how many": len(held), "steps of the sampler": steps,
         "melted of the generic prompt": melted(clip, generic, _real(own), data),
         "samples of the generic prompt": generics,
@@ -224,6 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m phasebook_training.measures")
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("clip", metavar="CLIP", help="trained on the other half")
+    parser.add_argument("--whole", default="icons-clip", metavar="CLIP", help="trained on all pictures (icons-clip)")
     parser.add_argument("--half", choices=("a", "b"), default="a", help="that MODEL was trained on")
     parser.add_argument("--prompts", type=int, default=200, help="named ones, at most")
     parser.add_argument("--seeds", type=int, default=20,
@@ -233,13 +240,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sheet", type=Path, help="where to write a picture of samples")
     options = parser.parse_args(arguments)
     try:
-        pipe, clip = load(options.model), ClipFeatures.load(options.clip)
+        pipe, clip, whole = load(options.model), ClipFeatures.load(options.clip), ClipFeatures.load(options.whole)
     except (ValueError, OSError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return 2
     if options.sheet:
         sheet(pipe, alike(), options.sheet, options.steps)
-    print(json.dumps(report(pipe, clip, options.half, options.prompts, options.seeds, options.steps,
+    print(json.dumps(report(pipe, clip, whole, options.half, options.prompts, options.seeds, options.steps,
                             options.generic), indent=1))
     return 0
 

@@ -146,7 +146,7 @@ def test_a_start_gives_what_fits_and_refuses_what_does_not(tmp_path):
 
 
 def test_the_door_refuses_in_one_line(tmp_path, capsys):
-    for arguments, line in [(["autoencoders"], "takes one of autoencoder, clip-a, unet-a, transformer-a, clip-b"),
+    for arguments, line in [(["autoencoders"], "takes one of autoencoder, clip, clip-a, unet-a, transformer-a, clip-b"),
                             (["clip-a", "--steps", "0"], "steps = 0: takes a whole number >= 1"),
                             (["clip-b", "--device", "tpu9"], "device = 'tpu9'"),
                             (["autoencoder", "--start", str(tmp_path)], "start: "),
@@ -287,8 +287,9 @@ def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data
     card = tmp_path / "sheet.png"
     monkeypatch.setattr(measures, "alike", lambda: few)
     monkeypatch.setattr(measures, "SHOWN", few.whats[:2])
-    assert measures.main([str(place), str(tmp_path / "clip-b" / "clip"), "--prompts", "2", "--seeds", "2", "--steps",
-                          "1", "--generic", "3", "--sheet", str(card)]) == 0
+    clip = str(tmp_path / "clip-b" / "clip")
+    assert measures.main([str(place), clip, "--whole", clip, "--prompts", "2", "--seeds", "2", "--steps", "1",
+                          "--generic", "3", "--sheet", str(card)]) == 0
     said = capsys.readouterr().out
     numbers = json.loads(said[said.index("\n{"):])
     assert numbers["reconstruction, held-out pairs"] > 0.1 and 0 <= numbers["copied"] <= 1
