@@ -15,10 +15,10 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Not if 'changed' means the exact denoiser of the same data in place of the network: of the information in its basins the network shares less than half beyond
-# chance (`basins.data`, on a scale from other slices' basins, 0, to the same basins, 1). So the final basins of this network are not those of
-# its training set. The table below has a row for each other change, guidance and the number of steps among them. Two halves of the data are among
-# the rows; whether basins belong to an architecture takes a second one, which a parameter puts beside this.
+# Under other steps of the sampler they are kept, 0.72 (0.63 to 0.86, `basins.steps`, on a scale from other slices' basins, 0, to the same basins, 1), under guidance 5
+# about half, 0.42 (0.32 to 0.65, `basins.guidance`). In the exact denoiser of the network's own training pictures they are not, 0.11 (`basins.data`), and
+# the exact denoisers of two halves of the data share none at all, -0.03 (`basins.halves`): which single picture a latent ends on belongs to the sample of data and to
+# the network, not to the distribution. Whether basins belong to an architecture takes a second one, which a parameter puts beside this.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that

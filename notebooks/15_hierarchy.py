@@ -24,7 +24,7 @@
 # levels at which pictures part can: on a scale from a cloud of the same spectrum (0) to a tree (1) the emoji lie at 0.7
 # (0.6 to 0.9), handwritten digits at 0.4 (0.3 to 0.5). There is a hierarchy in the pictures, more than chance gives; for
 # the digits it is no tree, for the emoji that stays open. In the small network, on a coarse grid, neighbours drift apart
-# before any boundary and large jumps do not come first; of its tree nothing can be said.
+# before any boundary; whether large jumps come first is left open, and of its tree nothing can be said.
 # :::
 #
 # We open with data whose tree is known, to see which measures can tell it at all; most cannot. Then we follow pairs,
@@ -242,9 +242,9 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 # well enough. Order and nesting hardly depend on the threshold. The ratio before and after does: a higher ridge is
 # there later, and at twice the height it reaches its bound.
 #
-# The network is another matter. Its neighbours are apart before the boundary already, more than in the exact model, since its
-# pictures drift all the way, and the rank correlation of jump and noise level, printed above, is its own. On a grid this
-# coarse a ridge is not resolved, and a jump is whatever lies between two points: the verdicts are about this grid.
+# The network is another matter. It loses no phase either, but its neighbours are more than a third as far apart before the boundary as after, since its pictures
+# drift all the way, and large jumps come hardly earlier than small ones: the interval has the bound in it. Too few of its slices have a ridge at all for
+# the other statements to be decided. On a grid this coarse a ridge is not resolved, and a jump is whatever lies between two points: the verdicts are about this grid.
 #
 # ## The tree
 #

@@ -259,8 +259,8 @@ if by_level:
 
 # %% [markdown]
 # Success falls once: of the exact model's edits none is regained after it was lost. The exact model has no half-way, so preservation and
-# success are mirror images there. The network's curves fall in the last third of the process, where a few steps decide, and the distance from the source shrinks
-# before success is lost. Some of its edits may succeed from no $k$: the lines above count them.
+# success are mirror images there. The network's curves fall in the second half of its sampler, within five steps of sixteen, while the distance from the source shrinks all the
+# way: there is a half-way, and it counts as no success. Some of its edits succeed from no $k$: the lines above count them.
 #
 # ## What two pictures foretell
 #
@@ -317,9 +317,10 @@ if panels:
                                "the other, more loosely in the network")
 
 # %% [markdown]
-# In both models success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
-# `split_given_distance` holds the distance fixed: in both models its interval has zero well inside. *Across* is the share of all steps that edits across families
-# need more than those within, a seventh in the exact model and less in the network; `across_given_distance` is the same at equal (logarithmic) distance, and no more than a few per cent.
+# In the exact model success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
+# `split_given_distance` holds the distance fixed: its interval has zero well inside. *Across* is the share of all steps that edits across families
+# need more than those within, a seventh; `across_given_distance` is the same at equal (logarithmic) distance, and no more than a few per cent. Of the network's edits one in six
+# succeeds from nowhere; what is left is too few for an interval, and its claims are undecided. All that can be said is that the rank correlations have the same signs, and are smaller.
 #
 # ## Neighbours in latent space
 #
@@ -366,7 +367,7 @@ if panels:
 
 # %% [markdown]
 # In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side.
-# The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then the pairs are too few to decide anything: the network's claims on neighbours are undecided.
+# The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then the pairs are too few to decide anything, and all of one kind: the network's claims on neighbours are undecided, or not tested.
 #
 # A coarse boundary costs more steps than a fine one, as the abstract says. It is the distance of the pictures again: at equal distance the two kinds of boundary
 # cost the same. Among neighbours the split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their

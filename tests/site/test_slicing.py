@@ -43,14 +43,14 @@ def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):
 
 
 def test_a_feature_is_the_directory_of_a_vision_model(tmp_path, capsys):
-    store, own = str(tmp_path / "s.zarr"), {half: tmp_path / half / "clip" for half in "ab"}
-    for half, folder in own.items():
-        shutil.copytree(ROOT / f"icons-clip-{half}", folder)
+    store, own = str(tmp_path / "s.zarr"), {name: tmp_path / name / "clip" for name in ("icons-clip", "icons-clip-b")}
+    for name, folder in own.items():
+        shutil.copytree(ROOT / name, folder)
     made = ["slice", "exact", "-o", store, *SMALL, "--features", "pixels"]
-    assert verbs.do([*made, str(own["a"])]) == 0
+    assert verbs.do([*made, str(own["icons-clip"])]) == 0
     E = [open_store(store).values("E", name) for name in ("clip", "pixels")]
     assert E[0].shape == (2, 9, 9) and np.isfinite(E).all() and (E[0] != E[1]).any()
     capsys.readouterr()
-    assert verbs.do([*made, str(own["b"])]) == 2        # of the same name, with other weights
+    assert verbs.do([*made, str(own["icons-clip-b"])]) == 2        # of the same name, with other weights
     said = capsys.readouterr().err
     assert "weights" in said and len(said.strip().splitlines()) == 1

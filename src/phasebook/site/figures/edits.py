@@ -101,7 +101,7 @@ def success_curves(parts: Mapping[str, tuple[Sequence[int], Mapping[str, tuple[n
         parts: by model, a row each: the steps, and by level the two curves.
         height: of a row.
     """
-    fig = make_subplots(len(parts), 2, horizontal_spacing=0.13, vertical_spacing=0.2 / len(parts),
+    fig = make_subplots(len(parts), 2, horizontal_spacing=0.13, vertical_spacing=0.3 / len(parts),
                         subplot_titles=[text for title in parts for text in (title, "")])
     for row, (k_values, levels) in enumerate(parts.values(), 1):
         for i, (name, curves) in enumerate(levels.items()):
