@@ -111,13 +111,13 @@ def check_extent(extent: list[float]) -> list[float]:
 
 def paired(alpha: Float[ndarray, " n"],
            beta: Float[ndarray, " n"]) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
-    """Coordinates of points as two arrays; ValueError unless they are as many numbers of each, one or more."""
+    """Coordinates of points as two arrays; ValueError unless they are as many numbers of each."""
     try:
         a, b = (np.atleast_1d(np.asarray(one, dtype=float)) for one in (alpha, beta))
     except (TypeError, ValueError):
         raise ValueError(f"alpha, beta = {brief(alpha)}, {brief(beta)}: takes n numbers of each") from None
-    if a.ndim != 1 or a.shape != b.shape or len(a) == 0:
-        raise ValueError(f"alpha, beta: shapes {a.shape} and {b.shape}; takes n numbers of each, n >= 1")
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(f"alpha, beta: shapes {a.shape} and {b.shape}; takes n numbers of each")
     return a, b
 
 

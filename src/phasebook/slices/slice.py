@@ -256,6 +256,8 @@ class Slice:
         if self.model is None:
             raise ValueError("model: this slice was read without its model; takes open_store(path, model)")
         alpha, beta = paired(alpha, beta)
+        if len(alpha) == 0:
+            raise ValueError("alpha, beta: no point; takes one or more")
         self._check_inside(alpha, beta)
         c, _ = self.plane.coefficients(alpha, beta)
         start = self.model.start(self.plane.anchors, c)
