@@ -224,4 +224,5 @@ def test_an_error_of_the_users_own_function_is_let_through():
 
 def test_a_slice_takes_one_prompt(small):
     refuses(lambda: slice_of(small, Plane.random(small.shape, 0, grid=5), small.levels(3),
-                             prompt=small.prompt(["a", "b", "c"])), "prompt: of 3 points; takes one for all")
+                             prompt=small.prompt(["a", "b", "c"])),
+            "prompt: one a point; a slice takes one for all its points")

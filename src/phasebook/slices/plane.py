@@ -141,15 +141,18 @@ class Plane:
     normalise: bool = True
 
     @classmethod
-    def random(cls, shape: tuple[int, ...], seed: int, **options) -> "Plane":
+    def random(cls, shape: tuple[int, ...], seed: int, *,
+               extent: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0), grid: int = 101,
+               normalise: bool | None = None) -> "Plane":
         """The plane through three standard normal latents of `shape`, drawn from `seed`.
 
         Args:
             shape: of a latent.
             seed: of torch's CPU generator.
-            options: `extent`, (alpha0, alpha1, beta0, beta1), by default (0, 1, 0, 1); `grid`, points along each side,
-                2 or more, by default 101; `normalise`, whether each latent is divided by its standard deviation.
-                Latents of fewer than 64 entries are not, unless asked for: theirs is no estimate of anything.
+            extent: (alpha0, alpha1, beta0, beta1).
+            grid: points along each side, 2 or more.
+            normalise: whether each latent is divided by its standard deviation; None for latents of 64 entries or more:
+                that of fewer is no estimate of anything.
 
         Returns:
             The plane.
@@ -158,7 +161,8 @@ class Plane:
             ValueError: for a shape, a seed or a field that is none.
         """
         shape = latent_shape(shape)
-        return cls(seeded_anchors(shape, seed), **{"normalise": int(np.prod(shape)) >= 64} | options)
+        normalise = int(np.prod(shape)) >= 64 if normalise is None else normalise
+        return cls(seeded_anchors(shape, seed), extent, grid, normalise)
 
     def __post_init__(self):
         object.__setattr__(self, "anchors", numbers("anchors", self.anchors, "three latents, an array (3, *shape)"))

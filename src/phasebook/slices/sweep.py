@@ -105,8 +105,8 @@ def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | 
     check_kinds(model, levels, prompt)
     if not isinstance(plane, Plane):
         raise ValueError(f"plane = {plane!r}: takes a Plane, such as Plane.random(model.shape, seed=0)")
-    if prompt is not None:
-        prompt.check(1)
+    if prompt is not None and any(len(c) != 1 for c in prompt.conditions.values()):
+        raise ValueError("prompt: one a point; a slice takes one for all its points, such as model.prompt('a red cat')")
     _check_jacobian(model, jacobian)
     if plane.anchors.shape[1:] != tuple(model.shape):
         raise ValueError(f"plane: latents of shape {plane.anchors.shape[1:]}; this model takes {tuple(model.shape)}")
