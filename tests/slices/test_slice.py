@@ -108,8 +108,7 @@ def test_bad_questions_are_one_line(one, call, words):
 
 def test_a_constant_model_has_no_ridge_and_its_refusal_says_so():
     model = Denoiser((2,), lambda x, alpha, sigma: torch.ones_like(x))
-    s = slice_of(model, Plane.random((2,), 0, grid=5), model.levels(3), jacobian="jvp")
-    assert not s.values("trace", exact=True).any()
+    s = slice_of(model, Plane.random((2,), 0, grid=5), model.levels(3))
     refuses(lambda: s.phases(s.ridge()), "ridge = 0.0", "unless all predictions of the model are equal")
     refuses(lambda: s.pictures([0]), "no pictures were kept")
 
