@@ -93,7 +93,7 @@ GOOD = {"name": "mine", "alpha": [0.1, 0.9], "sigma": [0.9, 0.0], "timestep": [5
     ({"alpha": [[0.1, 0.9]]}, "shapes (1, 2)"), ({"sigma": None}, "sigma = None"),
 ])
 def test_levels_that_are_none_are_refused(change, words):
-    assert Levels(**GOOD).steps == 1
+    assert Levels(**GOOD).steps == Levels(**GOOD | {"alpha": [-4e-7, 0.9]}).steps == 1       # 1 - sigma, rounded
     refuses(lambda: Levels(**GOOD | change), words)
 
 

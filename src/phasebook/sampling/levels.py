@@ -41,7 +41,7 @@ class Levels:
         if a.ndim != 1 or len(a) < 2 or s.shape != a.shape or t.shape != (len(a) - 1,):
             raise ValueError(f"alpha, sigma, timestep: shapes {a.shape}, {s.shape}, {t.shape}; takes (S + 1,), "
                              "(S + 1,), (S,) for S >= 1 steps")
-        if min(a.min(), s.min()) < 0 or s[:-1].min() == 0:
+        if a.min() < -1e-6 or s.min() < 0 or s[:-1].min() == 0:         # 1 - sigma is rounded
             raise ValueError("alpha, sigma: a number below 0, or sigma = 0 before the end; takes alpha >= 0, sigma > 0")
 
     @property
