@@ -46,16 +46,36 @@ for step in s.telling(4):
 # The slice is an xarray Dataset behind a few questions: `s.values("det")` is the paper's $S = \det G$ at every step,
 # `s.values("trace", exact=True)` the trace from exact tangents, `s.phases` the regions between ridges, `s.telling` the
 # steps between which something happens. A ridge is a jump of the prediction by a share of the yardstick, the distance of two
-# unrelated predictions. A picture is one line more:
+# unrelated predictions. Pictures are one line each, of the metric and of the phases:
 
-# %% mystnb={"figure": {"caption": "log tr G of a mixture of three points in the plane, late in the process: three regions, one for each point.", "name": "fig-own-function"}}
-from phasebook.site.figures.base import show
+# %%
+import plotly.express as px
 
-show(s.figure(s.resting()), alt="Heat map of log tr G over the latent plane: three dark regions with bright borders that "
-     "meet in one point")
+metric = s.figure(s.resting())
+regions = px.imshow(phases[s.resting()], x=plane.beta, y=plane.alpha, origin="lower", labels={"x": "β", "y": "α"},
+                    width=480, height=440)
 
 # %% [markdown]
-# In a notebook of your own `s.figure(step)` by itself is shown, and `s.figure(step).write_html("slice.html")` keeps it.
+# In a notebook of your own `metric` as the last line of a cell is shown, `metric.write_html("slice.html")` keeps it, and
+# so does `metric.write_image("slice.png")` once `kaleido` is installed (`pip install kaleido`; it is no part of this
+# environment). The folded cells below are this book's own way to show a figure, with a text for those who cannot look
+# at it.
+
+# %% mystnb={"figure": {"caption": "log tr G of a mixture of three points in the plane, late in the process: three regions, one for each point.", "name": "fig-own-function"}} tags=["hide-input"]
+from phasebook.site.figures.base import show
+
+show(metric, alt="Heat map of log tr G over the latent plane: three dark regions with bright borders that meet in one point")
+
+# %% [markdown]
+# Inside a dark region the prediction hardly moves: it is one of the three points. A phase is such a region.
+
+# %% mystnb={"figure": {"caption": "Its phases at the same step: the regions between ridges, by number.", "name": "fig-own-phases"}} tags=["hide-input"]
+show(regions, alt="Map of the latent plane in three flat colours, one for each dark region of the trace")
+
+# %% [markdown]
+# The ridges of the trace are the borders of the phases. A sharp ridge is as high on any grid and a smooth
+# transition gets lower on a finer one, so phases are compared at one grid only.
+#
 # `det` and `trace` are finite differences, as in the paper, so that the grid limits them; `exact=True` does not.
 #
 # The sampler is there for itself, forwards, from any level, and backwards. States come from latents by `model.start`.
@@ -79,12 +99,9 @@ print("inverted it comes back to its start:", bool((back.x[0] - x).abs().max() <
 # pixels, a tensor $(p, 3, y, x)$ in $[0, 1]$, will do. Here it is the mean colour, beside the latent.
 
 # %%
-from diffusers import StableDiffusionPipeline
-
 from phasebook import PipelineModel
-from phasebook.models.pipelines.checkpoints import known_directory
 
-pipe = StableDiffusionPipeline.from_pretrained(known_directory("icons-unet-a"), use_safetensors=True)
+pipe = PipelineModel.load("icons-unet-a").pipe          # the shipped StableDiffusionPipeline, in place of yours
 model = PipelineModel.of(pipe, "my pipeline")
 
 

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 
 from phasebook.sampling.samplers import sample
@@ -220,6 +221,14 @@ def reference(folder, z, steps, prompt, negative, guidance, eta=0.0, seeds=None)
 def run(model, z, steps, prompt, **options):
     """(step, n, latent): what our sampler has after every step."""
     return torch.stack([frame.after for frame in sample(model, z, model.levels(steps), prompt, **options)])
+
+
+def refuses(call, *words):
+    """`call` is refused in one line that says all these words."""
+    with pytest.raises(ValueError) as error:
+        call()
+    assert "\n" not in str(error.value)
+    assert [word for word in words if word not in str(error.value)] == [], str(error.value)
 
 
 def apart(ours, theirs):

@@ -7,6 +7,7 @@ import torch
 from phasebook import Denoiser, Plane, invert, sample, slice_of
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.sampling.levels import scaled_linear_levels
+from tests.builders import refuses
 
 MIXTURE = Mixture.atoms(np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]]))
 
@@ -63,6 +64,14 @@ def test_lost_tangents_are_an_error_and_not_zero(denoise):
         small(denoise, jacobian="jvp")
 
 
+class Network(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+
+    def forward(self, x, alpha, sigma):
+        return super().forward(x)
+
+
 def pictures(decode):
     return Denoiser((2,), two_dimensional, decode=decode).decode(torch.zeros(1, 2))
 
@@ -99,7 +108,7 @@ def test_fingerprints_tell_closures_and_networks_apart():
     (lambda m, p: slice_of(m, p, m.levels(3)).phases(0), "ridge = 0: takes a positive height"),
     (lambda m, p: Denoiser((2,), lambda x, a, s: None, name="n").predict(torch.zeros(1, 2), m.levels(3), 0),
      "gives a NoneType"),
-    (lambda m, p: Denoiser((2,), torch.nn.Linear(2, 2).forward), None),
+    (lambda m, p: Denoiser((2,), Network().forward), None),
     (lambda m, p: Denoiser((2,), two_dimensional, dtype=torch.int64), "dtype = torch.int64"),
     (lambda m, p: Plane.random((2,), 0, grid=3.5), "grid = 3.5"),
 ])
@@ -145,3 +154,68 @@ def test_bad_arguments_are_one_line(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"shape": -1}, "shape = -1: takes positive integers"), ({"shape": None}, "shape = None"),
+    ({"shape": (2.0,)}, "shape = (2.0,)"),
+    ({"denoise": lambda x, alpha: x}, "denoise: a function of (x, alpha); takes"),
+    ({"denoise": None}, "denoise = None: takes a function of (x, alpha, sigma)"),
+    ({"dtype": "float32"}, "dtype = 'float32': takes a floating-point type"), ({"dtype": torch.complex64}, "dtype = "),
+    ({"device": "gpu"}, "device = 'gpu': not here; takes 'cpu'"), ({"device": 1.5}, "device = 1.5"),
+    ({"levels": 3}, "levels = 3: takes a function of (steps)"), ({"name": 3}, "name = 3: takes a text"),
+    ({"decode": 3}, "decode = 3: takes a function of (x0)"),
+])
+def test_what_a_model_cannot_be_made_of(options, words):
+    refuses(lambda: Denoiser(**{"shape": (2,), "denoise": two_dimensional} | options), words)
+
+
+@pytest.mark.parametrize("denoise, words", [
+    (lambda x, a, s: x + 1j * x**2, "denoise: gives complex numbers"), (lambda x, a, s: 3.0, "denoise: gives a float"),
+    (lambda x, a, s: np.full(x.shape, "a"), "denoise: gives a ndarray; takes"),
+    (lambda x, a, s: (x.numpy() + 1j), "denoise: gives complex numbers"),
+])
+def test_answers_that_are_no_real_numbers(denoise, words):
+    refuses(lambda: small(denoise), words)
+
+
+@pytest.mark.parametrize("decode, words", [
+    (lambda x0: None, "decode: gives a NoneType; takes a function that gives pictures (1, 3, y, x)"),
+    (lambda x0: 3, "decode: gives shape ()"),
+    (lambda x0: torch.full((1, 3, 2, 2), 200, dtype=torch.uint8), "decode: gives uint8 from 200 to 200"),
+    (lambda x0: np.linspace(0, 255, 12).reshape(1, 3, 2, 2), "decode: gives float64 from 0 to 255; takes"),
+    (lambda x0: torch.ones(1, 3, 2, 2) * 1j, "decode: gives complex numbers"),
+])
+def test_answers_that_are_no_pictures(decode, words):
+    refuses(lambda: pictures(decode), words)
+
+
+def test_pictures_a_little_outside_are_clipped_and_reversed_arrays_are_read():
+    assert pictures(lambda x0: torch.linspace(-3, 4, 12).view(1, 3, 2, 2)).max() == 1
+    one, other = (small(lambda x, a, s, k=k: np.ascontiguousarray(x.numpy()[::k])[::k]) for k in (1, -1))
+    np.testing.assert_array_equal(one.values("trace"), other.values("trace"))
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda m: m.start(np.zeros((1, 3))), "latents: shape (1, 3); this model takes (m, 2)"),
+    (lambda m: m.start(3), "latents: shape ()"), (lambda m: m.start("a"), "latents = 'a': takes an array (m, 2)"),
+    (lambda m: m.start(np.full((1, 2), np.nan)), "latents: NaN or Inf at [0, 0]"),
+    (lambda m: m.start(np.zeros((3, 2)), np.zeros((4, 2))), "coefficients: shape (4, 2); takes (p, 3)"),
+    (lambda m: m.start(np.zeros((3, 2)), "a"), "coefficients = 'a'"),
+    (lambda m: m.prompt("", negative="cat"), "prompt = 'cat': this model takes none"),
+    (lambda m: m.prompt("", negative=None), "negative = None: takes a text"),
+    (lambda m: Denoiser((2,), two_dimensional, levels=lambda steps: [1]).levels(3), "levels: gives a list; takes"),
+])
+def test_bad_calls_of_a_model_are_one_line(call, words):
+    refuses(lambda: call(Denoiser((2,), two_dimensional)), words)
+
+
+@pytest.mark.parametrize("tensors", [True, False])
+def test_a_constant_function_loses_no_tangents(tensors):
+    def constant(x, alpha, sigma):
+        return torch.full_like(x, 0.5) if tensors else np.full(x.shape, 0.5)
+
+    if tensors:
+        assert not small(constant, jacobian="jvp").values("det", exact=True).any()
+    else:
+        refuses(lambda: small(constant, jacobian="jvp"), "tangents: denoise gives an array")

@@ -11,7 +11,7 @@ from phasebook.mixtures.mixtures import Mixture
 from phasebook.models.exact import NORM, ExactModel
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.sampling.samplers import sample
-from tests.builders import images, plain_ddim
+from tests.builders import images, plain_ddim, refuses
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +190,35 @@ def test_exact_model_of_latents_is_the_mixture_in_latent_space():
 def test_bad_images():
     with pytest.raises(ValueError, match="images"):
         ExactModel.of(SimpleNamespace(pixels=np.full((2, 4, 4, 3), np.nan), family=[0, 0], families="a", names="ab"))
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: ExactModel.of("dir"), "images = 'dir': takes an image set"),
+    (lambda: ExactModel.of(images(), norm=0), "norm = 0: takes a positive number"),
+    (lambda: ExactModel.of(images(), norm=np.nan), "norm = nan"),
+    (lambda: ExactModel.of(images(), bonus="a"), "bonus = 'a'"),
+    (lambda: ExactModel.of(images(), dtype="x"), "dtype = 'x'"),
+    (lambda: ExactModel.of(images(), "gpu"), "device = 'gpu'"),
+    (lambda: ExactModel.of(SimpleNamespace(pixels=np.ones((2, 4, 4)), family=[0, 0], families="a", names="ab")),
+     "images: pixels of shape (2, 4, 4)"),
+    (lambda: ExactModel.of_points([[0.0, np.nan]]), "points: NaN or Inf at [0, 1]"),
+    (lambda: ExactModel.of_points([0.0, 1.0]), "points: shape (2,); takes (n, d)"),
+    (lambda: ExactModel.of_points(np.zeros((0, 2))), "points: shape (0, 2)"),
+    (lambda: ExactModel.of_points("a"), "points = 'a': takes an array (n, d)"),
+    (lambda: ExactModel.of_points(np.eye(2), norm=-1), "norm = -1"),
+])
+def test_what_an_exact_model_cannot_be_made_of(call, words):
+    refuses(call, words)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda m: m.start(np.zeros((1, 3))), "latents: shape (1, 3); this model takes (m, 3, 6, 6)"),
+    (lambda m: m.prompt("family 1", "strong"), "guidance = 'strong': takes a finite number"),
+    (lambda m: m.prompt("family 1", np.inf), "guidance = inf"), (lambda m: m.prompt("", negative=3), "negative = 3"),
+    (lambda m: list(m.sweep(m.start(latents(5, m.shape)), m.levels(2), m.prompt(["family 1"] * 3))),
+     "prompt: of 3 points; takes one for all 5, or one a point"),
+    (lambda m: m.predict(m.start(latents(5, m.shape)), m.levels(2), 0, m.prompt(["family 1"] * 3)),
+     "prompt: of 3 points"),
+])
+def test_bad_calls_of_an_exact_model_are_one_line(wide, call, words):
+    refuses(lambda: call(wide), words)

@@ -5,7 +5,7 @@ import torch
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
 from phasebook.sampling.levels import scaled_linear_levels
-from tests.builders import images, plain_ddim
+from tests.builders import images, plain_ddim, refuses
 
 
 def test_gaussian_control_equals_its_flow():
@@ -29,3 +29,7 @@ def test_gaussian_control_equals_its_flow():
         torch.testing.assert_close(frame.x0.square().sum(1), x0.flatten(1).square().sum(1), atol=1e-8, rtol=1e-8)
         pixels = exact.mean + x0.flatten(1) / exact.scale
         torch.testing.assert_close(control.decode(frame.x0).flatten(1), pixels.clamp(0, 1), atol=1e-8, rtol=0)
+
+
+def test_a_gaussian_of_something_else_is_refused():
+    refuses(lambda: GaussianModel.of(3), "exact = 3: takes an ExactModel")

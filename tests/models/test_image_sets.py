@@ -315,3 +315,16 @@ def test_pixels_of_unknown_range_are_refused_in_words(folder, mode, kind):
         read_picture(folder / "c.tif", "source_image")
     with pytest.raises(ValueError, match=r"cannot read 'c.tif' \(32-bit pixels\)"):
         load_images(folder, 16)
+
+
+def test_pictures_beside_folders_are_a_family_of_the_directorys_name(folder):
+    (folder / "inner").mkdir()
+    Image.new("RGB", (12, 12), RED).save(folder / "inner" / "c.png")
+    (folder / "notes.txt").write_text("passed over")
+    assert set(load_images(folder, 16).families) == {folder.name, "inner"}
+
+
+def test_a_drawing_is_refused_and_the_refusal_says_what_is_taken(folder):
+    (folder / "a.svg").write_text("<svg/>")
+    with pytest.raises(ValueError, match="'a.svg' .*; takes pictures that Pillow reads, of at most 16 bits a channel"):
+        load_images(folder, 16)

@@ -9,7 +9,7 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Latent, Normalised, OfPixels, distances, final_distances, named_features
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start, sample
-from tests.builders import build, noise
+from tests.builders import build, noise, refuses
 
 STEPS = 4
 
@@ -105,3 +105,23 @@ def test_bad_features_are_one_line(model, features, message):
 def test_a_function_that_loses_points_is_named(model):
     with pytest.raises(ValueError, match="gives shape"):
         OfPixels(lambda x: x.mean())(Frame(model, 0, noise(3)))
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: OfPixels(3), "function = 3: takes a function of pixels"),
+    (lambda: OfPixels(abs, at=3), "at = 3: takes a list"),
+    (lambda: OfPixels(abs, at=[1.5]), "at = 1.5: takes steps"), (lambda: OfPixels(abs, unit=0), "unit = 0"),
+    (lambda: OfPixels(abs, unit=float("nan")), "unit = nan"), (lambda: Latent((0,)), "shape = (0,)"),
+    (lambda: Normalised(abs), "takes a feature, such as OfPixels(function)"),
+])
+def test_what_a_feature_cannot_be_made_of(call, words):
+    refuses(call, words)
+
+
+def test_a_constant_feature_loses_no_tangents_and_one_that_leaves_torch_does(model):
+    plane = Plane.random(model.shape, seed=3, grid=3)
+    still, left = lambda p: torch.ones(len(p), 2), lambda p: p.detach().mean((2, 3))
+    s = slice_of(model, plane, model.levels(2), features={"still": still}, jacobian="jvp")
+    assert not s.values("trace", exact=True).any()
+    refuses(lambda: slice_of(model, plane, model.levels(2), features={"left": left}, jacobian="jvp"),
+            "tangents: the feature 'left' leaves torch")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from phasebook.sampling.levels import Levels, log_snr_levels, named_levels, scaled_linear_levels
+from tests.builders import refuses
 
 
 def scheduler(steps: int):
@@ -69,13 +70,40 @@ def test_log_snr_is_uniform():
 
 @pytest.mark.parametrize("call, message", [
     (lambda: named_levels("cosine", 50), "schedule = 'cosine': unknown; takes one of scaled_linear, log_snr"),
-    (lambda: named_levels("scaled_linear", 0), "steps = 0: takes an integer from 1 to 999"),
+    (lambda: named_levels("scaled_linear", 0), "steps = 0: takes a whole number from 1 to 999"),
     (lambda: named_levels("scaled_linear", 1000), "steps = 1000"),
     (lambda: named_levels("log_snr", 2.5), "steps = 2.5"),
-    (lambda: log_snr_levels(5, 0.1, 1.0), "take noisiest > cleanest > 0"),
-    (lambda: log_snr_levels(5, float("inf"), 1.0), "take noisiest > cleanest > 0"),
+    (lambda: log_snr_levels(5, 0.1, 1.0), "takes numbers noisiest > cleanest > 0"),
+    (lambda: log_snr_levels(5, float("inf"), 1.0), "takes numbers noisiest > cleanest > 0"),
 ])
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError) as error:
         call()
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+GOOD = {"name": "mine", "alpha": [0.1, 0.9], "sigma": [0.9, 0.0], "timestep": [5]}
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"name": 3}, "name = 3: takes a text"), ({"alpha": [0.1, np.nan]}, "alpha: NaN or Inf at [1]"),
+    ({"alpha": "a"}, "alpha = 'a': takes an array"), ({"alpha": [0.1]}, "shapes (1,), (2,), (1,)"),
+    ({"timestep": [5, 1]}, "shapes (2,), (2,), (2,); takes (S + 1,), (S + 1,), (S,)"),
+    ({"sigma": [0.0, 0.0]}, "sigma = 0 before the end"), ({"alpha": [-0.1, 0.9]}, "a number below 0"),
+    ({"alpha": [[0.1, 0.9]]}, "shapes (1, 2)"), ({"sigma": None}, "sigma = None"),
+])
+def test_levels_that_are_none_are_refused(change, words):
+    assert Levels(**GOOD).steps == Levels(**GOOD | {"alpha": [-4e-7, 0.9]}).steps == 1       # 1 - sigma, rounded
+    refuses(lambda: Levels(**GOOD | change), words)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: log_snr_levels(5, "a"), "noisiest = 'a'"), (lambda: log_snr_levels(5, cleanest=None), "cleanest = None"),
+    (lambda: scaled_linear_levels(5, beta_end=2), "beta_end = 2"),
+    (lambda: scaled_linear_levels(5, offset=500), "offset"),
+    (lambda: scaled_linear_levels(5, train_steps="a"), "train_steps = 'a'"),
+    (lambda: scaled_linear_levels(6).thinned(1.5), "stride = 1.5"),
+    (lambda: scaled_linear_levels(6).thinned(4), "stride"),
+])
+def test_bad_schedules_are_one_line(call, words):
+    refuses(call, words)

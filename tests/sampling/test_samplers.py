@@ -7,8 +7,9 @@ import torch
 from phasebook import Denoiser
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
+from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import invert, normal_start, resume, sample
-from tests.builders import build, noise
+from tests.builders import build, noise, refuses
 
 STEPS = 10
 
@@ -194,3 +195,44 @@ def test_resuming_from_levels_of_their_own_is_sampling():
 def test_starts_depend_on_their_seed_alone():
     model = gaussian(1.0)
     torch.testing.assert_close(normal_start(model, 3, 4)[2:], normal_start(model, 5, 2))
+
+
+def undefined(x, alpha, sigma):
+    return x + torch.where(torch.arange(len(x))[:, None] == 1, torch.nan, 0)
+
+
+START = torch.ones(3, 4, dtype=torch.float64)
+RUNS = {"sample": lambda *given, **options: list(sample(*given, **options)),
+        "resume": lambda m, x, *given, first=0, **options: resume(m, x, first, *given, **options), "invert": invert}
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("change, words", [
+    ({"model": 3}, "model: a int; takes a model"), ({"levels": 5}, "levels = 5: takes a Levels"),
+    ({"prompt": "cat"}, "prompt = 'cat': takes a Prompt"), ({"x": START.float()}, "x: float32 of shape (3, 4)"),
+    ({"x": START[:, :2]}, "x: float64 of shape (3, 2)"), ({"x": START[:0]}, "x: float64 of shape (0, 4)"),
+    ({"x": START.numpy()}, "x: a ndarray; takes states"), ({"x": None}, "x: a NoneType"),
+    ({"x": START * torch.nan}, "x: not finite at point 0"),
+    ({"prompt": Prompt({"c": torch.zeros(2, 1)})}, "prompt: of 2 points; takes one for all 3"),
+    ({"model": Denoiser((4,), undefined)}, "denoise: the prediction is not finite at step"),
+    ({"model": Denoiser((4,), undefined)}, "point 1"),
+])
+def test_bad_runs_are_one_line(name, change, words):
+    given = {"model": gaussian(1.0), "x": START, "levels": log_snr_levels(3), "prompt": None} | change
+    refuses(lambda: RUNS[name](*given.values()), words)
+
+
+@pytest.mark.parametrize("name, options, words", [
+    ("sample", {"first": 1.5}, "first = 1.5: takes a step from 0 to 2"), ("sample", {"first": 3}, "first = 3"),
+    ("sample", {"tangents": torch.zeros(2, 2, 4)}, "tangents: float32 of shape (2, 2, 4); takes derivatives of x"),
+    ("resume", {"first": "a"}, "first = 'a': takes a level from 0 to 3"), ("resume", {"first": 1.5}, "first = 1.5"),
+    ("resume", {"first": None}, "first = None"), ("resume", {"first": torch.zeros(3, 1).long()}, "first = "),
+    ("resume", {"first": torch.tensor([True, True, False])}, "first = "), ("resume", {"seed": "a"}, "seed = 'a'"),
+    ("resume", {"eta": "a"}, "eta = 'a': takes 0 to 1"), ("resume", {"eta": float("nan")}, "eta = nan"),
+    ("invert", {"iterations": 1.5}, "iterations = 1.5: takes a whole number >= 0"),
+    ("invert", {"iterations": -1}, "iterations = -1"), ("invert", {"stop": None}, "stop = None: takes a step"),
+    ("invert", {"tolerance": float("nan")}, "tolerance = nan: takes a positive number"),
+    ("invert", {"tolerance": 0}, "tolerance = 0"),
+])
+def test_bad_options_are_one_line(name, options, words):
+    refuses(lambda: RUNS[name](gaussian(1.0), START, log_snr_levels(3), **options), words)

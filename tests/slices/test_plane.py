@@ -6,6 +6,7 @@ import pytest
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
 from phasebook.slices.sweep import slice_of
+from tests.builders import refuses
 
 
 def by_hand(plane, alpha, beta):
@@ -61,3 +62,47 @@ def test_bad_extents_are_one_line(extent, words):
 def test_small_latents_are_not_normalised_unless_asked_for():
     assert not Plane.random((2,), 0).normalise and Plane.random((3, 8, 8), 0).normalise
     assert Plane.random((2,), 0, normalise=True).normalise
+
+
+SHAPES = (0, -1, (), (0,), (-1,), (2.5,), (True,), None, "ab", 1.5)
+EXTENTS = (None, 5, "abcd", (0, 1, 0), (0, 1, 0, None), (0, np.inf, 0, 1), [[0, 1], [0, 1]])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_shape_that_is_none_is_refused(shape):
+    refuses(lambda: Plane.random(shape, 0), "shape = ", "takes positive integers")
+
+
+@pytest.mark.parametrize("seed", [None, "a", 1.5, -1, True, 2**70])
+def test_a_seed_that_is_none_is_refused(seed):
+    refuses(lambda: Plane.random((2,), seed), "seed = ", "takes a whole number from 0")
+
+
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_an_extent_that_is_none_is_refused(extent):
+    refuses(lambda: Plane.random((2,), 0, extent=extent), "extent = ", "takes four finite numbers")
+
+
+@pytest.mark.parametrize("fields, words", [
+    ({"grid": 1}, "grid = 1: takes a whole number >= 2"), ({"grid": None}, "grid = None"),
+    ({"grid": True}, "grid = True"), ({"normalise": "no"}, "normalise = 'no': takes True or False"),
+    ({"anchors": "z.npy"}, "anchors = 'z.npy': takes three latents"),
+    ({"anchors": [[1, 2], [3]]}, "takes three latents"),
+    ({"anchors": np.full((3, 2), np.nan)}, "anchors: NaN or Inf at [0, 0]"),
+    ({"anchors": np.ones((2, 2))}, "anchors: shape (2, 2)"), ({"anchors": np.eye(3) * 1j}, "takes three latents"),
+])
+def test_bad_fields_are_one_line(fields, words):
+    refuses(lambda: Plane(**{"anchors": np.eye(3)} | fields), words)
+
+
+@pytest.mark.parametrize("alpha, beta, words", [
+    ([0.1, 0.2], [0.1], "shapes (2,) and (1,)"), (["a"], [0], "takes n numbers of each"),
+    ([np.nan], [0], "alpha, beta: NaN or Inf at [0]"), ([[0.1]], [[0.1]], "shapes (1, 1)"),
+])
+def test_points_that_are_none_are_refused(alpha, beta, words):
+    refuses(lambda: Plane.random((2,), 0).latents(alpha, beta), words)
+
+
+def test_one_number_is_the_shape_of_vectors_and_an_array_an_extent():
+    plane = Plane.random(2, 0, extent=np.array([0.0, 1.0, -1.0, 1.0]), grid=np.int64(4))
+    assert plane.anchors.shape == (3, 2) and plane.extent == (0.0, 1.0, -1.0, 1.0) and type(plane.grid) is int

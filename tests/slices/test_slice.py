@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
+from phasebook.models.denoiser import Denoiser
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.slice import RIDGE
 from phasebook.slices.sweep import slice_of
+from tests.builders import refuses
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,48 @@ def test_only_kept_pictures_and_carried_tangents(one):
         one.values("det", exact=True)
     with pytest.raises(ValueError, match="feature = 'clip': not measured here; takes pixels"):
         one.values("det", "clip")
+
+
+STEPS = (1.5, "a", None, True, -1, 12)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_there_is_not_is_refused(one, step):
+    for call in (one.figure, one.height, one.surface):
+        refuses(lambda call=call: call(step), "step = ", "takes a step from 0 to 11")
+
+
+@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf, "a", None, True, [1.0], 1j])
+def test_a_height_that_is_none_is_refused(one, value):
+    refuses(lambda: one.phases(value), "ridge = ", "takes a positive height")
+    refuses(lambda: one.ridge(share=value), "share = ", "takes a positive number")
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda s: s.telling(2.5), "count = 2.5: takes a whole number >= 2"), (lambda s: s.telling("a"), "count = 'a'"),
+    (lambda s: s.telling(0), "count = 0"), (lambda s: s.pictures(0), "steps = 0: takes a list of some of [0, 11]"),
+    (lambda s: s.pictures(["a"]), "no pictures of step a"), (lambda s: s.between([], []), "alpha, beta: no point"),
+    (lambda s: s.between("a", [0.5]), "takes n numbers of each"), (lambda s: s.between(None, 0.5), "alpha, beta = nan"),
+    (lambda s: s.values("det", ["pixels"]), "feature = ['pixels']: not measured here"),
+    (lambda s: s.phases(1.0, by=["cut"]), "by = ['cut']: takes watershed, cut, atom"),
+    (lambda s: s.phases(1.0, by="E"), "by = 'E': takes watershed, cut, atom"),
+])
+def test_bad_questions_are_one_line(one, call, words):
+    refuses(lambda: call(one), words)
+
+
+def test_a_constant_model_has_no_ridge_and_its_refusal_says_so():
+    model = Denoiser((2,), lambda x, alpha, sigma: torch.ones_like(x))
+    s = slice_of(model, Plane.random((2,), 0, grid=5), model.levels(3))
+    refuses(lambda: s.phases(s.ridge()), "ridge = 0.0", "unless all predictions of the model are equal")
+    refuses(lambda: s.pictures([0]), "no pictures were kept")
+
+
+def test_smooth_transitions_get_lower_on_finer_grids_and_jumps_do_not():
+    def heights(denoise):
+        model = Denoiser((2,), denoise)
+        planes = (Plane.random((2,), 0, grid=grid) for grid in (11, 41))
+        return [slice_of(model, plane, model.levels(2)).height(0).max() for plane in planes]
+
+    smooth, sharp = (heights(f) for f in (lambda x, a, s: x, lambda x, a, s: x[:, :1].sign().expand(-1, 2)))
+    assert smooth[0] / smooth[1] == pytest.approx(4, rel=1e-6) and sharp[0] == sharp[1] > 0

@@ -14,6 +14,7 @@ from phasebook.sampling.samplers import sample
 from phasebook.slices import sweep
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
+from tests.builders import refuses
 
 
 def test_a_slice_equals_pixel_space_point_by_point(wide):
@@ -131,3 +132,97 @@ def test_not_finite_is_an_error_that_names_step_and_point(small):
 def test_a_plane_of_other_latents_is_refused(small):
     with pytest.raises(ValueError, match="this model takes"):
         slice_of(small, Plane.random((3, 4, 4), 0, normalise=True), scaled_linear_levels(2))
+
+
+PLANE = Plane.random((2,), 0, grid=5)
+
+
+def stretched(x, alpha, sigma):
+    return alpha * x / (alpha**2 + sigma**2)
+
+
+def drawn(x0):
+    return torch.sigmoid(x0)[:, :1, None, None].expand(-1, 3, 2, 2)
+
+
+def measured(denoise=stretched, decode=drawn, **options):
+    model = Denoiser((2,), denoise, decode=decode)
+    return slice_of(model, PLANE, model.levels(4), **options)
+
+
+def one(frame):
+    return np.zeros(len(frame.x0))
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"features": 3}, ["features = 3: takes latent, pixels"]), ({"features": {3: one}}, ["features: the name 3"]),
+    ({"features": {"mine": 3}}, ["features: mine = 3"]), ({"features": [None]}, ["features: None = None"]),
+    ({"fields": {"det": one}}, ["fields: the name 'det'"]), ({"fields": {"alpha": one}}, ["the name 'alpha'"]),
+    ({"fields": {1: one}}, ["fields: the name 1"]), ({"fields": {"q": 3}}, ["fields: 'q' = 3; takes a function"]),
+    ({"fields": [one]}, ["fields = [", "takes a mapping"]),
+    ({"fields": {"q": lambda frame: one(frame) * 1j}}, ["fields: 'q' gives complex128"]),
+    ({"fields": {"q": lambda frame: one(frame) + np.nan}}, ["field 'q' is not finite at step 0, alpha = 0, beta = 0"]),
+    ({"pictures": 2.5}, ["pictures = 2.5: takes a whole number >= 0"]), ({"pictures": "3"}, ["pictures = '3'"]),
+    ({"pictures": None}, ["pictures = None"]), ({"pictures": -1}, ["pictures = -1"]),
+    ({"pictures": 2, "keep": 5}, ["keep = 5: takes steps from 0 to 3"]), ({"pictures": 2, "keep": "a"}, ["keep = 'a'"]),
+    ({"pictures": 2, "keep": []}, ["keep, pictures = [], 2: takes steps from 0 to 3 with pictures >= 1"]),
+    ({"pictures": 2, "keep": [1.5]}, ["keep = 1.5"]), ({"pictures": 2, "keep": [4]}, ["keep = 4"]),
+    ({"keep": [1]}, ["keep, pictures = [1], 0"]), ({"jacobian": None}, ["jacobian = None"]),
+])
+def test_bad_options_are_one_line(options, words):
+    refuses(lambda: measured(**options), *words)
+
+
+def at_the_middle(value):
+    """Something that is not finite at alpha = beta = 0.5 of the plane alone."""
+    middle = torch.as_tensor(PLANE.latents([0.5], [0.5]))
+
+    def denoise(x, alpha, sigma):
+        here = (x - middle).abs().max(1, keepdim=True).values < 1e-6
+        return torch.where(here, value, stretched(x, alpha, sigma))
+    return denoise
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_denoiser_that_gives_no_number_is_named_with_its_point(value):
+    refuses(lambda: measured(at_the_middle(value)), "denoise: the prediction is not finite at step 0",
+            "alpha = 0.5, beta = 0.5")
+
+
+@pytest.mark.parametrize("feature, words", [
+    (lambda p: p.mean((1, 2, 3)).log() * torch.inf, "feature 'mine' is not finite at step 0, alpha = 0, beta = 0"),
+    (lambda p: None, "feature 'mine': gives a NoneType"), (lambda p: True, "feature 'mine': gives shape ()"),
+    (lambda p: p[:, :0], "feature 'mine': gives shape (25, 0, 2, 2) for 25 pictures"),
+    (lambda p: "a", "feature 'mine': gives a str"), (lambda p: p + 1j, "feature 'mine': gives complex numbers"),
+])
+def test_a_feature_that_gives_no_numbers_is_named(feature, words):
+    refuses(lambda: measured(features={"mine": feature}), words)
+
+
+def test_features_of_bytes_and_of_truth_are_numbers():
+    """Bytes wrap in a difference."""
+    for feature in (lambda p: (p * 255).round().byte(), lambda p: p > 0.5):
+        ours, theirs = (measured(features={"f": f}) for f in (feature, lambda p, f=feature: f(p).double()))
+        np.testing.assert_array_equal(ours.values("trace"), theirs.values("trace"))
+
+
+def test_pictures_that_are_not_finite_are_named():
+    class Hollow(Denoiser):
+        def decode(self, x0):
+            return super().decode(x0) * torch.where(x0[:, :1, None, None] > 10, 1, torch.nan)
+
+    model = Hollow((2,), stretched, decode=drawn)
+    refuses(lambda: slice_of(model, PLANE, model.levels(3), pictures=2), "decode: the picture is not finite at step 0")
+
+
+def test_an_error_of_the_users_own_function_is_let_through():
+    with pytest.raises(RuntimeError, match="must match"):
+        measured(lambda x, alpha, sigma: x + torch.zeros(3))
+    with pytest.raises(KeyError):
+        measured(features={"mine": lambda p: {}["a"]})
+
+
+def test_a_slice_takes_one_prompt(small):
+    refuses(lambda: slice_of(small, Plane.random(small.shape, 0, grid=5), small.levels(3),
+                             prompt=small.prompt(["a", "b", "c"])),
+            "prompt: one a point; a slice takes one for all its points")

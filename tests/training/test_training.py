@@ -287,8 +287,8 @@ def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data
     card = tmp_path / "sheet.png"
     monkeypatch.setattr(measures, "alike", lambda: few)
     monkeypatch.setattr(measures, "SHOWN", few.whats[:2])
-    clip = str(tmp_path / "clip-b" / "clip")
-    assert measures.main([str(place), clip, "--whole", clip, "--prompts", "2", "--seeds", "2", "--steps", "1",
+    judge = str(tmp_path / "clip-b" / "clip")
+    assert measures.main([str(place), judge, "--whole", judge, "--prompts", "2", "--seeds", "2", "--steps", "1",
                           "--generic", "3", "--sheet", str(card)]) == 0
     said = capsys.readouterr().out
     numbers = json.loads(said[said.index("\n{"):])

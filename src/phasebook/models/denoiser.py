@@ -11,6 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
+from phasebook.arguments import brief, check_place, latent_shape, numbers, tensor_of
 from phasebook.sampling.features import Latent, OfPixels
 from phasebook.sampling.levels import Levels, log_snr_levels
 from phasebook.sampling.protocols import Model, Pixels, Prediction, Prompt, State
@@ -25,12 +26,16 @@ class Denoiser(Model):
         shape: of one latent, e.g. (2,) or (3, 32, 32).
         denoise: takes a tensor (p, *shape) and the level's alpha and sigma (floats), gives a tensor or array of the
             same shape. Tangents need a function that torch can differentiate forwards.
-        decode: pictures (p, 3, y, x) in [0, 1] of clean states; without it the model has no pictures.
+        decode: pictures (p, 3, y, x) in [0, 1] of clean states, tensor or array; what lies a little outside is clipped.
+            Without it the model has no pictures.
         name: enters the fingerprint; by default the function's source, the values it closes over, and the weights of a
             network among them.
         levels: noise levels by number of steps.
         dtype: of the states.
         device: where they live.
+
+    Raises:
+        ValueError: for an argument that is none of these, or a function that does not take three.
 
     Examples:
         >>> model = Denoiser((2,), lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2))      # N(0, 1)
@@ -40,13 +45,14 @@ class Denoiser(Model):
                  decode: Callable[[Tensor], Tensor] | None = None, name: str = "",
                  levels: Callable[[int], Levels] = log_snr_levels, dtype: torch.dtype = torch.float64,
                  device: str = "cpu"):
-        shape = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-        if not dtype.is_floating_point:
-            raise ValueError(f"dtype = {dtype}: takes a floating-point type")
-        if not shape or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
-            raise ValueError(f"shape = {shape!r}: takes positive integers, the shape of one latent")
-        if not callable(denoise):
-            raise ValueError(f"denoise = {denoise!r}: takes a function of (x, alpha, sigma)")
+        shape = latent_shape(shape)
+        check_place(dtype, device)
+        _check_takes("denoise", denoise, "x", "alpha", "sigma")
+        _check_takes("levels", levels, "steps")
+        if decode is not None:
+            _check_takes("decode", decode, "x0")
+        if not isinstance(name, str):
+            raise ValueError(f"name = {brief(name)}: takes a text")
         self.shape = shape
         self.denoise = denoise
         self._decode, self._levels = decode, levels
@@ -59,16 +65,26 @@ class Denoiser(Model):
             self.features["pixels"] = OfPixels(lambda pixels: pixels.flatten(1) / pixels[0].numel() ** 0.5)
 
     def levels(self, steps: int) -> Levels:
-        """Levels equally spaced in log-SNR, unless others were given."""
-        return self._levels(steps)
+        """Levels equally spaced in log-SNR, unless others were given.
+
+        Returns:
+            Steps + 1 levels.
+
+        Raises:
+            ValueError: for a function that gave something else.
+        """
+        made = self._levels(steps)
+        if not isinstance(made, Levels):
+            raise ValueError(f"levels: gives a {type(made).__name__}; takes a function of steps that gives Levels")
+        return made
 
     def start(self, latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None = None) -> State:
         """Latents as they are, or combinations of a few; summed in float64."""
-        return combined(latents, coefficients).to(self.device, self.dtype)
+        return combined(checked_latents(latents, self.shape), coefficients).to(self.device, self.dtype)
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
         """The empty prompt; a function of (x, alpha, sigma) knows no other."""
-        named = [t for t in listed(texts) if t]
+        named = [t for t in [*listed(texts, negative), negative] if t]
         if named:
             raise ValueError(f"prompt = {named[0]!r}: this model takes none")
         return Prompt({})
@@ -94,13 +110,19 @@ class Denoiser(Model):
                 raise
             raise ValueError(f"denoise: {str(error).splitlines()[0]}; states are {x.dtype}, takes "
                              "Denoiser(..., dtype=...) of the network") from None
+        takes = "a function that gives a tensor or an array of real numbers"
         if not isinstance(x0, Tensor | ndarray):
-            raise ValueError(f"denoise: gives a {type(x0).__name__}; takes a function that gives a tensor or an array")
+            raise ValueError(f"denoise: gives a {type(x0).__name__}; takes {takes}")
         lost = not isinstance(x0, Tensor) or unpack_dual(x0).tangent is None
-        if lost and unpack_dual(x).tangent is not None:
+        if lost and unpack_dual(x).tangent is not None and not self._constant(x0, x, alpha, sigma):
             raise ValueError("tangents: denoise gives an array, or leaves torch on the way; takes a function of "
                              "tensors, or jacobian='differences'")
-        return torch.as_tensor(x0).to(x)
+        return tensor_of("denoise", x0, takes).to(x)
+
+    def _constant(self, x0: Tensor | ndarray, x: State, alpha: float, sigma: float) -> bool:
+        """Whether the function gives the same elsewhere: then it has no tangents to lose."""
+        other = self.denoise(2 * unpack_dual(x).primal + 1, alpha, sigma)
+        return isinstance(x0, Tensor) and isinstance(other, Tensor) and torch.equal(other, x0)
 
     def push(self, x: State, dx: Float[Tensor, "t p *s"], levels: Levels, step: int,
              prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
@@ -134,31 +156,66 @@ class Denoiser(Model):
             Pixels (p, 3, y, x) in [0, 1].
 
         Raises:
-            ValueError: where no `decode` was given, or it gives no pictures: another shape, or NaN.
+            ValueError: where no `decode` was given, or it gives no pictures: another shape or range, or NaN.
         """
         if self._decode is None:
             raise ValueError("decode: this model has no pictures; takes Denoiser(..., decode=function)")
-        pixels = torch.as_tensor(self._decode(x0))
+        pixels = tensor_of("decode", self._decode(x0), f"a function that gives pictures ({len(x0)}, 3, y, x)")
         if pixels.ndim != 4 or len(pixels) != len(x0) or pixels.shape[1] != 3:
             raise ValueError(f"decode: gives shape {tuple(pixels.shape)} for {len(x0)} states; takes a function that "
                              f"gives pictures ({len(x0)}, 3, y, x)")
         if not torch.isfinite(pixels).all():
             raise ValueError("decode: gives numbers that are not finite; takes a function that gives pixels in [0, 1]")
+        # unclipped pictures stray to both sides; those of bytes, or from 0 to 255, to one side and far
+        low, mean, high = (float(extreme) for extreme in (pixels.min(), pixels.double().mean(), pixels.max()))
+        if not pixels.is_floating_point() or (low >= 0 and mean > 1.5):
+            raise ValueError(f"decode: gives {str(pixels.dtype).removeprefix('torch.')} from {low:.3g} to {high:.3g}; "
+                             "takes a function that gives pixels in [0, 1], floating-point")
         return pixels.clamp(0, 1)
 
 
+def checked_latents(latents: Float[ndarray, "m *latent"], shape: tuple[int, ...]) -> Float[ndarray, "m *latent"]:
+    """The latents as an array. ValueError unless they are of `shape` and finite."""
+    array = numbers("latents", latents, f"an array (m, {', '.join(map(str, shape))})")
+    if array.shape[1:] != tuple(shape) or array.ndim == 0:
+        raise ValueError(f"latents: shape {array.shape}; this model takes (m, {', '.join(map(str, shape))})")
+    return array
+
+
 def combined(latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None) -> Tensor:
-    """Latents, or combinations `coefficients @ latents` of a few, in float64."""
+    """Latents, or combinations `coefficients @ latents` of a few, in float64. ValueError for another shape of these."""
     wide = np.asarray(latents, dtype=np.float64)
-    return torch.as_tensor(wide if coefficients is None else np.tensordot(coefficients, wide, 1))
+    if coefficients is None:
+        return torch.as_tensor(wide)
+    c = numbers("coefficients", coefficients, f"an array (p, {len(wide)})")
+    if c.ndim != 2 or c.shape[1] != len(wide):
+        raise ValueError(f"coefficients: shape {c.shape}; takes (p, {len(wide)}), one for each of the latents")
+    return torch.as_tensor(np.tensordot(c, wide, 1))
 
 
-def listed(texts: str | Sequence[str]) -> list[str]:
-    """One text, or one a point, as a list. ValueError for anything else."""
+def listed(texts: str | Sequence[str], negative: str = "") -> list[str]:
+    """One text, or one a point, as a list. ValueError for anything else, or a `negative` that is no text."""
     single = [texts] if isinstance(texts, str) else texts
     if not isinstance(single, Sequence) or not single or not all(isinstance(text, str) for text in single):
-        raise ValueError(f"prompt = {texts!r}: takes a text, or a list of texts, one a point")
+        raise ValueError(f"prompt = {brief(texts)}: takes a text, or a list of texts, one a point")
+    if not isinstance(negative, str):
+        raise ValueError(f"negative = {brief(negative)}: takes a text")
     return list(single)
+
+
+def _check_takes(name: str, function: Callable, *arguments: str) -> None:
+    """ValueError unless `function` can be called with these, as far as it can be told without a call."""
+    takes = f"a function of ({', '.join(arguments)})"
+    if not callable(function):
+        raise ValueError(f"{name} = {brief(function)}: takes {takes}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):         # of a function in C
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise ValueError(f"{name}: a function of {signature}; takes {takes}") from None
 
 
 def _described(value: object) -> bytes:

@@ -31,9 +31,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import brief, check_place, number, numbers
 from phasebook.models.atom_features import AtomPixels, Posterior
 from phasebook.models.atoms import centred_atoms, gram_of, products_with
-from phasebook.models.denoiser import combined, listed
+from phasebook.models.denoiser import checked_latents, combined, listed
 from phasebook.models.entropy import entropy, membership
 from phasebook.models.sparse import blocks, live, product
 from phasebook.sampling.levels import Levels, scaled_linear_levels
@@ -87,11 +88,12 @@ class ExactModel(Model):
             The model, with the mean picture taken off and the atoms scaled.
 
         Raises:
-            ValueError: for no image at all, or pixels that are not finite.
+            ValueError: for no image at all, pixels that are not finite, labels that are not as many, or another
+                argument that is none of these.
         """
-        pixels = np.asarray(images.pixels)
-        if len(pixels) == 0 or not np.isfinite(pixels).all():
-            raise ValueError("images: none, or with NaN or Inf in them; takes one finite image or more")
+        check_place(dtype, device)
+        norm, bonus = _norm(norm), number("bonus", bonus, "a finite number")
+        pixels = _pixels(images)
         atoms, mean, scale = centred_atoms(pixels, norm, device, dtype)
         return cls(atoms, mean, scale, (pixels.shape[3], *pixels.shape[1:3]),
                    np.asarray(images.family), tuple(images.families), tuple(images.names), bonus)
@@ -125,8 +127,15 @@ class ExactModel(Model):
 
         Returns:
             The model, which has no pictures.
+
+        Raises:
+            ValueError: for points that are not finite numbers (n, d), n >= 1, or another argument that is none.
         """
-        x = torch.as_tensor(np.asarray(points), dtype=torch.float64)
+        array, takes = numbers("points", points, "an array (n, d)"), "(n, d), one point or more"
+        if array.ndim != 2 or 0 in array.shape:
+            raise ValueError(f"points: shape {array.shape}; takes {takes}")
+        check_place(torch.float32, device)
+        norm, x = _norm(norm), torch.as_tensor(array, dtype=torch.float64)
         x = x - x.mean(0)
         scale = norm / float((x**2).sum(1).mean().sqrt().clamp(min=1e-9))
         names = tuple(str(i) for i in range(len(x)))
@@ -186,7 +195,8 @@ class ExactModel(Model):
 
     def start(self, latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None = None) -> State:
         """`(q, 0)` with `q_i = <z, x_i>` of latents, or of combinations of a few; summed in float64."""
-        wide = torch.as_tensor(np.asarray(latents), dtype=torch.float64, device=self.atoms.device).flatten(1)
+        latents = checked_latents(latents, self.shape)
+        wide = torch.as_tensor(latents, dtype=torch.float64, device=self.atoms.device).flatten(1)
         q = combined(products_with(self.atoms, wide).cpu().numpy(), coefficients).to(self.atoms)
         return torch.cat([q, torch.zeros_like(q)], 1)
 
@@ -202,12 +212,12 @@ class ExactModel(Model):
             The prompt.
 
         Raises:
-            ValueError: for a text that names no atom.
+            ValueError: for a text that names no atom, or a guidance that is no number.
         """
-        single = listed(texts)
+        guidance, single = number("guidance", guidance, "a finite number"), listed(texts, negative)
         known = {text: self._named(text) for text in {*single, negative}}
         rows = torch.stack([known[text].to(self.atoms) for text in single]) - known[negative].to(self.atoms)
-        return Prompt({"log_prior": rows * self.bonus * float(guidance)}, float(guidance))
+        return Prompt({"log_prior": rows * self.bonus * guidance}, guidance)
 
     def _named(self, text: str) -> Tensor:
         wanted = text.strip().casefold()
@@ -227,7 +237,7 @@ class ExactModel(Model):
         if x.ndim != 2 or x.shape[1] != 2 * len(self.atoms):
             raise ValueError(f"x: shape {tuple(x.shape)}; takes states (p, {2 * len(self.atoms)}), from start(latents)")
         alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
-        w = self._softmax(x[:, :len(self.atoms)], alpha / sigma**2, (alpha / sigma) ** 2, _log_prior(prompt))
+        w = self._softmax(x[:, :len(self.atoms)], alpha / sigma**2, (alpha / sigma) ** 2, _log_prior(prompt, len(x)))
         x0 = torch.cat([w @ self.gram, w], 1)
         at = step if read is None else read
         return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
@@ -251,14 +261,16 @@ class ExactModel(Model):
     def denoise(self, x: Float[Tensor, "p *latent"], alpha: float, sigma: float,
                 prompt: Prompt | None = None) -> Float[Tensor, "p *latent"]:
         """`xhat_0 = E[x_0 | x_t = x]` in pixel space, without the Gram matrix."""
-        w = self._softmax(x.flatten(1) @ self.atoms.T, alpha / sigma**2, (alpha / sigma) ** 2, _log_prior(prompt))
+        log_prior = _log_prior(prompt, len(x))
+        w = self._softmax(x.flatten(1) @ self.atoms.T, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
         return (w @ self.atoms).view_as(x)
 
     def encode(self, pixels: Float[Tensor, "p 3 y x"], levels: Levels, seed: int) -> State:
         """Pictures as states at the clean end, with the noise of that level drawn from `seed`."""
         latents = (torch.as_tensor(pixels).double().flatten(1) - self.mean.double().cpu()) * self.scale
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
-        return self.start((levels.alpha[-1] * latents + levels.sigma[-1] * noise).numpy())
+        noisy = levels.alpha[-1] * latents + levels.sigma[-1] * noise
+        return self.start(noisy.view(-1, *self.shape).numpy())
 
     def _softmax(self, products: Tensor, factor: float, snr: float, log_prior: Tensor | None = None) -> Tensor:
         """`softmax(log p_i + factor products_i - snr |x_i|^2 / 2)`."""
@@ -278,7 +290,7 @@ class ExactModel(Model):
         Points move on in blocks of neighbours, each by the pictures that are alive there (see `sparse`). The tensors of
         a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
         """
-        n, log_prior = len(self.atoms), _log_prior(prompt)
+        n, log_prior = len(self.atoms), _log_prior(prompt, len(x))
         parts = [_Block(i, x[i, :n] / levels.sigma[first], None if tangents is None else
                         tangents[:, i, :n] / levels.sigma[first], _rows(log_prior, i)) for i in blocks(x[:, :n])]
         x0 = torch.empty_like(x)
@@ -321,5 +333,25 @@ def _rows(c: Tensor | None, index: Int[Tensor, " b"]) -> Tensor | None:
     return c[index.to(c.device)] if c is not None and c.ndim == 2 and len(c) > 1 else c
 
 
-def _log_prior(prompt: Prompt | None) -> Tensor | None:
-    return prompt.conditions.get("log_prior") if prompt else None
+def _log_prior(prompt: Prompt | None, points: int) -> Tensor | None:
+    if prompt is None:
+        return None
+    prompt.check(points)
+    return prompt.conditions.get("log_prior")
+
+
+def _norm(norm: float) -> float:
+    return number("norm", norm, "a positive number", above=0)
+
+
+def _pixels(images) -> Float[ndarray, "n y x 3"]:
+    """The pixels of an image set. ValueError unless there are some, finite, and as many names and families."""
+    if not all(hasattr(images, key) for key in ("pixels", "family", "families", "names")):
+        raise ValueError(f"images = {brief(images)}: takes an image set, such as load_images('families')")
+    pixels = np.asarray(images.pixels)
+    if len(pixels) == 0 or not np.isfinite(pixels).all():
+        raise ValueError("images: none, or with NaN or Inf in them; takes one finite image or more")
+    if pixels.ndim != 4 or not len(pixels) == len(images.family) == len(images.names):
+        raise ValueError(f"images: pixels of shape {pixels.shape}, {len(images.family)} family labels, "
+                         f"{len(images.names)} names; takes (n, y, x, rgb), n and n")
+    return pixels

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import brief
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prediction, Prompt, State
@@ -35,7 +36,9 @@ class GaussianModel(Model):
 
     @classmethod
     def of(cls, exact: ExactModel) -> "GaussianModel":
-        """The Gaussian fitted to the atoms of an exact model (its prior being uniform)."""
+        """The Gaussian fitted to the atoms of an exact model (its prior being uniform). ValueError for another."""
+        if not isinstance(exact, ExactModel):
+            raise ValueError(f"exact = {brief(exact)}: takes an ExactModel, such as ExactModel.of(images)")
         variance, axes = torch.linalg.eigh(exact.gram.to(torch.float64))
         keep = variance > 1e-9 * variance[-1].clamp(min=1e-9)
         return cls(exact, axes[:, keep] / variance[keep].sqrt(), variance[keep] / len(exact.atoms))

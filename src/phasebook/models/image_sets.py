@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int
 from numpy import ndarray
 from PIL import Image, ImageOps
 
+from phasebook.arguments import whole
 from phasebook.models.assets import asset
 from phasebook.models.captions import kind_of
 
@@ -74,9 +75,11 @@ def load_images(name: str | Path = "families", resolution: int = 64,
     """An image set, or some of its families.
 
     Sizes change by Lanczos filtering, which averages when it shrinks. The pictures of a directory are turned as
-    their EXIF says, cropped to their middle square and put on white where they are transparent; its
-    sub-directories, if any, are the families, and other files are passed over. Equal pictures are kept: an atom
-    that occurs twice has twice the weight.
+    their EXIF says, cropped to their middle square and put on white where they are transparent; they have at most
+    16 bits a channel. Its sub-directories, if any, are the families, and pictures beside these form one more, of the
+    directory's own name. Files are pictures by their suffix (`.png`, `.jpg` and others, see `SUFFIXES`), and a picture
+    that cannot be read, such as any `.svg` or `.heic`, is refused; files of other suffixes, and hidden ones, are passed
+    over. Equal pictures are kept: an atom that occurs twice has twice the weight.
 
     Args:
         name: of a set that is shipped, or a directory of pictures.
@@ -92,9 +95,7 @@ def load_images(name: str | Path = "families", resolution: int = 64,
             8..256, an unknown family.
     """
     low, high = RESOLUTIONS
-    whole = isinstance(resolution, int | np.integer) and not isinstance(resolution, bool)
-    if not (whole and low <= resolution <= high):
-        raise ValueError(f"resolution = {resolution!r}: takes a whole number from {low} to {high}")
+    resolution = whole("resolution", resolution, low, high)
     if name == "digits":
         table = _digits()
     elif name in ("captioned", "known"):
@@ -104,13 +105,13 @@ def load_images(name: str | Path = "families", resolution: int = 64,
     elif name in IMAGE_SETS:
         table = _emoji(only_families=name == "families")
     else:
-        table = _directory(name, int(resolution))
+        table = _directory(name, resolution)
     table = _of_families(table, families)
     family, family_names = _labels([row.family for row in table])
     group, group_names = _labels([row.group for row in table])
     pixels = np.empty((len(table), resolution, resolution, 3), np.float32)
     for one, row in zip(pixels, table, strict=True):
-        np.divide(_fitted(row.picture, int(resolution)), np.float32(255), out=one)
+        np.divide(_fitted(row.picture, resolution), np.float32(255), out=one)
     return ImageSet(
         pixels=pixels,
         names=tuple(row.name for row in table), captions=tuple(row.caption for row in table),
@@ -225,7 +226,8 @@ def _directory(name: str | Path, resolution: int) -> list[_Row]:
             rows.append(_Row(picture, path.as_posix(), path.stem.replace("_", " "), family, family))
     if unreadable:
         more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
-        raise ValueError(f"{refused} cannot read {', '.join(unreadable[:5])}{more}; takes pictures that Pillow reads")
+        raise ValueError(f"{refused} cannot read {', '.join(unreadable[:5])}{more}; takes pictures that Pillow reads, "
+                         "of at most 16 bits a channel")
     return rows
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from phasebook.arguments import brief, latent_shape, number, tensor_of, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prompt
 from phasebook.sampling.samplers import normal_start
@@ -47,7 +48,7 @@ class Latent(_Base):
     """The entries of the predicted clean state; distances are root mean squares over the entries."""
 
     def __init__(self, shape: tuple[int, ...]):
-        self.unit = torch.Size(shape).numel() ** -0.5
+        self.unit = torch.Size(latent_shape(shape)).numel() ** -0.5
 
     def __call__(self, frame: Frame) -> Embedding:
         """The states, flat."""
@@ -63,12 +64,19 @@ class OfPixels(_Base):
         function: of pixels (p, 3, y, x) in [0, 1], to coordinates (p, k) or of any shape with the points first.
         unit: of distances.
         at: the steps at which it is measured; None for all. Decoding often costs more than denoising.
+        name: by which refusals call it.
     """
 
-    def __init__(self, function: Callable[[Pixels], Tensor], unit: float = 1.0, at: Collection[int] | None = None):
+    def __init__(self, function: Callable[[Pixels], Tensor], unit: float = 1.0, at: Collection[int] | None = None,
+                 name: str = ""):
+        if not callable(function):
+            raise ValueError(f"function = {brief(function)}: takes a function of pixels")
+        if at is not None and not hasattr(at, "__iter__"):
+            raise ValueError(f"at = {brief(at)}: takes a list of steps")
         self.function = function
-        self.unit = unit
-        self.at = None if at is None else frozenset(at)
+        self.unit = number("unit", unit, "a positive number", above=0)
+        self.at = None if at is None else frozenset(whole("at", step, 0, what="steps") for step in at)
+        self.label = f"feature {name!r}" if name else "feature"
 
     @property
     def fingerprint(self) -> str | None:
@@ -80,24 +88,26 @@ class OfPixels(_Base):
         flat = torch.cat([self._of(pixels) for pixels in frame.pictures()])
         if frame.dx0 is None:
             return Embedding(flat, flat)
-        both = pushed(lambda x0: (self._kept(self._of(frame.model.decode(x0))),))
+        both = pushed(lambda x0: (self._kept(frame.model.decode(x0)),))
         with forward_mode():
             slope = torch.stack([both(frame.x0, d)[1] for d in frame.dx0])
         return Embedding(flat, flat, slope, slope)
 
     def _of(self, pixels: Pixels) -> Float[Tensor, "p k"]:
-        values = torch.as_tensor(self.function(pixels))
-        if values.ndim < 1 or len(values) != len(pixels):
-            raise ValueError(f"feature: gives shape {tuple(values.shape)} for {len(pixels)} pictures; takes a function "
-                             "that gives a number or a row for each picture")
+        takes = "a function that gives a number or a row for each picture"
+        values = tensor_of(self.label, self.function(pixels), takes)
+        if values.ndim < 1 or len(values) != len(pixels) or values.numel() == 0:
+            raise ValueError(f"{self.label}: gives shape {tuple(values.shape)} for {len(pixels)} pictures; takes "
+                             f"{takes}")
+        values = values if values.is_floating_point() else values.double()       # bytes would wrap in differences
         return values.reshape(len(values), -1)
 
-    @staticmethod
-    def _kept(values: Tensor) -> Tensor:
-        """ValueError where a function has lost the tangents of its pixels."""
-        if forward_ad.unpack_dual(values).tangent is None:
-            raise ValueError("tangents: the feature leaves torch on the way; takes a function of tensors throughout, "
-                             "or jacobian='differences'")
+    def _kept(self, pixels: Pixels) -> Float[Tensor, "p k"]:
+        """The function of pixels with tangents. ValueError where it has lost them, unless it is constant."""
+        values = self._of(pixels)
+        if forward_ad.unpack_dual(values).tangent is None and not torch.equal(values, self._of(1 - pixels)):
+            raise ValueError(f"tangents: the {self.label} leaves torch on the way; takes a function of tensors "
+                             "throughout, or jacobian='differences'")
         return values
 
 
@@ -105,6 +115,8 @@ class Normalised(_Base):
     """Another feature's coordinates divided by their norm, without tangents."""
 
     def __init__(self, feature: Feature):
+        if not hasattr(feature, "yardstick"):
+            raise ValueError(f"feature = {brief(feature)}: takes a feature, such as OfPixels(function)")
         self.feature = feature
         self.at = feature.at
 
@@ -135,9 +147,14 @@ def named_features(model: Model,
     if callable(features):
         features = {"feature": features}
     if not isinstance(features, Mapping):
+        if not hasattr(features, "__iter__"):
+            raise ValueError(f"features = {brief(features)}: takes {', '.join(own)}, or a mapping from a name to a "
+                             "feature or a function of pixels")
         features = {str(name): name for name in ([features] if isinstance(features, str) else features)}
     chosen: dict[str, Feature] = {}
     for name, feature in features.items():
+        if not isinstance(name, str):
+            raise ValueError(f"features: the name {brief(name)}; takes a text")
         if isinstance(feature, str):
             if feature not in own:
                 raise ValueError(f"features = {feature!r}: takes {', '.join(own)}, or a mapping from a name to a "
@@ -145,8 +162,8 @@ def named_features(model: Model,
             feature = own[feature]
         elif not hasattr(feature, "yardstick"):
             if not callable(feature):
-                raise ValueError(f"features: {name} = {feature!r}; takes a feature or a function of pixels")
-            feature = OfPixels(feature)
+                raise ValueError(f"features: {name} = {brief(feature)}; takes a feature or a function of pixels")
+            feature = OfPixels(feature, name=name)
         chosen[name] = feature
     if not chosen:
         raise ValueError("features: none given; takes one or more")

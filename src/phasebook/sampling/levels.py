@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import brief, number, numbers, whole
+
 __all__ = ["SCHEDULES", "Levels", "log_snr_levels", "named_levels", "scaled_linear_levels"]
 
 
@@ -20,12 +22,27 @@ class Levels:
         sigma: the noise's standard deviation (S + 1,). `alpha^2 + sigma^2 = 1` for variance-preserving schedules,
             `alpha + sigma = 1` for flow matching.
         timestep: what a network is told at each step (S,), minus one where the schedule has no such clock.
+
+    Raises:
+        ValueError: for numbers that are not finite, lengths that do not fit, alpha < 0, or sigma = 0 before the end.
     """
 
     name: str
     alpha: Float[ndarray, " s+1"]
     sigma: Float[ndarray, " s+1"]
     timestep: Float[ndarray, " s"]
+
+    def __post_init__(self):
+        if not isinstance(self.name, str):
+            raise ValueError(f"name = {brief(self.name)}: takes a text")
+        for key in ("alpha", "sigma", "timestep"):
+            object.__setattr__(self, key, numbers(key, getattr(self, key), "an array of numbers"))
+        a, s, t = self.alpha, self.sigma, self.timestep
+        if a.ndim != 1 or len(a) < 2 or s.shape != a.shape or t.shape != (len(a) - 1,):
+            raise ValueError(f"alpha, sigma, timestep: shapes {a.shape}, {s.shape}, {t.shape}; takes (S + 1,), "
+                             "(S + 1,), (S,) for S >= 1 steps")
+        if a.min() < -1e-6 or s.min() < 0 or s[:-1].min() == 0:         # 1 - sigma is rounded
+            raise ValueError("alpha, sigma: a number below 0, or sigma = 0 before the end; takes alpha >= 0, sigma > 0")
 
     @property
     def steps(self) -> int:
@@ -54,7 +71,7 @@ class Levels:
         Raises:
             ValueError: for a stride that does not divide the number of steps.
         """
-        if stride < 1 or self.steps % stride:
+        if self.steps % whole("stride", stride, 1):
             raise ValueError(f"stride = {stride}: takes a divisor of the {self.steps} steps")
         return Levels(self.name, self.alpha[::stride], self.sigma[::stride], self.timestep[::stride])
 
@@ -78,11 +95,6 @@ class Levels:
         return float(self.alpha[step + 1]), float(max(self.sigma[step + 1]**2 - spread**2, 0.0)) ** 0.5, spread
 
 
-def _check_steps(steps: int, most: int) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= most:
-        raise ValueError(f"steps = {steps!r}: takes an integer from 1 to {most}")
-
-
 def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: float = 0.012,
                          train_steps: int = 1000, offset: int = 1) -> Levels:
     """Stable Diffusion's schedule: sqrt(beta) linear, 'leading' spacing, final alpha that of training time 0.
@@ -102,9 +114,12 @@ def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: floa
         Steps + 1 levels.
 
     Raises:
-        ValueError: for `steps` out of range.
+        ValueError: for `steps`, `train_steps` or `offset` out of range, or betas outside (0, 1).
     """
-    _check_steps(steps, train_steps - 1)
+    steps = whole("steps", steps, 1, whole("train_steps", train_steps, 2) - 1)
+    offset = whole("offset", offset, 0, train_steps - 1 - (steps - 1) * (train_steps // steps))
+    for name, value in (("beta_start", beta_start), ("beta_end", beta_end)):
+        number(name, value, "a number above 0, below 1", above=0, most=1 - 1e-9)
     beta = np.linspace(beta_start**0.5, beta_end**0.5, train_steps) ** 2
     cumulative = np.cumprod(1 - beta)
     stride = train_steps // steps
@@ -128,9 +143,9 @@ def log_snr_levels(steps: int, noisiest: float = 20.0, cleanest: float = 0.03) -
     Raises:
         ValueError: unless `noisiest > cleanest > 0`, or for `steps` out of range.
     """
-    _check_steps(steps, 100_000)
-    if not np.isfinite(noisiest) or not noisiest > cleanest > 0:
-        raise ValueError(f"noisiest, cleanest = {noisiest}, {cleanest}: take noisiest > cleanest > 0")
+    steps = whole("steps", steps, 1, 100_000)
+    takes = "numbers noisiest > cleanest > 0"
+    number("noisiest", noisiest, takes, above=number("cleanest", cleanest, takes, above=0))
     ratio = np.geomspace(noisiest, cleanest, steps + 1)
     alpha = 1 / np.sqrt(1 + ratio**2)
     return Levels("log_snr", alpha, ratio * alpha, np.full(steps, -1))

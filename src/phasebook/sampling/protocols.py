@@ -54,6 +54,12 @@ class Prompt(NamedTuple):
         rows = {name: c if len(c) == 1 else c[index.to(c.device)] for name, c in self.conditions.items()}
         return Prompt(rows, self.guidance)
 
+    def check(self, points: int) -> None:
+        """ValueError unless there is one row for all `points`, or one for each."""
+        for c in self.conditions.values():
+            if len(c) not in (1, points):
+                raise ValueError(f"prompt: of {len(c)} points; takes one for all {points}, or one a point")
+
 
 class Embedding(NamedTuple):
     """Coordinates of frames by which distances are taken: `<f, g> = sum(points_f * duals_g)`, times the unit squared.

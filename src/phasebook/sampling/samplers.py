@@ -21,24 +21,49 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from phasebook.arguments import brief, first_not_finite, number, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prediction, Prompt, State
 from phasebook.sampling.solve import solve_step
 
-__all__ = ["Inversion", "Resumed", "invert", "normal_start", "resume", "sample"]
+__all__ = ["Inversion", "Resumed", "check_kinds", "invert", "normal_start", "resume", "sample"]
 
 
 def normal_start(model: Model, seed: int, count: int = 1) -> State:
     """States of `count` standard normal latents, each from a generator of its own seeded `seed`, `seed + 1`, ..."""
+    seed = whole("seed", seed, 0, 2**63 - 1)
     draw = [torch.randn(model.shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(count)]
     return model.start(torch.stack(draw).numpy())
 
 
-def _check_states(model: Model, x: State) -> None:
-    """ValueError for states of another shape or type than those that the model makes itself."""
+def check_kinds(model: Model, levels: Levels, prompt: Prompt | None) -> None:
+    """ValueError for an argument in another's place."""
+    if not hasattr(model, "predict"):
+        raise ValueError(f"model: a {type(model).__name__}; takes a model, such as Denoiser(shape, function)")
+    if not isinstance(levels, Levels):
+        raise ValueError(f"levels = {brief(levels)}: takes a Levels, such as model.levels(50)")
+    if prompt is not None and not isinstance(prompt, Prompt):
+        raise ValueError(f"prompt = {brief(prompt)}: takes a Prompt, such as model.prompt('a red cat')")
+
+
+def _check(model: Model, x: State, levels: Levels, prompt: Prompt | None) -> None:
+    """ValueError for an argument in another's place, or states of another shape or type than the model's own."""
+    check_kinds(model, levels, prompt)
+    if not isinstance(x, torch.Tensor):
+        raise ValueError(f"x: a {type(x).__name__}; takes states, such as model.start(latents)")
     own = model.start(np.zeros((1, *model.shape)))
-    if x.shape[1:] != own.shape[1:] or x.dtype != own.dtype:
+    if x.shape[1:] != own.shape[1:] or x.dtype != own.dtype or len(x) == 0:
         raise ValueError(f"x: {_named(x)}; this model takes states that are {_named(own).replace('(1', '(p', 1)}")
+    if (point := first_not_finite(x)) is not None:
+        raise ValueError(f"x: not finite at point {point}; takes states of finite numbers")
+    if prompt is not None:
+        prompt.check(len(x))
+
+
+def _check_finite(x0: State, step: int) -> None:
+    """ValueError names the step and the point at which a model has not given numbers."""
+    if (point := first_not_finite(x0)) is not None:
+        raise ValueError(f"denoise: the prediction is not finite at step {step}, point {point}")
 
 
 def _named(x: State) -> str:
@@ -68,11 +93,13 @@ def sample(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         A `Frame` a step; unlike those of `model.sweep` frames may be kept.
 
     Raises:
-        ValueError: for a `first` outside the sampler's steps, or states of another shape or type than the model's.
+        ValueError: for a `first` outside the sampler's steps, states of another shape or type than the model's, or a
+            prediction that is not finite, once its frame has been given.
     """
-    _check_states(model, x)
-    if not 0 <= first < levels.steps:
-        raise ValueError(f"first = {first}: takes a step from 0 to {levels.steps - 1}")
+    _check(model, x, levels, prompt)
+    first = whole("first", first, 0, levels.steps - 1, "a step")
+    if tangents is not None and tangents.shape[1:] != x.shape:
+        raise ValueError(f"tangents: {_named(tangents)}; takes derivatives of x, (t, {', '.join(map(str, x.shape))})")
     for step in range(first, levels.steps):
         if tangents is None:
             prediction, slope = model.predict(x, levels, step, prompt), None
@@ -80,6 +107,7 @@ def sample(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
             prediction, slope = model.push(x, tangents, levels, step, prompt)
         after = _step(prediction, levels, step)
         yield Frame(model, step, prediction.x0, x, after, slope and slope.x0)
+        _check_finite(prediction.x0, step)      # after whoever draws the frames, who knows more of the points
         x = after
         tangents = slope and _step(slope, levels, step)
 
@@ -113,13 +141,12 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
         The final states `x`, and `x0`, the clean ones predicted at the last step, which are what is shown.
 
     Raises:
-        ValueError: for a `first` outside 0..S or of another length, or an eta outside 0..1.
+        ValueError: for a `first` outside 0..S or of another length, an eta outside 0..1, states of another shape or
+            type than the model's, or a prediction that is not finite.
     """
-    first = torch.as_tensor(first).expand(len(x)) if torch.as_tensor(first).ndim == 0 else torch.as_tensor(first)
-    if first.is_floating_point() or len(first) != len(x) or int(first.min()) < 0 or int(first.max()) > levels.steps:
-        raise ValueError(f"first: takes a level from 0 to {levels.steps} for each of {len(x)} points")
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta = {eta!r}: takes 0 to 1")
+    _check(model, x, levels, prompt)
+    first = _levels_of(first, levels.steps, len(x))
+    eta, seed = number("eta", eta, "0 to 1", least=0, most=1), whole("seed", seed, 0, 2**62)
     x = x.clone()
     clean = x.clone()
     with tqdm(total=int((levels.steps - first).sum()), desc="resume", disable=not progress) as bar:
@@ -128,6 +155,8 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
             if len(active) == 0:
                 continue
             prediction = model.predict(x[active], levels, step, prompt and prompt.pick(active))
+            if (point := first_not_finite(prediction.x0)) is not None:
+                raise ValueError(f"denoise: the prediction is not finite at step {step}, point {int(active[point])}")
             a, b, spread = levels.mixing(step, eta)
             x[active] = a * prediction.x0 + b * prediction.eps
             clean[active] = prediction.x0
@@ -135,6 +164,19 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
                 x[active] += spread * normal_start(model, seed + step)
             bar.update(len(active))
     return Resumed(x, clean)
+
+
+def _levels_of(first: Int[Tensor, " p"] | int, steps: int, points: int) -> Int[Tensor, " p"]:
+    """The level of each point. ValueError unless they are whole numbers from 0 to `steps`, one, or one a point."""
+    try:
+        levels = torch.as_tensor(first)
+        levels = levels.expand(points) if levels.ndim == 0 else levels
+    except (TypeError, ValueError, RuntimeError):
+        levels = torch.empty(0)
+    odd = levels.is_floating_point() or levels.is_complex() or levels.dtype == torch.bool
+    if odd or levels.shape != (points,) or int(levels.min()) < 0 or int(levels.max()) > steps:
+        raise ValueError(f"first = {brief(first)}: takes a level from 0 to {steps} for each of {points} points")
+    return levels
 
 
 class Inversion(NamedTuple):
@@ -174,20 +216,19 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         of each step and whether it `converged`.
 
     Raises:
-        ValueError: for a `stop` outside the sampler's steps, fewer iterations than none, or states that are not
-            finite or of another shape or type than the model's.
+        ValueError: for a `stop` outside the sampler's steps, fewer iterations than none, a tolerance that is not
+            positive, states that are not finite or of another shape or type than the model's, or a prediction that is
+            not finite.
     """
-    _check_states(model, x)
-    if not (finite := torch.isfinite(x.flatten(1)).all(1)).all():
-        raise ValueError(f"x: not finite at point {int((~finite).nonzero()[0, 0])}; takes states of clean pictures")
-    if not 0 <= stop < levels.steps or iterations < 0:
-        raise ValueError(f"stop, iterations = {stop}, {iterations}: takes a step from 0 to {levels.steps - 1}, and a "
-                         "number >= 0")
+    _check(model, x, levels, prompt)
+    stop, iterations = whole("stop", stop, 0, levels.steps - 1, "a step"), whole("iterations", iterations, 0)
+    tolerance = number("tolerance", tolerance, "a positive number", above=0)
     states = x.new_zeros(levels.steps + 1, *x.shape)
     residual = torch.full((levels.steps, len(x)), torch.inf)
     states[-1] = x
     for step in tqdm(range(levels.steps - 1, stop - 1, -1), desc="invert", disable=not progress):
         back = model.predict(x, levels, step, prompt, read=step + 1)
+        _check_finite(back.x0, step)
         guess = float(levels.alpha[step]) * back.x0 + float(levels.sigma[step]) * back.eps
 
         def advance(y: State, step=step) -> State:

@@ -1,7 +1,9 @@
 """Tangents of networks by forward-mode differentiation: `f(x)` and `J_f(x) dx` in one pass each."""
 
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -19,9 +21,18 @@ def forward_mode():
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
+            _prepared()
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
+
+
+@cache
+def _prepared() -> None:
+    """The first dual number, which makes torch load a table; torch warns there that its own way to do so is old."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 
 
 def pushed(function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:

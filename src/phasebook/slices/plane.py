@@ -15,14 +15,17 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-__all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "read_array", "seeded_anchors"]
+from phasebook.arguments import brief, latent_shape, numbers, whole
+
+__all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "paired", "read_array", "seeded_anchors"]
 
 LARGEST = 1e6                    # in an anchor or an extent: far beyond, float32 loses the pictures
 
 
 def seeded_anchors(shape: tuple[int, ...], seed: int) -> Float[ndarray, "3 *latent"]:
     """Three standard normal latents of `shape`, float32, drawn by torch's CPU generator from `seed`."""
-    return torch.randn((3, *shape), generator=torch.Generator().manual_seed(seed)).numpy()
+    generator = torch.Generator().manual_seed(whole("seed", seed, 0, 2**63 - 1))
+    return torch.randn((3, *latent_shape(shape)), generator=generator).numpy()
 
 
 def load_anchors(path: str | Path, shape: tuple[int, ...]) -> Float[ndarray, "3 *latent"]:
@@ -79,9 +82,7 @@ def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], 
     """ValueError unless there are three finite latents of `shape` that span a plane."""
     if anchors.shape != (3, *shape):
         raise ValueError(f"{label}: shape {anchors.shape}; takes {(3, *shape)}, three latents")
-    if not np.isfinite(anchors).all():
-        where = ", ".join(map(str, np.argwhere(~np.isfinite(anchors))[0]))
-        raise ValueError(f"{label}: NaN or Inf at [{where}]; takes finite numbers")
+    numbers(label, anchors, "three latents")
     if (size := float(np.abs(anchors).max())) > LARGEST:
         raise ValueError(f"{label}: a number of size {size:.3g} in it; takes numbers up to {LARGEST:g}")
     edges = np.stack([anchors[1] - anchors[0], anchors[2] - anchors[0]]).reshape(2, -1).astype(np.float64)
@@ -92,15 +93,32 @@ def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], 
 
 def check_extent(extent: list[float]) -> list[float]:
     """`[alpha0, alpha1, beta0, beta1]` with finite, increasing ends; ValueError in one line otherwise."""
-    if len(extent) != 4 or not np.isfinite(extent).all():
-        raise ValueError(f"extent = {list(extent)}: takes four finite numbers alpha0, alpha1, beta0, beta1")
+    try:
+        ends = np.asarray(extent, dtype=float)
+    except (TypeError, ValueError):
+        ends = np.empty(0)
+    if ends.shape != (4,) or not np.isfinite(ends).all():
+        raise ValueError(f"extent = {brief(extent)}: takes four finite numbers alpha0, alpha1, beta0, beta1")
+    extent = [end.item() if isinstance(end, np.generic) else end for end in extent]
     if max(map(abs, extent)) > LARGEST:
-        raise ValueError(f"extent = {list(extent)}: takes numbers from {-LARGEST:g} to {LARGEST:g}")
+        raise ValueError(f"extent = {extent}: takes numbers from {-LARGEST:g} to {LARGEST:g}")
     a0, a1, b0, b1 = extent
     least = 1e-6 * max(1.0, *map(abs, extent))          # closer grid points than float32 can tell apart
     if a1 - a0 < least or b1 - b0 < least:
-        raise ValueError(f"extent = {list(extent)}: takes alpha0 < alpha1 and beta0 < beta1 (apart by {least:.0e})")
-    return list(extent)
+        raise ValueError(f"extent = {extent}: takes alpha0 < alpha1 and beta0 < beta1 (apart by {least:.0e})")
+    return extent
+
+
+def paired(alpha: Float[ndarray, " n"],
+           beta: Float[ndarray, " n"]) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
+    """Coordinates of points as two arrays; ValueError unless they are as many numbers of each."""
+    try:
+        a, b = (np.atleast_1d(np.asarray(one, dtype=float)) for one in (alpha, beta))
+    except (TypeError, ValueError):
+        raise ValueError(f"alpha, beta = {brief(alpha)}, {brief(beta)}: takes n numbers of each") from None
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(f"alpha, beta: shapes {a.shape} and {b.shape}; takes n numbers of each")
+    return a, b
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +127,12 @@ class Plane:
 
     Points are combinations of the anchors, so everything the normalisation needs (the standard deviation of a
     combination and its derivatives) comes from the anchors' 3 x 3 covariance: no latent is formed.
+
+    Attributes:
+        anchors: z_0, z_1 and z_2, finite, not on one line.
+        extent: (alpha0, alpha1, beta0, beta1), the rectangle's sides; z_0 lies at (0, 0), z_1 at (1, 0), z_2 at (0, 1).
+        grid: points along each side, 2 or more.
+        normalise: divide each latent by its standard deviation, as the paper does.
     """
 
     anchors: Float[ndarray, "3 *latent"]
@@ -117,25 +141,35 @@ class Plane:
     normalise: bool = True
 
     @classmethod
-    def random(cls, shape: tuple[int, ...], seed: int, **options) -> "Plane":
+    def random(cls, shape: tuple[int, ...], seed: int, *,
+               extent: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0), grid: int = 101,
+               normalise: bool | None = None) -> "Plane":
         """The plane through three standard normal latents of `shape`, drawn from `seed`.
 
         Args:
             shape: of a latent.
             seed: of torch's CPU generator.
-            options: the other fields. Latents of fewer than 64 entries are not normalised unless asked for: their
-                standard deviation is no estimate of anything.
+            extent: (alpha0, alpha1, beta0, beta1).
+            grid: points along each side, 2 or more.
+            normalise: whether each latent is divided by its standard deviation; None for latents of 64 entries or more:
+                that of fewer is no estimate of anything.
 
         Returns:
             The plane.
+
+        Raises:
+            ValueError: for a shape, a seed or a field that is none.
         """
-        return cls(seeded_anchors(shape, seed), **{"normalise": int(np.prod(shape)) >= 64} | options)
+        shape = latent_shape(shape)
+        normalise = int(np.prod(shape)) >= 64 if normalise is None else normalise
+        return cls(seeded_anchors(shape, seed), extent, grid, normalise)
 
     def __post_init__(self):
-        object.__setattr__(self, "anchors", np.asarray(self.anchors))
-        if isinstance(self.grid, bool) or not isinstance(self.grid, int | np.integer) or self.grid < 2:
-            raise ValueError(f"grid = {self.grid}: takes an integer >= 2")
-        check_extent(list(self.extent))
+        object.__setattr__(self, "anchors", numbers("anchors", self.anchors, "three latents, an array (3, *shape)"))
+        object.__setattr__(self, "grid", whole("grid", self.grid, 2))
+        object.__setattr__(self, "extent", tuple(check_extent(self.extent)))
+        if not isinstance(self.normalise, bool | np.bool_):
+            raise ValueError(f"normalise = {brief(self.normalise)}: takes True or False")
         check_anchors(self.anchors, self.anchors.shape[1:])
 
     @property
@@ -168,9 +202,10 @@ class Plane:
             Coefficients of the three anchors, and their derivatives.
 
         Raises:
-            ValueError: names a point where the standard deviation vanishes.
+            ValueError: for coordinates that are not as many finite numbers each; names a point where the standard
+                deviation vanishes.
         """
-        alpha, beta = np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float)
+        alpha, beta = (numbers("alpha, beta", one, "numbers") for one in paired(alpha, beta))
         c = np.stack([1 - alpha - beta, alpha, beta], -1)
         dc = np.broadcast_to(np.array([[-1.0, 1, 0], [-1, 0, 1]])[:, None], (2, *c.shape))
         if not self.normalise:

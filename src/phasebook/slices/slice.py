@@ -14,13 +14,14 @@ import xarray as xr
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from phasebook.arguments import brief, number, whole
 from phasebook.sampling.features import distances
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt, State
 from phasebook.slices.geodesic import Surface
 from phasebook.slices.measures.basins import basin_labels
 from phasebook.slices.measures.phases import connected, watershed_labels
-from phasebook.slices.plane import Plane
+from phasebook.slices.plane import Plane, paired
 
 __all__ = ["RIDGE", "Pairs", "Slice"]
 
@@ -130,20 +131,36 @@ class Slice:
     def _known(self, feature: str | None) -> str:
         if feature is None:
             return next(iter(self.features))
-        if feature not in self.features:
-            raise ValueError(f"feature = {feature!r}: not measured here; takes {', '.join(self.features)}")
+        if not isinstance(feature, str) or feature not in self.features:
+            raise ValueError(f"feature = {brief(feature)}: not measured here; takes {', '.join(self.features)}")
         return feature
+
+    def _step(self, step: int) -> int:
+        return whole("step", step, 0, self.steps - 1, "a step")
 
     def yardstick(self, feature: str | None = None) -> float:
         """The feature's distance of unrelated final predictions."""
         return self.features[self._known(feature)].yardstick(self.model, self.prompt)
 
     def ridge(self, feature: str | None = None, share: float = RIDGE) -> float:
-        """The height from which a jump counts as a ridge: a share of the yardstick."""
-        return share * self.yardstick(feature)
+        """The height from which a jump counts as a ridge: a share of the yardstick.
+
+        Args:
+            feature: its name; the first by default.
+            share: above 0.
+
+        Returns:
+            The height, in the feature's distance. The jump of a smooth transition shrinks with the grid's spacing, so
+            one height means the same at one grid alone.
+
+        Raises:
+            ValueError: for a share that is not positive.
+        """
+        return number("share", share, "a positive number", above=0) * self.yardstick(feature)
 
     def surface(self, step: int, feature: str | None = None) -> Surface:
         """The metric of a step, for geodesics."""
+        step = self._step(step)
         E, F, G = (self.values(key, feature)[step] for key in "EFG")
         most = np.sqrt(E * G)               # F² <= E G up to float32
         return Surface(E, np.clip(F, -most, most), G, self.plane.spacing)
@@ -152,8 +169,13 @@ class Slice:
         """The largest jump of the prediction from a point to a neighbour.
 
         Returns:
-            The heights. A ridge of jump j is two points wide and j high at any grid.
+            The heights. A discontinuity of size j is two points wide and j high at any grid; a smooth transition gets
+            lower as the grid is refined.
+
+        Raises:
+            ValueError: for a step that the sampler does not have.
         """
+        step = self._step(step)
         up, right = (self.values(key, feature)[step] for key in ("jump_alpha", "jump_beta"))
         high = np.zeros(self.data.E.shape[2:])
         for at, jump in ((np.s_[:-1], up), (np.s_[1:], up), (np.s_[:, :-1], right), (np.s_[:, 1:], right)):
@@ -161,7 +183,7 @@ class Slice:
         return high
 
     def phases(self, ridge: float, by: str = "watershed", feature: str | None = None) -> Int[ndarray, "step a b"]:
-        """The phase of every point at every step.
+        """The phase of every point at every step. Compare phases at one grid only: see `ridge`.
 
         Args:
             ridge: the height of a ridge, in the feature's distance.
@@ -175,8 +197,8 @@ class Slice:
         Raises:
             ValueError: for another `by`, a ridge that is not positive, or a feature measured at some steps alone.
         """
-        if not ridge > 0:
-            raise ValueError(f"ridge = {ridge!r}: takes a positive height, such as s.ridge()")
+        ridge = number("ridge", ridge, "a positive height, in the feature's distance (s.ridge() is one, unless all "
+                       "predictions of the model are equal: there are no phases then)", above=0)
         if by in ("watershed", "cut") and len(self.measured(feature)) < self.steps:
             raise ValueError(f"feature = {self._known(feature)!r}: measured at steps {self.measured(feature).tolist()} "
                              "alone; phases take a feature that is measured at every step")
@@ -185,21 +207,25 @@ class Slice:
         if by == "cut":
             edges = zip(self.values("jump_alpha", feature), self.values("jump_beta", feature), strict=True)
             return np.stack([basin_labels(up, right, ridge) for up, right in edges])
-        if by not in self.data or self.data[by].dtype.kind != "i":
-            whole = [str(name) for name, v in self.data.items() if v.dtype.kind == "i"]
-            raise ValueError(f"by = {by!r}: takes {', '.join(['watershed', 'cut', *whole])}")
+        fields = [str(name) for name, v in self.data.items() if v.dtype.kind == "i"]
+        if by not in fields:
+            raise ValueError(f"by = {brief(by)}: takes {', '.join(['watershed', 'cut', *fields])}")
         return np.stack([connected(one) for one in self.data[by].values])
 
     def telling(self, count: int, feature: str | None = None) -> list[int]:
         """Steps at which pictures differ: the logarithm of the mean of det G makes equal progress between them.
 
         Args:
-            count: of steps at most.
+            count: of steps at most, 2 or more.
             feature: its name; the first by default.
 
         Returns:
             Increasing, from the first to the last step that is measured.
+
+        Raises:
+            ValueError: for a count that is none.
         """
+        count = whole("count", count, 2)
         at = self.measured(feature)
         rise = np.maximum.accumulate(np.log(1e-8 + self.values("det", feature)[at].mean((1, 2))))
         last = len(at) - 1
@@ -229,15 +255,15 @@ class Slice:
         """
         if self.model is None:
             raise ValueError("model: this slice was read without its model; takes open_store(path, model)")
-        alpha, beta = (np.atleast_1d(np.asarray(one, dtype=float)) for one in (alpha, beta))
+        alpha, beta = paired(alpha, beta)
+        if len(alpha) == 0:
+            raise ValueError("alpha, beta: no point; takes one or more")
         self._check_inside(alpha, beta)
         c, _ = self.plane.coefficients(alpha, beta)
         start = self.model.start(self.plane.anchors, c)
         return Pairs.of(self.model, start, self.levels, self.features[self._known(feature)], self.prompt)
 
     def _check_inside(self, alpha: Float[ndarray, " n"], beta: Float[ndarray, " n"]) -> None:
-        if alpha.ndim != 1 or alpha.shape != beta.shape:
-            raise ValueError(f"alpha, beta: shapes {alpha.shape} and {beta.shape}; takes n numbers of each")
         a0, a1, b0, b1 = self.plane.extent
         inside = (a0 <= alpha) & (alpha <= a1) & (b0 <= beta) & (beta <= b1)
         if not inside.all():
@@ -261,8 +287,7 @@ class Slice:
         """
         import plotly.graph_objects as go
 
-        if not 0 <= step < self.steps:
-            raise ValueError(f"step = {step}: takes a step from 0 to {self.steps - 1}")
+        step = self._step(step)
         field = np.log10(1e-8 + self.values(name, feature)[step])
         title = f"{self._known(feature)}, step {step}: σ/α = {self.levels.sigma_over_alpha[step]:.3g}"
         fig = go.Figure(go.Heatmap(z=field, x=self.plane.beta, y=self.plane.alpha, colorscale="Inferno",
@@ -274,13 +299,20 @@ class Slice:
     def pictures(self, steps: Sequence[int]) -> ndarray:
         """The kept pictures of some steps.
 
+        Args:
+            steps: a list of them.
+
         Returns:
             Bytes (step, row, column, y, x, rgb).
 
         Raises:
-            ValueError: for a step whose pictures were not kept.
+            ValueError: for a step whose pictures were not kept, or where none were.
         """
-        kept = self.data.kept.values.tolist() if "picture" in self.data else []
+        if "picture" not in self.data:
+            raise ValueError("steps: no pictures were kept; takes slice_of(..., pictures=8)")
+        kept = self.data.kept.values.tolist()
+        if not hasattr(steps, "__iter__"):
+            raise ValueError(f"steps = {brief(steps)}: takes a list of some of {kept}")
         missing = [k for k in steps if k not in kept]
         if missing:
             raise ValueError(f"steps: no pictures of step {missing[0]} were kept; takes some of {kept}")

@@ -12,9 +12,11 @@ import xarray as xr
 from numpy import ndarray
 from tqdm import tqdm
 
+from phasebook.arguments import whole
 from phasebook.sampling.features import named_features
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
+from phasebook.sampling.samplers import check_kinds
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.slices.tiles import (
@@ -22,6 +24,7 @@ from phasebook.slices.tiles import (
     Arrays,
     Measurement,
     Tile,
+    check_fields,
     coordinates_of,
     kept_steps,
     picked,
@@ -43,13 +46,13 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
         model: any that obeys the protocol.
         plane: the grid of latents.
         levels: of the sampler, e.g. `model.levels(50)`.
-        prompt: from `model.prompt`; None for the plain distribution.
+        prompt: from `model.prompt`, one for all points; None for the plain distribution.
         features: names of the model's own features, or a mapping from names to features or functions of pixels
             (p, 3, y, x) in [0, 1]; None for the model's first.
         jacobian: where the metric comes from: `differences` on the grid; `jvp`, forward-mode differentiation of the
             model, beside them; or `exact`, the closed form of a model that has one, beside them.
         fields: further numbers of each point of a frame by name, such as `ExactModel.fields`.
-        pictures: keep the decoded predictions of about this many points along each side.
+        pictures: keep the decoded predictions of about this many points along each side; 0 for none.
         keep: at these steps; None for all.
         progress: show a bar.
 
@@ -57,8 +60,9 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
         The measured slice.
 
     Raises:
-        ValueError: names step and point of a number that is not finite; a feature that the model does not know; a field
-            that does not give one number a point; a Jacobian that the model does not have.
+        ValueError: names step and point of a number that is not finite, and whose it is (`denoise`, a feature, a
+            field); a feature that the model does not know; a field that does not give one number a point; a Jacobian
+            that the model does not have.
     """
     measurement = measurement_of(model, plane, levels, prompt, features, jacobian, fields, pictures, keep)
     arrays = Arrays(measurement, Tile(plane, 0, plane.grid, 0, plane.grid))
@@ -98,25 +102,19 @@ def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | 
     Raises:
         ValueError: for an argument in another's place, latents of another shape, an unknown feature or step.
     """
-    _check_kinds(model, plane, levels, prompt)
+    check_kinds(model, levels, prompt)
+    if not isinstance(plane, Plane):
+        raise ValueError(f"plane = {plane!r}: takes a Plane, such as Plane.random(model.shape, seed=0)")
+    if prompt is not None and any(len(c) != 1 for c in prompt.conditions.values()):
+        raise ValueError("prompt: one a point; a slice takes one for all its points, such as model.prompt('a red cat')")
     _check_jacobian(model, jacobian)
     if plane.anchors.shape[1:] != tuple(model.shape):
         raise ValueError(f"plane: latents of shape {plane.anchors.shape[1:]}; this model takes {tuple(model.shape)}")
     chosen = named_features(model, features)
-    kept = kept_steps(keep, levels.steps) if pictures else []
-    return Measurement(model, levels, prompt, chosen, fields or {}, jacobian, kept, picked(pictures, plane.grid))
-
-
-def _check_kinds(model: Model, plane: Plane, levels: Levels, prompt: Prompt | None) -> None:
-    """ValueError for an argument in another's place."""
-    if not hasattr(model, "predict"):
-        raise ValueError(f"model: a {type(model).__name__}; takes a model, such as Denoiser(shape, function)")
-    for name, value, kind, example in (("plane", plane, Plane, "Plane.random(model.shape, seed=0)"),
-                                       ("levels", levels, Levels, "model.levels(50)")):
-        if not isinstance(value, kind):
-            raise ValueError(f"{name} = {value!r}: takes a {kind.__name__}, such as {example}")
-    if prompt is not None and not isinstance(prompt, Prompt):
-        raise ValueError(f"prompt = {prompt!r}: takes a Prompt, such as model.prompt('a red cat')")
+    pictures = whole("pictures", pictures, 0)
+    kept = kept_steps(keep, pictures, levels.steps)
+    return Measurement(model, levels, prompt, chosen, check_fields(fields), jacobian, kept,
+                       picked(pictures, plane.grid))
 
 
 def _check_jacobian(model: Model, jacobian: str) -> None:

@@ -16,14 +16,15 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import brief, first_not_finite, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
 from phasebook.sampling.samplers import sample
 from phasebook.slices.metric import Metric, finite_difference_metric, jumps, pullback
 from phasebook.slices.plane import Plane
 
-__all__ = ["Arrays", "DIMS", "JACOBIANS", "Measurement", "Part", "Tile", "coordinates_of", "kept_steps", "picked",
-           "span", "specification"]
+__all__ = ["Arrays", "DIMS", "JACOBIANS", "Measurement", "Part", "Tile", "check_fields", "coordinates_of",
+           "kept_steps", "picked", "span", "specification"]
 
 JACOBIANS = {                   # what is measured beside the finite differences, which are there always
     "differences": "nothing",
@@ -34,6 +35,10 @@ LARGE = 50_000_000              # numbers in the features of a step that are sti
 DIMS = {"jump_alpha": ("feature", "step", "alpha_edge", "beta"),
         "jump_beta": ("feature", "step", "alpha", "beta_edge"),
         "picture": ("kept", "row", "column", "y", "x", "rgb")}
+METRIC = ("E", "F", "G", "det")
+TAKEN = {*METRIC, *(name + "_exact" for name in METRIC), *DIMS, *(dim for dims in DIMS.values() for dim in dims),
+         "trace", "largest", "watershed", "cut", "sigma_over_alpha", "timestep",        # what a slice says of itself
+         "anchor", "anchors", "level", "level_alpha", "level_sigma", "checksum"}        # and its store
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +136,13 @@ class Measurement:
         return sweep(x, self.levels, self.prompt, tangents=dx)
 
     def parts(self, frame: Frame, tile: Tile) -> Iterator[Part]:
-        """What is measured of a frame of a tile. ValueError where a number is not finite."""
-        for index, feature in enumerate(self.features.values()):
+        """What is measured of a frame of a tile. ValueError names whose numbers are not finite, where and when."""
+        _check_points(frame.x0, "denoise: the prediction", frame, tile)
+        for index, (name, feature) in enumerate(self.features.items()):
             if feature.at is None or frame.step in feature.at:
-                for variable, value in _measured(frame.embedded(feature), feature.unit, tile).items():
+                f = frame.embedded(feature)
+                _check_points(f.points, f"feature {name!r}", frame, tile)
+                for variable, value in _measured(f, feature.unit, tile).items():
                     yield _finite(Part(variable, (index, frame.step), _numbers(value)), tile)
         for name, field in self.fields.items():
             value = _one_a_point(name, field(frame), frame)
@@ -149,7 +157,11 @@ class Measurement:
         top, _, left, _ = tile.window
         rows, columns = torch.as_tensor(self.pick[r0:r1] - top), torch.as_tensor(self.pick[c0:c1] - left)
         states = tile.grid(frame.x0)[rows][:, columns]
-        pixels = (self.model.decode(states.flatten(0, 1)).float().cpu() * 255).round().byte().movedim(1, -1)
+        pixels = self.model.decode(states.flatten(0, 1)).float().cpu()
+        if (k := first_not_finite(pixels)) is not None:
+            i, j = self.pick[r0 + k // len(columns)], self.pick[c0 + k % len(columns)]
+            raise ValueError(f"decode: the picture {_place(frame.step, tile.plane.alpha[i], tile.plane.beta[j])}")
+        pixels = (pixels * 255).round().byte().movedim(1, -1)
         return pixels.unflatten(0, tuple(states.shape[:2])).numpy()
 
 
@@ -159,6 +171,8 @@ def _one_a_point(name: str, value: Tensor | ndarray, frame: Frame) -> Tensor | n
     if not isinstance(value, Tensor | ndarray) or shape != (points,):
         raise ValueError(f"fields: {name!r} gives {type(value).__name__} of shape {shape} for {points} points; takes a "
                          "function that gives one number a point")
+    if _numbers(value).dtype.kind not in "iufb":
+        raise ValueError(f"fields: {name!r} gives {value.dtype}; takes a function that gives real numbers")
     return value
 
 
@@ -184,14 +198,25 @@ def _numbers(value: Tensor | ndarray) -> ndarray:
     return np.asarray(value.cpu() if isinstance(value, Tensor) else value)
 
 
+def _place(step: int, alpha: float, beta: float) -> str:
+    return f"is not finite at step {step}, alpha = {alpha:.6g}, beta = {beta:.6g}"
+
+
+def _check_points(x: Tensor, what: str, frame: Frame, tile: Tile) -> None:
+    """ValueError names step and point of what is not finite, before differences spread it over neighbours."""
+    if (point := first_not_finite(x)) is not None:
+        alpha, beta = tile.points()
+        raise ValueError(f"{what} {_place(frame.step, alpha[point], beta[point])}")
+
+
 def _finite(part: Part, tile: Tile) -> Part:
     """The part itself; ValueError names step and point of a number that is not finite."""
     value = part.value
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         i, j = np.argwhere(~np.isfinite(value))[0]
-        what = f"the metric ({part.name})" if len(part.at) == 2 else part.name
-        raise ValueError(f"{what} is not finite at step {part.at[-1]}, alpha = {tile.plane.alpha[tile.top + i]:.6g}, "
-                         f"beta = {tile.plane.beta[tile.left + j]:.6g}")
+        what = f"the metric ({part.name})" if len(part.at) == 2 else f"field {part.name!r}"
+        where = _place(part.at[-1], tile.plane.alpha[tile.top + i], tile.plane.beta[tile.left + j])
+        raise ValueError(f"{what} {where}")
     return part
 
 
@@ -232,11 +257,28 @@ def coordinates_of(m: Measurement, plane: Plane) -> dict:
     return axes | ({"kept": m.kept, "row": alpha[m.pick], "column": beta[m.pick]} if m.kept else {})
 
 
-def kept_steps(keep: Collection[int] | None, steps: int) -> list[int]:
-    """The steps whose pictures are kept, in order. ValueError for one that there is not."""
-    kept = sorted(range(steps) if keep is None else set(keep))
-    if kept and not 0 <= kept[0] <= kept[-1] < steps:
-        raise ValueError(f"keep = {kept}: takes steps from 0 to {steps - 1}")
+def check_fields(fields: Mapping[str, Callable[[Frame], ndarray]] | None) -> Mapping[str, Callable[[Frame], ndarray]]:
+    """The fields by name, none for None. ValueError for what is no function, or a name that a slice uses itself."""
+    if fields is not None and not isinstance(fields, Mapping):
+        raise ValueError(f"fields = {brief(fields)}: takes a mapping from a name to a function of frames")
+    for name, field in (fields or {}).items():
+        if not isinstance(name, str) or name in TAKEN:
+            raise ValueError(f"fields: the name {brief(name)}; takes a text that is no name of a slice's own, as E is")
+        if not callable(field):
+            raise ValueError(f"fields: {name!r} = {brief(field)}; takes a function of frames")
+    return fields or {}
+
+
+def kept_steps(keep: Collection[int] | None, pictures: int, steps: int) -> list[int]:
+    """The steps whose pictures are kept, in order. ValueError for one that there is not, or for none of some."""
+    takes = f"steps from 0 to {steps - 1}"
+    if keep is None:
+        return list(range(steps)) if pictures else []
+    if isinstance(keep, str) or not hasattr(keep, "__iter__"):
+        raise ValueError(f"keep = {brief(keep)}: takes {takes}")
+    kept = sorted({whole("keep", step, 0, steps - 1, "steps") for step in keep})
+    if bool(kept) != bool(pictures):
+        raise ValueError(f"keep, pictures = {brief(keep)}, {pictures}: takes {takes} with pictures >= 1, or neither")
     return kept
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from copy import copy as copied
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from phasebook.sampling.samplers import resume, sample
 from phasebook.sampling.tangents import forward_mode, pushed
 from phasebook_training.tokenizer import LENGTH
 from tests.builders import apart, betas, build, edit, filled, noise, reference, run, words
+from tests.builders import refuses as refuse
 
 
 @pytest.fixture(scope="module")
@@ -444,3 +446,23 @@ def test_a_hub_model_without_a_network_is_one_quick_line(offline, tmp_path):
     lines = done.stdout.strip().splitlines()
     assert len(lines) == 1 and "model = 'nobody/nothing': not in the local cache, and cannot be fetched" in lines[0]
     assert float(lines[0].split()[0]) < 60        # seconds, on a busy machine
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"decoder": 3}, "decoder = 3: takes a VAE of diffusers"), ({"name": None}, "name = None: takes a text"),
+    ({"unet": None}, "its unet is None; takes a StableDiffusionPipeline with one"),
+    ({"vae": None}, "its vae is None"), ({"tokenizer": None}, "its tokenizer is None"),
+    ({"scheduler": None}, "its scheduler is None"), ({"batch": 1.5}, "batch = 1.5"),
+    ({"device": "gpu"}, "device = 'gpu'"), ({"sampler": "mine"}, "sampler = 'mine'"), ({"pipe": 3}, "model = 'mine'"),
+])
+def test_what_a_pipeline_model_cannot_be_made_of(folders, changes, words):
+    pipe, parts = copied(PipelineModel.load(folders["epsilon"]).pipe), {"unet", "vae", "tokenizer", "scheduler"}
+    for part in parts & set(changes):
+        setattr(pipe, part, changes[part])
+    options = {name: value for name, value in changes.items() if name not in parts}
+    refuse(lambda: PipelineModel.of(**{"pipe": pipe, "name": "mine"} | options), words)
+
+
+def test_latents_of_another_shape_are_refused(folders):
+    refuse(lambda: PipelineModel.load(folders["epsilon"]).start(np.zeros((1, 3))),
+           "latents: shape (1, 3); this model takes (m, 4, 8, 8)")

@@ -118,7 +118,7 @@ def test_levels_that_a_model_has_not_are_refused(tmp_path):
     file = model / "scheduler" / "scheduler_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"num_train_timesteps": 20}))
     said = refusal("network_and_data", {"models": [str(model)], "steps": 25})
-    assert said.startswith("steps = 25: ") and "takes an integer from 1 to 19" in said
+    assert said.startswith("steps = 25: ") and "takes a whole number from 1 to 19" in said
     source = next(source for source in runner.chapters() if source.stem[3:] == "network_and_data")
     runner.check(source, runner.profile("smoke", source) | {"models": [str(model)], "steps": 6})
     file = model / "unet" / "config.json"

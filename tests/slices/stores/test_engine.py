@@ -136,7 +136,7 @@ def test_an_error_of_the_numbers_is_not_tried_again(tmp_path):
 @pytest.mark.parametrize("change, said", [
     ({"engine": "dask"}, "engine = 'dask': takes a model that each worker can load"),
     ({"engine": "tcp://127.0.0.1:1"}, "engine = 'tcp://127.0.0.1:1': takes a model"),
-    ({"tile": 1}, "tile = 1: takes an integer >= 2"), ({"tries": 0}, "tries = 0"), ({"workers": 0}, "workers = 0"),
+    ({"tile": 1}, "tile = 1: takes a whole number >= 2"), ({"tries": 0}, "tries = 0"), ({"workers": 0}, "workers = 0"),
     ({"fields": ["smell"]}, "fields = 'smell': takes atom"),
 ], ids=str)
 def test_refusals(small, tmp_path, change, said):

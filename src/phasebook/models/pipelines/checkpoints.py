@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
+from phasebook.arguments import whole
 from phasebook.models.assets import ROOT
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
@@ -189,7 +190,6 @@ def check_length(tokenizer, **prompts: str) -> None:
 def check_settings(device: str, batch: int, compiled: bool) -> None:
     """ValueError for a device that is not there, a batch below 1, or compilation without CUDA."""
     check_device(device)
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise ValueError(f"batch = {batch!r}: takes a whole number >= 1")
+    whole("batch", batch, 1)
     if compiled and not device.startswith("cuda"):
         raise ValueError(f"compiled = True with device = {device!r}: takes a CUDA device")

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import whole
 from phasebook.models.pipelines.checkpoints import quiet
 from phasebook.sampling.levels import Levels
 
@@ -34,11 +35,6 @@ class Noise(Protocol):
     def digest(self) -> bytes:
         """What tells one noise from another."""
         ...
-
-
-def _check_steps(steps: int, most: int) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps < most:
-        raise ValueError(f"steps = {steps!r}: takes an integer from 1 to {most - 1}")
 
 
 def _check_finite(steps: int, levels: Float[ndarray, " s+1"]) -> None:
@@ -64,7 +60,7 @@ class Betas:
     def levels(self, steps: int, name: str) -> Levels:
         """DDIM's levels: strides through the table, from its own end to its own `final_alpha_cumprod`."""
         most = self.scheduler.config.num_train_timesteps
-        _check_steps(steps, most)
+        steps = whole("steps", steps, 1, most - 1)
         if self.euler is not None:
             return self._eulers(steps, name)
         self.scheduler.set_timesteps(int(steps))
@@ -124,7 +120,7 @@ class Flow:
     def levels(self, steps: int, name: str) -> Levels:
         """The scheduler's own, to 0 at the end."""
         config = self.scheduler.config
-        _check_steps(steps, config.num_train_timesteps)
+        steps = whole("steps", steps, 1, config.num_train_timesteps - 1)
         options: dict[str, Any] = {}
         if config.get("use_dynamic_shifting"):
             low, high = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)

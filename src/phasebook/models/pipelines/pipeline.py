@@ -13,13 +13,13 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.models.denoiser import combined, listed
+from phasebook.arguments import brief, number
+from phasebook.models.denoiser import checked_latents, combined, listed
 from phasebook.models.pipelines.checkpoints import (
     cause,
     check_dtype,
@@ -119,7 +119,8 @@ class PipelineModel(Model):
         """The model of a diffusers pipeline in memory, which is moved to `device` and loses its gradients.
 
         Args:
-            pipe: the pipeline.
+            pipe: a StableDiffusionPipeline or one of its kind (XL, 3, Flux, PixArt, DDPM), with all its parts; random
+                weights will do, and the safety checker may be None.
             name: for levels and messages.
             device: 'cpu' or 'cuda'.
             batch: latents at a time.
@@ -134,6 +135,10 @@ class PipelineModel(Model):
             ValueError: one line, for a pipeline that this code cannot run.
         """
         check_settings(device, batch, compiled)
+        if not isinstance(name, str):
+            raise ValueError(f"name = {brief(name)}: takes a text, by which messages call the model")
+        if decoder is not None and not (isinstance(decoder, torch.nn.Module) and hasattr(decoder, "decode")):
+            raise ValueError(f"decoder = {brief(decoder)}: takes a VAE of diffusers, such as an AutoencoderTiny")
         label = f"model = {name!r}"
         family, noise = _understood(label, pipe, sampler)
         decoder = decoder or getattr(pipe, "vae", None)
@@ -200,7 +205,7 @@ class PipelineModel(Model):
     def start(self, latents: Float[ndarray, "m c y x"],
               coefficients: Float[ndarray, "p m"] | None = None) -> Float[Tensor, "p c y x"]:
         """Latents, or combinations of a few; summed in float64."""
-        return combined(latents, coefficients).to(self.device, self.dtype)
+        return combined(checked_latents(latents, self.shape), coefficients).to(self.device, self.dtype)
 
     @torch.no_grad()
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
@@ -212,9 +217,8 @@ class PipelineModel(Model):
         Raises:
             ValueError: for a prompt longer than the tokenizer's limit, which diffusers would cut, or guidance < 0.
         """
-        if not isinstance(guidance, int | float) or not np.isfinite(guidance) or guidance < 0:
-            raise ValueError(f"guidance = {guidance!r}: takes a finite number >= 0 (1 or less: no guidance)")
-        single = listed(texts)
+        guidance = number("guidance", guidance, "a finite number >= 0 (1 or less: no guidance)", least=0)
+        single = listed(texts, negative)
         known = {}
         for text in dict.fromkeys(single):
             self.family.check_words(prompt=text, negative_prompt=negative)
@@ -222,7 +226,7 @@ class PipelineModel(Model):
                 check_length(tokenizer, prompt=text, negative_prompt=negative)
             known[text] = self.family.encode(self.pipe, text, negative, guidance)
         names = known[single[0]]
-        return Prompt({name: torch.stack([known[text][name] for text in single]) for name in names}, float(guidance))
+        return Prompt({name: torch.stack([known[text][name] for text in single]) for name in names}, guidance)
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "p c y x"], levels: Levels, step: int, prompt: Prompt | None = None,
@@ -288,9 +292,7 @@ class PipelineModel(Model):
             named = dict(zip(prompt.conditions, conditions, strict=True))
             return self.noise.split(y, self._output(y, time, named, prompt.guidance), alpha, sigma)
 
-        for c in prompt.conditions.values():
-            if len(c) not in (1, points):
-                raise ValueError(f"prompt: of {len(c)} points; takes one for all {points}, or one a point")
+        prompt.check(points)
         return function, [c.expand(points, *c.shape[1:]) for c in prompt.conditions.values()]
 
     def _output(self, x: Float[Tensor, "p c y x"], time: float | Tensor,
@@ -369,6 +371,11 @@ class PipelineModel(Model):
 def _understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
     """The family and the noise of a pipeline in memory; ValueError, one line, for one that this code cannot run."""
     family = family_of(label, type(pipe).__name__)
+    for part in ("scheduler", *(part for part in family.parts if part not in family.optional)):
+        weights = part != "scheduler" and "tokenizer" not in part
+        value = getattr(pipe, part, None)
+        if value is None or weights and not isinstance(value, torch.nn.Module):
+            raise ValueError(f"{label}: its {part} is {brief(value)}; takes a {family.pipeline} with one")
     network = getattr(pipe, family.network)
     _, y, x = family.shape(pipe)
     patch = network.config.get("patch_size", 1) or 1

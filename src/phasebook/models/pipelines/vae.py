@@ -1,4 +1,4 @@
-"""Pixels and clean latents, one to the other: a diffusers VAE with its shift and scale; without one states are pixels."""
+"""Pixels and clean latents, one to the other: a diffusers VAE with its shift and scale; without one they are equal."""
 
 from jaxtyping import Float
 from torch import Tensor

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from phasebook.arguments import whole
 from phasebook.machine import free_memory
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
@@ -101,8 +102,7 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
 
 def _check(**counts: object) -> None:
     for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < (2 if name == "tile" else 1):
-            raise ValueError(f"{name} = {value!r}: takes an integer >= {2 if name == 'tile' else 1}")
+        whole(name, value, 2 if name == "tile" else 1)
 
 
 def _check_tiles(about: Description) -> None:

@@ -1,0 +1,98 @@
+"""Arguments of the public functions: what does not fit is refused in one line: the parameter, its value, what it takes.
+
+What a user's own function gives is checked here as well, as far as its kind and its numbers go.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+__all__ = ["brief", "check_place", "first_not_finite", "latent_shape", "number", "numbers", "tensor_of", "whole"]
+
+
+def brief(value: object) -> str:
+    """A value in a refusal: one line, shortened."""
+    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _array(value: object) -> ndarray | None:
+    """Real numbers as an array; None for anything else."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):       # ragged lists, tensors of another device
+        return None
+    return array if array.dtype.kind in "iuf" else None
+
+
+def whole(name: str, value: object, least: int, most: int | None = None, what: str = "a whole number") -> int:
+    """`value` as an int. ValueError unless it is whole and from `least` to `most`."""
+    if not _is_whole(value) or value < least or (most is not None and value > most):
+        span = f">= {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} = {brief(value)}: takes {what} {span}")
+    return int(value)
+
+
+def number(name: str, value: object, takes: str, least: float = -np.inf, most: float = np.inf,
+           above: float = -np.inf) -> float:
+    """`value` as a float. ValueError unless it is one finite number from `least` to `most`, and more than `above`."""
+    array = _array(value)
+    if array is None or array.ndim or not np.isfinite(array) or not (least <= array <= most and array > above):
+        raise ValueError(f"{name} = {brief(value)}: takes {takes}")
+    return float(array)
+
+
+def numbers(name: str, value: object, takes: str) -> ndarray:
+    """`value` as an array. ValueError unless it holds finite real numbers."""
+    array = _array(value)
+    if array is None:
+        raise ValueError(f"{name} = {brief(value)}: takes {takes}")
+    if not np.isfinite(array).all():
+        where = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
+        raise ValueError(f"{name}: NaN or Inf at [{where}]; takes finite numbers")
+    return array
+
+
+def latent_shape(shape: object) -> tuple[int, ...]:
+    """The shape of one latent; a single number is one of vectors. ValueError unless all are positive integers."""
+    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    if not sizes or not all(_is_whole(size) and size > 0 for size in sizes):
+        raise ValueError(f"shape = {brief(shape)}: takes positive integers, the shape of one latent")
+    return tuple(int(size) for size in sizes)
+
+
+def check_place(dtype: torch.dtype, device: str) -> None:
+    """ValueError unless there are tensors of this floating-point type on this device here."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"dtype = {brief(dtype)}: takes a floating-point type, such as torch.float32")
+    try:
+        torch.empty(0, dtype=dtype, device=device)
+    except (RuntimeError, TypeError, AssertionError):
+        raise ValueError(f"device = {brief(device)}: not here; takes 'cpu', or 'cuda' where there is one") from None
+
+
+def tensor_of(label: str, value: object, takes: str) -> Tensor:
+    """What a function gave, as a tensor. ValueError unless it is made of real numbers."""
+    try:
+        tensor = torch.as_tensor(np.asarray(value, order="C") if isinstance(value, ndarray) else value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{label}: gives a {type(value).__name__}; takes {takes}") from None
+    if tensor.is_complex():
+        raise ValueError(f"{label}: gives complex numbers; takes {takes}")
+    return tensor
+
+
+def first_not_finite(x: Float[Tensor, "p *s"]) -> int | None:
+    """The first point with NaN or Inf in it. A sum costs little beside whatever made `x`, and shows most of them."""
+    if bool(x.sum().isfinite()):
+        return None
+    off = ~x.isfinite().flatten(1).all(1)
+    return int(off.nonzero()[0, 0]) if bool(off.any()) else None
