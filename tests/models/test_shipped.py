@@ -21,7 +21,8 @@ MOST = {"icons-unet-a": 16.5e6, "icons-transformer-a": 16.5e6, "icons-unet-b": 1
 SHIPPED = [name for name in MOST if (ROOT / name).is_dir()]
 STUDENTS = [name for name in SHIPPED if "-in-" in name]
 NETWORKS = [name for name in SHIPPED if "clip" not in name and name not in STUDENTS]
-LEAST, REAL, MOST_MELTED, MOST_COPIED = 0.4, 0.6, 0.3, 0.95     # for small samples, on the safe side of the cards'
+LEAST, REAL, MOST_MELTED = 0.75, 0.6, 0.3       # for small samples, on the safe side of the cards'
+AWAY = 0.07             # root mean square: twice what coding and decoding leaves of a picture
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -95,7 +96,7 @@ def test_named_prompts_are_recognised_and_not_copied(model, clip, own, some):
     pictures = sample(model.pipe, [own.whats[i] for i in whats], list(range(500, 500 + len(whats))), steps=10)
     assert recognised(clip, pictures, torch.tensor(whats), None, own).what >= LEAST
     other = alike().only("b" if model.name[-1] == "a" else "a")
-    assert memorisation(pictures, own, other).copied <= MOST_COPIED
+    assert float(memorisation(pictures, own, other).trained.median()) >= AWAY
 
 
 def test_the_generic_prompt_gives_many_things_and_few_melted(model, clip, own, some):
