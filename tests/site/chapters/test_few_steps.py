@@ -85,6 +85,6 @@ def test_a_record_of_a_student_that_is_none_is_refused(record, text):
 def test_planes_of_a_network_that_do_not_fit_are_refused(record, monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: 4e9)
     large = defaults() | {"network_planes": 200, "network_grid": 21}
-    Chapter.read(large)                         # no student, no planes
+    Chapter.read(large | {"network": "icons-unet-a-in-1"})     # of which there is no student: no planes
     with pytest.raises(ParameterError, match="network_planes, network_grid, starts = 200, 21, .* GB of memory"):
         Chapter.read(large | {"students": str(record.parents[2])})

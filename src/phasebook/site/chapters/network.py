@@ -63,8 +63,13 @@ class Chapter(ModelParameters):
             grid, steps = self.at("grid", name), self.at("steps", name)
             check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
                          3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
-        check_data({*own, self.other_half}, self.views)
+        check_data({*own, self.unseen}, self.views)
         return self
+
+    @property
+    def unseen(self) -> str:
+        """The half that the first network has not seen; '' where it is not known what it has."""
+        return self.other_half if self.at("trained_on", self.models[0]) else ""
 
 
 def check_data(names: Collection[str], views: int, points: int = 0, parameter: str = "trained_on") -> None:
@@ -98,7 +103,8 @@ def own_data(subject: Subject, trained_on: str, views: int, device: str = "cpu")
 
     Args:
         subject: the network, a latent diffusion model.
-        trained_on: `icons a` or `icons b`, see `training_pictures`, or ''.
+        trained_on: `icons a` or `icons b`, see `training_pictures`, or ''. ValueError where these are no latents of
+            the network's.
         views: small variations of each picture beside the picture itself, as the network was shown them.
         device: where the latents live.
     """
@@ -106,7 +112,11 @@ def own_data(subject: Subject, trained_on: str, views: int, device: str = "cpu")
         return None
     images = training_pictures(trained_on)
     pixels = 2 * torch.as_tensor(images.pixels).permute(0, 3, 1, 2) - 1
-    return ExactModel.of_latents(latent_views(subject.model.pipe.vae, pixels, views), images, device)
+    latents = latent_views(subject.model.pipe.vae, pixels, views)
+    if latents.shape[2:] != subject.model.shape:
+        raise ValueError(f"trained_on = {trained_on!r}: its pictures have latents of shape {tuple(latents.shape[2:])}, "
+                         f"those of {subject.name} have {subject.model.shape}; takes '' for a network of other data")
+    return ExactModel.of_latents(latents, images, device)
 
 
 def datasets(chosen: Mapping[str, Subject], trained_on: Mapping[str, str], views: int,
