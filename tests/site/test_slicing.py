@@ -31,6 +31,7 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", "--image-set", "nothing"], "image_set = 'nothing'"),
     (["exact", *SMALL, "--features", "smell"], "features = 'smell'"),
     (["exact", *SMALL, "--features", "icons-unet-a/unet"], "features = 'icons-unet-a/unet'"),
+    (["exact", *SMALL, "--features", "icons-clip-b", "icons-clip-b"], "takes directories of different names"),
     (["exact", *SMALL, "--extent", "[1, 0, 0, 1]"], "extent ="),
     (["exact", *SMALL, "--anchors", "no.npy"], "anchors ="),
     (["exact", *SMALL, "--engine", "nowhere"], "engine = 'nowhere'"),

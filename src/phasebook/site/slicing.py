@@ -109,6 +109,8 @@ def _features(options: argparse.Namespace):
         folder = known_directory(name)
         if folder and any((folder / file).is_file() for file in ("open_clip_config.json", "config.json")):
             check_features(name)
+            if folder.resolve().name in features:       # it would replace the other without a word
+                raise ValueError(f"features = {name!r}: takes directories of different names")
             features[folder.resolve().name] = FeatureSource(name, options.device, batch=options.batch)
         else:
             features[name] = name
