@@ -89,7 +89,7 @@ from phasebook.site.chapters.spacetime_images import (
 from phasebook.site.figures import onedim as draw
 from phasebook.site.figures.base import show
 from phasebook.site.figures.spacetime import compared, strips
-from phasebook.stats import grouped_bootstrap, median_interval, spearman
+from phasebook.stats import grouped_bootstrap, median_interval, share_interval, spearman
 
 # %% [markdown]
 # ## The sphere, for all pictures at once
@@ -277,7 +277,7 @@ curves = {name: curves_along(search, eta, probes) for name, eta, probes in
            ("between", free[count:], many_probes), ("flow", flow, many_probes))}
 ledger.claim("images.below_flow", worst_ratio(curves["between"], curves["flow"]), note=f"{p.flows} paths, {p.flow_probes} probes")
 impossible = np.array([negative_terms(curve) for curve in curves["between"]])
-ledger.claim("images.monotone", impossible.mean(), note=f"{impossible.sum()} of {impossible.size} terms")
+ledger.claim("images.monotone", share_interval(int(impossible.sum()), impossible.size), note=f"{impossible.sum()} of {impossible.size} terms")
 
 # %% mystnb={"figure": {"caption": "A network's geodesics between two pictures noised to a level (its log-SNR names the row), and straight lines of the chart between the same ends: denoised images at equal steps. Last rows: the flow's path from noise, and the geodesic between its ends.", "name": "fig-network-strips"}} tags=["hide-input"]
 rows = {}

@@ -158,7 +158,7 @@ def changes(page, act, path: bool = True) -> None:
 def test_the_first_picture_comes_soon_and_the_whole_follows(page):
     computed(page, 40)
     times = page.evaluate(f"{LIVE}.times")
-    assert times["first"] < 0.6 * times["whole"]
+    assert times["opened"] < times["first"] < 0.6 * times["whole"]
 
 
 def test_pointer_moves_anchors_window_and_point(page):

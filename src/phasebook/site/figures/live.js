@@ -110,7 +110,7 @@
   // ---- the diagram ----------------------------------------------------------------------------------------------
 
   class Live {
-    constructor(root, data, sprite, line) {
+    constructor(root, data, sprite, still, line) {
       Object.assign(this, { root, data, step: data.step, job: 0, frames: {}, times: {} });
       this.library = phasebookLiveModel();
       this.model = new this.library.Model(data);
@@ -122,7 +122,20 @@
       this.listen();
       this.send = line.send;
       line.take = (message) => this.take(message);
+      this.open(still);
       this.compute();
+    }
+
+    // Until something is computed the panels show the two halves of the picture that stood here before.
+    open(still) {
+      this.asked = performance.now();
+      const side = still.naturalHeight;
+      [this.pictures, this.map].forEach((canvas, k) => {
+        const left = k * (still.naturalWidth - side);
+        sized(canvas).drawImage(still, left, 0, side, side, 0, 0, canvas.width, canvas.height);
+        this.drawPoint(canvas);
+      });
+      this.times.opened = performance.now() - this.asked;
     }
 
     reset() {
@@ -588,6 +601,7 @@
     const { gram, products, covariance, alpha, sigma, unit, family } = data;
     const line = { take: null, send: worker((message) => line.take(message)) };
     line.send({ data: { gram, products, covariance, alpha, sigma, unit, family } });
-    root.live = new Live(root, data, await picture(data.sprite), line);
+    const [sprite, still] = await Promise.all([data.sprite, root.querySelector("img").src].map(picture));
+    root.live = new Live(root, data, sprite, still, line);
   });
 })();
