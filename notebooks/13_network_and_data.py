@@ -16,11 +16,12 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Coarse boundaries in part, fine ones not. While the noise exceeds half of the data's largest standard deviation, the maps of network and exact denoiser
-# share two fifths of what chance leaves to share, 0.40 (0.10 to 0.58, `pipeline.data_early`): twelve slices do not say whether it is half. Below, it is 0.20, and none is
-# not excluded (`pipeline.data_or_architecture`): there the exact denoiser's ridges are walls between single training pictures, which a network that was to
+# Coarse boundaries in part, fine ones hardly: of what chance leaves to share, the maps of network and exact denoiser share a part while the noise exceeds half of the data's
+# largest standard deviation (`pipeline.data_early`), of which twelve slices do not say whether it is half, and less below (`pipeline.data_or_architecture`), where none is
+# not excluded: there the exact denoiser's ridges are walls between single training pictures, which a network that was to
 # generalise has not learnt; it has boundaries of its own, broader and of full rank. With the exact denoiser of pictures that it has *never seen*, of the same things,
-# the network agrees as much, 0.38 and 0.07 (`pipeline.unseen`), and more than the two exact denoisers with one another, 0.25 and 0.06 (`pipeline.halves_early`, `pipeline.halves_late`). So what its
+# the network agrees about as well (median difference, `pipeline.unseen`), and better than the two exact denoisers with one another, early (`pipeline.halves_early`) and late
+# (`pipeline.halves_late`). So what its
 # boundaries have of the data is what two samples of the data have in common. Whether another architecture would share it, a second network has to tell.
 # :::
 #

@@ -15,9 +15,9 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Under other steps of the sampler they are kept, 0.72 (0.63 to 0.86, `basins.steps`, on a scale from other slices' basins, 0, to the same basins, 1), under guidance 5
-# about half, 0.42 (0.32 to 0.65, `basins.guidance`). In the exact denoiser of the network's own training pictures they are not, 0.11 (`basins.data`), and
-# the exact denoisers of two halves of the data share none at all, -0.03 (`basins.halves`): which single picture a latent ends on belongs to the sample of data and to
+# On a scale from other slices' basins, 0, to the same basins, 1: under other steps of the sampler most are kept (`basins.steps`), under guidance 5 a part
+# (`basins.guidance`). In the exact denoiser of the network's own training pictures they are not (`basins.data`), and
+# the exact denoisers of two halves of the data share none at all (`basins.halves`): which single picture a latent ends on belongs to the sample of data and to
 # the network, not to the distribution. Whether basins belong to an architecture takes a second one, which a parameter puts beside this.
 # :::
 #

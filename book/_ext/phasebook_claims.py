@@ -3,7 +3,8 @@
 All of it follows from what is there: the results files give the verdicts, the doctree of a chapter the section and the
 figure nearest to the cell that records a claim. Nothing is typed, and nothing needs a script.
 
-- Where the text names a claim, as `heat.order`, its verdict stands behind the name and leads to the claim's row.
+- Where the text names a claim, as `heat.order`, its verdict stands behind the name and leads to the claim's row; in a
+  box, as the answer of a chapter is, what was measured stands before the verdict.
 - Beneath a cell that records claims they are listed with their verdicts.
 - Where a chapter shows an equation of the paper, or names it as Eq. (13), its number leads to what is said of it.
 - A row of the claims tables gets a line of links, and what the filter of the ledger asks for.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from docutils.nodes import (
+    Admonition,
     Element,
     Text,
     container,
@@ -136,7 +138,8 @@ def mark(app, doctree) -> None:
     for name in list(doctree.findall(literal)):
         if name.astext() in app.env.phasebook_verdicts and not isinstance(name.parent, reference):
             at = name.parent.index(name) + 1
-            name.parent.insert(at, [Text(" "), chip(app, name.astext())])
+            told = measured(app.env.phasebook_verdicts[name.astext()]) if boxed(name) else ""
+            name.parent.insert(at, [Text(f" {told} "), chip(app, name.astext())])
     chapter = app.env.docname.rpartition("/")[2]
     told = stated(chapter)
     cells = [c for c in doctree.findall(container) if "cell" in c["classes"]]
@@ -147,6 +150,23 @@ def mark(app, doctree) -> None:
         there.setdefault(cell, []).append(name)
     for cell, names in there.items():
         cells[cell].parent.insert(cells[cell].parent.index(cells[cell]) + 1, recorded(app, names, told))
+
+
+def boxed(node: Element) -> bool:
+    """Whether a node stands in an admonition."""
+    while node is not None and not isinstance(node, Admonition):
+        node = node.parent
+    return node is not None
+
+
+def measured(claim: dict) -> str:
+    """Estimate and interval, as a sentence has them."""
+    if claim["estimate"] is None:
+        return ""
+    digits = lambda x: f"{x:.2f}" if 0.01 <= abs(x) < 100 or x == 0 else f"{x:.2g}"  # noqa: E731
+    ends = [e for e in claim.get("interval") or [] if e is not None]
+    between = f" ({digits(ends[0])} to {digits(ends[1])})" if len(ends) == 2 else ""
+    return (digits(claim["estimate"]) + between).replace("-", "\N{MINUS SIGN}")
 
 
 def place(app, chapter: str, cell: Element, code: str, name: str) -> Place:
