@@ -14,7 +14,8 @@ from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixel
 from phasebook.sampling.samplers import normal_start
 from phasebook.sampling.tangents import forward_mode, pushed
 
-__all__ = ["Latent", "Normalised", "OfPixels", "distances", "final_distances", "named_features"]
+__all__ = ["Latent", "Normalised", "OfPixels", "distances", "final_distances", "named_features",
+           "root_mean_square"]
 
 STARTS, STEPS = 32, 10              # independent starts and sampler steps for a yardstick
 
@@ -109,6 +110,11 @@ class OfPixels(_Base):
             raise ValueError(f"tangents: the {self.label} leaves torch on the way; takes a function of tensors "
                              "throughout, or jacobian='differences'")
         return values
+
+
+def root_mean_square(pixels: Pixels) -> Float[Tensor, "p k"]:
+    """Coordinates of pictures in which distances are root mean squares over pixels."""
+    return pixels.flatten(1) / pixels[0].numel() ** 0.5
 
 
 class Normalised(_Base):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook.models.pipelines import pipeline as pipeline_module
 from phasebook.models.pipelines.loading import noise_at
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
@@ -134,63 +133,6 @@ def test_any_schedulers_noise_levels_are_ddims(folders, copy, kind):
     model, plain = PipelineModel.load(copy), PipelineModel.load(folders["epsilon"])
     for steps in (1, 7, 12, 50):
         np.testing.assert_array_equal(model.levels(steps).alpha, plain.levels(steps).alpha)
-
-
-@pytest.mark.parametrize("change", ["text width", "vae channels", "class labels", "odd size"])
-def test_parts_that_do_not_fit_are_one_line(folders, change):
-    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-
-    pipe = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
-    own = dict(pipe.unet.config)
-    changes = {"text width": {"cross_attention_dim": 24}, "class labels": {"class_embed_type": "timestep"},
-               "odd size": {"sample_size": 9}, "vae channels": {}}[change]
-    pipe.unet = UNet2DConditionModel.from_config(own | changes)
-    if change == "vae channels":
-        pipe.vae = AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-                                 up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=3, norm_num_groups=4)
-    if change == "odd size":            # works, or says so
-        assert PipelineModel.of(pipe, "odd").shape == (4, 9, 9)
-        return
-    with pytest.raises(ValueError, match="its parts do not fit together") as caught:
-        PipelineModel.of(pipe, change)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
-
-
-@pytest.mark.parametrize("part, change, words", [
-    ("unet", {"cross_attention_dim": 24}, r"\.weight has the shape \[\d+, 16\], and \[\d+, 24\] in config.json"),
-    ("unet", {"class_embed_type": "timestep"}, "its parts do not fit together"),
-    ("unet", {"sample_size": 0}, "sample_size = 0; takes 1 to 4096"),
-    ("unet", {"sample_size": [8, 10**5]}, "sample_size = .8, 100000.; takes 1 to 4096"),
-    ("unet", {"layers_per_block": 10**9}, "the number 1000000000 in config.json; takes up to 10000000"),
-    ("unet", {"layers_per_block": 10**6}, "more layers than its weights"),
-    ("unet", {"attention_head_dim": [2, -10**12]}, "the number -1000000000000 in config.json"),
-    ("unet", {"in_channels": "four"}, "cannot load its unet"),
-    ("unet", {"norm_num_groups": 0}, "cannot load its unet"),
-    ("unet", {"num_attention_heads": 10**6, "attention_head_dim": 10**6, "sample_size": 64}, "a table of 64 x 64"),
-    ("vae", {"latent_channels": 3}, "cannot load its vae"),
-    ("text_encoder", {"num_hidden_layers": 10**7}, "more layers than its weights"),
-    ("text_encoder", {"hidden_size": 32}, "cannot load its text_encoder"),
-    ("text_encoder", {"max_position_embeddings": 10**6}, "cannot load its text_encoder"),
-])
-def test_a_directory_is_tried_out_before_a_weight_is_read(copy, monkeypatch, part, change, words):
-    edit(copy / part / "config.json", **change)
-    monkeypatch.setattr("diffusers.ModelMixin.from_pretrained", lambda *_: pytest.fail("weights were read"))
-    with pytest.raises(ValueError, match=words) as caught:
-        PipelineModel.check(copy, parameter="models")
-    said = str(caught.value)
-    assert said.startswith(f"models = {str(copy)!r}: ") and "\n" not in said and len(said) < 400
-
-
-def test_a_trial_is_not_repeated_until_a_file_changes(copy, monkeypatch):
-    PipelineModel.check(copy)
-    made = []
-    whole = pipeline_module.load_parts
-    monkeypatch.setattr(pipeline_module, "load_parts", lambda *a, **k: made.append(1) or whole(*a, **k))
-    PipelineModel.check(copy)
-    assert not made
-    os.utime(copy / "unet" / "config.json", (1, 1))
-    PipelineModel.check(copy)
-    assert made
 
 
 @pytest.mark.parametrize("change", [{"shift": 1.0}, {"beta_start": 0.001, "unheard_of": [1]}])

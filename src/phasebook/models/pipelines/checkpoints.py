@@ -14,8 +14,8 @@ from phasebook.models.assets import ROOT
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
 
-__all__ = ["DTYPES", "cause", "check_complete", "check_device", "check_dtype", "check_length", "check_pipeline",
-           "check_settings", "check_weights", "known_directory", "pipeline_parts", "quiet"]
+__all__ = ["DTYPES", "cause", "check_complete", "check_device", "check_dtype", "check_pipeline", "check_settings",
+           "check_weights", "known_directory", "pipeline_parts", "quiet"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 SCHEDULES = {"linear", "scaled_linear", "squaredcos_cap_v2"}
@@ -176,15 +176,6 @@ def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
         if not files:
             raise ValueError(no_weights(label, folder / part, stem, variant))
         check_weights(label, [f for f in files if f.suffix == ".safetensors"])
-
-
-def check_length(tokenizer, **prompts: str) -> None:
-    """ValueError names the first of `prompts` that is longer than the tokenizer's limit: diffusers would cut it."""
-    for label, text in prompts.items():
-        length, most = len(tokenizer(text, verbose=False).input_ids), tokenizer.model_max_length
-        if length > most:
-            raise ValueError(f"{label} = {text[:40] + '...'!r}: {length} tokens with its begin and end; takes at most "
-                             f"{most}")
 
 
 def check_settings(device: str, batch: int, compiled: bool) -> None:

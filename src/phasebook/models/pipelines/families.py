@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["FAMILIES", "Family", "family_of"]
+__all__ = ["FAMILIES", "Family", "check_length", "family_of"]
 
 Pair = tuple[str, str]
 TEXT = [("transformers", "CLIPTextModel")]
@@ -20,6 +20,15 @@ WORDS = [("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast"
 WORDS_T5 = [("transformers", "T5Tokenizer"), ("transformers", "T5TokenizerFast")]
 VAE = [("diffusers", "AutoencoderKL"), ("diffusers", "AutoencoderTiny")]
 UNET = [("diffusers", "UNet2DConditionModel")]
+
+
+def check_length(tokenizer, **prompts: str) -> None:
+    """ValueError names the first of `prompts` that is longer than the tokenizer's limit: diffusers would cut it."""
+    for label, text in prompts.items():
+        length, most = len(tokenizer(text, verbose=False).input_ids), tokenizer.model_max_length
+        if length > most:
+            raise ValueError(f"{label} = {text[:40] + '...'!r}: {length} tokens with its begin and end; takes at most "
+                             f"{most}")
 
 
 class Family:
@@ -59,6 +68,13 @@ class Family:
     def check_words(self, **words: str) -> None:
         """ValueError names the first text that this kind of pipeline has no place for; `negative_prompt` is one."""
 
+    def conditions(self, pipe, text: str, negative: str, guidance: float) -> dict[str, Float[Tensor, "k ..."]]:
+        """What `encode` gives; ValueError for a text that has no place here, or would be cut."""
+        self.check_words(prompt=text, negative_prompt=negative)
+        for tokenizer in self.tokenizers(pipe):
+            check_length(tokenizer, prompt=text, negative_prompt=negative)
+        return self.encode(pipe, text, negative, guidance)
+
     def encode(self, pipe, text: str, negative: str, guidance: float) -> dict[str, Float[Tensor, "k ..."]]:
         """Conditions of one text by name; with guidance > 1 those of the negative prompt come first (k = 2)."""
         raise NotImplementedError
@@ -66,6 +82,22 @@ class Family:
     def call(self, pipe, x: Float[Tensor, "b c y x"], time: float, c: Mapping[str, Tensor]) -> Tensor:
         """What the network says of states at a time; conditions have a row for each state."""
         return getattr(pipe, self.network)(x, time, return_dict=False)[0]
+
+    def guided(self, pipe, x: Float[Tensor, "p c y x"], time: float | Tensor,
+               conditions: Mapping[str, Float[Tensor, "p k ..."]], guidance: float) -> Tensor:
+        """What the network says at a time (or one a point); with guidance each point has its negative prompt first."""
+        copies = max((c.shape[1] for c in conditions.values()), default=1)
+        wide = torch.cat([x] * copies).contiguous(memory_format=torch.channels_last)
+        rows = {name: c.transpose(0, 1).flatten(0, 1) for name, c in conditions.items()}
+        if isinstance(time, Tensor):
+            clock = time.repeat(copies)
+        else:
+            clock = int(time) if time == int(time) else time
+        raw = self.call(pipe, wide, clock, rows)
+        if copies == 1:
+            return raw
+        negative, positive = raw.chunk(2)
+        return negative + guidance * (positive - negative)
 
 
 def _both(guided: bool, negative: Tensor | None, positive: Tensor) -> Tensor:

@@ -7,9 +7,8 @@ padded; a point's result does not depend on its company beyond rounding. Latents
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,27 +19,19 @@ from torch import Tensor
 
 from phasebook.arguments import brief, number
 from phasebook.models.denoiser import checked_latents, combined, listed
-from phasebook.models.pipelines.checkpoints import (
-    cause,
-    check_dtype,
-    check_length,
-    check_pipeline,
-    check_settings,
-    known_directory,
-)
-from phasebook.models.pipelines.families import Family, family_of
+from phasebook.models.pipelines.checkpoints import check_dtype, check_settings, known_directory
+from phasebook.models.pipelines.families import Family
+from phasebook.models.pipelines.fitting import check_directory, check_geometry, understood
 from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
-from phasebook.models.pipelines.noise import Noise, noise_of
+from phasebook.models.pipelines.noise import Noise
 from phasebook.models.pipelines.vae import decoded, encoded
 from phasebook.sampling.batches import in_batches, split
-from phasebook.sampling.features import Latent, OfPixels
+from phasebook.sampling.features import Latent, OfPixels, root_mean_square
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Pixels, Prediction, Prompt
 from phasebook.sampling.tangents import forward_mode, pushed
 
 __all__ = ["PipelineModel"]
-
-RUN_ONCE = 50_000_000       # weights of a network that is run once when it is loaded; of a larger one the shapes are
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +100,7 @@ class PipelineModel(Model):
             ValueError: one line.
         """
         if (folder := known_directory(name)) is not None:
-            stamps = [(str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in folder.rglob("*") if f.is_file()]
-            check_pipeline(f"{parameter} = {str(name)!r}", folder, variant)
-            _fits(f"{parameter} = {str(name)!r}", folder, variant, tuple(sorted(stamps)))
+            check_directory(cls, f"{parameter} = {str(name)!r}", folder, variant)
 
     @classmethod
     def of(cls, pipe, name: str, *, device: str = "cpu", batch: int = 64, decoder=None, compiled: bool = False,
@@ -140,12 +129,12 @@ class PipelineModel(Model):
         if decoder is not None and not (isinstance(decoder, torch.nn.Module) and hasattr(decoder, "decode")):
             raise ValueError(f"decoder = {brief(decoder)}: takes a VAE of diffusers, such as an AutoencoderTiny")
         label = f"model = {name!r}"
-        family, noise = _understood(label, pipe, sampler)
+        family, noise = understood(label, pipe, sampler)
         decoder = decoder or getattr(pipe, "vae", None)
         for part in [*family.modules(pipe), *([decoder] if decoder is not None else [])]:
             part.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
         model = cls(pipe, family, noise, batch, name, decoder)
-        model._check_geometry(label)
+        check_geometry(label, model)
         if compiled:
             model.network.compile(dynamic=False)
         return model
@@ -219,12 +208,7 @@ class PipelineModel(Model):
         """
         guidance = number("guidance", guidance, "a finite number >= 0 (1 or less: no guidance)", least=0)
         single = listed(texts, negative)
-        known = {}
-        for text in dict.fromkeys(single):
-            self.family.check_words(prompt=text, negative_prompt=negative)
-            for tokenizer in self.family.tokenizers(self.pipe):
-                check_length(tokenizer, prompt=text, negative_prompt=negative)
-            known[text] = self.family.encode(self.pipe, text, negative, guidance)
+        known = {text: self.family.conditions(self.pipe, text, negative, guidance) for text in dict.fromkeys(single)}
         names = known[single[0]]
         return Prompt({name: torch.stack([known[text][name] for text in single]) for name in names}, guidance)
 
@@ -249,7 +233,7 @@ class PipelineModel(Model):
 
         def function(y: Tensor, time: Tensor, alpha: Tensor, sigma: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
             named = dict(zip(prompt.conditions, given, strict=True))
-            raw = self._output(y, time, named, prompt.guidance)
+            raw = self.family.guided(self.pipe, y, time, named, prompt.guidance)
             return self.noise.split(y, raw, alpha[:, None, None, None], sigma[:, None, None, None])
 
         return Prediction(*self._batched(function, x.to(self.device, self.dtype), *clock, *rows))
@@ -275,9 +259,9 @@ class PipelineModel(Model):
                prompt: Prompt) -> Float[Tensor, "p c y x"]:
         """What the network itself says of one batch at a step, differentiable in its weights: for trainers."""
         rows = {name: c.expand(len(x), *c.shape[1:]) for name, c in prompt.conditions.items()}
-        return self._output(x, float(levels.timestep[step]), rows, prompt.guidance)
+        return self.family.guided(self.pipe, x, float(levels.timestep[step]), rows, prompt.guidance)
 
-    # --- the network -------------------------------------------------------------------------------------------
+    # --- the network, in batches -------------------------------------------------------------------------------
 
     def _asked(self, levels: Levels, step: int, prompt: Prompt | None, points: int,
                read: int | None) -> tuple[Callable[..., tuple[Tensor, Tensor]], list[Tensor]]:
@@ -290,68 +274,10 @@ class PipelineModel(Model):
 
         def function(y: Tensor, *conditions: Tensor) -> tuple[Tensor, Tensor]:
             named = dict(zip(prompt.conditions, conditions, strict=True))
-            return self.noise.split(y, self._output(y, time, named, prompt.guidance), alpha, sigma)
+            return self.noise.split(y, self.family.guided(self.pipe, y, time, named, prompt.guidance), alpha, sigma)
 
         prompt.check(points)
         return function, [c.expand(points, *c.shape[1:]) for c in prompt.conditions.values()]
-
-    def _output(self, x: Float[Tensor, "p c y x"], time: float | Tensor,
-                conditions: Mapping[str, Float[Tensor, "p k ..."]], guidance: float) -> Tensor:
-        """What the network says at a time (or one a point); with guidance each point has its negative prompt first."""
-        copies = max((c.shape[1] for c in conditions.values()), default=1)
-        wide = torch.cat([x] * copies).contiguous(memory_format=torch.channels_last)
-        rows = {name: c.transpose(0, 1).flatten(0, 1) for name, c in conditions.items()}
-        if isinstance(time, Tensor):
-            clock = time.repeat(copies)
-        else:
-            clock = int(time) if time == int(time) else time
-        raw = self.family.call(self.pipe, wide, clock, rows)
-        if copies == 1:
-            return raw
-        negative, positive = raw.chunk(2)
-        return negative + guidance * (positive - negative)
-
-    @torch.no_grad()
-    def _check_geometry(self, label: str) -> None:
-        """ValueError unless one latent passes through network, decoder and encoder; of a large network shapes alone."""
-        from torch._subclasses.fake_tensor import FakeTensorMode
-
-        weights = sum(w.numel() for w in self.network.parameters())
-        outline = self.device.type == "meta"
-        large = weights > RUN_ONCE and not outline
-        shapes = FakeTensorMode(allow_non_fake_inputs=True) if large else nullcontext()
-        try:
-            prompt = self.prompt("")
-            with shapes:
-                x = torch.zeros(1, *self.shape, device=self.device, dtype=self.dtype)
-                conditions = {name: torch.zeros_like(c) for name, c in prompt.conditions.items()}
-                y = self._output(x, 1, conditions, 1.0)
-                picture = self.pixels(y)
-                back = encoded(self.encoder, picture)
-            if y.shape != x.shape or picture.shape[1] != 3 or back.shape != x.shape:
-                raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a "
-                                   f"picture {tuple(picture.shape)[1:]}, and a latent {tuple(back.shape)[1:]} again")
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
-            if outline and ("meta tensor" in str(error) or isinstance(error, NotImplementedError)):
-                return          # a number decides there, which an outline has not
-            raise ValueError(f"{label}: its parts do not fit together ({cause(error)})") from None
-
-    # --- pictures ----------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def encode(self, pixels: Float[Tensor, "p 3 y x"]) -> Float[Tensor, "p c y x"]:
-        """Clean latents of pictures in [0, 1], by the pipeline's own VAE: the mean where it gives a distribution."""
-        pixels = torch.as_tensor(pixels)
-        if pixels.ndim != 4 or pixels.shape[1] != 3:
-            size = self.shape[-1] * (self.pipe.vae_scale_factor if self.decoder is not None else 1)
-            raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {size}, {size}) in [0, 1]")
-        return self._batched(lambda x: (encoded(self.encoder, x),), pixels.to(self.device, self.dtype))[0]
-
-    def pixels(self, x0: Float[Tensor, "p c y x"]) -> Float[Tensor, "p 3 y x"]:
-        """Decoded pixels in [0, 1] of one batch, differentiable."""
-        return decoded(self.decoder, x0)
-
-    # --- batches -----------------------------------------------------------------------------------------------
 
     def _batched(self, function: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
         """`function(*inputs)` in batches. Where a device's memory runs out, half the size is used from then on."""
@@ -367,34 +293,17 @@ class PipelineModel(Model):
             torch.cuda.empty_cache()
         return self._batched(function, *inputs)
 
+    # --- pictures ----------------------------------------------------------------------------------------------
 
-def _understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
-    """The family and the noise of a pipeline in memory; ValueError, one line, for one that this code cannot run."""
-    family = family_of(label, type(pipe).__name__)
-    for part in ("scheduler", *(part for part in family.parts if part not in family.optional)):
-        weights = part != "scheduler" and "tokenizer" not in part
-        value = getattr(pipe, part, None)
-        if value is None or weights and not isinstance(value, torch.nn.Module):
-            raise ValueError(f"{label}: its {part} is {brief(value)}; takes a {family.pipeline} with one")
-    network = getattr(pipe, family.network)
-    _, y, x = family.shape(pipe)
-    patch = network.config.get("patch_size", 1) or 1
-    tokens = (y // patch) * (x // patch) if patch > 1 else (y // 2) * (x // 2)
-    noise = noise_of(label, pipe.scheduler, tokens, type(family).__name__ == "Flux", family.flow, sampler)
-    if network.config.get("time_cond_proj_dim"):
-        raise ValueError(f"{label}: its network has guidance distilled into its clock; takes a plain one")
-    return family, noise
+    @torch.no_grad()
+    def encode(self, pixels: Float[Tensor, "p 3 y x"]) -> Float[Tensor, "p c y x"]:
+        """Clean latents of pictures in [0, 1], by the pipeline's own VAE: the mean where it gives a distribution."""
+        pixels = torch.as_tensor(pixels)
+        if pixels.ndim != 4 or pixels.shape[1] != 3:
+            size = self.shape[-1] * (self.pipe.vae_scale_factor if self.decoder is not None else 1)
+            raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {size}, {size}) in [0, 1]")
+        return self._batched(lambda x: (encoded(self.encoder, x),), pixels.to(self.device, self.dtype))[0]
 
-
-@lru_cache(maxsize=32)
-def _fits(label: str, folder: Path, variant: str | None, stamps: tuple[tuple[str, int, int], ...]) -> None:
-    """`PipelineModel.check` of one directory, once for files that stay as they are."""
-    pipe = load_parts(label, folder, variant, "float32", weights=False)
-    family, noise = _understood(label, pipe, "ddim")
-    model = PipelineModel(pipe, family, noise, 1, label, getattr(pipe, "vae", None))
-    model._check_geometry(label)
-
-
-def root_mean_square(pixels: Pixels) -> Float[Tensor, "p k"]:
-    """Coordinates of pictures in which distances are root mean squares over pixels."""
-    return pixels.flatten(1) / pixels[0].numel() ** 0.5
+    def pixels(self, x0: Float[Tensor, "p c y x"]) -> Float[Tensor, "p 3 y x"]:
+        """Decoded pixels in [0, 1] of one batch, differentiable."""
+        return decoded(self.decoder, x0)

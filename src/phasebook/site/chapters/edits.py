@@ -16,7 +16,8 @@ from phasebook.edits.pairs import pick_pairs
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images, read_picture
-from phasebook.models.pipelines.checkpoints import check_length, known_directory
+from phasebook.models.pipelines.checkpoints import known_directory
+from phasebook.models.pipelines.families import check_length
 from phasebook.models.pipelines.loading import family_at, tokenizer_of
 from phasebook.models.vision import has_no_words
 from phasebook.models.vocabulary import picture_size, unknown_word

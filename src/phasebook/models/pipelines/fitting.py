@@ -1,0 +1,116 @@
+"""Whether the parts of a pipeline fit together, tried out before a weight is read or a slice begun.
+
+`understood` asks what kind of pipeline it is, `check_geometry` passes one latent through network, decoder and encoder,
+and `check_directory` does both for the outlines of what lies in a directory. Every refusal is a ValueError of one line.
+"""
+
+from contextlib import nullcontext
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from phasebook.arguments import brief
+from phasebook.models.pipelines.checkpoints import cause, check_pipeline
+from phasebook.models.pipelines.families import Family, family_of
+from phasebook.models.pipelines.loading import load_parts
+from phasebook.models.pipelines.noise import Noise, noise_of
+from phasebook.models.pipelines.vae import encoded
+
+if TYPE_CHECKING:
+    from phasebook.models.pipelines.pipeline import PipelineModel
+
+__all__ = ["check_directory", "check_geometry", "understood"]
+
+RUN_ONCE = 50_000_000       # weights of a network that is run once when it is loaded; of a larger one the shapes are
+
+
+def understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
+    """The family and the noise of a pipeline in memory.
+
+    Args:
+        label: of the model, for refusals.
+        pipe: of diffusers.
+        sampler: 'ddim' or 'own'; see `PipelineModel.load`.
+
+    Returns:
+        Both.
+
+    Raises:
+        ValueError: one line, for one that this code cannot run.
+    """
+    family = family_of(label, type(pipe).__name__)
+    for part in ("scheduler", *(part for part in family.parts if part not in family.optional)):
+        weights = part != "scheduler" and "tokenizer" not in part
+        value = getattr(pipe, part, None)
+        if value is None or weights and not isinstance(value, torch.nn.Module):
+            raise ValueError(f"{label}: its {part} is {brief(value)}; takes a {family.pipeline} with one")
+    network = getattr(pipe, family.network)
+    _, y, x = family.shape(pipe)
+    patch = network.config.get("patch_size", 1) or 1
+    tokens = (y // patch) * (x // patch) if patch > 1 else (y // 2) * (x // 2)
+    noise = noise_of(label, pipe.scheduler, tokens, type(family).__name__ == "Flux", family.flow, sampler)
+    if network.config.get("time_cond_proj_dim"):
+        raise ValueError(f"{label}: its network has guidance distilled into its clock; takes a plain one")
+    return family, noise
+
+
+@torch.no_grad()
+def check_geometry(label: str, model: "PipelineModel") -> None:
+    """Refuse a model unless one latent passes through network, decoder and encoder; of a large network shapes alone.
+
+    Args:
+        label: of the model, for refusals.
+        model: with weights, or in outlines.
+
+    Raises:
+        ValueError: one line.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    weights = sum(w.numel() for w in model.network.parameters())
+    outline = model.device.type == "meta"
+    large = weights > RUN_ONCE and not outline
+    shapes = FakeTensorMode(allow_non_fake_inputs=True) if large else nullcontext()
+    try:
+        prompt = model.prompt("")
+        with shapes:
+            x = torch.zeros(1, *model.shape, device=model.device, dtype=model.dtype)
+            conditions = {name: torch.zeros_like(c) for name, c in prompt.conditions.items()}
+            y = model.family.guided(model.pipe, x, 1, conditions, 1.0)
+            picture = model.pixels(y)
+            back = encoded(model.encoder, picture)
+        if y.shape != x.shape or picture.shape[1] != 3 or back.shape != x.shape:
+            raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a "
+                               f"picture {tuple(picture.shape)[1:]}, and a latent {tuple(back.shape)[1:]} again")
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+        if outline and ("meta tensor" in str(error) or isinstance(error, NotImplementedError)):
+            return          # a number decides there, which an outline has not
+        raise ValueError(f"{label}: its parts do not fit together ({cause(error)})") from None
+
+
+def check_directory(kind: type["PipelineModel"], label: str, folder: Path, variant: str | None) -> None:
+    """Refuse a directory whose parts do not fit their weights or one another; tried once while its files stay.
+
+    Args:
+        kind: of the model that is built of its outlines.
+        label: of the model, for refusals.
+        folder: of the pipeline.
+        variant: of the weights' file names.
+
+    Raises:
+        ValueError: one line.
+    """
+    stamps = [(str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in folder.rglob("*") if f.is_file()]
+    check_pipeline(label, folder, variant)
+    _tried(kind, label, folder, variant, tuple(sorted(stamps)))
+
+
+@lru_cache(maxsize=32)
+def _tried(kind: type["PipelineModel"], label: str, folder: Path, variant: str | None,
+           stamps: tuple[tuple[str, int, int], ...]) -> None:
+    """The outlines of a directory put together, once for files that stay as they are."""
+    pipe = load_parts(label, folder, variant, "float32", weights=False)
+    family, noise = understood(label, pipe, "ddim")
+    check_geometry(label, kind(pipe, family, noise, 1, label, getattr(pipe, "vae", None)))
