@@ -37,7 +37,7 @@ MUTATIONS = [
     Mutation("sampling/levels.py", "return float(self.alpha[step + 1]), ",
              "return 1.001 * float(self.alpha[step + 1]), ",
              "sampling/test_levels.py::test_the_step_is_that_of_euler_in_sigma_and_of_flow_matching"),
-    Mutation("models/exact.py", "torch.add(offset, products, alpha=float(factor))",
+    Mutation("models/gram_sweep.py", "torch.add(offset, products, alpha=float(factor))",
              "torch.add(offset, products, alpha=1.01 * float(factor))",
              "models/test_exact.py::test_denoiser_is_the_mixture_of_equation_6"),
     Mutation("theory/heat/torus.py", "return grad_laplacian / rho - ratio * s -",

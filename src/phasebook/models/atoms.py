@@ -8,7 +8,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["centred_atoms", "gram_of", "products_with"]
+from phasebook.arguments import brief
+
+__all__ = ["centred_atoms", "gram_of", "pixels_of", "products_with"]
 
 AT_ONCE = 6_000_000        # numbers that are in float64 at a time
 
@@ -16,6 +18,19 @@ AT_ONCE = 6_000_000        # numbers that are in float64 at a time
 def _blocks(n: int, width: int) -> Iterator[slice]:
     size = max(1, AT_ONCE // width)
     return (slice(top, top + size) for top in range(0, n, size))
+
+
+def pixels_of(images) -> Float[ndarray, "n y x 3"]:
+    """The pixels of an image set. ValueError unless there are some, finite, and as many names and families."""
+    if not all(hasattr(images, key) for key in ("pixels", "family", "families", "names")):
+        raise ValueError(f"images = {brief(images)}: takes an image set, such as load_images('families')")
+    pixels = np.asarray(images.pixels)
+    if len(pixels) == 0 or not np.isfinite(pixels).all():
+        raise ValueError("images: none, or with NaN or Inf in them; takes one finite image or more")
+    if pixels.ndim != 4 or not len(pixels) == len(images.family) == len(images.names):
+        raise ValueError(f"images: pixels of shape {pixels.shape}, {len(images.family)} family labels, "
+                         f"{len(images.names)} names; takes (n, y, x, rgb), n and n")
+    return pixels
 
 
 def centred_atoms(pixels: Float[ndarray, "n y x 3"], norm: float, device: str,

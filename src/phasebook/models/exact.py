@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,12 +30,12 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import brief, check_place, number, numbers
+from phasebook.arguments import check_place, number, numbers
 from phasebook.models.atom_features import AtomPixels, Posterior
-from phasebook.models.atoms import centred_atoms, gram_of, products_with
+from phasebook.models.atoms import centred_atoms, gram_of, pixels_of, products_with
 from phasebook.models.denoiser import checked_latents, combined, listed
 from phasebook.models.entropy import entropy, membership
-from phasebook.models.sparse import blocks, live, product
+from phasebook.models.gram_sweep import gram_sweep, posterior
 from phasebook.sampling.levels import Levels, scaled_linear_levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Pixels, Prediction, Prompt, State
 
@@ -93,7 +92,7 @@ class ExactModel(Model):
         """
         check_place(dtype, device)
         norm, bonus = _norm(norm), number("bonus", bonus, "a finite number")
-        pixels = _pixels(images)
+        pixels = pixels_of(images)
         atoms, mean, scale = centred_atoms(pixels, norm, device, dtype)
         return cls(atoms, mean, scale, (pixels.shape[3], *pixels.shape[1:3]),
                    np.asarray(images.family), tuple(images.families), tuple(images.names), bonus)
@@ -237,7 +236,8 @@ class ExactModel(Model):
         if x.ndim != 2 or x.shape[1] != 2 * len(self.atoms):
             raise ValueError(f"x: shape {tuple(x.shape)}; takes states (p, {2 * len(self.atoms)}), from start(latents)")
         alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
-        w = self._softmax(x[:, :len(self.atoms)], alpha / sigma**2, (alpha / sigma) ** 2, _log_prior(prompt, len(x)))
+        q, log_prior = x[:, :len(self.atoms)], _log_prior(prompt, len(x))
+        w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
         x0 = torch.cat([w @ self.gram, w], 1)
         at = step if read is None else read
         return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
@@ -261,8 +261,8 @@ class ExactModel(Model):
     def denoise(self, x: Float[Tensor, "p *latent"], alpha: float, sigma: float,
                 prompt: Prompt | None = None) -> Float[Tensor, "p *latent"]:
         """`xhat_0 = E[x_0 | x_t = x]` in pixel space, without the Gram matrix."""
-        log_prior = _log_prior(prompt, len(x))
-        w = self._softmax(x.flatten(1) @ self.atoms.T, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
+        log_prior, q = _log_prior(prompt, len(x)), x.flatten(1) @ self.atoms.T
+        w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
         return (w @ self.atoms).view_as(x)
 
     def encode(self, pixels: Float[Tensor, "p 3 y x"], levels: Levels, seed: int) -> State:
@@ -272,13 +272,6 @@ class ExactModel(Model):
         noisy = levels.alpha[-1] * latents + levels.sigma[-1] * noise
         return self.start(noisy.view(-1, *self.shape).numpy())
 
-    def _softmax(self, products: Tensor, factor: float, snr: float, log_prior: Tensor | None = None) -> Tensor:
-        """`softmax(log p_i + factor products_i - snr |x_i|^2 / 2)`."""
-        offset = self._norms * float(-snr / 2)
-        if log_prior is not None:
-            offset = offset + log_prior.to(offset)
-        return torch.softmax(torch.add(offset, products, alpha=float(factor)), -1)
-
     @cached_property
     def _norms(self) -> Float[Tensor, " n"]:
         return self.gram.diagonal().clone()
@@ -287,50 +280,11 @@ class ExactModel(Model):
               tangents: Float[Tensor, "2 p 2n"] | None = None) -> Iterator[Frame]:
         """The sampler in Gram space: the frames of `sample` at half the cost or less.
 
-        Points move on in blocks of neighbours, each by the pictures that are alive there (see `sparse`). The tensors of
-        a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
+        The tensors of a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
         """
-        n, log_prior = len(self.atoms), _log_prior(prompt, len(x))
-        parts = [_Block(i, x[i, :n] / levels.sigma[first], None if tangents is None else
-                        tangents[:, i, :n] / levels.sigma[first], _rows(log_prior, i)) for i in blocks(x[:, :n])]
-        x0 = torch.empty_like(x)
-        dx0 = None if tangents is None else torch.empty_like(tangents)
-        for step in range(first, levels.steps):
-            ratio, after = (float(r) for r in levels.alpha[step:step + 2] / levels.sigma[step:step + 2])
-            for part in parts:
-                w = self._softmax(part.scaled, ratio, ratio**2, part.log_prior)
-                x0[part.index], slope = self._advanced(part, w, ratio, after - ratio)
-                if dx0 is not None:
-                    dx0[:, part.index] = slope
+        log_prior = _log_prior(prompt, len(x))
+        for step, x0, dx0 in gram_sweep(x, self.gram, levels, log_prior, first, tangents):
             yield Frame(self, step, x0, dx0=dx0)
-
-    def _advanced(self, part: "_Block", w: Tensor, ratio: float, rise: float) -> tuple[Tensor, Tensor | None]:
-        """A block's predictions `(w Gram, w)` and their derivatives; its own products move on to the next step."""
-        index = live(w)
-        rows = self.gram if index is None else self.gram[index]
-        m = product(w, index, rows)
-        # q / sigma changes by d(alpha / sigma) m in a step: one addition where q itself takes two passes
-        part.scaled.add_(m, alpha=rise)
-        if part.rates is None:
-            return torch.cat([m, w], 1), None
-        dw = part.rates * ratio
-        dw.sub_((w * dw).sum(-1, keepdim=True)).mul_(w)
-        dm = product(dw.flatten(0, 1), index, rows).view_as(dw)
-        part.rates.add_(dm, alpha=rise)
-        return torch.cat([m, w], 1), torch.cat([dm, dw], -1)
-
-
-class _Block(NamedTuple):
-    """Some points of a sweep: where they stand among all, `q / sigma` and its derivatives, and their log-prior."""
-
-    index: Int[Tensor, " b"]
-    scaled: Float[Tensor, "b n"]
-    rates: Float[Tensor, "2 b n"] | None
-    log_prior: Tensor | None
-
-
-def _rows(c: Tensor | None, index: Int[Tensor, " b"]) -> Tensor | None:
-    return c[index.to(c.device)] if c is not None and c.ndim == 2 and len(c) > 1 else c
 
 
 def _log_prior(prompt: Prompt | None, points: int) -> Tensor | None:
@@ -342,16 +296,3 @@ def _log_prior(prompt: Prompt | None, points: int) -> Tensor | None:
 
 def _norm(norm: float) -> float:
     return number("norm", norm, "a positive number", above=0)
-
-
-def _pixels(images) -> Float[ndarray, "n y x 3"]:
-    """The pixels of an image set. ValueError unless there are some, finite, and as many names and families."""
-    if not all(hasattr(images, key) for key in ("pixels", "family", "families", "names")):
-        raise ValueError(f"images = {brief(images)}: takes an image set, such as load_images('families')")
-    pixels = np.asarray(images.pixels)
-    if len(pixels) == 0 or not np.isfinite(pixels).all():
-        raise ValueError("images: none, or with NaN or Inf in them; takes one finite image or more")
-    if pixels.ndim != 4 or not len(pixels) == len(images.family) == len(images.names):
-        raise ValueError(f"images: pixels of shape {pixels.shape}, {len(images.family)} family labels, "
-                         f"{len(images.names)} names; takes (n, y, x, rgb), n and n")
-    return pixels
