@@ -9,7 +9,6 @@ from phasebook.site.figures.hierarchy import (
     MergeTree,
     PairStrip,
     PhaseRow,
-    _colour_of,
     areas_table,
     as_bytes,
     geodesic_map,
@@ -28,17 +27,6 @@ EXTENT = [0.0, 1.0, 0.0, 2.0]
 def labels(n=12):
     left = np.repeat([[0] * (n // 2) + [1] * (n // 2)], n, axis=0)
     return np.stack([np.zeros((n, n), int), left, left + 2 * left.T])
-
-
-def test_neighbouring_phases_never_share_a_colour_and_the_larger_child_keeps_its_parents():
-    patches = np.kron(np.arange(36).reshape(6, 6), np.ones((3, 3), int))
-    colour = _colour_of(patches, None)
-    assert ((colour[1:] != colour[:-1]) == (patches[1:] != patches[:-1])).all()
-    assert ((colour[:, 1:] != colour[:, :-1]) == (patches[:, 1:] != patches[:, :-1])).all()
-    uneven = np.zeros((12, 12), int)
-    uneven[:, 9:] = 1
-    after = _colour_of(uneven, np.full((12, 12), 5))
-    assert (after[:, :9] == 5).all() and (after[:, 9:] != 5).all()
 
 
 def test_pictures_as_bytes():

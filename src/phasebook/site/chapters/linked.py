@@ -7,7 +7,8 @@ from scipy.cluster.hierarchy import dendrogram
 
 from phasebook.hierarchy.leaves import linkage_of
 from phasebook.site.figures.album import Album, Choice, Drawing, Panel
-from phasebook.site.figures.hierarchy import as_bytes, phase_colours
+from phasebook.site.figures.hierarchy import as_bytes
+from phasebook.site.figures.phase_colours import phase_colours
 from phasebook.site.figures.widget import resized
 from phasebook.slices.measures.phases import depth_points
 from phasebook.slices.measures.splits import split_levels

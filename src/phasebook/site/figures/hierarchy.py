@@ -1,7 +1,6 @@
 """Figures of the hierarchy: phases over steps, nearby pairs, merge trees with pictures, likeness to a tree, geodesics.
 
-All take arrays. alpha points up and beta right; index 0 is the lower end of alpha. Phases get colours that neighbours
-do not share; the colour itself means nothing.
+All take arrays. alpha points up and beta right; index 0 is the lower end of alpha.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,16 +16,13 @@ from scipy.cluster.hierarchy import dendrogram
 
 from phasebook.hierarchy.calibration import Placed, places, usable
 from phasebook.site.figures.base import COLOURS, layout, table
+from phasebook.site.figures.phase_colours import PHASES, colour_of
 from phasebook.site.figures.widget import webp
 from phasebook.stats import Estimate, median_interval
 
 __all__ = ["MergeTree", "PairStrip", "PhaseRow", "areas_table", "as_bytes", "geodesic_map", "likeness_scales",
-           "merge_trees", "pair_strips", "phase_colours", "phase_maps", "places_table", "ridge_curves"]
+           "merge_trees", "pair_strips", "phase_maps", "places_table", "ridge_curves"]
 
-# twelve colours of similar lightness, told apart by hue (Paul Tol's muted set, and three more)
-PHASES = np.array([[51, 34, 136], [136, 204, 238], [68, 170, 153], [17, 119, 51], [153, 153, 51], [221, 204, 119],
-                   [204, 102, 119], [136, 34, 85], [170, 68, 153], [102, 153, 204], [238, 136, 102], [187, 187, 187]],
-                  dtype=np.uint8)
 THUMBNAIL = 64                  # pixels of a picture in a strip
 
 
@@ -45,41 +41,6 @@ def _place(fig: go.Figure, uri: str, x: tuple[float, float], y: tuple[float, flo
                          sizing="stretch", layer="below", **place)
     fig.add_scatter(x=list(x), y=list(y), mode="markers", marker={"opacity": 0}, showlegend=False, hoverinfo="skip",
                     **place)
-
-
-def _neighbours(labels: Int[ndarray, "a b"], n: int) -> list[set[int]]:
-    """The phases that each phase borders on."""
-    touch: list[set[int]] = [set() for _ in range(n)]
-    for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
-        for p, q in set(zip(a[a != b].tolist(), b[a != b].tolist(), strict=True)):
-            touch[p].add(q)
-            touch[q].add(p)
-    return touch
-
-
-def _colour_of(labels: Int[ndarray, "a b"], before: Int[ndarray, "a b"] | None) -> Int[ndarray, "a b"]:
-    """A colour for each phase: its parent's for the child that has most of it, else one that no neighbour has."""
-    labels = np.asarray(labels)
-    n = int(labels.max()) + 1
-    touch = _neighbours(labels, n)
-    colour, used, spent = np.full(n, -1), len(PHASES), np.zeros(len(PHASES), dtype=int)
-    sizes = np.bincount(labels.ravel(), minlength=n)
-    for p in np.argsort(-sizes, kind="stable"):
-        taken = {int(colour[q]) for q in touch[p]}
-        wanted = -1 if before is None else int(np.bincount(before[labels == p]).argmax())
-        free = sorted((c for c in range(used) if c not in taken), key=lambda c: (spent[c], (c * 5) % used))
-        colour[p] = wanted if wanted >= 0 and wanted not in taken else (free[0] if free else p % used)
-        spent[colour[p]] += 1
-    return colour[labels]
-
-
-def phase_colours(labels: Int[ndarray, "step a b"]) -> UInt8[ndarray, "step a b 3"]:
-    """The colour of every point at every step, alpha upwards: a phase keeps its parent's colour where it can."""
-    before, maps = None, []
-    for one in labels:
-        before = _colour_of(one, before)
-        maps.append(PHASES[before])
-    return np.stack(maps)
 
 
 class PhaseRow(NamedTuple):
@@ -108,7 +69,7 @@ def phase_maps(rows: Sequence[PhaseRow], extent: Sequence[float]) -> go.Figure:
     for r, row in enumerate(rows, 1):
         before = None
         for c, k in enumerate(row.steps, 1):
-            before = _colour_of(row.labels[k], before)
+            before = colour_of(row.labels[k], before)
             size = max(1, 240 // row.labels.shape[1])
             picture = PHASES[before][::-1].repeat(size, 0).repeat(size, 1)
             _place(fig, webp(picture), (b0, b1), (a0, a1), row=r, col=c)
