@@ -18,7 +18,7 @@ from phasebook.hierarchy.ultrametric import check_distances
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt, State
 from phasebook.slices.measures.splits import split_levels
-from phasebook.slices.slice import Pairs
+from phasebook.slices.pairs import Pairs
 
 __all__ = ["Leaves", "leaves_of", "linkage_of", "parted"]
 

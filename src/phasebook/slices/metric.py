@@ -1,7 +1,7 @@
 """The pullback metric of a slice, Eqs. (4) and (5): `G = J^T J`, J = (df/dalpha, df/dbeta).
 
 J comes either from finite differences on the grid, as in the paper (centred inside, one-sided at the border), or
-from exact tangents. Features may be given with duals: inner products are `sum(f * dual)`, see `models.exact.Frame`.
+from exact tangents. Features may be given with duals: inner products are `sum(f * dual)`, see `protocols.Embedding`.
 
 `S = det G` is what the paper maps and calls proportional to the volume element; the volume element is `sqrt det G`.
 """

@@ -6,59 +6,25 @@ asked of a slice: its surface, its ridges and phases, the steps that tell, dista
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import torch
 import xarray as xr
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from phasebook.arguments import brief, number, whole
-from phasebook.sampling.features import distances
 from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Feature, Model, Prompt, State
+from phasebook.sampling.protocols import Feature, Model, Prompt
 from phasebook.slices.geodesic import Surface
 from phasebook.slices.measures.basins import basin_labels
 from phasebook.slices.measures.phases import connected, watershed_labels
+from phasebook.slices.pairs import Pairs
 from phasebook.slices.plane import Plane, paired
 
-__all__ = ["RIDGE", "Pairs", "Slice"]
+__all__ = ["RIDGE", "Slice"]
 
 NAMES = ("E", "F", "G", "det", "trace", "largest", "jump_alpha", "jump_beta")
 RIDGE = 0.2             # a jump over this share of the yardstick is a ridge, wherever ridges are spoken of
-
-
-class Pairs(NamedTuple):
-    """The predictions of n points at every step.
-
-    Attributes:
-        distances: between them, in a feature.
-        x0: their states, what `model.decode` takes.
-    """
-
-    distances: Float[ndarray, "step n n"]
-    x0: Float[torch.Tensor, "step n *s"]
-
-    @classmethod
-    def of(cls, model: Model, start: State, levels: Levels, feature: Feature, prompt: Prompt | None = None) -> "Pairs":
-        """The predictions from `start` at every step.
-
-        Args:
-            model: any.
-            start: states at level 0.
-            levels: of the sampler.
-            feature: by which distances are taken.
-            prompt: for all points, or one a point.
-
-        Returns:
-            Distances and states.
-        """
-        apart, x0 = [], []
-        for frame in model.sweep(start, levels, prompt):
-            apart.append(distances(frame.embedded(feature), feature.unit).cpu().numpy())
-            x0.append(frame.x0.clone().cpu())
-        return cls(np.stack(apart), torch.stack(x0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,19 +17,19 @@ from phasebook.sampling.features import named_features
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
 from phasebook.sampling.samplers import check_kinds
-from phasebook.slices.plane import Plane
-from phasebook.slices.slice import Slice
-from phasebook.slices.tiles import (
+from phasebook.slices.measurement import (
     JACOBIANS,
     Arrays,
     Measurement,
-    Tile,
     check_fields,
     coordinates_of,
     kept_steps,
     picked,
     specification,
 )
+from phasebook.slices.plane import Plane
+from phasebook.slices.slice import Slice
+from phasebook.slices.tiles import Tile
 
 __all__ = ["measurement_of", "slice_of"]
 

@@ -7,9 +7,9 @@ from hashlib import sha256
 import numpy as np
 from numpy import ndarray
 
+from phasebook.slices.measurement import DIMS
 from phasebook.slices.stores.layout import LEVEL, Layout, fill_of, hash_of
 from phasebook.slices.stores.work import Description
-from phasebook.slices.tiles import DIMS
 
 __all__ = ["ROOT", "frame_of", "sealed", "short"]
 

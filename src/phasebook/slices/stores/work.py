@@ -16,9 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
+from phasebook.slices.measurement import Arrays, Measurement, coordinates_of, specification
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import measurement_of
-from phasebook.slices.tiles import Arrays, Measurement, Tile, coordinates_of, specification
+from phasebook.slices.tiles import Tile
 
 __all__ = ["Description", "Source", "Work", "computed", "described", "opened"]
 
