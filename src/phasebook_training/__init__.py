@@ -73,10 +73,10 @@ def train(part: str, folder: Path, *, steps: int | None = None, seed: int = 0, d
 def _teacher(folder: Path, made: Part) -> Path:
     """Where the teacher of a student is; FileNotFoundError, one line, where it is not."""
     own = folder / made.teacher / PARTS[made.teacher].leaves
-    found = own if own.is_dir() else known_directory(made.asset)
-    if found is None:
+    teacher = own if own.is_dir() else known_directory(made.asset)
+    if teacher is None:
         raise FileNotFoundError(f"{own}: no teacher; run `phasebook train {made.teacher}` first, or --start DIR")
-    return found
+    return teacher
 
 
 def publish(part: str, folder: Path, assets: Path) -> Path | None:

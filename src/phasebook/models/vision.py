@@ -162,6 +162,6 @@ def _sides(size) -> tuple[int, int | None] | None:
     if isinstance(size, int) and not isinstance(size, bool):
         size = {"height": size, "width": size}
     named = size if isinstance(size, dict) else {}
-    found = (named.get("height", named.get("shortest_edge")), named.get("width"))
-    sides = [n for n in found if n is not None]
-    return found if sides and all(isinstance(n, int) and 0 < n <= 4096 for n in sides) else None
+    sides = (named.get("height", named.get("shortest_edge")), named.get("width"))
+    given = [n for n in sides if n is not None]
+    return sides if given and all(isinstance(n, int) and 0 < n <= 4096 for n in given) else None

@@ -1,9 +1,10 @@
 """Any diffusers text-to-image pipeline as a model: from the shipped emoji to DreamShaper-8, through one code path.
 
 What differs between pipelines stands in `families` (which part denoises, how it is told a prompt) and in `noise` (its
-levels, and how its answer splits a state into picture and noise). Guidance w > 1 (Ho, Salimans 2022) replaces the
-prediction by `e_neg + w (e_prompt - e_neg)`, at twice the cost. Points are run in batches of one shape, the last one
-padded; a point's result does not depend on its company beyond rounding. Latents have shape (channel, y, x).
+levels, and how its answer splits a state into picture and noise); `fitting` tries out whether parts fit. Guidance w > 1
+(Ho, Salimans 2022) replaces the prediction by `e_neg + w (e_prompt - e_neg)`, at twice the cost. Points are run in
+batches of one shape, the last one padded; a point's result does not depend on its company beyond rounding. Latents have
+shape (channel, y, x).
 """
 
 from collections.abc import Callable, Mapping, Sequence

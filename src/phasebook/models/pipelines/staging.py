@@ -245,9 +245,9 @@ def vision_class(label: str, folder: Path) -> tuple[type, dict[str, Any]]:
         kind = "CLIPVisionModelWithProjection"
     if isinstance(values.get("vision_config"), dict):
         values = values["vision_config"] | {k: values[k] for k in ("projection_dim",) if k in values}
-    found = getattr(transformers, kind)
-    known = set(found.config_class().to_dict()) - {"quantization_config", "_name_or_path", "architectures", "dtype"}
-    return found, _kept(values, known) | {"model_type": found.config_class.model_type}
+    tower = getattr(transformers, kind)
+    known = set(tower.config_class().to_dict()) - {"quantization_config", "_name_or_path", "architectures", "dtype"}
+    return tower, _kept(values, known) | {"model_type": tower.config_class.model_type}
 
 
 @contextmanager
