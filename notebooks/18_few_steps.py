@@ -42,8 +42,8 @@ network = "icons-unet-a"    # a directory of a latent diffusion pipeline
 students = None             # what `phasebook train student-...` left; null: assets/, beside the network
 judge = "icons-clip-b"      # names the pictures of network and students; trained on the other half
 network_planes = 12         # on which they are compared
-network_grid = 9            # points on a side of these
-reach = 0.3                 # of these, in distances of their latents
+network_grid = 7            # points on a side of these
+reach = 0.225               # of these, in distances of their latents
 starts = 48                 # independent ones
 seed = 0
 
@@ -64,6 +64,7 @@ from phasebook.fewstep.planes import plane_latents, student_foresees, teacher_fo
 from phasebook.fewstep.students import distil, lessons
 from phasebook.fewstep.targets import latents, named_target, of_pictures
 from phasebook.models.image_sets import load_images
+from phasebook.sampling.batches import side_by_side
 from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp
 from phasebook.site.figures.base import show
 from phasebook.site.figures.fewstep import Portrait, picture_rows, planes, portraits
@@ -164,14 +165,20 @@ show(curves([[Curve("equal masses", 1 / widths, apart[0], "predicted", 0), Curve
 taught = [lessons(named_target(name, p.left_mass), latents(p.paths, 2, p.seed + 1)) for name in p.targets]
 z = latents(p.paths, 8, p.seed + 2)
 ends = {one.target.name: lessons(one.target, z[:, :2]).states[-1].numpy().astype(float) for one in taught}
-rows = {}
-for name in p.layers:
+
+
+def rows_of(name):
+    rows = {}
     for steps in p.steps_student:
         some = [one for one in taught if steps == 1 or one.target.name in p.chained]
         students = distil(name, some, steps, weights=p.weights(), seeds=p.seeds, budget=p.budget,
                           temperature=p.temperature, seed=p.seed) if some else {}
         for (target, kind), student in students.items():
             rows[target, name, steps, kind] = measured(student, z, ends[target], p.seeds)
+    return rows
+
+
+rows = {key: row for part in side_by_side(rows_of, p.layers) for key, row in part.items()}
 sizes = sorted({row.student.size for row in rows.values()})
 print(f"{len(rows)} rows of {p.seeds} students, {sizes[0]} to {sizes[-1]} weights each, {p.budget} steps of training")
 
@@ -323,12 +330,16 @@ dims = p.pictures - 1
 album = lessons(target, latents(p.paths, dims, p.seed + 4))
 test = latents(p.paths, dims, p.seed + 5)
 truth = lessons(target, test).states[-1].numpy().astype(float)
-emoji = {}
-for name in p.layers:
-    for steps in p.steps_emoji:
-        (student,) = distil(name, [album], steps, ("consistency",), weights=p.weights(emoji=True), seeds=p.seeds,
-                            budget=p.budget, temperature=p.temperature, seed=p.seed).values()
-        emoji[name, steps] = student
+
+
+def student_of(task):
+    (student,) = distil(task[0], [album], task[1], ("consistency",), weights=p.weights(emoji=True), seeds=p.seeds,
+                        budget=p.budget, temperature=p.temperature, seed=p.seed).values()
+    return student
+
+
+tasks = [(name, steps) for name in p.layers for steps in p.steps_emoji]
+emoji = dict(zip(tasks, side_by_side(student_of, tasks), strict=True))
 moved = {name: measured(emoji[name, 1], test, truth, p.seeds) for name in p.layers}
 
 # %% tags=["hide-input", "nbval-check-output"]

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from phasebook.sampling.batches import in_batches, split
+from phasebook.sampling.batches import in_batches, side_by_side, split
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -77,3 +77,20 @@ def test_sizes(threads):
 def test_no_points():
     with pytest.raises(ValueError, match="points: none given"):
         in_batches(lambda x: (x,), 4, torch.zeros(0, 3))
+
+
+def test_tasks_side_by_side_are_in_order_the_same_and_leave_the_threads(threads):
+    def trained(seed):
+        draw = torch.Generator().manual_seed(seed)
+        x = torch.randn(64, 8, generator=draw)
+        weight = torch.zeros(8, requires_grad=True)
+        (x @ weight - x[:, 0]).square().sum().backward()
+        return weight.grad, torch.get_num_threads()
+
+    done = side_by_side(trained, range(5))
+    assert all(torch.equal(gradient, trained(seed)[0]) for seed, (gradient, _) in enumerate(done))
+    assert {count for _, count in done} == {1} and torch.get_num_threads() == threads
+    assert side_by_side(trained, []) == []
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(lambda seed: seed / 0, range(3))
+    assert torch.get_num_threads() == threads

@@ -1,14 +1,16 @@
-"""Any number of points through a network, in batches of one shape."""
+"""Any number of points through a network, in batches of one shape; and tasks side by side, each on one thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["in_batches", "split"]
+__all__ = ["in_batches", "side_by_side", "split"]
 
+Task, Result = TypeVar("Task"), TypeVar("Result")
 SHARE = 8           # points: fewer for a thread are sooner done by all threads together
 
 
@@ -30,9 +32,8 @@ def split(points: int, most: int, device: torch.device) -> tuple[int, int]:
 def in_batches(function: Callable[..., tuple[Tensor, ...]], most: int, *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
     """`function(*inputs)` with at most `most` points at a time; the last batch is padded with copies of the last point.
 
-    No gradients. On a CPU batches run side by side, each on one thread: the layers of a small network are too short to
-    be shared among threads that sleep while they wait (see `phasebook/__init__.py`). A thread of yours that uses torch
-    for the first time meanwhile is left with one thread as well: torch has one default for all.
+    No gradients. On a CPU batches run side by side (`side_by_side`): the layers of a small network are too short to be
+    shared among threads that sleep while they wait (see `site/process.py`).
     """
     p = len(inputs[0])
     if p == 0:
@@ -45,12 +46,29 @@ def in_batches(function: Callable[..., tuple[Tensor, ...]], most: int, *inputs: 
         parts = [torch.cat([x, x[-1:].expand(n - len(x), *x.shape[1:])]) for x in parts]
         return [y[:p - top] for y in function(*parts)]
 
-    if together == 1:
-        done = [batch(top) for top in range(0, p, n)]
-    else:
-        try:
-            with ThreadPoolExecutor(together, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                done = list(pool.map(batch, range(0, p, n)))
-        finally:
-            torch.set_num_threads(together)     # what later threads start with
+    tops = range(0, p, n)
+    done = [batch(top) for top in tops] if together == 1 else side_by_side(batch, tops)
     return [torch.cat(column) for column in zip(*done, strict=True)]
+
+
+def side_by_side(function: Callable[[Task], Result], items: Iterable[Task]) -> list[Result]:
+    """`function` of each item, as many at a time as torch has threads, each on one thread.
+
+    A thread of yours that uses torch for the first time meanwhile is left with one thread as well: torch has one
+    default for all.
+
+    Args:
+        function: whose work is long enough to be worth a thread, and shares nothing that it changes.
+        items: tasks.
+
+    Returns:
+        What it gave, in order; the same on any number of threads.
+    """
+    items, threads = list(items), torch.get_num_threads()
+    if min(len(items), threads) < 2:
+        return [function(item) for item in items]
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(function, items))
+    finally:
+        torch.set_num_threads(threads)      # what later threads start with
