@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 
 from phasebook import Denoiser, PipelineModel
 from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.mixtures.spacetime.energy import mu_of
 from phasebook.spacetime.expectations import all_probes, expectations, levels_at, sign_probes
-from tests.builders import build
+from phasebook.spacetime.geodesic import CurveSearch
+from tests.builders import build, pipeline
 
 ATOMS = np.array([[-1.0, 0.0, 0.3], [1.0, 0.5, -0.2], [0.2, -0.8, 0.6], [0.1, 0.9, 0.9]])
 
@@ -69,6 +72,22 @@ def test_levels_keep_scale_and_clock(network):
     np.testing.assert_allclose(levels.timestep, fine.timestep[[5, 400, 900]], atol=1e-9)
     np.testing.assert_allclose(levels.alpha[:-1], fine.alpha[[5, 400, 900]], rtol=1e-6)
     np.testing.assert_allclose(levels.log_snr, fine.log_snr[[5, 400, 900]], atol=1e-9)
+
+
+def test_a_flow_has_levels_from_pure_noise_on(tmp_path):
+    """There alpha = 1 - sigma, and the clock is a thousandfold sigma; the first level has no signal at all."""
+    model = PipelineModel.of(pipeline("sd3", tmp_path, scheduler=FlowMatchEulerDiscreteScheduler(shift=0.4)), "flow")
+    assert np.isneginf(model.levels(999).log_snr[0])
+    levels = levels_at(model, np.array([-6.0, -1.0, 0.0, 3.0]))
+    np.testing.assert_allclose(levels.log_snr, [-6, -1, 0, 3], atol=1e-9)
+    np.testing.assert_allclose(levels.alpha + levels.sigma, 1, atol=1e-3)
+    np.testing.assert_allclose(levels.timestep, 1000 * levels.sigma[:-1], rtol=2e-3)
+    eta = np.zeros((2, np.prod(model.shape) + 1))
+    eta[:, -1] = [-0.5, -2.0]
+    assert np.isfinite(expectations(model, eta, sign_probes(model, 3, 0), tangents="difference").mu).all()
+    search = CurveSearch(model, Chart(np.zeros(eta.shape[1] - 1), 1.0), np.stack([eta]), sign_probes(model, 1, 0),
+                         tangents="difference")
+    assert np.isfinite(search.low)
 
 
 def test_points_of_many_levels_go_through_a_network_together(network):

@@ -51,8 +51,9 @@ class Levels:
 
     @property
     def sigma_over_alpha(self) -> Float[ndarray, " s"]:
-        """The noise level of each step in units of the data."""
-        return self.sigma[:-1] / self.alpha[:-1]
+        """The noise level of each step in units of the data; infinite for pure noise."""
+        with np.errstate(divide="ignore"):
+            return self.sigma[:-1] / self.alpha[:-1]
 
     @property
     def log_snr(self) -> Float[ndarray, " s"]:

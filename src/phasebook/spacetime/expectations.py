@@ -96,8 +96,10 @@ def levels_at(model: Model, log_snr: Float[ndarray, " p"]) -> Levels:
         log_snr: `2 log(alpha / sigma)`.
     """
     fine, wanted = model.levels(FINEST), np.asarray(log_snr, dtype=float)
-    clock = np.interp(wanted, fine.log_snr, np.asarray(fine.timestep, dtype=float))
-    size = np.interp(wanted, fine.log_snr, fine.alpha[:-1] ** 2 + fine.sigma[:-1] ** 2)
+    known = np.isfinite(fine.log_snr)           # a flow begins with pure noise
+    at, time = fine.log_snr[known], np.asarray(fine.timestep, dtype=float)[known]
+    clock = np.interp(wanted, at, time)
+    size = np.interp(wanted, at, (fine.alpha[:-1] ** 2 + fine.sigma[:-1] ** 2)[known])
     sigma = np.sqrt(size / (1 + np.exp(wanted)))
     alpha = sigma * np.exp(wanted / 2)
     return Levels(fine.name, np.append(alpha, alpha[-1:]), np.append(sigma, sigma[-1:]), clock)

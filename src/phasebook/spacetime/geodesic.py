@@ -90,7 +90,8 @@ class CurveSearch:
                  prompt: Prompt | None = None, tangents: Tangents = "forward"):
         self.model, self.chart, self.ends = model, chart, chart.of_eta(ends)
         self.probes, self.prompt, self.tangents = probes, prompt, tangents
-        snr = model.levels(FINEST).log_snr[0]
+        snr = model.levels(FINEST).log_snr
+        snr = snr[np.isfinite(snr)][0]
         self.low = min(chart.level(np.exp(snr)), self.ends[..., -1].min())       # no noisier than the model knows
         self.mu_ends = self._mu(chart.eta(self.ends).reshape(-1, ends.shape[-1])).reshape(self.ends.shape)
 

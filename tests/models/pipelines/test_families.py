@@ -1,5 +1,6 @@
 """Every kind of pipeline against diffusers' own call, after every step, on tiny random weights."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -79,8 +80,8 @@ def test_eulers_levels_are_its_own(tmp_path, spacing):
     assert apart(ours * scale, theirs) <= 1e-5
 
 
-@pytest.mark.parametrize("change", [{"shift": 1.0}, {"use_karras_sigmas": True}, {"use_dynamic_shifting": True},
-                                    {"shift_terminal": 0.1}], ids=str)
+@pytest.mark.parametrize("change", [{"shift": 1.0}, {"shift": 0.4}, {"use_karras_sigmas": True},
+                                    {"use_dynamic_shifting": True}, {"shift_terminal": 0.1}], ids=str)
 def test_flow_levels_are_the_schedulers(tmp_path, change):
     from diffusers import FlowMatchEulerDiscreteScheduler
 
@@ -88,7 +89,8 @@ def test_flow_levels_are_the_schedulers(tmp_path, change):
     model = PipelineModel.of(pipe, "flow")
     assert held(model, 3.0, "ugly", 5)[0] <= 1e-5
     levels = model.levels(9)
-    assert (levels.alpha + levels.sigma == 1).all() and levels.sigma[-1] == 0
+    assert abs(levels.alpha + levels.sigma - 1).max() < 1e-6 and levels.sigma[-1] == 0
+    assert levels.alpha[0] >= 0 and (np.diff(levels.sigma_over_alpha) < 0).all()      # shifted in float32
 
 
 def test_an_unconditional_pipeline_is_sampled_by_ddim(tmp_path):
