@@ -261,7 +261,7 @@ from phasebook.sampling.samplers import sample
 
 steps = network.levels(25)
 states = [f.x.flatten(1).double().cpu().numpy() for f in sample(network, normal_start(network, p.seed, p.flows), steps, asked)]
-kept = np.flatnonzero(steps.log_snr <= p.edit_level)
+kept = np.flatnonzero((steps.log_snr <= p.edit_level) & np.isfinite(steps.log_snr))
 paths = eta_of(np.stack(states, 1)[:, kept], steps.alpha[kept], steps.sigma[kept])
 flow = np.stack([resampled(frame, path, p.curve_points) for path in paths])
 shown = np.repeat(latents[:1], len(p.levels), axis=0)

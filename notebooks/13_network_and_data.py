@@ -138,9 +138,9 @@ noise = {name: s.levels.sigma_over_alpha / deviation_of(s, data[name], p.seed) f
 
 # %% tags=["hide-input", "nbval-check-output"]
 for name, s in networks.items():
-    ledger.claim("pipeline.matches_diffusers", apart[name], model=name, note="DDIM, eta 0; guidance 1, 5 and the chapter's own")
-    ledger.number(f"nu_{s.title}", noise[name], "1")
-    print(f"{s.title}: nu from {noise[name][0]:.2f} to {noise[name][-1]:.3f} in {s.levels.steps} steps; the latents are "
+    ledger.claim("pipeline.matches_diffusers", apart[name], model=name, note="eta 0; guidance 1, 5 and the chapter's own")
+    ledger.number(f"nu_{s.title}", [x if np.isfinite(x) else None for x in noise[name]], "1; none for pure noise")
+    print(f"{s.title}: nu from {noise[name][np.isfinite(noise[name])][0]:.2f} to {noise[name][-1]:.3f} in {s.levels.steps} steps; the latents are "
           f"diffusers' own: {apart[name] <= 1e-5}")
 
 # %% [markdown]

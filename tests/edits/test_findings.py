@@ -31,7 +31,7 @@ def test_fewer_than_sixty_edits_decide_nothing():
 
 def test_agreement_is_the_ratio_of_noise_levels():
     e = edits(120, 2)
-    e.levels = SimpleNamespace(sigma_over_alpha=0.9 ** np.arange(50))
+    e.levels = SimpleNamespace(heights=0.9 ** np.arange(50))
     found = agreement(e, e.k_star + np.tile([1, -2], 60), 0)
     assert found["within"].value == pytest.approx(1 / 0.9) and found["across"].value == pytest.approx(0.9**2)
     assert found["within"].low == pytest.approx(1 / 0.9) and found["order"].value > 0.9

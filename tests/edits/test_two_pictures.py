@@ -77,5 +77,5 @@ def test_two_pictures_foretell_edits_under_a_strong_prompt(images):
 
 def test_thresholds_lie_between_steps():
     noise = np.array([8.0, 4.0, 1.0])
-    levels = SimpleNamespace(sigma_over_alpha=noise)
+    levels = SimpleNamespace(heights=noise)
     np.testing.assert_allclose(thresholds(np.array([0, 1, 2]), levels), [32**0.5, 2, 1])

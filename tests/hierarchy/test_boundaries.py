@@ -24,7 +24,7 @@ class Walls:
         self.jump = {"jump_alpha": up, "jump_beta": right}
         self.steps = len(up)
         self.plane = Plane(seeded_anchors((2, 8), 0), grid=up.shape[2])
-        self.levels = SimpleNamespace(sigma_over_alpha=np.geomspace(10, 0.1, len(up)))
+        self.levels = SimpleNamespace(heights=np.geomspace(10, 0.1, len(up)))
 
     def values(self, name):
         return self.jump[name]

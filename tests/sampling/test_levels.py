@@ -107,3 +107,13 @@ def test_levels_that_are_none_are_refused(change, words):
 ])
 def test_bad_schedules_are_one_line(call, words):
     refuses(call, words)
+
+
+def test_heights_end_where_noise_does_not():
+    """Pure noise stands one step above the noisiest level with some signal; other levels stand where they are."""
+    sigma = np.array([1.0, 0.8, 0.5, 0.0])
+    flow = Levels("flow", 1 - sigma, sigma, np.arange(3))
+    assert np.isinf(flow.sigma_over_alpha[0]) and np.isneginf(flow.log_snr[0])
+    np.testing.assert_allclose(flow.heights, [16, 4, 1])
+    levels = scaled_linear_levels(9)
+    assert np.array_equal(levels.heights, levels.sigma_over_alpha)

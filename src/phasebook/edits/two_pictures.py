@@ -110,6 +110,6 @@ def way(x: Float[Tensor, "k e 2n"], source: Float[Tensor, "e 2n"], target: Float
 
 def thresholds(k_star: ndarray, levels: Levels) -> Float[ndarray, " e"]:
     """The noise level sigma/alpha at which success is lost, between `k*` and the next step (geometric mean)."""
-    noise = levels.sigma_over_alpha
+    noise = levels.heights
     following = np.minimum(np.asarray(k_star) + 1, len(noise) - 1)
     return np.sqrt(noise[k_star] * noise[following])

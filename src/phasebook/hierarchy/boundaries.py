@@ -41,7 +41,7 @@ def coarse_first(s: Slice, ridge: float) -> float | None:
     apart = apart[apart[:, -1] > ridge]
     if len(apart) < LEAST:
         return None
-    level = split_levels(apart, s.levels.sigma_over_alpha, final_half(apart))
+    level = split_levels(apart, s.levels.heights, final_half(apart))
     value = spearman(apart[:, -1], level)
     return float(value) if np.isfinite(value) else None
 

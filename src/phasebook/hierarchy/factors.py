@@ -92,7 +92,7 @@ def sampled_levels(model: Model, x0: State, levels: Levels, at: Sequence[int],
         for name, label in factors.items():
             same = [(label(Frame(model, last, end)) == before[name]).mean() for end in ends]
             kept[name].append(float(np.mean(same)))
-    return {name: settled(levels.sigma_over_alpha[visited], np.array(shares)) for name, shares in kept.items()}
+    return {name: settled(levels.heights[visited], np.array(shares)) for name, shares in kept.items()}
 
 
 def factor_split(levels: Mapping[str, float], first: str, second: str) -> float | None:

@@ -81,7 +81,7 @@ def parted(model: Model, start: State, levels: Levels, feature: Feature, prompt:
         prompt: for all points.
     """
     pairs = Pairs.of(model, start, levels, feature, prompt)
-    leaves = leaves_of(pairs.distances, levels.sigma_over_alpha)
+    leaves = leaves_of(pairs.distances, levels.heights)
     return leaves._replace(x0=pairs.x0[-1][leaves.first])
 
 

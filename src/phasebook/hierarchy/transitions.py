@@ -144,7 +144,7 @@ def sampled_trips(model: Model, x0: State, levels: Levels, at: Sequence[int],
         square = (change[0]**2 + change[1]**2) / 2
         rows.append((kept, (one == two).astype(float), np.full(len(before), np.nan), sum(change) / 2, square))
     columns = (np.stack(column) for column in zip(*rows, strict=True))
-    return Trips(levels.sigma_over_alpha[sorted(at)], *columns, before)
+    return Trips(levels.heights[sorted(at)], *columns, before)
 
 
 def settled(noise: Float[ndarray, " r"], kept: Float[ndarray, " r"]) -> float:
@@ -246,4 +246,4 @@ def first_ridge(one: Slice, ridge: float, feature: str | None = None) -> float |
     there is no such step."""
     jumps = np.maximum(one.values("jump_alpha", feature).max((1, 2)), one.values("jump_beta", feature).max((1, 2)))
     beyond = np.flatnonzero(jumps > ridge)
-    return float(one.levels.sigma_over_alpha[beyond[0]]) if len(beyond) else None
+    return float(one.levels.heights[beyond[0]]) if len(beyond) else None

@@ -56,6 +56,18 @@ class Levels:
             return self.sigma[:-1] / self.alpha[:-1]
 
     @property
+    def heights(self) -> Float[ndarray, " s"]:
+        """The same on an axis that ends.
+
+        Pure noise, with which a flow begins, stands as far above the first level with some signal as that above the
+        second.
+        """
+        noise = self.sigma_over_alpha
+        if self.steps > 1 and np.isinf(noise[0]):
+            noise[0] = noise[1] ** 2 / noise[2] if self.steps > 2 else 2 * noise[1]
+        return noise
+
+    @property
     def log_snr(self) -> Float[ndarray, " s"]:
         """`2 log(alpha / sigma)` of each step."""
         return -2 * np.log(self.sigma_over_alpha)

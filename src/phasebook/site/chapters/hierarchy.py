@@ -161,7 +161,7 @@ def strips_of(title: str, s: Slice, pairs: Float[ndarray, "pair 2 2"] | None, co
         count: of pairs, where none are given.
     """
     pairs = nearby_pairs(s, count) if pairs is None else pairs
-    near, noise = s.between(*np.reshape(pairs, (-1, 2)).T), s.levels.sigma_over_alpha
+    near, noise = s.between(*np.reshape(pairs, (-1, 2)).T), s.levels.heights
     shown = sorted({round(k) for k in np.linspace(0, s.steps - 1, 11)})
     strips = []
     for k, ((a, b), (c, d)) in enumerate(pairs):

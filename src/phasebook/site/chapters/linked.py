@@ -41,10 +41,10 @@ def linked_album(s: Slice, phases: Int[ndarray, "step a b"]) -> Album | None:
     if len(points) < 2:
         return None
     near = s.between(s.plane.alpha[points[:, 0]], s.plane.beta[points[:, 1]])
-    tree = linkage_of(_heights(near.distances, s.levels.sigma_over_alpha))
+    tree = linkage_of(_heights(near.distances, s.levels.heights))
     order = np.array(dendrogram(tree, no_plot=True)["leaves"])
     points, steps = points[order], sorted({round(k) for k in np.linspace(0, s.steps - 1, FRAMES)})
-    colours, noise = phase_colours(phases)[steps], s.levels.sigma_over_alpha
+    colours, noise = phase_colours(phases)[steps], s.levels.heights
     of_leaves = colours[:, points[:, 0], points[:, 1]]
     decoded = [as_bytes(s.model.decode(near.x0[k][order])) for k in steps]
     strips = [_strip(pictures, bars) for pictures, bars in zip(decoded, of_leaves, strict=True)]

@@ -202,7 +202,7 @@ def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitl
     `log` names the axes on a logarithmic scale ('x', 'y', 'xy'); `reverse` lets x fall to the right. `paired`
     lines in a row share a colour and differ in `dash`.
     """
-    fig = go.Figure()
+    fig, x = go.Figure(), np.where(np.isfinite(x), x, np.nan)      # a flow begins at infinite noise
     for i, (name, y) in enumerate(series.items()):
         colour = COLOURS[i // paired % len(COLOURS)]
         for one in (faint or {}).get(name, []):
@@ -231,7 +231,7 @@ def _axis(log: bool, values: Sequence[ndarray]) -> dict:
     if not log:
         return {"type": "linear"}
     flat = np.concatenate([np.ravel(v) for v in values])
-    flat = flat[flat > 0]
+    flat = flat[(flat > 0) & np.isfinite(flat)]
     decades = np.arange(np.floor(np.log10(flat.min())), np.log10(flat.max()) + 1) if len(flat) else np.zeros(1)
     if len(decades) < 3:
         return {"type": "log"}
