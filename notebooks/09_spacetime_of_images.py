@@ -51,7 +51,7 @@ probes = 4                      # of a length: its error falls with their root
 flow_probes = 32                # likewise, of the flow's paths and the geodesics between their ends
 traced = 20                     # points at which the exact trace is taken; 0: none
 traced_entries = 256            # of the Jacobian's diagonal there, a prediction each; 1024 is the whole trace
-batch = 64
+batch = 128
 device = "cpu"
 seed = 5
 

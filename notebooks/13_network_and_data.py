@@ -16,20 +16,19 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Coarse boundaries in part, fine ones hardly: of what chance leaves to share, the maps of network and exact denoiser share a part while the noise exceeds half of the data's
-# largest standard deviation (`pipeline.data_early`), of which twelve slices do not say whether it is half, and less below (`pipeline.data_or_architecture`), where none is
-# not excluded: there the exact denoiser's ridges are walls between single training pictures, which a network that was to
-# generalise has not learnt; it has boundaries of its own, broader and of full rank. With the exact denoiser of pictures that it has *never seen*, of the same things,
-# the network agrees about as well (median difference, `pipeline.unseen`), and better than the two exact denoisers with one another, early (`pipeline.halves_early`) and late
-# (`pipeline.halves_late`). So what its
-# boundaries have of the data is what two samples of the data have in common. Whether another architecture would share it, a second network has to tell.
+# Coarse boundaries in part, fine ones hardly, and in either case no architecture's: of what chance leaves to share, the maps of a network and of the exact denoiser of its
+# data share a part while the noise exceeds half of the data's largest standard deviation (`pipeline.data_early`), of which twelve slices do not say whether it is half, and little
+# below (`pipeline.data_or_architecture`); a U-Net and a transformer that learnt the same pictures share as much with one another, early (`pipeline.architecture_early`) and late
+# (`pipeline.architecture_late`), as either does with these data, and the exact denoisers of two halves of the data about as much (`pipeline.halves_early`, `pipeline.halves_late`).
+# Late, the exact denoiser's ridges are walls between single training pictures, which a network that was to generalise has not learnt; it has boundaries of its own, broader and of
+# full rank. What the boundaries of all four have in common is what two samples of the data have in common, and it is coarse.
 # :::
 #
 # What would have refuted 'data': maps that agree no better on the same slice than on different ones, at large noise too. What would have refuted
 # 'network': agreement to the end. We begin with a known answer, diffusers' own sampler, and end with the comparison.
 
 # %% tags=["parameters"]
-models = ["icons-unet-a"]       # pipelines: directories or hub ids; the first is the one that exact denoisers are compared with
+models = ["icons-unet-a", "icons-transformer-a"]    # pipelines: directories or hub ids; exact denoisers are compared with the first
 trained_on = "icons a"      # the data they were trained on: icons a, icons b, a list with one for each; '' if not at hand
 other_half = "icons b"      # pictures that the first was not trained on, where it is known on which it was; '' if not at hand
 views = 1                   # small variations of each training picture in the exact denoiser of the data
@@ -95,9 +94,9 @@ from phasebook.stats import median_interval
 # ## The network, and diffusers' sampler as the known answer
 #
 # The paper's own object is a text-to-image latent diffusion model, its pictures measured through CLIP. Here is a small one of that kind, trained for this
-# book on icons: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable Diffusion's schedule; its card
-# lies beside the weights. It was trained on half of the pictures of all 1382 things, and then on those of 398 that look alike in the styles of six artists,
-# `icons a`. The other half, `icons b`, shows the same things in the same styles. It goes through the same slice code as the exact model. So does Stable Diffusion itself, under the
+# book on icons: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable Diffusion's schedule. Beside it stands a
+# diffusion transformer of the same size, on the same latents and words, with flow matching. Their cards lie beside the weights. Both learnt half of the pictures of 398 things that look
+# alike in the styles of six artists, `icons a` (the U-Net had begun with all 1382 things). The other half, `icons b`, shows the same things in the same styles. They go through the same slice code as the exact model. So does Stable Diffusion itself, under the
 # parameters in `notebooks/params/sd15`, where there is a GPU. Unlike the authors' our default has no guidance: guidance sharpens towards a prompt, and
 # the exact denoiser to which we compare has none.
 #

@@ -18,14 +18,15 @@
 # On a scale from other slices' basins, 0, to the same basins, 1: under other steps of the sampler most are kept (`basins.steps`), under guidance 5 a part
 # (`basins.guidance`). In the exact denoiser of the network's own training pictures they are not (`basins.data`), and
 # the exact denoisers of two halves of the data share none at all (`basins.halves`): which single picture a latent ends on belongs to the sample of data and to
-# the network, not to the distribution. Whether basins belong to an architecture takes a second one, which a parameter puts beside this.
+# the network, not to the distribution. A transformer that learnt the same pictures as the U-Net shares a few (`basins.architecture`), more than the exact denoiser does and less
+# than half.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that
 # differ in one thing alone. Their parameter is a list, so that any number of networks stands side by side.
 
 # %% tags=["parameters"]
-models = ["icons-unet-a"]       # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture
+models = ["icons-unet-a", "icons-transformer-a"]    # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture
 data = ["icons a", "icons b"]   # exact denoisers beside them; the first is the training data of the first model
 views = 0                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"

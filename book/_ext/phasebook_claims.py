@@ -4,7 +4,8 @@ All of it follows from what is there: the results files give the verdicts, the d
 figure nearest to the cell that records a claim. Nothing is typed, and nothing needs a script.
 
 - Where the text names a claim, as `heat.order`, its verdict stands behind the name and leads to the claim's row; in a
-  box, as the answer of a chapter is, what was measured stands before the verdict.
+  box, as the answer of a chapter is, what was measured stands before the verdict, and a claim that is made of several
+  models has all of theirs.
 - Beneath a cell that records claims they are listed with their verdicts.
 - Where a chapter shows an equation of the paper, or names it as Eq. (13), its number leads to what is said of it.
 - A row of the claims tables gets a line of links, and what the filter of the ledger asks for.
@@ -135,11 +136,15 @@ def to_paper(app, number: str, words: str) -> Element:
 
 def mark(app, doctree) -> None:
     """Verdicts behind names in the text; the places of a chapter's claims."""
-    for name in list(doctree.findall(literal)):
-        if name.astext() in app.env.phasebook_verdicts and not isinstance(name.parent, reference):
-            at = name.parent.index(name) + 1
-            told = measured(app.env.phasebook_verdicts[name.astext()]) if boxed(name) else ""
-            name.parent.insert(at, [Text(f" {told} "), chip(app, name.astext())])
+    claims = app.env.phasebook_verdicts
+    for name in [n for n in doctree.findall(literal) if not isinstance(n.parent, reference)]:
+        box, words = boxed(name), name.astext()
+        several = [i for i in claims if i.startswith(f"{words}.")] if box and words not in claims else []
+        behind = []
+        for i in several or [words] * (words in claims):
+            who = f"{i.removeprefix(words)[1:].replace('_', '-')} " if several[1:] else ""
+            behind += [Text(f" {who}{measured(claims[i])} " if box else " "), chip(app, i)]
+        name.parent.insert(name.parent.index(name) + 1, behind)
     chapter = app.env.docname.rpartition("/")[2]
     told = stated(chapter)
     cells = [c for c in doctree.findall(container) if "cell" in c["classes"]]
