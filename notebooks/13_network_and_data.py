@@ -16,12 +16,11 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Coarse boundaries in part, fine ones hardly, and in either case no architecture's: of what chance leaves to share, the maps of a network and of the exact denoiser of its
-# data share a part while the noise exceeds half of the data's largest standard deviation (`pipeline.data_early`), of which twelve slices do not say whether it is half, and little
-# below (`pipeline.data_or_architecture`); a U-Net and a transformer that learnt the same pictures share as much with one another, early (`pipeline.architecture_early`) and late
-# (`pipeline.architecture_late`), as either does with these data, and the exact denoisers of two halves of the data about as much (`pipeline.halves_early`, `pipeline.halves_late`).
-# Late, the exact denoiser's ridges are walls between single training pictures, which a network that was to generalise has not learnt; it has boundaries of its own, broader and of
-# full rank. What the boundaries of all four have in common is what two samples of the data have in common, and it is coarse.
+# They are no artefact of the architecture, and not simply the data's either: of what chance leaves to share, the maps of a U-Net and of a transformer that learnt the same pictures
+# share most while the noise exceeds half of the data's largest standard deviation (`pipeline.architecture_early`) and a part below (`pipeline.architecture_late`), where either
+# network and the exact denoiser of these pictures share less (`pipeline.data_early`, and below `pipeline.data_or_architecture`), and the exact denoisers of two halves of the
+# data the least (`pipeline.halves_early`, `pipeline.halves_late`). So the boundaries belong to what a network of either kind makes of the data. The exact denoiser cuts its slice by walls
+# between single training pictures; networks that generalise have not learnt these, and have boundaries of their own, broader, of full rank, and much the same ones.
 # :::
 #
 # What would have refuted 'data': maps that agree no better on the same slice than on different ones, at large noise too. What would have refuted
@@ -243,8 +242,8 @@ for name in networks:
 
 # %% [markdown]
 # The network's $S$ starts from as little as that of the exact denoiser and rises by more than four orders of magnitude in {numref}`fig-two-means`, but later, and ends lower. Late on
-# its ridges stand still and the mean of $S$ of CLIP features has come to rest, as the paper reports. Whether basins only ever branch is not decided: the
-# network's ridges come late and are low, and a basin that closes again is not rare. On a grid of this size that is within what chance allows.
+# its ridges stand still and the mean of $S$ of CLIP features has come to rest, as the paper reports. That basins only ever branch is refuted for the transformer and undecided for the U-Net: a
+# network's ridges come late and are low, and a basin that closes again is not rare.
 #
 # ## Does the determinant go blind here as well?
 #
@@ -330,8 +329,8 @@ for name in networks:
 # a tenth to more than half, and the claim is undecided. Below, the two curves of {numref}`fig-agreement` come together, while single slices go their own ways. From then on the exact denoiser's ridges are walls between
 # training pictures, and the network, which was to generalise, has not learnt them; it keeps a few broad ridges of its
 # own, some along the same lines ({numref}`fig-side-by-side`), most not. The kinds of the final pictures ask the same of what is drawn: the same basins
-# would give one, strangers nought. So boundaries need no architecture; but those of *this* network are, in detail, not those of its training
-# set. Whether they come of its architecture or of what it has generalised, this pair cannot say:
+# would give one, strangers nought. So boundaries need no network; but those of *these* networks are, in detail, not those of their training
+# set. Whether they come of an architecture or of what a network has generalised, a network and its data cannot say:
 # that takes a second architecture, and the second half of the data.
 #
 # ## Another architecture, another half
@@ -372,16 +371,17 @@ for name, s in networks.items():
 # %% [markdown]
 # 'Own' and 'other' are the halves of the first network. Rows that are not at hand with the chosen parameters are recorded as not tested; a second network named in
 # `models` brings its own. Where they are, the table is read against its own ends: 1 for two models with the same
-# boundaries, 0 for maps that agree no better than those of different slices. With the default parameters the network stands between the two exact denoisers: it agrees with
-# either at large noise about as much as with the other, and they agree less with one another, since each has walls of its own between its own pictures. That is what a model
-# does that has learnt what two samples share, and it speaks against the architecture as the only source; it does not speak for the exact denoiser of a training set
+# boundaries, 0 for maps that agree no better than those of different slices. With the default parameters the two networks are nearest to one another. One is a U-Net with
+# noise that Stable Diffusion adds and the other a transformer with flow matching; they have in common the pictures, the words and the autoencoder, and most of their boundaries while the noise is large.
+# Each agrees with the exact denoiser of the pictures that it has seen about as much as with that of pictures that it has not, and these two agree least, since each has walls of its own between its own
+# pictures. It is what one would see if both networks had learnt the same thing from a sample, more than the sample: it speaks against the architecture as the source, and against the exact denoiser of a training set
 # as an account of a network's boundaries.
 #
 # ## What was shown, and what was not
 #
-# A trained network shows the course that the paper describes, with softer outlines than the exact denoiser. Its metric is flat at large noise; its ridges keep full rank and a
+# A trained network shows the course that the paper describes, with softer outlines than the exact denoiser. Two of different architecture agree on their coarse boundaries. A network's metric is flat at large noise; its ridges keep full rank and a
 # slope within reach of a grid; late, pattern and mean of $S$ stand still. Its fine boundaries are not those of its training set. The exact denoiser to which it is
-# compared memorises, so what is tested late is generalisation.
+# compared memorises, so what is tested late is generalisation. The two networks have an autoencoder in common; what it does to a latent both have learnt.
 #
 # What was not shown: anything about DreamShaper-8, which was not run for these pages; whether a larger or longer
 # trained network comes closer to the exact denoiser or moves away from it; and what guidance does to the boundaries. The network has learnt a thousand

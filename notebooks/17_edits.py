@@ -319,8 +319,8 @@ if panels:
 # %% [markdown]
 # In the exact model success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
 # `split_given_distance` holds the distance fixed: its interval has zero well inside. *Across* is the share of all steps that edits across families
-# need more than those within, a seventh; `across_given_distance` is the same at equal (logarithmic) distance, and no more than a few per cent. Of the network's edits one in six
-# succeeds from nowhere; what is left is too few for an interval, and its claims are undecided. All that can be said is that the rank correlations have the same signs, and are smaller.
+# need more than those within, a seventh; `across_given_distance` is the same at equal (logarithmic) distance, and no more than a few per cent. Of the network's edits one in seven
+# succeeds from nowhere. For the others the rank correlations have the same signs, and are smaller: with splitting it is just above zero, and whether anything is left of it at equal distance is undecided.
 #
 # ## Neighbours in latent space
 #
