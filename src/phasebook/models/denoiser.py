@@ -92,14 +92,13 @@ class Denoiser(Model):
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
         """The function at the level of `step`, and the noise that follows from it at the level of `read`."""
-        at = step if read is None else read
         if x.ndim < 2 or tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"x: shape {tuple(x.shape)}; takes states (p, {', '.join(map(str, self.shape))})")
         x0 = self._asked(x, float(levels.alpha[step]), float(levels.sigma[step]))
         if x0.shape != x.shape:
             raise ValueError(f"denoise: gives shape {tuple(x0.shape)} for {tuple(x.shape)}; takes a function that "
                              "keeps the shape")
-        return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
+        return Prediction.of(x0, x, levels, step, read)
 
     def _asked(self, x: State, alpha: float, sigma: float) -> State:
         """The function's answer as a tensor; it gets a copy, which it may change."""
