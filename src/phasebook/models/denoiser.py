@@ -127,8 +127,9 @@ class Denoiser(Model):
              prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
         """The prediction and its derivatives by forward-mode differentiation.
 
-        The first time, one point is held against a centred difference, since a function that leaves torch half way
-        loses tangents without a word.
+        Up to the first step at which the prediction moves with the state, which at pure noise it does not, one point is
+        held against a centred difference, since a function that leaves torch half way loses tangents without a word.
+        Where the signal prevails already it is the last time: there a difference may step over a boundary.
 
         Returns:
             The prediction, and its derivatives with the tangents in front.
@@ -145,7 +146,7 @@ class Denoiser(Model):
             if float((near - exact).norm()) > 0.2 * float(exact.norm()) + rounding:
                 raise ValueError("tangents: denoise differs from its derivative; takes a function of tensors "
                                  "throughout, or jacobian='differences'")
-            self._tried = True
+            self._tried = float(near.norm()) > rounding or bool(levels.alpha[step] > levels.sigma[step])
         return value, slope
 
     def decode(self, x0: State) -> Pixels:
