@@ -79,14 +79,18 @@ def test_the_way_is_that_of_the_state_in_pixels(exact, images):
     assert found[0, k] / e.levels.alpha[k] == pytest.approx(float(expected), abs=2e-3)
 
 
-def test_two_pictures_foretell_edits_under_a_strong_prompt(images):
-    """With a large bonus the others have no say: the forecast is right within a step for all pairs."""
+@pytest.mark.parametrize("flows", [False, True])
+def test_two_pictures_foretell_edits_under_a_strong_prompt(images, flows):
+    """With a large bonus the others have no say: the forecast is right within a step for all pairs, of a flow from pure
+    noise to none too."""
     from phasebook.edits.judges import Judge
 
     model = ExactModel.of(images, dtype=torch.float64, bonus=100.0)
-    case = SimpleNamespace(model=model, levels=model.levels(30), judge=Judge(model.features["pixels"]))
+    t = np.linspace(1, 0, 31)
+    levels = Levels("flow", 1 - t, t, 1000 * t[:-1]) if flows else model.levels(30)
+    case = SimpleNamespace(model=model, levels=levels, judge=Judge(model.features["pixels"]))
     e = edited(case, pick_pairs(images.pixels, images.names, images.family, 12, 5), range(30))
-    assert np.abs(forecast(e, 100.0) - e.k_star).max() <= 1
+    assert e.done.all() and np.abs(forecast(e, 100.0) - e.k_star).max() <= 1
 
 
 def test_thresholds_lie_between_steps():
