@@ -10,8 +10,8 @@ from phasebook.edits.editing import edit, make, monotone
 from phasebook.edits.pairs import pick_pairs
 from phasebook.edits.two_pictures import forecast, foretold, gap, thresholds, two_picture_constant, way
 from phasebook.models.exact import ExactModel
-from phasebook.sampling.levels import log_snr_levels
-from phasebook.sampling.samplers import resume
+from phasebook.sampling.levels import Levels, log_snr_levels
+from phasebook.sampling.samplers import normal_start, resume
 
 
 def edited(case, pairs, k_values):
@@ -45,9 +45,23 @@ def test_the_forecast_is_what_two_pictures_do(two):
     a, b = (torch.cat([model.gram[i], torch.eye(2)[i].double()])[None] for i in (0, 1))
     dx = gap(a, b)
     assert dx[0] == pytest.approx(float((model.atoms[1] - model.atoms[0]).norm()))
-    eta = way(x[:, None], a, b, levels.alpha[:-1])
-    np.testing.assert_allclose(eta, 0, atol=1e-9)
-    assert (foretold(levels, eta, dx, bonus, np.arange(400))[0] == works).all()
+    carried = way(x[:, None], a, b, levels.alpha[:-1])
+    np.testing.assert_allclose(carried, 0, atol=1e-9)
+    assert (foretold(levels, carried, dx, bonus, np.arange(400))[0] == works).all()
+
+
+def test_the_forecast_holds_from_pure_noise():
+    """A flow begins where a state is all noise, and still tells which of two pictures it goes to."""
+    pixels = np.random.default_rng(0).random((2, 4, 4, 3)).astype(np.float32)
+    model = ExactModel.of(SimpleNamespace(pixels=pixels, family=np.zeros(2, int), families=("f",), names=("a", "b")),
+                          dtype=torch.float64, bonus=0.3)
+    t = np.linspace(1, 0, 41)
+    levels, x = Levels("flow", 1 - t, t, 1000 * t[:-1]), normal_start(model, 0, 24)
+    final = resume(model, x, 0, levels, model.prompt("b")).x0
+    a, b = (torch.cat([model.gram[i], torch.eye(2)[i].double()]).expand(24, -1) for i in (0, 1))
+    with np.errstate(all="raise"):
+        told = foretold(levels, way(x[None], a, b, levels.alpha[:1]), gap(a, b), 0.3, np.array([0]))[:, 0]
+    assert 4 < told.sum() < 24 and np.array_equal(told, (final[:, 3] > 0.5).numpy())
 
 
 def test_the_way_is_that_of_the_state_in_pixels(exact, images):
@@ -62,17 +76,21 @@ def test_the_way_is_that_of_the_state_in_pixels(exact, images):
     x, dx = share * z + state[n:] @ model.atoms, model.atoms[j] - model.atoms[i]
     expected = (x / e.levels.alpha[k] - model.atoms[i]) @ dx / dx.square().sum()
     found = way(e.inverted[e.k_values], e.source, e.target, e.levels.alpha[e.k_values])
-    assert found[0, k] == pytest.approx(float(expected), abs=2e-3)
+    assert found[0, k] / e.levels.alpha[k] == pytest.approx(float(expected), abs=2e-3)
 
 
-def test_two_pictures_foretell_edits_under_a_strong_prompt(images):
-    """With a large bonus the others have no say: the forecast is right within a step for all pairs."""
+@pytest.mark.parametrize("flows", [False, True])
+def test_two_pictures_foretell_edits_under_a_strong_prompt(images, flows):
+    """With a large bonus the others have no say: the forecast is right within a step for all pairs, of a flow from pure
+    noise to none too."""
     from phasebook.edits.judges import Judge
 
     model = ExactModel.of(images, dtype=torch.float64, bonus=100.0)
-    case = SimpleNamespace(model=model, levels=model.levels(30), judge=Judge(model.features["pixels"]))
+    t = np.linspace(1, 0, 31)
+    levels = Levels("flow", 1 - t, t, 1000 * t[:-1]) if flows else model.levels(30)
+    case = SimpleNamespace(model=model, levels=levels, judge=Judge(model.features["pixels"]))
     e = edited(case, pick_pairs(images.pixels, images.names, images.family, 12, 5), range(30))
-    assert np.abs(forecast(e, 100.0) - e.k_star).max() <= 1
+    assert e.done.all() and np.abs(forecast(e, 100.0) - e.k_star).max() <= 1
 
 
 def test_thresholds_lie_between_steps():

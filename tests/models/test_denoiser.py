@@ -6,7 +6,7 @@ import torch
 
 from phasebook import Denoiser, Plane, invert, sample, slice_of
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.sampling.levels import Levels, scaled_linear_levels
 from tests.builders import refuses
 
 MIXTURE = Mixture.atoms(np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]]))
@@ -208,6 +208,15 @@ def test_pictures_a_little_outside_are_clipped_and_reversed_arrays_are_read():
 ])
 def test_bad_calls_of_a_model_are_one_line(call, words):
     refuses(lambda: call(Denoiser((2,), two_dimensional)), words)
+
+
+def test_tangents_lost_half_way_are_an_error_in_a_flow_too():
+    """At its first level, pure noise, all tangents are zero, lost or not."""
+    t = np.linspace(1, 0, 13)
+    levels = Levels("flow", 1 - t, t, 1000 * t[:-1])
+    half = Denoiser((2,), lambda x, a, s: (two_dimensional(x, a, s) + two_dimensional(x.detach(), a, s)) / 2)
+    with pytest.raises(ValueError, match="^tangents: denoise differs"):
+        slice_of(half, Plane.random((2,), 0, grid=3), levels, jacobian="jvp")
 
 
 @pytest.mark.parametrize("tensors", [True, False])

@@ -1,10 +1,11 @@
 """The sampler in Gram space against pixel space, against the plain sampler, and its tangents against autograd."""
 
+import numpy as np
 import pytest
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.sampling.levels import Levels, scaled_linear_levels
 from phasebook.sampling.samplers import sample
 from tests.builders import images, plain_ddim
 
@@ -30,6 +31,15 @@ def test_gram_sweep_equals_pixel_space(wide, steps):
         torch.testing.assert_close(frame.x0[:, :12], x0.flatten(1) @ wide.atoms.T, atol=1e-6, rtol=0)
         apart = (narrow.weights(frame32.x0).double() - w).abs().max(1).values
         assert apart.median() < 1e-5 and apart.max() < 1e-2       # float32; largest close to a boundary
+
+
+def test_gram_sweep_of_a_flow_from_pure_noise_to_none(wide):
+    z, t = latents(5, wide.shape), np.linspace(1, 0, 7)
+    levels = Levels("flow", 1 - t, t, 1000 * t[:-1])
+    with np.errstate(all="raise"):
+        swept = wide.sweep(wide.start(z), levels)
+        for (_, x0, _), frame in zip(plain_ddim(wide.denoise, z, levels), swept, strict=True):
+            torch.testing.assert_close((wide.weights(frame.x0) @ wide.atoms).view_as(z), x0, atol=1e-8, rtol=0)
 
 
 @pytest.mark.parametrize("first", [0, 4])

@@ -55,6 +55,19 @@ def test_the_step_is_that_of_euler_in_sigma_and_of_flow_matching():
     np.testing.assert_allclose(x + (t[5] - t[4]) * (eps - x0), a * x0 + b * eps)
 
 
+def test_noise_of_a_step_is_that_of_the_next_level():
+    """Of any levels: given x_0 and the state before, a step with eta = 1 draws from the Gaussian bridge."""
+    t = np.linspace(1, 0, 9)
+    flow = Levels("flow", 1 - t, t, 1000 * t[:-1])
+    for k in range(8):
+        (alpha, after), (sigma, left) = flow.alpha[k:k + 2], flow.sigma[k:k + 2]
+        for eta in (0.0, 0.4, 1.0):
+            a, b, spread = flow.mixing(k, eta)
+            assert a == after and b**2 + spread**2 == pytest.approx(left**2)
+        grows = np.sqrt(max(sigma**2 - (alpha * left / after) ** 2, 0))     # x_k = (alpha / alpha') x_{k+1} + grows n
+        assert spread == pytest.approx(grows * left / sigma)
+
+
 def test_sd_starts_where_it_should():
     mine = scaled_linear_levels(50)
     assert mine.timestep[0] == 981 and mine.timestep[-1] == 1
@@ -91,6 +104,7 @@ GOOD = {"name": "mine", "alpha": [0.1, 0.9], "sigma": [0.9, 0.0], "timestep": [5
     ({"timestep": [5, 1]}, "shapes (2,), (2,), (2,); takes (S + 1,), (S + 1,), (S,)"),
     ({"sigma": [0.0, 0.0]}, "sigma = 0 before the end"), ({"alpha": [-0.1, 0.9]}, "a number below 0"),
     ({"alpha": [[0.1, 0.9]]}, "shapes (1, 2)"), ({"sigma": None}, "sigma = None"),
+    ({"alpha": [0.0, 0.0]}, "alpha = 0 at level 1: takes pure noise at the first level alone"),
 ])
 def test_levels_that_are_none_are_refused(change, words):
     assert Levels(**GOOD).steps == Levels(**GOOD | {"alpha": [-4e-7, 0.9]}).steps == 1       # 1 - sigma, rounded
@@ -115,5 +129,7 @@ def test_heights_end_where_noise_does_not():
     flow = Levels("flow", 1 - sigma, sigma, np.arange(3))
     assert np.isinf(flow.sigma_over_alpha[0]) and np.isneginf(flow.log_snr[0])
     np.testing.assert_allclose(flow.heights, [16, 4, 1])
+    rounded = Levels("flow", np.array([-5e-8, 0.2, 0.5, 1.0]), sigma, np.arange(3))
+    assert rounded.alpha[0] == 0 and np.isinf(rounded.sigma_over_alpha[0])
     levels = scaled_linear_levels(9)
     assert np.array_equal(levels.heights, levels.sigma_over_alpha)

@@ -6,7 +6,7 @@ import torch
 
 from phasebook import Denoiser
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
+from phasebook.sampling.levels import Levels, log_snr_levels, scaled_linear_levels
 from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import invert, normal_start, resume, sample
 from tests.builders import build, noise, refuses
@@ -164,10 +164,21 @@ def test_first_order_on_the_gaussian_flow():
     assert np.polyfit(np.log(counts), np.log(errors), 1)[0] == pytest.approx(-1, abs=0.05)
 
 
-@pytest.mark.parametrize("variance", [0.01, 1.0, 30.0])
-def test_a_gaussian_is_inverted_by_its_closed_form(variance):
+def flow(steps):
+    """From pure noise to none, shifted by 3."""
+    t = np.linspace(1, 0, steps + 1)
+    sigma = 3 * t / (1 + 2 * t)
+    return Levels("flow", 1 - sigma, sigma, 1000 * sigma[:-1])
+
+
+USUAL = log_snr_levels(30, 20.0, 0.05)
+
+
+@pytest.mark.parametrize("made, variance", [
+    (USUAL, 0.01), (USUAL, 1.0), (USUAL, 30.0), (flow(30), 1.0), (flow(30), 30.0),
+], ids=["small", "one", "large", "flow one", "flow large"])
+def test_a_gaussian_is_inverted_by_its_closed_form(made, variance):
     """For N(0, s) a step multiplies by a known factor, so x_k is x_S over the product of factors."""
-    made = log_snr_levels(30, 20.0, 0.05)
     a2, s2 = made.alpha**2, made.sigma**2
     ratio = made.sigma[1:] / made.sigma[:-1]
     shrink = made.alpha[:-1] * variance / (a2[:-1] * variance + s2[:-1])

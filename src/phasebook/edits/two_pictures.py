@@ -7,7 +7,9 @@ bonus lambda on the target's log-prior the posterior weight of the target is
     w = 1 / (1 + exp(-lambda - (eta - 1/2) R)),
 
 and the sampler moves, with r = sigma / alpha, by `eta' = w + (r'/r)(eta - w)`; in the limit of fine steps, with
-s = -log r, by `d eta / ds = w - eta`, `d R / ds = 2 R`. The edit succeeds where eta ends nearer to 1 than to 0.
+s = -log r, by `d eta / ds = w - eta`, `d R / ds = 2 R`. The edit succeeds where eta ends nearer to 1 than to 0. A flow
+begins at alpha = 0, where eta is not defined; what a state carries of the way, `m = alpha eta`, is:
+`m' = alpha' w + (sigma'/sigma)(m - alpha w)`.
 """
 
 import numpy as np
@@ -52,25 +54,24 @@ def _flows_over(big_r: float, log_prior: float, steps: int) -> bool:
     return eta > 0.5
 
 
-def foretold(levels: Levels, eta: Float[ndarray, "e k"], dx: Float[ndarray, " e"], log_prior: float,
+def foretold(levels: Levels, carried: Float[ndarray, "e k"], dx: Float[ndarray, " e"], log_prior: float,
              k_values: ndarray) -> Bool[ndarray, "e k"]:
     """Whether each edit succeeds from each k by the sampler's own steps on two pictures.
 
     Args:
         levels: of the sampler.
-        eta: the share of the way that the inverted source has at level k, see `way`.
+        carried: `alpha eta` of the inverted source at level k, see `way`.
         dx: distances of source and target.
         log_prior: lambda.
         k_values: the starting steps.
     """
-    ratio = levels.sigma / levels.alpha
-    eta = np.array(eta)
+    alpha, sigma, m = levels.alpha, levels.sigma, np.array(carried)
     for step in range(levels.steps):
         begun = np.asarray(k_values) <= step
-        big_r = (dx[:, None] / ratio[step]) ** 2
-        w = expit(log_prior + (eta[:, begun] - 0.5) * big_r)
-        eta[:, begun] = w + ratio[step + 1] / ratio[step] * (eta[:, begun] - w)
-    return eta > 0.5
+        odds = alpha[step] * (m[:, begun] - alpha[step] / 2) * (dx[:, None] / sigma[step]) ** 2
+        w = expit(log_prior + odds)
+        m[:, begun] = alpha[step + 1] * w + sigma[step + 1] / sigma[step] * (m[:, begun] - alpha[step] * w)
+    return m > alpha[-1] / 2
 
 
 def forecast(edits: Edits, log_prior: float) -> Int[ndarray, " e"]:
@@ -81,8 +82,8 @@ def forecast(edits: Edits, log_prior: float) -> Int[ndarray, " e"]:
         log_prior: lambda.
     """
     k = edits.k_values
-    eta = way(edits.inverted[k], edits.source, edits.target, edits.levels.alpha[k])
-    return k_star(foretold(edits.levels, eta, gap(edits.source, edits.target), log_prior, k), k)
+    carried = way(edits.inverted[k], edits.source, edits.target, edits.levels.alpha[k])
+    return k_star(foretold(edits.levels, carried, gap(edits.source, edits.target), log_prior, k), k)
 
 
 def gap(source: Float[Tensor, "e 2n"], target: Float[Tensor, "e 2n"]) -> Float[ndarray, " e"]:
@@ -93,7 +94,7 @@ def gap(source: Float[Tensor, "e 2n"], target: Float[Tensor, "e 2n"]) -> Float[n
 
 def way(x: Float[Tensor, "k e 2n"], source: Float[Tensor, "e 2n"], target: Float[Tensor, "e 2n"],
         alpha: Float[ndarray, " k"]) -> Float[ndarray, "e k"]:
-    """The share of the way from source to target of states: `<x / alpha - x_s, dx> / |dx|^2`.
+    """What states carry of the way from source to target: `alpha eta = <x - alpha x_s, dx> / |dx|^2`.
 
     Args:
         x: states `(q, c)` at the levels k.
@@ -103,8 +104,8 @@ def way(x: Float[Tensor, "k e 2n"], source: Float[Tensor, "e 2n"], target: Float
     """
     q, c = (target - source).chunk(2, -1)
     n = q.shape[-1]
-    along = (x[..., :n] * c).sum(-1).cpu().numpy() / alpha[:, None]
-    own = (source[:, :n] * c).sum(-1).cpu().numpy()
+    along = (x[..., :n] * c).sum(-1).cpu().numpy()
+    own = alpha[:, None] * (source[:, :n] * c).sum(-1).cpu().numpy()
     return ((along - own) / gap(source, target) ** 2).T
 
 

@@ -92,14 +92,13 @@ class Denoiser(Model):
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
         """The function at the level of `step`, and the noise that follows from it at the level of `read`."""
-        at = step if read is None else read
         if x.ndim < 2 or tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"x: shape {tuple(x.shape)}; takes states (p, {', '.join(map(str, self.shape))})")
         x0 = self._asked(x, float(levels.alpha[step]), float(levels.sigma[step]))
         if x0.shape != x.shape:
             raise ValueError(f"denoise: gives shape {tuple(x0.shape)} for {tuple(x.shape)}; takes a function that "
                              "keeps the shape")
-        return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
+        return Prediction.of(x0, x, levels, step, read)
 
     def _asked(self, x: State, alpha: float, sigma: float) -> State:
         """The function's answer as a tensor; it gets a copy, which it may change."""
@@ -128,8 +127,9 @@ class Denoiser(Model):
              prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
         """The prediction and its derivatives by forward-mode differentiation.
 
-        The first time, one point is held against a centred difference, since a function that leaves torch half way
-        loses tangents without a word.
+        Up to the first step at which the prediction moves with the state, which at pure noise it does not, one point is
+        held against a centred difference, since a function that leaves torch half way loses tangents without a word.
+        Where the signal prevails already it is the last time: there a difference may step over a boundary.
 
         Returns:
             The prediction, and its derivatives with the tangents in front.
@@ -146,7 +146,7 @@ class Denoiser(Model):
             if float((near - exact).norm()) > 0.2 * float(exact.norm()) + rounding:
                 raise ValueError("tangents: denoise differs from its derivative; takes a function of tensors "
                                  "throughout, or jacobian='differences'")
-            self._tried = True
+            self._tried = float(near.norm()) > rounding or bool(levels.alpha[step] > levels.sigma[step])
         return value, slope
 
     def decode(self, x0: State) -> Pixels:

@@ -239,8 +239,7 @@ class ExactModel(Model):
         q, log_prior = x[:, :len(self.atoms)], _log_prior(prompt, len(x))
         w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
         x0 = torch.cat([w @ self.gram, w], 1)
-        at = step if read is None else read
-        return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
+        return Prediction.of(x0, x, levels, step, read)
 
     def decode(self, x0: State) -> Pixels:
         """The pictures `sum_i w_i x_i`; ValueError where the atoms are none."""

@@ -77,8 +77,7 @@ class GaussianModel(Model):
         alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
         s = self.variance.to(x)
         x0 = alpha * s / (alpha**2 * s + sigma**2) * x
-        at = step if read is None else read
-        return Prediction(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
+        return Prediction.of(x0, x, levels, step, read)
 
     def decode(self, x0: State) -> Pixels:
         """The pictures of coordinates."""

@@ -68,7 +68,9 @@ def gram_sweep(x: Float[Tensor, "p 2n"], gram: Float[Tensor, "n n"], levels: Lev
     x0 = torch.empty_like(x)
     dx0 = None if tangents is None else torch.empty_like(tangents)
     for step in range(first, levels.steps):
-        ratio, after = (float(r) for r in levels.alpha[step:step + 2] / levels.sigma[step:step + 2])
+        last = step + 1 == levels.steps         # nothing follows, and the end of a flow has no noise to divide by
+        ratio = float(levels.alpha[step] / levels.sigma[step])
+        after = ratio if last else float(levels.alpha[step + 1] / levels.sigma[step + 1])
         for part in parts:
             w = posterior(part.scaled, norms, ratio, ratio**2, part.log_prior)
             x0[part.index], slope = _advanced(part, w, gram, ratio, after - ratio)

@@ -24,7 +24,8 @@ class Levels:
         timestep: what a network is told at each step (S,), minus one where the schedule has no such clock.
 
     Raises:
-        ValueError: for numbers that are not finite, lengths that do not fit, alpha < 0, or sigma = 0 before the end.
+        ValueError: for numbers that are not finite, lengths that do not fit, alpha < 0, alpha = 0 after the first
+            level, or sigma = 0 before the end.
     """
 
     name: str
@@ -43,6 +44,9 @@ class Levels:
                              "(S + 1,), (S,) for S >= 1 steps")
         if a.min() < -1e-6 or s.min() < 0 or s[:-1].min() == 0:         # 1 - sigma is rounded
             raise ValueError("alpha, sigma: a number below 0, or sigma = 0 before the end; takes alpha >= 0, sigma > 0")
+        if a[1:].min() <= 0:
+            raise ValueError(f"alpha = 0 at level {1 + a[1:].argmin()}: takes pure noise at the first level alone")
+        object.__setattr__(self, "alpha", np.where(a > 0, a, 0.0))
 
     @property
     def steps(self) -> int:
@@ -92,8 +96,9 @@ class Levels:
         """Coefficients of `x_next = a xhat_0 + b eps + s n`, n standard normal, at `step`.
 
         DDIM (Song, Meng, Ermon 2021, Eqs. 12 and 16): `a = alpha'`, `b = sqrt(sigma'^2 - s^2)`,
-        `s = eta (sigma'/sigma) sqrt(1 - alpha^2/alpha'^2)`. With eta = 0 this is also Euler's step in `sigma/alpha`,
-        and that of flow matching.
+        `s = eta sigma' sqrt(1 - (alpha sigma' / (alpha' sigma))^2)`, which for variance-preserving levels is their
+        `eta (sigma'/sigma) sqrt(1 - alpha^2/alpha'^2)`. With eta = 0 this is also Euler's step in `sigma/alpha`, and
+        that of flow matching; with eta = 1 a draw from the Gaussian bridge of any levels.
 
         Args:
             step: from 0.
@@ -102,10 +107,10 @@ class Levels:
         Returns:
             a, b and s.
         """
-        alpha2, alpha2_next = self.alpha[step:step + 2] ** 2
-        variance = self.sigma[step + 1]**2 / self.sigma[step]**2 * (1 - alpha2 / alpha2_next)
+        (alpha, alpha_next), (sigma, sigma_next) = self.alpha[step:step + 2], self.sigma[step:step + 2]
+        variance = sigma_next**2 * (1 - (alpha * sigma_next / (alpha_next * sigma)) ** 2)
         spread = eta * float(max(variance, 0.0)) ** 0.5
-        return float(self.alpha[step + 1]), float(max(self.sigma[step + 1]**2 - spread**2, 0.0)) ** 0.5, spread
+        return float(self.alpha[step + 1]), float(max(sigma_next**2 - spread**2, 0.0)) ** 0.5, spread
 
 
 def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: float = 0.012,

@@ -37,6 +37,25 @@ class Prediction(NamedTuple):
     x0: State
     eps: State
 
+    @classmethod
+    def of(cls, x0: State, x: State, levels: Levels, step: int, read: int | None = None) -> "Prediction":
+        """The clean states that a model gives, and what is left of the noisy ones besides: their noise.
+
+        Args:
+            x0: clean states.
+            x: noisy ones.
+            levels: of the sampler.
+            step: at which the model was asked.
+            read: the level at which `x` lies, if another. Where that is clean, as a flow's end is, there is no noise.
+
+        Returns:
+            Both.
+        """
+        at = step if read is None else read
+        if levels.sigma[at] == 0:
+            return cls(x0, torch.zeros_like(x))
+        return cls(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
+
 
 class Prompt(NamedTuple):
     """What a model is asked for.

@@ -234,7 +234,7 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         def advance(y: State, step=step) -> State:
             return _step(model.predict(y, levels, step, prompt), levels, step)
 
-        rate = float(levels.alpha[step] / levels.alpha[step + 1])
+        rate = float(levels.alpha[step] / levels.alpha[step + 1]) or 1.0      # see solve_step of pure noise
         x, left = solve_step(advance, x, guess, rate, iterations, tolerance, model.norm)
         states[step], residual[step] = x, left.float().cpu()
     return Inversion(states, residual, residual <= tolerance)

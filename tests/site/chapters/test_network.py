@@ -89,6 +89,9 @@ def test_maps_of_two_samplers_are_compared_at_equal_noise():
     assert np.median(agreement_within(first, Maps(other, course[::-1, 2::5]), 0.5, np.inf)) < 0.3
     flow = Maps(np.append(np.inf, one), np.concatenate([np.full_like(course[:, :1], np.nan), course[:, ::6]], 1))
     assert agreement_within(flow, first, 0.5, np.inf) == pytest.approx([1] * 4)         # pure noise has no map
+    with np.errstate(all="raise"):
+        assert np.array_equal(nearest_steps(flow.noise, flow.noise), np.arange(len(flow.noise)))
+        assert nearest_steps(one, flow.noise)[0] == 0
     assert agreement_within(first, first, 50.0, 60.0) == []
     assert agreement_within(Maps(one, course[:1, ::6]), Maps(one, course[:1, ::6]), 0.1, 0.5) == []
 

@@ -56,6 +56,13 @@ def test_pair_strips_mark_the_split():
     assert [t.y[-1] for t in fig.data if t.x is not None and len(t.x) == 10] == [1, 1]
 
 
+def test_a_pair_of_a_flow_begins_at_infinite_noise():
+    noise = np.array([np.inf, 4.0, 1.0])
+    fig = pair_strips([PairStrip("p", np.zeros((2, 2, 8, 8, 3), np.uint8), [0, 2], np.arange(3.0), noise, 2.0, "rms")])
+    assert list(fig.layout.xaxis.ticktext) == ["inf", "1"]
+    assert next(list(t.x) for t in fig.data if t.mode == "lines") == pytest.approx([np.log10(4), 0], abs=1e-4)
+
+
 def test_a_merge_tree_has_every_leaf_once_and_its_root_left():
     tree = linkage(np.array([[0.0], [1], [5], [6.5]]), "average")
     fig = merge_trees([MergeTree("t", tree, np.zeros((4, 6, 6, 3), np.uint8))] * 2, "height")

@@ -133,8 +133,7 @@ class Flow:
             self.scheduler.set_timesteps(int(steps), **options)
         sigma = self.scheduler.sigmas.double().cpu().numpy()
         _check_finite(steps, sigma)
-        alpha = (1 - sigma).clip(min=0)             # a shift in float32 may begin beyond pure noise by its rounding
-        return Levels(name, alpha, sigma, self.scheduler.timesteps.double().cpu().numpy())
+        return Levels(name, 1 - sigma, sigma, self.scheduler.timesteps.double().cpu().numpy())
 
     def split(self, x: Tensor, raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
         """From the velocity."""

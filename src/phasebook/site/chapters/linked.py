@@ -48,7 +48,7 @@ def linked_album(s: Slice, phases: Int[ndarray, "step a b"]) -> Album | None:
     of_leaves = colours[:, points[:, 0], points[:, 1]]
     decoded = [as_bytes(s.model.decode(near.x0[k][order])) for k in steps]
     strips = [_strip(pictures, bars) for pictures, bars in zip(decoded, of_leaves, strict=True)]
-    labels = [f"σ/α = {noise[k]:.2g}" for k in steps]
+    labels = [f"σ/α = {s.levels.sigma_over_alpha[k]:.2g}" for k in steps]
     notes = [_note(label, phases[k], points) for label, k in zip(labels, steps, strict=True)]
     panels = [Panel("Phases of the slice", ["Noise"], _maps(colours, points), notes, sharp=True),
               Panel("Tree of its points", ["Noise"], np.stack(strips), notes, least=20, most=WIDE * len(points))]

@@ -155,8 +155,10 @@ def maps_of(noise: Float[ndarray, " step"], slices: Sequence[Slice]) -> Maps:
 
 
 def nearest_steps(noise: Float[ndarray, " step"], wanted: Float[ndarray, " k"]) -> Int[ndarray, " k"]:
-    """The steps of one sampler whose noise is nearest, by ratio, to those that are wanted."""
-    return np.abs(np.log(np.asarray(noise)[None, :] / np.asarray(wanted)[:, None])).argmin(1)
+    """The steps of one sampler whose noise is nearest, by ratio, to those that are wanted; pure noise counts as large,
+    not as infinite."""
+    one, other = (np.log(np.minimum(values, 1e300)) for values in (noise, wanted))
+    return np.abs(one[None, :] - other[:, None]).argmin(1)
 
 
 def agreement_within(first: Maps, second: Maps, low: float, high: float) -> list[float]:

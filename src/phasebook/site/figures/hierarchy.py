@@ -134,7 +134,8 @@ def _strip(fig: go.Figure, pair: PairStrip, row: int) -> None:
 
 def _distance_curve(fig: go.Figure, pair: PairStrip, row: int) -> None:
     place = {"row": row, "col": 1}
-    x, y = np.log10(pair.noise).round(4).tolist(), [float(f"{v:.4g}") for v in pair.distances]
+    known = np.isfinite(pair.noise)                 # a flow begins at infinite noise
+    x, y = np.log10(pair.noise[known]).round(4).tolist(), [float(f"{v:.4g}") for v in pair.distances[known]]
     fig.add_scatter(x=x, y=y, mode="lines", line={"color": COLOURS[0], "width": 2.5}, showlegend=False, **place)
     fig.add_vline(x=float(np.log10(pair.split)), line={"dash": "dot", "color": COLOURS[1]}, **place)
     ticks = [v for v in (10, 3, 1, 0.3, 0.1) if pair.noise.min() <= v <= pair.noise.max()]
