@@ -33,6 +33,7 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", *SMALL, "--features", "icons-unet-a/unet"], "features = 'icons-unet-a/unet'"),
     (["exact", *SMALL, "--features", "icons-clip-b", "icons-clip-b"], "takes directories of different names"),
     (["exact", *SMALL, "--extent", "[1, 0, 0, 1]"], "extent ="),
+    (["exact", *SMALL, "--extent", "null"], "extent = None: takes four finite numbers"),
     (["exact", *SMALL, "--anchors", "no.npy"], "anchors ="),
     (["exact", *SMALL, "--engine", "nowhere"], "engine = 'nowhere'"),
     (["exact", *SMALL, "--dtype", "float16"], "dtype = 'float16'"),
