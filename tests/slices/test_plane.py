@@ -82,7 +82,8 @@ def test_a_plane_through_the_origin_cannot_be_normalised(small):
 
 
 @pytest.mark.parametrize("extent, words", [([0, 1, 1, 0], "beta0 < beta1"), ([0, 1, 0], "four finite numbers"),
-                                           ([0, np.nan, 0, 1], "four finite"), ([0, 1e9, 0, 1], "1e\\+06"), ([0, 10**400, 0, 1], "four finite")])
+                                           ([0, np.nan, 0, 1], "four finite"), ([0, 1e9, 0, 1], "1e\\+06"),
+                                           ([0, 10**400, 0, 1], "four finite")])
 def test_bad_extents_are_one_line(extent, words):
     with pytest.raises(ValueError, match=words):
         check_extent(extent)

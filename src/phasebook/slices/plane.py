@@ -64,9 +64,9 @@ def read_array(path: str | Path, label: str, takes: str) -> ndarray:
     Raises:
         ValueError: one line, for a file that is not there or is none.
     """
+    if os.path.exists(path) and not os.path.isfile(path):           # a pipe would be waited for
+        raise ValueError(f"{label}: cannot be read (is no file); {takes}")
     try:
-        if os.path.exists(path) and not os.path.isfile(path):       # a pipe would be waited for
-            raise OSError("is no file")
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
