@@ -44,6 +44,19 @@ def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):
     assert len(lines) == 1 and said in lines[0] and not (tmp_path / "s.zarr").exists()
 
 
+@pytest.mark.parametrize("arguments, said", [
+    (["train", "autoencoder", "--steps", "1", "-o", "FILE"], "-o FILE: cannot be written"),
+    (["train", "autoencoder", "--steps", "1", "--seed", "-1", "-o", "new"], "--seed -1: takes a whole number"),
+    (["slice", "exact", *SMALL, "--grid", "1000000000", "-o", "new"], "grid = 1000000000: takes"),
+    (["slice", "--status", "-o", "github://x"], "store = 'github://x': "),
+], ids=range(4))
+def test_what_a_verb_cannot_take_is_refused_before_anything_runs(tmp_path, capsys, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+    assert verbs.do(arguments) == 2
+    assert said in capsys.readouterr().err and [f.name for f in tmp_path.iterdir()] == ["FILE"]
+
+
 def test_a_feature_is_the_directory_of_a_vision_model(tmp_path, capsys):
     store, own = str(tmp_path / "s.zarr"), {name: tmp_path / name / "clip" for name in ("icons-clip", "icons-clip-b")}
     for name, folder in own.items():

@@ -60,6 +60,11 @@ def test_a_file_with_a_hostile_header_is_one_line(tmp_path, header):
     assert "\n" not in str(said.value)
 
 
+def test_a_grid_that_no_memory_holds_is_refused_at_once():
+    with pytest.raises(ValueError, match="grid = 1000000000: takes a whole number from 2 to 100000"):
+        Plane.random((4,), 1, grid=10**9)
+
+
 def test_anchors_of_other_machines(tmp_path):
     z = seeded_anchors((4,), 4)
     np.save(tmp_path / "z.npy", np.asfortranarray(z.astype(">f4")))
@@ -114,7 +119,7 @@ def test_an_extent_that_is_none_is_refused(extent):
 
 
 @pytest.mark.parametrize("fields, words", [
-    ({"grid": 1}, "grid = 1: takes a whole number >= 2"), ({"grid": None}, "grid = None"),
+    ({"grid": 1}, "grid = 1: takes a whole number from 2"), ({"grid": None}, "grid = None"),
     ({"grid": True}, "grid = True"), ({"normalise": "no"}, "normalise = 'no': takes True or False"),
     ({"anchors": "z.npy"}, "anchors = 'z.npy': takes three latents"),
     ({"anchors": [[1, 2], [3]]}, "takes three latents"),

@@ -20,6 +20,7 @@ from phasebook.arguments import brief, latent_shape, numbers, whole
 __all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "paired", "read_array", "seeded_anchors"]
 
 FLOATS = (np.float16, np.float32, np.float64)
+MOST = 100_000                   # points along a side: ten billion in all
 LARGEST = 1e6                    # in an anchor or an extent: far beyond, float32 loses the pictures
 
 
@@ -169,7 +170,7 @@ class Plane:
 
     def __post_init__(self):
         object.__setattr__(self, "anchors", numbers("anchors", self.anchors, "three latents, an array (3, *shape)"))
-        object.__setattr__(self, "grid", whole("grid", self.grid, 2))
+        object.__setattr__(self, "grid", whole("grid", self.grid, 2, MOST))
         object.__setattr__(self, "extent", tuple(check_extent(self.extent)))
         if not isinstance(self.normalise, bool | np.bool_):
             raise ValueError(f"normalise = {brief(self.normalise)}: takes True or False")
