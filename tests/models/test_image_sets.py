@@ -1,5 +1,7 @@
 """The registry of image sets: what each set holds, and one line for each thing it cannot hold."""
 
+import os
+
 import numpy as np
 import pytest
 from jaxtyping import Float32, Int
@@ -232,6 +234,26 @@ def test_unreadable_pictures_are_named(folder):
     assert text.startswith(f"image_set = {str(folder)!r}: cannot read 'cut.jpg'")
     assert all(name in text for name in ("'drawing.svg'", "'empty.png'", "'flipped.png'", "'text\\n.gif'"))
     assert "'a.png'" not in text
+
+
+def test_a_picture_is_not_run_nor_waited_for(folder, tmp_path, monkeypatch):
+    """PostScript under another name would be handed to Ghostscript; a pipe has no end."""
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path / 'it-ran'}\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (folder / "c.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+    os.mkfifo(folder / "pipe.png")
+    for call in (lambda: load_images(folder), lambda: read_picture(folder / "c.png", "source_image"),
+                 lambda: read_picture(folder / "pipe.png", "source_image")):
+        with pytest.raises(ValueError, match="cannot (be )?read"):
+            call()
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_a_name_that_is_no_text_is_refused(folder):
+    (folder / "a.png").rename(os.fsdecode(os.fsencode(folder) + b"/\xff.png"))
+    with pytest.raises(ValueError, match=r"cannot read '\\udcff.png' \(its name is not UTF-8\)"):
+        load_images(folder)
 
 
 def test_many_unreadable_pictures_are_counted(folder):

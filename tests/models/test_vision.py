@@ -50,6 +50,9 @@ def test_another_model_is_refused(copy, change, match):
 
 @pytest.mark.parametrize("change, match", [
     ({"image_mean": None}, "image_mean"), ({"image_std": [0.2, 0.3, 0.0]}, "image_std"),
+    ({"image_mean": [0.5] * 4, "image_std": [0.5] * 2}, "image_mean"), ({"image_std": [1e-300] * 3}, "image_std"),
+    ({"image_mean": [10**400] * 3}, "image_mean"), ({"resample": [2]}, "resample = "),
+    ({"size": {"shortest_edge": 32}, "do_center_crop": True, "crop_size": {"shortest_edge": 32}}, "crop_size = "),
     ({"resample": 1}, "resample = 1"),
     ({"size": {"longest_edge": 9}}, "size = "), ({"size": {"shortest_edge": 32}}, "with a crop_size"),
     ({"size": {"height": 10**9, "width": 32}}, "size = "),

@@ -33,6 +33,7 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", *SMALL, "--features", "icons-unet-a/unet"], "features = 'icons-unet-a/unet'"),
     (["exact", *SMALL, "--features", "icons-clip-b", "icons-clip-b"], "takes directories of different names"),
     (["exact", *SMALL, "--extent", "[1, 0, 0, 1]"], "extent ="),
+    (["exact", *SMALL, "--extent", "null"], "extent = None: takes four finite numbers"),
     (["exact", *SMALL, "--anchors", "no.npy"], "anchors ="),
     (["exact", *SMALL, "--engine", "nowhere"], "engine = 'nowhere'"),
     (["exact", *SMALL, "--dtype", "float16"], "dtype = 'float16'"),
@@ -41,6 +42,19 @@ def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):
     assert verbs.do(["slice", *arguments, "-o", str(tmp_path / "s.zarr")]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and said in lines[0] and not (tmp_path / "s.zarr").exists()
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["train", "autoencoder", "--steps", "1", "-o", "FILE"], "-o FILE: cannot be written"),
+    (["train", "autoencoder", "--steps", "1", "--seed", "-1", "-o", "new"], "--seed -1: takes a whole number"),
+    (["slice", "exact", *SMALL, "--grid", "1000000000", "-o", "new"], "grid = 1000000000: takes"),
+    (["slice", "--status", "-o", "github://x"], "store = 'github://x': "),
+], ids=range(4))
+def test_what_a_verb_cannot_take_is_refused_before_anything_runs(tmp_path, capsys, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+    assert verbs.do(arguments) == 2
+    assert said in capsys.readouterr().err and [f.name for f in tmp_path.iterdir()] == ["FILE"]
 
 
 def test_a_feature_is_the_directory_of_a_vision_model(tmp_path, capsys):

@@ -1,7 +1,10 @@
 """Planes: Eq. (3), normalisation and anchors, against latents formed in full."""
 
+import os
+
 import numpy as np
 import pytest
+import torch
 
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
@@ -44,6 +47,37 @@ def test_anchors_from_a_file(tmp_path):
         np.testing.assert_allclose(load_anchors(tmp_path / "z.npy", (3, 8, 8)), z, atol=2e-3)
 
 
+@pytest.mark.parametrize("header", [
+    "{'descr': '<f4', 'shape': (3, 4", "{1: 2, 'shape': (3, 4)}", "-" * 3000 + "1", "  a\n b", "(" * 500,
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (3, " + "9" * 40 + ")}",
+    "{'descr': '|O', 'fortran_order': False, 'shape': (3, 4)}",
+], ids=range(7))
+def test_a_file_with_a_hostile_header_is_one_line(tmp_path, header):
+    data = header.encode()
+    (tmp_path / "z.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(data).to_bytes(2, "little") + data + bytes(48))
+    with pytest.raises(ValueError, match="^anchors = .*takes a .npy file") as said:
+        load_anchors(tmp_path / "z.npy", (4,))
+    assert "\n" not in str(said.value)
+
+
+def test_a_grid_that_no_memory_holds_is_refused_at_once():
+    with pytest.raises(ValueError, match="grid = 1000000000: takes a whole number from 2 to 100000"):
+        Plane.random((4,), 1, grid=10**9)
+
+
+def test_anchors_of_other_machines(tmp_path):
+    z = seeded_anchors((4,), 4)
+    np.save(tmp_path / "z.npy", np.asfortranarray(z.astype(">f4")))
+    plane = Plane(load_anchors(tmp_path / "z.npy", (4,)), grid=3)
+    np.testing.assert_array_equal(torch.as_tensor(plane.anchors).numpy(), z)
+    np.save(tmp_path / "z.npy", z.astype(np.longdouble))
+    with pytest.raises(ValueError, match="takes a .npy file"):
+        load_anchors(tmp_path / "z.npy", (4,))
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(ValueError, match="is no file"):
+        load_anchors(tmp_path / "pipe.npy", (4,))
+
+
 def test_a_plane_through_the_origin_cannot_be_normalised(small):
     z = seeded_anchors((3, 8, 8), 4)
     plane = Plane(np.stack([z[0], -z[0], z[1]]), grid=3)
@@ -53,7 +87,8 @@ def test_a_plane_through_the_origin_cannot_be_normalised(small):
 
 
 @pytest.mark.parametrize("extent, words", [([0, 1, 1, 0], "beta0 < beta1"), ([0, 1, 0], "four finite numbers"),
-                                           ([0, np.nan, 0, 1], "four finite"), ([0, 1e9, 0, 1], "1e\\+06")])
+                                           ([0, np.nan, 0, 1], "four finite"), ([0, 1e9, 0, 1], "1e\\+06"),
+                                           ([0, 10**400, 0, 1], "four finite")])
 def test_bad_extents_are_one_line(extent, words):
     with pytest.raises(ValueError, match=words):
         check_extent(extent)
@@ -84,7 +119,7 @@ def test_an_extent_that_is_none_is_refused(extent):
 
 
 @pytest.mark.parametrize("fields, words", [
-    ({"grid": 1}, "grid = 1: takes a whole number >= 2"), ({"grid": None}, "grid = None"),
+    ({"grid": 1}, "grid = 1: takes a whole number from 2"), ({"grid": None}, "grid = None"),
     ({"grid": True}, "grid = True"), ({"normalise": "no"}, "normalise = 'no': takes True or False"),
     ({"anchors": "z.npy"}, "anchors = 'z.npy': takes three latents"),
     ({"anchors": [[1, 2], [3]]}, "takes three latents"),

@@ -32,6 +32,8 @@ CELL, COLUMNS = 64, 40          # the emoji sprite: pixels of a cell, cells in a
 # What counts as a picture in a directory: also formats that Pillow does not read, so that they are named, not missed.
 SUFFIXES = {"png", "jpg", "jpeg", "jfif", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "tga", "avif",
             "heic", "heif", "svg", "jp2", "jxl", "ico", "psd"}
+# Readers that may look at a file, whatever its name: Pillow's for PostScript would run Ghostscript on what is in it.
+READERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000", "ICO", "PSD")
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,10 +219,12 @@ def _directory(name: str | Path, resolution: int) -> list[_Row]:
     for path in paths:
         family = path.parts[0] if len(path.parts) > 1 else root.resolve().name
         try:
+            path.as_posix().encode()        # names stand in ledgers and figures, which are UTF-8
             picture = _fitted(_opened(root / path), resolution)
         except Exception as error:  # corrupt files make Pillow's readers raise some ten different kinds
             size = f"{error} pixels, and at most {LARGEST} in all" if isinstance(error, _OtherSize) else ""
-            reason = size or ("32-bit pixels" if isinstance(error, _NoRange) else type(error).__name__)
+            known = {_NoRange: "32-bit pixels", UnicodeEncodeError: "its name is not UTF-8"}
+            reason = size or known.get(type(error), type(error).__name__)
             unreadable.append(f"{path.as_posix()!r} ({reason})")
         else:
             rows.append(_Row(picture, path.as_posix(), path.stem.replace("_", " "), family, family))
@@ -271,7 +275,9 @@ class _NoRange(ValueError):
 
 def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
     """The upright picture in RGB on white. _NoRange for 32-bit numbers."""
-    with Image.open(path) as image:
+    if path.exists() and not path.is_file():        # a pipe would be waited for
+        raise OSError("no file")
+    with Image.open(path, formats=READERS) as image:
         if sizes and (image.width != image.height or image.width not in sizes):
             raise _OtherSize(f"{image.width} x {image.height}")
         if image.width * image.height > LARGEST:

@@ -5,7 +5,6 @@ of its last hidden states. Pictures are fitted as the directory's `preprocessor_
 read, and of the configuration only what the model's own configuration knows (`pipelines.staging`).
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from phasebook.models.towers import Tower, begun, column
 __all__ = ["VisionFeatures", "check_features", "has_no_words", "load_features"]
 
 INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}          # Pillow's numbers for them
+LEAST, LARGEST = 1e-6, 1e6      # of a deviation, and of any number by which pictures are scaled
 Fit = tuple[int | None, tuple[int, int], str]           # shorter side, size, interpolation
 
 
@@ -140,11 +140,11 @@ def _preprocessing(label: str, folder: Path) -> tuple[Fit, list[float], list[flo
     """How pictures are fitted, and their mean and standard deviation. ValueError, one line, for what is not known."""
     values = read_config(label, folder / "preprocessor_config.json", "vision model's preprocessing")
     mean, std = values.get("image_mean"), values.get("image_std")
-    numbers = [x for part in (mean, std) if isinstance(part, list) for x in part]
-    whole = len(numbers) == 6 and all(isinstance(x, int | float) and math.isfinite(x) for x in numbers)
-    if not whole or min(std) <= 0:
+    threes = all(isinstance(part, list) and len(part) == 3 for part in (mean, std))
+    if not threes or not all(isinstance(x, int | float) and abs(x) <= LARGEST for x in mean + std) or min(std) < LEAST:
         raise ValueError(f"{label}: preprocessor_config.json has no image_mean and image_std of three numbers")
-    kind = INTERPOLATIONS.get(values.get("resample", 2))
+    place = values.get("resample", 2)
+    kind = INTERPOLATIONS.get(place) if isinstance(place, int) else None
     if kind is None:
         raise ValueError(f"{label}: resample = {values['resample']!r}; takes 2 (bilinear) or 3 (bicubic)")
     size, crop = _sides(values.get("size")), _sides(values.get("crop_size")) if values.get("do_center_crop") else None
@@ -152,6 +152,8 @@ def _preprocessing(label: str, folder: Path) -> tuple[Fit, list[float], list[flo
         raise ValueError(f"{label}: size = {values.get('size')!r}; takes height and width, or shortest_edge with a "
                          "crop_size")
     shorter = size[0] if size[1] is None else None
+    if crop and crop[1] is None:
+        raise ValueError(f"{label}: crop_size = {values['crop_size']!r}; takes height and width")
     if crop and shorter and max(crop) > shorter:
         raise ValueError(f"{label}: crop_size = {values['crop_size']!r}: larger than the picture")
     return (shorter, crop if shorter else size, kind), mean, std

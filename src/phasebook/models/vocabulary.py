@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from phasebook.models.pipelines.loading import tokenizer_of
+
 __all__ = ["picture_size", "unknown_word"]
 
 
@@ -18,13 +20,10 @@ def unknown_word(folder: Path, text: str) -> str | None:
     file = folder / "tokenizer" / "tokenizer.json"
     if not file.is_file():
         return None
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.no_padding()          # a file may ask for it, and pads are often the token of unknown words
-    unknown = tokenizer.token_to_id(json.loads(file.read_text(encoding="utf-8"))["model"].get("unk_token") or "")
+    tokenizer = tokenizer_of(folder)        # not the file's own, whose patterns may take for ever
+    unknown = tokenizer.unk_token_id if tokenizer else None
     for word in text.split():
-        if unknown is not None and unknown in tokenizer.encode(word, add_special_tokens=False).ids:
+        if unknown is not None and unknown in tokenizer.encode(word, add_special_tokens=False):
             return word
     return None
 

@@ -5,8 +5,6 @@ import json
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from phasebook.site.checks.parameters import ParameterError
 
 __all__ = ["add_arguments"]
@@ -26,7 +24,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--steps", type=int, default=50, help="of the sampler (50)")
     verb.add_argument("--seed", type=int, default=6, help="of the three anchors (6)")
     verb.add_argument("--anchors", type=Path, metavar="FILE.npy", help="three latents, in place of --seed")
-    verb.add_argument("--extent", type=json.loads, default=[0.0, 1.0, 0.0, 1.0], metavar="JSON",
+    verb.add_argument("--extent", type=_json, default=[0.0, 1.0, 0.0, 1.0], metavar="JSON",
                       help="'[alpha0, alpha1, beta0, beta1]'")
     verb.add_argument("--features", nargs="+", metavar="NAME",
                       help="of the model's own (its first), or the directory of an open_clip or vision model")
@@ -52,6 +50,17 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--threads", type=int, default=1, help="of a worker (1)")
     verb.add_argument("--tries", type=int, default=3, help="of a tile that fails (3)")
     verb.set_defaults(action=_slice)
+
+
+def _json(text: str) -> object:
+    """What JSON text says; ValueError where it says nothing."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+_json.__name__ = "JSON"         # what argparse calls it
 
 
 def _slice(options: argparse.Namespace) -> None:
@@ -119,13 +128,13 @@ def _features(options: argparse.Namespace):
 
 def _plane(options: argparse.Namespace):
     """The plane, or what makes it once the model has told the shape of its latents."""
-    from phasebook.slices.plane import Plane, load_anchors
+    from phasebook.slices.plane import Plane, load_anchors, read_array
 
+    if not isinstance(options.extent, list):
+        raise ParameterError(f"extent = {options.extent}: takes four finite numbers alpha0, alpha1, beta0, beta1")
     given = {"extent": tuple(options.extent), "grid": options.grid}
     if not options.anchors:
         return partial(Plane.random, seed=options.seed, **given)
-    try:
-        shape = np.load(options.anchors, mmap_mode="r", allow_pickle=False).shape[1:]
-    except (OSError, ValueError, EOFError, AttributeError):
-        shape = ()              # said in one line below
+    label = f"anchors = {str(options.anchors)!r}"
+    shape = read_array(options.anchors, label, "takes a .npy file: three latents, an array of floats").shape[1:]
     return Plane(load_anchors(options.anchors, shape), **given)

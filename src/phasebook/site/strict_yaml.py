@@ -11,7 +11,16 @@ LARGEST = 1_000_000     # bytes
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice; the plain loader lets the last one win."""
+    """Refuses a key that stands twice, where the plain loader lets the last one win, and aliases: a few lines of them
+    make a list of a billion entries."""
+
+    def compose_node(self, parent, index):
+        """As the plain loader's, of what is written out."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()
+            raise yaml.composer.ComposerError(None, None, f"an alias, *{event.anchor}, is not taken here",
+                                              event.start_mark)
+        return super().compose_node(parent, index)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
@@ -44,6 +53,6 @@ def read(file: Path) -> Any:
         raise ValueError("is not UTF-8 text") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:
+    except Exception as error:  # values that do not fit their tags make the loader raise some six kinds
         raise ValueError(f"is not YAML ({' '.join(str(error).split())})") from None
     return {} if value is None else value

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from phasebook.site import slicing
 from phasebook.site.build import bench, book, new, pdf, runner, sources, stability
-from phasebook.site.build.files import publish
+from phasebook.site.build.files import publish, writable
 from phasebook.site.build.runner import ChapterError
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.results import compare
@@ -127,8 +127,10 @@ def _run(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     runs = [(path.stem if path.suffix else path.name, compare.read(path)) for path in options.runs]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    publish({options.out: compare.page(runs)})
+    _check_file(options.out)
+    page = compare.page(runs)
+    with writable(options.out.parent, "-o"):
+        publish({options.out: page})
     print(options.out)
 
 
@@ -136,7 +138,16 @@ def _pdf(options: argparse.Namespace) -> None:
     home = runner.root() if options.profile == "default" else runner.root() / "_build" / options.profile
     if not (home / "_build" / "html" / "index.html").is_file():
         raise ParameterError(f"--profile {options.profile}: no pages there; `phasebook book` builds them")
-    pdf.write(home, options.out or home / "_build" / "phasebook.pdf")
+    out = options.out or home / "_build" / "phasebook.pdf"
+    _check_file(out)
+    with writable(out.parent, "-o"):        # known before minutes of printing
+        pdf.write(home, out)
+
+
+def _check_file(out: Path) -> None:
+    """ParameterError where a folder stands in a file's place."""
+    if out.is_dir():
+        raise ParameterError(f"-o {out}: is a folder; takes the name of a file")
 
 
 def _stability(options: argparse.Namespace) -> None:
@@ -164,12 +175,15 @@ def _typed(text: str, default: Any) -> Any:
 def _train(options: argparse.Namespace) -> None:
     if options.threads is not None and options.threads < 1:
         raise ParameterError(f"--threads {options.threads}: takes a number of cores, at least 1")
+    if not 0 <= options.seed < 2**62:
+        raise ParameterError(f"--seed {options.seed}: takes a whole number from 0 to {2**62 - 1}")
     import phasebook_training as training  # torch and diffusers load in seconds, which other verbs need not pay
 
     folder = options.out or runner.root() / "checkpoints"
     try:
-        done = training.train(options.part, folder, steps=options.steps, seed=options.seed, device=options.device,
-                              threads=options.threads, start=options.start)
+        with writable(folder, "-o"):
+            done = training.train(options.part, folder, steps=options.steps, seed=options.seed, device=options.device,
+                                  threads=options.threads, start=options.start)
     except (ValueError, FileNotFoundError) as error:
         raise ParameterError(str(error)) from None
     print(f"{options.part}: {done.step} steps, {done.seconds:.0f} s ({done.cpu_seconds:.0f} s of processor time)")

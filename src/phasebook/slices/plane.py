@@ -6,9 +6,9 @@
 figures, beta multiplies z_2 - z_0 and points right.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from phasebook.arguments import brief, latent_shape, numbers, whole
 
 __all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "paired", "read_array", "seeded_anchors"]
 
+FLOATS = (np.float16, np.float32, np.float64)
+MOST = 100_000                   # points along a side: ten billion in all
 LARGEST = 1e6                    # in an anchor or an extent: far beyond, float32 loses the pictures
 
 
@@ -43,7 +45,7 @@ def load_anchors(path: str | Path, shape: tuple[int, ...]) -> Float[ndarray, "3 
     """
     label, takes = f"anchors = {str(path)!r}", f"takes a .npy file: one array of floats, shape {(3, *shape)}"
     anchors = read_array(path, label, takes)
-    if anchors.dtype.kind != "f":
+    if anchors.dtype not in FLOATS:
         raise ValueError(f"{label}: holds {anchors.dtype}; {takes}")
     check_anchors(anchors, shape, label)
     return anchors
@@ -58,24 +60,26 @@ def read_array(path: str | Path, label: str, takes: str) -> ndarray:
         takes: what it ends with.
 
     Returns:
-        The array, of any shape and type.
+        The array, of any shape and type, in this machine's byte order.
 
     Raises:
         ValueError: one line, for a file that is not there or is none.
     """
+    if os.path.exists(path) and not os.path.isfile(path):           # a pipe would be waited for
+        raise ValueError(f"{label}: cannot be read (is no file); {takes}")
     try:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ValueError(f"{label}: cannot be read ({reason}); {takes}") from None
-    except (ValueError, EOFError, MemoryError, BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # a header that is none makes numpy raise some eight kinds
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         if "allow_pickle" in reason:            # numpy's advice to unpickle is not ours
             reason = "pickled objects or not an array"
         raise ValueError(f"{label}: not a readable .npy array ({reason}); {takes}") from None
     if not isinstance(array, ndarray):
         raise ValueError(f"{label}: holds an archive; {takes}")
-    return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], label: str = "anchors") -> None:
@@ -95,7 +99,7 @@ def check_extent(extent: list[float]) -> list[float]:
     """`[alpha0, alpha1, beta0, beta1]` with finite, increasing ends; ValueError in one line otherwise."""
     try:
         ends = np.asarray(extent, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         ends = np.empty(0)
     if ends.shape != (4,) or not np.isfinite(ends).all():
         raise ValueError(f"extent = {brief(extent)}: takes four finite numbers alpha0, alpha1, beta0, beta1")
@@ -166,7 +170,7 @@ class Plane:
 
     def __post_init__(self):
         object.__setattr__(self, "anchors", numbers("anchors", self.anchors, "three latents, an array (3, *shape)"))
-        object.__setattr__(self, "grid", whole("grid", self.grid, 2))
+        object.__setattr__(self, "grid", whole("grid", self.grid, 2, MOST))
         object.__setattr__(self, "extent", tuple(check_extent(self.extent)))
         if not isinstance(self.normalise, bool | np.bool_):
             raise ValueError(f"normalise = {brief(self.normalise)}: takes True or False")

@@ -95,6 +95,51 @@ def test_a_part_cannot_name_code(model, trace, part, key):
     assert not trace.exists()
 
 
+def test_a_text_encoder_cannot_choose_kernels_weights_or_quantisers(model):
+    """transformers fetches kernels of attention by the name in a configuration, and counts labels to a billion."""
+    edit(model / "text_encoder" / "config.json", attn_implementation="somebody/kernel", num_labels=10**7,
+         transformers_weights="../x.safetensors", quantization_config={"quant_method": "bitsandbytes"})
+    assert PipelineModel.load(model).shape == (4, 8, 8)
+
+
+@pytest.mark.parametrize("file, key, value, words", [
+    ("scheduler/scheduler_config.json", "num_train_timesteps", 10**9, "num_train_timesteps = 1000000000"),
+    ("scheduler/scheduler_config.json", "num_train_timesteps", True, "num_train_timesteps = True"),
+    ("scheduler/scheduler_config.json", "beta_schedule", ["linear"], "beta_schedule = ['linear']"),
+    ("scheduler/scheduler_config.json", "beta_end", 2.0, "beta_end = 2.0"),
+    ("tokenizer/tokenizer_config.json", "tokenizer_class", ["CLIPTokenizer"], "tokenizer_class = ['CLIPTokenizer']"),
+    ("tokenizer/tokenizer_config.json", "model_max_length", 10**9, "model_max_length = 1000000000"),
+    ("text_encoder/config.json", "num_hidden_layers", 10**9, "the number 1000000000"),
+    ("text_encoder/config.json", "num_hidden_layers", 10**6, "more layers than its weights"),
+    ("text_encoder/config.json", "num_hidden_layers", 5.0, "num_hidden_layers"),
+    ("unet/config.json", "sample_size", [8, 8, 8], "sample_size = [8, 8, 8]"),
+    ("unet/config.json", "norm_eps", float("nan"), "the number nan"),
+    ("vae/config.json", "scaling_factor", 0, "scaling_factor = 0"),
+], ids=range(12))
+def test_numbers_that_are_none_are_refused_at_once(model, file, key, value, words):
+    edit(model / file, **{key: value})
+    refused(lambda: PipelineModel.load(model), words)
+
+
+def test_weights_are_numbers(model):
+    weights, = (model / "unet").glob("*.safetensors")
+    save_file({key: value.to(torch.int32) for key, value in load(weights.read_bytes()).items()}, weights)
+    refused(lambda: PipelineModel.load(model), "is I32 in its file")
+
+
+@pytest.mark.parametrize("make", [
+    os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.write_text("[" * 100_000),
+    lambda path: path.write_text('{"a": ' + "9" * 5000 + "}"), lambda path: path.mkdir()], ids=range(5))
+def test_a_configuration_that_has_no_end_is_refused(model, make):
+    (model / "unet" / "config.json").unlink()
+    make(model / "unet" / "config.json")
+    refused(lambda: check_available(model), "trained = ", "unet/config.json is not readable")
+    weights, = (model / "unet").glob("*.safetensors")
+    weights.unlink()
+    make(weights.with_name(weights.name + ".index.json"))
+    refused(lambda: PipelineModel.load(model), "unet")
+
+
 @pytest.mark.parametrize("part, pair", [
     ("unet", ["evil", "Evil"]), ("vae", ["diffusers", "ConsistencyDecoderVAE"]), ("scheduler", ["os", "system"]),
     ("text_encoder", ["transformers", "AutoModel"]), ("tokenizer", ["transformers", "AutoTokenizer"]),

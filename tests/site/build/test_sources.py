@@ -13,6 +13,7 @@ from phasebook.site.build import sources
     ("factor: 1\nfactor: 2", "the key 'factor' stands twice"), ("rows: [{a: 1, a: 2}]", "the key 'a' stands twice"),
     ("a: " + "[" * 5000 + "]" * 5000, "is nested too deeply"), ("x: " + "y" * 1_000_001, "is larger than"),
     ("a: !!python/name:os.system", "is not YAML"),
+    ("a: &b [1, 2]\nc: [*b, *b]", "an alias, *b, is not taken"), ("a: !!timestamp x", "is not YAML"),
     ("a: 2026-99-99", "is not YAML"), ("? [1, 2]\n: 3", "is not YAML"),
 ], ids=lambda v: re.sub(r"\W+", "_", v)[:30])
 def test_a_bad_parameter_file_is_one_line(house, phasebook, tmp_path, capsys, text, words):

@@ -1,5 +1,6 @@
 """The store: the same bytes whatever happens to its writers, and nothing read that was not written whole."""
 
+import json
 import os
 import random
 import resource
@@ -13,6 +14,8 @@ import xarray as xr
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.slices.plane import Plane
 from phasebook.slices.stores import workers
+from phasebook.slices.stores.files import place_of
+from phasebook.slices.stores.frame import ROOT, _seal, short
 from phasebook.slices.stores.store import open_store, stored
 from phasebook.slices.sweep import slice_of
 from tests.slices.stores.small_stores import WORDS, files, forked, made
@@ -131,6 +134,44 @@ def test_places_that_hold_something_else_are_refused(small, copy, tmp_path):
         open_store(made(small, "memory://another.zarr", tile=11) and "memory://another.zarr", _other())
     with pytest.raises(ValueError, match="nowhere://x.*fsspec"):
         open_store("nowhere://x")
+
+
+@pytest.mark.parametrize("changes", [
+    {"grid": 10**9, "tile": 2}, {"tile": 0}, {"grid": "x"}, {"pick": [10**30]}, {"fields": 3}, {"extent": 3},
+], ids=range(6))
+def test_a_root_that_someone_else_has_sealed_is_refused(copy, changes):
+    """The seal is a checksum: whoever writes a root can write one."""
+    root = json.loads((copy / ROOT).read_text())
+    root["attributes"]["spec"] = json.dumps(json.loads(root["attributes"]["spec"]) | changes)
+    root["attributes"]["seal"] = _seal(root)
+    (copy / ROOT).write_text(json.dumps(root))
+    for call in (stored, open_store):
+        with pytest.raises(ValueError, match="its zarr.json is damaged or not of a slice"):
+            call(copy)
+    (copy / ROOT).write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="its zarr.json is damaged or not of a slice"):
+        stored(copy)
+
+
+def test_a_store_runs_nothing(copy, tmp_path):
+    """Metadata of zarr 2 may name pickles as a filter."""
+    root, anchors = json.loads((copy / ROOT).read_text()), copy / "anchors" / "0"
+    root["consolidated_metadata"]["metadata"]["anchors"] = {
+        "zarr_format": 2, "shape": [3], "chunks": [3], "dtype": "|O", "fill_value": None, "order": "C",
+        "filters": [{"id": "pickle"}], "compressor": None, "attributes": {"_ARRAY_DIMENSIONS": ["anchor"]}}
+    anchors.write_bytes(f"cos\nsystem\n(S'touch {tmp_path / 'it-ran'}'\ntR.".encode())
+    root["attributes"]["frame"]["anchors/0"] = short(anchors.read_bytes())
+    root["attributes"]["seal"] = _seal(root)
+    (copy / ROOT).write_text(json.dumps(root))
+    assert open_store(copy).plane.anchors.shape == (3, 3, 8, 8)
+    assert not (tmp_path / "it-ran").exists()
+
+
+@pytest.mark.parametrize("url", ["reference://x", "github://x", "zip://x", "generic://x", "nowhere://x"])
+def test_a_url_that_leads_nowhere_is_one_line(url):
+    with pytest.raises(ValueError, match=f"^store = '{url}': .*takes a path or a URL") as said:
+        place_of(url)
+    assert "\n" not in str(said.value)
 
 
 def _other():

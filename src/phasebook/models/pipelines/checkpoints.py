@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
-from phasebook.arguments import whole
+from phasebook.arguments import brief, number, whole
 from phasebook.models.assets import ROOT
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
@@ -23,6 +23,7 @@ SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteSch
               "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
               "DPMSolverSinglestepScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
               "DEISMultistepScheduler", "UniPCMultistepScheduler")
+TIMES = 100_000         # of a table of noise levels; it is usually of 1000
 FLOWS = ("FlowMatchEulerDiscreteScheduler",)
 
 
@@ -79,7 +80,7 @@ def known_directory(name: str | Path) -> Path | None:
     """The directory that `name` means, itself or one below `assets/` (whatever the working directory), or None."""
     text = os.path.expanduser(str(name))
     for folder in (Path(text), ROOT.parent / text, ROOT / text):
-        if text and folder.is_dir():
+        if text and os.path.isdir(folder):          # False also for a name that is too long
             return folder
     return None
 
@@ -124,6 +125,7 @@ def pipeline_parts(label: str, folder: Path) -> tuple[Family, dict[str, tuple[st
 
 def _check_scheduler(label: str, folder: Path, family: Family) -> None:
     config = read_config(label, folder / "scheduler" / "scheduler_config.json", "scheduler")
+    whole(f"{label}: num_train_timesteps", config.get("num_train_timesteps", 1000), 2, TIMES)
     if family.flow:
         return
     predicts = str(config.get("prediction_type", ""))
@@ -132,8 +134,12 @@ def _check_scheduler(label: str, folder: Path, family: Family) -> None:
                          "levels from betas")
     if config.get("trained_betas") is not None:
         raise ValueError(f"{label}: its scheduler has trained_betas; takes one with a beta_schedule")
-    if config.get("beta_schedule", "linear") not in SCHEDULES:
-        raise ValueError(f"{label}: beta_schedule = {config['beta_schedule']!r} is unknown to DDIM")
+    if config.get("beta_schedule", "linear") not in sorted(SCHEDULES):
+        raise ValueError(f"{label}: beta_schedule = {brief(config['beta_schedule'])} is unknown to DDIM")
+    for key in ("beta_start", "beta_end"):
+        number(f"{label}: {key}", config.get(key, 0.01), "a number from 0 to 1", 0, 1)
+    if config.get("clip_sample"):
+        number(f"{label}: clip_sample_range", config.get("clip_sample_range", 1.0), "a number > 0", above=0)
 
 
 def check_complete(label: str, part: str, module, missing: Iterable[str] | None = None,
@@ -169,7 +175,7 @@ def check_pipeline(label: str, folder: Path, variant: str | None) -> None:
     for part, (library, _) in pipeline_parts(label, folder)[1].items():
         if "tokenizer" in part or part == "scheduler":
             continue
-        if (config := folder / part / "config.json").is_file():
+        if (config := folder / part / "config.json").exists():
             check_names_no_code(label, f"{part}/config.json", read_config(label, config, part))
         stem = "model" if library == "transformers" else "diffusion_pytorch_model"
         files = weight_files(folder / part, stem, variant)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from phasebook.arguments import brief
+from phasebook.arguments import brief, whole
 from phasebook.models.pipelines.checkpoints import cause, check_pipeline
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.loading import load_parts
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_directory", "check_geometry", "understood"]
 
+WORDS = 4096                # of a prompt; CLIP has 77
 RUN_ONCE = 50_000_000       # weights of a network that is run once when it is loaded; of a larger one the shapes are
 
 
@@ -46,6 +47,8 @@ def understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
         value = getattr(pipe, part, None)
         if value is None or weights and not isinstance(value, torch.nn.Module):
             raise ValueError(f"{label}: its {part} is {brief(value)}; takes a {family.pipeline} with one")
+    for tokenizer in family.tokenizers(pipe):           # prompts are filled up to this length
+        whole(f"{label}: model_max_length", tokenizer.model_max_length, 2, WORDS)
     network = getattr(pipe, family.network)
     _, y, x = family.shape(pipe)
     patch = network.config.get("patch_size", 1) or 1

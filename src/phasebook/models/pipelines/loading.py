@@ -113,12 +113,11 @@ def load_parts(label: str, folder: Path, variant: str | None, dtype: str, *, wei
                 if part == "scheduler" or "tokenizer" in part:
                     loaded[part] = classes[part].from_pretrained(clean / part, local_files_only=True)
                     continue
+                loaded[part] = outline(classes[part], clean / part, variant, part == family.network)
                 if not weights:
-                    loaded[part] = outline(classes[part], clean / part, variant, part == family.network)
                     continue
                 loaded[part], said = classes[part].from_pretrained(clean / part, output_loading_info=True, **options)
-            except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError,
-                    ArithmeticError, IndexError) as error:
+            except Exception as error:  # configurations that are none make the libraries raise some ten kinds
                 raise ValueError(f"{label}: diffusers cannot load its {part} ({cause(error)})") from None
             check_complete(label, part, loaded[part], said["missing_keys"])
         return getattr(diffusers, family.pipeline)(**loaded, **_absent(label, folder, family, set(loaded)))

@@ -1,5 +1,6 @@
 """Parts of a model as shapes alone: what a configuration asks for, held against the weights before these are read."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -10,6 +11,7 @@ from phasebook.models.pipelines.staging import read_config, weight_files
 
 __all__ = ["check_counts", "outline", "weights_at_most"]
 
+FLOATS = ("F32", "F16", "BF16", "F64")
 LARGEST = 4096      # latent pixels on a side
 COUNT = 10**7       # of anything in a part's configuration: libraries make lists of as many entries
 PLACES = 10**9      # numbers in a table of places; Stable Diffusion 3.5's has a third of it
@@ -35,14 +37,18 @@ def outline(kind: type, place: Path, variant: str | None = None, network: bool =
 
     config = read_config(place.name, place / "config.json", place.name)
     check_counts(config)
+    if not (scale := config.get("scaling_factor", 1)):
+        raise ValueError(f"scaling_factor = {scale}; takes a number > 0")
     if network:
         _check_sizes(config)
     shapes: dict[str, list[int]] = {}
+    kinds: dict[str, str] = {}
     stem = "diffusion_pytorch_model" if hasattr(kind, "load_config") else "model"
     for file in weight_files(place, stem, variant):
         if file.suffix == ".safetensors":
             with safe_open(file, "pt") as opened:
                 shapes |= {key: opened.get_slice(key).get_shape() for key in opened.keys()}
+                kinds |= {key: opened.get_slice(key).get_dtype() for key in opened.keys()}
     with torch.device("meta"), weights_at_most(2 * len(shapes) + 100):
         if hasattr(kind, "load_config"):
             module = kind.from_config(kind.load_config(place))
@@ -51,6 +57,8 @@ def outline(kind: type, place: Path, variant: str | None = None, network: bool =
     for key, tensor in module.state_dict().items():
         if shapes.get(key, list(tensor.shape)) != list(tensor.shape):
             raise ValueError(f"{key} has the shape {shapes[key]}, and {list(tensor.shape)} in config.json")
+        if tensor.is_floating_point() and kinds.get(key, FLOATS[0]) not in FLOATS:
+            raise ValueError(f"{key} is {kinds[key]} in its file; takes {', '.join(FLOATS)}")
     return module
 
 
@@ -62,6 +70,8 @@ def check_counts(values: Any) -> None:
     """
     if isinstance(values, int) and abs(values) > COUNT:
         raise ValueError(f"the number {str(values)[:40]} in config.json; takes up to {COUNT}")
+    if isinstance(values, float) and not math.isfinite(values):
+        raise ValueError(f"the number {values} in config.json; takes finite ones")
     parts = values.values() if isinstance(values, dict) else values if isinstance(values, list) else []
     for value in parts:
         check_counts(value)
@@ -72,8 +82,8 @@ def _check_sizes(config: dict[str, object]) -> None:
     sizes = config.get("sample_size", 1)
     sizes = sizes if isinstance(sizes, list) else [1 if sizes is None else sizes]
     wide = [config.get(key, 1) for key in ("num_attention_heads", "attention_head_dim")]
-    side = config.get("pos_embed_max_size") or max(sizes)
-    if not all(isinstance(n, int) and 1 <= n <= LARGEST for n in (*sizes, side)):
+    side = config.get("pos_embed_max_size") or max(sizes, default=0)
+    if not (1 <= len(sizes) <= 2 and all(isinstance(n, int) and 1 <= n <= LARGEST for n in (*sizes, side))):
         raise ValueError(f"sample_size = {str(config.get('sample_size'))[:40]}; takes 1 to {LARGEST}")
     if all(isinstance(n, int) for n in wide) and side**2 * wide[0] * wide[1] > PLACES:
         raise ValueError(f"a table of {side} x {side} places of width {wide[0] * wide[1]}")

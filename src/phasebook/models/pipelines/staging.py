@@ -39,12 +39,14 @@ def read_config(label: str, path: Path, what: str) -> dict[str, Any]:
         ValueError: one line that begins with `label`, for a file that is missing, too large, or no JSON object.
     """
     try:
+        if path.exists() and not path.is_file():        # a pipe or a device has no end
+            raise OSError("no file")
         if path.stat().st_size > LARGEST:
-            raise ValueError(f"{label}: {path.name} has {path.stat().st_size} bytes; takes a {what}")
+            raise OSError(f"{path.stat().st_size} bytes")
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{label}: no {what} ({path.parent.name}/{path.name} is missing)") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:      # ValueError: no text, no JSON, an endless number
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise ValueError(f"{label}: {path.parent.name}/{path.name} is not readable ({reason})") from None
     if not isinstance(values, dict):
@@ -85,13 +87,19 @@ def weight_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
     if not index.is_file():
         return []
     try:
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        shards = sorted(set(read_config(stem, index, "list of weights")["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return []
     plain = [name for name in shards if isinstance(name, str) and Path(name).name == name]
     files = [folder / name for name in plain]
     whole = len(plain) == len(shards) and all(f.is_file() and f.suffix == ".safetensors" for f in files)
     return [index, *files] if whole else []
+
+
+def _known(config: type) -> set[str]:
+    """Keys of a configuration of transformers that describe the model, of what the library would do besides none: it
+    takes kernels of attention from a hub, weights of another name, and quantisers."""
+    return set(config().to_dict()) - {"quantization_config", "_name_or_path", "architectures", "dtype"}
 
 
 def _signature(kind: type) -> set[str]:
@@ -111,7 +119,7 @@ def _stage_tokenizer(label: str, source: Path, target: Path) -> None:
     config = source / "tokenizer_config.json"
     values = _stage_config(label, config, target / config.name, lambda _: TOKENIZER_KEYS, "tokenizer")
     kind = values.get("tokenizer_class")
-    if kind not in TOKENIZERS:
+    if kind not in sorted(TOKENIZERS):
         raise ValueError(f"{label}: {source.name}/{config.name} has tokenizer_class = {kind!r}; takes one of "
                          f"{', '.join(sorted(TOKENIZERS))}")
     files = [source / name for name in TOKENIZER_FILES if (source / name).is_file()]
@@ -149,9 +157,11 @@ def staged(label: str, folder: Path, index: Mapping[str, tuple[str, str]], class
             kind, plain = classes[part], "scheduler" in part
             name = "scheduler_config.json" if plain else "config.json"
 
-            def keys(values: dict, kind=kind, whole=plain or library == "transformers") -> Collection[str]:
-                if whole:       # plain data; other schedulers are made from a scheduler's further keys (clip_sample)
+            def keys(values: dict, kind=kind, plain=plain, library=library) -> Collection[str]:
+                if plain:       # plain data; other schedulers are made from a scheduler's further keys (clip_sample)
                     return set(values) - {"_name_or_path"}
+                if library == "transformers":
+                    return _known(kind.config_class)
                 return _signature(kind) | {"_class_name", "_diffusers_version"}
 
             _stage_config(label, folder / part / name, out / part / name, keys, part)
@@ -246,8 +256,7 @@ def vision_class(label: str, folder: Path) -> tuple[type, dict[str, Any]]:
     if isinstance(values.get("vision_config"), dict):
         values = values["vision_config"] | {k: values[k] for k in ("projection_dim",) if k in values}
     tower = getattr(transformers, kind)
-    known = set(tower.config_class().to_dict()) - {"quantization_config", "_name_or_path", "architectures", "dtype"}
-    return tower, _kept(values, known) | {"model_type": tower.config_class.model_type}
+    return tower, _kept(values, _known(tower.config_class)) | {"model_type": tower.config_class.model_type}
 
 
 @contextmanager

@@ -71,6 +71,8 @@ def writable(folder: Path, option: str) -> Iterator[None]:
     Raises:
         ParameterError: it cannot be written.
     """
+    if "\0" in str(folder):
+        raise ParameterError(f"{option} {str(folder)!r}: takes a path without a null character")
     made = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from phasebook.sampling.protocols import Feature, Model, Prompt
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.slices.stores.cost import Cost
+from phasebook.slices.stores.frame import MOST_TILES
 from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.store import Store, open_store
 from phasebook.slices.stores.work import Description, Source, Work, described, opened
@@ -26,7 +27,6 @@ from phasebook.slices.tiles import Tile
 __all__ = ["TILE", "store_slice"]
 
 TILE = 26               # points along each side of a tile
-MOST_TILES = 100_000
 TRIES = 3
 
 

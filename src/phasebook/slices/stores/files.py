@@ -204,7 +204,7 @@ def place_of(url: str | Path) -> Place:
         return _Folder(text, Path(text).expanduser())
     try:
         system, root = url_to_fs(text)
-    except (ValueError, ImportError) as error:
-        raise ValueError(f"store = {text!r}: {str(error).splitlines()[0]}; takes a path or a URL that fsspec "
-                         "knows") from None
+    except Exception as error:  # file systems that miss something of theirs raise some six kinds
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise ValueError(f"store = {text!r}: {reason}; takes a path or a URL that fsspec knows") from None
     return _Folder(text, Path(root)) if isinstance(system, LocalFileSystem) else _Remote(text, system, root)

@@ -269,4 +269,8 @@ def _decoded(store: Store, frame: Mapping[str, str], root: bytes) -> xr.Dataset:
         files |= store.sound(tile) or {}
     make = default_buffer_prototype().buffer.from_bytes
     held = MemoryStore({key: make(value) for key, value in {**files, ROOT: root}.items()})
-    return xr.open_zarr(held, chunks=None, mask_and_scale=False).load()
+    try:        # each array's own metadata, of zarr 3, which knows no pickles
+        return xr.open_zarr(held, chunks=None, mask_and_scale=False, zarr_format=3, consolidated=False).load()
+    except Exception as error:  # metadata that are none make zarr raise some six kinds
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise ValueError(f"store = {store.place.url!r}: is not one of a slice ({reason})") from None
