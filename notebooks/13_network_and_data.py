@@ -82,7 +82,7 @@ from phasebook.site.chapters.two_models import DrawnBy, basin_of, toggle_album
 from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show, table
-from phasebook.site.figures.slices import Map, curves, show_strip
+from phasebook.site.figures.slices import Map, curves, overlaid, show_strip
 from phasebook.slices.measures.ridges import isotropy, medians, ridge_edges, ridges_at
 from phasebook.slices.measures.statistics import agreement, late, mean_s, observations
 from phasebook.slices.plane import Plane, seeded_anchors
@@ -160,12 +160,21 @@ plane = Plane(seeded_anchors(networks[first].model.shape, p.anchors_seed), tuple
 known = {"exact, own data": twins.get(first), "exact, other half": unseen and slice_of(unseen, plane, networks[first].levels)}
 
 # %% mystnb={"figure": {"caption": "The paper's Fig. 1 for a trained network: predicted images, log(10\u207b\u2078 + det G) of the CLIP features of the decoded picture, and of the predicted latent, each on one colour scale for all steps.", "name": "fig-trained"}} tags=["hide-input"]
-for name, net in nets.items():
+def course_of(net):
     logs = {f: np.log(1e-8 + net.values("det", f)) for f in ("clip", "latent")}
     rows = [Map(f"log(10⁻⁸ + det G), {f}", x, (float(np.nanmin(x)), float(np.nanmax(x)))) for f, x in logs.items()]
     show_strip(spread, net.levels.sigma_over_alpha, p.extent, rows, net.pictures(spread), size=32,
                alt="Predicted images of the network over the slice at six steps, with maps of det G of CLIP features and "
                    "of latents: blurred and dark at first, later pictures with bright borders between them")
+
+
+course_of(nets[first])
+
+# %% tags=["hide-input"]
+for name, net in nets.items():
+    if name != first:
+        display(HTML(f"<p>The same of {networks[name].title}:</p>"))
+        course_of(net)
     for feature in ("clip", "clip_normalised"):
         ledger.number(f"mean_det_g_{feature}_{networks[name].title}", mean_s(net, feature)[spread], f"1, at steps {spread}")
 
@@ -224,13 +233,15 @@ for name, slices in runs.items():
     logs = [np.log(1e-8 + mean_s(one, "clip")[judged[name]]) for one in slices]
     late_rise[name] = [float((x[-1] - x[-2]) / (x[-1] - x[0])) for x in logs if x[-1] - x[0] > 1e-6]
 
-# %% mystnb={"figure": {"caption": "Mean of S = det G of the predicted latent at each step: the network and the exact denoiser of its training latents, on the same slices (medians; thin lines: each slice).", "name": "fig-two-means"}} tags=["hide-input"]
-for name in networks:
-    kinds = {"network": runs[name]} | ({"exact denoiser of its data": exacts[name]} if exacts[name] else {})
+# %% mystnb={"figure": {"caption": "Mean of S = det G of the predicted latent at each step: networks and the exact denoiser of their training latents at the same steps (medians; dashed: the second network; thin lines: each slice of the first).", "name": "fig-two-means"}} tags=["hide-input"]
+figures = []
+for name, s in networks.items():
+    kinds = {s.title: runs[name]} | ({f"exact, as of {s.title}": exacts[name]} if exacts[name] else {})
     bundle = {k: np.maximum([mean_s(one) for one in v], 1e-12) for k, v in kinds.items()}
-    show(curves(noise[name], {k: np.median(v, 0) for k, v in bundle.items()}, faint=bundle, log="xy", reverse=True,
-                xtitle="ν", ytitle="mean S of the latent"), alt="Mean of det G against nu for the network and "
-         "for the exact denoiser of its training data: both rise by orders of magnitude and level off, the network's lower")
+    figures.append(curves(noise[name], {k: np.median(v, 0) for k, v in bundle.items()}, faint=bundle if name == first else None,
+                          log="xy", reverse=True, xtitle="ν", ytitle="mean S of the latent"))
+show(overlaid(figures), alt="Mean of det G against nu for each network and for the exact denoiser of its training data: all "
+     "rise by orders of magnitude and level off, the networks' lower")
 
 # %% tags=["hide-input"]
 for name in networks:
@@ -290,12 +301,16 @@ for name in twins:
     own[name], chance[name] = agreement(*flat)
     beyond[name] = (own[name] - chance[name]) / (1 - chance[name])
 
-# %% mystnb={"figure": {"caption": "Rank correlation of tr G between network and exact denoiser over a slice, against \u03bd: on the same slice, and with the other slices' maps as the null (medians; thin: each slice).", "name": "fig-agreement"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Rank correlation of tr G between network and exact denoiser over a slice, against \u03bd: on the same slice, and with the other slices' maps as the null (medians; dashed: the second network; thin: each slice of the first).", "name": "fig-agreement"}} tags=["hide-input"]
+figures = []
 for name in twins:
-    bundle = {"same slice": own[name], "other slices": chance[name]}
-    show(curves(noise[name], {k: np.median(v, 0) for k, v in bundle.items()}, faint=bundle, log="x", reverse=True,
-                xtitle="ν", ytitle="rank correlation"), alt="Rank correlation of the two maps against nu: high on the "
-         "same slice while the noise is large, falling to that of other slices below")
+    title, bundle = networks[name].title, {"same slice": own[name], "other slices": chance[name]}
+    bundle = {f"{title}, {k}": v for k, v in bundle.items()}
+    figures.append(curves(noise[name], {k: np.median(v, 0) for k, v in bundle.items()}, faint=bundle if name == first else None,
+                          log="x", reverse=True, xtitle="ν", ytitle="rank correlation"))
+if figures:
+    show(overlaid(figures), alt="Rank correlation of the two maps against nu: high on the same slice while the noise is large, "
+         "falling to that of other slices below")
 
 # %% [markdown]
 # A map may agree and the pictures differ. So a second question: does one and the same latent lead to the same *kind* of picture? The kind of a network's

@@ -73,7 +73,7 @@ def test_a_configuration_that_is_not_readable(copy):
     ("preprocess_cfg.mean", [0], "mean = [0]; takes three numbers"),
     ("preprocess_cfg.mean", ["a", "b", "c"], "takes three numbers"),
     ("preprocess_cfg.std", [0, 0, 0], "std = [0, 0, 0]; takes three numbers > 0"),
-    ("preprocess_cfg.std", [float("nan")] * 3, "std = [nan, nan, nan]"),
+    ("preprocess_cfg.std", [float("nan")] * 3, "the number nan in open_clip_config.json"),
     ("preprocess_cfg.size", 0, "size = 0; takes 1 to 4096"),
     ("preprocess_cfg.size", [1, 2, 3], "size = [1, 2, 3]"),
     ("preprocess_cfg.interpolation", "evil", "interpolation = 'evil'; takes bicubic or bilinear"),

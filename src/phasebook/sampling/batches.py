@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,6 @@ from torch import Tensor
 
 __all__ = ["in_batches", "side_by_side", "split"]
 
-Task, Result = TypeVar("Task"), TypeVar("Result")
 SHARE = 8           # points: fewer for a thread are sooner done by all threads together
 
 
@@ -51,7 +50,7 @@ def in_batches(function: Callable[..., tuple[Tensor, ...]], most: int, *inputs: 
     return [torch.cat(column) for column in zip(*done, strict=True)]
 
 
-def side_by_side(function: Callable[[Task], Result], items: Iterable[Task]) -> list[Result]:
+def side_by_side(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """`function` of each item, as many at a time as torch has threads, each on one thread.
 
     A thread of yours that uses torch for the first time meanwhile is left with one thread as well: torch has one

@@ -146,7 +146,7 @@ def test_nothing_but_a_refusal_is_said_of_a_scheduler(copy, foreign, change):
 @pytest.mark.parametrize("part", ["beta_start", "beta_end"])
 def test_levels_that_are_no_numbers_are_refused(copy, part):
     edit(copy / "scheduler" / "scheduler_config.json", **{part: float("nan")})
-    with pytest.raises(ValueError, match="steps = 4: "):
+    with pytest.raises(ValueError, match=f"{part} = nan: takes a number from 0 to 1"):
         noise_at(copy).levels(4, "x")
 
 

@@ -19,7 +19,7 @@ from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.models.pipelines.vae import encoded
 
 if TYPE_CHECKING:
-    from phasebook.models.pipelines.pipeline import PipelineModel
+    import phasebook.models.pipelines.pipeline
 
 __all__ = ["check_directory", "check_geometry", "understood"]
 
@@ -60,7 +60,7 @@ def understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
 
 
 @torch.no_grad()
-def check_geometry(label: str, model: "PipelineModel") -> None:
+def check_geometry(label: str, model: "phasebook.models.pipelines.pipeline.PipelineModel") -> None:
     """Refuse a model unless one latent passes through network, decoder and encoder; of a large network shapes alone.
 
     Args:
@@ -93,7 +93,8 @@ def check_geometry(label: str, model: "PipelineModel") -> None:
         raise ValueError(f"{label}: its parts do not fit together ({cause(error)})") from None
 
 
-def check_directory(kind: type["PipelineModel"], label: str, folder: Path, variant: str | None) -> None:
+def check_directory(kind: type["phasebook.models.pipelines.pipeline.PipelineModel"], label: str, folder: Path,
+                    variant: str | None) -> None:
     """Refuse a directory whose parts do not fit their weights or one another; tried once while its files stay.
 
     Args:
@@ -111,7 +112,7 @@ def check_directory(kind: type["PipelineModel"], label: str, folder: Path, varia
 
 
 @lru_cache(maxsize=32)
-def _tried(kind: type["PipelineModel"], label: str, folder: Path, variant: str | None,
+def _tried(kind: type, label: str, folder: Path, variant: str | None,
            stamps: tuple[tuple[str, int, int], ...]) -> None:
     """The outlines of a directory put together, once for files that stay as they are."""
     pipe = load_parts(label, folder, variant, "float32", weights=False)
