@@ -106,7 +106,10 @@ def fill(app, docname: str, source: list[str]) -> None:
 
 
 def begin(app) -> None:
-    app.env.phasebook_verdicts = verdicts(Path(app.srcdir) / "book" / "chapters")
+    claims = verdicts(Path(app.srcdir) / "book" / "chapters")
+    told = {chapter: stated(chapter) for chapter in {c["chapter"] for c in claims.values()}}
+    app.env.phasebook_verdicts = claims
+    app.env.phasebook_owners = {i: of_model(i, told[c["chapter"]]) for i, c in claims.items()}
     app.env.phasebook_places = {}
 
 
@@ -139,7 +142,7 @@ def mark(app, doctree) -> None:
     claims = app.env.phasebook_verdicts
     for name in [n for n in doctree.findall(literal) if not isinstance(n.parent, reference)]:
         box, words = boxed(name), name.astext()
-        several = [i for i in claims if i.startswith(f"{words}.")] if box and words not in claims else []
+        several = [i for i, owner in app.env.phasebook_owners.items() if box and i != words == owner]
         behind = []
         for i in several or [words] * (words in claims):
             who = f"{i.removeprefix(words)[1:].replace('_', '-')} " if several[1:] else ""

@@ -202,10 +202,13 @@ def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitl
     `log` names the axes on a logarithmic scale ('x', 'y', 'xy'); `reverse` lets x fall to the right. `paired`
     lines in a row share a colour and differ in `dash`.
     """
-    fig, x = go.Figure(), np.where(np.isfinite(x), x, np.nan)      # a flow begins at infinite noise
+    fig, there = go.Figure(), np.isfinite(x)            # a flow begins at infinite noise
+    x = np.asarray(x)[there]
+    series = {name: np.asarray(y)[there] for name, y in series.items()}
+    faint = {name: [np.asarray(one)[there] for one in bundle] for name, bundle in (faint or {}).items()}
     for i, (name, y) in enumerate(series.items()):
         colour = COLOURS[i // paired % len(COLOURS)]
-        for one in (faint or {}).get(name, []):
+        for one in faint.get(name, []):
             fig.add_scatter(x=x, y=_rounded(one), mode="lines", line={"color": colour, "width": 0.8}, opacity=0.35,
                             showlegend=False, hoverinfo="skip")
         style = dash[i] if i < len(dash) else "solid"
@@ -213,7 +216,7 @@ def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitl
                         line={"color": colour, "width": 2.5, "dash": style})
     layout(fig, height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     fig.update_xaxes(title=xtitle, autorange="reversed" if reverse else True, **_axis("x" in log, [x]))
-    shown = [*series.values(), *(faint or {}).values()]
+    shown = [*series.values(), *(one for bundle in faint.values() for one in bundle)]
     return fig.update_yaxes(title=ytitle, **_axis("y" in log, shown))
 
 
