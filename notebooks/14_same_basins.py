@@ -18,7 +18,7 @@
 # On a scale from other slices' basins, 0, to the same basins, 1: under other steps of the sampler most are kept (`basins.steps`), under guidance 5 a part
 # (`basins.guidance`). In the exact denoiser of the network's own training pictures they are not (`basins.data`), and
 # the exact denoisers of two halves of the data share none at all (`basins.halves`): which single picture a latent ends on belongs to the sample of data and to
-# the network, not to the distribution. Nor does it belong to the data alone: a transformer that learnt the same pictures as the U-Net shares hardly more basins with it
+# the network, not to the distribution. Nor does it belong to the data alone: a transformer that learnt the same pictures as the U-Net shares no more basins with it
 # (`basins.architecture`) than the exact denoiser of these pictures.
 # :::
 #

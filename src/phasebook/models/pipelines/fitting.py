@@ -112,8 +112,7 @@ def check_directory(kind: type["phasebook.models.pipelines.pipeline.PipelineMode
 
 
 @lru_cache(maxsize=32)
-def _tried(kind: type, label: str, folder: Path, variant: str | None,
-           stamps: tuple[tuple[str, int, int], ...]) -> None:
+def _tried(kind: type, label: str, folder: Path, variant: str | None, stamps: tuple[tuple[str, int, int], ...]) -> None:
     """The outlines of a directory put together, once for files that stay as they are."""
     pipe = load_parts(label, folder, variant, "float32", weights=False)
     family, noise = understood(label, pipe, "ddim")
