@@ -16,15 +16,15 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# They are no artefact of the architecture, and not simply the data's either: of what chance leaves to share, the maps of a U-Net and of a transformer that learnt the same pictures
-# share most while the noise exceeds half of the data's largest standard deviation (`pipeline.architecture_early`) and a part below (`pipeline.architecture_late`), where either
-# network and the exact denoiser of these pictures share less (`pipeline.data_early`, and below `pipeline.data_or_architecture`), and the exact denoisers of two halves of the
-# data the least (`pipeline.halves_early`, `pipeline.halves_late`). So the boundaries belong to what a network of either kind makes of the data. The exact denoiser cuts its slice by walls
-# between single training pictures; networks that generalise have not learnt these, and have boundaries of their own, broader, of full rank, and much the same ones.
+# They are not those of its training set, and whether they are those of its architecture is open. Beyond chance the maps of a network and of the exact denoiser of its own pictures agree little,
+# where boundaries begin (`pipeline.data_onset`) and where they form (`pipeline.data_forming`), and the exact denoisers of two halves of the data agree not at all (`pipeline.halves_onset`,
+# `pipeline.halves_forming`): their boundaries are walls between single pictures. A U-Net and a transformer agree more (`pipeline.architecture_onset`, `pipeline.architecture_forming`). But the
+# denoiser of a Gaussian, which knows mean and covariance of the data and has no boundary at all, agrees with them nearly as well
+# (`pipeline.beyond_covariance_onset`, `pipeline.beyond_covariance_forming`): what these two networks share may be no more than that.
 # :::
 #
-# What would have refuted 'data': maps that agree no better on the same slice than on different ones, at large noise too. What would have refuted
-# 'network': agreement to the end. We begin with a known answer, diffusers' own sampler, and end with the comparison.
+# What would have refuted 'data': maps that agree no better on the same slice than on different ones. What would have refuted
+# 'architecture': two backbones that agree by more than the covariance of their data makes them. We begin with a known answer, diffusers' own sampler, and end with the comparison.
 
 # %% tags=["parameters"]
 models = ["icons-unet-a", "icons-transformer-a"]    # pipelines: directories or hub ids; exact denoisers are compared with the first
@@ -66,6 +66,7 @@ import numpy as np
 import torch
 from IPython.display import HTML, display
 
+from phasebook.models.gaussian import GaussianModel
 from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.sampling.features import OfPixels
 from phasebook.sampling.samplers import sample
@@ -228,10 +229,10 @@ for name, s in networks.items():
 
 # %%
 observed = {name: [observations(one, noise[name], ridge=heights[name]) for one in slices] for name, slices in runs.items()}
-late_rise = {}
+late_move = {}
 for name, slices in runs.items():
     logs = [np.log(1e-8 + mean_s(one, "clip")[judged[name]]) for one in slices]
-    late_rise[name] = [float((x[-1] - x[-2]) / (x[-1] - x[0])) for x in logs if x[-1] - x[0] > 1e-6]
+    late_move[name] = [float(abs(x[-1] - x[-2]) / (x[-1] - x[0])) for x in logs if x[-1] - x[0] > 1e-6]
 
 # %% mystnb={"figure": {"caption": "Mean of S = det G of the predicted latent at each step: networks and the exact denoiser of their training latents at the same steps (medians; dashed: the second network; thin lines: each slice of the first).", "name": "fig-two-means"}} tags=["hide-input"]
 figures = []
@@ -247,7 +248,7 @@ show(overlaid(figures), alt="Mean of det G against nu for each network and for t
 for name in networks:
     for claim, key in (("flat_early", "flat"), ("ridges_branch", "branching"), ("pattern_stable", "overlap")):
         ledger.claim(f"pipeline.{claim}", median_interval([getattr(o, key) for o in observed[name]]), model=name)
-    ledger.claim("pipeline.mean_s_plateau", median_interval(late_rise[name]), model=name,
+    ledger.claim("pipeline.mean_s_at_rest", median_interval(late_move[name]), model=name,
                  note=f"CLIP features, from step {judged[name][-2]} to {judged[name][-1]}")
     ledger.number(f"mean_det_g_{networks[name].title}", np.median([mean_s(one) for one in runs[name]], 0), "latent, median over slices")
 
@@ -278,14 +279,14 @@ for name, s in networks.items():
 for name in networks:
     ledger.claim("pipeline.full_rank", median_interval(shape[name, "network"]), model=name, note="tangents, on ridges")
     for kind in ("network", "exact"):
-        there = [x for x in steep.get((name, kind), []) if x is not None]
-        if there:
-            ledger.number(f"slope_on_ridges_{kind}_{networks[name].title}", float(np.median(there)), "at the last step, median")
-            print(f"slope on ridges at the last step, {kind}: {np.median(there):.1g}")
+        if there := [x for x in steep.get((name, kind), []) if x is not None]:
+            ledger.number(f"slope_on_ridges_{kind}_{networks[name].title}", float(np.median(there)), "at the last step, after five halvings, median")
+            print(f"slope on ridges at the last step, after five halvings, {kind}: {np.median(there):.1g}")
 
 # %% [markdown]
 # On its ridges the network's metric keeps two directions, and its slope stays within reach of a grid. Its predictions between two pictures do
-# not follow the line that joins them; they are pictures of some other kind, half drawn.
+# not follow the line that joins them; they are pictures of some other kind, half drawn. The exact denoiser's ridges are thinner than five halvings of this grid: their number is what these leave, a
+# bound from below; {doc}`12_ridges_and_resolution` goes on to where ridges are resolved.
 #
 # ## Data or architecture?
 #
@@ -327,76 +328,93 @@ for name in twins:
 
 # %% tags=["hide-input"]
 for name in networks:
-    begun = np.isfinite(noise[name])          # a flow begins at alpha = 0, where nothing is to be seen of the data
-    windows = {"data_early": begun & (noise[name] >= 0.5), "data_or_architecture": (noise[name] < 0.5) & (noise[name] >= 0.1)}
-    for claim, window in windows.items():
-        there = list(beyond[name][:, window].mean(1)) if name in beyond and window.any() and p.sets > 1 else []
-        ledger.claim(f"pipeline.{claim}", median_interval(there), model=name,
-                     note="" if name in beyond else "its data are not at hand")
-    ledger.claim("pipeline.same_kind", median_interval(same.get(name, [])), model=name, note="last step")
+    ledger.claim("pipeline.same_kind", median_interval(same.get(name, [])), model=name, note="last step" if name in same else "its data are not at hand")
     for label, value in (("agreement", own), ("agreement_null", chance)):
         if name in value and p.sets > 1:
             ledger.number(f"{label}_{networks[name].title}", np.median(value[name], 0), "rank correlation, median over slices")
 
 # %% [markdown]
-# At the largest noise the two maps agree, and more than slices do anyway: what the network has learnt of the coarsest choices is what the data
-# dictate. But all slices look alike there, so that little is left beyond chance to agree on; over all of $\nu \ge 0.5$ the interval reaches from
-# a tenth to more than half, and the claim is undecided. Below, the two curves of {numref}`fig-agreement` come together, while single slices go their own ways. From then on the exact denoiser's ridges are walls between
+# At the largest noise the two maps agree, and more than slices do anyway. But all slices look alike there, so that little is left beyond chance to agree on, and there are no
+# boundaries yet ({doc}`16_temporal_transitions`). Below, the two curves of {numref}`fig-agreement` come together, while single slices go their own ways. From then on the exact denoiser's ridges are walls between
 # training pictures, and the network, which was to generalise, has not learnt them; it keeps a few broad ridges of its
 # own, some along the same lines ({numref}`fig-side-by-side`), most not. The kinds of the final pictures ask the same of what is drawn: the same basins
-# would give one, strangers nought. So boundaries need no network; but those of *these* networks are, in detail, not those of their training
-# set. Whether they come of an architecture or of what a network has generalised, a network and its data cannot say:
+# would give one, strangers nought. Whether what is the network's own comes of an architecture or of what a network has generalised, a network and its data cannot say:
 # that takes a second architecture, and the second half of the data.
 #
 # ## Another architecture, another half
 #
-# So the four columns that would tell: the exact denoiser of the pictures that a network was trained on, the network, a second network of another
-# architecture, and the exact denoiser of as many pictures of the same things that neither has been shown. Each pair is one comparison of maps, beyond chance as
-# before, at steps of equal $\nu$, since samplers of different kinds place their steps differently. If boundaries belong to the distribution, the two exact
+# So the columns that would tell: the exact denoiser of the pictures that a network was trained on, the network, a second network of another
+# architecture, and the exact denoiser of as many pictures of the same things that neither has been shown. And one that has no boundaries at all, the denoiser of a Gaussian with the mean and the covariance
+# of the training latents: its maps show what is shared for so little. Each pair is one comparison of maps beyond chance, at equal $\nu$: samplers of different kinds place their steps differently, so maps are
+# interpolated between steps. Two windows count, where boundaries begin, $0.5 \le \nu < 1$, and where they form, $0.1 \le \nu < 0.5$. If boundaries belong to the distribution, the two exact
 # denoisers agree; if to the architecture, the two networks differ; and a network that has learnt the distribution, not its sample, is as near to either
 # exact denoiser.
 
 # %%
 maps = {s.title: maps_of(noise[name], runs[name]) for name, s in networks.items()}
-if exacts[first]:
-    maps["exact, own data"] = maps_of(noise[first], exacts[first])
-if unseen:
-    several = planes(networks[first].model.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
-    maps["exact, other half"] = maps_of(noise[first], [slice_of(unseen, one, networks[first].levels) for one in several])
-alike = [name for name in networks if p.at("trained_on", name) == p.at("trained_on", first)]
-reach = {"early": (0.5, np.inf), "late": (0.1, 0.5)}
-agree = {(a, b, key): agreement_within(maps[a], maps[b], *window) for a, b in combinations(maps, 2) for key, window in reach.items()}
+several = planes(networks[first].model.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
+beside = {"exact, own data": data[first], "exact, other half": unseen, "Gaussian of own data": data[first] and GaussianModel.of(data[first])}
+for title, model in beside.items():
+    if model:
+        swept = exacts[first] if model is data[first] else [slice_of(model, one, networks[first].levels) for one in several]
+        maps[title] = maps_of(noise[first], swept)
+windows = {"onset": (0.5, 1.0), "forming": (0.1, 0.5)}
+agree = {(a, b, key): agreement_within(maps[a], maps[b], *window) for a, b in combinations(maps, 2) for key, window in windows.items()}
+known_data = p.at("trained_on", first)
+alike = [name for name in networks if known_data and p.at("trained_on", name) == known_data]
+one, two = ([networks[name].title for name in alike] + ["", ""])[:2]
+
+
+def between(first, second, key):
+    """Of two columns on each slice; NaN where one of them is missing."""
+    values = agree.get((first, second, key), [])
+    return values if len(values) else np.full(p.sets, np.nan)
+
+
+def estimate(values):
+    return median_interval(list(values[np.isfinite(values)]))
+
 
 # %% tags=["hide-input"]
-median = lambda pair, key: "–" if (e := median_interval(agree[(*pair, key)])) is None else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"  # noqa: E731
-display(HTML(table(("columns", "ν ≥ 0.5", "0.1 ≤ ν < 0.5"), [(" and ".join(pair), median(pair, "early"), median(pair, "late"))
+median = lambda *pair: "–" if (e := estimate(between(*pair))) is None else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"  # noqa: E731
+display(HTML(table(("columns", "0.5 ≤ ν < 1", "0.1 ≤ ν < 0.5"), [(" and ".join(pair), median(*pair, "onset"), median(*pair, "forming"))
                    for pair in combinations(maps, 2)], "Agreement of maps beyond chance, medians over slices with their intervals")))
-asked = {"halves": ("exact, own data", "exact, other half"), "architecture": tuple(networks[name].title for name in alike[:2])}
-for name, pair in asked.items():
-    for key in reach:
-        ledger.claim(f"pipeline.{name}_{key}", median_interval(agree.get((*pair, key), [])),
-                     note="" if (*pair, key) in agree else "not among the columns")
+absent = "a column is not at hand, or reaches no noise level of the window"
+own, other, gauss = "exact, own data", "exact, other half", "Gaussian of own data"
+for key, window in windows.items():
+    each = between(one, two, key)
+    asked = {"halves": between(own, other, key), "architecture": each,
+             "networks_nearer": each - (between(one, own, key) + between(two, own, key)) / 2,
+             "beyond_covariance": each - np.maximum(between(one, gauss, key), between(two, gauss, key))}
+    for name, values in asked.items():
+        ledger.claim(f"pipeline.{name}_{key}", e := estimate(values), note="" if e else absent)
+    for name, s in networks.items():
+        values = between(s.title, own, key)
+        if name not in alike and exacts[name]:
+            values = agreement_within(maps[s.title], maps_of(noise[name], exacts[name]), *window)
+        ledger.claim(f"pipeline.data_{key}", e := estimate(values), model=name, note="" if e else absent)
 for name, s in networks.items():
-    halves = ("own data", "other half")[::1 if name in alike else -1]
-    sides = [[np.mean(both) for both in zip(*(agree.get((s.title, f"exact, {half}", key), []) for key in reach), strict=False)]
-             for half in halves]
-    less = [own - other for own, other in zip(*sides, strict=False)]
-    ledger.claim("pipeline.unseen", median_interval(less), model=name, note="" if less else "the other half is not at hand")
+    seen = [own, other] if name in alike else [other, own] if known_data and p.at("trained_on", name) == p.unseen else ["", ""]
+    less = between(s.title, seen[0], "forming") - between(s.title, seen[1], "forming")
+    ledger.claim("pipeline.unseen_forming", e := estimate(less), model=name, note="" if e else absent)
 
 # %% [markdown]
 # 'Own' and 'other' are the halves of the first network. Rows that are not at hand with the chosen parameters are recorded as not tested; a second network named in
-# `models` brings its own. Where they are, the table is read against its own ends: 1 for two models with the same
-# boundaries, 0 for maps that agree no better than those of different slices. With the default parameters the two networks are nearest to one another. One is a U-Net with
-# noise that Stable Diffusion adds and the other a transformer with flow matching; they have in common the pictures, the words and the autoencoder, and most of their boundaries while the noise is large.
-# Each agrees with the exact denoiser of the pictures that it has seen about as much as with that of pictures that it has not, and these two agree least, since each has walls of its own between its own
-# pictures. It is what one would see if both networks had learnt the same thing from a sample, more than the sample: it speaks against the architecture as the source, and against the exact denoiser of a training set
-# as an account of a network's boundaries.
+# `models` brings its own. The table is read against its own ends: 1 for two models with the same
+# boundaries, 0 for maps that agree no better than those of different slices; and against the rows of the Gaussian, whose maps have no boundary.
+#
+# With the default parameters the two networks are the nearest pair. One is a U-Net with
+# noise that Stable Diffusion adds and the other a transformer with flow matching; they have in common the autoencoder, the words, and the pictures on which their training ended. But nearly as near to either is the
+# Gaussian. So their agreement is no evidence for boundaries that any network would draw: a swelling of the metric that follows from mean and covariance alone would give it. A difference, taken slice by
+# slice, decides neither way on twelve slices. What the exact denoisers add to the Gaussian they do not share with it, nor with the networks, nor with one another: it is the walls between the single pictures of a
+# half. That speaks against the exact denoiser of a training set as an account of a network's boundaries, in both windows.
 #
 # ## What was shown, and what was not
 #
-# A trained network shows the course that the paper describes, with softer outlines than the exact denoiser. Two of different architecture agree on their coarse boundaries. A network's metric is flat at large noise; its ridges keep full rank and a
-# slope within reach of a grid; late, pattern and mean of $S$ stand still. Its fine boundaries are not those of its training set. The exact denoiser to which it is
-# compared memorises, so what is tested late is generalisation. The two networks have an autoencoder in common; what it does to a latent both have learnt.
+# A trained network shows the course that the paper describes, with softer outlines than the exact denoiser. A network's metric is flat at large noise; its ridges keep full rank and a
+# slope within reach of a grid; late, pattern and mean of $S$ stand still. Its boundaries are not those of its training set. The exact denoiser to which it is
+# compared memorises, so what is tested late is generalisation. The two networks have an autoencoder in common; what it does to a latent both have learnt. They differ in backbone, objective and sampler at once,
+# and there is one training of each: what two trainings of one backbone share would be the yardstick, and is not at hand.
 #
 # What was not shown: anything about DreamShaper-8, which was not run for these pages; whether a larger or longer
 # trained network comes closer to the exact denoiser or moves away from it; and what guidance does to the boundaries. The network has learnt a thousand

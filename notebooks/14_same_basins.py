@@ -15,19 +15,19 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# On a scale from other slices' basins, 0, to the same basins, 1: under other steps of the sampler most are kept (`basins.steps`), under guidance 5 a part
-# (`basins.guidance`). In the exact denoiser of the network's own training pictures they are not (`basins.data`), and
-# the exact denoisers of two halves of the data share none at all (`basins.halves`): which single picture a latent ends on belongs to the sample of data and to
-# the network, not to the distribution. Nor does it belong to the data alone: a transformer that learnt the same pictures as the U-Net shares no more basins with it
-# (`basins.architecture`) than the exact denoiser of these pictures.
+# Hardly. On a scale from other slices' basins, 0, to the same basins, 1: a transformer whose training ended on the same pictures as the U-Net's shares next to nothing with it
+# (`basins.of_any_backbone`), nor does the exact denoiser of these pictures (`basins.of_data`), and the exact denoisers of two halves of the data share as little with one another
+# (`basins.of_both_halves`). The network alone keeps a part of its own basins, under twice as many steps (`basins.under_steps`) and under guidance 5 (`basins.under_guidance`); half is
+# decided for neither. So which single picture a latent ends on belongs to a model and its sample of data, not to the distribution, and not to the data alone.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that
-# differ in one thing alone. Their parameter is a list, so that any number of networks stands side by side.
+# differ in as few things as can be had. Their parameter is a list, so that any number of networks stands side by side.
 
 # %% tags=["parameters"]
 models = ["icons-unet-a", "icons-transformer-a"]    # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture
-data = ["icons a", "icons b"]   # exact denoisers beside them; the first is the training data of the first model
+data = ["icons a", "icons b"]   # exact denoisers beside them
+trained_on = "icons a"      # which of them holds the training data of the first model; '' if none does
 views = 0                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"
 negative_prompt = ""
@@ -39,10 +39,10 @@ judge = "icons-clip-b"      # an open_clip model by whose features final picture
 pretrained = ""             # its checkpoint, where it is a name: openai, or a .safetensors file
 cut = 0.5                   # pictures further apart than this share of a typical distance are of two basins
 anchors_seed = 60
-extent = [0.0, 1.0, 0.0, 1.0]   # alpha0, alpha1, beta0, beta1
+extent = [0.3, 0.7, 0.3, 0.7]   # alpha0, alpha1, beta0, beta1: so small that a basin holds several points
 normalise = True            # divide each latent by its standard deviation
 sets = 12                   # slices
-sets_grid = 5               # points along each side of them
+sets_grid = 6               # points along each side of them
 revision = ""               # of a hub id: a branch, tag or commit
 variant = ""                # of the weights' files, such as fp16
 dtype = "float32"           # the network's; or bfloat16, float16
@@ -65,7 +65,7 @@ from phasebook.site.chapters.basins import basins_of, columns, finals
 from phasebook.site.chapters.slices import planes
 from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.base import show, table
-from phasebook.site.figures.slices import curves
+from phasebook.site.figures.divisions import partitions
 from phasebook.slices.measures.partitions import displacement, shared_basins
 from phasebook.stats import median_interval
 
@@ -123,50 +123,60 @@ display(HTML(table(("", *names, "basins"), rows, "Information that basins share 
 for a in names:
     ledger.number(f"basins_{a}", [len(set(x)) for x in basins[a]], "1, a slice each")
 
+# %% mystnb={"figure": {"caption": "Three slices as each column divides them: one colour for each basin, that of the first column's basin with which it shares most points.", "name": "fig-basins"}} tags=["hide-input"]
+shown = np.stack([basins[name].reshape(-1, p.sets_grid, p.sets_grid)[:3] for name in names])
+show(partitions(names, shown), alt="Basins of three slices, a row each, as the U-Net, the transformer, other guidance, other steps and two exact denoisers divide them: "
+     "only other steps and guidance keep some of the outlines")
+
 # %% [markdown]
-# Rows and columns differ in one thing each. The claims read the table where that thing is the one in question, each with an interval over slices.
+# The claims read the table where the thing in question differs, each with an interval over slices, and one difference slice by slice. Guidance, steps and the two halves of
+# the data differ in that thing alone; the two networks in backbone, objective, sampler, and in what they saw first.
 
 # %% tags=["hide-input", "nbval-check-output"]
 exact = [name for name in names if name.startswith("exact")]
 strongest = f"guidance {max(p.guidances):g}" if p.guidances else ""
-most_steps = f"{max(p.step_counts)} steps" if p.step_counts else ""
-asked = {"data": (base, exact[0] if exact else ""), "architecture": (base, networks[1].title if len(networks) > 1 else ""),
-         "halves": (exact[0], exact[1]) if len(exact) > 1 else ("", ""), "guidance": (base, strongest), "steps": (base, most_steps)}
+twice = f"{2 * p.at('steps', p.models[0])} steps"
+own, other = f"exact, {p.trained_on}", networks[1].title if len(networks) > 1 else ""
+asked = {"of_data": (base, own), "of_any_backbone": (base, other),
+         "of_both_halves": (exact[0], exact[1]) if len(exact) > 1 else ("", ""), "under_guidance": (base, strongest), "under_steps": (base, twice)}
 for claim, (first, second) in asked.items():
     share = of(first, second)
     ledger.claim(f"basins.{claim}", share, note=f"{first} and {second}" if share else "not among the columns")
     print(f"{claim}:", "not among the columns" if not share else f"measured on {share.n} slices")
+nearer = pairs[base, other].beyond - pairs[base, own].beyond if {own, other} <= set(made) else np.empty(0)
+ledger.claim("basins.networks_nearer", median_interval(list(nearer[np.isfinite(nearer)])), note="" if len(nearer) else "not among the columns")
 
 # %% [markdown]
 # What would refute 'data': a network that shares no more with the exact denoiser of its data than with other slices, while it shares nearly all with
 # itself at another number of steps. What would refute 'architecture': two backbones that share as much as one does with itself. The row of steps is the
-# yardstick for both, since nothing but the sampler's error differs there.
+# yardstick for both, since nothing but the sampler's error differs there. A second training of one backbone would be the better one; there is none.
 #
 # ## Where guidance puts the boundaries
 #
 # Shared information does not tell whether a boundary has moved a little or been drawn anew. So we measure the mean distance from each boundary of one
 # column to the nearest of another, both ways, in units of $\alpha$ and $\beta$; a grid's spacing is the least that it sees. Beside guidance stands the
-# other number of steps, which ought to move nothing.
+# other number of steps, which ought to move nothing, and beside both the boundaries of another slice, which have nothing in common with these.
 
 # %%
-def moved(name):
+def moved(name, ahead=0):
+    """On each slice; or against the slices that lie `ahead`, which have nothing in common with it."""
     shape = (-1, p.sets_grid, p.sets_grid)
-    both = zip(basins[base].reshape(shape), basins[name].reshape(shape), strict=True)
+    both = zip(basins[base].reshape(shape), np.roll(basins[name].reshape(shape), ahead, axis=0), strict=True)
     return [displacement(a, b, several[0].spacing) for a, b in both]
 
 
 changed = [f"guidance {g:g}" for g in p.guidances]
 steps_moved, guidance_moved = ({name: median_interval(moved(name)) for name in some}
                                for some in ([f"{k} steps" for k in p.step_counts], changed))
+strangers = {name: median_interval(moved(name, 1)) for name in (*steps_moved, *guidance_moved)}
 
-# %% mystnb={"figure": {"caption": "Displacement of boundaries against guidance: mean distance to the nearest boundary without it, medians over slices, in units of the slice.", "name": "fig-displacement"}} tags=["hide-input"]
-along = {name: one for name, one in guidance_moved.items() if one}
-if along:
-    x = [p.guidance, *(g for g in p.guidances if f"guidance {g:g}" in along)]
-    show(curves(x, {"displacement": np.array([0.0, *(one.value for one in along.values())])}, xtitle="guidance", ytitle="displacement", height=300),
-         alt="Displacement of boundaries against guidance: it rises from nought")
+# %% tags=["hide-input"]
+rows = [(name, *(f"{x.value:.3f} ({x.low:.3f} to {x.high:.3f})" if x else "–" for x in (one, strangers[name])))
+        for name, one in (steps_moved | guidance_moved).items()]
+display(HTML(table(("", "moved", "from another slice's"), rows, f"Displacement of boundaries, in units of a slice whose points lie {several[0].spacing[0]:.3f} apart")))
 for name, one in (steps_moved | guidance_moved).items():
     ledger.number(f"displacement_{name}", one and one.value, "units of alpha and beta, median over slices")
+    ledger.number(f"displacement_null_{name}", strangers[name] and strangers[name].value, "the same, to the next slice's boundaries")
 
 # %% [markdown]
 # The displacement under other steps is the error of the sampler, and what guidance moves is to be read above it. Guidance draws all latents towards one prompt;
@@ -176,9 +186,9 @@ for name, one in (steps_moved | guidance_moved).items():
 #
 # Shown: how much of the division of a slice survives a change of one thing, for every column that is at hand, on a scale whose two ends are known.
 #
-# Not shown where a single network is named: a second architecture; that row of the ledger says so. One parameter puts it there, for instance
-# `-p models '["icons-unet-a", "icons-transformer-a"]'` once both are trained. The CLIP model by which pictures are told apart has learnt the other half of the
-# icons, not the pictures of the network's; pictures that it takes for one another are of one basin here. Five statements rest on intervals of 95 %.
+# Not shown: a second training of either backbone, from other seeds, which would tell a backbone from a run of it; other samplers. Where a parameter names a single
+# network the row of architectures is not tested. The CLIP model by which pictures are told apart has learnt the other half of the
+# icons, not the pictures of the network's; pictures that it takes for one another are of one basin here. Six statements rest on intervals of 95 %.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()

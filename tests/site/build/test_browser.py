@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -116,19 +117,21 @@ def pages_with(folder: Path, mark: str) -> list[Path]:
 # what one template makes a hundredfold, is looked at where it comes first.
 IMAGES = [".pb-plotly svg", "mjx-container"]
 ALIKE = [".bd-header", ".bd-sidebar-primary", ".bd-footer", ".highlight", "section > dl.py:nth-of-type(n+4)"]
-AXE = """(skip) => axe.run({exclude: skip.map((one) => [one])}, {resultTypes: ['violations']})
+AXE = """([skip, rules]) => axe.run({exclude: skip.map((one) => [one])},
+    {resultTypes: ['violations'], ...(rules && {runOnly: rules})})
   .then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
     .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target} ${n.html.slice(0, 120)}`)))"""
 
 
-def findings(page: Page, whole: bool = True) -> list[str]:
-    """What axe-core calls serious or critical; on the whole page, or in what it does not have in common with others."""
+def findings(page: Page, whole: bool = True, rules: Sequence[str] = ()) -> list[str]:
+    """What axe-core calls serious or critical; on the whole page, or in what it does not have in common with others;
+    by all rules or a few."""
     page.evaluate(AXE_SCRIPT)
-    skip = IMAGES if whole else IMAGES + ALIKE
-    first = page.evaluate(AXE, skip)
+    asked = [IMAGES if whole else IMAGES + ALIKE, list(rules) or None]
+    first = page.evaluate(AXE, asked)
     if first:           # boxes that scroll are made stops half a second after loading
         page.wait_for_timeout(1500)
-    return first and page.evaluate(AXE, skip)
+    return first and page.evaluate(AXE, asked)
 
 
 # but the live diagram's, which is an instrument of its own
@@ -143,7 +146,7 @@ CUT = """[...document.querySelectorAll('.bd-article :is(pre, div.math, div.math 
 
 @pytest.mark.parametrize("part", [0, 1])       # for two workers
 def test_every_page_is_whole_without_a_network(browser, folder, part):
-    """At the width of a desk, and then of a phone."""
+    """At the widths of a desk, a phone and a tablet, in both themes."""
     for file in pages(folder)[part::2]:
         with opened(browser, folder, file) as (page, watch):
             assert watch.complaints == [], file.name
@@ -162,16 +165,21 @@ def test_every_page_is_whole_without_a_network(browser, folder, part):
                 assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
             assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
             watch.complaints.clear()            # axe asks for style sheets
-            page.set_viewport_size({"width": 360, "height": 900})
-            fits_a_phone(page, file)
+            for width, theme in ((360, "light"), (768, "light"), (768, "dark"), (360, "dark"), (1280, "dark")):
+                page.set_viewport_size({"width": width, "height": 900})
+                turned(page, theme)
+                fits(page, file, width)
+                if width > 360:
+                    assert page.evaluate(CUT) == [], f"{file.name}: wider than its box at {width} px, {theme}"
             assert watch.complaints == [], file.name
+            assert findings(page, whole, ["color-contrast"]) == [], f"{file.name}: not readable in the dark"
 
 
-def fits_a_phone(page: Page, file: Path) -> None:
+def fits(page: Page, file: Path, width: int) -> None:
     try:
-        page.wait_for_function("document.documentElement.scrollWidth <= 360", timeout=10_000)    # figures follow
+        page.wait_for_function(f"document.documentElement.scrollWidth <= {width}", timeout=10_000)    # figures follow
     except Error:
-        pytest.fail(f"{file.name}: wider than a phone")
+        pytest.fail(f"{file.name}: wider than {width} px")
     starts = page.evaluate("""[...document.querySelectorAll('.bd-article div.math')].map((n) =>
       n.querySelector('svg').getBoundingClientRect().x - n.getBoundingClientRect().x)""")
     assert min(starts, default=0) > -1, f"{file.name}: an equation does not start at its left"
@@ -193,7 +201,7 @@ def test_a_phone_never_scrolls_sideways(browser, folder):
     """Loaded there; all pages are made narrow by the test above."""
     for file in pages(folder)[::5]:
         with opened(browser, folder, file, width=360) as (page, watch):
-            fits_a_phone(page, file)
+            fits(page, file, 360)
             assert watch.complaints == [], file.name
 
 
@@ -216,10 +224,10 @@ def fields(page: Page) -> list[dict]:
     return found
 
 
-def turned_dark(page: Page) -> None:
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("[...document.querySelectorAll('.pb-plotly')].every((n) => n.dataset.drawn === 'dark')",
-                           timeout=PATIENCE)
+def turned(page: Page, theme: str) -> None:
+    page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+    drawn = "(theme) => [...document.querySelectorAll('.pb-plotly')].every((n) => n.dataset.drawn === theme)"
+    page.wait_for_function(drawn, arg=theme, timeout=PATIENCE)
 
 
 def test_a_page_opens_dark_where_that_is_asked_for(browser, folder):
@@ -233,7 +241,7 @@ def test_the_dark_theme_spares_the_data(browser, folder):
     for file in dict.fromkeys(files):
         with opened(browser, folder, file) as (page, _):
             light_fields = fields(page)
-            turned_dark(page)
+            turned(page, "dark")
             dark_fields = fields(page)
         for light, dark in zip(light_fields, dark_fields, strict=True):
             off = np.abs(light["pixels"] - dark["pixels"]).max(axis=-1)
@@ -246,7 +254,7 @@ def test_figures_follow_a_change_of_theme_and_width(browser, folder):
         figure = page.locator(".pb-plotly:has(.xtick text)").first
         ink = "(n) => getComputedStyle(n.querySelector('.xtick text')).fill"
         before, wide = figure.evaluate(ink), figure.locator(".main-svg").first.bounding_box()["width"]
-        turned_dark(page)
+        turned(page, "dark")
         assert figure.evaluate(ink) != before
         page.set_viewport_size({"width": 700, "height": 900})
         page.wait_for_function(f"document.querySelector('.pb-plotly .main-svg').clientWidth < {wide}", timeout=PATIENCE)

@@ -16,6 +16,7 @@ from phasebook.site.chapters.network import (
     agreement_within,
     datasets,
     deviation_of,
+    maps_at,
     nearest_kind,
     nearest_steps,
     own_data,
@@ -77,23 +78,42 @@ def test_networks_of_one_autoencoder_share_their_data(monkeypatch):
 
 
 def test_maps_of_two_samplers_are_compared_at_equal_noise():
-    """One course of maps, read at the steps of two samplers: they agree; with the maps in another order they do not."""
-    rng, fine = np.random.default_rng(0), np.geomspace(8, 0.05, 60)
-    course = rng.normal(size=(4, 60, 50)).cumsum(1)
-    one, other = fine[::6], fine[2::5]
-    assert (np.abs(np.log(other[nearest_steps(other, one)] / one)) < 0.3).all()
-    first = Maps(one, course[:, ::6])
-    assert np.min(agreement_within(first, first, 0.1, 0.5)) == pytest.approx(1)
-    early = agreement_within(first, Maps(other, course[:, 2::5]), 0.5, np.inf)
-    assert len(early) == 4 and np.median(early) > 0.6
-    assert np.median(agreement_within(first, Maps(other, course[::-1, 2::5]), 0.5, np.inf)) < 0.3
-    flow = Maps(np.append(np.inf, one), np.concatenate([np.full_like(course[:, :1], np.nan), course[:, ::6]], 1))
-    assert agreement_within(flow, first, 0.5, np.inf) == pytest.approx([1] * 4)         # pure noise has no map
+    """One smooth course of maps, read at the steps of two samplers: they agree at every noise, also where one has few
+    steps; maps of other slices do not."""
+    rng = np.random.default_rng(0)
+    ends = rng.normal(size=(3, 4, 50))
+
+    def course(noise):
+        at = np.log(noise)[None, :, None]
+        return Maps(noise, np.exp(ends[0][:, None] + at * ends[1][:, None] + np.sin(at) * ends[2][:, None]))
+
+    many, few = course(np.geomspace(8, 0.05, 40)), course(np.geomspace(7, 0.06, 12))
+    for window in ((0.1, 0.5), (0.5, 1.0)):
+        assert np.min(agreement_within(many, many, *window)) == pytest.approx(1)
+        assert np.min(agreement_within(many, few, *window)) > 0.98
+        steps = nearest_steps(few.noise, many.noise)
+        rough = Maps(many.noise, few.trace[:, steps])               # at the nearest step instead: less
+        assert np.mean(agreement_within(many, few, *window)) > np.mean(agreement_within(many, rough, *window))
+        other = Maps(few.noise, few.trace[::-1])
+        assert np.median(agreement_within(many, other, *window)) < 0.3
+    np.testing.assert_allclose(np.exp(maps_at(few, few.noise)), few.trace, rtol=1e-9)
+
+
+def test_noise_that_a_sampler_does_not_reach_is_left_out():
+    noise, rng = np.geomspace(8, 0.05, 10), np.random.default_rng(1)
+    one = Maps(noise, rng.lognormal(size=(4, 10, 30)))
+    flow = Maps(np.append(np.inf, noise), np.concatenate([np.full((4, 1, 30), np.nan), one.trace], 1))
+    assert agreement_within(flow, one, 0.5, 1.0) == pytest.approx([1] * 4)              # pure noise has no map
     with np.errstate(all="raise"):
         assert np.array_equal(nearest_steps(flow.noise, flow.noise), np.arange(len(flow.noise)))
-        assert nearest_steps(one, flow.noise)[0] == 0
-    assert agreement_within(first, first, 50.0, 60.0) == []
-    assert agreement_within(Maps(one, course[:1, ::6]), Maps(one, course[:1, ::6]), 0.1, 0.5) == []
+        assert nearest_steps(noise, flow.noise)[0] == 0
+    short = Maps(noise[:5], one.trace[:, :5])
+    assert len(agreement_within(one, short, 0.1, 4.0)) == 4 and len(agreement_within(one, short, 0.05, 0.1)) == 0
+    assert len(agreement_within(one, one, 50.0, 60.0)) == 0
+    single = Maps(noise, one.trace[:1])
+    assert len(agreement_within(single, single, 0.1, 0.5)) == 0
+    last = Maps(noise[:1], one.trace[:, :1])
+    assert len(agreement_within(last, last, 8.0, 8.0)) == 4                             # a sampler of one step
 
 
 def test_the_other_half_is_another():

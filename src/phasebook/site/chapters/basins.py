@@ -36,6 +36,7 @@ class Chapter(ModelParameters):
     resolution: Literal[64] = 64
     schedule: Literal["scaled_linear"] = "scaled_linear"
     data: list[Literal["icons a", "icons b"]]
+    trained_on: Literal["icons a", "icons b", ""]
     views: Annotated[int, Field(ge=0, le=16)]
     guidances: list[Guidance]
     step_counts: list[Steps]

@@ -22,11 +22,13 @@ from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed,
 from phasebook.slices.measures.statistics import agreement, largest_deviation
 from phasebook.slices.slice import Slice
 
-__all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of", "maps_of",
-           "nearest_kind", "nearest_steps", "own_data", "training_pictures"]
+__all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of", "maps_at",
+           "maps_of", "nearest_kind", "nearest_steps", "own_data", "training_pictures"]
 
 DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
 STARTS = 48             # samples from which the covariance of a model without data is estimated
+LEVELS = 6              # of noise in a window, at which maps of two samplers are compared
+LEAST = 1e-30           # tr G below which a map is flat
 
 
 class Chapter(ModelParameters):
@@ -161,19 +163,33 @@ def nearest_steps(noise: Float[ndarray, " step"], wanted: Float[ndarray, " k"]) 
     return np.abs(one[None, :] - other[:, None]).argmin(1)
 
 
-def agreement_within(first: Maps, second: Maps, low: float, high: float) -> list[float]:
-    """Rank correlation of the maps of two models on each slice, beyond that of different slices; a mean over the steps
-    of the first with low <= nu < high (and finite, which a flow's first is not), each against the second's step of the
-    nearest nu.
+def maps_at(maps: Maps, wanted: Float[ndarray, " k"]) -> Float[ndarray, "set k p"]:
+    """Maps at noise levels between a sampler's own: log tr G is linear in log nu from step to step. `wanted` lie
+    within the finite levels."""
+    order = np.argsort(np.where(np.isfinite(maps.noise), maps.noise, np.inf))[:np.isfinite(maps.noise).sum()]
+    place = np.interp(np.log(wanted), np.log(maps.noise[order]), np.arange(len(order)))
+    below = np.minimum(place.astype(int), max(0, len(order) - 2))
+    above, part = np.minimum(below + 1, len(order) - 1), (place - below)[:, None]
+    logs = np.log(np.maximum(maps.trace[:, order], LEAST))
+    return (1 - part) * logs[:, below] + part * logs[:, above]
+
+
+def agreement_within(first: Maps, second: Maps, low: float, high: float) -> Float[ndarray, " set"]:
+    """Rank correlation of the maps of two models on each slice, beyond that of different slices; a mean over `LEVELS`
+    values of nu, equal by ratio, from `low` to `high`, at which both are interpolated: samplers place their steps
+    differently. Levels that one of the two does not reach are left out.
 
     Returns:
-        One number a slice, `(r - r0) / (1 - r0)`; none for a single slice, or where no step lies in the window.
+        One number a slice, `(r - r0) / (1 - r0)`; none for a single slice, or where no level is reached by both.
     """
-    at = np.flatnonzero((first.noise >= low) & (first.noise < high) & np.isfinite(first.noise))
-    if not len(at) or len(first.trace) < 2:
-        return []
-    own, chance = agreement(first.trace[:, at], second.trace[:, nearest_steps(second.noise, first.noise[at])])
-    return list(((own - chance) / (1 - chance)).mean(1))
+    wanted = low * (high / low)**((np.arange(LEVELS) + 0.5) / LEVELS)
+    for one in (first, second):
+        reached = one.noise[np.isfinite(one.noise)]
+        wanted = wanted[(wanted >= reached.min()) & (wanted <= reached.max())] if len(reached) else wanted[:0]
+    if not len(wanted) or len(first.trace) < 2:
+        return np.empty(0)
+    own, chance = agreement(maps_at(first, wanted), maps_at(second, wanted))
+    return ((own - chance) / (1 - chance)).mean(1)
 
 
 def deviation_of(subject: Subject, data: ExactModel | None, seed: int) -> float:

@@ -1,4 +1,4 @@
-"""Divisions of the latent plane among atoms, side by side; latents on which one leaves the first are marked."""
+"""Divisions of the latent plane among atoms, or of slices among basins, side by side."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,10 @@ from numpy import ndarray
 from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.phase_colours import PHASES, colour_of
 from phasebook.site.figures.singular import _pale, _short
 
-__all__ = ["divisions"]
+__all__ = ["divisions", "partitions"]
 
 
 def divisions(titles: Sequence[str], labels: Int[ndarray, "k g g"], axis: Float[ndarray, " g"]) -> go.Figure:
@@ -35,3 +36,27 @@ def divisions(titles: Sequence[str], labels: Int[ndarray, "k g g"], axis: Float[
         fig.update_yaxes(scaleanchor=f"x{column if column > 1 else ''}", constrain="domain", row=1, col=column)
     fig.update_yaxes(title_text="z₂ (latent)", row=1, col=1)
     return layout(fig, height=360)
+
+
+def partitions(titles: Sequence[str], labels: Int[ndarray, "k s g g"]) -> go.Figure:
+    """A row for each slice, a column for each model. A basin has the colour of the first model's basin that it covers
+    most of, as far as neighbours differ.
+
+    Args:
+        titles: of the models.
+        labels: basins, index [model, slice, alpha, beta].
+    """
+    labels = np.asarray(labels)
+    slices = labels.shape[1]
+    fig = make_subplots(slices, len(titles), column_titles=list(titles), horizontal_spacing=0.015,
+                        vertical_spacing=0.03)
+    for row in range(slices):
+        first = None
+        for column, panel in enumerate(labels[:, row], 1):
+            colours = colour_of(np.unique(panel, return_inverse=True)[1].reshape(panel.shape), first)
+            first = colours if first is None else first
+            fig.add_trace(go.Image(z=PHASES[colours], hoverinfo="skip"), row + 1, column)
+    fig.update_xaxes(showticklabels=False, ticks="")
+    fig.update_yaxes(showticklabels=False, ticks="", autorange=True)
+    fig.update_annotations(font_size=12)
+    return layout(fig, height=60 + 125 * slices).update_layout(margin={"l": 8, "r": 8, "b": 8})

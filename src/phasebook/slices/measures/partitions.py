@@ -46,8 +46,8 @@ def _entropy(p: Float[ndarray, " k"]) -> float:
 
 
 class Shared(NamedTuple):
-    """What two kinds of labellings share on each slice: `own`, on the same one; `null`, on average with the second
-    kind's of the other slices; `beyond` chance, NaN where the null is 1."""
+    """What two kinds of labellings share on each slice: `own`, on the same one; `null`, on average of one kind's there
+    with the other kind's on the other slices, both ways; `beyond` chance, NaN where the null is 1."""
 
     own: Float[ndarray, " set"]
     null: Float[ndarray, " set"]
@@ -70,7 +70,7 @@ def shared_basins(first: Int[ndarray, "set p"], second: Int[ndarray, "set p"]) -
                          "slices or more")
     every = np.array([[shared_information(a, b) for b in second] for a in first])
     own = every.diagonal().copy()
-    null = (every.sum(1) - own) / (len(every) - 1)
+    null = (every.sum(0) + every.sum(1) - 2 * own) / (2 * (len(every) - 1))
     room = 1 - null
     return Shared(own, null, np.where(room > 1e-9, (own - null) / np.maximum(room, 1e-9), np.nan))
 
