@@ -21,7 +21,8 @@ from scipy.optimize import brentq, differential_evolution
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
-__all__ = ["chained_constant", "least_constant", "least_leak", "leak_of_two", "searched_leak", "sectors_leak", "slabs_leak"]
+__all__ = ["chained_constant", "least_constant", "least_leak", "leak_of_two", "searched_leak", "sectors_leak",
+           "slabs_leak"]
 
 
 def leak_of_two(p: Float[ndarray, "*b"], width: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
@@ -52,7 +53,8 @@ def chained_constant(constants: Sequence[float], fresh: Sequence[float] = ()) ->
         fresh: `s_j` in [0, 1] of the steps after the first; none is added where it is left out.
     """
     whole = 0.0
-    for constant, s in zip(constants, (1.0, *(fresh or [0.0] * (len(constants) - 1))), strict=True):
+    added = (1.0, *(fresh if len(fresh) else [0.0] * (len(constants) - 1)))
+    for constant, s in zip(constants, added, strict=True):
         whole = float(constant * np.sqrt((1 - s**2) * whole**2 + s**2))
     return whole
 

@@ -75,8 +75,7 @@ class Chapter(Parameters):
         if strange := [name for name in self.chained if name not in self.targets]:
             raise ValueError(f"chained = {self.chained}: {strange[0]} is not among targets")
         if all(named_target(name).gaps is None for name in self.targets):
-            raise ValueError(f"targets = {self.targets}: takes a list with one whose parts lie apart, of which the bound "
-                             "speaks")
+            raise ValueError(f"targets = {self.targets}: takes a list with one whose parts lie apart, for the bound")
         if self.paths & (self.paths - 1):
             raise ValueError(f"paths = {self.paths}: takes a power of 2")
         check_available(self.network, None, None, "network")

@@ -102,7 +102,8 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         flat = foreseen(sampler, planes.reshape(-1, *shape)).flatten(2).numpy().reshape(-1, *planes.shape)
         likeness, name = _likeness(judge, sampler.model.decode(free[-1]), words)
         floor = np.quantile(likeness, POOR) if floor is None else floor
-        by_steps[steps] = Compared(sharp(flat, height), things(name), share_interval(int((likeness < floor).sum()), starts),
+        melted = share_interval(int((likeness < floor).sum()), starts)
+        by_steps[steps] = Compared(sharp(flat, height), things(name), melted,
                                    median_interval(_splits(free) / len(free)))
     return by_steps
 
