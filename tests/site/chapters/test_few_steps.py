@@ -6,7 +6,9 @@ import jupytext
 import numpy as np
 import pytest
 
-from phasebook.site.chapters.few_steps import Chapter, formed, sharp, told
+from phasebook.fewstep.students import distil, lessons
+from phasebook.fewstep.targets import latents, named_target
+from phasebook.site.chapters.few_steps import Chapter, formed, measured, sharp, told
 from phasebook.site.checks import memory
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.paths import root
@@ -102,3 +104,13 @@ def test_what_is_said_of_four_steps_is_asked_of_four():
     text = SOURCE.read_text(encoding="utf-8")
     assert "max(p.steps_emoji)].cut" not in text and "max(p.steps_student)" not in text
     assert Chapter.read(defaults() | {"steps_student": [4, 1]}).steps_emoji == [1, 4]
+
+
+@pytest.mark.parametrize("layer", ["mlp", "potential_hard"])
+def test_a_layer_that_jumps_has_no_constant_and_is_not_asked_for_one(layer):
+    lesson = lessons(named_target("two_disks"), latents(64, 2, 0))
+    (student,) = distil(layer, [lesson], 1, weights=60, seeds=2, budget=0, temperature=0.1).values()
+    z, ends = latents(64, 2, 1), lesson.states[-1].numpy().astype(float)
+    row = measured(student, z, ends, 2)
+    assert (row.constant is None) is (not row.bound) is student.jumps is (layer == "potential_hard")
+    assert measured(student, z, ends, 2, climb=False).constant is None

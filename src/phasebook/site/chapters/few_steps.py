@@ -138,12 +138,12 @@ def uneven(width: int, dims: int, layers: list[str], steps: list[int]) -> float:
 
 
 class Row(NamedTuple):
-    """Some students and their numbers, one a seed: the `constant` measured from below, and the one `asked` for by their
-    leak (None where no bound says anything)."""
+    """Some students and their numbers, one a seed: the `constant` measured from below (None where it was not), and the
+    one `asked` for by their leak (None where no bound says anything)."""
 
     student: Student
     score: Score
-    constant: Float[ndarray, " s"]
+    constant: Float[ndarray, " s"] | None
     asked: Float[ndarray, " s"] | None
 
     @property
@@ -152,11 +152,13 @@ class Row(NamedTuple):
         return self.asked is not None and not self.student.jumps
 
 
-def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int) -> Row:
-    """A row: students on latents z, of which they take as many numbers as they need; ascents begin from 256 of them."""
+def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int,
+             climb: bool = True) -> Row:
+    """A row: students on latents z, of which they take as many numbers as they need. Where the map is continuous, and
+    if asked to `climb`, the constant is measured by ascents from 256 of them."""
     latents = torch.as_tensor(z[:, :student.dims], dtype=torch.float32)
     scored = score(student, latents, teacher)
-    constant = constant_below(student, latents[:256], seeds)
+    constant = constant_below(student, latents[:256], seeds) if climb and not student.jumps else None
     asked = None if student.target.gaps is None else demanded(student.target, scored.masses, len(z))
     return Row(student, scored, constant, asked)
 
