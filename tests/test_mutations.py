@@ -54,6 +54,13 @@ MUTATIONS = [
              "edits/test_editing.py::test_k_star_is_the_largest_even_where_success_is_not_monotone"),
     Mutation("site/results/claims.py", "if least <= low and high <= most:", "if 0.9 * least <= low and high <= most:",
              "site/results/test_claims.py::test_the_rule_by_examples"),
+    Mutation("fewstep/bound.py", "return ndtr(ndtri(p) + width) - p", "return ndtr(ndtri(p) - width) - p",
+             "fewstep/test_bound.py::test_a_ramp_attains_the_bound_and_tells_its_own_constant"),
+    Mutation("fewstep/bound.py", "room = -(ndtri(p) + ndtri(q))", "room = -(ndtri(p) - ndtri(q))",
+             "fewstep/test_bound.py::test_a_ramp_attains_the_bound_and_tells_its_own_constant"),
+    Mutation("fewstep/bound.py", "return ndtri(c * a) + ndtri(c * b) + width",
+             "return ndtri(c * a) + ndtri(c * b) - width",
+             "fewstep/test_bound.py::test_in_the_right_proportion_the_leak_is_that_of_the_ramp"),
     # and what no unit test is asked about: the outputs that a chapter's reference holds
     Mutation("theory/heat/expansion.py", "return Expansion(size, -8 * float((weight",
              "return Expansion(1.01 * size, -8 * float((weight",

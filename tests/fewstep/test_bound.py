@@ -5,6 +5,7 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from phasebook.fewstep.bound import (
+    chained_constant,
     leak_of_two,
     least_constant,
     least_leak,
@@ -76,3 +77,33 @@ def test_slabs_have_equal_masses_and_their_gaps():
     p = (1 - leak) / 3
     first = ndtri(p)
     assert ndtr(-first - 0.4) - ndtr(first + 0.4) == pytest.approx(p, abs=1e-9)
+
+
+def test_fresh_noise_can_make_a_chain_steeper_than_its_product():
+    """After a constant map the noise of the second step is all there is: L_2 s, where the product is 0."""
+    assert chained_constant([0.0, 5.0], [0.6]) == pytest.approx(3.0)
+    assert chained_constant([3.0] * 4) == pytest.approx(81)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_chain_of_linear_maps_of_the_line_attains_its_constant_and_no_other_exceeds_it(seed):
+    rng = np.random.default_rng(seed)
+    slopes, fresh = rng.uniform(0.2, 4, 4), rng.uniform(0, 1, 3)
+    bound = chained_constant(slopes, fresh)
+    turns = [np.linalg.qr(rng.standard_normal((2, 2)))[0] for _ in slopes]
+
+    def chain(z, map_):
+        x = map_(0, z[..., 0, :])
+        for j, s in enumerate(fresh, 1):
+            x = map_(j, np.sqrt(1 - s**2) * x + s * z[..., j, :])
+        return x
+
+    def steepest(map_, dims):
+        z, h = rng.standard_normal((400, 4, dims)), 1e-5
+        moves = h * np.eye(4 * dims).reshape(-1, 1, 4, dims)
+        jacobian = (chain(z + moves, map_) - chain(z - moves, map_)) / (2 * h)
+        return np.linalg.norm(np.moveaxis(jacobian, 0, -1), 2, axis=(1, 2)).max()
+
+    assert steepest(lambda j, x: slopes[j] * x, 1) == pytest.approx(bound, rel=1e-6)
+    assert 0.3 * bound < steepest(lambda j, x: slopes[j] * np.sin(x @ turns[j]), 2) <= bound * (1 + 1e-6)
+    assert bound <= max(np.prod(slopes[j:]) for j in range(4)) * (1 + 1e-12)

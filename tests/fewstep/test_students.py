@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook.fewstep.students import distil, lessons, levels_of
+from phasebook.fewstep.layers import LAYERS
+from phasebook.fewstep.students import distil, fresh_noise, lessons, levels_of
 from phasebook.fewstep.targets import latents, named_target
 
 LESSON = lessons(named_target("two_disks"), latents(256, 2, 0))
+OTHER = lessons(named_target("eight"), latents(256, 2, 0))
 SMALL = {"weights": 200, "seeds": 2, "budget": 60, "temperature": 0.2}
 
 
@@ -48,3 +50,37 @@ def test_steps_compose_as_the_sampler_says():
     noisy = (jump.layers[0](both[..., :2]) + 0.6 * d * both[..., 2:]) / np.sqrt(d**2 + (0.6 * d)**2)
     assert torch.allclose(jump(z), jump.layers[1](noisy).detach(), atol=1e-5)
     assert torch.allclose(jump.only([1])(z)[0], jump(z)[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", ["mlp", "potential_hard"])
+def test_what_a_student_is_does_not_depend_on_which_other_targets_are_learnt(layer):
+    small = SMALL | {"budget": 8}
+    alone = distil(layer, [LESSON], 1, **small)["two_disks", "trajectory"]
+    both = distil(layer, [OTHER, LESSON], 1, **small)["two_disks", "trajectory"]
+    assert torch.allclose(alone(LESSON.states[:1]), both(LESSON.states[:1]), atol=1e-4)
+
+
+def test_layers_learn_from_the_same_batches_and_soft_ones_begin_as_hard_ones(monkeypatch):
+    given = {}
+    for layer in ("mlp", "potential_hard", "moe_soft"):
+        rows = given.setdefault(layer, [])
+        kind, own = LAYERS[layer], LAYERS[layer].loss
+
+        def loss(self, x, y, progress, own=own, rows=rows):
+            rows.append(x)
+            return own(self, x, y, progress)
+
+        monkeypatch.setattr(kind, "loss", loss)
+        distil(layer, [LESSON], 2, **SMALL | {"budget": 6})
+        monkeypatch.undo()
+    first, *others = (torch.stack(rows) for rows in given.values())
+    assert len(first) == 3 and all(torch.equal(first, other) for other in others)      # six updates for two layers
+    assert not torch.equal(first[:, 0], first[:, 1])            # and seeds differ
+    soft, hard = (distil(f"potential_{name}", [LESSON], 1, **SMALL | {"budget": 0})["two_disks", "trajectory"]
+                  for name in ("soft", "hard"))
+    assert torch.equal(soft.layers[0].weights["a"], hard.layers[0].weights["a"])
+
+
+def test_the_part_of_fresh_noise_is_that_of_the_sampler():
+    (part,) = fresh_noise(2)
+    assert part**2 / (1 - part**2) == pytest.approx(0.6**2)

@@ -46,3 +46,9 @@ def test_pictures_come_back_whole():
     assert np.allclose(again, pixels.reshape(5, -1), atol=1e-12)
     assert target.mixture.means.shape == (5, 4) and target.deviation == pytest.approx(1, rel=0.01)
     assert target.part(target.mixture.means).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_gap_is_the_least_distance_of_two_parts():
+    assert named_target("two_disks").gap == pytest.approx(3 - 2 * 0.68)
+    eight = named_target("eight")
+    assert eight.gap == pytest.approx(4 * np.sin(np.pi / 8) - 0.8)

@@ -21,7 +21,8 @@ from scipy.optimize import brentq, differential_evolution
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
-__all__ = ["least_constant", "least_leak", "leak_of_two", "searched_leak", "sectors_leak", "slabs_leak"]
+__all__ = ["chained_constant", "least_constant", "least_leak", "leak_of_two", "searched_leak", "sectors_leak",
+           "slabs_leak"]
 
 
 def leak_of_two(p: Float[ndarray, "*b"], width: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
@@ -35,6 +36,27 @@ def leak_of_two(p: Float[ndarray, "*b"], width: Float[ndarray, "*b"]) -> Float[n
         `1 - p - q` at least, q the mass on the other part. Attained by `G(z) = L z_1 + b`, cut off at the parts.
     """
     return ndtr(ndtri(p) + width) - p
+
+
+def chained_constant(constants: Sequence[float], fresh: Sequence[float] = ()) -> float:
+    """The Lipschitz constant of a chain of steps, as a function of all its noise at once.
+
+    Step j maps `sqrt(1 - s_j^2) x_{j-1} + s_j z_j` by G_j, and the first maps z_1. With `B_{j-1}` the constant so far,
+    Cauchy and Schwarz give `sqrt(1 - s^2) B |dz| + s |dz_j| <= sqrt((1 - s^2) B^2 + s^2) |(dz, dz_j)|`; hence
+
+        B_j = L_j sqrt((1 - s_j^2) B_{j-1}^2 + s_j^2),
+
+    attained by linear maps of the line. Without fresh noise it is the product of all `L_j`.
+
+    Args:
+        constants: `L_j` of each step.
+        fresh: `s_j` in [0, 1] of the steps after the first; none is added where it is left out.
+    """
+    whole = 0.0
+    added = (1.0, *(fresh if len(fresh) else [0.0] * (len(constants) - 1)))
+    for constant, s in zip(constants, added, strict=True):
+        whole = float(constant * np.sqrt((1 - s**2) * whole**2 + s**2))
+    return whole
 
 
 def _splits(gaps: Float[ndarray, "m m"]) -> Iterator[tuple[list[int], list[int], float]]:

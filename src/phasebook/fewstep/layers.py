@@ -59,6 +59,14 @@ class Layer(ABC):
         """Mean squared error of each model; `progress` from 0 to 1 says how far training has come."""
         return ((self(x) - y)**2).sum(-1).mean(-1)
 
+    def beside(self, *others: "Layer") -> "Layer":
+        """These models and others of the same kind and size, as one layer."""
+        both = object.__new__(type(self))
+        both.size, both.temperature = self.size, self.temperature
+        joined = {name: torch.cat([layer.weights[name].detach() for layer in (self, *others)]) for name in self.weights}
+        both.weights = {name: w.requires_grad_() for name, w in joined.items()}
+        return both
+
     def only(self, index: Tensor) -> "Layer":
         """Some of the models, without their gradients."""
         part = object.__new__(type(self))

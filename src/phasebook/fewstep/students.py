@@ -7,11 +7,14 @@ each level to the end of its path; noise is then added afresh to reach the next 
 2023). The targets are exact, not the student's own.
 
 In one step the two are the same. A generator's latent is all the Gaussian noise that it takes: d numbers, or k d with
-fresh noise. All seeds, and all tasks of one size, train at once. float32.
+fresh noise. All seeds, and all tasks of one size, train at once. What is random has a generator for each target, step
+and purpose: layers learn from the same batches, soft and hard ones begin with the same weights, and none depends on
+which other targets are learnt. float32.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -22,7 +25,7 @@ from torch import Tensor
 from phasebook.fewstep.layers import LAYERS, Layer, matched
 from phasebook.fewstep.targets import Target, flowed
 
-__all__ = ["KINDS", "Lesson", "Student", "distil", "lessons", "levels_of"]
+__all__ = ["KINDS", "Lesson", "Student", "distil", "fresh_noise", "lessons", "levels_of"]
 
 KINDS = ("trajectory", "consistency")
 MIDDLE = (1.5, 0.6, 0.25)       # noise levels between the first and the last, in units of the data's deviation
@@ -40,6 +43,12 @@ def levels_of(steps: int) -> tuple[float, ...]:
     if steps not in known:
         raise ValueError(f"steps = {steps}: takes 1, 2 or 4")
     return known[steps]
+
+
+def fresh_noise(steps: int) -> list[float]:
+    """The part of fresh noise in what the steps after the first are given, where consistency is taught: s of
+    `chained_constant`, for maps in units of the data's deviation."""
+    return [level / (1 + level**2)**0.5 for level in levels_of(steps)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +152,8 @@ def distil(layer: str, taught: Sequence[Lesson], steps: int, kinds: Sequence[str
         kinds: what is taught, among `KINDS`; for one step `trajectory` alone is meant.
         weights: of a student, all steps together, to within what the layer's size allows.
         seeds: students of each kind and target; they differ in first weights and in the order of the data.
-        budget: optimiser steps of 32 pairs each (Adam, rate 0.01, falling as a cosine).
+        budget: optimiser steps of a student, shared out evenly among its layers, of 32 pairs each (Adam, rate 0.01,
+            falling as a cosine); none for 0.
         temperature: of soft choices.
         seed: of the first student.
 
@@ -153,13 +163,14 @@ def distil(layer: str, taught: Sequence[Lesson], steps: int, kinds: Sequence[str
     kinds = ("trajectory",) if steps == 1 else tuple(kinds)
     names = [(one.target.name, kind) for one in taught for kind in kinds]
     tasks = [pair for one in taught for kind in kinds for pair in one.pairs(steps, kind)]
+    keys = [(seed, name, k) for name, _ in names for k in range(steps)]
+    size, models = matched(layer, tasks[0][0].shape[-1], weights // steps), []
+    for key, (x, y) in zip(keys, tasks, strict=True):
+        first = torch.randint(len(x), (seeds, max(size, 1)), generator=_draw(*key, "pieces"))
+        models.append(LAYERS[layer](x[first], y[first], size, temperature, _draw(*key, "weights")))
+    model = models[0].beside(*models[1:])
     x, y = (torch.stack([task[i] for task in tasks]) for i in (0, 1))
-    owner = torch.arange(len(tasks)).repeat_interleave(seeds)
-    draw = torch.Generator().manual_seed(seed)
-    size = matched(layer, x.shape[-1], weights // steps)
-    first = torch.randint(x.shape[1], (len(owner), max(size, 1)), generator=draw)
-    model = LAYERS[layer](x[owner[:, None], first], y[owner[:, None], first], size, temperature, draw)
-    _train(model, x, y, owner, budget, draw)
+    _train(model, x, y, seeds, budget // steps, [_draw(*key, "batches") for key in keys])
     by_name = {one.target.name: one.target for one in taught}
     students = {}
     for i, (name, kind) in enumerate(names):
@@ -168,15 +179,22 @@ def distil(layer: str, taught: Sequence[Lesson], steps: int, kinds: Sequence[str
     return students
 
 
-def _train(model: Layer, x: Float[Tensor, "t n d"], y: Float[Tensor, "t n d"], owner: Tensor, budget: int,
-           draw: torch.Generator) -> None:
-    """Adam on all models at once: its steps are entrywise, so the models do not know of each other."""
-    parameters = list(model.weights.values())
-    adam = torch.optim.Adam(parameters, lr=RATE)
-    fall = torch.optim.lr_scheduler.CosineAnnealingLR(adam, budget, RATE / 50)
+def _draw(*key: object) -> torch.Generator:
+    """A generator of its own for each key."""
+    digest = blake2b(repr(key).encode(), digest_size=7).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
+
+
+def _train(model: Layer, x: Float[Tensor, "t n d"], y: Float[Tensor, "t n d"], seeds: int, budget: int,
+           draws: Sequence[torch.Generator]) -> None:
+    """Adam on all models at once: its steps are entrywise, so the models do not know of each other. A task has a
+    generator of its own for its batches."""
+    owner = torch.arange(len(x)).repeat_interleave(seeds)[:, None]
+    adam = torch.optim.Adam(list(model.weights.values()), lr=RATE)
+    fall = torch.optim.lr_scheduler.CosineAnnealingLR(adam, max(budget, 1), RATE / 50)
     for step in range(budget):
-        index = torch.randint(x.shape[1], (len(owner), BATCH), generator=draw)
-        total = model.loss(x[owner[:, None], index], y[owner[:, None], index], step / budget).sum()
+        index = torch.cat([torch.randint(x.shape[1], (seeds, BATCH), generator=draw) for draw in draws])
+        total = model.loss(x[owner, index], y[owner, index], step / budget).sum()
         adam.zero_grad(set_to_none=True)
         total.backward()
         adam.step()

@@ -49,6 +49,11 @@ class Target:
         square = self.mixture.weights @ ((self.mixture.means - mean)**2).mean(1)
         return float(np.sqrt(square + self.mixture.variances[0]))
 
+    @property
+    def gap(self) -> float:
+        """The least distance of two parts, where they do not touch."""
+        return float(self.gaps[~np.eye(len(self.gaps), dtype=bool)].min())
+
     def masses(self, x: Float[ndarray, "*b p d"]) -> Float[ndarray, "*b m"]:
         """The share of the points in each part."""
         part = self.part(x)

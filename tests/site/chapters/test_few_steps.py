@@ -6,11 +6,14 @@ import jupytext
 import numpy as np
 import pytest
 
-from phasebook.site.chapters.few_steps import Chapter, formed, sharp
+from phasebook.fewstep.students import distil, lessons
+from phasebook.fewstep.targets import latents, named_target
+from phasebook.site.chapters.few_steps import Chapter, formed, measured, sharp, told
 from phasebook.site.checks import memory
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.paths import root
 from phasebook.site.results.claims import stated
+from phasebook.stats import Estimate
 
 (SOURCE,) = (root() / "notebooks").glob("*_few_steps.py")
 
@@ -35,7 +38,8 @@ def test_defaults_are_accepted_and_every_claim_is_made():
     ({"steps_student": [3]}, "steps_student"),
     ({"targets": ["two_disks"], "chained": ["eight"]}, "eight is not among targets"),
     ({"width": 12}, r"width = 12: the layers differ in size by more than 5%; takes one of \[19"),
-    ({"paths": 1000}, "paths = 1000: takes a power of 2"),
+    ({"targets": ["annulus"], "chained": []}, r"targets = \['annulus'\]: takes a list with one whose parts lie apart"),
+    ({"budget": 3}, "budget = 3"), ({"paths": 1000}, "paths = 1000: takes a power of 2"),
     ({"temperature": 0.0}, "temperature = 0.0"), ({"temperature": 5e-324}, "temperature = 5e-324"),
     ({"reach": 1e300}, r"reach = 1e\+300"), ({"left_mass": 1e-300}, "left_mass = 1e-300"),
     ({"students": "/nowhere"}, "students = '/nowhere': holds no in-1/model"),
@@ -88,3 +92,25 @@ def test_planes_of_a_network_that_do_not_fit_are_refused(record, monkeypatch):
     Chapter.read(large | {"network": "icons-unet-a-in-1"})     # of which there is no student: no planes
     with pytest.raises(ParameterError, match="network_planes, network_grid, starts = 200, 21, .* GB of memory"):
         Chapter.read(large | {"students": str(record.parents[2])})
+
+
+def test_numbers_are_told_with_their_intervals():
+    assert told(Estimate(0.5, 0.25, 1.0, 20)) == "0.50 [0.25, 1.00]"
+    assert told(Estimate(0.5, -np.inf, np.inf, 3)) == "0.50" and told(None) == "none"
+
+
+def test_what_is_said_of_four_steps_is_asked_of_four():
+    """With other steps these claims are not tested, rather than tested on something else."""
+    text = SOURCE.read_text(encoding="utf-8")
+    assert "max(p.steps_emoji)].cut" not in text and "max(p.steps_student)" not in text
+    assert Chapter.read(defaults() | {"steps_student": [4, 1]}).steps_emoji == [1, 4]
+
+
+@pytest.mark.parametrize("layer", ["mlp", "potential_hard"])
+def test_a_layer_that_jumps_has_no_constant_and_is_not_asked_for_one(layer):
+    lesson = lessons(named_target("two_disks"), latents(64, 2, 0))
+    (student,) = distil(layer, [lesson], 1, weights=60, seeds=2, budget=0, temperature=0.1).values()
+    z, ends = latents(64, 2, 1), lesson.states[-1].numpy().astype(float)
+    row = measured(student, z, ends, 2)
+    assert (row.constant is None) is (not row.bound) is student.jumps is (layer == "potential_hard")
+    assert measured(student, z, ends, 2, climb=False).constant is None

@@ -8,7 +8,7 @@ import torch
 
 from phasebook.fewstep.planes import plane_latents
 from phasebook.site.chapters.few_steps import student_places
-from phasebook.site.chapters.network_students import compared, students_of
+from phasebook.site.chapters.network_students import compared, students_of, things
 from phasebook_training import students
 from phasebook_training.loop import Settings
 from tests.builders import build
@@ -47,9 +47,20 @@ def test_a_family_is_compared_with_its_teacher_first(run):
     planes = plane_latents(int(np.prod(shape)), 3, 2, 0, 0.5)
     table = compared(family, planes, 8, Colours(), 0)
     for steps, one in table.items():
-        assert one.sharp.cut.shape == (steps, 2) and 1 <= one.kinds <= 8 and 0 <= one.melted <= 1
-        assert 0 <= one.split <= 1
-    assert table[20].melted == 0.25             # of eight pictures two are below the quartile
+        assert one.sharp.cut.shape == (steps, 2) and one.kinds.low <= one.kinds.value <= one.kinds.high <= 8
+        assert one.melted.low <= one.melted.value <= one.melted.high and 0 <= one.split.value <= 1
+        assert one.split.n == 4                 # pairs of eight starts that share none
+    assert table[20].melted.value == 0.25       # of eight pictures two are below the quartile
+
+
+@pytest.mark.parametrize("kinds", [30, 300])
+def test_the_interval_of_the_number_of_things_covers_its_mean(kinds):
+    """Of 48 starts that name a thing of `kinds` at random; the mean is `kinds (1 - (1 - 1 / kinds)^48)`."""
+    rng = np.random.default_rng(0)
+    drawn = [things(rng.integers(kinds, size=48)) for _ in range(300)]
+    mean = kinds * (1 - (1 - 1 / kinds)**48)
+    assert np.mean([one.low <= mean <= one.high for one in drawn]) >= 0.95
+    assert np.mean([one.high - one.low for one in drawn]) < 0.6 * mean
 
 
 def test_students_of_another_network_are_refused(run):

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from phasebook.fewstep.layers import LAYERS, matched
 from phasebook.fewstep.measures import Score, constant_below, demanded, score
 from phasebook.fewstep.students import Student
+from phasebook.fewstep.targets import named_target
 from phasebook.models.clip import check_feature
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.loading import check_available
@@ -20,9 +21,10 @@ from phasebook.site.checks.memory import LATENT, check_memory
 from phasebook.site.checks.models import Seed
 from phasebook.site.checks.parameters import Parameters
 from phasebook.slices.measures.basins import basin_count, basin_labels
+from phasebook.stats import Estimate
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
-           "student_places", "student_record"]
+           "student_places", "student_record", "told"]
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
@@ -42,7 +44,7 @@ class Chapter(Parameters):
     chained: list[Name]
     layers: Annotated[list[Kind], Field(min_length=2, max_length=6)]
     steps_student: Annotated[list[Literal[1, 2, 4]], Field(min_length=1, max_length=3)]
-    budget: Annotated[int, Field(ge=2, le=100_000)]
+    budget: Annotated[int, Field(ge=4, le=100_000)]
     width: Annotated[int, Field(ge=8, le=200)]
     width_emoji: Annotated[int, Field(ge=8, le=400)]
     seeds: Annotated[int, Field(ge=1, le=200)]
@@ -72,6 +74,8 @@ class Chapter(Parameters):
             raise ValueError(f"steps_student = {self.steps_student}: takes a list with 1, to which more are compared")
         if strange := [name for name in self.chained if name not in self.targets]:
             raise ValueError(f"chained = {self.chained}: {strange[0]} is not among targets")
+        if all(named_target(name).gaps is None for name in self.targets):
+            raise ValueError(f"targets = {self.targets}: takes a list with one whose parts lie apart, for the bound")
         if self.paths & (self.paths - 1):
             raise ValueError(f"paths = {self.paths}: takes a power of 2")
         check_available(self.network, None, None, "network")
@@ -87,8 +91,8 @@ class Chapter(Parameters):
 
     @property
     def steps_emoji(self) -> list[int]:
-        """Of students of the emoji: one, and the most that are asked for."""
-        return sorted({1, max(self.steps_student)})
+        """Of students of the emoji: the same, in order."""
+        return sorted(self.steps_student)
 
     def weights(self, emoji: bool = False) -> int:
         """Of a student, after an MLP of one step."""
@@ -134,12 +138,12 @@ def uneven(width: int, dims: int, layers: list[str], steps: list[int]) -> float:
 
 
 class Row(NamedTuple):
-    """Some students and their numbers, one a seed: the `constant` measured from below, and the one `asked` for by their
-    leak (None where no bound says anything)."""
+    """Some students and their numbers, one a seed: the `constant` measured from below (None where it was not), and the
+    one `asked` for by their leak (None where no bound says anything)."""
 
     student: Student
     score: Score
-    constant: Float[ndarray, " s"]
+    constant: Float[ndarray, " s"] | None
     asked: Float[ndarray, " s"] | None
 
     @property
@@ -148,11 +152,13 @@ class Row(NamedTuple):
         return self.asked is not None and not self.student.jumps
 
 
-def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int) -> Row:
-    """A row: students on latents z, of which they take as many numbers as they need; ascents begin from 256 of them."""
+def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int,
+             climb: bool = True) -> Row:
+    """A row: students on latents z, of which they take as many numbers as they need. Where the map is continuous, and
+    if asked to `climb`, the constant is measured by ascents from 256 of them."""
     latents = torch.as_tensor(z[:, :student.dims], dtype=torch.float32)
     scored = score(student, latents, teacher)
-    constant = constant_below(student, latents[:256], seeds)
+    constant = constant_below(student, latents[:256], seeds) if climb and not student.jumps else None
     asked = None if student.target.gaps is None else demanded(student.target, scored.masses, len(z))
     return Row(student, scored, constant, asked)
 
@@ -161,6 +167,13 @@ def good(row: Row) -> bool:
     """Whether most of the students leak at most 1 % and have every mass to a tenth."""
     off = np.abs(row.score.masses / row.student.target.shares - 1).max(-1)
     return bool(((row.score.leak <= 0.01) & (off <= 0.1)).mean() > 0.5)
+
+
+def told(one: Estimate | None) -> str:
+    """A number with its interval, in short; without it where the data are too few."""
+    if one is None:
+        return "none"
+    return f"{one.value:.2f}" + (f" [{one.low:.2f}, {one.high:.2f}]" if np.isfinite([one.low, one.high]).all() else "")
 
 
 def less(rows: dict, first: tuple, second: tuple, targets: list[str]) -> Float[ndarray, " s"]:

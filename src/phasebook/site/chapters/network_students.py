@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.stats import norm
 from torch import Tensor
 
 from phasebook.models.clip import ClipFeatures
@@ -17,8 +18,9 @@ from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import normal_start, sample
 from phasebook.site.chapters.few_steps import Sharp, ridge_of, sharp, student_places, student_record
 from phasebook.slices.measures.splits import split_steps
+from phasebook.stats import LEVEL, Estimate, median_interval, share_interval
 
-__all__ = ["Compared", "Sampler", "compared", "foreseen", "students_of"]
+__all__ = ["Compared", "Sampler", "compared", "foreseen", "students_of", "things"]
 
 POOR = 0.25             # share of the teacher's pictures by which the others are called melted
 
@@ -38,13 +40,13 @@ class Compared(NamedTuple):
         sharp: boundaries on its planes.
         kinds: different things among its pictures from independent starts, by the judge.
         melted: share of those pictures that resemble no thing as well as three in four of the teacher's do.
-        split: median share of the sampler at which two starts part.
+        split: median share of the sampler at which two starts part, of which each is in one pair.
     """
 
     sharp: Sharp
-    kinds: int
-    melted: float
-    split: float
+    kinds: Estimate
+    melted: Estimate
+    split: Estimate
 
 
 def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampler]:
@@ -100,8 +102,9 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         flat = foreseen(sampler, planes.reshape(-1, *shape)).flatten(2).numpy().reshape(-1, *planes.shape)
         likeness, name = _likeness(judge, sampler.model.decode(free[-1]), words)
         floor = np.quantile(likeness, POOR) if floor is None else floor
-        by_steps[steps] = Compared(sharp(flat, height), len(set(name.tolist())), float((likeness < floor).mean()),
-                                   float(np.median(_splits(free)) / len(free)))
+        melted = share_interval(int((likeness < floor).sum()), starts)
+        by_steps[steps] = Compared(sharp(flat, height), things(name), melted,
+                                   median_interval(_splits(free) / len(free)))
     return by_steps
 
 
@@ -112,7 +115,22 @@ def _likeness(judge: ClipFeatures, pictures: Float[Tensor, "n 3 y x"],
     return best.values.numpy(), best.indices.numpy()
 
 
+def things(names: Int[ndarray, " n"]) -> Estimate:
+    """How many different names there are among n independent ones.
+
+    The interval is the jackknife's, whose variance errs on the large side (Efron and Stein 1981): leaving one out
+    changes the number if its name stands alone, so the variance is `(n - 1) q (1 - q)` with q the share that do. For q
+    the least favourable end of its own interval is taken, or none would be left where all stand alone.
+    """
+    n, count = len(names), np.unique(names, return_counts=True)[1]
+    alone = share_interval(int((count == 1).sum()), n)
+    spread = max(q * (1 - q) for q in (alone.value, alone.low, alone.high, np.clip(0.5, alone.low, alone.high)))
+    wide = float(norm.ppf((1 + LEVEL) / 2) * np.sqrt((n - 1) * spread))
+    return Estimate(float(len(count)), max(1.0, len(count) - wide), min(float(n), len(count) + wide), n)
+
+
 def _splits(free: Float[Tensor, "step p c y x"]) -> Int[ndarray, " m"]:
-    """The step at which each pair of starts has parted."""
-    apart = np.stack([torch.pdist(x0.flatten(1)).numpy() for x0 in free], axis=1)
+    """The step at which starts have parted, the first from the second, the third from the fourth and so on: pairs that
+    share none are independent."""
+    apart = np.stack([(x0[:-1:2] - x0[1::2]).flatten(1).norm(dim=1).numpy() for x0 in free], axis=1)
     return split_steps(apart)
