@@ -109,7 +109,8 @@ def test_refusals():
         expectations(model, np.zeros((2, 4)), all_probes(model))
 
 
-@pytest.mark.parametrize(("dtype", "close"), [(torch.bfloat16, 0.1), (torch.float16, 0.02), (torch.float32, 2e-3)], ids=str)
+@pytest.mark.parametrize(("dtype", "close"), [(torch.bfloat16, 0.1), (torch.float16, 0.02), (torch.float32, 2e-3)],
+                         ids=["bfloat16", "float16", "float32"])
 def test_differences_survive_the_rounding_of_the_states(dtype, close):
     """`J = alpha / (alpha^2 + sigma^2)`: its trace by differences of states that round."""
     model = Denoiser((64,), denoise_normal, dtype=dtype)

@@ -170,4 +170,5 @@ def _difference(model: Model, x: State, probes: Tensor, levels: Levels,
     near = torch.cat([x[None], x + size * probes[:, None]]).flatten(0, 1)
     steps = np.tile(np.arange(len(x)), len(probes) + 1)
     here, *there = model.predict_each(near, levels, steps, prompt).x0.view(len(probes) + 1, *x.shape)
-    return here, (torch.stack(there).float() - here.float() if x.dtype.itemsize < 4 else torch.stack(there) - here) / size
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return here, (torch.stack(there).to(wide) - here.to(wide)) / size

@@ -103,7 +103,7 @@ def free_distance(w: Float[ndarray, " n"], w_: Float[ndarray, " n"], points: int
     if points < 8 or points % 4:
         raise ValueError(f"points = {points}: takes 8, 12, 16, ...")
     if not min(np.min(w), np.min(w_)) > 0:
-        raise ValueError(f"w, w_: a weight of {min(np.min(w), np.min(w_)):g}; takes positive ones, whose logarithms are free")
+        raise ValueError(f"w, w_: a weight of {min(np.min(w), np.min(w_)):g}; takes positive ones, with logarithms")
     ends, lengths = np.log(np.stack([w, w_])), []
     v, n = ends, points // 4
     while n <= points:

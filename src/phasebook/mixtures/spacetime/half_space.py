@@ -29,8 +29,8 @@ def gaussian_distance(means: Float[ndarray, "2 d"], stds: Float[ndarray, " 2"]) 
         stds: the two standard deviations; in data units.
 
     Returns:
-        `sqrt(2d) arccosh(1 + g / (2 s s'))`, `g = |dy|^2 / (2d) + ds^2`; written as `2 sqrt(2d) arcsinh sqrt(g / (4 s s'))`,
-        `arccosh` being blind to small distances.
+        `sqrt(2d) arccosh(1 + g / (2 s s'))`, `g = |dy|^2 / (2d) + ds^2`, written as
+        `2 sqrt(2d) arcsinh sqrt(g / (4 s s'))`, `arccosh` being blind to small distances.
     """
     means, stds = np.asarray(means, dtype=float), np.asarray(stds, dtype=float)
     d = means.shape[1]
