@@ -10,8 +10,8 @@ such a term counts with its absolute value, so that no curve is shortened by the
 
 The code published with Karczewski et al. (2025) draws new probes at every point and clamps at zero the product of each
 coordinate of `x` and that of the time, one by one. Only their sum has a sign: what falls in one coordinate while
-another rises is lost, and the noise of two neighbours counts as distance. `clamped_energy` computes it, to be held against the
-other.
+another rises is lost, and the noise of two neighbours counts as distance. `clamped_energy` computes it, to be held
+against the other.
 """
 
 from collections.abc import Callable

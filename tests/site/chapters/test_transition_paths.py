@@ -47,7 +47,7 @@ def refused(change, words):
     ({"potential": "mueller_brown", "endpoints": [[-0.56, 1.44], [0.62, 0.03]]},
      r"bends by 4.1e\+03 kT \(temperature = 1\)"),
     (WELLS | {"temperature": 20.0}, "temperature = 20: 0.00.* of the density lies on the border"),
-    ({"avoid": [0.95, -0.4]}, r"avoid = \[0.95, -0.4\]: an end of the path overlaps the region by 0.* at most overlap = 0.01"),
+    ({"avoid": [0.95, -0.4]}, r"avoid = \[0.95, -0.4\]: an end of the path overlaps the region by 0.*overlap = 0.01"),
     (WELLS | {"avoid": [0.0, 9.0]}, "avoid = .*outside the potential"),
     ({"overlap": 1.0}, "overlap = 1.0"),
 ])

@@ -117,15 +117,15 @@ class Chapter(Parameters):
             name, level = "tether_level", self.tether_level
         if (np.exp(level) + bent) * self.step_size > STABLE:
             raise ValueError(f"step_size = {self.step_size:g}: Langevin steps are unstable at log-SNR {level:g} "
-                             f"({name}) where the energy bends by {bent:.3g} kT (temperature = {self.temperature:g}); takes <= "
-                             f"{STABLE / (np.exp(level) + bent):.2g}")
+                             f"({name}) where the energy bends by {bent:.3g} kT (temperature = "
+                             f"{self.temperature:g}); takes <= {STABLE / (np.exp(level) + bent):.2g}")
 
     def _check_density(self, surface: Potential) -> None:
         """A window holds the density; the region to avoid leaves the ends alone."""
         law = Boltzmann.of(surface, self.temperature, QUADRATURE)
         if not self.periodic and law.border > BORDER:
-            raise ValueError(f"temperature = {self.temperature:g}: {law.border:.2g} of the density lies on the border of "
-                             f"the potential's window, where quadrature ends; takes a lower one, with <= {BORDER:g}")
+            raise ValueError(f"temperature = {self.temperature:g}: {law.border:.2g} of the density lies on the border "
+                             f"of the potential's window; takes a lower one, with <= {BORDER:g}")
         star = curve_of(np.array([self.avoid_level]), self.place([self.avoid]))[0]
         met = overlaps(law, curve_of(np.array(self.levels), self.place(self.endpoints)), star).max()
         if not met <= self.overlap:
