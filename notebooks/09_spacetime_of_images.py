@@ -358,7 +358,7 @@ show(compared(apart_there, {"geodesic": [m.length for m in edit], "straight line
 # Seven points are few. The same curves, as splines through them, are measured again at twenty-five: both lengths of each stand among the chapter's numbers.
 #
 # The code published with {cite:t}`karczewski2025spacetime` draws new probes at every point and clamps at zero the product $d\eta_j\, d\mu_j$ of each coordinate and that of the time, one by one. Only their sum has a sign; what one coordinate gives and another takes is counted in full on the one side and not at all on the other, and so is half of the noise.
-# On curves of seven points this makes energies half as large again, and more with more points: the noise of neighbours' probes does not shrink as fast as their terms. The unbiased sum, clamped nowhere, costs as much.
+# By how much that raises an energy is in the table, and among the numbers for the same curves at twenty-five points: what coordinates cancel does not depend on the number of points; what the probes' noise adds grows with it, since their noise stays while terms shrink. The unbiased sum, clamped nowhere, costs no more.
 #
 # ## What was shown, and what was not
 #

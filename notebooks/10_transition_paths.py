@@ -218,7 +218,7 @@ show(draw.lines({"log-SNR": {n: (s, np.maximum(c.log_snr, -8)) for n, c in curve
      alt="Left: the free curve falls out of the frame in the middle, the two others rest on their bounds. Right: its width has one broad hump; theirs have two or three lower ones, where wells change places.")
 
 # %% [markdown]
-# In {numref}`fig-ramachandran` and {numref}`fig-levels` the bounded curves rest on their bounds and go from well to well. Their distributions are narrow except where one well hands over to the next, and there no bound on the noise helps: between wells the posterior is a mixture. The avoiding paths pay: they climb about a kilojoule more than those of the same bound. Energy grows several times over, that is the price.
+# In {numref}`fig-ramachandran` and {numref}`fig-levels` the bounded curves rest on their bounds and go from well to well. Their distributions are narrow except where one well hands over to the next, and there no bound on the noise helps: between wells the posterior is a mixture. The avoiding paths pay: they climb about a kilojoule more than those of the same bound. Energy grows several times over, that is the price. Each search says what one more step would gain: next to nothing for the free and the low-variance curve. The avoiding one stops short of that, its penalty being stiff; it keeps the overlap it is allowed, and its energy is an upper bound.
 #
 # ## A learned denoiser
 #
