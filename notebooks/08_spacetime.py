@@ -42,7 +42,7 @@ points = 512                                 # points at which a curve's energy 
 optimiser = "lbfgs"                          # or "adam"
 images = "families"                          # image set of the section on atoms, or None
 pictures = 12                                # how many of its images are atoms
-noise = [1.0, 0.5, 0.35, 0.25]               # endpoint levels there, in mean distances of the pictures
+noise = [1.0, 0.7, 0.5, 0.4, 0.35, 0.25]     # endpoint levels there, in mean distances of the pictures
 slice_offset = 0.3                           # third latent coordinate of the decoded slice
 slice_time = 0.4                             # time down to which it is decoded
 slice_grid = 61                              # points an axis of its curvature map
@@ -146,7 +146,7 @@ show(draw.lines({"distances": {"largest": (1 / widths, side[:, 0, 2]), "second":
 # in the coordinates $\sqrt w$ the forbidden set is a convex cone, and a shortest path around a convex obstacle whose ends lie on it stays on its boundary.
 # :::
 #
-# A few hundred pictures in twelve thousand dimensions are affinely independent. We take a dozen, in coordinates from their inner products, noise two of them, and let a polygon find the way.
+# A few hundred pictures in twelve thousand dimensions are affinely independent. We take a dozen, in coordinates from their inner products, noise two of them, and let a polygon find the way. Towards clean ends the weights of all but one picture fall like $\exp(-1/r^2)$, their logarithms run ever faster over the last stretch, and polygons in $(q, k)$ need more and more points: at the lowest level five hundred are not enough, and it counts for nothing here. (The next chapter gets there with free weights.)
 
 # %% tags=["nbval-check-output"]
 from phasebook.mixtures.spacetime import energy as spacetime
@@ -173,11 +173,13 @@ if not reason:
         circles[f"noise {r:g}"] = great_circle_path(*weights, np.linspace(0, 1, 9))
         exact = great_circle(*weights)
         print(f"noise {r:g}: largest weights {weights.max(1).round(2)}, distance {exact:.3f} (clean: {np.pi:.3f})")
-        measured, moved = polygon_length(faces, ends, 129)
-        if moved < 5e-7:                            # else the ends are so clean that a curve in (q, k) is log-singular
-            errors.append(abs(measured / exact - 1))
+        for pieces in (128, 256, 512):
+            measured, moved = polygon_length(faces, ends, pieces + 1)
+            if moved < 5e-7:
+                errors.append(abs(measured / exact - 1))
+                break
     circle_error, reason = (max(errors), "") if errors else (None, "no level at which the polygons have converged")
-ledger.claim("spacetime.great_circle", circle_error, note=reason or f"{len(places)} pictures in R^{len(places) - 1}, {len(errors)} levels")
+ledger.claim("spacetime.great_circle", circle_error, note=reason or f"{len(places)} pictures in R^{len(places) - 1}, {len(errors)} of {len(p.noise)} levels: at others the polygons have not converged")
 
 # %% mystnb={"figure": {"caption": "Geodesics between two noised pictures, each frame the denoised image at that share of the way; one row for each noise level of the ends, in mean distances of the pictures.", "name": "fig-strips"}} tags=["hide-input"]
 rows = {name: np.tensordot(path, pixels, 1) for name, path in circles.items()} or {"no image set": np.ones((9, 8, 8, 3))}

@@ -136,15 +136,25 @@ def scan(size: int = GRID) -> Float[ndarray, "n n"]:
     return energy - energy.min()
 
 
+def _writable(file: Path) -> None:
+    """OSError, before the scan and not after it, where the file cannot be written; what is there stays."""
+    new = not file.exists()
+    file.open("ab").close()
+    if new:
+        file.unlink()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command; exit code 2 and one line where OpenMM is missing or the file cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m tools.scan_alanine", description=__doc__.split("\n")[0])
     parser.add_argument("file", type=Path, nargs="?", default=ROOT / "alanine" / "scan.npy")
     file = parser.parse_args(arguments).file
+    file = file if file.suffix == ".npy" else file.with_name(f"{file.name}.npy")        # as NumPy names it
     if find_spec("openmm") is None:
         print("openmm: not installed; the scan takes OpenMM (pip install openmm)", file=sys.stderr)
         return 2
     try:
+        _writable(file)
         energy = scan()
         np.save(file, energy.astype(np.float32))
     except OSError as error:

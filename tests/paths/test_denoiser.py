@@ -53,3 +53,9 @@ def test_a_core_holds_its_share_with_the_fewest_nodes():
     inside, mass = law.core(ETA[0], 0.9), law.posterior(ETA[0])
     assert mass[inside].sum() >= 0.9 > mass[inside].sum() - mass[inside].min()
     assert mass[inside].min() >= mass[~inside].max()
+
+
+def test_the_border_holds_what_a_hot_density_puts_there():
+    surface = of_formula(*FORMULAS["double_well"])
+    cold, hot = (Boltzmann.of(surface, kT, 64) for kT in (1.0, 1e4))
+    assert cold.border < 1e-9 and hot.border == pytest.approx(1 - (62 / 64) ** 2, rel=0.02)

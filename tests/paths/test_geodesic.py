@@ -17,8 +17,9 @@ ENDS = curve_of(np.array([4.0, 4.0]), np.array([[-1.0, 0.1], [1.0, 0.0]]))
 
 
 def overlaps(law, eta, star):
-    A, middle = law.moments(eta)[2], law.moments((eta + star) / 2)[2]
-    return np.exp(middle - (A + law.moments(star[None])[2]) / 2)
+    """By the nodes' masses: the sum of the roots of their products."""
+    other = law.posterior(star)
+    return np.array([np.sqrt(law.posterior(z) * other).sum() for z in eta])
 
 
 @pytest.mark.parametrize("method", ["L-BFGS-B", "CG"])
@@ -52,9 +53,10 @@ def test_constraints_are_kept_and_cost_energy():
     assert free.log_snr.min() < 1.0 and bounded.log_snr.min() >= 1.5 - 1e-6
     assert bounded.energy > free.energy
     star = bounded.eta[10]
-    allowed = overlaps(WELLS, bounded.eta, star).max() / 2
+    allowed = 0.6                                           # the ends have 0.45 and 0.54
     around = geodesic(WELLS, bounded.eta, 20, least=1.5, region=Region(star, allowed))
     assert overlaps(WELLS, around.eta, star).max() < 1.1 * allowed
+    assert around.overlap == pytest.approx(overlaps(WELLS, around.eta, star).max(), rel=1e-6)
     assert around.energy > bounded.energy
 
 
@@ -64,3 +66,35 @@ def test_a_curve_laid_out_anew_has_even_steps_between_the_same_ends():
     assert np.allclose(eta[[0, -1]], curve.eta[[0, -1]])
     parts = (np.diff(eta, axis=0) * np.diff(WELLS.moments(eta)[0], axis=0)).sum(1)
     assert np.ptp(np.sqrt(parts)) < 0.2 * np.sqrt(parts).mean()
+
+
+def test_the_unit_of_the_data_does_not_matter():
+    """In degrees the chart's coordinates are large; the search is the same."""
+    unit = 180 / np.pi * 10
+    far = Boltzmann.of_log(WELLS.x * unit, WELLS.y * unit, np.log(WELLS.mass))
+    ends = ENDS / np.array([unit, unit, unit**2])
+    near, wide = (geodesic(law, half_circle(law, e, 20), 20) for law, e in ((WELLS, ENDS), (far, ends)))
+    assert wide.energy == pytest.approx(near.energy, rel=1e-4)
+    assert wide.energy < 0.99 * measured(far, half_circle(far, ends, 20)).energy
+
+
+def test_a_search_says_whether_it_has_converged(monkeypatch):
+    start = tether(np.array([[-1.0, 0.1], [1.0, 0.0]]), 4.0, 20)
+    assert np.isnan(measured(WELLS, start).gain) and geodesic(WELLS, start, 20).gain < 1e-3
+    stuck = module._minimised(WELLS, WELLS.chart.of_eta(start), -40.0, None, 1.0, "L-BFGS-B")
+    monkeypatch.setattr(module, "FAR", 0.0)                  # no step is allowed
+    assert module._minimised(WELLS, WELLS.chart.of_eta(start), -40.0, None, 1.0, "L-BFGS-B")[1] > max(0.05, stuck[1])
+
+
+def test_a_region_at_an_end_cannot_be_avoided():
+    with pytest.raises(ValueError, match="region: the ends overlap it by 1 and .*; takes at most the overlap = 0.01"):
+        geodesic(WELLS, half_circle(WELLS, ENDS, 20), 20, region=Region(ENDS[0], 0.01))
+
+
+def test_a_bound_that_binds_does_not_jam_the_search():
+    """The penalty's curvature is in the preconditioner: both optimisers end at one energy, from two starts."""
+    ends = curve_of(np.array([0.5, 0.5]), np.array([[-1.0, 0.1], [1.0, 0.0]]))
+    one = geodesic(WELLS, half_circle(WELLS, ends, 24), 24, least=0.2)
+    two = geodesic(WELLS, tether(np.array([[-1.0, 0.1], [1.0, 0.0]]), 0.5, 24), 24, least=0.2, method="CG")
+    assert one.log_snr.min() == pytest.approx(0.2) and max(one.gain, two.gain) < 1e-4
+    assert one.energy == pytest.approx(two.energy, rel=1e-5)

@@ -43,3 +43,12 @@ def test_nodes_find_their_own_places(name):
     surface = of_formula(*FORMULAS[name])
     x, y = surface.axes(40)
     assert surface.nearest(np.array([x[7], y[31]]), 40).tolist() == [7, 31]
+
+
+def test_the_stiffest_place_is_that_of_the_formula():
+    """`U'' = 40 (3 x^2 - 1)` along x, 20 along y: largest where the energy allows to go farthest out."""
+    surface = of_formula(*FORMULAS["double_well"])
+    out = np.sqrt(1 + np.sqrt(10 / 10))                      # where 10 (x^2 - 1)^2 = 10
+    assert surface.stiffest(10.0) == pytest.approx(40 * (3 * out**2 - 1), rel=0.02)
+    a = -np.pi + 2 * np.pi * np.arange(33) / 33
+    assert of_grid(2 + np.cos(a)[:, None] + 0 * a, 1.0).stiffest(9.0) == pytest.approx(1, abs=1e-3)

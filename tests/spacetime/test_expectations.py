@@ -107,3 +107,15 @@ def test_refusals():
         expectations(model, np.zeros((2, 3)), all_probes(model))
     with pytest.raises(ValueError, match="k = -0; takes"):
         expectations(model, np.zeros((2, 4)), all_probes(model))
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(torch.bfloat16, 0.1), (torch.float16, 0.02), (torch.float32, 2e-3)],
+                         ids=["bfloat16", "float16", "float32"])
+def test_differences_survive_the_rounding_of_the_states(dtype, close):
+    """`J = alpha / (alpha^2 + sigma^2)`: its trace by differences of states that round."""
+    model = Denoiser((64,), denoise_normal, dtype=dtype)
+    eta = np.column_stack([np.random.default_rng(0).normal(size=(4, 64)), -np.array([0.2, 0.5, 1.0, 2.0])])
+    square = expectations(model, eta, sign_probes(model, 64, 1), tangents="difference").square.mean(0)
+    variance = 1 / (1 - 2 * eta[:, -1])
+    mean = eta[:, :-1] * variance[:, None]
+    np.testing.assert_allclose(square - (mean**2).sum(1), 64 * variance, rtol=close)

@@ -79,3 +79,12 @@ def test_a_curve_is_resampled_on_itself():
     ends = np.concatenate([np.array([[[-1.0, 0, 0], [1, 0.5, 0]]]), np.full((1, 2, 1), -2.0)], axis=-1)
     fine = chart.eta(circles(chart, ends, 40))[0]
     np.testing.assert_allclose(resampled(chart, fine, 14), chart.eta(circles(chart, ends, 14))[0], atol=1e-4)
+
+
+def test_a_point_that_repeats_is_passed_over():
+    chart = Chart(np.zeros(3), 1.0)
+    ends = np.concatenate([np.array([[[-1.0, 0, 0], [1, 0.5, 0]]]), np.full((1, 2, 1), -2.0)], axis=-1)
+    fine = chart.eta(circles(chart, ends, 12))[0]
+    np.testing.assert_allclose(resampled(chart, np.repeat(fine, [1, 1, 3] + [1] * 9, axis=0), 9),
+                               resampled(chart, fine, 9), atol=1e-12)
+    np.testing.assert_allclose(resampled(chart, fine[[2, 2, 2]], 4), fine[[2, 2, 2, 2]])

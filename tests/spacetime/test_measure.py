@@ -66,3 +66,21 @@ def test_a_term_that_no_posterior_has_is_named_and_shortens_nothing():
     assert negative_terms(curve).tolist() == [False, False, True, False]
     assert measured(*curve).length.value == pytest.approx(4, abs=0.05)
     assert measured(*curve).energy.value == pytest.approx(2, abs=0.1)
+
+
+def test_clamping_is_by_coordinate():
+    """Two coordinates of which one falls: the sum is positive, so that clamping *it* would change nothing."""
+    s = np.linspace(0, 1, 5)
+    eta = np.column_stack([s, s, -1 - s])
+    e = Expectations(np.column_stack([2 * s, -s]), np.tile(-0.5 * s, (3, 1)))
+    assert measured(eta, e).energy.value == pytest.approx((2 - 1 + 0.5) / 4)
+    assert clamped_energy(eta, e).value == pytest.approx((2 + 0.5) / 4)
+
+
+def test_noise_of_new_probes_grows_with_the_points():
+    """Of a fixed curve the clamped noise stays while the energy falls: the ratio grows with the number of points."""
+    rng, ratios = np.random.default_rng(5), []
+    for points in (8, 32, 128):
+        curves = [made(rng, probes=8, points=points) for _ in range(40)]
+        ratios.append(np.median([clamped_energy(*c).value for c in curves]) * (points - 1))
+    assert 1 < ratios[0] < ratios[1] / 2 < ratios[2] / 4

@@ -1,11 +1,14 @@
 """The command that scans alanine dipeptide: its molecule, the tracked scan, and one line without OpenMM."""
 
+import time
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from phasebook.models.assets import asset
+from phasebook.paths.barrier import minimax_energy
+from phasebook.paths.potential import of_grid
 from tools import scan_alanine
 
 simulating = pytest.mark.skipif(find_spec("openmm") is None, reason="openmm: not installed; pip install openmm")
@@ -45,3 +48,27 @@ def test_without_openmm_there_is_one_line(monkeypatch, capsys, tmp_path):
     assert scan_alanine.main([str(tmp_path / "scan.npy")]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "pip install openmm" in said and not list(tmp_path.iterdir())
+
+
+def test_the_file_is_named_as_it_is_written_and_tried_before_the_scan(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(scan_alanine, "find_spec", lambda name: True)
+    monkeypatch.setattr(scan_alanine, "scan", lambda: np.zeros((3, 3)))
+    assert scan_alanine.main([str(tmp_path / "own")]) == 0
+    assert str(tmp_path / "own.npy") in capsys.readouterr().out and (tmp_path / "own.npy").is_file()
+    called = []
+    monkeypatch.setattr(scan_alanine, "scan", lambda: called.append(1) or np.zeros((3, 3)))
+    assert scan_alanine.main([str(tmp_path / "none" / "own.npy")]) == 2
+    assert not called and capsys.readouterr().err.count("\n") == 1
+
+
+@simulating
+@pytest.mark.slow
+def test_the_whole_scan_is_the_tracked_one_within_a_minute():
+    began = time.process_time()
+    energy = scan_alanine.scan()
+    assert time.process_time() - began < 60
+    tracked = np.load(asset("alanine/scan.npy"), allow_pickle=False)
+    assert np.abs(energy - tracked).max() < 0.05
+    wells = np.array([[-2.55, 2.7], [0.95, -0.4]])
+    surface = of_grid(energy, 1.0)
+    assert minimax_energy(surface, surface.within(wells)) == pytest.approx(36.34, abs=0.05)

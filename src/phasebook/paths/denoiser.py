@@ -56,6 +56,12 @@ class Boltzmann(NamedTuple):
         return cls(x, y, mass, mean, float(spread / 2))
 
     @property
+    def border(self) -> float:
+        """Share of the mass on the outermost nodes, small where the window holds the density."""
+        inner = self.mass[1:-1, 1:-1].sum() / self.mass.sum()
+        return float(1 - inner)
+
+    @property
     def chart(self) -> Chart:
         """The coordinates (y, u) in which geodesics of Gaussian data are circles."""
         return Chart(self.mean, self.variance)
@@ -92,7 +98,6 @@ class Boltzmann(NamedTuple):
         h, _ = _factor(self.y, eta[None, 1], -2 * eta[None, 2])
         mass = self.mass * g[0][:, None] * h[0]
         return mass / mass.sum()
-
 
     def core(self, eta: Float[ndarray, " 3"], share: float) -> Bool[ndarray, "n n"]:
         """The fewest nodes that hold a share of a denoising distribution's mass."""

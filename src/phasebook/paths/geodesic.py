@@ -11,6 +11,7 @@ flatten the energy. Two constraints:
 Source: Karczewski et al. (2025), section on molecules; their penalty is on a divergence instead. float64.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +23,10 @@ from scipy.optimize import minimize
 
 from phasebook.paths.denoiser import Boltzmann
 
-__all__ = ["Curve", "Region", "curve_of", "geodesic", "half_circle", "laid_out", "measured", "tether"]
+__all__ = ["Curve", "Region", "curve_of", "geodesic", "half_circle", "laid_out", "measured", "overlaps", "tether"]
 
 ROUNDS, SETTLED = 4, 1e-5
-FAR = 40.0                          # chart coordinates beyond it are refused
+FAR = 40.0                          # chart coordinates that far out are refused, in units of the data and of the curve
 WEIGHTS = (1e2, 1e4)               # of the penalties, one after the other; times the energy of the start
 
 
@@ -40,6 +41,9 @@ class Curve(NamedTuple):
         place: (n, 2) `q / k`, where the noise puts x_0: `x_t / alpha`.
         mean: (n, 2) `E[x_0 | z]`.
         spread: (n,) root of the trace of the posterior covariance.
+        gain: of a minimised curve, the share of its cost that one more step at a frozen metric promises: small where
+            the search has converged; NaN where none was made.
+        overlap: the largest overlap with the region to avoid that is reached; NaN without one.
     """
 
     eta: Float[ndarray, "n 3"]
@@ -49,6 +53,8 @@ class Curve(NamedTuple):
     place: Float[ndarray, "n 2"]
     mean: Float[ndarray, "n 2"]
     spread: Float[ndarray, " n"]
+    gain: float = np.nan
+    overlap: float = np.nan
 
 
 class Region(NamedTuple):
@@ -111,19 +117,39 @@ def geodesic(law: Boltzmann, start: Float[ndarray, "m 3"], n: int, *, least: flo
         method: SciPy's optimiser: `"L-BFGS-B"`, or `"CG"` as a second one.
 
     Returns:
-        The curve.
+        The curve; its `gain` says whether the search has converged, its `overlap` what is left of it with the region.
+
+    Raises:
+        ValueError: for an end that the region does not allow.
     """
     chart = law.chart
+    if region is not None and not (there := overlaps(law, start[[0, -1]], region.eta)).max() <= region.overlap:
+        raise ValueError(f"region: the ends overlap it by {there[0]:.2g} and {there[1]:.2g}; takes at most the "
+                         f"overlap = {region.overlap:g} that it allows")
     low = chart.level(np.exp(least)) if least is not None else chart.level(1e-6 / law.variance)
     z = chart.of_eta(start)
     for size in _sizes(n):
         z = _laid_out(law, z, size)
         scale = _energy(law, z, low, None, 0.0)[0]
         for weight in WEIGHTS:
-            z = _minimised(law, z, low, region, weight * scale, method)
+            z, gain = _minimised(law, z, low, region, weight * scale, method)
     inner = z[1:-1]
     inner[:, 2] = np.maximum(inner[:, 2], low)
-    return measured(law, chart.eta(z))
+    curve = measured(law, chart.eta(z))
+    reached = np.nan if region is None else float(overlaps(law, curve.eta, region.eta).max())
+    return curve._replace(gain=gain, overlap=reached)
+
+
+def overlaps(law: Boltzmann, eta: Float[ndarray, "n 3"], star: Float[ndarray, " 3"]) -> Float[ndarray, " n"]:
+    """Bhattacharyya overlaps of the distributions along a curve with another one, in [0, 1].
+
+    Args:
+        law: the data.
+        eta: natural parameters along the curve.
+        star: of the other.
+    """
+    A, middle = law.moments(eta)[2], law.moments((eta + star) / 2)[2]
+    return np.exp(middle - (A + law.moments(star[None])[2]) / 2)
 
 
 def _sizes(n: int) -> list[int]:
@@ -177,21 +203,22 @@ def _crowding(law: Boltzmann, eta: Float[ndarray, "n 3"], mu: Float[ndarray, "n 
 
 
 def _minimised(law: Boltzmann, z: Float[ndarray, "n 3"], low: float, region: Region | None, weight: float,
-               method: str) -> Float[ndarray, "n 3"]:
-    """The points of least cost, in `v = U z` with `U^T U` the energy's Hessian at a frozen metric, laid anew."""
-    least = np.inf
+               method: str) -> tuple[Float[ndarray, "n 3"], float]:
+    """The points of least cost, in `v = U z` with `U^T U` the energy's Hessian at a frozen metric, laid anew; and the
+    share of the cost that a step there still promises, `|v's slope|^2 / 2`."""
+    least, domain = np.inf, _domain(law, z)
     for _ in range(ROUNDS):
         start, _, metric = _energy(law, z, low, region, weight)
         if start > (1 - SETTLED) * least:
             break
         least = start
-        band = _factored(metric + 1e-3 * law.chart.gaussian_metric(z))
+        band = _factored(law, z, metric, low, weight)
         origin = z
 
         def cost(v, band=band, origin=origin):
             points = origin.copy()
             points[1:-1] += solve_banded((0, 5), band, v).reshape(-1, 3)
-            if not np.abs(points).max() < FAR:
+            if not domain(points):
                 return 1e100, np.zeros_like(v)
             value, slope, _ = _energy(law, points, low, region, weight)
             return value, _transposed(band, slope[1:-1].ravel())
@@ -202,13 +229,31 @@ def _minimised(law: Boltzmann, z: Float[ndarray, "n 3"], low: float, region: Reg
             break
         z = origin.copy()
         z[1:-1] += solve_banded((0, 5), band, best.x).reshape(-1, 3)
-    return z
+    value, slope, metric = _energy(law, z, low, region, weight)
+    inner = _transposed(_factored(law, z, metric, low, weight), slope[1:-1].ravel())
+    return z, float(inner @ inner / 2 / value)
 
 
-def _factored(metric: Float[ndarray, "n 3 3"]) -> Float[ndarray, "6 m"]:
-    """The banded Cholesky factor of the inner points' Hessian at a frozen metric."""
+def _domain(law: Boltzmann, z: Float[ndarray, "n 3"]) -> Callable[[Float[ndarray, "n 3"]], bool]:
+    """Whether chart points lie no farther out than `FAR` times the data, or the curve z; free of the data's unit."""
+    unit = max(law.variance**0.5, np.abs(z[:, :2] - law.mean).max())
+    level = np.log(1 / law.variance)
+
+    def within(points: Float[ndarray, "n 3"]) -> bool:
+        far = max(np.abs(points[:, :2] - law.mean).max() / unit, np.abs(points[:, 2] - level).max())
+        return bool(far < FAR)
+
+    return within
+
+
+def _factored(law: Boltzmann, z: Float[ndarray, "n 3"], metric: Float[ndarray, "n 3 3"], low: float,
+              weight: float) -> Float[ndarray, "6 m"]:
+    """The banded Cholesky factor of the inner points' Hessian at a frozen metric, with that of the bound where it
+    binds: without it the penalty is too stiff for a line search."""
+    metric = metric + 1e-3 * law.chart.gaussian_metric(z)
     edge = (len(metric) - 1) * (metric[1:] + metric[:-1])
     diagonal, beside = edge[1:] + edge[:-1], -edge[1:-1]
+    diagonal[:, 2, 2] += 2 * weight / len(z) * (z[1:-1, 2] < low)
     m = len(diagonal)
     band = np.zeros((6, 3 * m))
     for i in range(3):

@@ -59,6 +59,19 @@ class Potential:
         near = self.table[i, j] * (1 - t) + self.table[i, right] * t
         return near * (1 - s) + (self.table[up, j] * (1 - t) + self.table[up, right] * t) * s
 
+    def stiffest(self, highest: float) -> float:
+        """The largest curvature of U in any direction, over the places where it is at most `highest`."""
+        n = len(self.table)
+        spacing = self.size / (n if self.periodic else n - 1)
+        slope = self.table[..., 1:]
+        if self.periodic:
+            bent = [(np.roll(slope, -1, a) - np.roll(slope, 1, a)) / (2 * spacing[a]) for a in (0, 1)]
+        else:
+            bent = [np.gradient(slope, spacing[a], axis=a) for a in (0, 1)]
+        hessian = np.stack(bent, axis=-1)
+        hessian = (hessian + np.swapaxes(hessian, -1, -2)) / 2
+        return float(np.linalg.eigvalsh(hessian[self.table[..., 0] <= highest])[:, -1].max())
+
     def within(self, x: Float[ndarray, "*b 2"]) -> Float[ndarray, "*b 2"]:
         """Angles moved into the rectangle by full turns; places of a window as they are."""
         return x - self.size * np.floor((x - self.low) / self.size) if self.periodic else x

@@ -29,7 +29,8 @@ __all__ = ["Expectations", "Tangents", "all_probes", "expectations", "levels_at"
 
 Tangents = Literal["forward", "difference"]
 FINEST = 999                # steps of a sampler by which a network's clock is read
-STEP = 1e-3                 # of a difference along a probe, in units of the noise
+STEP = 1e-3                 # of a difference along a probe, in units of the noise, at the least: coarser states move by
+                            # the root of their rounding
 
 
 class Expectations(NamedTuple):
@@ -164,8 +165,10 @@ def _difference(model: Model, x: State, probes: Tensor, levels: Levels,
                 prompt: Prompt | None) -> tuple[Tensor, Float[Tensor, "r p *s"]]:
     """The same by one-sided differences, all points together. What they miss of a derivative `v . J v` is odd in v, so
     that signs at random leave the trace unbiased."""
-    size = torch.as_tensor(STEP * levels.sigma[:-1]).to(x).view(-1, *(1,) * (x.ndim - 1))
+    step = max(STEP, torch.finfo(x.dtype).eps ** 0.5)
+    size = torch.as_tensor(step * levels.sigma[:-1]).to(x).view(-1, *(1,) * (x.ndim - 1))
     near = torch.cat([x[None], x + size * probes[:, None]]).flatten(0, 1)
     steps = np.tile(np.arange(len(x)), len(probes) + 1)
     here, *there = model.predict_each(near, levels, steps, prompt).x0.view(len(probes) + 1, *x.shape)
-    return here, (torch.stack(there) - here) / size
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return here, (torch.stack(there).to(wide) - here.to(wide)) / size

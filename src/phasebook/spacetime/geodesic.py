@@ -64,14 +64,17 @@ def resampled(chart: Chart, eta: Float[ndarray, "m d+1"], points: int) -> Float[
 
     Args:
         chart: whose half-space metric measures length.
-        eta: natural parameters along a curve.
+        eta: natural parameters along a curve; a point equal to the one before it is passed over.
         points: n.
     """
     z = chart.of_eta(eta)
     step, middle = np.diff(z, axis=0), (z[1:] + z[:-1]) / 2
     speed = np.einsum("ni,nij,nj->n", step, chart.gaussian_metric(middle), step)
-    arc = np.append(0, np.cumsum(np.sqrt(speed)))
-    return chart.eta(CubicSpline(arc / arc[-1], z)(np.linspace(0, 1, points)))
+    moved = np.append(True, speed > 0)
+    if moved.sum() < 2:
+        return np.repeat(np.asarray(eta, dtype=float)[:1], points, axis=0)
+    arc = np.append(0, np.cumsum(np.sqrt(speed)))[moved]
+    return chart.eta(CubicSpline(arc / arc[-1], z[moved])(np.linspace(0, 1, points)))
 
 
 class CurveSearch:

@@ -8,8 +8,10 @@ their errors cancels.
 Terms of true posteriors are positive. A network's may be negative where it is asked outside of its data; in a length
 such a term counts with its absolute value, so that no curve is shortened by the network's errors.
 
-An implementation that draws new probes at every point and clamps negative terms at zero counts the noise of two
-neighbours as distance: `clamped` computes it, to be held against the other.
+The code published with Karczewski et al. (2025) draws new probes at every point and clamps at zero the product of each
+coordinate of `x` and that of the time, one by one. Only their sum has a sign: what falls in one coordinate while
+another rises is lost, and the noise of two neighbours counts as distance. `clamped_energy` computes it, to be held
+against the other.
 """
 
 from collections.abc import Callable
@@ -55,16 +57,21 @@ def measured(eta: Float[ndarray, "n d+1"], expectations: Expectations) -> Measur
 
 
 def clamped_energy(eta: Float[ndarray, "n d+1"], expectations: Expectations) -> Estimate:
-    """The energy as it comes out with new probes at every point and negative terms clamped at zero.
+    """The energy as it comes out with new probes at every point, each coordinate's product clamped at zero by itself.
 
     Args:
         eta: natural parameters along a curve.
         expectations: of its points; row j of neighbouring points is taken from different probes.
+
+    Returns:
+        `sum_i [sum_j max(d eta_j d mu_j, 0) + max(d eta_t d mu_t, 0)]`, its interval over probes.
     """
     r, n = expectations.square.shape
     other = (np.arange(r)[:, None] + np.arange(n)) % r
-    terms = _terms(eta, expectations.x0, np.take_along_axis(expectations.square, other, axis=0))
-    return _mean(terms.clip(0).sum(1))
+    step, square = np.diff(eta, axis=0), np.take_along_axis(expectations.square, other, axis=0)
+    space = (step[:, :-1] * np.diff(expectations.x0, axis=0)).clip(0).sum()
+    time = (step[:, -1] * np.diff(square, axis=1)).clip(0)
+    return _mean(space + time.sum(1))
 
 
 def length_ratio(one: Curve, other: Curve, level: float = 0.95) -> Estimate:

@@ -55,3 +55,19 @@ def test_posteriors_of_atoms_are_those_of_the_mixture_and_their_distance_that_of
     d = great_circles(w)
     assert abs(d[0, 1] / great_circle(w[0], w[1]) - 1) < 1e-9 and (np.diag(d) == 0).all()
     assert abs(free_distance(w[0], w[3], 16) / d[0, 3] - 1) < 1e-6
+
+
+def test_equal_ends_and_impossible_weights():
+    w = np.array([0.2, 0.3, 0.5])
+    np.testing.assert_allclose(great_circle_path(w, w, np.linspace(0, 1, 5)), np.tile(w, (5, 1)), atol=1e-15)
+    with pytest.raises(ValueError, match="w, w_: a weight of 0; takes positive ones"):
+        free_distance(w, np.array([0.0, 0.5, 0.5]), 16)
+    with pytest.raises(ValueError, match="points = 6: takes 8, 12"):
+        free_distance(w, w[::-1], 6)
+
+
+@pytest.mark.parametrize("length", [line_distance, no_signal_length], ids=["minimised", "quadrature"])
+@pytest.mark.parametrize("x", [[0.0, 1, -1], [0.0, 0, 1], [1.0]], ids=["unsorted", "equal", "one"])
+def test_positions_on_a_line_ascend(length, x):
+    with pytest.raises(ValueError, match="takes two or more positions on a line, ascending"):
+        length(x)

@@ -22,3 +22,8 @@ def test_shortest_path_on_a_grid(mixture, ends, slack):
     by_grid, eta = shortest_path(mixture, LINEAR, np.array(ends))
     assert g.length * (1 - 1e-4) < by_grid < g.length * (1 + slack)
     np.testing.assert_allclose(eta[[0, -1]], g.eta[[0, -1]], rtol=1e-9)
+
+
+def test_a_plane_has_no_grid():
+    with pytest.raises(ValueError, match="its data have 2 dimensions; takes one"):
+        shortest_path(Mixture.atoms(np.eye(3)[:, :2]), LINEAR, np.array([[0.3, 0.0], [0.4, 1.0]]))

@@ -24,10 +24,10 @@ def test_distance_is_that_of_the_metric(d):
     assert abs(far / level_distance(1.0, 0.3, d) - 1) < 1e-12
 
 
-@pytest.mark.parametrize("d", [1, 3])
+@pytest.mark.parametrize("d", [1, 2, 64])
 def test_constants_hold_and_are_reached(d):
     rng = np.random.default_rng(d)
-    points = rng.normal(size=(2000, 4, d)) * 10.0 ** rng.uniform(-3, 3, (2000, 1, 1))
+    points = rng.normal(size=(10_000, 4, d)) * 10.0 ** rng.uniform(-3, 3, (10_000, 1, 1))
     gap = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
     distance = level_distance(gap, 0.1, d)
     triples = distance[:, [0, 0, 1], [1, 2, 2]]
@@ -45,3 +45,9 @@ def test_trees_have_no_excess():
     star = np.add.outer([1.0, 2, 3, 4], [1.0, 2, 3, 4]) * (1 - np.eye(4))
     assert gromov_delta(star) == 0
     assert ultrametric_excess(np.array([3.0, 3.0, 1.0])) == 0 and ultrametric_excess(np.array([5.0, 3, 1])) == 2
+
+
+@pytest.mark.parametrize("d", [1, 64])
+def test_small_distances_keep_their_digits(d):
+    step = np.full(d, 1e-12 / np.sqrt(d))
+    assert abs(gaussian_distance(np.array([0 * step, step]), (0.5, 0.5)) / 2e-12 - 1) < 1e-6

@@ -9,9 +9,11 @@ from phasebook.hierarchy.trees import distances_of, known_tree
 from phasebook.mixtures.spacetime.energy import x_of
 from phasebook.site.build import runner
 from phasebook.site.chapters.spacetime_images import (
+    affine_rank,
     noised_ends,
     parted_pairs,
     placed_tree,
+    sphere_errors,
     trace_deviations,
     worst_ratio,
 )
@@ -69,6 +71,7 @@ def test_traces_of_blocks_and_of_all_are_met_by_probes():
     ({"endpoints": [1, 1]}, r"endpoints = \[1, 1\]: takes two different pictures"),
     ({"pair": [0, 99999]}, r"pair = \[0, 99999\]: takes two different pictures, from 0 to 1021"),
     ({"levels": [20.0]}, r"levels\[0\] = 20.0: .*<= 6"),
+    ({"fine_pairs": 61}, "fine_pairs = 61: takes at most pairs = 60"),
     ({"nodes": 50}, "nodes = 50: takes at most curve_points - 2"),
     ({"model": "no-such-model"}, "model = 'no-such-model'"),
 ])
@@ -76,3 +79,18 @@ def test_bad_parameters_cost_one_line(change, line):
     with pytest.raises(ParameterError, match=line) as error:
         runner.check(runner.find_chapter("09"), change)
     assert "\n" not in str(error.value)
+
+
+def test_affine_independence_is_measured():
+    """Black, grey and white lie on a line; two equal pictures count once."""
+    rng = np.random.default_rng(0)
+    assert affine_rank(rng.normal(size=(7, 20))) == 6
+    assert affine_rank(np.outer([0.0, 0.5, 1.0], np.ones(5))) == 1
+    assert affine_rank(rng.normal(size=(6, 20))[[0, 1, 2, 3, 4, 4]]) == 4
+
+
+def test_two_kinds_of_minimised_curves_are_great_circles():
+    apart = distances_of(np.random.default_rng(1).normal(size=(4, 6)))
+    apart /= apart[np.triu_indices(4, 1)].mean()
+    errors = sphere_errors(apart, [1.0, 0.7])
+    assert errors.shape == (12, 3) and errors[:, :2].max() < 1e-6

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasebook.site.build import runner
+from phasebook.site.build import runner, sources
+from phasebook.site.chapters.transition_paths import Chapter
 from phasebook.site.checks.parameters import ParameterError
 
 SOURCE = runner.find_chapter("10")
@@ -41,7 +42,12 @@ def refused(change, words):
     ({"levels": [9.0, 7.0]}, r"levels\[0\] = 9.0"),
     ({"temperature": 0.0}, "temperature = 0.0"),
     ({"temperature": 0.1}, "temperature = 0.1: the energy spans .* kT; takes >= 0.167"),
-    ({"step_size": 0.01}, "step_size = 0.01: Langevin steps are unstable at log-SNR 7; takes <= 0.0027"),
+    ({"step_size": 0.01}, r"step_size = 0.01: Langevin steps are unstable at log-SNR 7 \(levels\).*takes <= 0.0023"),
+    ({"tether_level": 8.0}, r"step_size = 0.0016: Langevin steps are unstable at log-SNR 8 \(tether_level\)"),
+    ({"potential": "mueller_brown", "endpoints": [[-0.56, 1.44], [0.62, 0.03]]},
+     r"bends by 4.1e\+03 kT \(temperature = 1\)"),
+    (WELLS | {"temperature": 20.0}, "temperature = 20: 0.00.* of the density lies on the border"),
+    ({"avoid": [0.95, -0.4]}, r"avoid = \[0.95, -0.4\]: an end of the path overlaps the region by 0.*overlap = 0.01"),
     (WELLS | {"avoid": [0.0, 9.0]}, "avoid = .*outside the potential"),
     ({"overlap": 1.0}, "overlap = 1.0"),
 ])
@@ -63,4 +69,15 @@ def test_bad_grids_are_refused_in_one_line(tmp_path, array, words):
 @given(x=st.floats(-2.2, 2.2), y=st.floats(-1.6, 1.6), levels=st.tuples(st.floats(4, 7), st.floats(4, 7)))
 @settings(max_examples=8, deadline=None)
 def test_every_place_of_the_window_at_every_level_is_an_end(x, y, levels):
-    runner.check(SOURCE, WELLS | {"endpoints": [[x, y], [-x, 0.1 - y / 2]], "levels": list(levels)})
+    region = {"avoid": [0.1234, 0.5678], "overlap": 0.999}
+    runner.check(SOURCE, WELLS | region | {"endpoints": [[x, y], [-x, 0.1 - y / 2]], "levels": list(levels)})
+
+
+@pytest.mark.parametrize("change, wells, paths", [
+    ({}, True, True), ({"temperature": 2.0}, True, False), ({"steps": 8}, True, False),
+    ({"endpoints": [[-1.4, 1.0], [0.95, -0.4]]}, False, False), (WELLS, False, False),
+    ({"endpoints": [[-2.55 + 2 * np.pi, 2.7], [0.95, -0.4]]}, True, True),
+], ids=["published", "warm", "short", "other ends", "other potential", "a turn on"])
+def test_published_numbers_are_held_against_published_settings(change, wells, paths):
+    chapter = Chapter.read(sources.defaults(SOURCE) | change)
+    assert (chapter.published_wells, chapter.published_paths) == (wells, paths)

@@ -42,7 +42,7 @@ def great_circle_path(w: Float[ndarray, " n"], w_: Float[ndarray, " n"],
 
     Args:
         w: weights of the one.
-        w_: weights of the other, not equal to `w`.
+        w_: weights of the other.
         s: shares of the way, in [0, 1].
 
     Returns:
@@ -50,7 +50,8 @@ def great_circle_path(w: Float[ndarray, " n"], w_: Float[ndarray, " n"],
     """
     angle = great_circle(w, w_) / 2
     s = np.asarray(s, dtype=float)[:, None]
-    root = (np.sin((1 - s) * angle) * np.sqrt(w) + np.sin(s * angle) * np.sqrt(w_)) / np.sin(angle)
+    one, other = ((1 - s) * np.sinc((1 - s) * angle / np.pi), s * np.sinc(s * angle / np.pi))
+    root = (one * np.sqrt(w) + other * np.sqrt(w_)) / np.sinc(angle / np.pi)                # 0 / 0 has its limit
     return root**2
 
 
@@ -95,7 +96,14 @@ def free_distance(w: Float[ndarray, " n"], w_: Float[ndarray, " n"], points: int
 
     Returns:
         The distance.
+
+    Raises:
+        ValueError: for a weight that is not positive, or another number of pieces.
     """
+    if points < 8 or points % 4:
+        raise ValueError(f"points = {points}: takes 8, 12, 16, ...")
+    if not min(np.min(w), np.min(w_)) > 0:
+        raise ValueError(f"w, w_: a weight of {min(np.min(w), np.min(w_)):g}; takes positive ones, with logarithms")
     ends, lengths = np.log(np.stack([w, w_])), []
     v, n = ends, points // 4
     while n <= points:
@@ -128,8 +136,11 @@ def no_signal_length(x: Float[ndarray, " n"]) -> float:
 
     Returns:
         `int sqrt(Var_q) dq` over all q, Var the variance of the weights `exp(q x)`; free of the unit of x.
+
+    Raises:
+        ValueError: for positions that do not ascend.
     """
-    x = np.asarray(x, dtype=float)
+    x = _ascending(x)
     x = (x - x.mean()) / np.ptp(x) * 2
     far = 80 / np.diff(x).min()                                  # the rest is below exp(-40)
 
@@ -152,8 +163,13 @@ def line_distance(x: Float[ndarray, " n"], points: int = 64) -> tuple[float, flo
 
     Returns:
         The distance, and the largest k on the finest polygon (atoms at distance about 1).
+
+    Raises:
+        ValueError: for positions that do not ascend, or another number of points.
     """
-    x = np.asarray(x, dtype=float)
+    if points < 16 or points % 4:
+        raise ValueError(f"points = {points}: takes 16, 20, 24, ...")
+    x = _ascending(x)
     x = (x - x.mean()) / np.diff(x).mean()
     place = np.linspace(-1, 1, points // 4 + 1)[1:-1]
     v, lengths = np.concatenate([6 * place, np.ones_like(place)]), []
@@ -167,6 +183,13 @@ def line_distance(x: Float[ndarray, " n"], points: int = 64) -> tuple[float, flo
         v = minimum.x
         lengths.append(float(np.sqrt(minimum.fun)))
     return (4 * lengths[2] - lengths[1]) / 3, float((v.reshape(2, -1)[1] ** 2).max())
+
+
+def _ascending(x: Float[ndarray, " n"]) -> Float[ndarray, " n"]:
+    x = np.asarray(x, dtype=float)
+    if x.ndim != 1 or len(x) < 2 or not (np.diff(x) > 0).all():
+        raise ValueError(f"x = {np.array2string(x, threshold=6)}: takes two or more positions on a line, ascending")
+    return x
 
 
 def _chords(v: Float[ndarray, " 2m"], x: Float[ndarray, " n"], pieces: int) -> tuple[float, ndarray]:

@@ -35,7 +35,12 @@ def shortest_path(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray
 
     Returns:
         Its Fisher-Rao length, and its points as natural parameters.
+
+    Raises:
+        ValueError: for data in more dimensions.
     """
+    if mixture.means.shape[1] != 1:
+        raise ValueError(f"mixture: its data have {mixture.means.shape[1]} dimensions; takes one, a grid over (y, u)")
     ends = np.asarray(endpoints, dtype=float)
     chart = Chart.of(mixture)
     z = chart.of_eta(eta_of(ends[:, 1:], schedule.alpha(ends[:, 0]), schedule.sigma(ends[:, 0])))

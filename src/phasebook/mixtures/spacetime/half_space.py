@@ -29,12 +29,13 @@ def gaussian_distance(means: Float[ndarray, "2 d"], stds: Float[ndarray, " 2"]) 
         stds: the two standard deviations; in data units.
 
     Returns:
-        `sqrt(2d) arccosh(1 + (|dy|^2 / (2d) + ds^2) / (2 s s'))`.
+        `sqrt(2d) arccosh(1 + g / (2 s s'))`, `g = |dy|^2 / (2d) + ds^2`, written as
+        `2 sqrt(2d) arcsinh sqrt(g / (4 s s'))`, `arccosh` being blind to small distances.
     """
     means, stds = np.asarray(means, dtype=float), np.asarray(stds, dtype=float)
     d = means.shape[1]
     gap = ((means[1] - means[0]) ** 2).sum() / (2 * d) + (stds[1] - stds[0]) ** 2
-    return float(np.sqrt(2 * d) * np.arccosh(1 + gap / (2 * stds[0] * stds[1])))
+    return float(2 * np.sqrt(2 * d) * np.arcsinh(np.sqrt(gap / (4 * stds[0] * stds[1]))))
 
 
 def level_distance(gap: Float[ndarray, "*b"], s: float, d: int) -> Float[ndarray, "*b"]:

@@ -62,13 +62,16 @@ def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 
         points: of the finest polygon, one more than a multiple of 4, at least 9.
 
     Returns:
-        The extrapolated length, and by how much, relatively, the last extrapolation moved it.
+        The extrapolated length, and by how much, relatively, the last extrapolation moved it; zeros for equal ends.
 
     Raises:
         ValueError: for another number of points.
     """
     if points < 9 or points % 4 != 1:
         raise ValueError(f"points = {points}: takes 9, 13, 17, ...")
+    ends = np.asarray(ends, dtype=float)
+    if (ends[0] == ends[1]).all():
+        return 0.0, 0.0
     curve, lengths = CurveEnergy(mixture, ends, -np.inf, np.inf), []
     z = curve.ends
     for n in (points // 4 + 1, points // 2 + 1, points):

@@ -12,8 +12,10 @@ from torch import Tensor
 from phasebook.hierarchy.calibration import blended
 from phasebook.hierarchy.trees import distances_of
 from phasebook.hierarchy.ultrametric import cophenetic
-from phasebook.mixtures.spacetime.atoms import great_circles, level_posteriors
+from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.spacetime.atoms import free_distance, great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
+from phasebook.mixtures.spacetime.polygon import polygon_length
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.towers import Tower
 from phasebook.models.vision import check_features
@@ -28,13 +30,15 @@ from phasebook.spacetime.geodesic import CurveSearch, expectations_along
 from phasebook.spacetime.measure import Curve, length_ratio
 from phasebook.stats import Estimate
 
-__all__ = ["Chapter", "PlacedTree", "clip_of", "curves_along", "latents_of", "noised_ends", "parted_pairs",
-           "pictures_of", "placed_tree", "trace_deviations", "worst_ratio"]
+__all__ = ["Chapter", "PlacedTree", "affine_rank", "clip_of", "curves_along", "latents_of", "noised_ends",
+           "parted_pairs", "pictures_of", "placed_tree", "sphere_errors", "trace_deviations", "worst_ratio"]
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
 CURVES = 12             # arrays of the states along all curves that live at a time
 PROBED = 2.2e7          # bytes of a latent of a batch whose divergence is probed from both sides
 PIXELS = 64             # on a side of the icons
+SINGULAR = 1e-10        # eigenvalue of a Gram matrix, over the largest, that counts as zero
+PIECES = 96             # of the finest polygon in natural parameters
 
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
 
@@ -46,8 +50,10 @@ class Chapter(Parameters):
     noise: Annotated[list[Noise], Field(min_length=1, max_length=8)]
     endpoints: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
     subset: Annotated[int, Field(ge=4, le=16)]
+    checked: Annotated[list[Noise], Field(min_length=1, max_length=8)]
     width: Annotated[float, Field(ge=0.01, le=0.1)]
     tree_noise: Noise
+    other_trees: Annotated[list[Noise], Field(max_length=4)]
     sets: Annotated[int, Field(ge=12, le=40)]
     twins: Annotated[int, Field(ge=1, le=50)]
     starts: Annotated[int, Field(ge=8, le=1000)]
@@ -62,6 +68,8 @@ class Chapter(Parameters):
     flows: Annotated[int, Field(ge=1, le=20)]
     pairs: Annotated[int, Field(ge=4, le=200)]
     curve_points: Annotated[int, Field(ge=5, le=129)]
+    fine_points: Annotated[int, Field(ge=5, le=129)]
+    fine_pairs: Annotated[int, Field(ge=1, le=200)]
     nodes: Annotated[int, Field(ge=1, le=60)]
     iterations: Annotated[int, Field(ge=1, le=1000)]
     probes: Annotated[int, Field(ge=3, le=256)]
@@ -89,6 +97,8 @@ class Chapter(Parameters):
                 raise ValueError(f"{name} = {value}: takes two different pictures, from 0 to {count - 1}")
         if self.traced > self.pairs + 1:
             raise ValueError(f"traced = {self.traced}: takes at most pairs + 1 = {self.pairs + 1}")
+        if self.fine_pairs > self.pairs:
+            raise ValueError(f"fine_pairs = {self.fine_pairs}: takes at most pairs = {self.pairs}")
         if self.curve_points < self.nodes + 2:
             raise ValueError(f"nodes = {self.nodes}: takes at most curve_points - 2 = {self.curve_points - 2}")
         check_trained(self.model, "model", FINEST, prompt=self.prompt)
@@ -98,6 +108,37 @@ class Chapter(Parameters):
                              f"side; takes a latent diffusion pipeline of {PIXELS}, as the icons have")
         check_features(self.judge, self.pretrained or None, "judge")
         return self
+
+
+def affine_rank(points: Float[ndarray, "n d"]) -> int:
+    """Dimension of the plane through all points; n - 1 where they are affinely independent."""
+    centred = points - points.mean(0)
+    spread = np.linalg.eigvalsh(centred @ centred.T)
+    return int((spread > SINGULAR * spread.max()).sum())
+
+
+def sphere_errors(apart: Float[ndarray, "n n"], noise: list[float]) -> Float[ndarray, "c 3"]:
+    """Minimised curves between all pairs of noised points, at several levels, held against their great circles.
+
+    Args:
+        apart: distances of affinely independent points.
+        noise: levels, in their unit.
+
+    Returns:
+        A row each: the relative errors of the polygon of free weights and of that in natural parameters, and how far
+        the last extrapolation moved the second.
+    """
+    middle = np.eye(len(apart)) - 1 / len(apart)
+    spread, axes = np.linalg.eigh(-middle @ apart**2 @ middle / 2)      # coordinates from distances (Torgerson 1952)
+    atoms, rows = Mixture.atoms(axes[:, 1:] * np.sqrt(spread[1:])), []
+    for r in noise:
+        w = level_posteriors(apart**2, r)
+        exact = great_circles(w)
+        for i, j in zip(*np.triu_indices(len(apart), 1), strict=True):
+            ends = np.column_stack([atoms.means[[i, j]] / r**2, np.full(2, -0.5 / r**2)])
+            natural, moved = polygon_length(atoms, ends, PIECES + 1)
+            rows.append([abs(free_distance(w[i], w[j], 8) / exact[i, j] - 1), abs(natural / exact[i, j] - 1), moved])
+    return np.array(rows)
 
 
 class PlacedTree(NamedTuple):

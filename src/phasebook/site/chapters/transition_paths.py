@@ -7,7 +7,9 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from phasebook.models.assets import asset
-from phasebook.paths.denoiser import DEEPEST
+from phasebook.paths.barrier import minimax_energy
+from phasebook.paths.denoiser import DEEPEST, Boltzmann
+from phasebook.paths.geodesic import curve_of, overlaps
 from phasebook.paths.potential import FORMULAS, Potential, of_formula, of_grid
 from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.parameters import Finite, Parameters, Seed
@@ -17,7 +19,13 @@ __all__ = ["Chapter"]
 
 ALANINE = "alanine"
 STABLE = 3.0            # largest step size times curvature
+HOT = 10.0              # kT above the pass up to which curvature counts
+BORDER = 1e-3           # largest share of the density on the border of a window
+COARSE = 64             # nodes by which the pass is looked for
+QUADRATURE = 128        # and the density at a border
 LARGEST = 1024          # nodes of a grid in one coordinate
+ENDS = [[-2.55, 2.7], [0.95, -0.4]]     # the published experiment's, and the Langevin time of its paths
+TIME = 128 * 512 * 4e-4
 RUNS = 8                # of paths that are kept, with one in work
 COPIES = 8              # of the equilibrium samples while they are drawn
 SMALLEST = 1e-9         # difference of two energies
@@ -96,11 +104,33 @@ class Chapter(Parameters):
         for name, level in (("least_level", self.least_level), ("avoid_level", self.avoid_level)):
             if level > min(self.levels):
                 raise ValueError(f"{name} = {level:g}: takes at most the ends' {min(self.levels):g} (levels)")
-        stiffest = np.exp(max(self.levels)) * self.step_size
-        if stiffest > STABLE:
-            raise ValueError(f"step_size = {self.step_size:g}: Langevin steps are unstable at log-SNR "
-                             f"{max(self.levels):g}; takes <= {STABLE / np.exp(max(self.levels)):.2g}")
+        self._check_steps(surface)
+        self._check_density(surface)
         return self
+
+    def _check_steps(self, surface: Potential) -> None:
+        """Langevin steps are stable where the noise and the energy bind most."""
+        highest = minimax_energy(surface, self.place(self.endpoints), COARSE) + HOT * self.temperature
+        bent = max(surface.stiffest(highest), 0.0) / self.temperature
+        name, level = "levels", max(self.levels)
+        if self.tether_level > level:
+            name, level = "tether_level", self.tether_level
+        if (np.exp(level) + bent) * self.step_size > STABLE:
+            raise ValueError(f"step_size = {self.step_size:g}: Langevin steps are unstable at log-SNR {level:g} "
+                             f"({name}) where the energy bends by {bent:.3g} kT (temperature = "
+                             f"{self.temperature:g}); takes <= {STABLE / (np.exp(level) + bent):.2g}")
+
+    def _check_density(self, surface: Potential) -> None:
+        """A window holds the density; the region to avoid leaves the ends alone."""
+        law = Boltzmann.of(surface, self.temperature, QUADRATURE)
+        if not self.periodic and law.border > BORDER:
+            raise ValueError(f"temperature = {self.temperature:g}: {law.border:.2g} of the density lies on the border "
+                             f"of the potential's window; takes a lower one, with <= {BORDER:g}")
+        star = curve_of(np.array([self.avoid_level]), self.place([self.avoid]))[0]
+        met = overlaps(law, curve_of(np.array(self.levels), self.place(self.endpoints)), star).max()
+        if not met <= self.overlap:
+            raise ValueError(f"avoid = {self.avoid}: an end of the path overlaps the region by {met:.2g}; takes a "
+                             f"region that overlaps both by at most overlap = {self.overlap:g}")
 
     @property
     def periodic(self) -> bool:
@@ -111,6 +141,17 @@ class Chapter(Parameters):
     def unit(self) -> str:
         """Of the energy, in words."""
         return "kJ/mol" if self.potential == ALANINE else "its unit"
+
+    @property
+    def published_wells(self) -> bool:
+        """Whether the molecule and the ends are those of the published experiment, which numbers are compared with."""
+        return self.potential == ALANINE and np.allclose(*(self.place(e) for e in (self.endpoints, ENDS)))
+
+    @property
+    def published_paths(self) -> bool:
+        """Whether temperature, levels and the time of the paths are as published, too."""
+        time = self.curve_points * self.steps * self.step_size / TIME
+        return bool(self.published_wells and self.temperature == 1 and self.levels == [7.0, 7.0] and 0.5 < time < 2)
 
     def place(self, points: list) -> np.ndarray:
         """Places as the potential has them: angles of any number of turns are moved into its rectangle."""
