@@ -56,6 +56,7 @@ ledger = Ledger("11_phase_boundaries", p)
 import numpy as np
 from IPython.display import HTML, display
 
+from phasebook.hierarchy.transitions import collapse_of
 from phasebook.models.entropy import full_entropy, half_level, sampled_entropies
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
@@ -72,12 +73,12 @@ from phasebook.slices.measures.statistics import (
     hull,
     interior_sensitivity,
     largest_deviation,
-    late,
     mean_s,
     observations,
     plane_contrast,
 )
 from phasebook.slices.plane import Plane, seeded_anchors
+from phasebook.slices.slice import RIDGE
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import grouped_bootstrap, median_interval
 
@@ -141,7 +142,8 @@ bent = [contrast(slice_of(gaussian, one, levels), -1) / plane_contrast(one) for 
 
 # %% tags=["hide-input", "nbval-check-output"]
 ledger.number("gaussian_unevenness_of_det_g", float(uneven.max()), "1")
-ledger.claim("slice.single_mode_flat", median_interval(bent), note="last step, by finite differences")
+ledger.claim("slice.single_mode_flat", median_interval(bent), note="last step, by finite differences",
+             unless="" if p.normalise else "the plane is not normalised")
 print(f"largest relative variation of S over the slice without normalisation, at any step: {uneven.max():.3f}; "
       f"with it, largest over median slope, over that of the plane: {np.median(bent):.2f}")
 
@@ -247,18 +249,27 @@ show(curves(ticks, {f"norm {n:g}": onto(n, y) for n, y in counted.items()}, log=
             ytitle="basins"), alt="Number of basins against nu for four scales: one above nu 0.6, then rising in stages")
 
 # %%
-statistic = {"slice.flat_early": "flat", "slice.ridges_branch": "branching", "slice.pattern_stable": "overlap",
-             "slice.plateau": "spread"}
-estimates = {claim: {f"norm {n:g}": median_interval([getattr(o, key) for o in rows]) for n, rows in observed.items()}
-             for claim, key in statistic.items()}
+collapse = collapse_of(exact.gram.cpu().numpy()) / deviation
+statistic = {"slice.flat_above_one": ("flat", 1, 1), "slice.ridges_branch": ("branching", 1, 0),
+             "slice.pattern_rests": ("pattern", collapse, collapse), "slice.plateau_rests": ("plateau", collapse, collapse)}
+estimates = {}
+for claim, (key, unit, above) in statistic.items():
+    rows = {norm: [getattr(o, key) for o in there if axis[norm][0] >= above] for norm, there in observed.items()}
+    estimates[claim] = {f"norm {norm:g}": median_interval([x and x / unit for x in row]) for norm, row in rows.items()}
+
 runs = by_norm[p.norms[0]]
-inside = [interior_sensitivity(one)[np.argmax(late(nu))] for one in runs]
+half_parted = [int(np.argmax(n >= n[-1] / 2)) for n in (basin_counts(one, one.ridge()) for one in runs)]
+inside = [interior_sensitivity(one)[k] for one, k in zip(runs, half_parted, strict=True)]
 
 # %% tags=["hide-input"]
 for claim, row in estimates.items():
-    ledger.claim(claim, hull(list(row.values())), note="value at the chapter's own scale; the interval holds those of "
-                 "all scales" + ("" if None not in row.values() else " whose schedule has such steps"))
-ledger.claim("slice.low_interior", median_interval([x for x in inside if np.isfinite(x)]), note="tangents at the points")
+    scales = sum(estimate is not None for estimate in row.values())
+    ledger.claim(claim, hull(list(row.values())), note=f"value at the first scale; the interval holds those of {scales} scales",
+                 unless="" if scales > 1 else "fewer than two scales of the data reach that far")
+ledger.claim("slice.calm_while_parting", median_interval([x for x in inside if np.isfinite(x)]), note="tangents at the points")
+ledger.number("late_overlap", float(np.median([o.overlap for o in observed[p.norms[0]] if o.overlap is not None] or [0])), "median, ν = 0.1 and last")
+ledger.number("half_parted", [float(nu[k]) for k in half_parted], "nu, a slice each")
+ledger.number("collapse_predicted", collapse, "nu")
 ledger.number("sigma_over_alpha", levels.sigma_over_alpha, "1")
 ledger.number("sqrt_lambda_1", deviation, "in units of the scaled data")
 ledger.number("mean_det_g", mean_s(ds), "1")
@@ -278,7 +289,7 @@ display(HTML(by_scale(ledger, estimates)))
 
 # %% mystnb={"figure": {"caption": "Number of basins against the height from which a jump is a ridge, as a share of the median distance of two pictures: at three noise levels (medians of eighteen slices). The book uses 0.2 everywhere.", "name": "fig-threshold"}} tags=["hide-input"]
 shares = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5])
-at = {f"ν = {nu[k]:.2g}": k for k in (int(np.abs(nu - 0.3).argmin()), int(np.argmax(late(nu))), p.steps - 1)}
+at = {f"ν = {nu[k]:.2g}": k for k in (*(int(np.abs(nu - value).argmin()) for value in (0.3, 0.1)), p.steps - 1)}
 table = np.median([[basin_counts(one, one.ridge(share=s)) for s in shares] for one in runs], 0)
 show(curves(shares, {name: table[:, k] for name, k in at.items()}, xtitle="ridge, share of a picture's distance",
             ytitle="basins"), alt="Number of basins against the ridge threshold at three noise levels: level late in the process over "
@@ -341,7 +352,7 @@ print("; ".join(f"{k}: half gone at nu = {v / deviation:.2f}" for k, v in halves
 # %%
 largest = np.bincount(images.family).argmax()
 alone = exact.subset(np.flatnonzero(images.family == largest))
-alone_counts = [basin_counts(slice_of(alone, one, levels), 0.2 * typical)[-1] for one in several]
+alone_counts = [basin_counts(slice_of(alone, one, levels), RIDGE * typical)[-1] for one in several]
 
 # %% tags=["hide-input"]
 ledger.claim("slice.one_family_flat", median_interval(alone_counts),
