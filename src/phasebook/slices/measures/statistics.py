@@ -116,7 +116,7 @@ def ridge_overlap(one: Slice, ridge: float, first: int, second: int, feature: st
 
 
 def rests_from(noise: Float[ndarray, " step"], calm: Bool[ndarray, " step"]) -> float | None:
-    """The noise level of the first step from which on something is calm at every step; None where it is not at the last.
+    """The noise level of the step from which on something is calm at every step; None where it is not at the last.
 
     Args:
         noise: nu of each step, falling.
