@@ -251,7 +251,7 @@ show(curves(ticks, {f"norm {n:g}": onto(n, y) for n, y in counted.items()}, log=
 # %%
 collapse = collapse_of(exact.gram.cpu().numpy()) / deviation
 statistic = {"slice.flat_above_one": ("flat", 1, 1), "slice.ridges_branch": ("branching", 1, 0),
-             "slice.pattern_rests": ("pattern", collapse, collapse), "slice.plateau_rests": ("plateau", collapse, collapse)}
+             "slice.pattern_at_rest": ("pattern", collapse, collapse), "slice.plateau_at_rest": ("plateau", collapse, collapse)}
 estimates = {}
 for claim, (key, unit, above) in statistic.items():
     rows = {norm: [getattr(o, key) for o in there if axis[norm][0] >= above] for norm, there in observed.items()}
@@ -266,7 +266,7 @@ for claim, row in estimates.items():
     scales = sum(estimate is not None for estimate in row.values())
     ledger.claim(claim, hull(list(row.values())), note=f"value at the first scale; the interval holds those of {scales} scales",
                  unless="" if scales > 1 else "fewer than two scales of the data reach that far")
-ledger.claim("slice.calm_while_parting", median_interval([x for x in inside if np.isfinite(x)]), note="tangents at the points")
+ledger.claim("slice.half_parted_calm", median_interval([x for x in inside if np.isfinite(x)]), note="tangents at the points")
 ledger.number("late_overlap", float(np.median([o.overlap for o in observed[p.norms[0]] if o.overlap is not None] or [0])), "median, ν = 0.1 and last")
 ledger.number("half_parted", [float(nu[k]) for k in half_parted], "nu, a slice each")
 ledger.number("collapse_predicted", collapse, "nu")
