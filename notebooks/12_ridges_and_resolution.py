@@ -351,7 +351,7 @@ print("area ~ (det G)^q:", "too few cells" if power is None else f"q = {power:.2
 #
 # A ridge of the exact model is a wall between two pictures, and behaves like the one wall that can be written down: rank one, of fixed height, its slope growing
 # without a plateau. Four readings need repair. The plateau of the mean of $S$ is that of the jumps, divided by the grid's spacing. The determinant goes blind on
-# late boundaries. The Lipschitz constant is small at large noise; it is large in the first steps only of a schedule that begins too late. And the volume element is
+# late boundaries. The Lipschitz constant is small at large noise, and whether the first steps of a schedule that begins too late have a large one stands in the ledger. And the volume element is
 # the square root of what is mapped. That coarse boundaries sharpen stands as the paper says it.
 #
 # What was not shown: that ridges are *singular*. At every step of this sampler the map is smooth, and what looks like a jump is a slope that is exponentially
