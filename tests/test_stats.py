@@ -65,6 +65,42 @@ def test_a_rank_correlation_is_covered():
     assert abs(covered - 0.95) < 3 * np.sqrt(0.05 * 0.95 / 150) + 0.01
 
 
+def half_way(curves):
+    """The level at which the mean of some falling or rising curves passes one half: what chapters ask of families."""
+    mean = curves.mean(1)
+    k = int(np.argmax(mean >= 0.5))
+    return LEVELS[k - 1] + (0.5 - mean[k - 1]) / (mean[k] - mean[k - 1]) * (LEVELS[k] - LEVELS[k - 1])
+
+
+LEVELS = np.linspace(-3, 3, 31)
+
+
+def own_curves(rng, groups):
+    """Rising curves, each half way at a level of its own, symmetric about zero."""
+    return 1 / (1 + np.exp(-4 * (LEVELS[:, None] - rng.normal(0, 0.5, groups))))
+
+
+def pair_table(rng, groups):
+    """A number for every two groups, with a part of each of the two."""
+    own, rest = rng.standard_normal(groups), np.triu(rng.standard_normal((groups, groups)) / 2, 1)
+    table = own[:, None] + own + rest + rest.T
+    np.fill_diagonal(table, np.nan)
+    return table
+
+
+@pytest.mark.parametrize("draw, statistic", [
+    (own_curves, lambda x, i: half_way(x[:, i])), (pair_table, lambda x, i: float(np.nanmedian(x[np.ix_(i, i)]))),
+], ids=["half way", "pairs"])
+def test_ten_groups_are_enough_for_what_is_asked_of_families(draw, statistic):
+    """The two statistics for which chapters take an interval from ten groups on; the truth of both is 0."""
+    hits, repeats = 0, 100
+    for seed in range(repeats):
+        x = draw(np.random.default_rng(seed), 10)
+        one = grouped_bootstrap(lambda i, x=x: statistic(x, i), np.arange(10), seed, draws=100, least=10)
+        hits += one.low <= 0 <= one.high
+    assert abs(hits / repeats - 0.95) < 3 * np.sqrt(0.05 * 0.95 / repeats) + 0.01         # 100 draws
+
+
 def test_few_groups_decide_nothing_and_ends_widen_by_students_t():
     x = np.arange(19.0)
     assert not np.isfinite(grouped_bootstrap(lambda i: x[i].mean(), np.arange(19), 0)[1:3]).any()

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from phasebook.hierarchy.transitions import exact_trips, settled, there_and_back
+from phasebook.hierarchy.transitions import posteriors, settled, there_and_back
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prompt, State
 
@@ -63,11 +63,13 @@ def exact_levels(gram: Float[ndarray, "n n"], factors: Mapping[str, Int[ndarray,
         samples: trips to each of them.
         seed: of the noise.
     """
-    levels = {}
-    for name, labels in factors.items():
-        trips = exact_trips(gram, np.unique(labels, return_inverse=True)[1], ratios, samples, seed)
-        levels[name] = settled(trips.noise, trips.label.mean(1))
-    return levels
+    ratios = np.sort(np.asarray(ratios, dtype=np.float64))[::-1]
+    origin = np.random.default_rng(seed + 1).permutation(np.arange(samples) % len(gram))
+    kept = {name: [] for name in factors}
+    for weights in posteriors(np.asarray(gram, dtype=np.float64), ratios, origin, seed):
+        for name, labels in factors.items():
+            kept[name].append((weights * (labels == labels[origin, None])).sum(1).mean())
+    return {name: settled(ratios, np.array(shares)) for name, shares in kept.items()}
 
 
 def sampled_levels(model: Model, x0: State, levels: Levels, at: Sequence[int],

@@ -9,7 +9,7 @@ clones. For the exact model of n pictures the draw is one from n posterior weigh
 References: Biroli, Bonnaire, de Bortoli, Mezard (2024); Sclocchi, Favero, Wyart (2025).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from phasebook.sampling.samplers import normal_start
 from phasebook.slices.slice import Slice
 
 __all__ = ["Trips", "collapse_of", "exact_trips", "first_ridge", "pair_clones", "peak", "peak_over_class",
-           "sampled_trips", "settled", "susceptibility", "there_and_back"]
+           "posteriors", "sampled_trips", "settled", "susceptibility", "there_and_back"]
 
 
 class Trips(NamedTuple):
@@ -49,8 +49,16 @@ class Trips(NamedTuple):
     origin: Int[ndarray, " s"]
 
 
-def _posteriors(gram: Float[ndarray, "n n"], ratios: Sequence[float], origin: Int[ndarray, " s"], seed: int):
-    """The weights (s, n) of noised atoms at each level; one draw of noise serves all levels."""
+def posteriors(gram: Float[ndarray, "n n"], ratios: Sequence[float], origin: Int[ndarray, " s"],
+               seed: int) -> Iterator[Float[ndarray, "s n"]]:
+    """The weights of all pictures, given noised ones, at each level; one draw of noise serves all levels.
+
+    Args:
+        gram: inner products of the pictures.
+        ratios: sigma/alpha.
+        origin: the pictures that are noised.
+        seed: of the noise.
+    """
     values, vectors = np.linalg.eigh(gram)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     noise = np.random.default_rng(seed).standard_normal((len(origin), len(gram))) @ root
@@ -78,7 +86,7 @@ def exact_trips(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], ratios:
     square = np.diag(gram)[origin, None] + np.diag(gram) - 2 * gram[origin]
     square = square.clip(0)
     rows = []
-    for w in _posteriors(gram, ratios, origin, seed):
+    for w in posteriors(gram, ratios, origin, seed):
         groups = w @ member
         rows.append((groups[own, labels[origin]], (groups**2).sum(1), w[own, origin], (w * np.sqrt(square)).sum(1),
                      (w * square).sum(1)))

@@ -422,7 +422,7 @@ def test_the_ledger_answers_by_pointer_and_keys(browser, folder):
         page.keyboard.press("Escape")
         page.wait_for_function(f"document.querySelectorAll('{ROWS}:not([hidden])').length === {everything}")
         page.locator("form.pb-filter input").fill("(iii) plateau")
-        assert 1 <= shown.count() <= 5 and "slice.plateau" in shown.first.inner_text()
+        assert 1 <= shown.count() <= 5 and "slice.plateau_at_rest" in shown.first.inner_text()
         shown.first.locator("a").first.focus()
         page.keyboard.press("ArrowDown")
         assert page.evaluate("document.activeElement.closest('tr').id") == shown.nth(1).get_attribute("id")
@@ -432,14 +432,14 @@ def test_the_ledger_answers_by_pointer_and_keys(browser, folder):
 def test_the_third_observation_is_two_clicks_from_the_front_page(browser, folder):
     with opened(browser, folder, folder / "book" / "intro.html") as (page, watch):
         line = page.locator("li", has_text="observation (iii)")
-        chip = line.locator("code:has-text('slice.plateau') + a.pb-chip")
+        chip = line.locator("code:has-text('slice.plateau_exact') + a.pb-chip")
         assert chip.inner_text() in ("holds", "fails", "undecided", "holds with correction", "not tested here")
         chip.click()
-        row = page.locator(f"{ROWS}[id='slice.plateau']")
+        row = page.locator(f"{ROWS}[id='slice.plateau_exact']")
         row.wait_for()
         page.wait_for_function(READY, timeout=PATIENCE)      # what is being loaded when a page is left would fail
         assert re.search(r"0\.\d+|\d\.\d+", row.locator("td").nth(3).inner_text())
-        row.locator("a", has_text="Fig. 11.").click()
+        row.locator("a", has_text="Fig. 12.").click()
         page.wait_for_function("document.querySelector('figure:target .pb-plotly[data-drawn]')", timeout=PATIENCE)
         assert watch.complaints == []
 

@@ -96,7 +96,7 @@ def test_pictures_schedule_and_their_comparison(at_work, phasebook, capsys):
     schedule, compare = commands("5")
     assert phasebook(*small(schedule)) == 0 and phasebook(*small(compare)) == 0
     page = (at_work / "out" / "schedules.html").read_text(encoding="utf-8")
-    assert "<code>schedule</code>" in page and "<code>slice.plateau</code>" in page
+    assert "<code>schedule</code>" in page and "<code>slice.plateau_at_rest</code>" in page
 
 
 def test_a_mixture(at_work, phasebook):

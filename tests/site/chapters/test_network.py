@@ -63,7 +63,7 @@ def test_planes_differ_and_none_is_the_first():
 def test_a_table_of_verdicts_follows_the_bounds_of_the_ledger():
     ledger = Ledger("11_phase_boundaries", SimpleNamespace())
     row = {"norm 1": Estimate(0.001, 0.0, 0.002, 12), "norm 9": Estimate(0.001, 0.0, 0.5, 12), "norm 99": None}
-    html = by_scale(ledger, {"slice.flat_early": row})
+    html = by_scale(ledger, {"slice.flat_above_one": row})
     assert "0.001: holds" in html and "0.001: undecided" in html and "no such step" in html
 
 

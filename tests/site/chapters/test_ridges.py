@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phasebook.site.build import runner
-from phasebook.site.chapters.ridges import nearest_steps
+from phasebook.site.chapters.ridges import nearest_steps, without
 from phasebook.site.checks.parameters import ParameterError
 
 SOURCE = next(s for s in runner.chapters() if s.stem.endswith("_ridges_and_resolution"))
@@ -43,3 +43,10 @@ def test_good_values_are_taken(changes):
 def test_nearest_steps():
     noise = np.array([4.0, 2.0, 1.0, 0.5])
     assert nearest_steps(noise, (2.1, 0.6, 9.0, 0.0)) == [1, 3, 0, 3]
+
+
+def test_a_claim_is_made_only_where_its_noise_levels_are():
+    """Of data scaled down by 25 the schedule ends near nu = 0.17: what is said of 0.1 is not tested there."""
+    noise = np.geomspace(50, 0.17, 50)
+    assert without(noise, 0.3, 0.2) == "" and without(noise, 0.2, 0.1) == "no step of the sampler lies near ν = 0.1"
+    assert without(np.array([2.0, 0.5]), 0.3) and not without(noise)

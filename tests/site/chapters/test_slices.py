@@ -5,9 +5,13 @@ import pytest
 import torch
 
 from phasebook import cli
+from phasebook.models.exact import ExactModel
 from phasebook.site.build import runner
+from phasebook.site.chapters.slices import opening
 from phasebook.site.checks.parameters import ParameterError
-from phasebook.slices.plane import seeded_anchors
+from phasebook.slices.plane import Plane, seeded_anchors
+from phasebook.slices.sweep import slice_of
+from tests.builders import images
 
 SOURCE, NETWORK = runner.find_chapter("11"), runner.find_chapter("13")
 
@@ -180,3 +184,19 @@ def test_the_door_says_one_line_and_writes_nothing(tmp_path, capsys):
     said = capsys.readouterr().err.strip()
     assert stop.value.code == 2 and len(said.splitlines()) == 1 and "grid = 1" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_the_first_steps_of_a_sampler_predict_what_the_whole_does():
+    model = ExactModel.of(images(8, 6, 2))
+    levels, plane = model.levels(12), Plane.random(model.shape, 0, grid=4)
+    whole, first = slice_of(model, plane, levels), slice_of(model, plane, opening(levels, 5))
+    assert first.steps == 5 and np.allclose(first.values("det"), whole.values("det")[:5], rtol=1e-5)
+    assert opening(levels, 99).steps == 12 and opening(levels, 0).steps == 1
+
+
+@pytest.mark.parametrize("chapter", ["11", "12", "16"])
+def test_a_ridge_is_a_fifth_in_one_place(chapter):
+    """`slices.slice.RIDGE`, and no number of the chapter's own."""
+    text = runner.find_chapter(chapter).read_text(encoding="utf-8")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    assert "0.2 *" not in code and "ridge = 0" not in code

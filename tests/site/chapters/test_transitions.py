@@ -6,13 +6,27 @@ import numpy as np
 import pytest
 import torch
 
+from phasebook.hierarchy.factors import variance_share
+from phasebook.hierarchy.transitions import first_ridge
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.site.build import runner
-from phasebook.site.chapters.transitions import Traveller, factors_on_slices, icon_parts, states_of, trips_of
+from phasebook.site.chapters.transitions import (
+    Traveller,
+    factor_levels,
+    factors_on_slices,
+    first_ridges,
+    icon_parts,
+    lead,
+    ridges_table,
+    states_of,
+    trips_of,
+    weighted,
+)
 from phasebook.site.checks.models import Subject
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import Plane
+from phasebook.slices.sweep import slice_of
 from tests.builders import images
 
 
@@ -44,10 +58,56 @@ def test_an_exact_model_travels_by_its_posterior_and_another_through_its_sampler
     assert trips_of(other, 200, 10, 6, 0) is None
 
 
-def test_the_exact_model_must_be_there():
+@pytest.mark.parametrize("models", [["icons-unet-a"], ["icons-unet-a", "exact"]])
+def test_the_exact_model_comes_first(models):
+    """The theory is tested on the first of them."""
     source = runner.find_chapter("16")
-    with pytest.raises(ParameterError, match="takes 'exact' among them"):
-        runner.check(source, {"models": ["icons-unet-a"], "steps": 5, "starts": 9, "slices": 2, "grid": 4})
+    with pytest.raises(ParameterError, match="takes 'exact' first"):
+        runner.check(source, {"models": models, "steps": 5, "starts": 9, "slices": 2, "grid": 4})
+
+
+def test_first_ridges_are_those_of_the_whole_sampler_and_a_slice_without_one_counts():
+    one = traveller()
+    several = [Plane.random(one.subject.model.shape, seed, grid=5) for seed in range(3)]
+    begun = first_ridges(one, several, one.noise[4])
+    whole = [slice_of(one.subject.model, plane, one.subject.levels) for plane in several]
+    for share, levels in begun.items():
+        full = [first_ridge(w, share * w.yardstick()) for w in whole]
+        wanted = [x / one.deviation if x and x / one.deviation >= one.noise[4] else None for x in full]
+        assert levels == wanted
+    assert list(begun) == [0.1, 0.2, 0.4] and any(x is not None for x in begun[0.1])
+    html = ridges_table("exact", {5: {0.2: [None, None, 1.5]}})
+    assert "1 of 3; below what was swept" in html
+
+
+def test_a_weighted_factor_takes_its_share():
+    """Eight times the class means: their sum of squares times 64, and what lies within as it was."""
+    rng, style = np.random.default_rng(0), np.repeat(np.arange(4), 6)
+    points = rng.standard_normal((4, 30))[style] * 0.2 + rng.standard_normal((24, 30))
+    means = np.stack([points[style == k].mean(0) for k in range(4)])[style]
+    strong = points + 7 * (means - points.mean(0))
+    assert np.allclose(weighted(points @ points.T, style, 8), strong @ strong.T)
+    assert variance_share(weighted(points @ points.T, style, 8), style).omega > 0.5
+
+
+@pytest.mark.parametrize("weight", [0.4, 2.5])
+def test_the_larger_factor_leads_and_two_of_no_meaning_do_not(weight):
+    rng = np.random.default_rng(0)
+    style, thing = (x.ravel() for x in np.meshgrid(np.arange(5), np.arange(16), indexing="ij"))
+    points = weight * rng.standard_normal((5, 200))[style] + rng.standard_normal((16, 200))[thing]
+    points += 0.4 * rng.standard_normal(points.shape)
+    ahead = lead(factor_levels(points @ points.T, style, thing, 400, 3))
+    assert (ahead > 1.1) if weight > 1 else (ahead < 0.9)
+    noise = rng.standard_normal(points.shape)
+    assert lead(factor_levels(noise @ noise.T, style, thing, 400, 3)) == pytest.approx(1, abs=0.03)
+
+
+def test_every_set_of_icons_has_noise_of_its_own():
+    """Sets of equal size would share it, seed for seed, and an interval over them would be too short."""
+    gram, style, thing = np.eye(12), np.arange(12) % 3, np.arange(12) // 3
+    one, other = (factor_levels(gram, style, thing, 100, seed) for seed in (0, 1))
+    assert one["style"] != other["style"]
+    assert "p.seed + number)" in runner.find_chapter("16").read_text(encoding="utf-8")
 
 
 def test_parts_of_the_icons_are_whole_things():

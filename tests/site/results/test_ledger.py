@@ -185,3 +185,12 @@ def test_rows_of_a_results_file_follow_from_their_numbers_and_from_the_tracked_c
         correction = told[name].correction
         kept = row["correction"] and {k: row["correction"][k] for k in ("statement", "bound")}
         assert kept == (correction and correction.model_dump())
+
+
+def test_what_the_parameters_leave_untested_is_said():
+    ledger = Ledger("12_ridges_and_resolution", P(n=1))
+    ledger.claim("slice.plateau_exact", 3.0, (2.0, 4.0), corrected=1.0, note="here", unless="no step near 0.1")
+    ledger.claim("slice.full_rank", 0.5, note="there", unless="")
+    one, two = ledger.claims.values()
+    assert (one.verdict, one.note, one.correction.estimate) == ("not tested here", "no step near 0.1", None)
+    assert (two.verdict, two.note) == ("holds", "there")

@@ -25,7 +25,7 @@ def test_windows_of_noise():
     noise = np.array([2.0, 1.0, 0.5, 0.1, 0.05])
     assert st.early(noise).tolist() == [True, True, False, False, False]
     assert st.late(noise).tolist() == [False, False, False, True, True]
-    assert st.late(np.array([3.0, 2.0, 1.0])).tolist() == [False, True, True]
+    assert not st.late(np.array([3.0, 2.0, 1.0])).any()          # no small noise, and nothing stands in for it
 
 
 def test_branching_does_not_punish_a_late_onset():
@@ -37,9 +37,10 @@ def test_branching_does_not_punish_a_late_onset():
     assert st.branching(distinct) == pytest.approx(kendalltau(np.arange(20), distinct).statistic)
 
 
-def test_late_spread():
-    assert st.late_spread(np.array([2.0, 2.2])) == pytest.approx(0.2 / 2.1)
-    assert st.late_spread(np.zeros(4)) is None and st.late_spread(np.ones(1)) is None
+def test_rest_begins_after_the_last_movement():
+    noise = np.array([2.0, 1.0, 0.5, 0.25])
+    assert st.rests_from(noise, np.array([True, False, True, True])) == 0.5
+    assert st.rests_from(noise, np.ones(4, bool)) == 2.0 and st.rests_from(noise, np.arange(4) < 3) is None
 
 
 def made(jump_alpha, jump_beta, trace):
@@ -82,6 +83,10 @@ def test_observations_of_a_gaussian(small):
     found = st.observations(one, noise)
     assert found.overlap is None and found.branching == 0 and 0 < found.flat < 1
     assert st.observations(one, noise * 1e-3).flat is None           # a schedule that begins too late
+    assert st.observations(one, noise / noise[-1]).flat is None      # and one that ends too early
+    assert found.pattern is None
+    s = st.mean_s(one)
+    assert found.plateau == noise[np.argmax(np.abs(s / s[-1] - 1) <= 0.05)]
 
 
 def test_a_hull_lies_on_both_sides_where_conditions_disagree():

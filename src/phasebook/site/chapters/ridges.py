@@ -11,7 +11,9 @@ from pydantic import Field, model_validator
 from phasebook.site.chapters.slices import SliceParameters
 from phasebook.site.checks.parameters import Positive
 
-__all__ = ["Chapter", "nearest_steps"]
+__all__ = ["Chapter", "nearest_steps", "without"]
+
+NEAR = 0.15             # of a logarithm: a step whose noise lies further off is at another noise level
 
 
 class Chapter(SliceParameters):
@@ -37,3 +39,14 @@ def nearest_steps(noise: Float[ndarray, " step"], values: Sequence[float]) -> li
         values: of nu that are wanted; one beyond the range of `noise` has its end.
     """
     return [int(np.abs(np.asarray(noise) - value).argmin()) for value in values]
+
+
+def without(noise: Float[ndarray, " step"], *values: float) -> str:
+    """Why a claim at some noise levels is not tested: names one that no step of the sampler is near to; '' for none.
+
+    Args:
+        noise: nu of each step.
+        values: of nu that the claim names.
+    """
+    far = [value for value in values if np.abs(np.log(np.asarray(noise) / value)).min() > NEAR]
+    return f"no step of the sampler lies near ν = {far[0]:g}" if far else ""

@@ -23,8 +23,8 @@ from phasebook.slices.stores.store import check_store
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate
 
-__all__ = ["Chapter", "Extent", "SliceParameters", "anchors_of", "by_scale", "check_plane", "check_size", "planes",
-           "swept"]
+__all__ = ["Chapter", "Extent", "SliceParameters", "anchors_of", "by_scale", "check_plane", "check_size", "opening",
+           "planes", "swept"]
 
 MOST_NUMBERS = 60_000_000
 Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
@@ -105,6 +105,17 @@ def check_plane(plane: Plane) -> None:
 def anchors_of(path: str, seed: int, shape: Sequence[int]) -> Float[ndarray, "3 *latent"]:
     """The anchors of a `.npy` file, or of a seed where `path` is ''."""
     return load_anchors(path, tuple(shape)) if path else seeded_anchors(tuple(shape), seed)
+
+
+def opening(levels: Levels, count: int) -> Levels:
+    """The first steps of a sampler: its predictions there are those of the whole one.
+
+    Args:
+        levels: of the whole sampler.
+        count: of steps, one at least; all where there are fewer.
+    """
+    count = max(1, count)
+    return Levels(levels.name, levels.alpha[:count + 1], levels.sigma[:count + 1], levels.timestep[:count])
 
 
 def planes(shape: Sequence[int], seed: int, count: int, extent: Sequence[float], grid: int,

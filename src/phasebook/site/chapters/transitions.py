@@ -1,31 +1,35 @@
 """Parameters of the chapter on temporal transitions, and where its trips start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from pydantic import Field, model_validator
 
-from phasebook.hierarchy.factors import factor_split, sampled_levels
-from phasebook.hierarchy.transitions import Trips, exact_trips, sampled_trips
+from phasebook.hierarchy.factors import exact_levels, sampled_levels
+from phasebook.hierarchy.transitions import Trips, exact_trips, first_ridge, sampled_trips
 from phasebook.models.exact import ExactModel
 from phasebook.models.icons import icons
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.protocols import Frame, State
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.network import check_data, deviation_of, nearest_kind, own_data
-from phasebook.site.chapters.slices import Extent
+from phasebook.site.chapters.slices import Extent, opening
 from phasebook.site.checks.memory import bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
-from phasebook.site.checks.parameters import Fraction
+from phasebook.site.figures.base import table
 from phasebook.slices.measures.statistics import largest_deviation
 from phasebook.slices.plane import Plane
+from phasebook.slices.slice import RIDGE
+from phasebook.slices.sweep import slice_of
 
-__all__ = ["Chapter", "IconParts", "Traveller", "factors_on_slices", "icon_parts", "states_of", "travellers",
-           "trips_of"]
+__all__ = ["Chapter", "IconParts", "SHARES", "Traveller", "factor_levels", "factors_on_slices", "first_ridges",
+           "icon_parts", "lead", "ridges_table", "states_of", "travellers", "trips_of", "weighted"]
+
+SHARES = (RIDGE / 2, RIDGE, 2 * RIDGE)      # thresholds of a ridge, the book's own between two others
 
 POSTERIORS = 9          # arrays of (samples, pictures) that live at a time
 ICONS = 24.0 * 8104 * 3 * 64**2     # bytes of all icons, as they are read and in an exact model
@@ -46,15 +50,14 @@ class Chapter(ModelParameters):
     slices: PerModel(Annotated[int, Field(ge=2, le=200)])
     grid: PerModel(Annotated[int, Field(ge=2, le=201)])
     extent: Extent
-    ridge: Fraction
     factor_sets: Annotated[int, Field(ge=0, le=60)]
     anchors_seed: Seed
     seed: Seed
 
     @model_validator(mode="after")
     def _usable(self):
-        if EXACT not in self.models:
-            raise ValueError(f"models = {self.models}: takes 'exact' among them; the theory is tested there")
+        if self.models[0] != EXACT:
+            raise ValueError(f"models = {self.models}: takes 'exact' first; the theory is tested there")
         for name in self.models:
             slices, grid, steps = (self.at(key, name) for key in ("slices", "grid", "steps"))
             check_memory({"slices": slices, "grid": grid, "steps": steps}, bytes_of_slices(slices, grid, steps))
@@ -137,6 +140,43 @@ def trips_of(one: Traveller, samples: int, starts: int, visits: int, seed: int) 
     return sampled_trips(model, last.x0, levels, at, one.label, one.subject.prompt, seed + 1_000_000_000)
 
 
+def first_ridges(one: Traveller, several: Sequence[Plane], until: float) -> dict[float, list[float | None]]:
+    """For each threshold of `SHARES`, nu of the first ridge of each slice; None for a slice without one.
+
+    Args:
+        one: the model.
+        several: the slices' planes.
+        until: steps below this nu are left out.
+    """
+    s, shown = one.subject, one.noise >= until
+    levels = opening(s.levels, int(shown.sum()))
+    swept = [slice_of(s.model, plane, levels, prompt=s.prompt) for plane in several]
+    yardstick = swept[0].yardstick()
+    begun = {}
+    for share in SHARES:
+        at = [first_ridge(w, share * yardstick) for w in swept]
+        begun[share] = [x and x / one.deviation for x in at]
+    return begun
+
+
+def ridges_table(title: str, begun: Mapping[int, Mapping[float, Sequence[float | None]]]) -> str:
+    """Slices with a ridge before the split, and the median first level, by grid and threshold, as an HTML table.
+
+    Args:
+        title: of the model.
+        begun: `first_ridges` by the grid's number of lines.
+    """
+    rows = [(f"{size} lines", *(_begun(levels) for levels in row.values())) for size, row in begun.items()]
+    header = ("grid", *(f"ridge: {share:.1f} of a picture's distance" for share in SHARES))
+    return table(header, rows, f"{title}: slices with a ridge at ν > 1, and the median ν of the first")
+
+
+def _begun(levels: Sequence[float | None]) -> str:
+    middle = float(np.median([x or 0 for x in levels]))
+    words = f"{middle:.2f}" if middle else "below what was swept"
+    return f"{sum((x or 0) > 1 for x in levels)} of {len(levels)}; {words}"
+
+
 class IconParts(NamedTuple):
     """The exact model of the icons and disjoint parts of them, each all pictures of some things: `index` into the
     model's pictures, and the `style` and `thing` of every picture."""
@@ -163,9 +203,47 @@ def icon_parts(parts: int, seed: int, most: int = 110) -> IconParts:
     return IconParts(ExactModel.of(data.images), index, style, thing)
 
 
-def factors_on_slices(one: Traveller, several: list[Plane], visits: int, seed: int) -> list[float | None]:
-    """For each slice of a network on icons, the level at which the style of its pictures is settled over that of the
-    thing; [] for another model.
+def weighted(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], weight: float) -> Float[ndarray, "n n"]:
+    """Inner products of pictures in which one factor counts more: the mean of each class, less that of all, times
+    `weight`; the rest as it was.
+
+    Args:
+        gram: inner products of the pictures.
+        labels: the class of each picture.
+        weight: of the factor, 1 for none.
+    """
+    member = (labels[:, None] == np.unique(labels)).astype(float)
+    between = member / member.sum(0) @ member.T - 1 / len(labels)
+    mixing = np.eye(len(labels)) + (weight - 1) * between
+    return mixing @ np.asarray(gram, dtype=np.float64) @ mixing.T
+
+
+def factor_levels(gram: Float[ndarray, "n n"], style: Int[ndarray, " n"], thing: Int[ndarray, " n"], samples: int,
+                  seed: int) -> dict[str, float]:
+    """sigma/alpha at which an exact model settles the two factors, and each of them shuffled among the pictures.
+
+    Args:
+        gram: inner products of the pictures.
+        style: of each picture.
+        thing: likewise.
+        samples: trips to each level.
+        seed: of the noise, which serves all four, and of the shuffling.
+    """
+    rng, reach = np.random.default_rng(seed), np.sqrt(np.trace(gram) / len(gram)) * np.geomspace(4, 0.02, 25)
+    labels = {"style": style, "thing": thing, "shuffled style": rng.permutation(style),
+              "shuffled thing": rng.permutation(thing)}
+    return exact_levels(gram, labels, reach, samples, seed)
+
+
+def lead(levels: Mapping[str, float]) -> float | None:
+    """The level of the style over that of the thing, over the same ratio of labels without meaning: above 1 where the
+    style is decided first by more than chance gives it; None where a level is missing."""
+    ratio = levels["style"] / levels["thing"] / (levels["shuffled style"] / levels["shuffled thing"])
+    return float(ratio) if np.isfinite(ratio) else None
+
+
+def factors_on_slices(one: Traveller, several: Sequence[Plane], visits: int, seed: int) -> list[float | None]:
+    """For each slice of a network on icons, the `lead` of the style of its pictures; [] for another model.
 
     Args:
         one: the network; its data name their pictures 'thing, so-and-so style'.
@@ -178,6 +256,8 @@ def factors_on_slices(one: Traveller, several: list[Plane], visits: int, seed: i
         return []
     things, styles = zip(*(name.rsplit(", ", 1) for name in data.names), strict=True)
     classes = {"style": np.unique(styles, return_inverse=True)[1], "thing": np.unique(things, return_inverse=True)[1]}
+    rng = np.random.default_rng(seed)
+    classes |= {f"shuffled {name}": rng.permutation(kinds) for name, kinds in classes.items()}
     labels = {name: nearest_kind(data, kinds) for name, kinds in classes.items()}
     at = sorted({round(k) for k in np.linspace(0, levels.steps - 1, min(visits, levels.steps))})
     splits = []
@@ -186,5 +266,5 @@ def factors_on_slices(one: Traveller, several: list[Plane], visits: int, seed: i
         c, _ = plane.coefficients(alpha.ravel(), beta.ravel())
         *_, last = model.sweep(model.start(plane.anchors, c), levels, one.subject.prompt)
         settled_at = sampled_levels(model, last.x0, levels, at, labels, one.subject.prompt, seed + 10**9 * number)
-        splits.append(factor_split(settled_at, "style", "thing"))
+        splits.append(lead(settled_at))
     return splits

@@ -120,7 +120,8 @@ class Ledger:
         self.numbers: dict[str, Value] = {}
 
     def claim(self, id: str, estimate: "float | Estimate | None", interval: Interval | None = None, *,
-              note: str = "", corrected: "float | Estimate | None" = None, model: str = "exact") -> None:
+              note: str = "", corrected: "float | Estimate | None" = None, model: str = "exact",
+              unless: str = "") -> None:
         """Record what was found on a claim of the chapter's file.
 
         Args:
@@ -130,6 +131,7 @@ class Ledger:
             note: a line for the table: how it was measured; where nothing was run, why.
             corrected: the number for the file's correction of the statement.
             model: for a claim on several models, which one; the id of any but the exact one ends with its name.
+            unless: why the parameters leave nothing of what the statement says: it is not tested, and this is the note.
 
         Raises:
             ValueError: for an id that the file does not have, a repeated one, or a number that is not finite.
@@ -137,6 +139,8 @@ class Ledger:
         if id not in self.stated:
             raise ValueError(f"claim {id!r}: not in notebooks/claims/{self.chapter}.yaml")
         told = self.stated[id]
+        if unless:
+            estimate, corrected, note = None, None, unless
         name = id if model == "exact" else f"{id}.{slug(model)}"
         if name in self.claims:
             raise ValueError(f"claim {name!r} is recorded twice")

@@ -22,11 +22,12 @@ from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate
 
 __all__ = ["Observations", "agreement", "basin_counts", "branching", "contrast", "early", "hull",
-           "interior_sensitivity", "largest_deviation", "late", "late_spread", "mean_s", "observations",
-           "plane_contrast", "ridge_overlap", "steepest"]
+           "interior_sensitivity", "largest_deviation", "late", "mean_s", "observations", "plane_contrast",
+           "rests_from", "ridge_overlap", "steepest"]
 
 MANY = 600                      # points, beyond which one eigenvalue is sought alone
 EARLY, LATE = 1.0, 0.1          # noise levels in units of the data's largest standard deviation
+STANDS, LEVEL = 0.8, 0.05       # ridges shared with the last step, and change of the mean of S, of what is at rest
 
 
 def largest_deviation(gram: Float[ndarray, "n n"]) -> float:
@@ -55,10 +56,12 @@ def early(noise: Float[ndarray, " step"]) -> Bool[ndarray, " step"]:
 
 
 def late(noise: Float[ndarray, " step"]) -> Bool[ndarray, " step"]:
-    """The steps of small noise, nu <= 0.1; the last two where a sampler has fewer."""
-    mask = np.asarray(noise) <= LATE
-    mask[-2:] = True
-    return mask
+    """The steps of small noise: nu <= 0.1. A sampler that ends above it has none.
+
+    Args:
+        noise: nu of each step.
+    """
+    return np.asarray(noise) <= LATE
 
 
 def mean_s(one: Slice, feature: str | None = None, exact: bool = False) -> Float[ndarray, " step"]:
@@ -112,10 +115,16 @@ def ridge_overlap(one: Slice, ridge: float, first: int, second: int, feature: st
     return float((a & b).sum() / either) if either else None
 
 
-def late_spread(values: Float[ndarray, " step"]) -> float | None:
-    """`(max - min) / mean`: small on a plateau. None with fewer than two values, or where they vanish."""
-    values = np.asarray(values, dtype=float)
-    return float(np.ptp(values) / values.mean()) if len(values) >= 2 and values.mean() > 1e-12 else None
+def rests_from(noise: Float[ndarray, " step"], calm: Bool[ndarray, " step"]) -> float | None:
+    """The noise level of the step from which on something is calm at every step; None where it is not at the last.
+
+    Args:
+        noise: nu of each step, falling.
+        calm: whether it is.
+    """
+    moving = np.flatnonzero(~np.asarray(calm))
+    first = moving[-1] + 1 if len(moving) else 0
+    return float(noise[first]) if first < len(noise) else None
 
 
 class Observations(NamedTuple):
@@ -125,13 +134,15 @@ class Observations(NamedTuple):
         flat: the mean of S at large noise over its mean at small noise.
         branching: `branching` of the number of basins.
         overlap: `ridge_overlap` between the first step of small noise and the last.
-        spread: `late_spread` of the mean of S at small noise.
+        pattern: the noise from which on ridges stand where they do at the last step (`ridge_overlap` 0.8 or more).
+        plateau: the noise from which on the mean of S is its last value, to 5 %.
     """
 
     flat: float | None
     branching: float
     overlap: float | None
-    spread: float | None
+    pattern: float | None
+    plateau: float | None
 
 
 def observations(one: Slice, noise: Float[ndarray, " step"], feature: str | None = None,
@@ -146,9 +157,13 @@ def observations(one: Slice, noise: Float[ndarray, " step"], feature: str | None
     """
     s, first, last = mean_s(one, feature), early(noise), late(noise)
     ridge = one.ridge(feature) if ridge is None else ridge
-    flat = float(s[first].mean() / s[last].mean()) if first.any() and s[last].mean() > 1e-12 else None
-    overlap = ridge_overlap(one, ridge, int(np.argmax(last)), one.steps - 1, feature)
-    return Observations(flat, branching(basin_counts(one, ridge, feature)), overlap, late_spread(s[last]))
+    known = first.any() and last.any() and s[last].mean() > 1e-12
+    flat = float(s[first].mean() / s[last].mean()) if known else None
+    shared = [ridge_overlap(one, ridge, k, one.steps - 1, feature) for k in range(one.steps)]
+    overlap = shared[int(np.argmax(last))] if last.any() else None
+    pattern = None if shared[-1] is None else rests_from(noise, np.array(shared) >= STANDS)
+    plateau = rests_from(noise, np.abs(s / s[-1] - 1) <= LEVEL) if s[-1] > 1e-12 else None
+    return Observations(flat, branching(basin_counts(one, ridge, feature)), overlap, pattern, plateau)
 
 
 def contrast(one: Slice, step: int, feature: str | None = None) -> float:
