@@ -18,13 +18,13 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# In the exact model boundaries do come coarse first and do nest, far beyond chance: the rank correlation of jump and noise
-# level is 0.7, the nesting score 0.98 where phases of other slices reach 0.75. Whether the distances are those of a tree
-# depends on which distances. Geodesic lengths on a slice cannot tell: data from known trees fail there as well. The noise
-# levels at which pictures part can: on a scale from a cloud of the same spectrum (0) to a tree (1) the emoji lie at 0.7
-# (0.6 to 0.9), handwritten digits at 0.4 (0.3 to 0.5). There is a hierarchy in the pictures, more than chance gives; for
-# the digits it is no tree, for the emoji that stays open. In the small network, on a coarse grid, neighbours drift apart
-# before any boundary; whether large jumps come first is left open, and of its tree nothing can be said.
+# In the exact model boundaries do come coarse first and do nest: the rank correlation of jump and noise level is 0.7, the
+# nesting score 0.98 where phases of other slices reach 0.75. But a cloud of the same spectrum, which has no tree, has slices
+# that look alike, and whether the pictures exceed it the claims below say. Whether the distances are those of a tree depends
+# on which distances. Geodesic lengths on a slice cannot tell: data from known trees fail there as well. The noise levels at
+# which pictures part can, by two statistics, and these disagree: on a scale from the cloud (0) to a tree (1) the emoji lie
+# at 0.7 by one and 0.9 by the other, handwritten digits at 0.4 and 0.8. Of the small network, on a coarse grid, nothing is
+# decided on any of this.
 # :::
 #
 # We open with data whose tree is known, to see which measures can tell it at all; most cannot. Then we follow pairs,
@@ -114,7 +114,8 @@ from phasebook.slices.sweep import slice_of
 # So we send data through the whole chain of which we know the answer: 35 points of a known tree, and their **twin**, a
 # cloud with the same covariance spectrum to the last digit, whose principal components are turned at random. A statistic
 # is *used* below only if it tells the trees from the twins, by an area under the ROC curve of 0.95 or more for *every* kind
-# of tree: binary with halving distances, binary with equal increments, ternary, and a comb.
+# of tree: binary with halving distances, binary with equal increments, ternary, and a comb. Areas are of draws, and have
+# intervals (Newcombe's, which do not shrink to a point at 1).
 #
 # The height at which two pictures part is the noise level $\sigma/\alpha$ where the distance of their predictions first
 # exceeds half the *median* final distance, one threshold for all pairs; it is interpolated between steps, since whole
@@ -182,6 +183,11 @@ show(figures.phase_maps(rows, p.extent),
 # A phase begins when there is something to tell apart and then stays where it is; later boundaries cut it up. The
 # network's grid is coarse, a machine with a GPU takes a finer one.
 #
+# Beside the pictures goes a null, as in the section before: the **cloud**, the twin of *all* pictures at once, with its own
+# exact denoiser and as many slices of its own. In an exact model two points part at a level that follows their distance, so
+# boundaries between unlike predictions come first whatever the points are, and phases that stay where they are nest. What
+# the cloud does as well is no hierarchy of the pictures. A network has no such null: it would have to be trained on it.
+#
 # ## Nearby points that part
 #
 # 'Before two points are separated by a phase boundary, their latents yield similar noiseless predictions; once a
@@ -204,10 +210,10 @@ show(figures.pair_strips(strips),
 #
 # ## Coarse first, fine inside
 #
-# Three statements hide in the word *hierarchical*, and each gets a number a slice.
+# Three statements hide in the word *hierarchical*, and each gets a number.
 #
-# - **Boundaries stay.** Theorem 2.1 lets the complexity never decrease: phases lost over phases gained. (A count that
-#   starts late is not held against it.)
+# - **Boundaries stay.** Theorem 2.1 lets the complexity never decrease: phases lost over phases gained, over all slices
+#   together, since a slice has too few phases for a share of a twentieth. (A count that starts late is not held against it.)
 # - **Coarse boundaries come first.** Over the edges of the grid with a ridge across them at the end, the rank correlation
 #   of the final jump (how unlike are the two pictures?) with the noise level at which half of that jump is there. The
 #   threshold is each edge's own, so large jumps are not early by definition.
@@ -256,21 +262,23 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
          "line for each model with intervals and a dotted bound")
 
 # %% [markdown]
-# The picture of the paper holds in the exact model. Before a boundary comes between them neighbours are about a seventh
-# as far apart as afterwards; unlike pictures part first; fine phases lie inside coarse ones, a quarter of the area better
-# than the phases of other slices would. Half of the slices lose no phase at all; how often the others do is not known
-# well enough. Order and nesting hardly depend on the threshold. The ratio before and after does: a higher ridge is
-# there later, and at twice the height it reaches its bound.
+# The picture that the paper draws of boundaries holds in the exact model. Before a boundary comes between them neighbours are
+# about a seventh as far apart as afterwards; unlike pictures part first; fine phases lie inside coarse ones, a fifth of the
+# area better than the phases of other slices would. Order and nesting hardly depend on the threshold. The ratio before and
+# after does: a higher ridge is there later, and at twice the height it reaches its bound.
 #
-# The network is another matter. It loses no phase either, but its neighbours are more than a third as far apart before the boundary as after, since its pictures
-# drift all the way, and large jumps come hardly earlier than small ones: the interval has the bound in it. Too few of its slices have a ridge at all for
-# the other statements to be decided. On a grid this coarse a ridge is not resolved, and a jump is whatever lies between two points: the verdicts are about this grid.
+# The same picture is drawn by a cloud without a tree: its own order, nesting and ratio stand beside those of the pictures, in the notes of the claims. What
+# these numbers show is how an exact denoiser cuts *any* set of points; a hierarchy of the pictures is only what the three differences leave.
+#
+# Of the network nothing is decided: the interval of its order has the bound in it, it gains too few phases to say how many are lost, and too few of its slices
+# have a ridge at all for the rest. On a grid this coarse a ridge is not resolved, and a jump is whatever lies between two points: what there is is about this grid.
 #
 # ## The tree
 #
 # Back to the pictures. For the exact model we take twelve disjoint parts of the emoji, each with an exact denoiser of its
 # own, and four starts a picture; for the network, twelve sets of starts. Starts that end on one picture are one leaf. The
-# handwritten digits go the same way, for comparison.
+# handwritten digits go the same way, for comparison, and so do icons of two factors: five things in each of seven
+# styles a set, a tree by construction if things differ more than styles do.
 
 # %%
 sets, areas_of, beside, drawn = {}, {}, {}, []
@@ -316,7 +324,10 @@ show_albums(linked, alt="map of the phases of a slice and merge tree of its poin
 # each other. A tree can be drawn of anything; average linkage always returns one. Whether it is there, the scale has to say: each set
 # of leaves beside *its own* twin (the same spectrum of final pictures, no tree) and *its own* tree (the ultrametric that
 # average linkage makes of its final pictures), both sent through the same chain. The place of the data is 0 at the twin and 1 at the
-# tree. Blends of the two show how the scale runs in between.
+# tree. These ends are medians over sets as the data's own is, so intervals draw sets through the whole ratio; and where two statistics
+# have passed, nothing says which one is right, so the interval reaches over both. For a network, twin and tree of its final pictures go
+# through an *exact* denoiser of as many starts and steps, since the network knows neither: its scale is that of another model.
+# Blends of the two show how the scale runs in between.
 
 # %%
 blends = {share: [through_splits(blended(leaf.final, share, p.seed + k), p.seed + k, first.levels, p.at("starts", first.name))
@@ -351,10 +362,10 @@ for one in models_here:
                  f"distances of a slice do not tell a known tree from its twin (least area {best['geodesics of a slice'][1].value:.2f})")
 
 # %% [markdown]
-# Both statistics put the emoji between their twins and their trees. They are clearly above the twins; the interval of their place
-# ends just short of the tree, too near to exclude it by the bound. The digits, ten blurred families written by many hands,
-# lie lower, and by triples they are no tree. The share of resolved triples stands beside each number, because a share of few triples
-# would mean little.
+# Both statistics put emoji and digits between their twins and their trees, and both sets above their twins. But the two statistics disagree, for the digits
+# by twice as much as for the emoji, and no calibration prefers one of them: triples look at order alone, the cophenetic correlation at size as well. So a place is
+# known no better than the two together allow, and how near it is to the tree is judged by both. The share of resolved triples stands beside each number, because a
+# share of few triples would mean little.
 #
 # What does this measure? In an exact model two pictures merge, under noise, at a level that their distance alone decides:
 # the posterior odds of $x_j$ against $x_i$ change by $-|x_i - x_j|^2 / (2\sigma^2)$ on average. So the heights of the exact model's tree
@@ -367,8 +378,9 @@ for one in models_here:
 # 'Within a single mode, the latent geometry is flat: a straight line in latent space corresponds to a geodesic
 # interpolation. However, when the geodesic crosses a boundary, it curves.' We take random pairs of points whose chords have
 # 0.15 to 0.4 of the slice's side, and ask how much longer the straight line is than the geodesic. A share of its length
-# would say nothing inside a phase, where all lengths vanish; the natural unit is the height of a ridge. The step is the one
-# at which the metric has come to rest.
+# would say nothing inside a phase, where all lengths vanish; the natural unit is the height of a ridge. But by that unit everything
+# is flat where ridges are low, across a boundary as well. So the claim compares: what there is inside a phase must be a fifth, at most, of
+# what there is across a boundary of the same slice. The step is the one at which the metric has come to rest.
 
 # %%
 lines_of = {one.name: straight(measured[one.name], p.ridge * yardstick[one.name], 12, p.seed) for one in models_here}
@@ -391,27 +403,28 @@ for one in models_here:
           "across", None if across is None else f"{across.value:.0f}")
 
 # %% [markdown]
-# Across a boundary the straight line climbs about two ridges that the geodesic goes round, or slips through at their lowest
-# pass: it curves, as the paper says. Inside a phase the median detour is a small part of one ridge. But slices differ by
-# orders of magnitude, and the interval of the exact model reaches beyond the bound: some phases are flat, and some have
-# ridges to be, not yet high enough to part them. In one Gaussian, a mode in the strict sense, lines are straight; that is a test of
-# the code, not a claim. The network's phases are flat as well, and its boundaries cost a path less than
-# those of the exact model, since its ridges are lower.
+# Across a boundary of the exact model the straight line climbs about two ridges that the geodesic goes round, or slips through at
+# their lowest pass: it curves, as the paper says. Inside a phase the median detour is a small part of one ridge. But slices differ
+# by orders of magnitude: some phases are flat, and some have ridges to be, not yet high enough to part them. In one Gaussian, a
+# mode in the strict sense, lines are straight; that is a test of the code, not a claim. The network's lines are short of detours
+# inside a phase *and* across a boundary, since its ridges are low: a few hundredths of a ridge either way, which tells little of
+# either.
 #
 # ## What was shown, and what was not
 #
-# Shown: in the exact model the first half of the paper's sentence. Boundaries come coarse first, finer ones lie within the regions
-# of their own slice, neighbours agree until a boundary parts them. The second half, that distances *therefore* are
-# ultrametric, does not follow, and a known tree shows why it could not have been seen in geodesics of a slice. Where it can be seen, in
-# the noise levels at which pictures part, the pictures are partly a tree.
+# Shown: in the exact model the first half of the paper's sentence, as it stands. Boundaries come coarse first, finer ones lie within
+# the regions of their own slice, neighbours agree until a boundary parts them. A cloud without a tree looks much the same, so this
+# alone is no evidence of a tree. The second half, that distances *therefore* are ultrametric, does not follow, and a known tree
+# shows why it could not have been seen in geodesics of a slice. Where it can be seen, in the noise levels at which pictures part, the
+# pictures are more of a tree than their twins are.
 #
 # Not shown: that there is a hierarchy of *meaning* (distances here are those of pixels and latents); anything on Stable
 # Diffusion, whose published points belong to anchors that were not published; anything about guidance,
 # which the authors set to 5 and we to 1.
 #
-# On multiplicity: the chapter judges eleven statements, nine of them for each model, most by a 95 % interval. Were all of
-# them borderline, about one verdict in twenty would be wrong by chance; none is corrected for the others. Intervals are order statistics of the
-# median over slices or sets, and where there are fewer than twelve, nothing is decided.
+# On multiplicity: the chapter judges fourteen statements, nine of them for each model and two of these for further image sets, nearly all by a 95 % interval.
+# Were all of them borderline, about one verdict in twenty would be wrong by chance; none is corrected for the others. Intervals over slices are order statistics
+# of the median, those of places and of lost phases draw sets or slices, and where there are fewer than twelve, nothing is decided.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()
