@@ -19,9 +19,9 @@
 # :::{admonition} Answer
 # :class: tip
 # In the exact model boundaries do come coarse first and do nest: the rank correlation of jump and noise level is 0.7, the
-# nesting score 0.98 where phases of other slices reach 0.75. But a cloud of the same spectrum, which has no tree, has slices
-# that look alike, and whether the pictures exceed it the claims below say. Whether the distances are those of a tree depends
-# on which distances. Geodesic lengths on a slice cannot tell: data from known trees fail there as well. The noise levels at
+# nesting score 0.98 where phases of other slices reach 0.75. But boundaries of a cloud of the same spectrum, which has no
+# tree, come coarse first and nest too; by how much the pictures exceed it, three claims below say. Whether the distances are
+# those of a tree depends on which distances. Geodesic lengths on a slice cannot tell: data from known trees fail there as well. The noise levels at
 # which pictures part can, by two statistics, and these disagree: on a scale from the cloud (0) to a tree (1) the emoji lie
 # at 0.7 by one and 0.9 by the other, handwritten digits at 0.4 and 0.8. Of the small network, on a coarse grid, nothing is
 # decided on any of this.
@@ -267,7 +267,7 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 # area better than the phases of other slices would. Order and nesting hardly depend on the threshold. The ratio before and
 # after does: a higher ridge is there later, and at twice the height it reaches its bound.
 #
-# The same picture is drawn by a cloud without a tree: its own order, nesting and ratio stand beside those of the pictures, in the notes of the claims. What
+# A cloud without a tree has boundaries of the same kind: its own order, nesting and ratio are printed below those of the pictures, and stand in the notes of the claims. What
 # these numbers show is how an exact denoiser cuts *any* set of points; a hierarchy of the pictures is only what the three differences leave.
 #
 # Of the network nothing is decided: the interval of its order has the bound in it, it gains too few phases to say how many are lost, and too few of its slices
@@ -363,7 +363,7 @@ for one in models_here:
 
 # %% [markdown]
 # Both statistics put emoji and digits between their twins and their trees, and both sets above their twins. But the two statistics disagree, for the digits
-# by twice as much as for the emoji, and no calibration prefers one of them: triples look at order alone, the cophenetic correlation at size as well. So a place is
+# by twice as much as for the emoji, and no calibration prefers one of them: triples count the triangles that have nearly the right shape, the cophenetic correlation weighs all distances by their size. So a place is
 # known no better than the two together allow, and how near it is to the tree is judged by both. The share of resolved triples stands beside each number, because a
 # share of few triples would mean little.
 #
@@ -413,7 +413,7 @@ for one in models_here:
 # ## What was shown, and what was not
 #
 # Shown: in the exact model the first half of the paper's sentence, as it stands. Boundaries come coarse first, finer ones lie within
-# the regions of their own slice, neighbours agree until a boundary parts them. A cloud without a tree looks much the same, so this
+# the regions of their own slice, neighbours agree until a boundary parts them. Boundaries of a cloud without a tree do so too, so this
 # alone is no evidence of a tree. The second half, that distances *therefore* are ultrametric, does not follow, and a known tree
 # shows why it could not have been seen in geodesics of a slice. Where it can be seen, in the noise levels at which pictures part, the
 # pictures are more of a tree than their twins are.
