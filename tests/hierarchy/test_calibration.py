@@ -23,14 +23,14 @@ from phasebook.sampling.samplers import normal_start
 from phasebook.site.results.claims import stated, verdict
 from phasebook.stats import Estimate, median_interval
 
-LEAVES, SETS = 24, 12
+LEAVES, SETS = 20, 12
 LEVELS = scaled_linear_levels(40)
 USED = ["triples", "cophenetic"]
 
 
 def leaves(points, seed):
     model = ExactModel.of_points(points)
-    return parted(model, normal_start(model, 1000 * seed, 4 * LEAVES), LEVELS, model.features["pixels"])
+    return parted(model, normal_start(model, 1000 * seed, 4 * len(points)), LEVELS, model.features["pixels"])
 
 
 def chain(points, seed):
@@ -109,7 +109,7 @@ def test_a_place_carries_all_statistics_that_are_used():
 
 
 def test_splits_separate_trees_from_twins():
-    areas = separation(chain, LEAVES, 5, 0, kinds=["binary, steep", "ternary"])
+    areas = separation(chain, 35, 5, 0, kinds=["binary, steep", "ternary"])
     assert {"triples", "cophenetic"} <= set(usable(areas))
     least = least_areas(areas)
     assert [e.value for e in least.values()] == sorted((e.value for e in least.values()), reverse=True)
