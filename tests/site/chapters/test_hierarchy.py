@@ -1,7 +1,6 @@
 """The chapter on the hierarchy refuses what it cannot use, in one line, before anything runs; and its small parts."""
 
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,14 +17,12 @@ from phasebook.site.chapters.hierarchy import (
     likeness_of,
     merge_tree_of,
     parts_of,
-    placed_on_slice,
     points_of,
     through_slice,
     through_splits,
 )
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import Plane
-from phasebook.slices.sweep import slice_of
 
 SOURCE = runner.find_chapter("15")
 ALONE = {"models": ["exact"], "compared": ["digits"], "grid": 21, "steps": 20, "starts": 40}
@@ -121,16 +118,3 @@ def test_few_starts_of_few_pictures_leave_no_traceback():
     model = ExactModel.of_points(np.random.default_rng(3).standard_normal((4, 6)))
     leaves = leaves_of_model(model, model.levels(12), 16, 0)
     assert len(leaves.first) <= 4 and (likeness_of(leaves) is None) == (len(leaves.first) < 4)
-
-
-def test_geodesics_of_a_slice_are_placed_where_they_may_be():
-    """What the chapter does should geodesics ever pass: data, twin and tree through one chain."""
-    model = ExactModel.of_points(np.random.default_rng(1).standard_normal((20, 30)))
-    plane = Plane(np.eye(3), (-2.0, 3.0, -2.0, 3.0), 21, normalise=False)
-    levels = model.levels(20)
-    s = slice_of(model, Plane.random(model.shape, 0, extent=plane.extent, grid=21), levels)
-    chain = partial(through_slice, levels=levels, plane=plane, ridge=0.2)
-    tried = (placed_on_slice(s, 0.2 * s.yardstick(), chain, seed) for seed in range(6))
-    at = next(one for one in tried if one)          # a tree of few phases leaves nothing to measure
-    assert set(at.data) == set(at.twin) == set(at.tree) and at.data != at.twin
-    assert placed_on_slice(s, 100 * s.yardstick(), chain, 0) is None
