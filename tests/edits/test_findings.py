@@ -35,9 +35,21 @@ def test_agreement_is_the_ratio_of_noise_levels():
     found = agreement(e, e.k_star + np.tile([1, -2], 60), 0)
     assert found["within"].value == pytest.approx(1 / 0.9) and found["across"].value == pytest.approx(0.9**2)
     assert found["within"].low == pytest.approx(1 / 0.9) and found["order"].value > 0.9
-    few = edits(40, 2)
+    few = edits(118, 2)                                     # 59 of each kind: one too few
     few.levels = e.levels
     assert np.isinf(agreement(few, few.k_star, 0)["within"].low)
+
+
+def test_edits_that_fail_stay_in_as_the_hardest():
+    e = edits(80, 0)
+    e.k_star[::4] = -1
+    e.done, e.needed = e.k_star >= 0, 1 - e.k_star / 50
+    found = findings(e, 0)
+    assert found["split"].n == 80
+    assert found["split"].value == pytest.approx(stats.spearmanr(e.k_star, split_steps(e.parting)).statistic)
+    across = np.tile([False, True], 40)
+    assert found["across"].value == pytest.approx(e.needed[across].mean() - e.needed[~across].mean())
+    assert surplus(e, edits(80, 1), 0).n == 160
 
 
 def edits(n, seed, shift=0.0):

@@ -70,9 +70,17 @@ def test_the_step_is_read_further_along_the_boundary():
 
 
 def test_losses_over_gains_do_not_punish_a_late_start():
-    assert lost_over_gained(np.array([1] * 40 + [2, 3, 7])) == 0
-    assert lost_over_gained(np.array([1, 5, 4, 6])) == pytest.approx(1 / 6)
-    assert lost_over_gained(np.array([1, 1])) is None
+    assert lost_over_gained(np.array([[1] * 40 + [2, 3, 7]])).value == 0
+    assert lost_over_gained(np.array([[1, 5, 4, 6], [1, 1, 1, 7]])).value == pytest.approx(1 / 12)
+    assert lost_over_gained(np.array([[1, 1]])) is None
+
+
+def test_no_loss_of_few_phases_is_no_proof_that_none_is_lost():
+    """None of two phases a slice, or of five: the share is 0, and what it could be is not."""
+    few = lost_over_gained(np.tile([1, 2, 3], (16, 1)))
+    assert few.value == 0 and np.isinf([few.low, few.high]).all()
+    many = lost_over_gained(np.tile([1, 4, 6], (16, 1)))
+    assert (many.value, many.low) == (0, 0) and many.high == pytest.approx(1 - 0.025 ** (1 / 80))
 
 
 def test_nearby_pairs_are_neighbours_across_the_largest_jumps():

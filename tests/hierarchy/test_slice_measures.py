@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from phasebook.hierarchy.slice_measures import boundaries, straight
+from phasebook.hierarchy.boundaries import coarse_first
+from phasebook.hierarchy.slice_measures import beyond, boundaries, straight
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
 from phasebook.slices.plane import Plane
@@ -33,6 +34,13 @@ def test_families_come_first_and_fine_phases_nest(model):
     assert b.nested.value > b.shuffled.value + 0.2 and b.beyond.value > 0.1
     assert b.before.value < 0.3 and b.coarse.value > 0
     assert b.nested.low == -np.inf                          # three slices: no interval
+    assert b.each["coarse"][1] in [coarse_first(s, 0.2 * own[0].yardstick()) for s in own]
+    lower = b._replace(each={"coarse": [v - 0.25 for v in b.each["coarse"]]})
+    assert beyond(b, lower, "coarse").value == pytest.approx(0.25)
+    lines = straight(own, 0.2 * own[0].yardstick(), 8)
+    single = [straight([s], 0.2 * own[0].yardstick(), 8, k) for k, s in enumerate(own)]
+    shares = [one.inside.value / one.across.value for one in single if one.inside and one.across]
+    assert lines.share.value == pytest.approx(np.median(shares)) and lines.across.value > lines.inside.value
 
 
 def test_one_gaussian_has_one_phase_and_straight_lines(model):
@@ -40,5 +48,5 @@ def test_one_gaussian_has_one_phase_and_straight_lines(model):
     edge = 0.2 * own[0].yardstick()
     b = boundaries(own, edge)
     assert b.counts.max() == 1 and b.nested is None and b.lost is None
-    inside, across = straight(own, edge, 8)
-    assert inside.value < 0.05 and across is None
+    inside, across, share = straight(own, edge, 8)
+    assert inside.value < 0.05 and across is None and share is None

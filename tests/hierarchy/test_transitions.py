@@ -41,6 +41,14 @@ def test_two_classes_share_their_clones_as_the_theory_says():
     assert table[0, 1] == pytest.approx(clone_probability(), abs=0.01)
 
 
+def test_every_two_classes_have_noise_of_their_own():
+    """The third class is a copy of the second: with one noise for all, the first would meet both alike to the bit."""
+    points, labels = clusters()
+    points, labels = np.concatenate([points, points[labels == 1]]), np.append(labels, np.full(40, 2))
+    table = pair_clones(points @ points.T, labels, 400, 0)
+    assert table[1, 0] != table[2, 0] and table[1, 0] == pytest.approx(table[2, 0], abs=0.05)
+
+
 def test_a_trip_keeps_a_label_as_often_as_clones_share_one():
     """Bayes: the sample itself is a draw from its posterior, as each clone is."""
     points, labels = clusters(distance=2.0)

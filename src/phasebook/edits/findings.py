@@ -1,6 +1,8 @@
 """What edits have to say about which pairs need how many steps: rank correlations and differences, with intervals.
 
 Edits of one source share its start and its inversion, so intervals draw sources, not edits (`stats.grouped_bootstrap`).
+An edit that succeeds from no step stays among them, as the hardest: to leave it out would be to choose by the outcome.
+Its k* is -1, below all others, and it needs a step more than there are.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +55,7 @@ def difference(y: Float[ndarray, " e"], second: Bool[ndarray, " e"], *given: Flo
 
 
 def findings(edits: Edits, seed: int) -> Mapping[str, Estimate | None]:
-    """What the paper's statements come to over those edits that succeed from some k.
+    """What the paper's statements come to over all edits.
 
     Args:
         edits: with levels 'within' and 'across'.
@@ -64,12 +66,10 @@ def findings(edits: Edits, seed: int) -> Mapping[str, Estimate | None]:
         `split_given_distance`: the first at equal distance; `across`: the share of all steps that must be inverted
         more across families than within; `across_given_distance`: the same at equal logarithm of the distance.
     """
-    done = edits.done
-    group = np.asarray(edits.pairs.group)[done]
-    across = np.asarray(edits.pairs.level)[done] == "across"
-    k, needed, distance = edits.k_star[done], edits.needed[done], edits.distance[done]
+    group, across = np.asarray(edits.pairs.group), np.asarray(edits.pairs.level) == "across"
+    k, needed, distance = edits.k_star, edits.needed, edits.distance
     size = np.log(np.maximum(distance, 1e-12))          # noise levels at k* are proportional to distances
-    split = split_steps(edits.parting)[done]
+    split = split_steps(edits.parting)
     return {
         "split": over_sources(spearman, (k, split), group, seed),
         "distance": over_sources(spearman, (k, distance), group, seed),
@@ -89,11 +89,11 @@ def surplus(near: Edits, far: Edits, seed: int) -> Estimate | None:
         far: edits between pictures that were drawn at random.
         seed: of the bootstrap.
     """
-    parts = [(edits, edits.done) for edits in (near, far)]
-    needed = np.concatenate([edits.needed[done] for edits, done in parts])
-    size = np.log(np.concatenate([np.maximum(edits.distance[done], 1e-12) for edits, done in parts]))
-    is_near = np.repeat([True, False], [int(done.sum()) for _, done in parts])
-    first, second = (np.asarray(edits.pairs.group)[done] for edits, done in parts)
+    parts = (near, far)
+    needed = np.concatenate([edits.needed for edits in parts])
+    size = np.log(np.maximum(np.concatenate([edits.distance for edits in parts]), 1e-12))
+    is_near = np.repeat([True, False], [len(edits.needed) for edits in parts])
+    first, second = (np.asarray(edits.pairs.group) for edits in parts)
     group = np.concatenate([first, second + 1 + max(first, default=0)])
     enough = min(len(first), len(second)) >= LEAST_EDITS
     least = LEAST_EDITS if enough else len(group) + 1
@@ -101,7 +101,7 @@ def surplus(near: Edits, far: Edits, seed: int) -> Estimate | None:
 
 
 def agreement(edits: Edits, promised: Int[ndarray, " e"], seed: int) -> Mapping[str, Estimate | None]:
-    """How the noise levels that edits need agree with those at another k*.
+    """How the noise levels that edits need agree with those at another k*, where both are steps.
 
     Args:
         edits: with levels 'within' and 'across'.
@@ -119,7 +119,7 @@ def agreement(edits: Edits, promised: Int[ndarray, " e"], seed: int) -> Mapping[
     estimates = {"order": over_sources(spearman, (k, other), group, seed)}
     for name in ("within", "across"):
         mine = level == name
-        estimates[name] = over_sources(_geometric_mean, (ratio[mine],), group[mine], seed, least=LEAST_EDITS // 2)
+        estimates[name] = over_sources(_geometric_mean, (ratio[mine],), group[mine], seed)
     return estimates
 
 

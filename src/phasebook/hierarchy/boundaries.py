@@ -1,7 +1,8 @@
 """How the boundaries of one slice come: which first, whether predictions agree before one is there, what is lost.
 
 Edges are those of the grid, between neighbours; the *jump* of an edge is the distance of the predictions at its ends.
-Each function gives one number a slice, so that a statement over slices has an interval (`stats.median_interval`).
+Most functions give one number a slice, so that a statement over slices has an interval (`stats.median_interval`).
+Phases that are lost are too few on one slice: their share is taken over all.
 """
 
 import numpy as np
@@ -10,12 +11,14 @@ from numpy import ndarray
 
 from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.slice import Slice
-from phasebook.stats import spearman
+from phasebook.stats import Estimate, grouped_bootstrap, share_interval, spearman
 
 __all__ = ["before_over_after", "check_pairs", "coarse_first", "lost_over_gained", "nearby_pairs"]
 
 ALONG = 2                       # grid points along a boundary from which the step is borrowed
 LEAST = 10                      # edges, or pairs, that a number of a slice needs
+LEAST_SLICES = 12               # below, no interval over slices
+GAINED = 60                     # of fewer phases a share of a twentieth cannot be told from none (3 / 60)
 
 
 def _jumps(s: Slice) -> Float[ndarray, "e step"]:
@@ -79,12 +82,34 @@ def _ratio(jump: Float[ndarray, "step e"], first: Int[ndarray, " e"]) -> Float[n
     return (jump * before).sum(0) / before.sum(0) / np.maximum(after, 1e-300)
 
 
-def lost_over_gained(counts: Int[ndarray, " step"]) -> float | None:
-    """The sum of all falls of a count over the sum of all rises: 0 for one that never falls, however late it starts to
-    grow; None for one that never rises."""
-    change = np.diff(counts)
-    gained = change[change > 0].sum()
-    return float(-change[change < 0].sum() / gained) if gained else None
+def lost_over_gained(counts: Int[ndarray, "slice step"], seed: int = 0) -> Estimate | None:
+    """The sum of all falls of the counts over the sum of all rises, over all slices: 0 for counts that never fall,
+    however late they start to grow.
+
+    The interval is the wider one of two: slices drawn, and the binomial one, which does not shrink to a point where no
+    phase is lost.
+
+    Args:
+        counts: of phases.
+        seed: of the draws.
+
+    Returns:
+        The share, with infinite ends for fewer than twelve slices or sixty phases gained; None where none is gained.
+    """
+    change = np.diff(counts, axis=1)
+    lost, gained = -change.clip(max=0).sum(1), change.clip(min=0).sum(1)
+
+    def share(index):
+        return lost[index].sum() / gained[index].sum() if gained[index].any() else np.nan
+
+    found = grouped_bootstrap(share, np.arange(len(counts)), seed, least=LEAST_SLICES)
+    if found is None:
+        return None
+    total = int(gained.sum())
+    if total < GAINED:
+        return Estimate(found.value, -np.inf, np.inf, total)
+    single = share_interval(min(int(lost.sum()), total), total)
+    return Estimate(found.value, min(found.low, single.low), max(found.high, single.high), total)
 
 
 def nearby_pairs(s: Slice, count: int, apart: float = 0.15) -> Float[ndarray, "count 2 2"]:

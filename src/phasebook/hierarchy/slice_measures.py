@@ -1,6 +1,6 @@
 """The boundaries of several slices of one model, in a few estimates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,22 +13,23 @@ from phasebook.slices.measures.phases import nesting_over_steps, phases_of
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate, median_interval
 
-__all__ = ["Boundaries", "boundaries", "straight"]
+__all__ = ["Boundaries", "Lines", "beyond", "boundaries", "straight"]
 
 LARGE = 5e-3                    # share of the area from which a phase counts for nesting
 
 
 class Boundaries(NamedTuple):
-    """Medians over slices, each with its interval; None where no slice has the number.
+    """Medians over slices, each with its interval, but for `lost`; None where no slice has the number.
 
     Attributes:
         coarse: rank correlation of the final jump with the noise level of the split.
         before: distance of neighbours before a boundary parts them over that after.
-        lost: phases lost over phases gained.
+        lost: phases lost over phases gained, over all slices.
         nested: nesting score.
         beyond: nesting score less that of the phases of other slices.
         shuffled: nesting score of labels dealt at random.
         counts: of phases, by slice and step.
+        each: the numbers of each slice behind `coarse`, `before` and `nested`; None for a slice without.
     """
 
     coarse: Estimate | None
@@ -38,6 +39,7 @@ class Boundaries(NamedTuple):
     beyond: Estimate | None
     shuffled: Estimate | None
     counts: Int[ndarray, "slice step"]
+    each: Mapping[str, list[float | None]]
 
 
 def boundaries(slices: Sequence[Slice], ridge: float, seed: int = 0) -> Boundaries:
@@ -55,18 +57,44 @@ def boundaries(slices: Sequence[Slice], ridge: float, seed: int = 0) -> Boundari
         others = [other[-1] for j, other in enumerate(labels) if j != k]
         nested.append(nesting_over_steps(one, LARGE, others, seed))
     there = [n for n in nested if n is not None]
+    each = {"coarse": [coarse_first(s, ridge) for s in slices],
+            "before": [before_over_after(s, one, ridge) for s, one in zip(slices, labels, strict=True)],
+            "nested": [None if n is None else n.score for n in nested]}
     return Boundaries(
-        median_interval(coarse_first(s, ridge) for s in slices),
-        median_interval(before_over_after(s, one, ridge) for s, one in zip(slices, labels, strict=True)),
-        median_interval(lost_over_gained(count) for count in counts),
-        median_interval(n.score for n in there),
+        median_interval(each["coarse"]), median_interval(each["before"]), lost_over_gained(np.stack(counts), seed),
+        median_interval(each["nested"]),
         median_interval(n.score - n.strangers for n in there if n.strangers is not None),
         median_interval(n.shuffled for n in there),
-        np.stack(counts))
+        np.stack(counts), each)
 
 
-def straight(slices: Iterable[Slice], ridge: float, points: int,
-             seed: int = 0) -> tuple[Estimate | None, Estimate | None]:
+def beyond(data: Boundaries, null: Boundaries, name: str) -> Estimate | None:
+    """By how much slices exceed those of a null, one slice of each side by side: the median difference.
+
+    Args:
+        data: of the slices in question.
+        null: of as many slices of data without what is asked about.
+        name: `coarse`, `before` or `nested`.
+    """
+    both = zip(data.each[name], null.each[name], strict=True)
+    return median_interval(a - b for a, b in both if a is not None and b is not None)
+
+
+class Lines(NamedTuple):
+    """By how many heights of a ridge straight lines are longer than geodesics: medians over slices.
+
+    Attributes:
+        inside: a phase.
+        across: a boundary.
+        share: the first over the second, slice by slice.
+    """
+
+    inside: Estimate | None
+    across: Estimate | None
+    share: Estimate | None
+
+
+def straight(slices: Iterable[Slice], ridge: float, points: int, seed: int = 0) -> Lines:
     """By how many heights of a ridge straight lines are longer than geodesics, at the step at which the metric has come
     to rest.
 
@@ -75,9 +103,6 @@ def straight(slices: Iterable[Slice], ridge: float, points: int,
         ridge: height of a ridge.
         points: on each slice.
         seed: of the points of the first; the others count on.
-
-    Returns:
-        Medians over slices: inside a phase, and across a boundary.
     """
     inside, across = [], []
     for k, s in enumerate(slices):
@@ -88,4 +113,5 @@ def straight(slices: Iterable[Slice], ridge: float, points: int,
             for kept, side in ((inside, True), (across, False)):
                 value = lines.median(side)
                 kept.append(None if value is None else value / ridge)
-    return median_interval(inside), median_interval(across)
+    share = [a / b for a, b in zip(inside, across, strict=True) if a is not None and b]
+    return Lines(median_interval(inside), median_interval(across), median_interval(share))

@@ -209,7 +209,7 @@ def pair_clones(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], samples
         gram: inner products of the pictures.
         labels: one for each picture; those of fewer than `least` pictures are left out.
         samples: noisy states for each pair.
-        seed: of the noise.
+        seed: of the noise of the first pair; the others count on.
         least: pictures a label.
 
     Returns:
@@ -227,7 +227,8 @@ def pair_clones(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], samples
             part = gram[np.ix_(pick, pick)]
             part = part - part.mean(0) - part.mean(1, keepdims=True) + part.mean()
             ratio = np.sqrt(np.linalg.eigvalsh(part)[-1] / len(pick))
-            trips = exact_trips(part, np.arange(2 * size) // size, [ratio], samples, seed)
+            number = a * (a - 1) // 2 + b
+            trips = exact_trips(part, np.arange(2 * size) // size, [ratio], samples, seed + number)
             table[a, b] = table[b, a] = trips.clones.mean()
     return table
 

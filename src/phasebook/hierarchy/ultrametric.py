@@ -14,6 +14,7 @@ None of them means anything by itself: ties look like a tree, and so do distance
 are many dimensions. What they say of data, `calibration` finds out.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -61,8 +62,10 @@ def check_distances(distances: Float[ndarray, "n n"], least: int = 4) -> Float[n
     return d
 
 
+@lru_cache(maxsize=16)
 def _subsets(n: int, size: int, most: int, seed: int) -> Int[ndarray, "m k"]:
-    """All subsets of `size` of n points, or `most` random ones (distinct points in each) where there are more."""
+    """All subsets of `size` of n points, or `most` random ones (distinct points in each) where there are more; to be
+    read, not changed."""
     if n**size <= 2e6:
         grids = np.indices((n,) * size).reshape(size, -1)
         every = grids[:, (np.diff(grids, axis=0) > 0).all(0)].T

@@ -1,5 +1,6 @@
 """What the chapter on edits refuses before it runs, one line each, and how its rows are laid out."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -95,5 +96,7 @@ def test_an_edit_of_a_given_picture_starts_from_it(case, tmp_path):
     np.testing.assert_allclose(rows[1].source_picture, case.images.pixels[1], atol=1e-2)
     assert [row["k_star"] for row in pair_rows(e)] == e.k_star.tolist()
     split, distance = needs_panels(e, "title")
-    assert split.y.tolist() == e.k_star[e.done].tolist() and distance.x.tolist() == e.distance[e.done].tolist()
-    assert len(split.hover) == len(split.level) == int(e.done.sum())
+    assert split.y.tolist() == e.k_star.tolist() and distance.x.tolist() == e.distance.tolist()
+    failed = replace(e, to_target=np.full_like(e.to_target, np.inf))
+    assert needs_panels(failed, "title")[0].y.tolist() == [-1, -1]                # shown, not dropped
+    assert len(split.hover) == len(split.level) == len(e.pairs)

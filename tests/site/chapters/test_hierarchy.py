@@ -1,16 +1,31 @@
 """The chapter on the hierarchy refuses what it cannot use, in one line, before anything runs; and its small parts."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from phasebook.hierarchy.leaves import Leaves
+from phasebook.hierarchy.trees import distances_of, known_tree, spectrum
 from phasebook.models.exact import ExactModel
 from phasebook.site.build import runner
-from phasebook.site.chapters.hierarchy import disjoint_parts, through_slice, through_splits
+from phasebook.site.chapters.hierarchy import (
+    cloud_of,
+    disjoint_parts,
+    leaves_of_model,
+    likeness_of,
+    merge_tree_of,
+    parts_of,
+    points_of,
+    through_slice,
+    through_splits,
+)
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import Plane
 
 SOURCE = runner.find_chapter("15")
-ALONE = {"models": ["exact"], "grid": 21, "steps": 20, "starts": 40}
+ALONE = {"models": ["exact"], "compared": ["digits"], "grid": 21, "steps": 20, "starts": 40}
 
 BAD = [
     ({"models": ["nowhere"]}, "models"), ({"models": []}, "models"),
@@ -65,3 +80,41 @@ def test_chains_end_in_numbers():
     assert set(through_splits(points, 0, levels, 40)) >= {"triples", "cophenetic", "gap", "delta", "resolved"}
     plane = Plane(np.eye(3), (-2.0, 3.0, -2.0, 3.0), 21, normalise=False)
     assert through_slice(points, 0, levels, plane, 0.2) is not None
+
+
+def test_parts_of_icons_are_whole_things():
+    names = tuple(f"thing {k}, {style} style" for style in "abc" for k in range(6))
+    model = ExactModel.of_points(np.random.default_rng(0).standard_normal((18, 5)))
+    model = replace(model, names=names)
+    one = SimpleNamespace(name="icons", model=model, images=SimpleNamespace(names=names, groups=tuple("abc")))
+    parts = parts_of(one, 2, 7, 0)
+    things = [{name.split(",")[0] for name in part.names} for part in parts]
+    assert [len(part.names) for part in parts] == [6, 6] and [len(t) for t in things] == [2, 2]
+    assert not things[0] & things[1]
+    one.name = "digits"
+    assert [len(part.names) for part in parts_of(one, 2, 7, 0)] == [7, 7]
+
+
+def test_the_cloud_has_the_spectrum_and_other_points():
+    points = known_tree("ternary", 20, 0)
+    model = ExactModel.of_points(points)
+    cloud = cloud_of(model, 0)
+    own, other = (distances_of(m.atoms.numpy()) for m in (model, cloud))
+    np.testing.assert_allclose(spectrum(other)[:15], spectrum(own)[:15], rtol=1e-3)
+    assert abs(np.corrcoef(own[np.triu_indices(20, 1)], other[np.triu_indices(20, 1)])[0, 1]) < 0.5
+
+
+def test_a_set_of_one_leaf_is_passed_over():
+    alone = Leaves(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, int), np.array([16]), None)
+    model = SimpleNamespace(decode=lambda x0: np.zeros((len(x0), 3, 4, 4)))
+    two = Leaves(1.0 - np.eye(2), 1.0 - np.eye(2), np.arange(2), np.array([8, 8]), np.zeros((2, 5)))
+    assert likeness_of(alone) is None and merge_tree_of("t", [model], [alone]) is None
+    assert merge_tree_of("t", [model] * 2, [alone, two]).linkage.shape == (1, 4)
+    assert points_of([model] * 2, [alone, two]) == 8
+
+
+def test_few_starts_of_few_pictures_leave_no_traceback():
+    """Sixteen starts on four pictures: as many leaves as there are, and a likeness or none."""
+    model = ExactModel.of_points(np.random.default_rng(3).standard_normal((4, 6)))
+    leaves = leaves_of_model(model, model.levels(12), 16, 0)
+    assert len(leaves.first) <= 4 and (likeness_of(leaves) is None) == (len(leaves.first) < 4)

@@ -93,11 +93,11 @@ def test_geodesics_lie_in_the_extent():
 
 
 def test_tables_say_what_is_used():
-    low, high = dict.fromkeys(("triples", "cophenetic", "gap", "delta"), 0.9), dict.fromkeys(
-        ("triples", "cophenetic", "gap", "delta"), 0.99)
+    low, high = (dict.fromkeys(("triples", "cophenetic", "gap", "delta"), Estimate(v, v, v, 24)) for v in (0.9, 0.99))
     assert areas_table({"splits": {"comb": low}}).count("<td>0.90</td>") == 4
     score = {"triples": 0.5, "cophenetic": 0.9, "resolved": 0.8}
     sets = [Placed(score, score | {"triples": 0.4}, score | {"triples": 0.6})] * 12
-    html = places_table({"emoji": sets}, {"emoji": {"comb": low | {"triples": 0.99}, "ternary": high}}, ["triples"])
+    areas = {"comb": low | {"triples": high["gap"]}, "ternary": high}
+    html = places_table({"emoji": sets}, {"emoji": areas}, ["triples"], 0)
     assert "0.5 (95 % interval 0.5 to 0.5, n = 12)" in html and "not used" not in html
-    assert "not used" in places_table({"emoji": []}, {"emoji": {"comb": low}}, ["cophenetic"])
+    assert "not used" in places_table({"emoji": []}, {"emoji": {"comb": low}}, ["cophenetic"], 0)

@@ -265,10 +265,8 @@ def pair_rows(edits: Edits) -> list[dict[str, Any]]:
 
 
 def needs_panels(edits: Edits, title: str) -> list[Panel]:
-    """Two panels: k* of the pairs that succeed, against their split steps and against the distances of their pictures.
-    """
-    done = edits.done
-    level = np.array(edits.pairs.level)[done]
-    hover = [text for text, ends in zip(edits.pairs.titles, done, strict=True) if ends]
+    """Two panels: k* of all pairs, -1 where no step succeeds, against their split steps and against the distances of
+    their pictures."""
     axes = {"split step": split_steps(edits.parting), "distance (rms per entry)": edits.distance}
-    return [Panel(title, name, x[done], "k*", edits.k_star[done], level, hover) for name, x in axes.items()]
+    return [Panel(title, name, x, "k*", edits.k_star, edits.pairs.level, edits.pairs.titles)
+            for name, x in axes.items()]

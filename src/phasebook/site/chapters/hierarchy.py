@@ -1,5 +1,7 @@
 """Parameters of the chapter on the hierarchy, and the chains through which it calibrates."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -8,27 +10,29 @@ from numpy import ndarray
 from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.hierarchy.boundaries import check_pairs, nearby_pairs
-from phasebook.hierarchy.calibration import Likeness
-from phasebook.hierarchy.leaves import Leaves, parted
+from phasebook.hierarchy.calibration import Likeness, Measure, Placed, placed
+from phasebook.hierarchy.leaves import Leaves, linkage_of, parted
 from phasebook.hierarchy.straightness import geodesic_distances
+from phasebook.hierarchy.trees import distances_of, twin_points
 from phasebook.hierarchy.ultrametric import likeness
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.checks.memory import bytes_of_exact, bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
 from phasebook.site.checks.parameters import Finite, Fraction
-from phasebook.site.figures.hierarchy import PairStrip, as_bytes
+from phasebook.site.figures.hierarchy import MergeTree, PairStrip, as_bytes
 from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.plane import Plane, check_extent
 from phasebook.slices.slice import Slice
 from phasebook.slices.sweep import slice_of
 
-__all__ = ["Chapter", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of", "strips_of",
-           "through_slice", "through_splits"]
+__all__ = ["Chapter", "cloud_of", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of",
+           "merge_tree_of", "parts_of", "placed_on_slice", "points_of", "strips_of", "through_slice", "through_splits"]
 
+TWO_FACTORS = "icons"           # the image set of things in styles
 RESOLUTION = 0.25               # of split heights: a factor 1.28 of the noise
 SHARE = 0.05                    # of the largest geodesic distance, likewise
 Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
@@ -108,6 +112,55 @@ def disjoint_parts(model: Model, parts: int, most: int, seed: int) -> list[Model
     return [model.subset(np.sort(order[k * size:(k + 1) * size])) for k in range(parts)]
 
 
+def parts_of(one: Subject, parts: int, most: int, seed: int) -> list[Model]:
+    """Disjoint parts of a model's pictures (`disjoint_parts`); of the icons whole things, each in all of its styles.
+
+    Args:
+        one: the model, with its pictures.
+        parts: how many.
+        most: pictures in a part.
+        seed: of the order of pictures, or things.
+    """
+    if one.name != TWO_FACTORS:
+        return disjoint_parts(one.model, parts, most, seed)
+    things = np.array([name.rsplit(", ", 1)[0] for name in one.images.names])
+    order = np.random.default_rng(seed).permutation(np.unique(things))
+    size = max(1, min(most // len(one.images.groups), len(order) // parts))
+    return [one.model.subset(np.flatnonzero(np.isin(things, order[k * size:(k + 1) * size]))) for k in range(parts)]
+
+
+def cloud_of(model: ExactModel, seed: int) -> ExactModel:
+    """The exact model of the twin of all pictures of another: the same spectrum, and no tree."""
+    return ExactModel.of_points(twin_points(distances_of(model.atoms.cpu().numpy()), seed), str(model.atoms.device))
+
+
+def merge_tree_of(title: str, parts: Sequence[Model], leaves: Sequence[Leaves]) -> MergeTree | None:
+    """The tree of the first set that has two leaves or more, for a figure; None where none has.
+
+    Args:
+        title: of the model.
+        parts: the models, to decode.
+        leaves: of each.
+    """
+    for part, each in zip(parts, leaves, strict=True):
+        if len(each.first) > 1:
+            return MergeTree(title, linkage_of(each.heights), as_bytes(part.decode(each.x0)))
+    return None
+
+
+def points_of(parts: Sequence[Model], leaves: Sequence[Leaves]) -> int:
+    """How many points a known tree has that stands for some sets: as many as an exact model has pictures, or as there
+    are leaves of another model; eight at least.
+
+    Args:
+        parts: the models.
+        leaves: of each.
+    """
+    sizes = [len(part.atoms) if isinstance(part, ExactModel) else len(each.first)
+             for part, each in zip(parts, leaves, strict=True)]
+    return max(8, int(np.median(sizes)))
+
+
 def leaves_of_model(model: Model, levels: Levels, starts: int, seed: int, prompt: Prompt | None = None) -> Leaves:
     """The leaves on which normal starts end, by the model's own feature."""
     feature = next(iter(model.features.values()))
@@ -140,15 +193,45 @@ def through_slice(points: Float[ndarray, "n d"], seed: int, levels: Levels, plan
     return None if measured is None else likeness(measured[0], SHARE * measured[0].max())
 
 
+def placed_on_slice(s: Slice, ridge: float, measure: Measure, seed: int) -> Placed | None:
+    """Geodesic distances of a slice's phases between those of their twin and their tree, all through one chain.
+
+    Args:
+        s: the slice.
+        ridge: height of a ridge, in the feature's distance.
+        measure: the chain, for the twin and the tree.
+        seed: of both.
+
+    Returns:
+        None for fewer than five phases, or where the twin or the tree leaves nothing to measure.
+    """
+    found = geodesic_distances(s.surface(s.steps - 1), s.phases(ridge)[-1], leaves=16)
+    if found is None:
+        return None
+    lengths, points = found
+    final = s.between(s.plane.alpha[points[:, 0]], s.plane.beta[points[:, 1]]).distances[-1]
+    return placed(likeness(lengths, SHARE * lengths.max()), final, measure, seed)
+
+
 def compared_subjects(p: Chapter) -> list[Subject]:
     """The exact models of the further image sets, at the first model's number of steps."""
     chosen = []
     for name in p.compared:
-        images = load_images(name, p.resolution)
+        images = _complete(load_images(name, p.resolution)) if name == TWO_FACTORS else load_images(name, p.resolution)
         model = ExactModel.of(images, p.device)
         levels = named_levels(p.schedule, p.at("steps", p.models[0]))
         chosen.append(Subject(name, model, levels, None, model.features, images))
     return chosen
+
+
+def _complete(images: ImageSet) -> ImageSet:
+    """The icons of those things that are drawn in every style."""
+    _, thing, count = np.unique([name.rsplit(", ", 1)[0] for name in images.names], return_inverse=True,
+                                return_counts=True)
+    kept = np.flatnonzero(count[thing] == len(images.groups))
+    names, captions = (tuple(words[i] for i in kept) for words in (images.names, images.captions))
+    return replace(images, pixels=images.pixels[kept], names=names, captions=captions, family=images.family[kept],
+                   group=images.group[kept])
 
 
 def strips_of(title: str, s: Slice, pairs: Float[ndarray, "pair 2 2"] | None, count: int) -> list[PairStrip]:

@@ -14,11 +14,11 @@ from PIL import Image
 from plotly.subplots import make_subplots
 from scipy.cluster.hierarchy import dendrogram
 
-from phasebook.hierarchy.calibration import Placed, places, usable
+from phasebook.hierarchy.calibration import Areas, Placed, least_areas, place, usable
 from phasebook.site.figures.base import COLOURS, layout, table
 from phasebook.site.figures.phase_colours import PHASES, colour_of
 from phasebook.site.figures.widget import webp
-from phasebook.stats import Estimate, median_interval
+from phasebook.stats import Estimate
 
 __all__ = ["MergeTree", "PairStrip", "PhaseRow", "areas_table", "as_bytes", "geodesic_map", "likeness_scales",
            "merge_trees", "pair_strips", "phase_maps", "places_table", "ridge_curves"]
@@ -163,8 +163,8 @@ def merge_trees(trees: Sequence[MergeTree], xtitle: str) -> go.Figure:
     for col, tree in enumerate(trees, 1):
         drawn = dendrogram(tree.linkage, no_plot=True)
         top = max(float(tree.linkage[:, 2].max()), 1e-12)
-        for height, place in zip(drawn["dcoord"], drawn["icoord"], strict=True):
-            fig.add_scatter(x=np.round(height, 4).tolist(), y=[(v - 5) / 10 for v in place], mode="lines",
+        for height, across in zip(drawn["dcoord"], drawn["icoord"], strict=True):
+            fig.add_scatter(x=np.round(height, 4).tolist(), y=[(v - 5) / 10 for v in across], mode="lines",
                             showlegend=False, line={"color": COLOURS[0], "width": 1.6}, hoverinfo="x", row=1, col=col)
         for y, leaf in enumerate(drawn["leaves"]):
             fig.add_layout_image(source=webp(tree.pictures[leaf], 85), xref="x", yref="y", x=-0.02 * top, y=y,
@@ -249,37 +249,38 @@ def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 
     return fig.update_yaxes(title="α", range=[a0, a1], scaleanchor="x", constrain="domain")
 
 
-def areas_table(areas: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+def areas_table(areas: Mapping[str, Areas]) -> str:
     """The area under the curve of each statistic, by chain and kind of tree.
 
     Args:
         areas: from `calibration.separation`, by chain.
     """
-    rows = [[chain, kind, *(f"{v:.2f}" for v in row.values())] for chain, kinds in areas.items()
+    rows = [[chain, kind, *(f"{v.value:.2f}" for v in row.values())] for chain, kinds in areas.items()
             for kind, row in kinds.items()]
     return table(["distances", "tree", "triples", "cophenetic", "gap", "δ"], rows,
                  "Area under the ROC curve, known trees against their twins, through the whole chain: 1 for a sure "
                  "verdict, 0.5 for a coin")
 
 
-def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Mapping[str, Mapping[str, float]]],
-                 names: Sequence[str]) -> str:
+def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Areas], names: Sequence[str],
+                 seed: int) -> str:
     """Where data lie between twin and tree.
 
     Args:
         beside: sets of each kind of data.
         areas: from `calibration.separation`, by kind of data.
         names: of the statistics.
+        seed: of the draws behind the intervals.
     """
     rows = []
     for title, three in beside.items():
         for name in names:
-            least = min(row[name] for row in areas[title].values())
+            least = least_areas(areas[title])[name].value
             used = "" if name in usable(areas[title]) else " (not used)"
             ends = [_median([getattr(each, kind)[name] for each in three]) for kind in ("twin", "data", "tree")]
             resolved = _median([each.data["resolved"] for each in three])
-            place = median_interval(places(three, name))
-            rows.append([title, name, f"{least:.2f}{used}", *ends, resolved, "–" if place is None else str(place)])
+            at = place(three, [name], seed)
+            rows.append([title, name, f"{least:.2f}{used}", *ends, resolved, "–" if at is None else str(at)])
     return table(["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place"], rows,
                  "Likeness to a tree, medians over sets, and the place of the data between twin (0) and tree (1)")
 
