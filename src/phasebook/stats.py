@@ -53,7 +53,7 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
     known = np.sort(np.array([v for v in values if v is not None], dtype=np.float64))
     n = len(known)
     if np.isnan(known).any():
-        raise ValueError(f"values: {int(np.isnan(known).sum())} of {n} are NaN; takes numbers, and None where there is none")
+        raise ValueError(f"values: {int(np.isnan(known).sum())} of {n} are NaN; takes numbers, None for none")
     if n == 0:
         return None
     middle = float(np.median(known))
@@ -64,7 +64,14 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
 
 
 def share_interval(successes: int, n: int) -> Estimate | None:
-    """A share and its exact binomial interval (Clopper and Pearson 1934); None for n = 0.
+    """A share and its exact binomial interval (Clopper and Pearson 1934).
+
+    Args:
+        successes: how many.
+        n: of how many.
+
+    Returns:
+        The estimate; None for n = 0.
 
     Raises:
         ValueError: for successes that are not between 0 and n.
@@ -124,6 +131,9 @@ def slope_interval(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> Estimate
     Args:
         x: positive, two different ones at least.
         y: positive.
+
+    Returns:
+        The estimate.
     """
     a, b = np.log(np.asarray(x, dtype=np.float64)), np.log(np.asarray(y, dtype=np.float64))
     centred, n = a - a.mean(), len(a)

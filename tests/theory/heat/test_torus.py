@@ -6,12 +6,12 @@ import numpy as np
 import ot
 import pytest
 
+from phasebook.theory.heat import torus
 from phasebook.theory.heat.circle import brenier_circle
 from phasebook.theory.heat.expansion import ladder, resolving_grid, slope, solenoidal, torus_expansion
 from phasebook.theory.heat.interpolation import torus_gap, torus_gap_below, torus_reverse, torus_sweep, velocity_gap
 from phasebook.theory.heat.monge_ampere import brenier, solve_weighted
 from phasebook.theory.heat.spectral import spectral
-from phasebook.theory.heat import torus
 from phasebook.theory.heat.torus import TorusDensity, check_modes, grid_points, mean_norm
 
 DENSITIES = {
@@ -209,7 +209,7 @@ def test_w2_lies_between_both_bounds_on_the_circle(eps):
     x = grid_points(n, 1)
     apart = (brenier(rho, t, n).second - t / eps * whole.second)[:, 0]            # S_t - I_t, both increasing
     weight = rho(x)
-    # the maps that carry mu_t^OT to mu_t in order differ by turns; to second order in their size the best one has mean 0
+    # the maps that carry mu_t^OT to mu_t in order differ by turns, of which the best is taken, to leading order
     stretch = 1 + t / eps * spectral(n, 1).jacobian(whole.displacement)[:, 0, 0]
     level = (apart * stretch).mean() / (stretch / weight * stretch).mean()
     exact = mean_norm((apart - level * stretch / weight)[:, None], weight)

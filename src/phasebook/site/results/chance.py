@@ -2,9 +2,10 @@
 
 A decided verdict is false if its interval lies on one side of the bound and the truth on the other. For a bound with
 one end the interval misses the truth on a known side then, in at most 2.5 % of the cases. A bound with two ends can be
-failed on both sides: a false 'fails' of such a one has up to 5 %, a false 'holds' 2.5 %. Over n intervals these add up (Bonferroni): with ends at the 1 - 0.025 / n quantile *all* decided verdicts
-are right together with probability 95 % or more. An interval that is stretched from its estimate by the ratio of the
-two normal quantiles is such a one where the estimate is nearly normal, and a measure of margin where it is not.
+missed on either side: a false 'fails' of such a one has up to 5 %, a false 'holds' 2.5 %. Over n intervals these add up
+(Bonferroni): with ends at the 1 - 0.025 / n quantile *all* decided verdicts are right together with probability 95 % or
+more. An interval that is stretched from its estimate by the ratio of the two normal quantiles is such a one where the
+estimate is nearly normal, and a measure of margin where it is not.
 """
 
 from collections.abc import Iterable

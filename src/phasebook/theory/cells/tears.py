@@ -23,7 +23,8 @@ from phasebook.theory.cells.diagram import Walls
 from phasebook.theory.cells.power_cells import PowerCells, solve
 from phasebook.theory.cells.targets import Domain
 
-__all__ = ["Tears", "TornTransport", "missing_edges", "resolved", "stretch", "stretch_exponent", "tears", "transport_onto"]
+__all__ = ["Tears", "TornTransport", "missing_edges", "resolved", "stretch", "stretch_exponent", "tears",
+           "transport_onto"]
 
 # a dual edge is long beyond this many brick widths; smooth maps of the book's domains stay below
 LONG = 3.0
@@ -94,6 +95,9 @@ def stretch(cells: PowerCells, spacing: float) -> float:
     Args:
         cells: power cells of a sample of bricks.
         spacing: width of a brick, a length.
+
+    Returns:
+        A pure number.
     """
     return float(cells.jumps[cells.lengths > SHORTEST].max() / spacing)
 

@@ -228,8 +228,8 @@ def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
         return Links(n, n >= least, remark)
     first = 2 ** int(np.ceil(np.log2(max(least, 4))))
     if 2 * first > most:
-        return Links(n, n >= least, f"WARNING: no order and no constant: they take two n_steps of {int(np.ceil(least))} "
-                                    f"or more, and none above {most} is added.")
+        remark = f"WARNING: no order, no constant: they take two n_steps of {int(np.ceil(least))} or more."
+        return Links(n, n >= least, remark)
     added = np.setdiff1d([first, 2 * first], n)
     n = np.union1d(n, added)
     remark = f"WARNING: too few of the n_steps are asymptotic; added: {', '.join(str(k) for k in added)}."

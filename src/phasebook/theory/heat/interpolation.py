@@ -4,8 +4,8 @@
 With S_t the Brenier map rho -> rho_t and `I_t = (1 - t/eps) Id + (t/eps) T_eps` (11), the pair (S_t, I_t) couples
 mu_t with mu_t^OT, so `||S_t - I_t||_{L2(rho)}` bounds W2 from above. On the line it is W2. On the torus S_t - I_t is a
 gradient in the coordinates of rho and, up to a relative O(eps), in those of mu_t; its solenoidal part there adds
-in square, so the bound exceeds W2 by a relative O(eps^2) only. From below W2 is bounded by Kantorovich's duality, with a
-multiple of Q for the potential (`torus_gap_below`): what refutes a bound must lie below W2.
+in square, so the bound exceeds W2 by a relative O(eps^2) only. From below W2 is bounded by Kantorovich's duality, with
+a multiple of Q for the potential (`torus_gap_below`): what refutes a bound must lie below W2.
 """
 
 from typing import NamedTuple
@@ -102,8 +102,8 @@ def torus_gap_below(density: TorusDensity, t: float, eps: float, n: int, whole: 
 
         W2^2 / 2 >= s a - s^2 b / (2 (1 - L)),   a = int Q d(mu_t - mu_t^OT),   b = int |grad Q|^2 d mu_t^OT.
 
-    Taken at `s = a / b`. `a` is formed without cancellation, by the midpoint rule from I_t(x) to S_t(x), whose error is of
-    third order in that distance.
+    Taken at `s = a / b`. `a` is formed without cancellation, by the midpoint rule from I_t(x) to S_t(x), whose error is
+    of third order in that distance.
 
     Args:
         density: rho, of two dimensions or one.
