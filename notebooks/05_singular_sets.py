@@ -303,9 +303,9 @@ show(family([targets.cassini_outline(b) for b in ratios], [f"b = {b:g}" for b in
          "from b = 1.6 down to about 1.08 and rise steeply as b falls to 1.")
 
 # %% [markdown]
-# In {numref}`fig-cassini` a wide range of waisted ovals shows no tear. Whether these are regular the bricks cannot say: from one oval to the next the
-# exponent of their stretch scatters between 0 and 1, since the largest jump of a sample depends on how its bricks lie. The closed form of
-# {prf:ref}`prop-lobes` needs no such reservation. So the theorem's 'emerges if' should read: *can emerge only if*, for densities between two positive
+# In {numref}`fig-cassini` a wide range of waisted ovals shows no tear. Whether these are regular we do not judge: the largest jump of a sample depends on
+# how its bricks lie, and its growth from one size to the next is mostly noise near a waist. The closed form of {prf:ref}`prop-lobes` needs no such
+# reservation, and its stretch hardly grows. So the theorem's 'emerges if' should read: *can emerge only if*, for densities between two positive
 # constants.
 #
 # ## A singular set that is dense
@@ -348,8 +348,8 @@ print(f"the widest interval of latents without a jump shrinks by {shrink:.2f} a 
 # missing hull edges tear a Gaussian out to infinity, holes leave singularities inside, of which the jump integral misses isolated points; along a
 # tear the images follow the reentrant part of the target; without bounds on the densities the singular set can be dense.
 #
-# Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that does not grow over one factor
-# of four is evidence, not proof (how fast maps onto samples approach the limit is a theorem of {cite:t}`delalande2023quantitative`). Everything is in
+# Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that does not grow over a factor of
+# sixteen in the number of bricks is evidence, not proof (how fast maps onto samples approach the limit is a theorem of {cite:t}`delalande2023quantitative`). Everything is in
 # the plane or on the line; in higher dimension {prf:ref}`thm-strict` has no counterpart. And all of it concerns *one* transport onto the data: for a
 # transport between two positive noise levels the set is empty ({prf:ref}`thm-whole`). What remains there is the subject of the next chapter.
 

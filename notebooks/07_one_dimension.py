@@ -236,7 +236,7 @@ ledger.claim("modes.clones_at_formula", share_interval(int(agree.sum()), len(agr
              note=f"d = {d}, the time from the covariance of {p.samples} samples")
 
 # %% [markdown]
-# At the split the clones agree as often as the quadrature says, whatever the clusters. At the time of the formula it depends on them, from 0.98 for near and narrow clusters down to 0.72 for wide ones, and is the same number for the far pair in 64 dimensions,
+# At the split the clones agree as often as the quadrature says, whatever the clusters. At the time of the formula it depends on them, from 0.98 for near and narrow clusters down to 0.66 for wide ones, and is nearly the same number, 0.773, for the far pair in 64 dimensions,
 # the case for which the formula was derived. Other definitions of the moment give other moments. For two atoms at $\pm a$ the drift of the
 # reverse *stochastic* process at the centre, $x/2 + \nabla \log p_t$, changes its sign at $\alpha_t = \sqrt{\sqrt 2 - 1} = 0.6436$ (with $a = 1$), that is $\sigma/\alpha = 2^{1/4}$, before the modes
 # part at $\sigma/\alpha = 1$ {cite:p}`raya2023spontaneous`; that of the probability flow is unstable there at every noise level.
