@@ -16,7 +16,7 @@
 # :::{admonition} Answer
 # :class: tip
 # Yes. One map misplaces 4 % of the latents, four maps 0.8 %, eight 0.2 %, thirty-two about 0.01 %. Singular is only the last map; all that the others do is to bend its straight walls into the curved boundaries of the flow.
-# What these others misplace falls with order about 2 in their number. The last map keeps a share of its own, about a third, as long as its level stays above zero.
+# What these others misplace falls as well; the order, fitted with an interval, stands below. The last map keeps a share of its own as long as its level stays above zero.
 # :::
 #
 # We start where the answer is known, two atoms, where one map is as good as a hundred. Then we solve a Monge-Ampère equation for every link of chains of up to 32 maps, and count.
@@ -167,17 +167,17 @@ guide = swept.links[-1:] * (swept.n[-1:] / swept.n[linked]) ** 2.0
 show(curves([[Curve("chain of n maps", swept.n, swept.mismatch), Curve("links alone", swept.n[linked], np.maximum(swept.links[linked], 1e-6), "measured", 2),
               Curve("last map alone", swept.n, np.maximum(swept.last, 1e-6), "open", 1),
               Curve("slope −2", swept.n[linked], guide, "predicted", 2)]], ["n (maps)"], ["Gaussian mass misplaced"]),
-     alt="Log-log plot. Dots of the chain fall from 0.04. Dots of the links alone lie below them near a line of slope minus two; "
-         "rings of the last map alone start at the first dot, fall faster, and stay at about a third of the chain's dots.")
+     alt="Log-log plot. Dots of the chain fall from 0.04. Dots of the links alone lie below them beside a line of slope minus two; "
+         "rings of the last map alone start at the first dot and fall below both.")
 
 # %% [markdown]
-# For short chains the last map is to blame for most of the mismatch of {numref}`fig-mismatch`: it takes the final, long step from a level at which the atoms still overlap. From a dozen maps on the links misplace more than it does, with about the order of the torus although the data are atoms; but the last map does not
-# become negligible, and at a fixed $\sigma_{\text{end}}$ no order of the whole chain can last. Why does the singular end not cost more? The decision falls early. By the time the noise is a fifth of the gap between atoms, hardly any mass is left near a boundary, and the maps stretch the
+# For short chains the last map is to blame for most of the mismatch of {numref}`fig-mismatch`: it takes the final, long step from a level at which the atoms still overlap. From eight maps on the links misplace more than it does; but the last map does not
+# become negligible, and at a fixed $\sigma_{\text{end}}$ no order of the whole chain can last. Nor do these chains show the limit of the links: as $n$ grows they also reach further down, where they misplace more, so a fitted order below 2 is to be expected, and its interval is wide. Why does the singular end not cost more? The decision falls early. By the time the noise is a fifth of the gap between atoms, hardly any mass is left near a boundary, and the maps stretch the
 # neighbourhood of a boundary so much that an error made there is nothing when it is carried back to the latents.
 #
 # ## What was shown, and what was not
 #
-# The sentence that the flow is approximated by a sequence of optimal transport maps holds for what one reads off a generative model, the atom of each latent; the smooth maps of the chain approach it at about the rate of smooth densities. In such a chain exactly one map is singular, the last, and its walls are straight; curved phase boundaries are straight walls
+# The sentence that the flow is approximated by a sequence of optimal transport maps holds for what one reads off a generative model, the atom of each latent; how fast the smooth maps of the chain approach it, the table says with an interval. In such a chain exactly one map is singular, the last, and its walls are straight; curved phase boundaries are straight walls
 # pulled back through diffeomorphisms.
 #
 # Not shown: the constant. On the torus it was predicted; here it would need the field of {prf:ref}`prop-local` on the boundary, integrated over all noise levels. Nor does the rate hold uniformly in $\sigma_{\text{end}}$: a link between low levels stretches the gap between two atoms exponentially, no grid resolves that for long, and a
