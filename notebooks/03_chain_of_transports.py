@@ -218,7 +218,8 @@ for name, chain in chains.items():
         constants[name].forward > 1e-10 * chain.n.max(initial=1) ** 2 * scale
     enough[name] = asymptotic if loud and asymptotic.sum() > 1 else None
 k, ok = chains["torus"].n, enough["torus"]
-lost = "" if ok is not None or not turns else "The predicted error is lost in the floating point of the maps, or too few chains converged."
+short = rungs["torus"].usable.sum() < 2
+lost = "" if ok is not None or short or not turns else "The predicted error is lost in the floating point of the maps, or too few chains converged."
 notes = " ".join(t for t in (remark, rungs["torus"].remark, chains["torus"].remark, lost) if t)
 for way, errors, constant in (("", chains["torus"].forward, constants["torus"].forward),
                               ("_backward", chains["torus"].backward, constants["torus"].backward)):
@@ -226,7 +227,8 @@ for way, errors, constant in (("", chains["torus"].forward, constants["torus"].f
     ledger.claim(f"chain.global_constant{way}", None if ok is None else limit(k[ok], errors[ok]) / constant, note=notes)
 k, ok = chains["circle"].n, enough["circle"]
 ratio = None if ok is None else limit(k[ok], chains["circle"].forward[ok]) / constants["circle"].forward
-_ = ledger.claim("chain.circle_constant", ratio, note=f"{rungs['circle'].remark} {chains['circle'].remark}".strip() if ratio else
+_ = ledger.claim("chain.circle_constant", ratio, note=f"{rungs['circle'].remark} {chains['circle'].remark}".strip()
+                 if ratio or rungs["circle"].usable.sum() < 2 else
                  "The density is even, or so nearly that the predicted error is lost in the floating point.")
 
 # %% [markdown]

@@ -61,9 +61,10 @@ from phasebook.mixtures.trees import cantor
 from phasebook.site.figures.base import show
 from phasebook.site.figures.singular import Torn, crease, family, staircase, stretch_panels, torn
 from phasebook.site.figures.transport import curves
+from phasebook.stats import slope_interval
 from phasebook.theory.cells import targets
 from phasebook.theory.cells.power_cells import solve
-from phasebook.theory.cells.tears import missing_edges, resolved, stretch_exponent, transport_onto
+from phasebook.theory.cells.tears import missing_edges, resolved, stretch, stretch_exponent, transport_onto
 
 coarse_n = p.n_samples // 4
 fine_enough = coarse_n >= 100                                    # for a rate from two samples
@@ -248,6 +249,8 @@ necks = sorted(set(p.half_necks), reverse=True)
 closing = [transport_onto(targets.dumbbell(w), p.n_samples, "disk") for w in necks]
 jumps = np.array([t.tears.jump for t in closing])
 apart = resolved(necks, max(t.spacing for t in closing))
+torn_necks = [k for k in apart if jumps[k] > 0]
+rises = np.diff(jumps[torn_necks]) / transport_onto(targets.dumbbell(0.0), p.n_samples, "disk").tears.jump
 show(torn([Torn.of(t, f"{w:g}") for w, t in zip(necks, closing, strict=True)], slider="half width of the neck: "),
      alt="A disk coloured from left to right and its image, a dumbbell. As the neck closes, two orange tears grow from "
          "the top and the bottom of the disk until they meet in a vertical diameter.")
@@ -277,18 +280,22 @@ show(torn([Torn.of(t, f"{w:g}") for w, t in zip(necks, closing, strict=True)], s
 # the boundary turns inwards there.
 # :::
 #
-# The paper speaks of supports, not of densities, so we add a family with uniform density, the Cassini ovals $|z^2 - 1| \leq b^2$: convex for $b \geq
-# \sqrt 2$, waisted below, in two pieces below $b = 1$. An oval counts as regular without a tear *and* with an exponent of the stretch of at most $1/4$.
+# The paper writes 'not convex with respect to the mapping', which it does not define. In the theory of other costs there is such a notion; for the
+# quadratic cost, which is the paper's, it is plain convexity. So the lobes refute the sentence by proof, and the bricks have to agree: we fit the
+# exponent of their stretch over five sizes of the sample. The paper speaks of supports, not of densities, so we also show a family with uniform density,
+# the Cassini ovals $|z^2 - 1| \leq b^2$: convex for $b \geq \sqrt 2$, waisted below, in two pieces below $b = 1$.
 
 # %% mystnb={"figure": {"caption": "Cassini ovals as targets of the uniform disk. Left: outlines, in orange where the transport is torn. Right: jump integral and length over b. Below the square root of 2 the oval is not convex, below 1 it is in two pieces.", "name": "fig-cassini"}}
 bricks, area, brick = targets.ellipse().sample(p.n_samples)
 lobes = solve(targets.three_lobes(bricks, 0.4), area, "disk")
 lobes_error = np.linalg.norm(lobes.transport(bricks) - targets.three_lobes(bricks, 0.4), axis=1).mean() / brick
+grown = []
+for n in sorted(set(sizes)):
+    points, mass, width = targets.ellipse().sample(n)
+    grown.append((1 / width, stretch(solve(targets.three_lobes(points, 0.4), mass, "disk"), width)))
+lobes_growth = slope_interval(*np.transpose(grown)) if fine_enough else None
 ratios = sorted(set(p.cassini_ratios))
 ovals = [transport_onto(targets.cassini(b), p.n_samples, "disk") for b in ratios]
-growth = [stretch_exponent(transport_onto(targets.cassini(b), max(coarse_n, 25), "disk"), t) for b, t in zip(ratios, ovals, strict=True)]
-calm = [b for b, t, rate in zip(ratios, ovals, growth, strict=True) if t.tears.jump == 0 and rate <= 0.25]
-regular = [b for b in calm if 1 < b < np.sqrt(2) and fine_enough]
 oval_jumps, oval_lengths = (np.array([getattr(t.tears, name) for t in ovals]) for name in ("jump", "length"))
 show(family([targets.cassini_outline(b) for b in ratios], [f"b = {b:g}" for b in ratios], oval_jumps > 0,
             np.array(ratios), oval_jumps, oval_lengths, "b", np.sqrt(2)),
@@ -296,9 +303,10 @@ show(family([targets.cassini_outline(b) for b in ratios], [f"b = {b:g}" for b in
          "from b = 1.6 down to about 1.08 and rise steeply as b falls to 1.")
 
 # %% [markdown]
-# In {numref}`fig-cassini` a wide range of waisted ovals is served without any tear, and the closed form of {prf:ref}`prop-lobes` needs no reservation
-# about resolution. So the theorem's 'emerges if' should read: *can emerge only if*, for densities between two positive constants. One waisted oval is
-# enough to refute the universal sentence; a choice of ovals without one decides nothing.
+# In {numref}`fig-cassini` a wide range of waisted ovals shows no tear. Whether these are regular we do not judge: the largest jump of a sample depends on
+# how its bricks lie, and its growth from one size to the next is mostly noise near a waist. The closed form of {prf:ref}`prop-lobes` needs no such
+# reservation, and its stretch hardly grows. So the theorem's 'emerges if' should read: *can emerge only if*, for densities between two positive
+# constants.
 #
 # ## A singular set that is dense
 #
@@ -326,8 +334,7 @@ for g in range(2, p.generations + 1):
 shrink = np.exp(np.polyfit(np.arange(len(free)), np.log(free), 1)[0])
 show(staircase([(f"{g} generations", *steps[g]) for g in (4, p.generations)], "quantile of the source", "T"),
      alt="A staircase from 0 to 1 with its largest jump at one half, smaller ones at the quarters, and ever smaller ones between.")
-coarse, fine = transport_onto(targets.ell(), max(coarse_n, 25), "disk"), transport_onto(targets.ell(), p.n_samples, "disk")
-thin = np.log(coarse.torn_mass / fine.torn_mass) / np.log(coarse.spacing / fine.spacing) if fine_enough else None
+thin = slope_interval([t.spacing for t in runs["L"]], [t.torn_mass for t in runs["L"]]) if fine_enough else None
 print(f"the widest interval of latents without a jump shrinks by {shrink:.2f} a generation")
 
 # %% [markdown]
@@ -341,32 +348,31 @@ print(f"the widest interval of latents without a jump shrinks by {shrink:.2f} a 
 # missing hull edges tear a Gaussian out to infinity, holes leave singularities inside, of which the jump integral misses isolated points; along a
 # tear the images follow the reentrant part of the target; without bounds on the densities the singular set can be dense.
 #
-# Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that does not grow over one factor
-# of four is evidence, not proof (how fast maps onto samples approach the limit is a theorem of {cite:t}`delalande2023quantitative`). Everything is in
+# Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that does not grow over a factor of
+# sixteen in the number of bricks is evidence, not proof (how fast maps onto samples approach the limit is a theorem of {cite:t}`delalande2023quantitative`). Everything is in
 # the plane or on the line; in higher dimension {prf:ref}`thm-strict` has no counterpart. And all of it concerns *one* transport onto the data: for a
 # transport between two positive noise levels the set is empty ({prf:ref}`thm-whole`). What remains there is the subject of the next chapter.
 
 # %% tags=["results", "hide-input"]
-judged, several = 1e-3 <= p.unequal_mass <= 0.999, len(apart) > 1
+judged = 1e-3 <= p.unequal_mass <= 0.999
 ledger.claim("singular.unequal", uneven / norm.pdf(norm.ppf(p.unequal_mass)) if judged else None,
              note="" if judged else "a mass below a thousandth is served from beyond the last bricks' resolution")
 ledger.claim("singular.notch", share, note="share of the jump integral, both images within a brick of the corner's sides")
 ledger.claim("singular.annulus", miss, note="mean distance from the closed form, brick widths")
 ledger.claim("singular.hole_stretch", exponents["annulus"] if fine_enough else None, note=too_coarse)
 ledger.claim("singular.convex_zero", convex, note="sum of the jump integrals over the four")
-ledger.claim("singular.neck_monotone", np.diff(jumps[apart]).min() if several else None,
-             note=f"smallest increase, {len(apart)} of {len(necks)} necks, two bricks apart or more; disk source" if several
-             else "no two necks differ by two bricks")
+ledger.claim("singular.neck_rises", rises.min() if rises.size else None,
+             note=f"{len(torn_necks)} torn ones of {len(necks)} necks, two bricks apart or more; disk source" if rises.size
+             else "no two torn necks differ by two bricks")
 ledger.claim("singular.lobes", lobes_error, note="mean distance from the closed form, brick widths")
-ledger.claim("singular.cassini", len(regular) or None, note="connected, non-convex ovals that are regular; disk source" if regular
-             else too_coarse or "none of these ovals is regular, and examples prove no universal sentence")
-ledger.claim("singular.smooth_off_null", shrink, corrected=thin,
-             note="factor of the widest interval without a jump; corrected: exponent of the torn mass in the brick width, for the L")
+ledger.claim("singular.lobes_calm", lobes_growth, note=too_coarse or "z + 0.4 conj(z)^2 on the disk, which prop-lobes proves smooth and its image not convex")
+ledger.claim("singular.null_set", thin, note=too_coarse or "Cantor data, whose density is not bounded, are a proved counterexample without the bounds")
+ledger.claim("singular.cantor_halves", shrink, note="factor of the widest interval without a jump")
 ledger.number("half_necks", necks, "half width of the bar, disks of radius 1")
 ledger.number("jump", jumps, "jump integral by half neck, disk source")
 ledger.number("stretch_exponent", exponents, "exponent of the stretch in one over the brick width, disk source")
 ledger.number("cassini_ratios", ratios, "b")
 ledger.number("cassini_jump", oval_jumps, "jump integral by Cassini ratio, disk source")
-ledger.number("cassini_stretch_exponent", growth, "exponent of the stretch by Cassini ratio, disk source")
+ledger.number("lobes_stretch", [value for _, value in grown], "brick widths, by size of the sample")
 ledger.number("unbounded_tears", {name: t.tears.unbounded for name, t in done.items()}, "tears that run to infinity")
 ledger.emit()

@@ -19,8 +19,8 @@
 # :::
 #
 # This chapter computes nothing new. It reads the results files that the other chapters left behind, one JSON file a
-# chapter, and lays all their claims side by side. What is claimed, and the bound that a number has to meet, was written
-# down in `notebooks/claims/` before any chapter ran. The chapter adds an estimate and, where chance enters, its 95 %
+# chapter, and lays all their claims side by side. What is claimed, and the bound that a number has to meet, stands in
+# `notebooks/claims/`, apart from the runs, and is not altered after one. The chapter adds an estimate and, where chance enters, its 95 %
 # interval. The verdict follows from estimate, interval and bound by one rule; it is never typed, and the build fails
 # when one changes against the tracked list.
 
@@ -145,8 +145,8 @@ HTML(claims_table([c for c in everything if c.kind == "check"]))
 # ## What chance alone may have done
 #
 # Many verdicts here rest on an interval, and each was read by itself. A decided verdict is false when its interval lies on one side of
-# the bound and the truth on the other. That happens with a probability of at most 2.5 %, since the intervals cover 95 % at the sizes in
-# use, which is tested by simulation. Over a whole book it adds up. Were every interval stretched about its estimate until all of
+# the bound and the truth on the other. The intervals cover 95 % at the sizes in use, which is tested by simulation, so for a bound with one end that
+# happens with a probability of at most 2.5 %. A bound with two ends can be missed on either side: a false *fails* of such a one has up to 5 %. Over a whole book it adds up. Were every interval stretched about its estimate until all of
 # them hold *together* with 95 % (Bonferroni), some verdicts would be undecided. Those are the ones with the least margin.
 
 # %% tags=["nbval-check-output"]
@@ -178,7 +178,7 @@ HTML(provenance_table(chapters))
 # %% [markdown]
 # ## What was shown, and what was not
 #
-# The tables are as strong as their bounds, and those were fixed before the runs. Claims about constants and orders of
+# The tables are as strong as their bounds, and those are choices that no run alters. Claims about constants and orders of
 # convergence are settled to several digits. Claims about images are settled for an exact denoiser of a finite picture
 # set, where the score is the true one, and for small networks trained for this book. Nothing here was measured on the
 # paper's own model. Every interval was read by itself; the line under each table says how many there are, and so how

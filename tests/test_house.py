@@ -190,3 +190,13 @@ def test_a_copied_or_moved_tree_makes_its_environment_its_own(tmp_path, place, a
     (home / ".venv" / ".complete").write_text({"here": str(home), "elsewhere": str(ROOT / "x"), "": ""}[place])
     done = subprocess.run(["make", "--dry-run", "env"], cwd=home, capture_output=True, text=True, check=True)
     assert ("--editable ." in done.stdout) == again and done.stderr == ""
+
+
+def test_names_in_the_notation_exist():
+    """What stands in the column 'in code' is a name in the package or a chapter."""
+    rows = [line.split(" | ") for line in (ROOT / "book" / "notation.md").read_text(encoding="utf-8").splitlines()
+            if line.startswith("| ") and line.count(" | ") >= 2]
+    names = {name.strip() for row in rows for part in re.findall(r"`([^`]+)`", row[1]) for name in part.split(",")}
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "notebooks").glob("*.py")]
+    words = set(re.findall(r"[A-Za-z_]\w*", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
+    assert len(names) > 15 and names - words == set()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from phasebook.stats import grouped_bootstrap, median_interval, share_interval, spearman
+from phasebook.stats import grouped_bootstrap, median_interval, share_interval, slope_interval, spearman
 
 
 @pytest.mark.parametrize("n", [12, 16, 24, 60])
@@ -114,3 +114,22 @@ def test_few_groups_decide_nothing_and_ends_widen_by_students_t():
 def test_ranks_with_ties_and_constants():
     assert spearman(np.array([1.0, 2, 2, 3]), np.array([10.0, 20, 20, 30])) == pytest.approx(1)
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
+
+
+def test_what_is_no_number_or_no_share_is_refused():
+    with pytest.raises(ValueError, match="^values: 1 of 3 are NaN"):
+        median_interval([1.0, np.nan, 2.0, None])
+    for k in (7, -1):
+        with pytest.raises(ValueError, match=f"^successes = {k}: takes 0 to n = 5"):
+            share_interval(k, 5)
+
+
+def test_a_slope_is_covered():
+    """Five points with noise about a power: Student's interval has its coverage; two points have none."""
+    x, hits = np.array([1.0, 2, 4, 8, 16]), 0
+    for z in np.random.default_rng(0).standard_normal((400, 5)):
+        one = slope_interval(x, x**-2.0 * np.exp(0.1 * z))
+        assert one.value == pytest.approx(np.polyfit(np.log(x), np.log(x**-2.0) + 0.1 * z, 1)[0])
+        hits += one.low <= -2 <= one.high
+    assert abs(hits / 400 - 0.95) < 3.5 * np.sqrt(0.05 * 0.95 / 400)
+    assert not np.isfinite(slope_interval(x[:2], x[:2])[1:3]).any()

@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.stats import beta, binom, norm, rankdata, t
 
-__all__ = ["Estimate", "grouped_bootstrap", "median_interval", "partial_spearman", "share_interval", "spearman"]
+__all__ = ["Estimate", "grouped_bootstrap", "median_interval", "partial_spearman", "share_interval", "slope_interval",
+           "spearman"]
 
 LEVEL = 0.95
 
@@ -45,9 +46,14 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
 
     Returns:
         The estimate, with infinite ends for fewer than `least` values; None for no value at all.
+
+    Raises:
+        ValueError: for a NaN.
     """
     known = np.sort(np.array([v for v in values if v is not None], dtype=np.float64))
     n = len(known)
+    if np.isnan(known).any():
+        raise ValueError(f"values: {int(np.isnan(known).sum())} of {n} are NaN; takes numbers, None for none")
     if n == 0:
         return None
     middle = float(np.median(known))
@@ -58,7 +64,20 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
 
 
 def share_interval(successes: int, n: int) -> Estimate | None:
-    """A share and its exact binomial interval (Clopper and Pearson 1934); None for n = 0."""
+    """A share and its exact binomial interval (Clopper and Pearson 1934).
+
+    Args:
+        successes: how many.
+        n: of how many.
+
+    Returns:
+        The estimate; None for n = 0.
+
+    Raises:
+        ValueError: for successes that are not between 0 and n.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes = {successes}: takes 0 to n = {n}")
     if n == 0:
         return None
     tail = (1 - LEVEL) / 2
@@ -101,6 +120,29 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
     wide = np.sqrt(len(names) / (len(names) - 1)) * t.ppf((1 + LEVEL) / 2, len(names) - 1)
     low, high = np.nanquantile(drawn, norm.cdf([-wide, wide]))
     return Estimate(float(value), float(low), float(high), len(groups))
+
+
+def slope_interval(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> Estimate:
+    """The least-squares slope of log y against log x, the order of `y ~ x^slope`, and its interval by Student's t.
+
+    The interval takes what scatters about the line for independent and of one size; with two points there is none, and
+    its ends are infinite.
+
+    Args:
+        x: positive, two different ones at least.
+        y: positive.
+
+    Returns:
+        The estimate.
+    """
+    a, b = np.log(np.asarray(x, dtype=np.float64)), np.log(np.asarray(y, dtype=np.float64))
+    centred, n = a - a.mean(), len(a)
+    value = float(centred @ b / (centred @ centred))
+    if n < 3:
+        return Estimate(value, -np.inf, np.inf, n)
+    left = b - b.mean() - value * centred
+    half = t.ppf((1 + LEVEL) / 2, n - 2) * np.sqrt(left @ left / (n - 2) / (centred @ centred))
+    return Estimate(value, float(value - half), float(value + half), n)
 
 
 def spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"]) -> float:

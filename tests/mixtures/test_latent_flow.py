@@ -129,3 +129,8 @@ def test_cells_see_a_ridge_thinner_than_the_grid():
     assert image > 0.8 and cells[:, 9] == pytest.approx(2 * image / np.sqrt(1.01) / step, rel=1e-3)
     assert (cells >= flow.lipschitz()[0][:-1, :-1]).all()
     assert count_regions(cells > 5) == 1
+
+
+def test_means_that_all_coincide_have_no_basins():
+    with pytest.raises(ValueError, match=r"^means: all 2 are \[1.0\]"):
+        basins(Mixture.atoms([[1.0], [1.0]]), np.zeros((3, 1)))

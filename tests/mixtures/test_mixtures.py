@@ -60,6 +60,7 @@ def test_far_points_stay_finite():
     ({"variances": [-1.0, 0.0]}, "variances = .*>= 0"),
     ({"variances": [0.0]}, "variances, weights: lengths"),
     ({"means": [0.0, 1.0]}, "means: shape"),
+    ({"means": 1.0}, "means: shape"),
     ({"means": [[np.inf], [0.0]]}, "means = .*finite"),
 ])
 def test_bad_mixtures_are_refused_in_one_line(change, words):
@@ -67,6 +68,14 @@ def test_bad_mixtures_are_refused_in_one_line(change, words):
     with pytest.raises(ValueError, match=words) as caught:
         Mixture(**{name: np.array(value) for name, value in (good | change).items()})
     assert "\n" not in str(caught.value)
+
+
+def test_ragged_means_are_refused_in_one_line():
+    for make in (lambda m: Mixture(m, [0.0, 0.0], [0.5, 0.5]), Mixture.atoms):
+        with pytest.raises(ValueError, match="^means: rows of different lengths"):
+            make([[0.0, 1.0], [2.0]])
+    with pytest.raises(ValueError, match="^means: shape"):
+        Mixture.atoms(1.0)
 
 
 def test_arguments_are_left_alone():

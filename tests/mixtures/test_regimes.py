@@ -18,6 +18,7 @@ from phasebook.mixtures.regimes import (
     own_weight,
     resolved_times,
     speciation_ratio,
+    time_lipschitz,
     two_clusters,
 )
 from phasebook.mixtures.schedules import schedule
@@ -45,6 +46,26 @@ def test_clones_at_the_split_share_a_class_with_one_probability():
         mixture = Mixture(np.array([centre, -centre]), np.full(2, v), np.full(2, 0.5))
         agree = clones_agree(mixture, np.sqrt(M**2 - v), 40_000, np.random.default_rng(d))
         assert abs(agree.mean() - p) < 4 * np.sqrt(p * (1 - p) / 40_000)
+
+
+@pytest.mark.parametrize(("M", "v", "probability"), [(1.0, 0.1, 0.981), (2.0, 0.1, 0.811), (1.2, 2.0, 0.626)])
+def test_clones_at_the_time_of_the_formula_depend_on_the_clusters(M, v, probability):
+    """`r^2 = M^2 + v - 1`, not `M^2 - v`: far from 0.7752 unless M is large."""
+    ratio = np.sqrt(M**2 + v - 1)
+    p = clone_probability(M / np.sqrt(v + ratio**2))
+    mixture = Mixture([[-M], [M]], [v, v], [0.5, 0.5])
+    agree = clones_agree(mixture, ratio, 40_000, np.random.default_rng(0))
+    assert abs(p - probability) < 1e-3 and abs(agree.mean() - p) < 4 * np.sqrt(p * (1 - p) / 40_000)
+
+
+def test_the_largest_rate_in_time():
+    """One atom at 0 beside one at 1: at the midpoint between them |x - x_i| / sigma turns fastest, like t^(-3/2);
+    Gaussians turn like t^(-1/2)."""
+    t, vp = np.geomspace(1e-6, 3e-5, 6), schedule("vp_linear")
+    for variance, power in ((0.0, -1.5), (0.15, -0.5)):
+        mixture = Mixture([[0.0], [1.0]], np.full(2, variance), [0.5, 0.5])
+        rates = [time_lipschitz(mixture, vp, s) for s in t]
+        assert np.polyfit(np.log(t), np.log(rates), 1)[0] == pytest.approx(power, abs=0.05)
 
 
 def test_own_weight_is_the_softmax():

@@ -170,10 +170,16 @@ def basins(mixture: Mixture, z: Float[ndarray, "*b d"], rate: int = RATE) -> Int
 
     Returns:
         Indices of components.
+
+    Raises:
+        ValueError: where all of several means are one point.
     """
     if len(mixture.means) == 1:
         return np.zeros(np.shape(z)[:-1], dtype=int)
     gap = np.linalg.norm(mixture.means[:, None] - mixture.means, axis=-1)
+    if not (gap > 0).any():
+        raise ValueError(f"means: all {len(gap)} are {mixture.means[0].tolist()}, which leaves no basins; takes two "
+                         "different ones at least")
     level = gap[gap > 0].min() / 12
     y = latent_flow(mixture, z, np.array([level]), rate=rate).y[0]
     return mixture.responsibilities(y, 1.0, level).argmax(-1)

@@ -41,13 +41,13 @@ class Mixture:
 
     def __post_init__(self):
         for name in ("means", "variances", "weights"):
-            value = np.asarray(getattr(self, name), dtype=np.float64)
+            value = _numbers(name, getattr(self, name))
             if not np.isfinite(value).all():
                 raise ValueError(f"{name} = {value.tolist()}: NaN or Inf; takes finite numbers")
             object.__setattr__(self, name, value)
-        n = len(self.means)
-        if self.means.ndim != 2 or n == 0:
+        if self.means.ndim != 2 or len(self.means) == 0:
             raise ValueError(f"means: shape {self.means.shape}; takes (n, d) with n >= 1")
+        n = len(self.means)
         if self.variances.shape != (n,) or self.weights.shape != (n,):
             raise ValueError(f"variances, weights: lengths {self.variances.shape}, {self.weights.shape}; "
                              f"take one number for each of the {n} means")
@@ -67,8 +67,8 @@ class Mixture:
         Returns:
             The mixture.
         """
-        points = np.asarray(points, dtype=np.float64)
-        n = len(points)
+        points = _numbers("means", points)
+        n = len(points) if points.ndim else 1
         return cls(points, np.zeros(n), np.full(n, 1 / n) if weights is None else weights)
 
     def _log_terms(self, x: Float[ndarray, "*b d"], alpha: float, sigma: float) -> Float[ndarray, "*b n"]:
@@ -107,3 +107,11 @@ class Mixture:
         centred = local - (r[..., None, :] @ local)
         within = (r * (sigma**2 * self.variances / s2)).sum(-1)
         return np.einsum("...n,...ni,...nj->...ij", r, centred, centred) + within[..., None, None] * np.eye(d)
+
+
+def _numbers(name: str, value) -> ndarray:
+    """An argument as float64, or ValueError in one line where it is no array of numbers."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: rows of different lengths, or no numbers; takes an array of numbers") from None

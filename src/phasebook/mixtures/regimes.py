@@ -5,7 +5,8 @@ denoiser has chosen one training sample. Both are stated here as noise ratios `r
 Ornstein-Uhlenbeck time of that work is `t = log(1 + r^2) / 2`.
 
 Two equal classes `N(+-M, v)` part as modes at `r^2 = M^2 - v`. There the log odds of a noisy sample of the class +
-are `2 (1 + z)`, z standard normal, whatever M and v: what two clones drawn from it share is a number.
+are `2 (1 + z)`, z standard normal, whatever M and v: what two clones drawn from it share is a number. The formula's
+time is `r^2 = M^2 + v - 1`, where it is another number for each M and v, and tends to the first as M grows.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.schedules import Schedule
 
 __all__ = ["clone_probability", "clones_agree", "collapse_error", "collapse_ratio", "half_weight_ratio", "noise_rate",
-           "ou_time", "own_weight", "resolved_times", "speciation_ratio", "two_clusters"]
+           "ou_time", "own_weight", "resolved_times", "speciation_ratio", "time_lipschitz", "two_clusters"]
 
 RESOLVED = 2e-9          # noise below this share of the data's size is lost to rounding
 BISECTIONS = 18
@@ -64,14 +65,17 @@ def speciation_ratio(points: Float[ndarray, "n d"]) -> float:
     return float(np.sqrt(max(top - 1, 0)))
 
 
-def clone_probability() -> float:
-    """The probability that two clones of a noisy sample share a class, at the noise where the two modes part.
+def clone_probability(apart: float = 1.0) -> float:
+    """The probability that two clones of a noisy sample of two equal classes N(+-M, v) share a class.
+
+    Args:
+        apart: `a = M / (v + r^2)^(1/2)` at the noise ratio r; 1 where the two modes part, `r^2 = M^2 - v`.
 
     Returns:
-        `E[p^2 + (1 - p)^2]`, `p = 1 / (1 + exp(-2 (1 + z)))`, z standard normal: 0.77520.
+        `E[p^2 + (1 - p)^2]`, `p = 1 / (1 + exp(-2 a (a + z)))`, z standard normal: 0.77520 for a = 1.
     """
     z, weight = np.polynomial.hermite_e.hermegauss(200)
-    p = expit(2 * (1 + z))
+    p = expit(2 * apart * (apart + z))
     return float(weight @ (p**2 + (1 - p) ** 2) / weight.sum())
 
 
@@ -176,7 +180,7 @@ def collapse_error(n: int, d: int, rng: np.random.Generator, queries: int = 100)
 
 
 def noise_rate(mixture: Mixture, schedule: Schedule, t: float) -> float:
-    """How fast the noise prediction turns at fixed x: root mean square of `d/dt eps(x, t)` over `x ~ p_t`.
+    """How fast the noise prediction turns at fixed x, typically: root mean square of `d/dt eps(x, t)` over `x ~ p_t`.
 
     Args:
         mixture: the data, on the line.
@@ -190,14 +194,33 @@ def noise_rate(mixture: Mixture, schedule: Schedule, t: float) -> float:
     z, weight = np.polynomial.hermite_e.hermegauss(40)
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
     spread = np.sqrt(alpha**2 * mixture.variances + sigma**2)
-    x = (alpha * mixture.means[:, 0, None] + spread[:, None] * z)[..., None]
+    rate = _turning(mixture, schedule, alpha * mixture.means[:, 0, None] + spread[:, None] * z, t)
+    return float(np.sqrt(mixture.weights @ (rate**2 @ weight) / weight.sum()))
 
+
+def time_lipschitz(mixture: Mixture, schedule: Schedule, t: float, points: int = 4001) -> float:
+    """The largest `|d/dt eps(x, t)|` over x between the outermost means: the Lipschitz constant in time there.
+
+    Args:
+        mixture: the data, on the line.
+        schedule: of the noise.
+        t: diffusion time, > 0.
+        points: of x.
+
+    Returns:
+        The rate, per unit of time.
+    """
+    low, high = mixture.means.min(), mixture.means.max()
+    return float(np.abs(_turning(mixture, schedule, np.linspace(low, high, points), t)).max())
+
+
+def _turning(mixture, schedule, x, t):
+    """`d/dt eps(x, t)`, `eps = -sigma score`, by a central difference."""
     def eps(t):
-        return -schedule.sigma(t) * mixture.score(x, schedule.alpha(t), schedule.sigma(t))
+        return -schedule.sigma(t) * mixture.score(x[..., None], schedule.alpha(t), schedule.sigma(t))
 
     step = 1e-4 * t
-    rate = (eps(t + step) - eps(t - step))[..., 0] / (2 * step)
-    return float(np.sqrt(mixture.weights @ (rate**2 @ weight) / weight.sum()))
+    return (eps(t + step) - eps(t - step))[..., 0] / (2 * step)
 
 
 def resolved_times(mixture: Mixture, schedule: Schedule, count: int = 7, latest: float = 1e-5) -> Float[ndarray, " c"]:

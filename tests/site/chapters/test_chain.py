@@ -28,6 +28,7 @@ def test_grids_are_finer_where_the_density_needs_it():
     ({"n_steps": [0]}, r"n_steps\[0\] = 0"), ({"n_steps": []}, "n_steps"),
     ({"torus_modes": [[1, 0, 0.9999, 0.0]]}, "torus_modes: no grid up to 192"),
     ({"circle_modes": [[1, 0.99999, 0.0]]}, "circle_modes: no grid up to 1024"),
+    ({"circle_modes": [[k, 1e-3, 0.0] for k in range(1, 66)]}, "circle_modes.*64"),
 ])
 def test_bad_values_give_one_line(change, line):
     with pytest.raises(ParameterError, match=line) as error:

@@ -180,9 +180,9 @@ def test_good_networks_are_taken(changes):
 
 def test_the_door_says_one_line_and_writes_nothing(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        raise SystemExit(cli.main(["run", "07", "-p", "grid", "1", "-o", str(tmp_path / "out")]))
+        raise SystemExit(cli.main(["run", SOURCE.stem, "-p", "grid", "1", "-o", str(tmp_path / "out")]))
     said = capsys.readouterr().err.strip()
-    assert stop.value.code == 2 and len(said.splitlines()) == 1 and "grid = 1" in said
+    assert stop.value.code == 2 and len(said.splitlines()) == 1 and "grid = 1" in said and "unknown" not in said
     assert not (tmp_path / "out").exists()
 
 

@@ -26,6 +26,16 @@ def test_a_verdict_with_little_to_spare_is_named():
     assert one.factor == pytest.approx(2.394 / 1.960, rel=1e-3)                # normal quantiles at 0.025/3 and 0.025
 
 
+def test_a_bound_with_two_ends_can_be_failed_on_both():
+    """A measured quantity within its narrow bound: 5 % of wide intervals miss it, on the one side or on the other."""
+    fails = claim("out", 3.0, (2.0, 4.0), "0 +- 0.1")
+    holds = claim("in", 0.0, (-0.01, 0.01), "0 +- 0.1")
+    assert chances([fails]).false == pytest.approx(0.05) and chances([holds]).false == pytest.approx(0.025)
+    z = np.random.default_rng(1).standard_normal(4000)
+    false = [verdict(float(x), (float(x - 1.96), float(x + 1.96)), "0 +- 0.01") == "fails" for x in z]
+    assert 0.04 < np.mean(false) < 0.06
+
+
 def test_stretched_intervals_hold_all_together():
     """Fifty true values at the bound itself: some interval misses it in nine of ten books, a stretched one seldom."""
     rng, plain, kept = np.random.default_rng(0), 0, 0

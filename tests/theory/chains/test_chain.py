@@ -138,6 +138,9 @@ def test_links_and_limit():
     assert enough.n[enough.usable].tolist() == [8, 16] and "pre-asymptotic" in enough.remark
     few = links([2], tau=0.5, kappa=1.0)
     assert few.n.tolist() == [2, 8, 16] and few.remark.startswith("WARNING")
+    long = links([1, 64, 128], tau=4.0, kappa=17.05)           # ten links a time scale are 682
+    assert long.n.tolist() == [1, 64, 128] and not long.usable.any() and "two n_steps of 682 or more" in long.remark
+    assert links([512, 1024], tau=4.0, kappa=17.05).usable.tolist() == [False, True]
     n = np.array([8, 16, 32])
     assert limit(n, 3 / n**2 + 5 / n**4) == pytest.approx(3, rel=1e-12)
 

@@ -1,6 +1,7 @@
 """Atoms under noise against the mixtures of the library, and their flow against a second integrator."""
 
 import numpy as np
+import pytest
 
 from phasebook.mixtures.latent_flow import basins
 from phasebook.mixtures.mixtures import Mixture
@@ -31,3 +32,13 @@ def test_flow_of_one_atom_is_a_scaling_and_runs_back():
 def test_flow_from_far_up_ends_in_the_basins_of_the_latent():
     z, data = np.random.default_rng(2).standard_normal((400, 2)), Atoms(Y, W)
     assert (flow_atom(data, data.latent(z, 200.0), 200.0) != basins(Mixture.atoms(Y, W), z)).mean() <= 1 / 400
+
+
+@pytest.mark.parametrize(("y", "weights", "words"), [
+    ([[0.0, 0.0], [0.0, 0.0]], [0.5, 0.5], "coincide"), ([[0.0, 0.0], [1.0]], [0.5, 0.5], "rows of different lengths"),
+    ([[0.0, 0.0]], [0.5], "sum 0.5"), ([0.0, 1.0], [1.0], "shape"), ([[0.0, np.nan]], [1.0], "NaN"),
+])
+def test_bad_atoms_are_refused_in_one_line(y, weights, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        Atoms(y, weights)
+    assert "\n" not in str(caught.value)

@@ -6,9 +6,10 @@ import numpy as np
 import ot
 import pytest
 
+from phasebook.theory.heat import torus
 from phasebook.theory.heat.circle import brenier_circle
 from phasebook.theory.heat.expansion import ladder, resolving_grid, slope, solenoidal, torus_expansion
-from phasebook.theory.heat.interpolation import torus_gap, torus_reverse, torus_sweep, velocity_gap
+from phasebook.theory.heat.interpolation import torus_gap, torus_gap_below, torus_reverse, torus_sweep, velocity_gap
 from phasebook.theory.heat.monge_ampere import brenier, solve_weighted
 from phasebook.theory.heat.spectral import spectral
 from phasebook.theory.heat.torus import TorusDensity, check_modes, grid_points, mean_norm
@@ -197,6 +198,32 @@ def test_w2_bound_is_sharp():
     exact = mean_norm(ops.gradient(potential), density)
     bound = torus_gap(rho, t, eps, n, whole)
     assert bound == pytest.approx(exact, rel=1e-4) and bound >= exact * (1 - 1e-9)
+    assert 0.9 * exact < torus_gap_below(rho, t, eps, n, whole) <= exact * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("eps", [0.4, 0.03, 1e-3])
+def test_w2_lies_between_both_bounds_on_the_circle(eps):
+    """Where W2 is known otherwise: the cost of the map between the two laws, its quantiles met at the best turn."""
+    rho, n = TorusDensity.from_rows([[1, 0.4, 0.0], [2, 0.3, 1.0]], d=1), 128
+    t, whole = 0.3 * eps, brenier(rho, eps, n)
+    x = grid_points(n, 1)
+    apart = (brenier(rho, t, n).second - t / eps * whole.second)[:, 0]            # S_t - I_t, both increasing
+    weight = rho(x)
+    # the maps that carry mu_t^OT to mu_t in order differ by turns, of which the best is taken, to leading order
+    stretch = 1 + t / eps * spectral(n, 1).jacobian(whole.displacement)[:, 0, 0]
+    level = (apart * stretch).mean() / (stretch / weight * stretch).mean()
+    exact = mean_norm((apart - level * stretch / weight)[:, None], weight)
+    below, above = torus_gap_below(rho, t, eps, n, whole), torus_gap(rho, t, eps, n, whole)
+    assert below <= exact * (1 + 1e-3 * eps) and exact <= above * (1 + 1e-9)
+    assert below / above == pytest.approx(1, abs=2 * eps)
+
+
+def test_the_minimum_is_found_in_parts(monkeypatch):
+    rho = TorusDensity.from_rows([[3, 0, 0.5, 0.123], [0, 2, 0.3, 0.7]])
+    whole, largest = rho.minimum(), []
+    monkeypatch.setattr(torus, "PART", 100)
+    monkeypatch.setattr(TorusDensity, "angles", lambda self, x: largest.append(x.size) or x @ self.wave.T + self.phase)
+    assert rho.minimum() == whole and max(largest) <= 100
 
 
 def test_eq_35_fails_as_printed():

@@ -4,20 +4,21 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.chapters.heat import Means, Stds
-from phasebook.site.checks.parameters import Finite, Parameters, Positive
+from phasebook.site.chapters.heat import Means, Modes, Stds, check_waves
+from phasebook.site.checks.parameters import Parameters, Positive
 from phasebook.theory.heat.expansion import resolving_grid
 from phasebook.theory.heat.line import check_mixture
 from phasebook.theory.heat.torus import TorusDensity, check_modes
 
 __all__ = ["Chapter", "circle_grid", "torus_grid"]
 
+FINEST = 192        # points an axis of the finest grid on the torus
 RESOLVED = 1e-6     # a chain reads the third order of its links: the grids resolve grad Q six digits deep
 
 
 def torus_grid(density: TorusDensity, asked: int) -> tuple[int, str]:
     """Points an axis for the chapter's torus density, and a remark where they are more than asked."""
-    return resolving_grid(density, asked, "grid", wanted=RESOLVED, finest=192)
+    return resolving_grid(density, asked, "grid", wanted=RESOLVED, finest=FINEST)
 
 
 def circle_grid(density: TorusDensity) -> tuple[int, str]:
@@ -28,8 +29,8 @@ def circle_grid(density: TorusDensity) -> tuple[int, str]:
 class Chapter(Parameters):
     """Densities on the torus, the circle and the line, the total heat time and the numbers of maps composed over it."""
 
-    torus_modes: list[list[Finite]]
-    circle_modes: list[list[Finite]]
+    torus_modes: Modes
+    circle_modes: Modes
     mixture_means: Means
     mixture_stds: Stds
     mixture_weights: list[Positive]
@@ -40,6 +41,7 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _densities(self):
         check_mixture(self.mixture_means, self.mixture_stds, self.mixture_weights)
+        check_waves("torus_modes", self.torus_modes, "grid", self.grid, FINEST)
         check_modes(self.torus_modes, grid=self.grid)
         check_modes(self.circle_modes, d=1, grid=128, name="circle_modes")
         torus_grid(TorusDensity.from_rows(self.torus_modes), self.grid)

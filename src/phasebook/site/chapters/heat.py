@@ -4,17 +4,37 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.parameters import Finite, Parameters, Positive
-from phasebook.theory.heat.expansion import resolving_grid
+from phasebook.theory.heat.expansion import FINEST, resolving_grid
 from phasebook.theory.heat.line import check_mixture
 from phasebook.theory.heat.torus import TorusDensity, check_modes
 
-__all__ = ["Chapter", "Densities", "Means", "Size", "Stds"]
+__all__ = ["Chapter", "Densities", "Means", "Modes", "Size", "Stds", "check_waves"]
 
 HeatTime = Annotated[float, Field(ge=1e-9, le=1.0)]
 Size = Annotated[float, Field(ge=1e-3, le=1e3)]
 Means = Annotated[list[Annotated[float, Field(ge=-1e3, le=1e3)]], Field(min_length=1, max_length=100)]
 Stds = Annotated[list[Size], Field(min_length=1, max_length=100)]
+Modes = Annotated[list[Annotated[list[Finite], Field(max_length=4)]], Field(min_length=1, max_length=64)]
+
+ARRAYS = 12             # float64 numbers for each point of a grid and each mode that live at the same time
+FIELDS = 150            # and for each point alone
+
+
+def check_waves(name: str, modes: list, grid_name: str, grid: int, finest: int) -> None:
+    """ValueError where a density's values and derivatives on a grid in the plane need more memory than is free.
+
+    Args:
+        name: of the parameter that holds the modes.
+        modes: its rows.
+        grid_name: of the parameter that asks for the grid.
+        grid: points an axis.
+        finest: points an axis up to which it may be refined.
+    """
+    points = max(grid, finest) ** 2
+    check_memory({name: f"{len(modes)} modes", grid_name: f"{grid} (refined up to {finest})"},
+                 8.0 * points * (ARRAYS * len(modes) + FIELDS))
 
 
 class Densities(Parameters):
@@ -23,13 +43,14 @@ class Densities(Parameters):
     mixture_means: Means
     mixture_stds: Stds
     mixture_weights: list[Positive]
-    torus_modes: list[list[Finite]]
+    torus_modes: Modes
     torus_grid: Annotated[int, Field(ge=16, le=384)]
     epsilons: Annotated[list[HeatTime], Field(min_length=1, max_length=100)]
 
     @model_validator(mode="after")
     def _densities(self):
         check_mixture(self.mixture_means, self.mixture_stds, self.mixture_weights)
+        check_waves("torus_modes", self.torus_modes, "torus_grid", self.torus_grid, FINEST)
         check_modes(self.torus_modes, grid=self.torus_grid)
         resolving_grid(TorusDensity.from_rows(self.torus_modes), self.torus_grid)
         return self

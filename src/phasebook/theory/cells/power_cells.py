@@ -111,7 +111,10 @@ def check_atoms(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"]
     Raises:
         ValueError: in one line that names the atom or weight, for anything else.
     """
-    atoms = np.array(atoms, dtype=float)
+    try:
+        atoms = np.array(atoms, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError("atoms: rows of different lengths, or no numbers; takes (n, 2) with n >= 1") from None
     if atoms.ndim != 2 or atoms.shape[1] != 2 or len(atoms) == 0:
         raise ValueError(f"atoms: shape {atoms.shape}; takes (n, 2) with n >= 1")
     n = len(atoms)

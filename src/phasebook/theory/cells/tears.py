@@ -23,7 +23,8 @@ from phasebook.theory.cells.diagram import Walls
 from phasebook.theory.cells.power_cells import PowerCells, solve
 from phasebook.theory.cells.targets import Domain
 
-__all__ = ["Tears", "TornTransport", "missing_edges", "resolved", "stretch_exponent", "tears", "transport_onto"]
+__all__ = ["Tears", "TornTransport", "missing_edges", "resolved", "stretch", "stretch_exponent", "tears",
+           "transport_onto"]
 
 # a dual edge is long beyond this many brick widths; smooth maps of the book's domains stay below
 LONG = 3.0
@@ -80,13 +81,25 @@ class TornTransport(NamedTuple):
     @property
     def stretch(self) -> float:
         """Largest jump between two cells that meet, in brick widths."""
-        met = self.cells.lengths > SHORTEST
-        return float(self.cells.jumps[met].max() / self.spacing)
+        return stretch(self.cells, self.spacing)
 
     @property
     def torn_mass(self) -> float:
         """Mass of the cells that touch a tear."""
         return float(self.cells.atom_weights[self.tears.atoms()].sum())
+
+
+def stretch(cells: PowerCells, spacing: float) -> float:
+    """The largest jump between two cells that meet, in brick widths.
+
+    Args:
+        cells: power cells of a sample of bricks.
+        spacing: width of a brick, a length.
+
+    Returns:
+        A pure number.
+    """
+    return float(cells.jumps[cells.lengths > SHORTEST].max() / spacing)
 
 
 def leaves(domain: Domain, p: Float[ndarray, "m 2"], q: Float[ndarray, "m 2"], points: int = 31,

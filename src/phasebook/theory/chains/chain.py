@@ -212,7 +212,7 @@ def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
     """The asked numbers of maps, and two more where they leave fewer than two asymptotic ones.
 
     Asymptotic: a link is at most a tenth of the density's own time scale, `n >= 10 kappa tau`, so that the order
-    fitted to two such n is off by at most about 0.01.
+    fitted to two such n is off by at most about 0.01. Where two such n are not within `most`, none is added.
 
     Args:
         asked: numbers of maps.
@@ -226,11 +226,14 @@ def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
         dropped = n[n < least]
         remark = f"n ≤ {dropped.max()} is pre-asymptotic and not used for order and constant." if dropped.size else ""
         return Links(n, n >= least, remark)
-    first = min(2 ** int(np.ceil(np.log2(max(least, 4)))), most // 2)
+    first = 2 ** int(np.ceil(np.log2(max(least, 4))))
+    if 2 * first > most:
+        remark = f"WARNING: no order, no constant: they take two n_steps of {int(np.ceil(least))} or more."
+        return Links(n, n >= least, remark)
     added = np.setdiff1d([first, 2 * first], n)
     n = np.union1d(n, added)
     remark = f"WARNING: too few of the n_steps are asymptotic; added: {', '.join(str(k) for k in added)}."
-    return Links(n, n >= min(least, first), remark)
+    return Links(n, n >= least, remark)
 
 
 def limit(n: ndarray, errors: Float[ndarray, " s"]) -> float:

@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
+from phasebook.theory.cells.power_cells import check_atoms
+
 __all__ = ["Atoms", "flow", "flow_atom", "levels"]
 
 
@@ -18,16 +20,19 @@ class Atoms:
     """Data in the plane and its laws `p_s = sum_i w_i N(y_i, s^2 I)` at all noise levels.
 
     Attributes:
-        y: the atoms.
+        y: the atoms, distinct.
         weights: w, positive, of sum 1.
+
+    Raises:
+        ValueError: in one line, where `check_atoms` refuses them.
     """
 
     y: Float[ndarray, "n 2"]
     weights: Float[ndarray, " n"]
 
     def __post_init__(self):
-        for name in ("y", "weights"):
-            object.__setattr__(self, name, np.array(getattr(self, name), dtype=np.float64))
+        for name, value in zip(("y", "weights"), check_atoms(self.y, self.weights), strict=True):
+            object.__setattr__(self, name, value)
 
     def latent(self, z: Float[ndarray, "*b 2"], s: float) -> Float[ndarray, "*b 2"]:
         """`mean + (Cov p_s)^(1/2) z`: p_s as an image of standard Gaussian z, for s far above the data."""
@@ -119,6 +124,6 @@ def flow_atom(data: Atoms, x: Float[ndarray, "*b 2"], s: float) -> Int[ndarray, 
         s: noise level of x.
     """
     gap = np.linalg.norm(data.y[:, None] - data.y, axis=-1)
-    gap = gap[gap > 0].min() if len(data.y) > 1 else s
+    gap = gap[gap > 0].min() if len(data.y) > 1 else s              # atoms are distinct
     end = flow(data, x, s, min(s, gap / 12))
     return ((end[..., None, :] - data.y) ** 2).sum(-1).argmin(-1)

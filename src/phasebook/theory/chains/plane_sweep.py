@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from phasebook.stats import Estimate, slope_interval
 from phasebook.theory.cells.mixture_cells import cell_of, lines, mismatch
 from phasebook.theory.chains.plane_atoms import Atoms, flow, flow_atom
 from phasebook.theory.chains.plane_chain import Chain, chain
-from phasebook.theory.heat.expansion import slope
 
 __all__ = ["Sweep", "order", "sweep"]
 
@@ -29,6 +29,7 @@ class Sweep(NamedTuple):
         n: numbers of maps.
         mismatch: Gaussian mass of the latents that chain and flow send to different atoms.
         last: the same where the flow replaces all maps but the last.
+        links: the same where the flow replaces the last map alone.
         chains: the chains.
         remark: on what was left out.
     """
@@ -36,6 +37,7 @@ class Sweep(NamedTuple):
     n: Int[ndarray, " k"]
     mismatch: Float[ndarray, " k"]
     last: Float[ndarray, " k"]
+    links: Float[ndarray, " k"]
     chains: list[Chain]
     remark: str
 
@@ -67,17 +69,26 @@ def sweep(data: Atoms, start: float, end: float, many: Sequence[int], nodes: flo
         def last_alone(z, maps=maps):
             return cell_of(data.y, maps.values, flow(data, data.latent(z, start), start, maps.levels[-1]))
 
-        off = [mismatch(lines(label, count, seed), wanted) for label in (composed, last_alone)]
+        def links_alone(z, maps=maps):
+            x = data.latent(z, start)
+            for step in maps.links:
+                x = step(x)
+            return flow_atom(data, x, maps.levels[-1])
+
+        off = [mismatch(lines(label, count, seed), wanted) for label in (composed, last_alone, links_alone)]
         rows.append((n, *off))
         chains.append(maps)
-    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     names = ", ".join(str(n) for n, _ in lost)
     remark = f"WARNING: chains of {names} maps left out, the first for {lost[0][1]}." if lost else ""
-    return Sweep(table[:, 0].astype(int), table[:, 1], table[:, 2], chains, remark)
+    return Sweep(table[:, 0].astype(int), table[:, 1], table[:, 2], table[:, 3], chains, remark)
 
 
-def order(measured: Sweep, span: float) -> tuple[float | None, str]:
-    """Minus the slope of log mismatch in log n over the asymptotic chains, or None and the reason.
+def order(measured: Sweep, span: float) -> tuple[Estimate | None, str]:
+    """Minus the slope of the log mismatch of the links in log n over the asymptotic chains, or None and the reason.
+
+    Not that of the whole chain: the last map starts at a level that does not sink below `end`, and what it alone
+    misplaces tends to a positive limit.
 
     Args:
         measured: from `sweep`.
@@ -86,6 +97,7 @@ def order(measured: Sweep, span: float) -> tuple[float | None, str]:
     short = measured.n >= np.log(span) / np.log(SHORT)
     if short.sum() < 3:
         return None, f"fewer than three of the chains have steps of a factor of {SHORT} or less"
-    if measured.mismatch.max() < APART or measured.mismatch[short].min() < FAINT:
+    if measured.mismatch.max() < APART or measured.links[short].min() < FAINT:
         return None, "chains and flow agree within the accuracy of the links and of the boundaries"
-    return -slope(measured.n[short], measured.mismatch[short]), ""
+    value, low, high, n = slope_interval(measured.n[short], measured.links[short])
+    return Estimate(-value, -high, -low, n), ""

@@ -20,6 +20,7 @@ __all__ = ["TorusDensity", "check_modes", "grid_points", "mean_norm"]
 # a minimum below this counts as touching zero: 1/rho leaves nothing that a grid could resolve
 LEAST_DENSITY = 1e-6
 LARGEST_PHASE = 1e6
+PART = 4_000_000        # points times modes that are looked at together
 
 
 def grid_points(n: int, d: int) -> Float[ndarray, "*n d"]:
@@ -132,7 +133,8 @@ class TorusDensity:
         """The least value of rho: the lowest points of a fine grid, then polished."""
         n = max(16, int(6 * np.abs(self.wave).max()))
         x = grid_points(min(n, 4096 if self.d == 1 else 768), self.d).reshape(-1, self.d)
-        values = self(x)
+        parts = np.array_split(x, 1 + x.shape[0] * len(self.wave) // PART)
+        values = np.concatenate([self(part) for part in parts])
         starts = x[np.argsort(values)[:4]]
         polished = [minimize(lambda y: self(y), s, method="BFGS", jac=lambda y: self.score(y) * self(y)).fun
                     for s in starts if self(s) > 0]
