@@ -1,10 +1,11 @@
 """The basins of a slice from a part of its points: coarse to fine, along the boundaries only.
 
-A coarse grid, the same on any slice however fine, is evaluated whole. Then the spacing is halved again and again: between two neighbours whose predictions
-lie apart (further than a ridge is high) the middle is evaluated, between two that agree it is filled with one of them;
-likewise the middles of squares. At the finest spacing boundaries are followed: every point beside one that differs is
-evaluated, until each boundary has evaluated points on both sides. What the coarse grid has stepped over entirely, no
-such rule can find: random probes among the filled points estimate it, and what they find is followed as well.
+A coarse grid, the same on any slice however fine, is evaluated whole. Then the spacing is halved again and again:
+between two neighbours whose predictions lie apart (further than a ridge is high) the middle is evaluated, between two
+that agree it is filled with one of them; likewise the middles of squares. At the finest spacing boundaries are
+followed: every point beside one that differs is evaluated, until each boundary has evaluated points on both sides. What
+the coarse grid has stepped over entirely, no such rule can find: random probes among the filled points estimate it, and
+what they find is followed as well.
 
 The cost is the coarse grid, the probes, and a few points for each step of the grid along a boundary: as the grid gets
 finer it grows with the length of the boundaries, not with the area.
