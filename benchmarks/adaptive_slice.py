@@ -121,16 +121,21 @@ def _against_whole(name: str, sets: int, seconds: float, grid: int) -> list[dict
 
 
 def _exponents(model: Model, grids: tuple[int, ...], seeds: Sequence[int]) -> list[dict]:
-    """Of the number of evaluations: fitted over all grids, and from each grid to the next, where the last ones tell
-    what a fit would average away."""
-    x, costs, seconds = np.log(np.array(grids) - 1), [], []
+    """Of the number of evaluations over anchor sets."""
+    costs, seconds = [], []
     for seed in seeds:
         for grid in grids:
             evaluate, ridge = _setting(model, seed, grid, 50, "pixels")
             start = time.process_time()
             costs.append(int(adaptive_basins(evaluate, grid, ridge).evaluated.sum()))
             seconds.append(time.process_time() - start)
-    costs, seconds = (np.reshape(of, (len(seeds), len(grids))) for of in (costs, seconds))
+    return _growth(grids, *(np.reshape(of, (len(seeds), len(grids))) for of in (costs, seconds)))
+
+
+def _growth(grids: tuple[int, ...], costs: np.ndarray, seconds: np.ndarray) -> list[dict]:
+    """Exponents fitted over all grids, and from each grid to the next, where the last ones tell what a fit would
+    average away; a row of costs and seconds for each anchor set."""
+    x = np.log(np.array(grids) - 1)
     fitted = np.polyfit(x, np.log(costs).T, 1)[0]
     local = np.diff(np.log(costs)) / np.diff(x)
     time_s = {"ours_s": float(seconds[:, -1].mean()), "peer_s": float(seconds[:, 0].mean())}
@@ -138,7 +143,7 @@ def _exponents(model: Model, grids: tuple[int, ...], seeds: Sequence[int]) -> li
     steps = ", ".join(f"{e:.2f}" for e in local.mean(0))
     return [
         {"name": "adaptive slice, exponent of its cost in the grid", **time_s, "ratio": float(fitted.max()),
-         "target": "<= 1.4", "detail": f"fitted, the largest of {len(seeds)} anchor sets; evaluations, their mean: "
+         "target": "<= 1.4", "detail": f"fitted, the largest of {len(costs)} anchor sets; evaluations, their mean: "
                                        f"{counts}",
          "curve": {"grid": list(grids), "evaluations": costs.mean(0).tolist(), "seconds": seconds.mean(0).tolist()}},
         {"name": "adaptive slice, exponent from one grid to the next", **time_s, "ratio": float(local.max()),
@@ -167,13 +172,18 @@ def _learner(model: Model, seeds: Sequence[int], grid: int = 101, steps: int = 5
         import adaptive  # noqa: F401
     except ImportError:
         return []
-    done = np.array([_against_learner(model, seed, grid, steps) for seed in seeds])
+    return [_placed([_against_learner(model, seed, grid, steps) for seed in seeds])]
+
+
+def _placed(done: list[tuple[float, float, float, float]]) -> dict:
+    """The row of the learner."""
+    done = np.array(done)
     ours, theirs, own, peer = done.T
-    return [{"name": "adaptive slice against Learner2D, right area of theirs over ours", "ours_s": float(own.mean()),
-             "peer_s": float(peer.mean()), "ratio": float((theirs / ours).max()), "target": "<= 1",
-             "detail": f"as many evaluations, {len(done)} anchor sets, the largest; wrong area of theirs "
-                       f"{1 - theirs.max():.4f} to {1 - theirs.min():.4f}, of ours {1 - ours.max():.4f} to "
-                       f"{1 - ours.min():.4f}"}]
+    return {"name": "adaptive slice against Learner2D, right area of theirs over ours", "ours_s": float(own.mean()),
+            "peer_s": float(peer.mean()), "ratio": float((theirs / ours).max()), "target": "<= 1",
+            "detail": f"as many evaluations, {len(done)} anchor sets, the largest; wrong area of theirs "
+                      f"{1 - theirs.max():.4f} to {1 - theirs.min():.4f}, of ours {1 - ours.max():.4f} to "
+                      f"{1 - ours.min():.4f}"}
 
 
 def _against_learner(model: Model, seed: int, grid: int, steps: int) -> tuple[float, float, float, float]:
@@ -213,7 +223,7 @@ def _against_learner(model: Model, seed: int, grid: int, steps: int) -> tuple[fl
 
 
 def rows(sets: int = SETS, grid: int = GRID, grids: tuple[int, ...] = GRIDS, seconds: float = 240,
-         seeds: int = 5) -> list[dict]:
+         seeds: int = 3) -> list[dict]:
     """Exact model and shipped network against their whole grids; the exponents of the cost; Learner2D."""
     model, few = ExactModel.of(load_images("families", 64)), range(FIRST, FIRST + seeds)
     found = [*_against_whole("exact", sets, np.inf, grid), *_exponents(model, grids, few)]
