@@ -1,13 +1,14 @@
 """The basins of a slice from a part of its points: coarse to fine, along the boundaries only.
 
-A coarse grid is evaluated whole. Then the spacing is halved again and again: between two neighbours whose predictions
-lie apart (further than a ridge is high) the middle is evaluated, between two that agree it is filled with one of them;
-likewise the middles of squares. At the finest spacing boundaries are followed: every point beside one that differs is
-evaluated, until each boundary has evaluated points on both sides. What the coarse grid has stepped over entirely, no
-such rule can find: random probes among the filled points estimate it, and what they find is followed as well.
+A coarse grid, the same on any slice however fine, is evaluated whole. Then the spacing is halved again and again:
+between two neighbours whose predictions lie apart (further than a ridge is high) the middle is evaluated, between two
+that agree it is filled with one of them; likewise the middles of squares. At the finest spacing boundaries are
+followed: every point beside one that differs is evaluated, until each boundary has evaluated points on both sides. What
+the coarse grid has stepped over entirely, no such rule can find: random probes among the filled points estimate it, and
+what they find is followed as well.
 
-The cost is the coarse grid and a few points for each unit of boundary: it grows with the length of the boundaries, not
-with the area.
+The cost is the coarse grid, the probes, and a few points for each step of the grid along a boundary: as the grid gets
+finer it grows with the length of the boundaries, not with the area.
 """
 
 from collections.abc import Callable
@@ -32,6 +33,7 @@ __all__ = ["Adaptive", "adaptive_basins", "evaluator", "full_basins", "same_basi
 
 Evaluate = Callable[[Int[ndarray, "m 2"]], Embedding]
 CHUNK = 100_000         # pairs of points compared at a time
+COARSE = 12             # cells along each side of what is evaluated whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +121,9 @@ class _Known:
         s = self.stands
         return self.apart(s[1:], s[:-1]), self.apart(s[:, 1:], s[:, :-1])
 
-    def halve(self, coarse: Int[ndarray, " c"], fine: Int[ndarray, " f"]) -> None:
-        """From the lines `coarse` of the grid to the lines `fine`, one between two at most."""
-        new = np.setdiff1d(fine, coarse)
+    def halve(self, coarse: Int[ndarray, " c"], new: Int[ndarray, " n"]) -> None:
+        """From the lines `coarse` of the grid to these and the lines `new`, one between two at most."""
+        fine = np.union1d(coarse, new)
         for rows in (coarse, new):              # points on coarse lines first: squares ask the middles of their sides
             for axis in (0, 1) if rows is coarse else (0,):
                 self._between(coarse, new, fine if rows is new else coarse, axis)
@@ -169,7 +171,7 @@ def _joined(parts: list[Embedding]) -> Embedding:
     return Embedding(points, points if plain else torch.cat([f.duals for f in parts]))
 
 
-def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int = 8, probes: int = 200,
+def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int = COARSE, probes: int = 200,
                     seed: int = 0) -> Adaptive:
     """Basins of a grid from few evaluations.
 
@@ -177,27 +179,25 @@ def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int 
         evaluate: predictions at points (row, column), such as `evaluator(...)`.
         grid: points along each side.
         ridge: from this distance on, in units of the embedding, neighbours lie in different basins.
-        coarse: spacing of the grid that is evaluated whole, a power of two. Basins narrower than that can be missed.
+        coarse: cells along each side of the grid that is evaluated whole, on a finer slice the same ones. A basin that
+            is narrower than a cell, and whose boundary meets no other, can be missed.
         probes: filled points that are evaluated at random, for the estimate of what was missed.
         seed: of the probes.
 
     Raises:
-        ValueError: for a grid of fewer than 3 points, a spacing that is not a power of two, or a ridge that is not
-            positive.
+        ValueError: for a grid of fewer than 3 points, no cell, or a ridge that is not positive.
     """
-    if grid < 3 or coarse < 1 or coarse & (coarse - 1) or not ridge > 0:
-        raise ValueError(f"grid, coarse, ridge = {grid}, {coarse}, {ridge}: take 3 or more, a power of two, and a "
-                         "positive number")
+    if grid < 3 or coarse < 1 or not ridge > 0:
+        raise ValueError(f"grid, coarse, ridge = {grid}, {coarse}, {ridge}: take 3 or more, 1 or more, and a positive "
+                         "number")
     known = _Known(evaluate, grid, ridge)
-    lines = _lines(grid, coarse)
+    lines = np.unique(np.linspace(0, grid - 1, coarse + 1).round().astype(int))
     wanted = np.zeros((grid, grid), dtype=bool)
     wanted[np.ix_(lines, lines)] = True
     known.ask(wanted)
-    while coarse > 1:
-        coarse //= 2
-        finer = _lines(grid, coarse)
-        known.halve(lines, finer)
-        lines = finer
+    while len(new := _between_two(lines)):
+        known.halve(lines, new)
+        lines = np.union1d(lines, new)
     known.follow()
     missed = known.probe(probes, np.random.default_rng(seed))
     known.follow()
@@ -205,13 +205,15 @@ def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int 
     return Adaptive(basin_labels(up.astype(float), right.astype(float), 0.5), known.evaluated, missed)
 
 
-def _lines(grid: int, spacing: int) -> Int[ndarray, " l"]:
-    return np.unique(np.append(np.arange(0, grid, spacing), grid - 1))
+def _between_two(lines: Int[ndarray, " l"]) -> Int[ndarray, " n"]:
+    """The middles of neighbouring lines that have any between them."""
+    low, high = lines[:-1], lines[1:]
+    return ((low + high) // 2)[high - low > 1]
 
 
 def full_basins(evaluate: Evaluate, grid: int, ridge: float) -> Int[ndarray, "a a"]:
     """The same basins with every point evaluated."""
-    return adaptive_basins(evaluate, grid, ridge, coarse=1, probes=0).labels
+    return adaptive_basins(evaluate, grid, ridge, coarse=grid - 1, probes=0).labels
 
 
 def same_basins(one: Int[ndarray, "a b"], two: Int[ndarray, "a b"]) -> float:

@@ -1,9 +1,12 @@
 """The benchmarks run as `phasebook bench` runs them; the slice's at a small size."""
 
 import importlib.util
+import json
 
 import pytest
 
+from phasebook.models.exact import ExactModel
+from phasebook.models.image_sets import load_images
 from phasebook.site.build import bench, runner
 
 FILES = sorted((runner.root() / "benchmarks").glob("*.py"))
@@ -26,6 +29,25 @@ def test_slice_benchmark_at_a_small_size():
     assert len(found) == 4
     for row in found:
         assert row["ours_s"] > 0 and row["peer_s"] > 0 and row["ratio"] > 0 and row["target"].startswith(">=")
+
+
+def test_a_target_is_one_that_a_number_could_miss():
+    """A share of at least nothing, or at most all, is kept by whatever comes out."""
+    place = runner.root() / "benchmarks" / "results" / "cpu.json"
+    targets = {row["target"] for row in json.loads(place.read_text())["rows"]} - {""}
+    assert targets and all(float(target.split()[1]) > 0 for target in targets)
+
+
+def test_adaptive_rows_at_small_sizes(monkeypatch, tmp_path):
+    """Rows that compare: the exponents are of the evaluations, and Learner2D's area is over ours."""
+    adaptive = loaded(runner.root() / "benchmarks" / "adaptive_slice.py")
+    monkeypatch.setattr(adaptive, "TABLES", tmp_path)
+    model = ExactModel.of(load_images("families", 8))
+    fitted, local = adaptive._exponents(model, (17, 33), (6, 7))
+    assert 0.5 < fitted["ratio"] <= local["ratio"] < 2 and len(fitted["curve"]["evaluations"]) == 2
+    assert adaptive._fine(model, 6, 17)["ratio"] > 0.9
+    for row in adaptive._learner(model, (6,), 17, 3):
+        assert row["target"] == "<= 1" and 0 < row["ratio"] < 2
 
 
 def test_targets_are_read():

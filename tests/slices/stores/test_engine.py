@@ -21,7 +21,7 @@ ANY = "127.0.0.1:0"
 PLANE = Plane.random((2,), seed=0, grid=12)
 
 
-def source(folder="", pause=0.0, die=False):
+def source(folder="", pause=0.0):
     """What loads a model of two wells in a worker, and says so in a folder; sent by value, not by name."""
     def load():
         import os
@@ -69,13 +69,22 @@ def test_workers_give_the_same_bits_and_load_the_model_once(cluster, whole, tmp_
     assert len(list((tmp_path / "loads").iterdir())) == 2
 
 
-def test_a_worker_that_is_killed_loses_nothing(cluster, whole, tmp_path):
-    running = [w.pid for w in cluster.workers.values()]
-    kill = threading.Timer(1.0, os.kill, (running[0], 9))
-    kill.start()
-    store_slice(source(pause=0.1), PLANE, 3, tmp_path / "there.zarr", tile=3, engine=cluster.scheduler_address)
-    kill.join()
-    assert files(tmp_path / "there.zarr") == files(whole)
+def test_a_worker_that_is_killed_loses_nothing_and_is_one_line(cluster, whole, tmp_path, capfd):
+    first = next(iter(cluster.workers.values()))
+    address, path = first.worker_address, tmp_path / "there.zarr"
+
+    def kill():
+        while not (path / "checksum/c").exists():           # a tile is done, and the others are not
+            time.sleep(0.02)
+        os.kill(first.pid, 9)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    store_slice(source(pause=0.1), PLANE, 3, path, tile=3, engine=cluster.scheduler_address)
+    thread.join()
+    assert files(path) == files(whole)
+    line = f"engine: a worker was lost ({address}); what it had not finished is computed again\n"
+    assert capfd.readouterr() == ("", line)
 
 
 def test_an_error_of_the_arguments_comes_back_from_a_worker(cluster, tmp_path):

@@ -5,12 +5,17 @@ import os
 import random
 import resource
 import shutil
+import subprocess
+import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
+from phasebook.sampling.features import OfPixels
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.slices.plane import Plane
 from phasebook.slices.stores import workers
@@ -19,6 +24,8 @@ from phasebook.slices.stores.frame import ROOT, _seal, short
 from phasebook.slices.stores.store import open_store, stored
 from phasebook.slices.sweep import slice_of
 from tests.slices.stores.small_stores import WORDS, files, forked, made
+
+KILLS = int(os.environ.get("STOPS", "0")) or 8
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +127,33 @@ def test_another_slice_is_refused_in_one_line(small, copy, changes, said):
     assert said in str(error.value) and "\n" not in str(error.value) and files(copy) == before
 
 
+def test_batches_of_a_model_and_of_a_feature_tell_stores_apart(small, tmp_path):
+    """Rounding depends on them: a store that was begun with one is not continued with another."""
+    class Tower:
+        fingerprint = "tower"
+
+        def __init__(self, batch):
+            self.batch = batch
+
+        def __call__(self, pixels):
+            return pixels.flatten(1)[:, :3]
+
+    def begun(path, batch=4, tower=4, decoder=1.0):
+        model = _other()
+        model.batch, model.decoder = batch, torch.nn.Linear(1, 1)
+        torch.nn.init.constant_(model.decoder.weight, decoder)
+        torch.nn.init.zeros_(model.decoder.bias)
+        return made(model, path, features={"latent": model.features["latent"], "tower": OfPixels(Tower(tower))},
+                    fields=[], pictures=0, grid=4)
+
+    path = tmp_path / "batches.zarr"
+    begun(path)
+    begun(path)
+    for change in ({"batch": 8}, {"tower": 8}, {"decoder": 2.0}):
+        with pytest.raises(ValueError, match="holds another slice "):
+            begun(path, **change)
+
+
 def test_places_that_hold_something_else_are_refused(small, copy, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").write_text("dear")
@@ -177,7 +211,8 @@ def test_a_url_that_leads_nowhere_is_one_line(url):
 def _other():
     from phasebook.models.denoiser import Denoiser
 
-    return Denoiser((2,), lambda x, alpha, sigma: x, name="another")
+    return Denoiser((2,), lambda x, alpha, sigma: x, name="another",
+                    decode=lambda x: x[:, :1, None, None].sigmoid().expand(-1, 3, 1, 1))
 
 
 def test_urls(small, whole, tmp_path):
@@ -203,16 +238,35 @@ def test_a_store_that_was_moved_goes_on(small, whole, copy, tmp_path, counted):
     assert len(counted) == 1 and files(place) == files(whole)
 
 
-def test_kills_at_random_moments(small, whole, tmp_path):
-    random.seed(5)
-    path = tmp_path / "killed.zarr"
-    for _ in range(8):
+def test_kills_at_random_moments(small, whole, tmp_path, monkeypatch):
+    """The same bytes as of an undisturbed store, and no more tiles begun twice than there were kills. A store that is
+    whole before the next kill is begun anew. STOPS in the environment asks for more kills."""
+    path, begun, real = tmp_path / "killed.zarr", tmp_path / "begun", workers.computed
+
+    def computed(work, ends):
+        with begun.open("a") as file:
+            file.write("a tile\n")
+        return real(work, ends)
+
+    monkeypatch.setattr(workers, "computed", computed)
+    start = time.monotonic()
+    forked(made, small, path).join()
+    most = time.monotonic() - start
+    draw, kills, stores = random.Random(5), 0, 1
+    while kills < KILLS:
+        if (path / ROOT).exists() and stored(path)[0].status().done == 9:
+            assert files(path) == files(whole)
+            shutil.rmtree(path)
+            stores += 1
         writer = forked(made, small, path)
-        time.sleep(random.uniform(0.03, 0.25))
+        writer.join(draw.uniform(0, most))
         writer.kill()
         writer.join()
+        kills += writer.exitcode == -9
     made(small, path)
     assert files(path) == files(whole)
+    again = begun.read_text().count("\n") - 9 * stores
+    assert 0 < again <= kills, (again, kills)
 
 
 def test_two_writers_at_once(small, whole, tmp_path):
@@ -246,6 +300,39 @@ def test_a_full_disk_keeps_what_is_done(small, whole, tmp_path, capfd):
     assert not list(path.rglob("*.part"))
     made(small, path)
     assert files(path) == files(whole)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of its own, of 4 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if sys.platform != "linux" or os.getuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("takes Linux, and somebody who may mount")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_fills_up_on_the_way(small, whole, disk, monkeypatch):
+    path, real, before = disk / "full.zarr", workers.computed, []
+
+    def computed(work, ends):
+        before.append(ends)
+        if len(before) == 4:
+            with suppress(OSError), (disk / "other").open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        return real(work, ends)
+
+    monkeypatch.setattr(workers, "computed", computed)
+    with pytest.raises(OSError, match=r"^store = .*: cannot be written \(no space left on device\); tiles that are "
+                                      r"done stay, and the same call goes on$"):
+        made(small, path)
+    assert stored(path)[0].status().done == 3 and not list(path.rglob("*.part"))
+    (disk / "other").unlink()
+    made(small, path)
+    assert files(path) == files(whole) and len(before) == 4 + 6
 
 
 def test_a_folder_that_cannot_be_written(small, copy, whole, tmp_path, capfd):

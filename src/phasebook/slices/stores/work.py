@@ -213,17 +213,36 @@ def _specified(work: Work, m: Measurement, plane: Plane, features: dict[str, dic
     start = m.model.start(plane.anchors[:1])
     return specification(m, plane) | {
         "levels": levels.hexdigest()[:16], "at": {name: f["at"] for name, f in features.items()},
-        "weights": {name: f.fingerprint for name, f in m.features.items() if getattr(f, "fingerprint", None)},
+        "weights": {name: _weights(f) for name, f in m.features.items() if getattr(f, "fingerprint", None)},
         "fields": list(m.fields), "kept": m.kept, "pick": m.pick.tolist() if m.kept else [],
-        "source": _options(work.source),
+        "source": _options(work.source, m.model),
         "dtype": str(start.dtype), "device": start.device.type, "tile": min(work.tile, plane.grid),
         "threads": work.threads, "torch": torch.__version__.split("+")[0],
     }
 
 
-def _options(source: Source) -> dict | None:
-    """What a source is told but where its model lies, which the fingerprint makes up for."""
-    if not is_dataclass(source):
+def _weights(feature: Feature) -> str:
+    """A network's fingerprint, and how many pictures it is given at a time."""
+    batch = getattr(getattr(feature, "function", feature), "batch", None)
+    return feature.fingerprint if batch is None else f"{feature.fingerprint}, {batch} at a time"
+
+
+def _options(source: Source, model: Model) -> dict | None:
+    """What a source is told but where its model lies, which the fingerprint makes up for. Of a model that was loaded
+    elsewhere: its batch and what decodes in place of its own VAE; None where it has neither."""
+    if is_dataclass(source):
+        own = {one.name: getattr(source, one.name) for one in fields(source) if not one.metadata.get("where")}
+        return json.loads(json.dumps(own))
+    known = {"batch": getattr(model, "batch", None), "decoder": _decoder(model)}
+    return {name: value for name, value in known.items() if value is not None} or None
+
+
+def _decoder(model: Model) -> str | None:
+    """Of the weights of a decoder that is not part of the model's pipeline; None for none."""
+    decoder = getattr(model, "decoder", None)
+    if decoder is None or decoder is getattr(model, "encoder", None):
         return None
-    own = {one.name: getattr(source, one.name) for one in fields(source) if not one.metadata.get("where")}
-    return json.loads(json.dumps(own))
+    digest = sha256()
+    for tensor in decoder.state_dict().values():
+        digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

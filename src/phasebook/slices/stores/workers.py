@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from phasebook.machine import cores, free_memory
 from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.work import Work, computed, opened
@@ -88,7 +90,8 @@ class _Dask(Engine):
     def __init__(self, client, tries: int, here: bool):
         super().__init__(tries)
         self.client, self.here = client, here
-        self.workers = max(1, sum(client.nthreads().values()))
+        self.known = client.nthreads()
+        self.workers = max(1, sum(self.known.values()))
 
     def ask(self, function: Callable, work: Work) -> Any:
         future = self.client.submit(function, work, pure=False)
@@ -110,7 +113,9 @@ class _Dask(Engine):
                     give(one)
                 if not given:
                     return
-                for future in self._done(list(given)):
+                ended = self._done(list(given))
+                self._tell_of_the_lost()
+                for future in ended:
                     one = given.pop(future)
                     value, error = _outcome(future)
                     if error is None:
@@ -122,6 +127,15 @@ class _Dask(Engine):
         finally:
             if given and self.client.status == "running":
                 self.client.cancel(list(given), force=True)
+
+    def _tell_of_the_lost(self) -> None:
+        """A line for each worker that is there no longer."""
+        if self.client.status == "running":
+            now = self.client.nthreads()
+            for address in self.known.keys() - now.keys():
+                tqdm.write(f"engine: a worker was lost ({address}); what it had not finished is computed again",
+                           file=sys.stderr)
+            self.known = now
 
     def _threads(self) -> int:
         return max(1, sum(self.client.nthreads().values())) if self.client.status == "running" else 1
