@@ -9,6 +9,7 @@ import torch
 
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.models.exact import NORM, ExactModel
+from phasebook.sampling.features import OfPixels, root_mean_square
 from phasebook.sampling.levels import scaled_linear_levels
 from tests.builders import images, refuses
 
@@ -179,3 +180,14 @@ def test_what_an_exact_model_cannot_be_made_of(call, words):
 ])
 def test_bad_calls_of_an_exact_model_are_one_line(wide, call, words):
     refuses(lambda: call(wide), words)
+
+
+def test_points_have_no_pictures():
+    """Their coordinates would be clipped to [0, 1] and shown as pixels."""
+    model = ExactModel.of_points(np.random.default_rng(0).normal(size=(5, 3)))
+    *_, last = model.sweep(model.start(np.ones((2, 3))), model.levels(3))
+    assert not model.pictures and float(model.atoms.min()) < 0
+    for call in (lambda: model.decode(last.x0), lambda: model.encode(torch.zeros(1, 3), model.levels(3), 0),
+                 lambda: OfPixels(root_mean_square)(last)):
+        with pytest.raises(ValueError, match="the atoms are points, not pictures"):
+            call()

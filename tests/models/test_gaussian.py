@@ -31,5 +31,12 @@ def test_gaussian_control_equals_its_flow():
         torch.testing.assert_close(control.decode(frame.x0).flatten(1), pixels.clamp(0, 1), atol=1e-8, rtol=0)
 
 
+def test_a_gaussian_takes_no_words():
+    model = GaussianModel.of(ExactModel.of(images()))
+    assert model.prompt("").conditions == {}
+    refuses(lambda: model.prompt("family 1"), "prompt = 'family 1': this model takes none")
+    refuses(lambda: model.prompt(["", ""], negative="x"), "prompt = 'x': this model takes none")
+
+
 def test_a_gaussian_of_something_else_is_refused():
     refuses(lambda: GaussianModel.of(3), "exact = 3: takes an ExactModel")

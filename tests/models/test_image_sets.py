@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from phasebook.models import assets
+from phasebook.models import assets, picture_files
 from phasebook.models.image_sets import IMAGE_SETS, ImageSet, load_images, read_picture
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -350,3 +350,22 @@ def test_a_drawing_is_refused_and_the_refusal_says_what_is_taken(folder):
     (folder / "a.svg").write_text("<svg/>")
     with pytest.raises(ValueError, match="'a.svg' .*; takes pictures that Pillow reads, of at most 16 bits a channel"):
         load_images(folder, 16)
+
+
+def test_a_whole_disk_is_not_looked_through(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_files, "LOOKED", 50)
+    for k in range(30):
+        (tmp_path / f"{k}" / "deep").mkdir(parents=True)
+        (tmp_path / f"{k}" / "deep" / "a.txt").write_text("")
+    walked = []
+    walk = os.walk
+    monkeypatch.setattr(picture_files.os, "walk", lambda root: (walked.append(step) or step for step in walk(root)))
+    with pytest.raises(ValueError, match="holds more than 50 files and folders; takes a directory of pictures"):
+        load_images(tmp_path, 8)
+    assert len(walked) < 40
+
+
+def test_the_root_of_the_disk_is_one_line():
+    with pytest.raises(ValueError, match="^image_set = '/': ") as caught:
+        load_images("/", 8)
+    assert "\n" not in str(caught.value)

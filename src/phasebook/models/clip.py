@@ -91,8 +91,8 @@ class ClipFeatures(Tower):
         label, folder = begun(name, device, dtype)
         precision = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}[dtype]
         if folder:
-            _check_local(label, folder)
             with staged_clip(label, folder) as clean:
+                _check_staged(label, clean)
                 model, tokenizer = _created(label, f"local-dir:{clean}", precision=precision, device=device)
         else:
             _check_name(label, name)
@@ -142,9 +142,13 @@ def _created(label: str, source: str, **options):
 def _check_local(label: str, folder: Path) -> None:
     """ValueError unless a directory holds an open_clip model of which nothing names code, with whole weights."""
     with staged_clip(label, folder) as clean:
-        _check_numbers(label, read_config(label, clean / "open_clip_config.json", "open_clip configuration"))
-        check_weights(label, [clean / CLIP_WEIGHTS])
-        _check_fits(label, f"local-dir:{clean}", clean / CLIP_WEIGHTS)
+        _check_staged(label, clean)
+
+
+def _check_staged(label: str, clean: Path) -> None:
+    _check_numbers(label, read_config(label, clean / "open_clip_config.json", "open_clip configuration"))
+    check_weights(label, [clean / CLIP_WEIGHTS])
+    _check_fits(label, f"local-dir:{clean}", clean / CLIP_WEIGHTS)
 
 
 def _check_numbers(label: str, config: dict[str, Any]) -> None:

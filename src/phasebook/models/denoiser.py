@@ -84,10 +84,7 @@ class Denoiser(Model):
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
         """The empty prompt; a function of (x, alpha, sigma) knows no other."""
-        named = [t for t in [*listed(texts, negative), negative] if t]
-        if named:
-            raise ValueError(f"prompt = {named[0]!r}: this model takes none")
-        return Prompt({})
+        return wordless(texts, negative)
 
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
@@ -191,6 +188,14 @@ def combined(latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, 
     if c.ndim != 2 or c.shape[1] != len(wide):
         raise ValueError(f"coefficients: shape {c.shape}; takes (p, {len(wide)}), one for each of the latents")
     return torch.as_tensor(np.tensordot(c, wide, 1))
+
+
+def wordless(texts: str | Sequence[str], negative: str = "") -> Prompt:
+    """The empty prompt of a model that knows no other. ValueError for a text."""
+    named = [t for t in [*listed(texts, negative), negative] if t]
+    if named:
+        raise ValueError(f"prompt = {named[0]!r}: this model takes none")
+    return Prompt({})
 
 
 def listed(texts: str | Sequence[str], negative: str = "") -> list[str]:

@@ -15,8 +15,8 @@ States are pairs `(q, c)` (p, 2n) of points `x = (the start's share) + sum_i c_i
 log-prior of the pictures that it names.
 
 Scale: the atoms are centred and scaled to root mean square norm `NORM` = 0.4 sqrt(1024) = 12.8 at any resolution,
-so that Stable Diffusion's levels (sigma/alpha from 13 down to 0.04) bracket the levels at which they separate.
-A latent has shape (rgb, y, x), as in torch.
+so that Stable Diffusion's levels (sigma/alpha from 13 down to 0.04) bracket those at which they separate. A latent
+has shape (rgb, y, x).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,7 +58,7 @@ class ExactModel(Model):
         families: names.
         names: of the atoms.
         bonus: nats that a prompt adds to the log-prior of the atoms it names, for guidance 1.
-        pictures: whether the atoms are pictures, or another model's latents, which only that model decodes.
+        pictures: whether the atoms are pictures, not points, or latents that only another model decodes.
     """
 
     atoms: Float[Tensor, "n d"]
@@ -87,8 +87,7 @@ class ExactModel(Model):
             The model, with the mean picture taken off and the atoms scaled.
 
         Raises:
-            ValueError: for no image at all, pixels that are not finite, labels that are not as many, or another
-                argument that is none of these.
+            ValueError: for no image, pixels that are not finite, labels that are not as many, or another argument.
         """
         check_place(dtype, device)
         norm, bonus = _norm(norm), number("bonus", bonus, "a finite number")
@@ -139,7 +138,7 @@ class ExactModel(Model):
         scale = norm / float((x**2).sum(1).mean().sqrt().clamp(min=1e-9))
         names = tuple(str(i) for i in range(len(x)))
         return cls((x * scale).float().to(device), torch.zeros(x.shape[1], device=device), 1.0, (x.shape[1],),
-                   np.zeros(len(x), dtype=int), ("points",), names)
+                   np.zeros(len(x), dtype=int), ("points",), names, pictures=False)
 
     def subset(self, index: Int[ndarray, " m"]) -> "ExactModel":
         """The model of some of the atoms, on the same centre and scale, so that levels and distances compare."""
@@ -243,8 +242,7 @@ class ExactModel(Model):
 
     def decode(self, x0: State) -> Pixels:
         """The pictures `sum_i w_i x_i`; ValueError where the atoms are none."""
-        if not self.pictures:
-            raise ValueError("decode: the atoms are latents of another model, not pictures; that model decodes them")
+        self._check_pictures("decode")
         pixels = self.mean + (self.weights(x0) @ self.atoms) / self.scale
         return pixels.view(-1, *self.shape).clamp(0, 1)
 
@@ -265,11 +263,16 @@ class ExactModel(Model):
         return (w @ self.atoms).view_as(x)
 
     def encode(self, pixels: Float[Tensor, "p 3 y x"], levels: Levels, seed: int) -> State:
-        """Pictures as states at the clean end, with the noise of that level drawn from `seed`."""
+        """Pictures as states at the clean end, with noise of that level drawn from `seed`. ValueError as `decode`."""
+        self._check_pictures("encode")
         latents = (torch.as_tensor(pixels).double().flatten(1) - self.mean.double().cpu()) * self.scale
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
         noisy = levels.alpha[-1] * latents + levels.sigma[-1] * noise
         return self.start(noisy.view(-1, *self.shape).numpy())
+
+    def _check_pictures(self, call: str) -> None:
+        if not self.pictures:
+            raise ValueError(f"{call}: the atoms are points, not pictures; takes ExactModel.of(images)")
 
     @cached_property
     def _norms(self) -> Float[Tensor, " n"]:

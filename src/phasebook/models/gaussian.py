@@ -9,6 +9,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from phasebook.arguments import brief
+from phasebook.models.denoiser import wordless
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prediction, Prompt, State
@@ -68,8 +69,8 @@ class GaussianModel(Model):
         return (q.to(torch.float64) @ self.axes).to(self.exact.dtype)
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
-        """The empty prompt: a Gaussian has nothing to choose from."""
-        return Prompt({})
+        """The empty prompt: a Gaussian has nothing to choose from. ValueError for another."""
+        return wordless(texts, negative)
 
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 from phasebook.arguments import whole
 from phasebook.models.assets import asset
 from phasebook.models.captions import kind_of
+from phasebook.models.picture_files import pictures_below
 
 __all__ = ["ImageSet", "load_images", "read_picture", "IMAGE_SETS", "RESOLUTIONS", "CELL", "COLUMNS"]
 
@@ -29,9 +30,6 @@ RESOLUTIONS = (8, 256)
 MOST = 10_000                   # the exact model keeps a matrix of n x n numbers
 LARGEST = 10**8          # pixels of one of them
 CELL, COLUMNS = 64, 40          # the emoji sprite: pixels of a cell, cells in a row
-# What counts as a picture in a directory: also formats that Pillow does not read, so that they are named, not missed.
-SUFFIXES = {"png", "jpg", "jpeg", "jfif", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "tga", "avif",
-            "heic", "heif", "svg", "jp2", "jxl", "ico", "psd"}
 # Readers that may look at a file, whatever its name: Pillow's for PostScript would run Ghostscript on what is in it.
 READERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000", "ICO", "PSD")
 
@@ -79,9 +77,9 @@ def load_images(name: str | Path = "families", resolution: int = 64,
     Sizes change by Lanczos filtering, which averages when it shrinks. The pictures of a directory are turned as
     their EXIF says, cropped to their middle square and put on white where they are transparent; they have at most
     16 bits a channel. Its sub-directories, if any, are the families, and pictures beside these form one more, of the
-    directory's own name. Files are pictures by their suffix (`.png`, `.jpg` and others, see `SUFFIXES`), and a picture
-    that cannot be read, such as any `.svg` or `.heic`, is refused; files of other suffixes, and hidden ones, are passed
-    over. Equal pictures are kept: an atom that occurs twice has twice the weight.
+    directory's own name. Files are pictures by their suffix (`.png`, `.jpg` and others, see `picture_files.SUFFIXES`),
+    and a picture that cannot be read, such as any `.svg` or `.heic`, is refused; files of other suffixes, and hidden
+    ones, are passed over. Equal pictures are kept: an atom that occurs twice has twice the weight.
 
     Args:
         name: of a set that is shipped, or a directory of pictures.
@@ -210,9 +208,7 @@ def _directory(name: str | Path, resolution: int) -> list[_Row]:
     root = Path(os.path.expanduser(name)) if isinstance(name, str | Path) and str(name) else None
     if root is None or not os.path.isdir(root):
         raise ValueError(f"{refused} takes {', '.join(IMAGE_SETS)} or an existing directory of pictures")
-    paths = sorted((path.relative_to(root) for path in root.rglob("*") if path.is_file()), key=Path.as_posix)
-    paths = [path for path in paths
-             if path.suffix[1:].lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)]
+    paths = pictures_below(root, refused, MOST)
     if not 2 <= len(paths) <= MOST:
         raise ValueError(f"{refused} holds {len(paths)} picture files; takes 2 to {MOST} (png, jpg, webp, ...)")
     rows, unreadable = [], []

@@ -14,9 +14,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phasebook.models.clip import ClipFeatures, check_feature
-from phasebook.models.pipelines.checkpoints import cause, check_complete, check_weights, known_directory, quiet
+from phasebook.models.pipelines.checkpoints import (
+    cause,
+    check_complete,
+    check_weights,
+    known_directory,
+    own_memory,
+    quiet,
+)
 from phasebook.models.pipelines.outlines import outline
-from phasebook.models.pipelines.staging import read_config, staged_vision, vision_class, weight_files
+from phasebook.models.pipelines.staging import read_config, staged_vision, weight_files
 from phasebook.models.towers import Tower, begun, column
 
 __all__ = ["VisionFeatures", "check_features", "has_no_words", "load_features"]
@@ -58,14 +65,15 @@ class VisionFeatures(Tower):
         if folder is None:
             raise ValueError(f"{label}: no such directory; takes one of a vision model of transformers")
         (shorter, size, interpolation), mean, std = _preprocessing(label, folder)
-        _check(label, folder)
         with quiet(), staged_vision(label, folder) as (clean, kind):
+            _check_staged(label, clean, kind)
             try:
                 model, said = kind.from_pretrained(clean, dtype=getattr(torch, dtype), local_files_only=True,
                                                    use_safetensors=True, output_loading_info=True)
             except Exception as error:  # a geometry that is none makes transformers raise some six kinds
                 raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
-        check_complete(label, "the model", model, said["missing_keys"])
+            own_memory(model)
+            check_complete(label, "the model", model, said["missing_keys"])
         return cls(model=model.requires_grad_(False).eval().to(device), name=str(name), shorter=shorter, size=size,
                    mean=column(mean, device), std=column(std, device), interpolation=interpolation,
                    normalise=normalise, batch=batch)
@@ -124,16 +132,19 @@ def load_features(name: str | Path, pretrained: str | None = None, **options) ->
 
 def _check(label: str, folder: Path) -> None:
     """ValueError unless nothing in a directory names code, its class is known and its weights are whole."""
-    vision_class(label, folder)
-    files = weight_files(folder, "model", None)
+    with quiet(), staged_vision(label, folder) as (clean, kind):
+        _check_staged(label, clean, kind)
+
+
+def _check_staged(label: str, clean: Path, kind: type) -> None:
+    files = weight_files(clean, "model", None)
     if not files:
         raise ValueError(f"{label}: has no weights model.safetensors; pickled weights are never read")
     check_weights(label, [f for f in files if f.suffix == ".safetensors"])
-    with quiet(), staged_vision(label, folder) as (clean, kind):
-        try:
-            outline(kind, clean)
-        except Exception as error:  # a geometry that is none makes transformers raise some six kinds
-            raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
+    try:
+        outline(kind, clean)
+    except Exception as error:  # a geometry that is none makes transformers raise some six kinds
+        raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
 
 
 def _preprocessing(label: str, folder: Path) -> tuple[Fit, list[float], list[float]]:

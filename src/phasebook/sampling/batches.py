@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["in_batches", "side_by_side", "split"]
+__all__ = ["in_batches", "side_by_side", "split", "within_memory"]
 
 SHARE = 8           # points: fewer for a thread are sooner done by all threads together
 
@@ -48,6 +48,27 @@ def in_batches(function: Callable[..., tuple[Tensor, ...]], most: int, *inputs: 
     tops = range(0, p, n)
     done = [batch(top) for top in tops] if together == 1 else side_by_side(batch, tops)
     return [torch.cat(column) for column in zip(*done, strict=True)]
+
+
+def within_memory(function: Callable[..., tuple[Tensor, ...]], sizes: list[int],
+                  *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
+    """`in_batches`; where a device's memory runs out, with half the size from then on.
+
+    Args:
+        function: of a batch of each input.
+        sizes: the most points at a time, the least of which counts; what memory has taught is added to it.
+        *inputs: with the points first.
+    """
+    try:
+        return in_batches(function, min(sizes), *inputs)
+    except torch.OutOfMemoryError:
+        n, _ = split(len(inputs[0]), min(sizes), inputs[0].device)
+        if n == 1:
+            raise
+    sizes.append(n // 2)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return within_memory(function, sizes, *inputs)
 
 
 def side_by_side(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:

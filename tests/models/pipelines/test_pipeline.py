@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from copy import copy as copied
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 
 from phasebook.models.pipelines.loading import noise_at
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
+from phasebook.sampling.levels import Levels, log_snr_levels, scaled_linear_levels
 from phasebook.sampling.samplers import resume, sample
 from phasebook.sampling.tangents import forward_mode, pushed
 from phasebook_training.tokenizer import LENGTH
@@ -115,6 +116,20 @@ def test_a_small_vae_decodes_in_place_of_the_pipelines(folders, tmp_path):
     np.testing.assert_allclose(model.decode(z), theirs, atol=1e-5)
     with pytest.raises(ValueError, match="small_vae = 'nobody/nothing': no AutoencoderTiny"):
         PipelineModel.load(folders["epsilon"], small_vae="nobody/nothing")
+    other = PipelineModel.load(folders["epsilon"])
+    assert other.fingerprint != model.fingerprint           # or stores of one would go on with the other's pictures
+    twin = PipelineModel.load(folders["epsilon"], small_vae=tmp_path / "small")
+    assert twin.fingerprint == model.fingerprint
+    next(twin.decoder.decoder.parameters()).data.mul_(1.01)
+    assert replace(twin).fingerprint != model.fingerprint
+    vae = PipelineModel.load(folders["epsilon"])
+    vae.pipe.vae.register_to_config(scaling_factor=0.5)
+    assert vae.fingerprint != other.fingerprint
+
+
+def test_what_is_made_of_an_answer_tells_models_apart(folders, copy):
+    edit(copy / "scheduler" / "scheduler_config.json", prediction_type="v_prediction")
+    assert PipelineModel.load(copy).fingerprint != PipelineModel.load(folders["epsilon"]).fingerprint
 
 
 # --- what does not fit ------------------------------------------------------------------------------------------
@@ -375,6 +390,27 @@ def test_settings(folders):
         next(sample(model, noise(2, (3, 8, 8)), model.levels(2), model.prompt("red")))
     with pytest.raises(ValueError, match="have no training times"):
         next(sample(model, noise(2), log_snr_levels(2), model.prompt("red")))
+
+
+def foreign_levels():
+    own, sigma = scaled_linear_levels(4), np.linspace(1, 0, 5)
+    return {"of a flow": (Levels("flow", 1 - sigma, sigma, 1000 * sigma[:-1]), "is of another kind of noise"),
+            "without times": (log_snr_levels(4), "have no training times"),
+            "other times": (Levels("off", own.alpha, own.sigma, own.timestep[::-1]), "the network was trained on")}
+
+
+@pytest.mark.parametrize("kind", ["of a flow", "without times", "other times"])
+@pytest.mark.parametrize("call", ["predict", "predict_each", "push"])
+def test_levels_of_another_noise_are_refused(folders, kind, call):
+    model, (levels, words) = PipelineModel.load(folders["epsilon"]), foreign_levels()[kind]
+    x = noise(2)
+    given = {"predict": (x, levels, 1), "predict_each": (x, levels, np.array([0, 1])), "push": (x, x[None], levels, 1)}
+    with pytest.raises(ValueError, match=words) as caught:
+        getattr(model, call)(*given[call])
+    assert "\n" not in str(caught.value) and "takes this model's own levels" in str(caught.value)
+    own = {"predict": (x, model.levels(4), 1), "predict_each": (x, model.levels(4), np.array([0, 1])),
+           "push": (x, x[None], scaled_linear_levels(4).thinned(2), 1)}
+    getattr(model, call)(*own[call])
 
 
 @pytest.mark.parametrize("offline", ["1", "0"])

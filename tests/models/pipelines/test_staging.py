@@ -10,8 +10,9 @@ from safetensors.torch import load, save_file
 
 from phasebook.models.assets import asset
 from phasebook.models.clip import ClipFeatures, check_feature
-from phasebook.models.pipelines.loading import check_available, tokenizer_of
+from phasebook.models.pipelines.loading import check_available, load_small_vae, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.models.pipelines.staging import staged_clip
 from tests.builders import build, edit
 
 EVIL = """open({trace!r}, 'w').close()
@@ -107,6 +108,7 @@ def test_a_text_encoder_cannot_choose_kernels_weights_or_quantisers(model):
     ("scheduler/scheduler_config.json", "num_train_timesteps", True, "num_train_timesteps = True"),
     ("scheduler/scheduler_config.json", "beta_schedule", ["linear"], "beta_schedule = ['linear']"),
     ("scheduler/scheduler_config.json", "beta_end", 2.0, "beta_end = 2.0"),
+    ("scheduler/scheduler_config.json", "trained_betas", [0.01] * 1000, "has trained_betas; takes one with a beta_sch"),
     ("tokenizer/tokenizer_config.json", "tokenizer_class", ["CLIPTokenizer"], "tokenizer_class = ['CLIPTokenizer']"),
     ("tokenizer/tokenizer_config.json", "model_max_length", 10**9, "model_max_length = 1000000000"),
     ("text_encoder/config.json", "num_hidden_layers", 10**9, "the number 1000000000"),
@@ -115,7 +117,7 @@ def test_a_text_encoder_cannot_choose_kernels_weights_or_quantisers(model):
     ("unet/config.json", "sample_size", [8, 8, 8], "sample_size = [8, 8, 8]"),
     ("unet/config.json", "norm_eps", float("nan"), "the number nan"),
     ("vae/config.json", "scaling_factor", 0, "scaling_factor = 0"),
-], ids=range(12))
+], ids=range(13))
 def test_numbers_that_are_none_are_refused_at_once(model, file, key, value, words):
     edit(model / file, **{key: value})
     refused(lambda: PipelineModel.load(model), words)
@@ -238,3 +240,80 @@ def test_nothing_is_left_behind(model, clip, tmp_path, monkeypatch):
     edit(model / "tokenizer" / "tokenizer_config.json", auto_map={"a": "b"})
     refused(lambda: PipelineModel.load(model), "auto_map")
     assert list(folder.iterdir()) == []
+
+
+# --- a small decoder -------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def small(tmp_path):
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(1)
+    vae = AutoencoderTiny(encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),
+                          num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1))
+    vae.save_pretrained(tmp_path / "small")
+    return tmp_path / "small"
+
+
+@pytest.mark.parametrize("key, value, words", [
+    ("auto_map", {"AutoModel": "evil.Evil"}, "may name code"), ("_class_name", "UNet2DModel", "holds a UNet2DModel"),
+    ("scaling_factor", 0, "scaling_factor = 0"), ("latent_channels", 3, "no AutoencoderTiny"),
+    ("num_decoder_blocks", [10**6, 1], "no AutoencoderTiny"),
+])
+def test_a_small_decoder_is_read_by_the_list(small, trace, key, value, words):
+    code(small, trace)
+    edit(small / "config.json", **{key: value})
+    refused(lambda: load_small_vae(small, "float32"), f"small_vae = {str(small)!r}", words)
+    assert not trace.exists()
+
+
+def test_a_small_decoder_is_whole(small):
+    weights = small / "diffusion_pytorch_model.safetensors"
+    tensors = load(weights.read_bytes())
+    decoder = [key for key in tensors if key.startswith("decoder")]
+    save_file({k: v for k, v in tensors.items() if k not in decoder}, weights)
+    refused(lambda: load_small_vae(small, "float32"), f"lacks {len(decoder)} of its weights")
+    save_file(tensors | {decoder[0]: torch.full_like(tensors[decoder[0]], torch.nan)}, weights)
+    refused(lambda: load_small_vae(small, "float32"), "not finite")
+    weights.rename(small / "diffusion_pytorch_model.bin")
+    refused(lambda: load_small_vae(small, "float32"), "pickled weights are never read")
+    refused(lambda: load_small_vae(small.parent / "none", "float32"), "no such directory")
+
+
+# --- files that change -----------------------------------------------------------------------------------------
+
+def test_a_file_that_changes_while_it_is_read_is_refused(model, monkeypatch):
+    """Replaced by a whole other one, as a download does, between the look at its header and the read."""
+    from diffusers import UNet2DConditionModel
+
+    weights, read = model / "unet" / "diffusion_pytorch_model.safetensors", UNet2DConditionModel.from_pretrained
+    other = {key: value + 1 for key, value in load(weights.read_bytes()).items()}
+
+    def swapped(*args, **options):
+        save_file(other, weights.with_name("new"))
+        os.replace(weights.with_name("new"), weights)
+        return read(*args, **options)
+
+    monkeypatch.setattr(UNet2DConditionModel, "from_pretrained", swapped)
+    refused(lambda: PipelineModel.load(model), "diffusion_pytorch_model.safetensors", "changed while it was read")
+
+
+def test_small_files_are_those_that_were_checked(clip):
+    with staged_clip("clip", clip) as clean:
+        before = {file.name: file.read_bytes() for file in clean.iterdir()}
+        for file in clip.iterdir():
+            if file.suffix != ".safetensors":
+                file.write_text("{}")
+        assert {file.name: file.read_bytes() for file in clean.iterdir()} == before
+
+
+def test_a_loaded_model_is_not_its_file(model):
+    """Libraries map weights into memory: whoever writes the file would change a model that is loaded."""
+    loaded = PipelineModel.load(model)
+    parts = [getattr(loaded.pipe, part) for part in ("unet", "vae", "text_encoder")]
+    before = [{key: value.clone() for key, value in part.state_dict().items()} for part in parts]
+    for weights in model.rglob("*.safetensors"):
+        with open(weights, "r+b") as stream:
+            stream.write(bytes(weights.stat().st_size))
+    for part, known in zip(parts, before, strict=True):
+        assert all(torch.equal(value, known[key]) for key, value in part.state_dict().items())

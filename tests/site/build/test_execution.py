@@ -147,6 +147,8 @@ def run_stopped_at(place: Path, moment: float, number: int, whom: str) -> list[s
     again.communicate(timeout=120)
     if again.returncode or listing(place / "out") != whole:
         wrong.append(f"the next run: {again.returncode}, {listing(place / 'out')}")
+    if left := listing(place / "tmp"):          # also what a killed one could not take away
+        wrong.append(f"temporary files are left after the next run: {left}")
     return wrong
 
 

@@ -26,6 +26,7 @@ from phasebook.site.chapters.slices import by_scale, planes
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.results.ledger import Ledger
 from phasebook.stats import Estimate
+from tests.builders import build
 
 
 def atoms(n=12, views=2):
@@ -127,3 +128,13 @@ def test_training_pictures_are_those_of_a_half():
     one, other = halves.values()
     assert one.families == other.families and "Food & Drink" in one.families
     assert not set(one.names) & set(other.names)
+
+
+def test_pictures_that_are_no_latents_of_the_network_are_refused_before_a_run(tmp_path):
+    """Its autoencoder halves each side: 32 x 32 of 64 pixels; the network's own are 8 x 8."""
+    folder = build(tmp_path)
+    changes = {"models": [str(folder)], "steps": 4, "grid": 3, "prompt": "", "guidance": 1.0}
+    with pytest.raises(ParameterError, match="trained_on = 'icons a': .* latents of shape .4, 32, 32. in") as said:
+        runner.check(runner.find_chapter("13"), changes | {"trained_on": "icons a"})
+    assert "\n" not in str(said.value) and "whose own are (4, 8, 8)" in str(said.value)
+    runner.check(runner.find_chapter("13"), changes | {"trained_on": ""})

@@ -173,7 +173,8 @@ def test_good_values_are_taken(changes):
     runner.check(SOURCE, changes)
 
 
-@pytest.mark.parametrize("changes", [{"steps": [30]}, {"grid": 5, "trained_on": ""}, {"guidance": 5.0, "shown": 2}])
+@pytest.mark.parametrize("changes", [{"steps": [30]}, {"steps": [31]}, {"steps": [500]},
+                                     {"grid": 5, "trained_on": ""}, {"guidance": 5.0, "shown": 2}])
 def test_good_networks_are_taken(changes):
     runner.check(NETWORK, changes)
 

@@ -59,9 +59,9 @@ def test_more_than_is_free_is_refused(monkeypatch, chapter, changes, free):
 
 def test_the_line_names_parameters_and_sizes(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: 2e9)
-    with pytest.raises(ValueError, match=r"grid, steps = 9, 5: about 3.9 GB of memory; takes what fits into the 2 GB"):
+    with pytest.raises(ValueError, match=r"grid, steps = 9, 5: about 4.1 GB of memory; takes what fits into the 2 GB"):
         check_memory({"grid": 9, "steps": 5}, 3e9)
-    check_memory({"grid": 9}, 1e9)
+    check_memory({"grid": 9}, 8e8)
 
 
 PEAK = """

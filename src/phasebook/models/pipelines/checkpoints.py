@@ -7,6 +7,7 @@ safetensors only: a file that would have to be unpickled is never opened.
 import os
 from collections.abc import Iterable
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from phasebook.arguments import brief, number, whole
@@ -15,7 +16,7 @@ from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
 
 __all__ = ["DTYPES", "cause", "check_complete", "check_device", "check_dtype", "check_pipeline", "check_settings",
-           "check_weights", "known_directory", "pipeline_parts", "quiet"]
+           "check_weights", "digest_of", "known_directory", "own_memory", "pipeline_parts", "quiet"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 SCHEDULES = {"linear", "scaled_linear", "squaredcos_cap_v2"}
@@ -140,6 +141,33 @@ def _check_scheduler(label: str, folder: Path, family: Family) -> None:
         number(f"{label}: {key}", config.get(key, 0.01), "a number from 0 to 1", 0, 1)
     if config.get("clip_sample"):
         number(f"{label}: clip_sample_range", config.get("clip_sample_range", 1.0), "a number > 0", above=0)
+
+
+def own_memory(module) -> None:
+    """Take the weights of a module that was just loaded out of their file, in place.
+
+    Libraries map a file into memory: who wrote it later would change a model that is loaded, and who cut it short would
+    end the process.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.data.clone()
+
+
+def digest_of(modules: Iterable, begun: bytes) -> str:
+    """A hash of modules' weights, and of the numbers by which a VAE scales its latents.
+
+    Args:
+        modules: of torch.
+        begun: goes before them.
+    """
+    digest = sha256(begun)
+    for module in modules:
+        config = getattr(module, "config", None)
+        scales = [getattr(config, key, None) for key in ("scaling_factor", "shift_factor")]
+        digest.update(repr(scales).encode())
+        for tensor in module.state_dict().values():
+            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def check_complete(label: str, part: str, module, missing: Iterable[str] | None = None,

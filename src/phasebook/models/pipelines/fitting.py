@@ -94,7 +94,7 @@ def check_geometry(label: str, model: "phasebook.models.pipelines.pipeline.Pipel
 
 
 def check_directory(kind: type["phasebook.models.pipelines.pipeline.PipelineModel"], label: str, folder: Path,
-                    variant: str | None) -> None:
+                    variant: str | None) -> "phasebook.models.pipelines.pipeline.PipelineModel":
     """Refuse a directory whose parts do not fit their weights or one another; tried once while its files stay.
 
     Args:
@@ -103,17 +103,22 @@ def check_directory(kind: type["phasebook.models.pipelines.pipeline.PipelineMode
         folder: of the pipeline.
         variant: of the weights' file names.
 
+    Returns:
+        The model in outlines: shapes without numbers, on torch's device `meta`.
+
     Raises:
         ValueError: one line.
     """
     stamps = [(str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in folder.rglob("*") if f.is_file()]
     check_pipeline(label, folder, variant)
-    _tried(kind, label, folder, variant, tuple(sorted(stamps)))
+    return _tried(kind, label, folder, variant, tuple(sorted(stamps)))
 
 
 @lru_cache(maxsize=32)
-def _tried(kind: type, label: str, folder: Path, variant: str | None, stamps: tuple[tuple[str, int, int], ...]) -> None:
+def _tried(kind: type, label: str, folder: Path, variant: str | None, stamps: tuple[tuple[str, int, int], ...]):
     """The outlines of a directory put together, once for files that stay as they are."""
     pipe = load_parts(label, folder, variant, "float32", weights=False)
     family, noise = understood(label, pipe, "ddim")
-    check_geometry(label, kind(pipe, family, noise, 1, label, getattr(pipe, "vae", None)))
+    model = kind(pipe, family, noise, 1, label, getattr(pipe, "vae", None))
+    check_geometry(label, model)
+    return model

@@ -7,15 +7,15 @@ from phasebook.models.pipelines.checkpoints import (
     cause,
     check_complete,
     check_pipeline,
-    check_weights,
     known_directory,
+    own_memory,
     pipeline_parts,
     quiet,
 )
 from phasebook.models.pipelines.families import Family
 from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.models.pipelines.outlines import outline
-from phasebook.models.pipelines.staging import read_config, staged
+from phasebook.models.pipelines.staging import read_config, staged, staged_part
 
 __all__ = ["check_available", "family_at", "fetch_pipeline", "load_parts", "load_small_vae", "noise_at", "tokenizer_of",
            "unreachable"]
@@ -119,6 +119,7 @@ def load_parts(label: str, folder: Path, variant: str | None, dtype: str, *, wei
                 loaded[part], said = classes[part].from_pretrained(clean / part, output_loading_info=True, **options)
             except Exception as error:  # configurations that are none make the libraries raise some ten kinds
                 raise ValueError(f"{label}: diffusers cannot load its {part} ({cause(error)})") from None
+            own_memory(loaded[part])
             check_complete(label, part, loaded[part], said["missing_keys"])
         return getattr(diffusers, family.pipeline)(**loaded, **_absent(label, folder, family, set(loaded)))
 
@@ -183,15 +184,39 @@ def noise_at(name: str | Path) -> Noise | None:
 
 
 def load_small_vae(name: str | Path, dtype: str):
-    """The AutoencoderTiny in a directory or of a hub id; ValueError otherwise."""
+    """The AutoencoderTiny in a directory or of a hub id, complete and finite; nothing but the allowlist is read.
+
+    Args:
+        name: a directory (also one below assets/) or a hub id.
+        dtype: of the weights.
+
+    Raises:
+        ValueError: one line, for whatever is not there, not whole, or names code.
+    """
     import torch
     from diffusers import AutoencoderTiny
 
-    folder = known_directory(name)
+    label = f"small_vae = {str(name)!r}"
+    folder = _local_or_hub(label, name) or _download_vae(label, str(name))
+    with quiet(), staged_part(label, folder, AutoencoderTiny) as clean:
+        try:
+            outline(AutoencoderTiny, clean)
+            vae, said = AutoencoderTiny.from_pretrained(clean, output_loading_info=True, dtype=getattr(torch, dtype),
+                                                        use_safetensors=True, local_files_only=True)
+        except Exception as error:  # configurations that are none make diffusers raise some ten kinds
+            raise ValueError(f"{label}: no AutoencoderTiny ({cause(error)})") from None
+        own_memory(vae)
+        check_complete(label, "it", vae, said["missing_keys"])
+    return vae
+
+
+def _download_vae(label: str, name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    reason = unreachable(name)
     try:
-        if folder:
-            check_weights(f"small_vae = {str(name)!r}", folder.glob("*.safetensors"))
-        return AutoencoderTiny.from_pretrained(folder or str(name), dtype=getattr(torch, dtype),
-                                               use_safetensors=True)
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise ValueError(f"small_vae = {str(name)!r}: no AutoencoderTiny ({cause(error)})") from None
+        return Path(snapshot_download(name, allow_patterns=["config.json", "diffusion_pytorch_model.safetensors"],
+                                      local_files_only=bool(reason)))
+    except Exception as error:  # the hub's client raises several kinds
+        raise ValueError(f"{label}: no AutoencoderTiny in the local cache, and none can be fetched from the hub "
+                         f"({reason or cause(error)})") from None

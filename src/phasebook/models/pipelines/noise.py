@@ -20,6 +20,8 @@ from phasebook.sampling.levels import Levels
 
 __all__ = ["Betas", "Flow", "Noise", "noise_of"]
 
+CLOCK = 0.02        # by which sigma may miss that of its time: between the times of a table it is interpolated
+
 
 class Noise(Protocol):
     """Levels by number of steps, a digest of them, and the split."""
@@ -36,10 +38,30 @@ class Noise(Protocol):
         """What tells one noise from another."""
         ...
 
+    def check(self, levels: Levels) -> None:
+        """ValueError unless the network was trained at these levels, at the times that it is told."""
+        ...
+
 
 def _check_finite(steps: int, levels: Float[ndarray, " s+1"]) -> None:
     if not np.isfinite(levels).all():
         raise ValueError(f"steps = {steps}: the scheduler's noise levels are not finite")
+
+
+def _check_clock(levels: Levels, total: Float[ndarray, " s+1"], trained: Float[ndarray, " s"]) -> None:
+    """ValueError unless `total` is 1 at each level, and sigma at each step what the network was `trained` at."""
+    takes = "takes this model's own levels, model.levels(steps)"
+    if (levels.timestep < 0).any():
+        raise ValueError(f"levels = {levels.name!r}: have no training times; {takes}")
+    if (off := np.abs(total - 1)).max() > 1e-3:
+        k = off.argmax()
+        raise ValueError(f"levels = {levels.name!r}: alpha = {levels.alpha[k]:.3g} with sigma = {levels.sigma[k]:.3g} "
+                         f"at level {k} is of another kind of noise; {takes}")
+    apart = np.abs(levels.sigma[:-1] - trained)
+    if apart.max() > CLOCK:
+        k = apart.argmax()
+        raise ValueError(f"levels = {levels.name!r}: sigma = {levels.sigma[k]:.3g} at time {levels.timestep[k]:g}, at "
+                         f"which the network was trained on {trained[k]:.3g}; {takes}")
 
 
 class Betas:
@@ -54,8 +76,16 @@ class Betas:
         self.scheduler, self.euler = scheduler, euler
 
     def digest(self) -> bytes:
-        """The table."""
-        return self.scheduler.alphas_cumprod.numpy().tobytes()
+        """The table, and what is made of the network's answer."""
+        config = self.scheduler.config
+        said = (config.prediction_type, config.clip_sample and config.clip_sample_range)
+        return self.scheduler.alphas_cumprod.numpy().tobytes() + repr(said).encode()
+
+    def check(self, levels: Levels) -> None:
+        """Variance-preserving levels, each at its place in the table."""
+        table = np.sqrt(1 - self.scheduler.alphas_cumprod.numpy().astype(np.float64))
+        trained = np.interp(levels.timestep, np.arange(len(table)), table)
+        _check_clock(levels, levels.alpha**2 + levels.sigma**2, trained)
 
     def levels(self, steps: int, name: str) -> Levels:
         """DDIM's levels: strides through the table, from its own end to its own `final_alpha_cumprod`."""
@@ -134,6 +164,11 @@ class Flow:
         sigma = self.scheduler.sigmas.double().cpu().numpy()
         _check_finite(steps, sigma)
         return Levels(name, 1 - sigma, sigma, self.scheduler.timesteps.double().cpu().numpy())
+
+    def check(self, levels: Levels) -> None:
+        """`alpha + sigma = 1`, and sigma the time as a share of all."""
+        trained = levels.timestep / self.scheduler.config.num_train_timesteps
+        _check_clock(levels, levels.alpha + levels.sigma, trained)
 
     def split(self, x: Tensor, raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
         """From the velocity."""

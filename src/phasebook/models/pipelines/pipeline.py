@@ -10,7 +10,6 @@ shape (channel, y, x).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -20,13 +19,13 @@ from torch import Tensor
 
 from phasebook.arguments import brief, number
 from phasebook.models.denoiser import checked_latents, combined, listed
-from phasebook.models.pipelines.checkpoints import check_dtype, check_settings, known_directory
+from phasebook.models.pipelines.checkpoints import check_dtype, check_settings, digest_of, known_directory
 from phasebook.models.pipelines.families import Family
 from phasebook.models.pipelines.fitting import check_directory, check_geometry, understood
 from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
 from phasebook.models.pipelines.noise import Noise
 from phasebook.models.pipelines.vae import decoded, encoded
-from phasebook.sampling.batches import in_batches, split
+from phasebook.sampling.batches import within_memory
 from phasebook.sampling.features import Latent, OfPixels, root_mean_square
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Pixels, Prediction, Prompt
@@ -89,7 +88,7 @@ class PipelineModel(Model):
         return cls.of(pipe, str(name), device=device, batch=batch, decoder=decoder, compiled=compiled, sampler=sampler)
 
     @classmethod
-    def check(cls, name: str | Path, variant: str | None = None, parameter: str = "model") -> None:
+    def check(cls, name: str | Path, variant: str | None = None, parameter: str = "model") -> "PipelineModel | None":
         """Refuse a directory whose parts do not fit their weights or one another, before a weight is read.
 
         Args:
@@ -97,11 +96,11 @@ class PipelineModel(Model):
             variant: of the weights' file names.
             parameter: that named it.
 
-        Raises:
-            ValueError: one line.
+        Returns:
+            The model in outlines: shapes without numbers. None for a hub id. ValueError, one line, is the refusal.
         """
-        if (folder := known_directory(name)) is not None:
-            check_directory(cls, f"{parameter} = {str(name)!r}", folder, variant)
+        folder = known_directory(name)
+        return None if folder is None else check_directory(cls, f"{parameter} = {str(name)!r}", folder, variant)
 
     @classmethod
     def of(cls, pipe, name: str, *, device: str = "cpu", batch: int = 64, decoder=None, compiled: bool = False,
@@ -169,12 +168,10 @@ class PipelineModel(Model):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the weights and of the noise schedule."""
-        digest = sha256(self.noise.digest())
-        for part in self.family.modules(self.pipe):
-            for tensor in part.state_dict().values():
-                digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        """Hash of the weights, of those of another decoder too, and of the noise schedule."""
+        own = self.family.modules(self.pipe)
+        other = [] if self.decoder is None or any(self.decoder is part for part in own) else [self.decoder]
+        return digest_of([*own, *other], self.noise.digest())
 
     @cached_property
     def features(self) -> Mapping[str, Feature]:
@@ -228,6 +225,7 @@ class PipelineModel(Model):
         """Points of many levels in the same batches, where the network takes a time for each of them."""
         if self.family.network != "unet":
             return super().predict_each(x, levels, steps, prompt)
+        self.noise.check(levels)
         prompt = self.prompt("") if prompt is None else prompt
         clock = [torch.as_tensor(v[steps]).to(x) for v in (levels.timestep, levels.alpha, levels.sigma)]
         rows = [c.expand(len(x), *c.shape[1:]) for c in prompt.conditions.values()]
@@ -268,9 +266,8 @@ class PipelineModel(Model):
                read: int | None) -> tuple[Callable[..., tuple[Tensor, Tensor]], list[Tensor]]:
         """A function of one batch and of its conditions, and the conditions of all points."""
         prompt = self.prompt("") if prompt is None else prompt
+        self.noise.check(levels)
         time, at = float(levels.timestep[step]), step if read is None else read
-        if time < 0:
-            raise ValueError(f"levels = {levels.name!r}: have no training times; takes this model's own levels")
         alpha, sigma = float(levels.alpha[at]), float(levels.sigma[at])
 
         def function(y: Tensor, *conditions: Tensor) -> tuple[Tensor, Tensor]:
@@ -281,18 +278,10 @@ class PipelineModel(Model):
         return function, [c.expand(points, *c.shape[1:]) for c in prompt.conditions.values()]
 
     def _batched(self, function: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
-        """`function(*inputs)` in batches. Where a device's memory runs out, half the size is used from then on."""
-        most = min([self.batch, *self.largest_batch])
-        try:
-            return in_batches(function, most, *inputs)
-        except torch.OutOfMemoryError:
-            n, _ = split(len(inputs[0]), most, self.device)
-            if n == 1:
-                raise
-        self.largest_batch[:] = [n // 2]
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return self._batched(function, *inputs)
+        sizes = [self.batch, *self.largest_batch]
+        done = within_memory(function, sizes, *inputs)
+        self.largest_batch[:] = sizes[1:]
+        return done
 
     # --- pictures ----------------------------------------------------------------------------------------------
 

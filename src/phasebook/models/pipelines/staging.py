@@ -2,22 +2,22 @@
 
 A directory comes from a stranger. The libraries that load models read more of it than weights: a tokenizer's or a
 model's configuration may name Python code to import, a text tower to fetch, a file to unpickle. So none of them is
-pointed at the directory itself. `staged` lays out a new one that holds links to the files in the list and
-configurations with the keys in the list, and nothing else; whatever names code, or a class that is not in the list, is
-refused in one line before any library sees it.
+pointed at the directory itself. `staged` lays out a new one that holds the weights in the list, copies of the
+tokenizers' tables and configurations with the keys in the list, and nothing else; whatever names code, or a class that
+is not in the list, is refused in one line before any library sees it. Weights are links: where such a file is another
+one at the end of loading than at its beginning, the load is refused.
 """
 
 import inspect
 import json
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from phasebook.scratch import scratch
+from phasebook.models.pipelines.layout import Layout, laid_out
 
-__all__ = ["check_names_no_code", "no_weights", "read_config", "staged", "staged_clip", "staged_vision",
+__all__ = ["check_names_no_code", "no_weights", "read_config", "staged", "staged_clip", "staged_part", "staged_vision",
            "vision_class", "weight_files"]
 
 # Keys by which the libraries import, fetch or unpickle what the directory names.
@@ -73,11 +73,6 @@ def _kept(values: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key in keys}
 
 
-def _link(source: Path, target: Path) -> None:
-    """A link to a file that is one. Links inside a hub's cache point elsewhere: what they lead to is linked."""
-    os.symlink(source.resolve(), target)
-
-
 def weight_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
     """The weights of a part by their exact names: one safetensors file, or the shards of an index beside it."""
     ending = f".{variant}.safetensors" if variant else ".safetensors"
@@ -114,8 +109,9 @@ def _stage_config(label: str, source: Path, target: Path, keys: Callable[[dict],
     return values
 
 
-def _stage_tokenizer(label: str, source: Path, target: Path) -> None:
+def _stage_tokenizer(stage: Layout, source: Path, target: Path) -> None:
     target.mkdir(exist_ok=True)
+    label = stage.label
     config = source / "tokenizer_config.json"
     values = _stage_config(label, config, target / config.name, lambda _: TOKENIZER_KEYS, "tokenizer")
     kind = values.get("tokenizer_class")
@@ -127,10 +123,10 @@ def _stage_tokenizer(label: str, source: Path, target: Path) -> None:
         raise ValueError(f"{label}: {source.name} has no table of words (vocab.json with merges.txt, or "
                          "tokenizer.json)")
     for file in files:
+        stage.add(file, target / file.name)
         if file.suffix == ".json":
-            check_names_no_code(label, f"{source.name}/{file.name}", read_config(label, file, "tokenizer")
+            check_names_no_code(label, f"{source.name}/{file.name}", read_config(label, target / file.name, "tokenizer")
                                 if file.name != "vocab.json" else None)
-        _link(file, target / file.name)
 
 
 @contextmanager
@@ -148,34 +144,54 @@ def staged(label: str, folder: Path, index: Mapping[str, tuple[str, str]], class
     Raises:
         ValueError: one line, for a file that is missing, or a configuration that names code.
     """
-    with scratch("model") as out:
-        for part, (library, _) in index.items():
+    with laid_out(label, "model") as stage:
+        out = stage.place
+        for part in index:
             if "tokenizer" in part:
-                _stage_tokenizer(label, folder / part, out / part)
+                _stage_tokenizer(stage, folder / part, out / part)
                 continue
             (out / part).mkdir()
-            kind, plain = classes[part], "scheduler" in part
-            name = "scheduler_config.json" if plain else "config.json"
-
-            def keys(values: dict, kind=kind, plain=plain, library=library) -> Collection[str]:
-                if plain:       # plain data; other schedulers are made from a scheduler's further keys (clip_sample)
-                    return set(values) - {"_name_or_path"}
-                if library == "transformers":
-                    return _known(kind.config_class)
-                return _signature(kind) | {"_class_name", "_diffusers_version"}
-
-            _stage_config(label, folder / part / name, out / part / name, keys, part)
-            if plain:
-                continue
-            stem = "model" if library == "transformers" else "diffusion_pytorch_model"
-            files = weight_files(folder / part, stem, variant)
-            if not files:
-                raise ValueError(no_weights(label, folder / part, stem, variant))
-            for file in files:
-                _link(file, out / part / file.name)
+            if "scheduler" in part:     # plain data; others are made from a scheduler's further keys (clip_sample)
+                name = f"{part}/scheduler_config.json"
+                _stage_config(label, folder / name, out / name, lambda values: set(values) - {"_name_or_path"}, part)
+            else:
+                _stage_part(stage, folder / part, out / part, classes[part], part, variant)
         own = {"_class_name": read_config(label, folder / "model_index.json", "diffusers pipeline")["_class_name"]}
         (out / "model_index.json").write_text(json.dumps(own | {part: list(pair) for part, pair in index.items()}))
         yield out
+
+
+def _stage_part(stage: Layout, source: Path, target: Path, kind: type, what: str, variant: str | None) -> None:
+    """Configuration and weights of one module of diffusers or transformers."""
+    ours = hasattr(kind, "load_config")     # of diffusers
+    keys = _signature(kind) | {"_class_name", "_diffusers_version"} if ours else _known(kind.config_class)
+    _stage_config(stage.label, source / "config.json", target / "config.json", lambda _: keys, what)
+    stem = "diffusion_pytorch_model" if ours else "model"
+    files = weight_files(source, stem, variant)
+    if not files:
+        raise ValueError(no_weights(stage.label, source, stem, variant))
+    for file in files:
+        stage.add(file, target / file.name)
+
+
+@contextmanager
+def staged_part(label: str, folder: Path, kind: type) -> Iterator[Path]:
+    """A directory with what may be read of one module that lies in a directory of its own, for the time of loading.
+
+    Args:
+        label: the beginning of every refusal.
+        folder: the module's directory.
+        kind: its class, of diffusers.
+
+    Raises:
+        ValueError: one line, for a file that is missing, a configuration that names code, or one of another class.
+    """
+    named = read_config(label, folder / "config.json", kind.__name__).get("_class_name", kind.__name__)
+    if named != kind.__name__:
+        raise ValueError(f"{label}: holds a {str(named)[:60]}; takes an {kind.__name__}")
+    with laid_out(label, "model") as stage:
+        _stage_part(stage, folder, stage.place, kind, kind.__name__, None)
+        yield stage.place
 
 
 def no_weights(label: str, folder: Path, stem: str, variant: str | None) -> str:
@@ -222,12 +238,12 @@ def staged_clip(label: str, folder: Path) -> Iterator[Path]:
         unknown = sorted(set(part) - keys)
         if unknown:
             raise ValueError(f"{label}: {file.name} has the key {unknown[0]!r}; takes {', '.join(sorted(keys))}")
-    with scratch("clip") as out:
-        (out / file.name).write_text(json.dumps(values), encoding="utf-8")
-        _link(folder / CLIP_WEIGHTS, out / CLIP_WEIGHTS)
+    with laid_out(label, "clip") as stage:
+        (stage.place / file.name).write_text(json.dumps(values), encoding="utf-8")
+        stage.add(folder / CLIP_WEIGHTS, stage.place / CLIP_WEIGHTS)
         if model["text_cfg"].get("hf_tokenizer_name"):
-            _stage_tokenizer(label, folder, out)
-        yield out
+            _stage_tokenizer(stage, folder, stage.place)
+        yield stage.place
 
 
 # Vision models of transformers by `model_type`; those of two towers are read for their pictures' alone.
@@ -267,8 +283,8 @@ def staged_vision(label: str, folder: Path) -> Iterator[tuple[Path, type]]:
         ValueError: one line, as `vision_class` does.
     """
     kind, values = vision_class(label, folder)
-    with scratch("vision") as out:
-        (out / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    with laid_out(label, "vision") as stage:
+        (stage.place / "config.json").write_text(json.dumps(values), encoding="utf-8")
         for file in weight_files(folder, "model", None):
-            _link(file, out / file.name)
-        yield out, kind
+            stage.add(file, stage.place / file.name)
+        yield stage.place, kind

@@ -18,7 +18,7 @@ from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, check_memory
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents
 from phasebook.slices.measures.statistics import agreement, largest_deviation
 from phasebook.slices.slice import Slice
 
@@ -26,6 +26,7 @@ __all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "dataset
            "maps_of", "nearest_kind", "nearest_steps", "own_data", "training_pictures"]
 
 DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
+PICTURE = 64            # pixels on a side of these
 STARTS = 48             # samples from which the covariance of a model without data is estimated
 LEVELS = 6              # of noise in a window, at which maps of two samplers are compared
 LEAST = 1e-30           # tr G below which a map is flat
@@ -66,6 +67,9 @@ class Chapter(ModelParameters):
             check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
                          3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
         check_data({*own, self.unseen}, self.views)
+        for name, trained_on in zip(self.models, own, strict=True):
+            if trained_on:
+                check_latents(name, self.variant, PICTURE, "trained_on", trained_on)
         return self
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_origin
 
+import torch
 from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.models.exact import ExactModel
@@ -13,6 +14,7 @@ from phasebook.models.pipelines.checkpoints import cause, check_device, known_di
 from phasebook.models.pipelines.families import check_length
 from phasebook.models.pipelines.loading import check_available, family_at, noise_at, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.models.pipelines.vae import encoded
 from phasebook.models.towers import Tower
 from phasebook.models.vision import check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
@@ -22,8 +24,8 @@ from phasebook.site.checks.memory import DECODED, bytes_of_exact, check_memory
 from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.site.results.ledger import slug
 
-__all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_pictures", "check_trained",
-           "judge_of", "subjects"]
+__all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_latents",
+           "check_pictures", "check_trained", "judge_of", "subjects"]
 
 Device = Annotated[str, AfterValidator(check_device)]
 Steps = Annotated[int, Field(ge=2, le=500)]
@@ -120,6 +122,30 @@ def check_trained(name: str, parameter: str, steps: int, revision: str = "", var
         except (ValueError, IndexError, TypeError, ArithmeticError) as error:
             raise ValueError(f"steps = {steps}: {parameter} = {name!r} has no such levels ({cause(error)})") from None
     PipelineModel.check(name, variant or None, parameter)
+
+
+def check_latents(name: str, variant: str, side: int, parameter: str, value: object) -> None:
+    """ValueError, one line, where a network in a local directory has other latents than its own autoencoder gives of
+    square pictures.
+
+    Args:
+        name: of the model.
+        variant: of the weights' files.
+        side: of the pictures, in pixels.
+        parameter: that asks for these pictures.
+        value: of it.
+    """
+    model = PipelineModel.check(name, variant or None, "models")
+    if model is None:
+        return
+    label = f"{parameter} = {value!r}"
+    if model.encoder is None:
+        raise ValueError(f"{label}: {name} is a network of pixels; takes one of latents")
+    with torch.no_grad():
+        shape = tuple(encoded(model.encoder, torch.zeros(1, 3, side, side, device="meta")).shape[1:])
+    if shape != tuple(model.shape):
+        raise ValueError(f"{label}: these pictures have latents of shape {shape} in {name}, whose own are "
+                         f"{tuple(model.shape)}; takes what the network was trained on")
 
 
 def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None, parameter: str = "image_set",
