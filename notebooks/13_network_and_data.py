@@ -219,7 +219,7 @@ show_albums({networks[name].title: toggle_album(nets[name], twin, spread) for na
 runs, exacts, heights, judged = {}, {}, {}, {}
 for name, s in networks.items():
     several = planes(s.model.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
-    judged[name] = sorted({0, int(np.argmax(late(noise[name]))), s.levels.steps - 1})
+    judged[name] = sorted({0, *np.flatnonzero(late(noise[name]))[:1].tolist(), s.levels.steps - 1})
     features = {"latent": s.features["latent"], "clip": OfPixels(judge, at=judged[name])}
     kinds = {"kind": nearest_kind(data[name])} if data[name] else {}
     runs[name] = [slice_of(s.model, one, s.levels, prompt=s.prompt, features=features, fields=kinds) for one in several]
@@ -231,7 +231,7 @@ for name, s in networks.items():
 observed = {name: [observations(one, noise[name], ridge=heights[name]) for one in slices] for name, slices in runs.items()}
 late_move = {}
 for name, slices in runs.items():
-    logs = [np.log(1e-8 + mean_s(one, "clip")[judged[name]]) for one in slices]
+    logs = [np.log(1e-8 + mean_s(one, "clip")[judged[name]]) for one in slices] if len(judged[name]) == 3 else []
     late_move[name] = [float(abs(x[-1] - x[-2]) / (x[-1] - x[0])) for x in logs if x[-1] - x[0] > 1e-6]
 
 # %% mystnb={"figure": {"caption": "Mean of S = det G of the predicted latent at each step: networks and the exact denoiser of their training latents at the same steps (medians; dashed: the second network; thin lines: each slice of the first).", "name": "fig-two-means"}} tags=["hide-input"]
@@ -247,9 +247,10 @@ show(overlaid(figures), alt="Mean of det G against nu for each network and for t
 # %% tags=["hide-input"]
 for name in networks:
     for claim, key in (("flat_early", "flat"), ("ridges_branch", "branching"), ("pattern_stable", "overlap")):
-        ledger.claim(f"pipeline.{claim}", median_interval([getattr(o, key) for o in observed[name]]), model=name)
+        values = [getattr(o, key) for o in observed[name] if getattr(o, key) is not None]
+        ledger.claim(f"pipeline.{claim}", median_interval(values), model=name)
     ledger.claim("pipeline.mean_s_at_rest", median_interval(late_move[name]), model=name,
-                 note=f"CLIP features, from step {judged[name][-2]} to {judged[name][-1]}")
+                 note=f"CLIP features, from step {judged[name][-2]} to {judged[name][-1]}" if late_move[name] else "no step at nu <= 0.1 before the last")
     ledger.number(f"mean_det_g_{networks[name].title}", np.median([mean_s(one) for one in runs[name]], 0), "latent, median over slices")
 
 # %% [markdown]
