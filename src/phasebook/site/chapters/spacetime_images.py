@@ -38,7 +38,8 @@ CURVES = 12             # arrays of the states along all curves that live at a t
 PROBED = 2.2e7          # bytes of a latent of a batch whose divergence is probed from both sides
 PIXELS = 64             # on a side of the icons
 SINGULAR = 1e-10        # eigenvalue of a Gram matrix, over the largest, that counts as zero
-PIECES = 96             # of the finest polygon in natural parameters
+PIECES = (32, 64, 128)          # of polygons in natural parameters; finer ones only where these have not converged
+CONVERGED = 1e-7                # how far an extrapolation may have moved such a length, relatively
 
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
 
@@ -136,7 +137,10 @@ def sphere_errors(apart: Float[ndarray, "n n"], noise: list[float]) -> Float[nda
         exact = great_circles(w)
         for i, j in zip(*np.triu_indices(len(apart), 1), strict=True):
             ends = np.column_stack([atoms.means[[i, j]] / r**2, np.full(2, -0.5 / r**2)])
-            natural, moved = polygon_length(atoms, ends, PIECES + 1)
+            for pieces in PIECES:
+                natural, moved = polygon_length(atoms, ends, pieces + 1)
+                if moved <= CONVERGED:
+                    break
             rows.append([abs(free_distance(w[i], w[j], 8) / exact[i, j] - 1), abs(natural / exact[i, j] - 1), moved])
     return np.array(rows)
 
