@@ -326,7 +326,7 @@ if panels:
 # none, and success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
 # `split_given_distance` holds the distance fixed: its interval has zero well inside. *Across* is the share of all steps that edits across families
 # need more than those within, a seventh; `across_given_distance` is the same at equal (logarithmic) distance, and no more than a few per cent. Of the network's edits one in seven
-# succeeds from nowhere. Its rank correlations have the same signs, and are smaller: that with splitting has zero in its interval, that with distance all but reaches it, and at equal distance nothing is decided.
+# succeeds from nowhere. Its rank correlations have the same signs, and are smaller: both have zero in their intervals, that with distance barely, and at equal distance nothing is decided.
 #
 # ## Neighbours in latent space
 #
@@ -389,7 +389,7 @@ if panels:
 #
 # In the exact model the noise level that an edit needs is a matter of two pictures, the noise between them and the strength of the prompt, with nothing fitted
 # and nothing read off the outcome; the other hundreds of pictures move it by some per cent, across families more. That success goes with splitting times is true,
-# and for random pairs nothing of it can be measured beyond what distance explains; for neighbours it can. In the network nothing of this is settled but that k* falls with distance, and that barely. The abstract's advice holds as far as it speaks of alike and unlike pictures. That a boundary
+# and for random pairs nothing of it can be measured beyond what distance explains; for neighbours it can. In the network nothing of this is settled. The abstract's advice holds as far as it speaks of alike and unlike pictures. That a boundary
 # itself is costly, at equal likeness, we do not find.
 #
 # Thirteen statements are asked of the exact model and ten of the network, at 95 % each: were all true at the very edge of their bounds, about one in twenty would be
