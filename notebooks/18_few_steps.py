@@ -112,7 +112,7 @@ from phasebook.stats import grouped_bootstrap, median_interval, spearman
 # A sampler in $k$ steps gives $x_1 = G_1(z_1)$ and $x_j = G_j\big(\sqrt{1 - s_j^2}\, x_{j-1} + s_j z_j\big)$, with $s_j$ the part of fresh noise and $L_j$ the
 # constant of $G_j$. As a map of all its noise $(z_1, \dots, z_k)$ it is one generator, and has the constant $L = B_k$, where
 #
-# $$ B_1 = L_1, \qquad B_j = L_j \sqrt{(1 - s_j^2)\, B_{j-1}^2 + s_j^2} . $$ (eq-chain)
+# $$ B_1 = L_1, \qquad B_j = L_j \sqrt{(1 - s_j^2)\, B_{j-1}^2 + s_j^2} . $$ (eq-chain-constant)
 #
 # Without fresh noise this is $L_1 \cdots L_k$; with it, it is at most $\max_j L_j L_{j+1} \cdots L_k$, and may exceed the product. To leak at most $\ell$ takes
 # $k \geq \log \big( D / (2\Phi^{-1}((1+\ell)/2)) \big) / \log \max_i L_i$ steps in either case, if some $L_i > 1$.

@@ -96,9 +96,12 @@ def torus_gap(density: TorusDensity, t: float, eps: float, n: int, whole: Brenie
 def torus_gap_below(density: TorusDensity, t: float, eps: float, n: int, whole: BrenierMap) -> float:
     """A lower bound of `W2(mu_t, mu_t^OT)`, sharp to leading order.
 
-    With `h = s Q`, and `L < 1` no less than the largest eigenvalue of `D^2 h`, `h(x) <= h(y) + grad h(y) . (x - y) +
-    (L/2) |x - y|^2`, so that `|x - y|^2 / 2 >= h(x) - h(y) - |grad h(y)|^2 / (2 (1 - L))` for all x, y and their
-    translates. Under any coupling of mu_t and mu_t^OT therefore
+    With `h = s Q`, and `L < 1` no less than the largest eigenvalue of `D^2 h`, for all x, y and their translates
+
+        h(x) <= h(y) + grad h(y) . (x - y) + (L/2) |x - y|^2,
+        |x - y|^2 / 2 >= h(x) - h(y) - |grad h(y)|^2 / (2 (1 - L)).
+
+    Under any coupling of mu_t and mu_t^OT therefore
 
         W2^2 / 2 >= s a - s^2 b / (2 (1 - L)),   a = int Q d(mu_t - mu_t^OT),   b = int |grad Q|^2 d mu_t^OT.
 
