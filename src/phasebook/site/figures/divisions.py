@@ -39,7 +39,7 @@ def divisions(titles: Sequence[str], labels: Int[ndarray, "k g g"], axis: Float[
 
 
 def partitions(titles: Sequence[str], labels: Int[ndarray, "k s g g"]) -> go.Figure:
-    """A row for each slice, a column for each model. A basin has the colour of the first model's basin that it covers
+    """A row for each model, a column for each slice. A basin has the colour of the first model's basin that it covers
     most of, as far as neighbours differ.
 
     Args:
@@ -47,16 +47,15 @@ def partitions(titles: Sequence[str], labels: Int[ndarray, "k s g g"]) -> go.Fig
         labels: basins, index [model, slice, alpha, beta].
     """
     labels = np.asarray(labels)
-    slices = labels.shape[1]
-    fig = make_subplots(slices, len(titles), column_titles=list(titles), horizontal_spacing=0.015,
-                        vertical_spacing=0.03)
-    for row in range(slices):
+    fig = make_subplots(len(titles), labels.shape[1], horizontal_spacing=0.02, vertical_spacing=0.015)
+    for column in range(labels.shape[1]):
         first = None
-        for column, panel in enumerate(labels[:, row], 1):
+        for row, panel in enumerate(labels[:, column], 1):
             colours = colour_of(np.unique(panel, return_inverse=True)[1].reshape(panel.shape), first)
             first = colours if first is None else first
-            fig.add_trace(go.Image(z=PHASES[colours], hoverinfo="skip"), row + 1, column)
+            fig.add_trace(go.Image(z=PHASES[colours], hoverinfo="skip"), row, column + 1)
     fig.update_xaxes(showticklabels=False, ticks="")
     fig.update_yaxes(showticklabels=False, ticks="", autorange=True)
-    fig.update_annotations(font_size=12)
-    return layout(fig, height=60 + 125 * slices).update_layout(margin={"l": 8, "r": 8, "b": 8})
+    for row, title in enumerate(titles, 1):
+        fig.update_yaxes(title={"text": title, "font": {"size": 11}}, row=row, col=1)
+    return layout(fig, height=20 + 130 * len(titles)).update_layout(margin={"l": 30, "r": 8, "t": 10, "b": 10})
