@@ -59,6 +59,7 @@ ledger = Ledger("18_few_steps", p)
 # %% tags=["hide-input"]
 import numpy as np
 import torch
+from IPython.display import HTML, display
 
 from phasebook.fewstep.bound import chained_constant, leak_of_two, least_leak, searched_leak, sectors_leak, slabs_leak
 from phasebook.fewstep.measures import brenier_mismatch
@@ -68,7 +69,7 @@ from phasebook.fewstep.targets import latents, named_target, of_pictures
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.batches import side_by_side
 from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp, told
-from phasebook.site.figures.base import show
+from phasebook.site.figures.base import show, table
 from phasebook.site.figures.fewstep import Portrait, picture_rows, planes, portraits
 from phasebook.site.figures.transport import Curve, curves
 from phasebook.stats import grouped_bootstrap, median_interval, spearman
@@ -164,8 +165,8 @@ show(curves([[Curve("equal masses", 1 / widths, apart[0], "predicted", 0), Curve
 # |---|---|---|
 # | `mlp` | two hidden layers, SiLU | no |
 # | `icnn` | gradient of an input-convex network {cite:p}`amos2017input`, by automatic differentiation | no |
-# | `potential_soft` | gradient of $\tau \log \sum_k \exp((a_k \cdot x + b_k)/\tau) + c|x|^2/2$ | no |
-# | `potential_hard` | gradient of $\max_k (a_k \cdot x + b_k) + c|x|^2/2$ | yes |
+# | `potential_soft` | gradient of $\tau \log \sum_k \exp((a_k \cdot x + b_k)/\tau) + c\,\lVert x \rVert^2/2$ | no |
+# | `potential_hard` | gradient of $\max_k (a_k \cdot x + b_k) + c\,\lVert x \rVert^2/2$ | yes |
 # | `moe_soft` | affine experts, mixed by a softmax gate at temperature $\tau$ | no |
 # | `moe_hard` | the expert of the largest gate | yes |
 #
@@ -229,11 +230,13 @@ show(portraits(columns, axis, len(columns and named_target(shown).shares)),
 # distance; coverage and slope are in the ledger:
 
 # %% tags=["nbval-check-output"]
+lines = []
 for (target, name, steps, kind), row in rows.items():
     if (steps, kind) == (1, "trajectory"):
         before, after = raw[target, name, 1, "untrained"].score, row.score
-        print(f"{name:15s}{target:10s} leaks {told(median_interval(after.leak))}, untrained {told(median_interval(before.leak))}; "
-              f"distance {told(median_interval(after.distance))}, untrained {told(median_interval(before.distance))}")
+        scores = (after.leak, before.leak, after.distance, before.distance)
+        lines.append((name, target, *(told(median_interval(score)) for score in scores)))
+display(HTML(table(("layer", "target", "leak", "untrained", "distance", "untrained"), lines, "Students in one step: medians over seeds with intervals")))
 
 # %% tags=["hide-input"]
 for name in ("moe_hard", "potential_hard"):
@@ -282,10 +285,11 @@ raw |= {("emoji", name, 1, "untrained"): row for (name, _, budget), (_, row) in 
 rows |= {("emoji", name, steps, student.kind): row for (name, steps), (student, row) in emoji.items()}
 
 # %% tags=["hide-input", "nbval-check-output"]
+lines = []
 for (name, steps, budget), (_, row) in pairs.items():
-    one, when = row.score, f"in {steps}" if budget else "untrained"
-    other = f", to another picture {told(median_interval(one.moved))}" if steps == 1 else ""
-    print(f"{name:15s}{when:10s}leaks {told(median_interval(one.leak))}{other}")
+    other = told(median_interval(row.score.moved)) if steps == 1 else "–"
+    lines.append((name, steps if budget else "1, untrained", told(median_interval(row.score.leak)), other))
+display(HTML(table(("layer", "steps", "leak", "to another picture"), lines, "Students on emoji: medians over seeds with intervals")))
 for name in ("moe_hard", "potential_hard"):
     saved = median_interval(emoji["mlp", 1][1].score.moved - emoji[name, 1][1].score.moved) if name in p.layers else None
     ledger.claim("few.boundary_error", saved, model=name, note="one step" if saved else "this layer was not trained")
@@ -386,11 +390,12 @@ ledger.claim("few.convex_potential_matches_brenier", cells, note="" if cells is 
 # of the weights and of the updates for each.
 
 # %% tags=["nbval-check-output"]
-chain, more = [name for name in parted if name in p.chained], {}
+chain, more, lines = [name for name in parted if name in p.chained], {}, []
 for name in p.layers:
     for kind in ("trajectory", "consistency") if 4 in p.steps_student and chain else ():
         more[name, kind] = median_interval(less(rows, (name, 1, "trajectory"), (name, 4, kind), chain))
-        print(f"{name:15s} {kind:12s} leaks less in 4 steps than in one by {told(more[name, kind])}")
+        lines.append((name, kind, told(more[name, kind])))
+display(HTML(table(("layer", "lesson", "leak, less"), lines, "Four steps against one: what they leak less, with intervals")))
 ledger.claim("few.steps_leak_less_at_equal_cost", more.get(("mlp", "trajectory")),
              note=", ".join(chain) if more else "no student in four steps")
 
@@ -417,7 +422,7 @@ edges = {key: sharp(view, height) for key, view in views.items()}
 own = sharp(teacher, height)
 
 # %% tags=["hide-input", "nbval-check-output"]
-late = formed(own.cut)
+late, lines = formed(own.cut), []
 for name in ("mlp", "potential_hard"):
     known = name in p.layers
     soon = formed(edges[name, 4].cut) if known and 4 in p.steps_emoji else []
@@ -431,8 +436,9 @@ for (name, steps), one in edges.items():
     ledger.number(f"sharp_{name}_{steps}", np.median(one.cut, 1), "share of edges, by step")
     ledger.number(f"phases_{name}_{steps}", float(np.median(one.phases)), "phases at the last step")
     if name in ("mlp", "potential_hard"):
-        print(f"{name:15s}in {steps}: phases {told(median_interval(one.phases))}, formed at {told(median_interval(formed(one.cut)))}")
-print(f"teacher: phases {told(median_interval(own.phases))}, formed at {told(median_interval(late))}")
+        lines.append((name, steps, told(median_interval(one.phases)), told(median_interval(formed(one.cut)))))
+lines.append(("teacher", "–", told(median_interval(own.phases)), told(median_interval(late))))
+display(HTML(table(("layer", "steps", "phases", "formed at"), lines, "Phases of a plane: medians over planes with intervals")))
 
 # %% tags=["hide-input"]
 first = [("exact flow", teacher[-1, 0])] + [(name, views[name, 1][-1, 0]) for name in p.layers]
@@ -470,26 +476,26 @@ from phasebook.models.clip import ClipFeatures
 from phasebook.site.chapters.network_students import compared, students_of
 
 # %% tags=["nbval-check-output"]
-family, table = students_of(p.network, p.students, 64), {}
+family, column = students_of(p.network, p.students, 64), {}
 if family:
     shape = next(iter(family.values())).model.shape
     flat = plane_latents(int(np.prod(shape)), p.network_grid, p.network_planes, p.seed + 7, p.reach)
-    table = compared(family, flat, p.starts, ClipFeatures.load(p.judge), p.seed + 8)
-for steps, one in table.items():
-    print(f"{steps:2d} steps: phases {told(median_interval(one.sharp.phases))}, formed at {told(median_interval(formed(one.sharp.cut)))}, "
-          f"things {told(one.kinds)}, melted {told(one.melted)}, split at {told(one.split)}")
-print("students of the network: " + (", ".join(f"{k} steps" for k in list(table)[1:]) or "none, not tested here"))
+    column = compared(family, flat, p.starts, ClipFeatures.load(p.judge), p.seed + 8)
+lines = [(steps, *map(told, (median_interval(one.sharp.phases), median_interval(formed(one.sharp.cut)), one.kinds, one.melted, one.split)))
+         for steps, one in column.items()]
+display(HTML(table(("steps", "phases", "formed at", "things", "melted", "split at"), lines, "Network and students: medians with intervals")))
+print("students of the network: " + (", ".join(f"{k} steps" for k in list(column)[1:]) or "none, not tested here"))
 
 # %% tags=["hide-input"]
 name, note, gain, fewer = Path(p.network).name, "no student of this network is there", [], []
-if {1, 4} <= set(table):
-    above, *_ = table.values()
-    both = zip(formed(above.sharp.cut), formed(table[4].sharp.cut), strict=True)
+if {1, 4} <= set(column):
+    above, *_ = column.values()
+    both = zip(formed(above.sharp.cut), formed(column[4].sharp.cut), strict=True)
     gain = [a - b for a, b in both if a is not None and b is not None]
-    fewer, note = table[1].sharp.phases / above.sharp.phases, f"{p.network_planes} planes"
+    fewer, note = column[1].sharp.phases / above.sharp.phases, f"{p.network_planes} planes"
 ledger.claim("few.distillation_earlier", median_interval(gain), model=name, note=note)
 ledger.claim("few.distillation_fewer", median_interval(fewer), model=name, note=note)
-for steps, one in table.items():
+for steps, one in column.items():
     values = [float(np.median(one.sharp.phases)), one.kinds.value, one.melted.value, one.split.value, *np.median(one.sharp.cut, 1)]
     ledger.number(f"network_{steps}", values, "phases, things, melted, split, then share of sharp edges by step")
 
