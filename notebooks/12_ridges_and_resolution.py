@@ -48,7 +48,7 @@ seed = 0                    # of the small cells whose areas are taken
 store = ""                  # a path or URL: the slice is kept there, and a stopped run goes on
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.ridges import Chapter, nearest_steps, without
+from phasebook.site.chapters.ridges import Chapter, beyond_gaussian, nearest_steps, without
 from phasebook.site.chapters.slices import anchors_of, opening, planes, swept
 from phasebook.site.results.ledger import Ledger
 
@@ -60,14 +60,13 @@ import numpy as np
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.gaussian import GaussianModel
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.levels import named_levels
 from phasebook.site.figures.base import show
 from phasebook.site.figures.slices import Map, curves, show_strip
 from phasebook.slices.jacobians import cell_areas, grid_exponents
 from phasebook.slices.measures.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
-from phasebook.slices.measures.statistics import early, largest_deviation, steepest
+from phasebook.slices.measures.statistics import early, largest_deviation
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import slice_of
 from phasebook.slices.zoom import box_counts, box_dimension, window_at
@@ -222,21 +221,9 @@ show(curves(nu[climbed], {"exact, on the ridge": np.array([np.median(exact_slope
 ratio = lambda a, b: [x / y if x and y else None for x, y in zip(a, b, strict=True)]  # noqa: E731
 width = {k: ratio(height[k], slope[k]) for k in climbed}
 rank = medians(edges, isotropy(ridges[low].trace, ridges[low].det))
-
-def beyond_gaussian(model, count):
-    """The largest slope in the first steps over that of the Gaussian without boundaries, on every slice."""
-    first, feature = opening(levels, count), model.features["pixels"]
-    slices = [slice_of(model, one, first, features=["pixels"], jacobian="exact") for one in several]
-    even = [slice_of(GaussianModel.of(model), one, first, jacobian="jvp") for one in several]
-    onto = [ridge_edges(one, [count - 1], one.ridge(), 7) for one in slices]
-    steep = np.split(ridges_at(model, onto, first, count - 1, feature).slope, np.cumsum([len(one.low) for one in onto])[:-1])
-    largest = [max(steepest(one, exact=True).max(), *up, 0) for one, up in zip(slices, steep, strict=True)]
-    return ratio(largest, [steepest(one, exact=True).max() for one in even])
-
-
-at_once = beyond_gaussian(exact, int(early(nu).sum())) if early(nu).any() else []
+at_once = beyond_gaussian(exact, several, opening(levels, int(early(nu).sum()))) if early(nu).any() else []
 unit = ExactModel.of(images, p.device, norm=np.prod(exact.shape) ** 0.5)
-too_late = beyond_gaussian(unit, p.steps // 10) if p.schedule == "scaled_linear" and p.steps >= 10 else []
+too_late = beyond_gaussian(unit, several, opening(levels, p.steps // 10)) if p.schedule == "scaled_linear" and p.steps >= 10 else []
 
 # %% tags=["hide-input"]
 resolved = float(ridges[last].resolved.mean()) if len(ridges[last].resolved) else 0.0

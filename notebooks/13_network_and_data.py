@@ -63,20 +63,19 @@ ledger = Ledger("13_network_and_data", p)
 from itertools import combinations
 
 import numpy as np
-import torch
 from IPython.display import HTML, display
 
 from phasebook.models.gaussian import GaussianModel
-from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.sampling.features import OfPixels
-from phasebook.sampling.samplers import sample
 from phasebook.site.chapters.network import (
     agreement_within,
     datasets,
     deviation_of,
+    from_diffusers,
     maps_of,
     nearest_kind,
     nearest_steps,
+    over_slices,
 )
 from phasebook.site.chapters.slices import planes
 from phasebook.site.chapters.two_models import DrawnBy, basin_of, toggle_album
@@ -108,17 +107,7 @@ from phasebook.stats import median_interval
 spread = sorted({round(k) for k in np.linspace(0, p.at("steps", p.models[0]) - 1, p.shown)})
 judge = judge_of(p)
 networks = {s.name: s for s in subjects(p, judge, {name: spread for name in p.models})}
-
-
-def furthest(subject, guidance):
-    start = torch.as_tensor(seeded_anchors(subject.model.shape, p.seed)[:1])
-    theirs = diffusers_steps(subject.model, start[0], subject.levels.steps, p.prompt, p.negative_prompt, guidance)
-    prompt = subject.model.prompt(p.prompt, guidance, p.negative_prompt)
-    ours = torch.cat([frame.after for frame in sample(subject.model, start, subject.levels, prompt)])
-    return float((ours - theirs).abs().max() / theirs.abs().max())
-
-
-apart = {name: max(furthest(s, guidance) for guidance in {1.0, 5.0, p.guidance}) for name, s in networks.items()}
+apart = {name: max(from_diffusers(s, p, guidance) for guidance in {1.0, 5.0, p.guidance}) for name, s in networks.items()}
 
 # %% [markdown]
 # ## What the network was trained to be
@@ -371,13 +360,8 @@ def between(first, second, key):
     values = agree.get((first, second, key), [])
     return values if len(values) else np.full(p.sets, np.nan)
 
-
-def estimate(values):
-    return median_interval(list(values[np.isfinite(values)]))
-
-
 # %% tags=["hide-input"]
-median = lambda *pair: "–" if (e := estimate(between(*pair))) is None else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"  # noqa: E731
+median = lambda *pair: "–" if (e := over_slices(between(*pair))) is None else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"  # noqa: E731
 display(HTML(table(("columns", "0.5 ≤ ν < 1", "0.1 ≤ ν < 0.5"), [(" and ".join(pair), median(*pair, "onset"), median(*pair, "forming"))
                    for pair in combinations(maps, 2)], "Agreement of maps beyond chance, medians over slices with their intervals")))
 absent = "a column is not at hand, or reaches no noise level of the window"
@@ -388,16 +372,16 @@ for key, window in windows.items():
              "networks_nearer": each - (between(one, own, key) + between(two, own, key)) / 2,
              "beyond_covariance": each - np.maximum(between(one, gauss, key), between(two, gauss, key))}
     for name, values in asked.items():
-        ledger.claim(f"pipeline.{name}_{key}", e := estimate(values), note="" if e else absent)
+        ledger.claim(f"pipeline.{name}_{key}", e := over_slices(values), note="" if e else absent)
     for name, s in networks.items():
         values = between(s.title, own, key)
         if name not in alike and exacts[name]:
             values = agreement_within(maps[s.title], maps_of(noise[name], exacts[name]), *window)
-        ledger.claim(f"pipeline.data_{key}", e := estimate(values), model=name, note="" if e else absent)
+        ledger.claim(f"pipeline.data_{key}", e := over_slices(values), model=name, note="" if e else absent)
 for name, s in networks.items():
     seen = [own, other] if name in alike else [other, own] if known_data and p.at("trained_on", name) == p.unseen else ["", ""]
     less = between(s.title, seen[0], "forming") - between(s.title, seen[1], "forming")
-    ledger.claim("pipeline.unseen_forming", e := estimate(less), model=name, note="" if e else absent)
+    ledger.claim("pipeline.unseen_forming", e := over_slices(less), model=name, note="" if e else absent)
 
 # %% [markdown]
 # 'Own' and 'other' are the halves of the first network. Rows that are not at hand with the chosen parameters are recorded as not tested; a second network named in

@@ -62,6 +62,7 @@ import numpy as np
 from IPython.display import HTML, display
 
 from phasebook.site.chapters.basins import basins_of, columns, finals
+from phasebook.site.chapters.network import over_slices
 from phasebook.site.chapters.slices import planes
 from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.base import show, table
@@ -109,7 +110,7 @@ names, base = list(made), networks[0].title
 
 # %%
 pairs = {(a, b): shared_basins(basins[a], basins[b]) for a in names for b in names if a != b}
-score = {pair: median_interval([x for x in one.beyond if np.isfinite(x)]) for pair, one in pairs.items()}
+score = {pair: over_slices(one.beyond) for pair, one in pairs.items()}
 
 
 def of(first, second):
@@ -144,7 +145,7 @@ for claim, (first, second) in asked.items():
     ledger.claim(f"basins.{claim}", share, note=f"{first} and {second}" if share else "not among the columns")
     print(f"{claim}:", "not among the columns" if not share else f"measured on {share.n} slices")
 nearer = pairs[base, other].beyond - pairs[base, own].beyond if {own, other} <= set(made) else np.empty(0)
-ledger.claim("basins.networks_nearer", median_interval(list(nearer[np.isfinite(nearer)])), note="" if len(nearer) else "not among the columns")
+ledger.claim("basins.networks_nearer", over_slices(nearer), note="" if len(nearer) else "not among the columns")
 
 # %% [markdown]
 # What would refute 'data': a network that shares no more with the exact denoiser of its data than with other slices, while it shares nearly all with

@@ -13,17 +13,21 @@ from pydantic import Field, model_validator
 from phasebook.models.exact import ExactModel
 from phasebook.models.icons import alike
 from phasebook.models.image_sets import ImageSet
+from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
-from phasebook.sampling.samplers import normal_start
+from phasebook.sampling.samplers import normal_start, sample
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents
 from phasebook.slices.measures.statistics import agreement, largest_deviation
+from phasebook.slices.plane import seeded_anchors
 from phasebook.slices.slice import Slice
+from phasebook.stats import Estimate, median_interval
 
-__all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of", "maps_at",
-           "maps_of", "nearest_kind", "nearest_steps", "own_data", "training_pictures"]
+__all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of",
+           "from_diffusers", "maps_at", "maps_of", "nearest_kind", "nearest_steps", "over_slices", "own_data",
+           "training_pictures"]
 
 DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
 PICTURE = 64            # pixels on a side of these
@@ -194,6 +198,21 @@ def agreement_within(first: Maps, second: Maps, low: float, high: float) -> Floa
         return np.empty(0)
     own, chance = agreement(maps_at(first, wanted), maps_at(second, wanted))
     return ((own - chance) / (1 - chance)).mean(1)
+
+
+def over_slices(values: Float[ndarray, " set"]) -> Estimate | None:
+    """The median over slices with its interval; NaN is a slice without the statistic."""
+    return median_interval(values[np.isfinite(values)].tolist())
+
+
+def from_diffusers(subject: Subject, p: Chapter, guidance: float) -> float:
+    """How far the states of one sampled point lie from those of diffusers' own pipeline call, over all steps, in units
+    of the largest entry."""
+    start = torch.as_tensor(seeded_anchors(subject.model.shape, p.seed)[:1])
+    theirs = diffusers_steps(subject.model, start[0], subject.levels.steps, p.prompt, p.negative_prompt, guidance)
+    prompt = subject.model.prompt(p.prompt, guidance, p.negative_prompt)
+    ours = torch.cat([frame.after for frame in sample(subject.model, start, subject.levels, prompt)])
+    return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
 def deviation_of(subject: Subject, data: ExactModel | None, seed: int) -> float:

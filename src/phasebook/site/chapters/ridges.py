@@ -8,10 +8,17 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import Field, model_validator
 
+from phasebook.models.exact import ExactModel
+from phasebook.models.gaussian import GaussianModel
+from phasebook.sampling.levels import Levels
 from phasebook.site.chapters.slices import SliceParameters
 from phasebook.site.checks.parameters import Positive
+from phasebook.slices.measures.ridges import ridge_edges, ridges_at
+from phasebook.slices.measures.statistics import steepest
+from phasebook.slices.plane import Plane
+from phasebook.slices.sweep import slice_of
 
-__all__ = ["Chapter", "nearest_steps", "without"]
+__all__ = ["Chapter", "beyond_gaussian", "nearest_steps", "without"]
 
 NEAR = 0.15             # of a logarithm: a step whose noise lies further off is at another noise level
 
@@ -50,3 +57,23 @@ def without(noise: Float[ndarray, " step"], *values: float) -> str:
     """
     far = [value for value in values if np.abs(np.log(np.asarray(noise) / value)).min() > NEAR]
     return f"no step of the sampler lies near ν = {far[0]:g}" if far else ""
+
+
+def beyond_gaussian(model: ExactModel, several: Sequence[Plane], first: Levels) -> list[float | None]:
+    """The largest slope in the first steps over that of the Gaussian of the same covariance, which has no boundaries,
+    on every slice; exact tangents on the grid and on climbed ridges. None where the Gaussian is flat.
+
+    Args:
+        model: exact, in float64 where its ridges are late ones.
+        several: planes.
+        first: the levels of these steps.
+    """
+    end, feature = first.steps - 1, model.features["pixels"]
+    slices = [slice_of(model, one, first, features=["pixels"], jacobian="exact") for one in several]
+    even = [slice_of(GaussianModel.of(model), one, first, jacobian="jvp") for one in several]
+    onto = [ridge_edges(one, [end], one.ridge(), 7) for one in slices]
+    ends = np.cumsum([len(one.low) for one in onto])[:-1]
+    steep = np.split(ridges_at(model, onto, first, end, feature).slope, ends)
+    largest = [max(steepest(one, exact=True).max(), *up, 0) for one, up in zip(slices, steep, strict=True)]
+    return [x / y if x and y else None for x, y in zip(largest, (steepest(s, exact=True).max() for s in even),
+                                                       strict=True)]
