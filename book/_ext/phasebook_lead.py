@@ -14,7 +14,7 @@ FIGURES = {
     "07_one_dimension": "fig-pitchfork", "08_spacetime": "fig-strips", "09_spacetime_of_images": "fig-circles",
     "10_transition_paths": "fig-mueller", "11_phase_boundaries": "fig-slice",
     "12_ridges_and_resolution": "fig-slope-on-ridges", "13_network_and_data": "fig-side-by-side",
-    "14_same_basins": "fig-displacement", "15_hierarchy": "fig-pairs", "16_temporal_transitions": "fig-trips",
+    "14_same_basins": "fig-same-basins", "15_hierarchy": "fig-pairs", "16_temporal_transitions": "fig-trips",
     "17_edits": "fig-edits", "18_few_steps": "fig-portraits", "19_claims": "fig-claims-count",
 }
 
