@@ -201,7 +201,7 @@ show_albums({networks[name].title: toggle_album(nets[name], twin, spread) for na
 # ## Observations (i) to (iii) on a dozen slices
 #
 # The windows of noise are those of {doc}`11_phase_boundaries`, in units of the largest standard deviation of the data. Each claim is a median over
-# slices with an interval that covers whatever their distribution. The ledger of this chapter makes ten statements a network, and four on columns; at a level of
+# slices with an interval that covers whatever their distribution. The ledger of this chapter makes ten statements a network, and eight on columns; at a level of
 # 95 % one interval in twenty misses, so a single surprise among them is no news.
 
 # %%

@@ -99,7 +99,7 @@ from phasebook.stats import grouped_bootstrap, median_interval, spearman
 # :::
 #
 # Bounds of this kind are known for generative models that push a Gaussian forward {cite:p}`salmona2022pushforward,issenhuth2023unveiling`; we use the form
-# (eq-leak) because each of its letters can be measured. With $D/L$ small the leak is about $\varphi(\Phi^{-1}(p))\, D/L$: it falls like one over the slope, no
+# {eq}`eq-leak` because each of its letters can be measured. With $D/L$ small the leak is about $\varphi(\Phi^{-1}(p))\, D/L$: it falls like one over the slope, no
 # faster and no slower.
 #
 # :::{prf:corollary} What a continuous generator can do
@@ -361,7 +361,7 @@ show(curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len
 # away, since the bound by pairs is far from what eight parts cost. Soft layers move along the curve, to the right and down.
 #
 # This is what becomes of the later version's sentence. Its literal form fails as soon as one layer with a finite constant leaks under one per cent and misses no
-# mass by a tenth; the note of the claim names those that do, soft gates in several steps among them in our trials. What follows from (eq-leak) is that the
+# mass by a tenth; the note of the claim names those that do, soft gates in several steps among them in our trials. What follows from {eq}`eq-leak` is that the
 # constant must be large, and the correction asks whether over all students the leak falls as it rises; where its interval reaches across the bound, that is
 # not settled either, and the verdict is the literal form's.
 #
