@@ -24,7 +24,7 @@ KEPT = 1 << 30
 
 
 def tune() -> None:
-    """Threads that sleep while they wait, memory that is kept, and a grammar that is not compiled.
+    """Threads that sleep while they wait or are not started, memory that is kept, and a grammar that is not compiled.
 
     Threads of a matrix product that spin while they wait for one another slow a busy machine threefold; OpenMP reads
     this when torch is first imported. glibc gives large blocks back to the system when they are freed, and the next
@@ -35,6 +35,7 @@ def tune() -> None:
     """
     sys.modules.setdefault("rfc3987_syntax", None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with suppress(OSError):
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     if sys.platform != "linux":
