@@ -12,7 +12,7 @@ from numpy import ndarray
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
+from phasebook.site.figures.base import COLOURS, SEQUENTIAL, cells, layout
 from phasebook.site.figures.widget import webp
 from phasebook.stats import Estimate
 
@@ -71,7 +71,7 @@ def strips(rows: Mapping[str, Float[ndarray, "m y x 3"]], size: int = 64) -> go.
                      range=[0, count], showgrid=False, zeroline=False)
     fig.update_yaxes(tickvals=np.arange(len(rows)) + 0.5, ticktext=list(rows), range=[len(rows), 0], showgrid=False,
                      zeroline=False, scaleanchor="x", constrain="domain")
-    return layout(fig, height=90 + 85 * len(rows)).update_layout(margin={"l": 110})
+    return layout(fig, height=90 + 85 * len(rows), meta=cells(len(rows), count)).update_layout(margin={"l": 110})
 
 
 def slice_curvature(axes: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], trace: Float[ndarray, "a b"],
