@@ -1,5 +1,5 @@
 // Figures of the page: draws what `phasebook.site.figures.show` left, near the reader first, the rest when idle; again
-// when the theme changes. plotly.js is loaded by the first figure, so a page without figures does not carry it.
+// when theme or width change, each as it comes near. plotly.js is loaded by the first figure, so a page without figures does not carry it.
 (() => {
   "use strict";
   const PLOTLY = new URL("plotly.min.js", document.currentScript.src).href;
@@ -197,9 +197,10 @@
       const text = axis?.title?.text;
       if (!text || !/^[xy]axis\d*$/.test(key)) continue;
       const size = axis.title.font?.size ?? 1.2 * (layout.font?.size ?? 12);
+      if (narrow) axis.title.standoff ??= 2;
       if (key[0] === "y") {
         const [start, end] = axis.domain ?? [0, 1];
-        const room = (end - start) * (layout.height - t - b) + 20;
+        const room = (end - start) * (layout.height - t - b);
         axis.title.font = { ...axis.title.font, size: Math.max(10, Math.min(size, room / (WIDTH * lengthOf(text)))) };
       } else if (!text.includes("<br>")) {
         const lines = wrap(text, roomOf(axis.domain ?? [0, 1]), size);
@@ -295,7 +296,8 @@
   const near = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       const figure = figures.find((f) => f.node === target);
-      if (isIntersecting && !figure.node.dataset.drawn) ask(figure, true);
+      figure.near = isIntersecting;
+      if (isIntersecting && (!figure.node.dataset.drawn || figure.stale())) ask(figure, true);
     }
   }, { rootMargin: "400px" });
   figures.forEach((figure) => near.observe(figure.node));
@@ -305,7 +307,7 @@
   let waiting;
   const again = () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => figures.filter((f) => f.stale()).forEach((f) => ask(f, false)), 120);
+    waiting = setTimeout(() => figures.filter((f) => f.near && f.stale()).forEach((f) => ask(f, false)), 120);      // the others when they come near
   };
   new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   const widths = new ResizeObserver(again);

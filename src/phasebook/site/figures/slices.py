@@ -35,7 +35,7 @@ align-self:stretch;text-align:center}
 .pb-strip .pb-bar{display:grid;grid-template-columns:14px auto;gap:4px;align-self:stretch;min-height:120px}
 .pb-strip .pb-bar i{display:block;border-radius:2px}
 .pb-strip .pb-ticks{position:relative}
-.pb-strip .pb-ticks span{position:absolute;transform:translateY(50%)}
+.pb-strip .pb-ticks span{position:absolute;left:0;transform:translateY(50%)}
 </style>"""
 
 

@@ -43,7 +43,7 @@ def measured_against(starts: Sequence[str], measured: Mapping[str, Sequence[floa
                          marker={"color": COLOURS[0]}), 1, 2)
     fig.update_xaxes(title="start of the flow at t = 1")
     fig.update_yaxes(title="energy (raw sum)", rangemode="tozero", row=1, col=1)
-    fig.update_yaxes(title="flow's length above the geodesic's, %", row=1, col=2)
+    fig.update_yaxes(title="excess length of the flow, %", row=1, col=2)
     return layout(fig, height=380, legend={"orientation": "h", "y": -0.25})
 
 
