@@ -153,9 +153,10 @@
   }
 
   // On a phone the legend stands beneath a figure, which grows by it; above one that is moved by a slider.
-  function legendOf({ data, layout }) {
+  function legendOf({ data, layout }, above) {
+    const top = Math.max(1.02, layout.legend?.y ?? 0) + above / (layout.height - (layout.margin?.t ?? 100) - (layout.margin?.b ?? 80));
     const legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yanchor: "bottom" };
-    layout.legend = layout.sliders ? { ...legend, y: 1.02 } : { ...legend, y: 0, yref: "container" };
+    layout.legend = layout.sliders ? { ...legend, y: top } : { ...legend, y: 0, yref: "container" };
     const more = layout.sliders ? 0 : 22 * data.filter((t) => t.name && t.showlegend !== false).length;
     if (!more || layout.showlegend === false) return;
     layout.height = (layout.height ?? 450) + more;
@@ -214,6 +215,7 @@
       const half = (WIDTH * 13 * lengthOf(slider.steps?.at(-1)?.label ?? "")) / 2;
       slider.pad = { ...slider.pad, r: Math.max(slider.pad?.r ?? 0, half - r + 6) };
     }
+    return above;
   }
 
   // A sheet of pictures has its cells' shape, and scrolls sideways where they would be too small to see.
@@ -239,8 +241,8 @@
       spec.layout.template = template(spec.layout.template, room < 520);
       spec.layout.width = Math.max(Math.min(room, spec.layout.width ?? room), many > 1 ? least : 0);
       if (spec.layout.meta?.cells) cellsOf(spec, room);
-      fitted(spec, room < 520);
-      if (room < 520) legendOf(spec);
+      const above = fitted(spec, room < 520);
+      if (room < 520) legendOf(spec, above);
       this.room = room;
       this.node.style.minHeight = `${spec.layout.height}px`;
       return { ...spec, config: CONFIG };
