@@ -234,7 +234,8 @@ miss = np.linalg.norm(ring.transport(targets.annulus_source(rings, p.hole, p.sou
 print("exponent of the stretch:", ", ".join(f"{name} {value:.1f}" for name, value in exponents.items() if fine_enough))
 
 # %% [markdown]
-# The annulus has the exponent of the two torn targets although nothing of it shows on the right of {numref}`fig-stretch`.
+# The annulus has the exponent of the two torn targets, although its jump integral, on the right of {numref}`fig-stretch`, lies far below theirs: that of the
+# map itself is zero, and what is left is owed to the width of the bricks.
 #
 # ## Closing a neck
 #

@@ -156,7 +156,7 @@ for s in levels:
 print(f"two unequal atoms: ascent over closed form {worst:.4f}")
 print("decimal logarithm of the Lipschitz constant:", ", ".join(f"{abs(t) / np.log(10):.1f}" for t in tops))
 
-# %% mystnb={"figure": {"caption": "Stretching of the composed map from the latent plane to noise level sigma / alpha, variance-preserving frame: the largest seen along the edges of each cell of the grid, a lower bound that saturates at the data's size over the grid's. Move the slider towards less noise. Dotted: walls of the one-shot transport, for orientation.", "name": "fig-lipschitz"}}
+# %% mystnb={"figure": {"caption": "Stretching of the composed map from the latent plane to noise level $\\sigma/\\alpha$, variance-preserving frame: the largest seen along the edges of each cell of the grid, a lower bound that saturates at the data's size over the grid's. Move the slider towards less noise. Dotted: walls of the one-shot transport, for orientation.", "name": "fig-lipschitz"}}
 latent_axis = np.linspace(-3.2, 3.2, p.grid) + 0.0037           # off the walls of symmetric atoms
 z = np.stack(np.meshgrid(latent_axis, latent_axis), axis=-1)
 flow = latent_flow(data, z, levels, jacobian=True, rate=8)
@@ -317,7 +317,7 @@ ledger.claim("singular.steep_regions", fallen, note=f"of {len(several)} random m
 # above. Drag an atom towards another, and their branches part lower and lower. A light atom parts last, and its mode comes out of nothing at a distance
 # from its parent. Then start from the triangle: at the level shown there are four modes and three atoms. The fourth branch begins in mid-air.
 
-# %% mystnb={"figure": {"caption": "Two to five atoms under noise, in the frame x_t / alpha. Left: posterior weights as blended colours, arrows along the score, rings at the modes, black borders of their basins. Right: the tree of modes over sigma / alpha; the dashed line is the level shown.", "name": "fig-toy"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Two to five atoms under noise, in the frame $x_t/\\alpha$. Left: posterior weights as blended colours, arrows along the score, rings at the modes, black borders of their basins. Right: the tree of modes over $\\sigma/\\alpha$; the dashed line is the level shown.", "name": "fig-toy"}} tags=["hide-input"]
 show_toy(data, s=0.4, alt="Atoms in the plane with the cells of the posterior as colours, the basins of the score and their modes, and beside "
          "them the tree that the modes form over the noise level. Atoms, weights and noise can be changed.")
 

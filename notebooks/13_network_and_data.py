@@ -271,7 +271,7 @@ for name in networks:
     for kind in ("network", "exact"):
         if there := [x for x in steep.get((name, kind), []) if x is not None]:
             ledger.number(f"slope_on_ridges_{kind}_{networks[name].title}", float(np.median(there)), "at the last step, after five halvings, median")
-            print(f"slope on ridges at the last step, after five halvings, {kind}: {np.median(there):.1g}")
+            print(f"{networks[name].title}, slope on ridges at the last step, after five halvings, {kind}: {float(f'{np.median(there):.1g}'):g}")
 
 # %% [markdown]
 # On its ridges the network's metric keeps two directions, and its slope stays within reach of a grid. Its predictions between two pictures do

@@ -89,7 +89,7 @@ scale = {"the same cells, renamed": shared_basins(cells, 5 - cells), "other cell
 
 # %% tags=["hide-input", "nbval-check-output"]
 for name, one in scale.items():
-    print(f"{name}: beyond chance {np.nanmedian(one.beyond):.0f}")
+    print(f"{name}: beyond chance {np.nanmedian(one.beyond):z.0f}")
 ledger.number("shared_by_chance", float(np.median(scale["other cells"].own)), "share of the information, before the null is taken off")
 
 # %% [markdown]
@@ -118,7 +118,7 @@ def of(first, second):
 
 
 # %% tags=["hide-input"]
-cell = lambda a, b: "" if a == b else "no basins" if score[a, b] is None else f"{score[a, b].value:.2f}"  # noqa: E731
+cell = lambda a, b: "" if a == b else "no basins" if score[a, b] is None else f"{score[a, b].value:z.2f}"  # noqa: E731
 rows = [(a, *(cell(a, b) for b in names), f"{np.median([len(set(x)) for x in basins[a]]):.0f}") for a in names]
 display(HTML(table(("", *names, "basins"), rows, "Information that basins share beyond chance (medians over slices), and basins a slice")))
 for a in names:

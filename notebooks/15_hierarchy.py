@@ -228,11 +228,11 @@ for one in models_here:
     print(one.title)
     for label, value in (("before / after", b.before), ("lost / gained", b.lost), ("coarse first", b.coarse),
                          ("nesting", b.nested), ("  beyond other slices", b.beyond)):
-        print(f"  {label:24}", "nothing to measure" if value is None else f"{value.value:.1f}")
+        print(f"  {label:24}", "nothing to measure" if value is None else f"{value.value:.2f}")
 if cloud:
     print("cloud without a tree")
     for label, value in (("before / after", cloud.before), ("coarse first", cloud.coarse), ("nesting", cloud.nested)):
-        print(f"  {label:24}", "nothing to measure" if value is None else f"{value.value:.1f}")
+        print(f"  {label:24}", "nothing to measure" if value is None else f"{value.value:.2f}")
 
 # %% tags=["hide-input"]
 for one in models_here:

@@ -248,17 +248,17 @@ for name, one in here.items():
         several = planes(one.subject.model.shape, p.anchors_seed, p.at("slices", name), p.extent, size, True)
         begun[name, size] = first_ridges(one, several, until)
 
-# %% mystnb={"figure": {"caption": "Share of slices on which some neighbours of the grid are a ridge apart, against \u03bd. One is the speciation level of the data.", "name": "fig-first-ridges"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Share of slices on which some neighbours of the grid are a ridge apart, against \u03bd. One is the speciation level of the data, down to which alone the finest grid was swept.", "name": "fig-first-ridges"}} tags=["hide-input"]
 figures = []
 for name, one in here.items():
-    for size in sorted(sizes[name][:2]):
+    shown, lines = one.noise[one.noise >= 0.25], {}
+    for size, until in sorted(zip(sizes[name], (0.25, 0.25, 1), strict=True)):
         known = np.array([x or 0 for x in begun[name, size][RIDGE]])
-        shown = one.noise >= 0.25
-        share = (known[:, None] >= one.noise[shown] - 1e-12).mean(0)
-        figures.append(curves(one.noise[shown], {f"{one.subject.title}, {size} lines": share}, log="x", reverse=True, xtitle="ν",
-                              ytitle="slices with a ridge", height=300))
+        share = (known[:, None] >= shown - 1e-12).mean(0)
+        lines[f"{one.subject.title}, {size} lines"] = np.where(shown >= until, share, np.nan)
+    figures.append(curves(shown, lines, log="x", reverse=True, xtitle="ν", ytitle="slices with a ridge", height=300))
 show(overlaid(figures),
-     alt="Share of slices with a ridge against nu on two grids: none above nu one on the finer, nearly all of them at a quarter")
+     alt="Share of slices with a ridge against nu on three grids: none above nu one on the finer, nearly all of them at a quarter")
 
 # %% tags=["hide-input", "nbval-check-output"]
 for name, one in here.items():
@@ -307,7 +307,7 @@ ledger.claim("factors.style_before_thing", median_interval(turned), note="exact 
 ledger.claim("factors.style_of_its_own", median_interval(beyond), note="over that of shuffled styles")
 for name, values in share.items():
     if values:
-        print(f"share of the variance, {name}: {np.median(values):.1f}")
+        print(f"share of the variance, {name}: {np.median(values):.2f}")
 for name, one in here.items():
     if name != p.models[0]:
         several = planes(one.subject.model.shape, p.anchors_seed, p.at("slices", name), p.extent, p.at("grid", name), True)

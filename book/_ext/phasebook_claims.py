@@ -8,7 +8,8 @@ figure nearest to the cell that records a claim. Nothing is typed, and nothing n
   models has all of theirs.
 - Beneath a cell that records claims they are listed with their verdicts.
 - Where a chapter shows an equation of the paper, or names it as Eq. (13), its number leads to what is said of it.
-- A row of the claims tables gets a line of links, and what the filter of the ledger asks for.
+- Where a row of the claims tables refers to a theorem or an equation of ours by its label, it gets its number.
+- A row of the ledger gets a line of links, and what the filter of the ledger asks for.
 """
 
 import json
@@ -37,10 +38,12 @@ from docutils.nodes import (
 from phasebook.site.build.sources import CLAIMS
 from phasebook.site.paths import root
 from phasebook.site.results.claims import stated
+from phasebook.site.results.ledger import typeset
 from phasebook.site.results.places import line_of, of_model, recorded_in
 
 LEDGER = f"book/chapters/{CLAIMS}"
 ROW = re.compile(r'<tr id="([^"]+)" role="row">(.*?)</td>', re.S)
+LABEL = re.compile(r'(<div class="pb-note">\w+: )\(?((?:eq|prop|thm|cor|lem)-[\w-]+)\)?</div>')
 FILES = "_sources/claims"
 PAPER, STATEMENTS = "book/paper", "{statements}"
 PARTS = (("Equations", lambda name: name.startswith("Eq")), ("Theorems", lambda name: name.startswith("Theorem")),
@@ -97,7 +100,9 @@ def in_order(reference: str) -> tuple:
 
 
 def escaped(words: str) -> str:
-    return re.sub(r"([\\|*_`<$])", r"\\\1", words)
+    """Words as Markdown, with what stands below and above the line."""
+    parts = re.split(r"(</?su[bp]>)", typeset(words))
+    return "".join(part if k % 2 else re.sub(r"([\\|*_`<$])", r"\\\1", part) for k, part in enumerate(parts))
 
 
 def fill(app, docname: str, source: list[str]) -> None:
@@ -147,7 +152,11 @@ def mark(app, doctree) -> None:
         for i in several or [words] * (words in claims):
             who = f"{i.removeprefix(words)[1:].replace('_', '-')} " if several[1:] else ""
             behind += [Text(f" {who}{measured(claims[i])} " if box else " "), chip(app, i)]
-        name.parent.insert(name.parent.index(name) + 1, behind)
+        parent, at = name.parent, name.parent.index(name)
+        if len(behind) == 2:                # a name and its verdict stay together
+            parent[at:at + 1] = [inline("", "", name, *behind, classes=["pb-one"])]
+        else:
+            parent[at + 1:at + 1] = behind
     chapter = app.env.docname.rpartition("/")[2]
     told = stated(chapter)
     cells = [c for c in doctree.findall(container) if "cell" in c["classes"]]
@@ -212,7 +221,7 @@ def recorded(app, names: list[str], told: dict) -> Element:
     line = paragraph("", "", classes=["pb-recorded"])
     ids = [i for i in app.env.phasebook_verdicts if of_model(i, told) in names]
     for i in ids:
-        line += [literal(i, i), Text(" "), chip(app, i), Text("  ")]
+        line += [inline("", "", literal(i, i), Text(" "), chip(app, i), classes=["pb-one"]), Text("  ")]
     box = container("", line, ids=[f"at-{name}" for name in names], classes=["pb-recorded-box"])
     return box
 
@@ -228,15 +237,36 @@ def chip(app, name: str) -> Element:
 
 
 def complete(app, doctree, docname: str) -> None:
-    """The rows of the ledger, with what the filter needs and with their links, once all pages are read."""
-    if docname != LEDGER:
-        return
+    """Tables of claims once all pages are read: what a row refers to by its number; in the ledger also what the filter
+    needs, and links."""
     for table in doctree.findall(raw):
         if 'class="pb-claims"' in table.astext():
-            text = ROW.sub(lambda row: completed(app, row), table.astext())
+            text = LABEL.sub(lambda found: f"{found[1]}{numbered(app, docname, found[2])}</div>", table.astext())
+            if docname == LEDGER:
+                text = ROW.sub(lambda row: completed(app, row), text)
             table.children = []
             table.rawsource = text
             table += Text(text)
+
+
+def numbered(app, docname: str, label: str) -> str:
+    """A link to the theorem or the equation of a label, in its number.
+
+    Raises:
+        ValueError: no page has that label.
+    """
+    proofs, equations = getattr(app.env, "proof_list", {}), app.env.get_domain("math").equations
+    if label in proofs:
+        proof = proofs[label]
+        page, kind = proof["docname"], proof["countertype"]
+        number = ".".join(map(str, app.env.toc_fignumbers[page][kind][label]))
+        words, anchor = f"{proof['realtype'].title()} {number}", label
+    elif label in equations:
+        page, number = equations[label]
+        words, anchor = f"Eq. ({number})", f"equation-{label}"
+    else:
+        raise ValueError(f"a claim refers to {label!r}: no equation and no theorem has that label")
+    return f'<a href="{app.builder.get_relative_uri(docname, page)}#{anchor}">{words}</a>'
 
 
 def completed(app, row: re.Match) -> str:

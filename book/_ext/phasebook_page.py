@@ -2,16 +2,17 @@
 
 One plotly.js for the site, copied out of the installed plotly package; MathJax as one file, copied out of the package
 sphinx-mathjax-offline; the book's own style and script; none of the scripts that jupyter-book adds for live kernels
-(they name a server). Equations are numbered by chapter.
+(they name a server). Equations are numbered by chapter. A formula keeps its punctuation.
 """
 
 import re
 from importlib.metadata import PackagePath, files
 from pathlib import Path
 
-from docutils.nodes import container, literal_block, math_block
+from docutils.nodes import Element, Text, container, inline, literal_block, math, math_block, title
 
 PLOTLY = ("plotly", "package_data/plotly.min.js")
+BEFORE, BEHIND = re.compile(r"[(\[‘“'\"]+$"), re.compile(r"^(?:[^\w\s]+s?\b|[^\w\s]+)")
 MATHJAX = ("sphinx-mathjax-offline", "mathjax/tex-svg.js")   # `mathjax_path` in _config.yml names it
 
 
@@ -44,6 +45,32 @@ def number_equations(app, doctree) -> None:
             equations[node["label"]] = (app.env.docname, node["number"])
 
 
+def keep_punctuation(app, doctree) -> None:
+    """A formula in a line of text keeps what touches it, so that no comma begins a line and no bracket ends one."""
+    for formula in list(doctree.findall(math)):
+        parent, at = formula.parent, formula.parent.index(formula)
+        before = touching(parent, at - 1, BEFORE)
+        behind = touching(parent, at + 1, BEHIND)
+        if isinstance(parent, title) or not (before or behind):
+            continue
+        kept = inline("", "", *([Text(before)] if before else []), formula, *([Text(behind)] if behind else []),
+                      classes=["pb-kept"])
+        around = [kept]
+        first, last = at, at + 1
+        if before:
+            first, around = at - 1, [Text(parent[at - 1].astext().removesuffix(before)), *around]
+        if behind:
+            last, around = at + 2, [*around, Text(parent[at + 1].astext().removeprefix(behind))]
+        parent[first:last] = around
+
+
+def touching(parent: Element, at: int, what: re.Pattern) -> str:
+    """What of the text at a place of its parent touches the formula beside it; '' where no text is there."""
+    beside = parent[at] if 0 <= at < len(parent) else None
+    found = what.search(beside.astext()) if isinstance(beside, Text) else None
+    return found[0] if found else ""
+
+
 def add_command(app, doctree) -> None:
     """Beneath a chapter's parameters the command that runs it with another value."""
     chapter = re.match(r"\d+", app.env.docname.rpartition("/")[2])
@@ -64,6 +91,7 @@ def mend_roles(app, pagename, templatename, context, doctree) -> None:
 def setup(app) -> dict:
     app.connect("builder-inited", add_static)
     app.connect("doctree-read", number_equations)
+    app.connect("doctree-read", keep_punctuation)
     app.connect("doctree-read", add_command)
     app.connect("html-page-context", drop_live_kernels, priority=900)
     app.connect("html-page-context", mend_roles)

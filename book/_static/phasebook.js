@@ -1,5 +1,5 @@
 // Figures of the page: draws what `phasebook.site.figures.show` left, near the reader first, the rest when idle; again
-// when the theme changes. plotly.js is loaded by the first figure, so a page without figures does not carry it.
+// when theme or width change, each as it comes near. plotly.js is loaded by the first figure, so a page without figures does not carry it.
 (() => {
   "use strict";
   const PLOTLY = new URL("plotly.min.js", document.currentScript.src).href;
@@ -52,10 +52,26 @@
 
   const axes = (item, x = "xaxis", y = "yaxis") => `${item[x] ?? "x"}|${item[y] ?? "y"}`;
 
-  // What lies over an image or a heat map keeps its colours: they were chosen for that ground.
+  // The key of a trace that keeps a colour in which it would not be seen on the page; nothing where it would.
+  function keyOf(trace) {
+    const key = { type: "scatter", mode: trace.mode ?? "lines", name: trace.name, x: [null], y: [null], hoverinfo: "skip",
+                  line: structuredClone(trace.line ?? {}), marker: structuredClone(trace.marker ?? {}) };
+    const before = JSON.stringify(key);
+    invert(key);
+    if (JSON.stringify(key) === before) return null;
+    key.legendgroup = trace.legendgroup ??= trace.name;
+    trace.showlegend = false;
+    return key;
+  }
+
+  // What lies over an image or a heat map keeps its colours: they were chosen for that ground. Its key in the legend lies
+  // on the page, and is drawn by an empty trace in the page's colours.
   function inverted({ data, layout, frames }) {
     const grounds = new Set(data.filter((trace) => FIELDS.has(trace.type)).map((trace) => axes(trace)));
+    for (const image of layout.images ?? []) if (image.sizing === "stretch") grounds.add(axes(image, "xref", "yref"));
     data.filter((trace) => !FIELDS.has(trace.type) && !grounds.has(axes(trace))).forEach(invert);
+    const keys = layout.sliders ? [] : data.filter((trace) => !FIELDS.has(trace.type) || trace.type === "contour").filter((trace) => grounds.has(axes(trace)) && trace.name && trace.showlegend !== false).map(keyOf);
+    data.push(...keys.filter(Boolean));
     data.filter((trace) => FIELDS.has(trace.type)).forEach((trace) => invert(trace.colorbar));
     const over = ["annotations", "shapes"].flatMap((k) => layout[k] ?? []).filter((item) => grounds.has(axes(item, "xref", "yref")));
     const kept = over.map((item) => structuredClone(item));
@@ -104,13 +120,29 @@
   function fewerStops() {
     document.querySelectorAll(SKIPPED).forEach((node) => { node.tabIndex = -1; });
     for (const block of document.querySelectorAll("pre[tabindex]")) if (block.scrollWidth <= block.clientWidth) block.removeAttribute("tabindex");
-    for (const box of document.querySelectorAll(".pb-scroll, .pb-figure, .bd-article div.math, .bd-article div.math > mjx-container")) {
+    for (const box of document.querySelectorAll(".pb-scroll, .pb-figure, .bd-article div.math, .bd-article div.math > mjx-container, .pb-wide")) {
       if (box.matches(".pb-strip") || box.scrollWidth > box.clientWidth + !box.matches(".math, mjx-container")) box.tabIndex = 0;     // else no key scrolls it
       else box.removeAttribute("tabindex");
     }
   }
   window.addEventListener("load", () => { fewerStops(); setTimeout(fewerStops, 500); });
-  window.addEventListener("resize", () => requestAnimationFrame(fewerStops));
+  window.addEventListener("resize", () => requestAnimationFrame(() => { widen(); fewerStops(); }));
+
+  // ---- a formula in a line of text that is wider than the column gets a line of its own, which scrolls ----
+
+  function widen() {
+    const all = [...document.querySelectorAll(".bd-article mjx-container:not([display='true'])")].map((formula) => {
+      const kept = formula.closest(".pb-kept") ?? formula;
+      return [kept, formula.querySelector("svg"), kept.closest("p, li, td, th, dd, figcaption, div")];
+    });
+    const wide = all.map(([, picture, block]) => {
+      if (!picture || !block) return false;
+      const style = getComputedStyle(block);
+      return picture.getBoundingClientRect().width > block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 8;
+    });
+    all.forEach(([kept], k) => { if (kept.classList.contains("pb-wide") !== wide[k]) kept.classList.toggle("pb-wide", wide[k]); });
+  }
+  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(() => { widen(); fewerStops(); }));
 
   // ---- one figure ----
 
@@ -121,13 +153,77 @@
   }
 
   // On a phone the legend stands beneath a figure, which grows by it; above one that is moved by a slider.
-  function legendOf({ data, layout }) {
+  function legendOf({ data, layout }, above) {
+    const top = Math.max(1.02, layout.legend?.y ?? 0) + above / (layout.height - (layout.margin?.t ?? 100) - (layout.margin?.b ?? 80));
     const legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yanchor: "bottom" };
-    layout.legend = layout.sliders ? { ...legend, y: 1.02 } : { ...legend, y: 0, yref: "container" };
+    layout.legend = layout.sliders ? { ...legend, y: top } : { ...legend, y: 0, yref: "container" };
     const more = layout.sliders ? 0 : 22 * data.filter((t) => t.name && t.showlegend !== false).length;
     if (!more || layout.showlegend === false) return;
     layout.height = (layout.height ?? 450) + more;
     layout.margin = { ...layout.margin, b: (layout.margin?.b ?? 80) + more };
+  }
+
+  // ---- words that are longer than their panel: titles wrap, upright ones shrink, a slider leaves room for its ends ----
+
+  const WIDTH = 0.54;     // of a letter, in sizes of its font
+  const lengthOf = (text) => Math.max(...String(text).split(/<br ?\/?>/).map((line) => line.replace(/<[^>]+>/g, "").length));
+
+  function wrap(text, room, size) {
+    const most = Math.max(8, Math.floor(room / (WIDTH * size)));
+    const lines = [];
+    for (const word of String(text).split(" ")) {
+      if (lines.length && lengthOf(`${lines.at(-1)} ${word}`) <= most) lines.push(`${lines.pop()} ${word}`);
+      else lines.push(word);
+    }
+    return lines;
+  }
+
+  function fitted({ layout }, narrow) {
+    const { l = 80, r = 80, t = 100, b = 80 } = layout.margin ?? {};
+    const inner = layout.width - l - r;
+    const domains = Object.entries(layout).filter(([key]) => /^xaxis\d*$/.test(key)).map(([, axis]) => axis.domain ?? [0, 1]);
+    const starts = [...new Set(domains.map(([start]) => start))].sort((p, q) => p - q);
+    const roomOf = ([start, end]) => Math.min(...starts.filter((s) => s > start + 0.01).map((s) => (s - start) * inner), (end - start) * inner + 40);
+    const nearest = (x) => domains.reduce((best, d) => (Math.abs(d[0] + d[1] - 2 * x) < Math.abs(best[0] + best[1] - 2 * x) ? d : best), domains[0]);
+    let [above, below] = [0, 0];
+    for (const title of layout.annotations ?? []) {
+      if (title.showarrow !== false || title.xref !== "paper" || title.yref !== "paper" || title.yanchor !== "bottom" || title.textangle || !domains.length) continue;
+      const size = Math.min(title.font?.size ?? 16, narrow ? 13 : 99);
+      title.font = { ...title.font, size };
+      const lines = wrap(title.text, roomOf(nearest(title.x)) - 6, size);
+      title.text = lines.join("<br>");
+      if (title.y > 0.98) above = Math.max(above, (lines.length - 1) * size * 1.3);
+    }
+    for (const [key, axis] of Object.entries(layout)) {
+      const text = axis?.title?.text;
+      if (!text || !/^[xy]axis\d*$/.test(key)) continue;
+      const size = axis.title.font?.size ?? 1.2 * (layout.font?.size ?? 12);
+      if (narrow) axis.title.standoff ??= 2;
+      if (key[0] === "y") {
+        const [start, end] = axis.domain ?? [0, 1];
+        const room = (end - start) * (layout.height - t - b);
+        axis.title.font = { ...axis.title.font, size: Math.max(10, Math.min(size, room / (WIDTH * lengthOf(text)))) };
+      } else if (!text.includes("<br>")) {
+        const lines = wrap(text, roomOf(axis.domain ?? [0, 1]), size);
+        axis.title.text = lines.join("<br>");
+        below = Math.max(below, (lines.length - 1) * size * 1.3);
+      }
+    }
+    layout.margin = { ...layout.margin, t: t + above, b: b + below };
+    layout.height = (layout.height ?? 450) + above + below;
+    for (const slider of layout.sliders ?? []) {
+      const half = (WIDTH * 13 * lengthOf(slider.steps?.at(-1)?.label ?? "")) / 2;
+      slider.pad = { ...slider.pad, r: Math.max(slider.pad?.r ?? 0, half - r + 6) };
+    }
+    return above;
+  }
+
+  // A sheet of pictures has its cells' shape, and scrolls sideways where they would be too small to see.
+  function cellsOf({ layout }, room) {
+    const { rows, columns, least } = layout.meta.cells;
+    const { l = 80, r = 80, t = 100, b = 80 } = layout.margin;
+    layout.width = Math.max(room, l + r + columns * least);
+    layout.height = Math.min(layout.height, Math.round(t + b + ((layout.width - l - r) * rows) / columns));
   }
 
   class Figure {
@@ -144,8 +240,11 @@
       if (dark()) inverted(spec);
       spec.layout.template = template(spec.layout.template, room < 520);
       spec.layout.width = Math.max(Math.min(room, spec.layout.width ?? room), many > 1 ? least : 0);
-      if (room < 520) legendOf(spec);
+      if (spec.layout.meta?.cells) cellsOf(spec, room);
+      const above = fitted(spec, room < 520);
+      if (room < 520) legendOf(spec, above);
       this.room = room;
+      this.node.style.minHeight = `${spec.layout.height}px`;
       return { ...spec, config: CONFIG };
     }
 
@@ -199,7 +298,8 @@
   const near = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       const figure = figures.find((f) => f.node === target);
-      if (isIntersecting && !figure.node.dataset.drawn) ask(figure, true);
+      figure.near = isIntersecting;
+      if (isIntersecting && (!figure.node.dataset.drawn || figure.stale())) ask(figure, true);
     }
   }, { rootMargin: "400px" });
   figures.forEach((figure) => near.observe(figure.node));
@@ -209,7 +309,7 @@
   let waiting;
   const again = () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => figures.filter((f) => f.stale()).forEach((f) => ask(f, false)), 120);
+    waiting = setTimeout(() => figures.filter((f) => f.near && f.stale()).forEach((f) => ask(f, false)), 120);      // the others when they come near
   };
   new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   const widths = new ResizeObserver(again);

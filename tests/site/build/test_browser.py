@@ -143,7 +143,7 @@ CUT = """[...document.querySelectorAll('.bd-article :is(pre, div.math, div.math 
 
 @pytest.mark.parametrize("part", [0, 1])       # for two workers
 def test_every_page_is_whole_without_a_network(browser, folder, part):
-    """At the width of a desk, and then of a phone."""
+    """At the width of a desk, then of a tablet in the dark, and then of a phone."""
     for file in pages(folder)[part::2]:
         with opened(browser, folder, file) as (page, watch):
             assert watch.complaints == [], file.name
@@ -162,6 +162,10 @@ def test_every_page_is_whole_without_a_network(browser, folder, part):
                 assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
             assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
             watch.complaints.clear()            # axe asks for style sheets
+            page.set_viewport_size({"width": 768, "height": 900})
+            turned(page, "dark")                # what is near; the rest is drawn anew where it is reached
+            fits(page, file, 768)
+            assert page.evaluate(CUT) == [], f"{file.name}: wider than its box on a tablet"
             page.set_viewport_size({"width": 360, "height": 900})
             fits(page, file, 360)
             assert watch.complaints == [], file.name
@@ -209,6 +213,7 @@ def fields(page: Page) -> list[dict]:
         first = page.locator(selector).first
         if first.count():
             first.scroll_into_view_if_needed()
+            page.wait_for_function(SETTLED, timeout=PATIENCE)
             box = first.bounding_box()
             inner = {"x": box["x"] + 0.3 * box["width"], "y": box["y"] + 0.3 * box["height"],
                      "width": 0.25 * box["width"], "height": 0.25 * box["height"]}
@@ -216,10 +221,14 @@ def fields(page: Page) -> list[dict]:
     return found
 
 
+# figures that a reader sees are those of the theme
+SETTLED = """[...document.querySelectorAll('.pb-plotly')].every((n) => { const box = n.getBoundingClientRect();
+  return box.bottom < 0 || box.top > innerHeight || n.dataset.drawn === document.documentElement.dataset.theme; })"""
+
+
 def turned(page: Page, theme: str) -> None:
     page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
-    drawn = "(theme) => [...document.querySelectorAll('.pb-plotly')].every((n) => n.dataset.drawn === theme)"
-    page.wait_for_function(drawn, arg=theme, timeout=PATIENCE)
+    page.wait_for_function(SETTLED, timeout=PATIENCE)
 
 
 def test_a_page_opens_dark_where_that_is_asked_for(browser, folder):
@@ -244,12 +253,14 @@ def test_figures_follow_a_change_of_theme_and_width(browser, folder):
     file = pages_with(folder, "pb-plotly-data")[0]
     with opened(browser, folder, file) as (page, watch):
         figure = page.locator(".pb-plotly:has(.xtick text)").first
+        figure.scroll_into_view_if_needed()
         ink = "(n) => getComputedStyle(n.querySelector('.xtick text')).fill"
         before, wide = figure.evaluate(ink), figure.locator(".main-svg").first.bounding_box()["width"]
         turned(page, "dark")
         assert figure.evaluate(ink) != before
         page.set_viewport_size({"width": 700, "height": 900})
-        page.wait_for_function(f"document.querySelector('.pb-plotly .main-svg').clientWidth < {wide}", timeout=PATIENCE)
+        narrower = f"document.querySelector('.pb-plotly:has(.xtick text) .main-svg').clientWidth < {wide}"
+        page.wait_for_function(narrower, timeout=PATIENCE)
         assert watch.complaints == []
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from phasebook.site.results.ledger import in_words
+
 __all__ = ["curves", "holds", "measure", "page", "short", "write", "yardstick"]
 
 
@@ -70,7 +72,8 @@ def page(place: Path) -> str:
     lines = ["| what | ours, s | peer, s | ratio | target | kept | 10⁹ op/s |", "|---|---|---|---|---|---|---|"]
     words = {True: "yes", False: "**no**", None: ""}
     for row in _rows(place):
-        cells = [row["name"], f"{row['ours_s']:.3g}", f"{row['peer_s']:.3g}", f"{row['ratio']:.3g}", row["target"],
+        cells = [row["name"], f"{row['ours_s']:.3g}", f"{row['peer_s']:.3g}", f"{row['ratio']:.3g}",
+                 in_words(row["target"]).replace(" ", "\u00a0"),
                  words[row["holds"]], " to ".join(f"{rate:.0f}" for rate in row["gflops"])]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -82,8 +85,8 @@ def short(place: Path) -> str:
     for row in _rows(place):
         if row["holds"] is False:
             part = row["ratio"] / float(row["target"].split()[1])
-            lines.append(f"- {row['name']}: {row['ratio']:.3g} where the target is {row['target']}, {part:.2g} times "
-                         f"the bound ({row['detail']})")
+            lines.append(f"- {row['name']}: {row['ratio']:.3g} where the target is {in_words(row['target'])}, "
+                         f"{part:.2g} times the bound ({row['detail']})")
     return "\n".join(lines) or "Every row on record keeps to its target."
 
 

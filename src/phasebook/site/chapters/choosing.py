@@ -11,6 +11,7 @@ from phasebook.edits.editing import Edits
 from phasebook.edits.pairs import EditPairs
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.figures.album import Album, Choice, Panel
+from phasebook.site.figures.base import noise_words
 from phasebook.site.figures.hierarchy import as_bytes
 from phasebook.site.figures.widget import resized
 
@@ -52,7 +53,7 @@ def edit_album(edits: Edits, model: Model, generic: Prompt | None) -> Album:
     noised = [model.predict(edits.inverted[k], edits.levels, k, generic).x0[::n] for k in k_values]
     denoised = np.stack([_pictures(model, x0) for x0 in noised], 1)
     results = np.stack([_pictures(model, x0) for x0 in edits.pictures])
-    noise = [f"k = {k}, σ/α = {edits.levels.sigma_over_alpha[k]:.2g}" for k in k_values]
+    noise = [f"k = {k}, {noise_words(edits.levels.sigma_over_alpha[k])}" for k in k_values]
     choices = [Choice("Source", sources, "select"), Choice("Target", targets, "select"),
                Choice("Back to step", noise, "slider", len(k_values) // 2)]
     every, some = ["Source", "Target", "Back to step"], ["Source", "Back to step"]

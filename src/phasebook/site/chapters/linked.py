@@ -7,6 +7,7 @@ from scipy.cluster.hierarchy import dendrogram
 
 from phasebook.hierarchy.leaves import linkage_of
 from phasebook.site.figures.album import Album, Choice, Drawing, Panel
+from phasebook.site.figures.base import noise_words
 from phasebook.site.figures.hierarchy import as_bytes
 from phasebook.site.figures.phase_colours import phase_colours
 from phasebook.site.figures.widget import resized
@@ -22,6 +23,7 @@ FRAMES = 30             # steps that the slider has
 MAP, PICTURE, BAR = 6, 40, 6    # pixels: of a point of the map at least, of a leaf's picture, of the colour above it
 UNIT, TALL = 40, 240    # units of the drawing: width of a leaf, height of the tree
 WIDE = 60               # pixels of a leaf on the page at most
+MOST = 340              # of the map, and of a tree of few leaves
 
 
 def linked_album(s: Slice, phases: Int[ndarray, "step a b"]) -> Album | None:
@@ -48,10 +50,11 @@ def linked_album(s: Slice, phases: Int[ndarray, "step a b"]) -> Album | None:
     of_leaves = colours[:, points[:, 0], points[:, 1]]
     decoded = [as_bytes(s.model.decode(near.x0[k][order])) for k in steps]
     strips = [_strip(pictures, bars) for pictures, bars in zip(decoded, of_leaves, strict=True)]
-    labels = [f"σ/α = {s.levels.sigma_over_alpha[k]:.2g}" for k in steps]
+    labels = [noise_words(s.levels.sigma_over_alpha[k]) for k in steps]
     notes = [_note(label, phases[k], points) for label, k in zip(labels, steps, strict=True)]
-    panels = [Panel("Phases of the slice", ["Noise"], _maps(colours, points), notes, sharp=True),
-              Panel("Tree of its points", ["Noise"], np.stack(strips), notes, least=20, most=WIDE * len(points))]
+    wide = max(WIDE * len(points), MOST)
+    panels = [Panel("Phases of the slice", ["Noise"], _maps(colours, points), notes, sharp=True, most=MOST),
+              Panel("Tree of its points", ["Noise"], np.stack(strips), notes, least=20, most=wide)]
     start = int(np.argmax([len(np.unique(of, axis=0)) > len(points) // 2 for of in of_leaves]))
     top = max(tree[:, 2].max(), np.log(noise[0] / noise[-1]))
     marks = TALL * (1 - np.log(noise[steps] / noise[-1]) / top)

@@ -11,6 +11,7 @@ from phasebook.models.exact import ExactModel
 from phasebook.sampling.protocols import Frame, Model, Pixels, State
 from phasebook.site.chapters.network import nearest_kind
 from phasebook.site.figures.album import Album, Choice, Panel
+from phasebook.site.figures.base import noise_words
 from phasebook.site.figures.widget import resized, sheet
 from phasebook.slices.slice import Slice
 
@@ -64,7 +65,7 @@ def toggle_album(network: Slice, exact: Slice, steps: Sequence[int]) -> Album:
         steps: to choose from.
     """
     both = {"the network": network, "the exact denoiser": exact}
-    labels = [f"σ/α = {network.levels.sigma_over_alpha[k]:.2g}" for k in steps]
+    labels = [noise_words(network.levels.sigma_over_alpha[k]) for k in steps]
     notes = [_note(title, label, s.data.basin.values[k]) for title, s in both.items()
              for label, k in zip(labels, steps, strict=True)]
     alts = [f"Predictions of {title} at {label}" for title in both for label in labels]

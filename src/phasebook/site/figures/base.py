@@ -11,7 +11,7 @@ from itertools import count
 import plotly.graph_objects as go
 from IPython.display import display
 
-__all__ = ["COLOURS", "SEQUENTIAL", "html_of", "json_block", "layout", "show", "table"]
+__all__ = ["COLOURS", "SEQUENTIAL", "cells", "html_of", "json_block", "layout", "noise_words", "show", "table"]
 
 SEQUENTIAL = "Viridis"
 # a qualitative set that survives colour blindness (Okabe and Ito 2008)
@@ -25,6 +25,17 @@ def layout(fig: go.Figure, *, height: int = 420, width: int | None = None, **opt
     fig.update_layout(template="plotly_white", height=height, width=width, font={"size": 13},
                       margin={"l": 60, "r": 20, "t": 40, "b": 50}, **options)
     return fig
+
+
+def cells(rows: int, columns: int, least: int = 48) -> dict:
+    """What tells the page that a figure is a sheet of square pictures: `meta` of its layout. The page gives it the
+    height that they need, and lets it scroll where a picture would be narrower than `least` pixels."""
+    return {"cells": {"rows": rows, "columns": columns, "least": least}}
+
+
+def noise_words(level: float, digits: int = 2) -> str:
+    """A noise level sigma/alpha in words; a flow begins at infinite noise."""
+    return f"σ/α = {level:.{digits}g}".replace("inf", "∞")
 
 
 def show(fig: go.Figure, alt: str) -> None:
@@ -59,5 +70,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str)
     """A plain HTML table of text cells, scrolling sideways by itself where the page is narrow."""
     head = "".join(f"<th>{escape(h)}</th>" for h in header)
     body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
-    return (f'<div class="pb-scroll"><table class="pb-table"><caption>{escape(caption)}</caption><thead><tr>{head}'
-            f"</tr></thead><tbody>{body}</tbody></table></div>")
+    return (f'<div class="pb-scroll"><table class="pb-table"><caption><span>{escape(caption)}</span></caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")

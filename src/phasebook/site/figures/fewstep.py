@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
+from phasebook.site.figures.base import COLOURS, SEQUENTIAL, cells, layout
 from phasebook.site.figures.widget import webp
 
 __all__ = ["Portrait", "picture_rows", "planes", "portraits"]
@@ -89,4 +89,4 @@ def picture_rows(titles: Sequence[str], pictures: Float[ndarray, "row col y x 3"
     fig = go.Figure(go.Image(source=webp(pixels, 85), hoverinfo="skip"))
     fig.update_xaxes(visible=False)
     fig.update_yaxes(tickvals=[(k + 0.5) * height for k in range(rows)], ticktext=list(titles), showgrid=False)
-    return layout(fig, height=90 * rows + 60)
+    return layout(fig, height=90 * rows + 60, meta=cells(rows, columns)).update_layout(margin={"l": 110})

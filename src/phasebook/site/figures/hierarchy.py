@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from scipy.cluster.hierarchy import dendrogram
 
 from phasebook.hierarchy.calibration import Areas, Placed, least_areas, place, usable
-from phasebook.site.figures.base import COLOURS, layout, table
+from phasebook.site.figures.base import COLOURS, layout, noise_words, table
 from phasebook.site.figures.phase_colours import PHASES, colour_of
 from phasebook.site.figures.widget import webp
 from phasebook.stats import Estimate
@@ -84,7 +84,7 @@ def phase_maps(rows: Sequence[PhaseRow], extent: Sequence[float]) -> go.Figure:
 def _step_title(row: PhaseRow, step: int | None) -> str:
     if step is None:
         return ""
-    return f"σ/α = {row.noise[step]:.2g}: {row.counts[step]} phase{'s' if row.counts[step] > 1 else ''}"
+    return f"{noise_words(row.noise[step])}: {row.counts[step]} phase{'s' if row.counts[step] > 1 else ''}"
 
 
 class PairStrip(NamedTuple):
@@ -124,7 +124,7 @@ def _strip(fig: go.Figure, pair: PairStrip, row: int) -> None:
             for two in pair.pictures]
     sheet = np.concatenate([np.concatenate(two, 0) for two in size], 1)         # the first point above
     _place(fig, webp(sheet, 85), (-0.5, across - 0.5), (-0.5, 1.5), row=row, col=1)
-    ticks = [f"{pair.noise[k]:.2g}" for k in pair.shown]
+    ticks = [f"{pair.noise[k]:.2g}".replace("inf", "∞") for k in pair.shown]
     fig.update_xaxes(range=[-0.5, across - 0.5], tickvals=list(range(across)), ticktext=ticks, showgrid=False,
                      zeroline=False, constrain="domain", row=row, col=1)
     # pictures stay square at any width

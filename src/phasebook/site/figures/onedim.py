@@ -90,7 +90,7 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
         The figure.
     """
     titles = list(panels) if len(panels) > 1 else None
-    fig, colours = make_subplots(1, len(panels), horizontal_spacing=0.12, subplot_titles=titles), {}
+    fig, colours, named = make_subplots(1, len(panels), horizontal_spacing=0.12, subplot_titles=titles), {}, set()
     for k, (title, curves) in enumerate(panels.items(), 1):
         for name, (x, y, *form) in curves.items():
             colour = colours.setdefault(name, COLOURS[len(colours) % len(COLOURS)])
@@ -98,8 +98,9 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
             style = {"marker": {"color": colour, "size": 7}} if kind == "markers" else {
                 "line": {"color": colour, "width": 2, "dash": "dash" if kind == "dash" else "solid"}}
             fig.add_trace(go.Scatter(x=np.asarray(x, np.float32), y=np.asarray(y, np.float32), name=name,
-                                     legendgroup=name,
+                                     legendgroup=name, showlegend=name not in named,
                                      mode="markers" if kind == "markers" else "lines", **style), 1, k)
+            named.add(name)
         for place, words in (marks or {}).get(title, ()):
             fig.add_vline(x=place, line={"color": "#777", "dash": "dot"}, row=1, col=k, annotation_text=words,
                           annotation_position="top left", annotation_textangle=-90)

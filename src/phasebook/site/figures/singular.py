@@ -96,7 +96,8 @@ def torn(steps: Sequence[Torn], slider: str = "") -> go.Figure:
                          scaleanchor=f"x{column if column > 1 else ''}")
     if len(steps) > 1:
         fig.update_layout(sliders=[_slider([s.title for s in steps], 3, slider, first)])
-    return layout(fig, height=470 if len(steps) > 1 else 420, legend={"x": 0.0, "y": -0.12, "orientation": "h"})
+    legend = {"x": 0, "y": 1.1, "yanchor": "bottom", "orientation": "h"}
+    return layout(fig, height=500 if len(steps) > 1 else 440, legend=legend).update_layout(margin={"t": 70})
 
 
 def stretch_panels(runs: Mapping[str, Sequence[TornTransport]], least: float = 1e-4) -> list[list[Curve]]:

@@ -17,7 +17,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.base import COLOURS, layout, noise_words
 from phasebook.site.figures.widget import webp
 
 __all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "overlaid", "phase_diagram",
@@ -35,7 +35,7 @@ align-self:stretch;text-align:center}
 .pb-strip .pb-bar{display:grid;grid-template-columns:14px auto;gap:4px;align-self:stretch;min-height:120px}
 .pb-strip .pb-bar i{display:block;border-radius:2px}
 .pb-strip .pb-ticks{position:relative}
-.pb-strip .pb-ticks span{position:absolute;transform:translateY(50%)}
+.pb-strip .pb-ticks span{position:absolute;left:0;transform:translateY(50%)}
 </style>"""
 
 
@@ -126,12 +126,13 @@ def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Seq
     """
     if not alt.strip():
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
-    columns = f"1.2em repeat({across},minmax(0,1fr)) 4.2em"
+    longest = max((len(f"{v:g}") for field in maps for v in round_ticks(*field.range)), default=1)
+    columns = f"1.2em repeat({across},minmax(0,1fr)) {max(4.2, 1.8 + 0.65 * longest):.4g}em"
     cells = []
     for first in range(0, len(steps), across):
         band = list(range(first, min(first + across, len(steps))))
         blank = ["<div></div>"] * (across - len(band))
-        head = [f'<div class="pb-head"><b>step {steps[k]}</b>, σ/α = {noise[steps[k]]:.3g}</div>' for k in band]
+        head = [f'<div class="pb-head"><b>step {steps[k]}</b>, {noise_words(noise[steps[k]], 3)}</div>' for k in band]
         cells += ["<div></div>", *head, *blank, "<div></div>"]
         if thumbnails is not None:
             shown = [_image(webp(mosaic(thumbnails[k], size), 74), f"Predicted images, step {steps[k]}") for k in band]

@@ -12,7 +12,7 @@ from numpy import ndarray
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
+from phasebook.site.figures.base import COLOURS, SEQUENTIAL, cells, layout
 from phasebook.site.figures.widget import webp
 from phasebook.stats import Estimate
 
@@ -43,7 +43,7 @@ def measured_against(starts: Sequence[str], measured: Mapping[str, Sequence[floa
                          marker={"color": COLOURS[0]}), 1, 2)
     fig.update_xaxes(title="start of the flow at t = 1")
     fig.update_yaxes(title="energy (raw sum)", rangemode="tozero", row=1, col=1)
-    fig.update_yaxes(title="flow's length above the geodesic's, %", row=1, col=2)
+    fig.update_yaxes(title="excess length of the flow, %", row=1, col=2)
     return layout(fig, height=380, legend={"orientation": "h", "y": -0.25})
 
 
@@ -71,7 +71,7 @@ def strips(rows: Mapping[str, Float[ndarray, "m y x 3"]], size: int = 64) -> go.
                      range=[0, count], showgrid=False, zeroline=False)
     fig.update_yaxes(tickvals=np.arange(len(rows)) + 0.5, ticktext=list(rows), range=[len(rows), 0], showgrid=False,
                      zeroline=False, scaleanchor="x", constrain="domain")
-    return layout(fig, height=90 + 85 * len(rows)).update_layout(margin={"l": 110})
+    return layout(fig, height=90 + 85 * len(rows), meta=cells(len(rows), count)).update_layout(margin={"l": 110})
 
 
 def slice_curvature(axes: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], trace: Float[ndarray, "a b"],

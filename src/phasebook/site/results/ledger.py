@@ -23,7 +23,8 @@ from phasebook.site.results.claims import Bound, Kind, Verdict, stated, verdict
 if TYPE_CHECKING:       # SciPy's statistics take a second to load, in every kernel
     from phasebook.stats import Estimate
 
-__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "multiplicity", "schema", "slug", "versions"]
+__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "in_words", "multiplicity", "schema", "slug",
+           "typeset", "versions"]
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 PACKAGES = ("phasebook", "numpy", "scipy", "torch", "diffusers", "plotly", "papermill", "jupyter-book")
@@ -263,19 +264,27 @@ def in_words(bound: str) -> str:
     return bound.replace("<=", "≤").replace(">=", "≥").replace("+-", "±")
 
 
+def typeset(words: str) -> str:
+    """Words with `S_k`, `T_{N→k}`, `ε^(3/4)` and `(det G)^q` as HTML sets them; nothing else is touched."""
+    below = re.compile(r"(?<![\w.])(\w)_(?:\{([^}]+)\}|([^\W_]+(?:−\d)?))")
+    above = re.compile(r"(?<=[\w)])\^(?:\(([^)]+)\)|([\w½]+))")
+    words = below.sub(lambda m: f"{m[1]}<sub>{m[2] or m[3]}</sub>", words)
+    return above.sub(lambda m: f"<sup>{m[1] or m[2]}</sup>", words)
+
+
 def claims_table(claims: list[Claim], caption: str = "") -> str:
     """The claims as an HTML table, one row a claim, the correction below its statement; then how many intervals were
     looked at."""
     rows = []
     for c in claims:
-        bound, words, measured = in_words(c.bound), escape(c.statement), _measured(c)
+        bound, words, measured = in_words(c.bound), typeset(escape(c.statement)), _measured(c)
         if c.correction:
             k = c.correction
-            words += f'<div class="pb-correction">Corrected: {escape(k.statement)}</div>'
+            words += f'<div class="pb-correction">Corrected: {typeset(escape(k.statement))}</div>'
             bound += f'<div class="pb-correction">{in_words(k.bound)}</div>'
             measured += f'<div class="pb-correction">{_measured(k)}</div>'
         if c.note:
-            words += f'<div class="pb-note">{escape(c.note)}</div>'
+            words += f'<div class="pb-note">{typeset(escape(c.note))}</div>'
         kind = c.verdict.replace(" ", "-")
         rows.append(
             f'<tr id="{c.id}" role="row">'
