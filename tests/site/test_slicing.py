@@ -7,7 +7,7 @@ import pytest
 
 from phasebook.models.assets import ROOT
 from phasebook.site import verbs
-from phasebook.slices.stores.store import open_store
+from phasebook.slices.stores.reading import open_store
 
 SMALL = ["--image-set", "digits", "--resolution", "8", "--grid", "9", "--steps", "2", "--tile", "5"]
 

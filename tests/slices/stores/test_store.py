@@ -21,7 +21,8 @@ from phasebook.slices.plane import Plane
 from phasebook.slices.stores import workers
 from phasebook.slices.stores.files import place_of
 from phasebook.slices.stores.frame import ROOT, _seal, short
-from phasebook.slices.stores.store import open_store, stored
+from phasebook.slices.stores.reading import open_store
+from phasebook.slices.stores.store import stored
 from phasebook.slices.sweep import slice_of
 from tests.slices.stores.small_stores import WORDS, files, forked, made
 
@@ -194,10 +195,14 @@ def test_a_store_runs_nothing(copy, tmp_path):
         "zarr_format": 2, "shape": [3], "chunks": [3], "dtype": "|O", "fill_value": None, "order": "C",
         "filters": [{"id": "pickle"}], "compressor": None, "attributes": {"_ARRAY_DIMENSIONS": ["anchor"]}}
     anchors.write_bytes(f"cos\nsystem\n(S'touch {tmp_path / 'it-ran'}'\ntR.".encode())
-    root["attributes"]["frame"]["anchors/0"] = short(anchors.read_bytes())
     root["attributes"]["seal"] = _seal(root)
     (copy / ROOT).write_text(json.dumps(root))
     assert open_store(copy).plane.anchors.shape == (3, 3, 8, 8)
+    root["attributes"]["frame"]["anchors/0"] = short(anchors.read_bytes())
+    root["attributes"]["seal"] = _seal(root)
+    (copy / ROOT).write_text(json.dumps(root))
+    with pytest.raises(ValueError, match="is not one of a slice"):
+        open_store(copy)
     assert not (tmp_path / "it-ran").exists()
 
 
