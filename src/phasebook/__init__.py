@@ -37,7 +37,7 @@ _MODULES = {
     "slices.stores.engine": ("store_slice",),
     "slices.plane": ("Plane",),
     "slices.slice": ("Slice",),
-    "slices.stores.store": ("open_store",),
+    "slices.stores.reading": ("open_store",),
     "slices.sweep": ("slice_of",),
     "stats": ("Estimate",),
 }

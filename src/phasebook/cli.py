@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,8 +74,12 @@ def main(arguments: list[str] | None = None) -> int:
         with _signals(_unwind):
             return verbs.do(arguments)
     except KeyboardInterrupt as error:
+        number = getattr(error, "number", signal.SIGINT)
+        if any(thread.name == "lane" for thread in threading.enumerate()):      # in the middle of an import, perhaps
+            sys.stdout.flush()
+            _leave(number)
         print(INTERRUPTED, file=sys.stderr)
-        return 128 + getattr(error, "number", signal.SIGINT)
+        return 128 + number
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from phasebook.models.assets import ROOT
 from phasebook.site import verbs
-from phasebook.slices.stores.store import open_store
+from phasebook.slices.stores.reading import open_store
 
 SMALL = ["--image-set", "digits", "--resolution", "8", "--grid", "9", "--steps", "2", "--tile", "5"]
 
@@ -55,6 +55,20 @@ def test_what_a_verb_cannot_take_is_refused_before_anything_runs(tmp_path, capsy
     (tmp_path / "FILE").touch()
     assert verbs.do(arguments) == 2
     assert said in capsys.readouterr().err and [f.name for f in tmp_path.iterdir()] == ["FILE"]
+
+
+@pytest.mark.parametrize("place", ["FILE", "FILE/below", "nowhere", "loop", "/proc/x", "x" * 256, "a\nb/" + "x" * 256],
+                         ids=range(7))
+def test_a_place_that_cannot_be_written_is_refused_before_a_model_is_loaded(tmp_path, capsys, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("phasebook.slices.stores.engine.store_slice", None)
+    (tmp_path / "FILE").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "no" / "where")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert verbs.do(["slice", "exact", *SMALL, "-o", place]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("phasebook: store = ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["FILE", "loop", "nowhere"]
 
 
 def test_a_feature_is_the_directory_of_a_vision_model(tmp_path, capsys):

@@ -6,6 +6,7 @@ file with it. A plain papermill run uses the installed kernel and does without.
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from phasebook.site import process
@@ -20,6 +21,7 @@ def main() -> None:
     process.follow(folder)
     for name in ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR"):      # temporary files of a chapter go with it
         os.environ[name] = str(folder)
+    vars(tempfile)["tempdir"] = None        # `tune` has asked for it already
     os.environ.pop("JPY_PARENT_PID", None)      # IPython's own watch would end the process before ours has cleared up
     from ipykernel.kernelapp import launch_new_instance
 

@@ -21,6 +21,7 @@ __all__ = ["end_with_make", "follow", "tune"]
 PARENT = "PHASEBOOK_PARENT"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3     # malloc.h
 KEPT = 1 << 30
+TRIES = 5
 
 
 def tune() -> None:
@@ -72,7 +73,10 @@ def follow(folder: Path) -> None:
 def _wait(parent: int, folder: Path) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
-    shutil.rmtree(folder, ignore_errors=True)
+    for _ in range(TRIES):          # the kernel beside this thread may still put something there
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
     if os.getpgrp() == os.getpid():             # what this process started goes with it
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

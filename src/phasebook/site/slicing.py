@@ -84,7 +84,9 @@ def _status(store: str) -> None:
 
 def _made(options: argparse.Namespace) -> None:
     from phasebook.slices.stores.engine import store_slice
+    from phasebook.slices.stores.store import check_store
 
+    check_store(options.store)          # before minutes of loading a model
     prompt = {"texts": options.prompt, "guidance": options.guidance, "negative": options.negative}
     exact, plain = options.model == "exact", not options.prompt and not options.negative
     store_slice(_source(options), _plane(options), options.steps, options.store,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from phasebook.models.assets import asset
 from phasebook.models.pipelines.families import FAMILIES
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.site.build import runner, sources
 from phasebook.site.chapters.edits import Chapter
 from phasebook.site.checks.parameters import ParameterError
@@ -109,6 +111,23 @@ def test_nothing_is_said_beside_the_refusal_of_a_long_prompt(foreign, chapter, c
     """transformers warns of it as well."""
     assert words in refusal(chapter, changes)
     assert foreign == []
+
+
+@pytest.mark.parametrize("chapter, words", [
+    ("network_and_data", "trained_on = 'icons a': icons-unet-a is a network of pixels"),
+    ("same_basins", "data = ['icons a', 'icons b']: icons-unet-a is a network of pixels"),
+    ("temporal_transitions", "trained_on = 'icons a': icons-unet-a is a network of pixels"),
+])
+def test_a_network_that_has_no_latents_of_its_data_is_refused(monkeypatch, chapter, words):
+    pixels = SimpleNamespace(encoder=None, shape=(3, 64, 64))
+    monkeypatch.setattr(PipelineModel, "check", lambda *given: pixels)
+    assert words in refusal(chapter, {})
+
+
+def test_networks_of_two_latent_spaces_have_no_common_slice(monkeypatch):
+    shapes = {"icons-unet-a": (4, 16, 16), "icons-transformer-a": (4, 8, 8)}
+    monkeypatch.setattr(PipelineModel, "check", lambda name, *given: SimpleNamespace(shape=shapes[name]))
+    assert "takes models of one latent space, (4, 16, 16)" in refusal("same_basins", {})
 
 
 def test_levels_that_a_model_has_not_are_refused(tmp_path):

@@ -21,7 +21,8 @@ from phasebook.slices.plane import Plane
 from phasebook.slices.stores import workers
 from phasebook.slices.stores.files import place_of
 from phasebook.slices.stores.frame import ROOT, _seal, short
-from phasebook.slices.stores.store import open_store, stored
+from phasebook.slices.stores.reading import open_store
+from phasebook.slices.stores.store import stored
 from phasebook.slices.sweep import slice_of
 from tests.slices.stores.small_stores import WORDS, files, forked, made
 
@@ -187,6 +188,66 @@ def test_a_root_that_someone_else_has_sealed_is_refused(copy, changes):
         stored(copy)
 
 
+def _sealed_again(path, key, change):
+    """A store with another array, or other words in its root, under a seal that fits."""
+    if key.endswith(ROOT):
+        head = json.loads((path / key).read_text())
+        (path / key).write_text(json.dumps(head | change))
+    root = json.loads((path / ROOT).read_text())
+    if not key.endswith(ROOT):
+        root["attributes"][key] = change(root["attributes"][key])
+    else:
+        root["attributes"]["frame"][key] = short((path / key).read_bytes())
+    root["attributes"]["seal"] = _seal(root)
+    (path / ROOT).write_text(json.dumps(root))
+
+
+HUGE = {"shape": [2, 4, 10**9, 10**9]}
+ALIKE = {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 4, 10**5, 10**5]}}}
+
+
+@pytest.mark.parametrize("key, change", [
+    ("E/zarr.json", HUGE), ("E/zarr.json", ALIKE), ("E/zarr.json", {"shape": [2, 4, -11, 11]}),
+    ("E/zarr.json", {"shape": "11"}), ("E/zarr.json", {"data_type": "int8", "fill_value": 0}),
+    ("E/zarr.json", {"dimension_names": ["feature", "step", "beta", "alpha"]}), ("E/zarr.json", {"codecs": []}),
+    ("checksum/zarr.json", {"shape": [10**6, 10**6, 32]}), ("alpha/zarr.json", {"shape": [10**9]}),
+    ("anchors/zarr.json", {"shape": [3, 10**5, 10**5, 3]}), ("step/zarr.json", {"attributes": {"units": "days"}}),
+    ("variables", lambda v: {name: kind for name, kind in v.items() if name != "E"}),
+    ("variables", lambda v: v | {"E": ["|O", []]}), ("variables", lambda v: v | {"E": ["<f8", [-1]]}),
+    ("features", lambda f: f | {"third": f["pixels"]}), ("features", lambda f: {}),
+    ("frame", lambda f: f | {"../../../etc/passwd": "0"}),
+    ("frame", lambda f: {k: v for k, v in f.items() if not k.startswith("level_alpha")}),
+    ("spec", lambda s: s.replace('"grid": 11', '"grid": 1000000000').replace('"tile": 4', '"tile": 1000000000')),
+    ("spec", lambda s: s.replace('"extent": [0.0', '"extent": [2.0')),
+    ("spec", lambda s: s.replace("[0, 5,", "[5, 5,")),
+], ids=range(21))
+def test_an_array_that_is_not_the_slices_is_refused_and_mended(small, whole, copy, counted, key, change):
+    """Before anything is made of what it claims."""
+    _sealed_again(copy, key, change)
+    with pytest.raises(ValueError, match="^store = .*(is not one of a slice|damaged)") as said:
+        open_store(copy)
+    assert "\n" not in str(said.value)
+    if key != "spec":
+        made(small, copy)
+        assert files(copy) == files(whole) and not counted
+
+
+def test_what_is_no_file_or_larger_than_memory_counts_as_damaged(small, whole, copy, counted, monkeypatch):
+    (copy / "E/c/0/0/0/0").unlink()
+    os.mkfifo(copy / "E/c/0/0/0/0")
+    with open(copy / "det/c/0/0/1/1", "r+b") as file:
+        file.truncate(10**12)
+    (copy / ROOT).unlink()
+    os.mkfifo(copy / ROOT)
+    with pytest.raises(ValueError, match="no store there"):
+        open_store(copy)
+    made(small, copy)
+    assert len(counted) == 2 and files(copy) == files(whole)
+    monkeypatch.setattr("phasebook.slices.stores.reading.free_memory", lambda: 1e4)
+    with pytest.raises(ValueError, match=r"^store = .*: [\d.]+ kB of memory for all of it, here are 10 kB; xarray"):
+        open_store(copy)
+
+
 def test_a_store_runs_nothing(copy, tmp_path):
     """Metadata of zarr 2 may name pickles as a filter."""
     root, anchors = json.loads((copy / ROOT).read_text()), copy / "anchors" / "0"
@@ -194,10 +255,14 @@ def test_a_store_runs_nothing(copy, tmp_path):
         "zarr_format": 2, "shape": [3], "chunks": [3], "dtype": "|O", "fill_value": None, "order": "C",
         "filters": [{"id": "pickle"}], "compressor": None, "attributes": {"_ARRAY_DIMENSIONS": ["anchor"]}}
     anchors.write_bytes(f"cos\nsystem\n(S'touch {tmp_path / 'it-ran'}'\ntR.".encode())
-    root["attributes"]["frame"]["anchors/0"] = short(anchors.read_bytes())
     root["attributes"]["seal"] = _seal(root)
     (copy / ROOT).write_text(json.dumps(root))
     assert open_store(copy).plane.anchors.shape == (3, 3, 8, 8)
+    root["attributes"]["frame"]["anchors/0"] = short(anchors.read_bytes())
+    root["attributes"]["seal"] = _seal(root)
+    (copy / ROOT).write_text(json.dumps(root))
+    with pytest.raises(ValueError, match="is not one of a slice"):
+        open_store(copy)
     assert not (tmp_path / "it-ran").exists()
 
 

@@ -25,6 +25,7 @@ __all__ = ["build", "compare_verdicts", "verdicts"]
 
 TRACKED = Path("tests", "reference", "verdicts.json")
 TIMES = Path("_build", "times.json")
+LANE = "lane"           # what their threads are called
 LANES, ROOM = 4, 4e9    # chapters that run at a time, at most, and the memory that is there for each
 
 
@@ -92,7 +93,7 @@ def _side_by_side(task: Callable[[Path], None], sources: list[Path], lanes: int)
         ended.put(error)
 
     for _ in range(lanes):
-        threading.Thread(target=lane, daemon=True).start()
+        threading.Thread(target=lane, name=LANE, daemon=True).start()
     errors = [error for error in (ended.get() for _ in range(lanes)) if error is not None]
     if errors:
         raise errors[0]

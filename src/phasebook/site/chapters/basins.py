@@ -10,12 +10,13 @@ from numpy import ndarray
 from pydantic import Field, model_validator
 
 from phasebook.models.exact import ExactModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Model, Pixels, Prompt, State
-from phasebook.site.chapters.network import check_data, own_data
+from phasebook.site.chapters.network import PICTURE_SIDE, check_data, own_data
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import check_memory
-from phasebook.site.checks.models import EXACT, ModelParameters, Seed, Steps, Subject
+from phasebook.site.checks.models import EXACT, ModelParameters, Seed, Steps, Subject, check_latents
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.slices.measures.partitions import clusters
 from phasebook.slices.plane import Plane
@@ -66,7 +67,18 @@ class Chapter(ModelParameters):
         check_data(self.data, self.views, points, "data")
         check_memory({"sets": self.sets, "sets_grid": self.sets_grid},
                      points * (PICTURE + 2 * FEATURE * self.sets * (columns + len(self.data))))
+        self._check_latents()
         return self
+
+    def _check_latents(self) -> None:
+        """Whether the networks that are here share one latent space, and the data lie in it."""
+        known = {name: PipelineModel.check(name, self.variant or None, "models") for name in self.models}
+        shapes = {name: tuple(model.shape) for name, model in known.items() if model is not None}
+        if other := [name for name, shape in shapes.items() if shape != next(iter(shapes.values()))]:
+            raise ValueError(f"models: latents of {other[0]} have shape {shapes[other[0]]}; takes models of one latent "
+                             f"space, {next(iter(shapes.values()))}")
+        if self.data:
+            check_latents(self.models[0], self.variant, PICTURE_SIDE, "data", self.data)
 
 
 class Column(NamedTuple):

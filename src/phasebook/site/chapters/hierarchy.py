@@ -164,7 +164,7 @@ def points_of(parts: Sequence[Model], leaves: Sequence[Leaves]) -> int:
 def leaves_of_model(model: Model, levels: Levels, starts: int, seed: int, prompt: Prompt | None = None) -> Leaves:
     """The leaves on which normal starts end, by the model's own feature."""
     feature = next(iter(model.features.values()))
-    return parted(model, normal_start(model, seed * starts, starts), levels, feature, prompt)
+    return parted(model, normal_start(model, seed * starts % 2**62, starts), levels, feature, prompt)
 
 
 def through_splits(points: Float[ndarray, "n d"], seed: int, levels: Levels, starts: int) -> Likeness | None:

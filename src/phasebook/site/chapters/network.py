@@ -25,12 +25,12 @@ from phasebook.slices.plane import seeded_anchors
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate, median_interval
 
-__all__ = ["DATA", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of",
+__all__ = ["DATA", "PICTURE_SIDE", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of",
            "from_diffusers", "maps_at", "maps_of", "nearest_kind", "nearest_steps", "over_slices", "own_data",
            "training_pictures"]
 
 DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
-PICTURE = 64            # pixels on a side of these
+PICTURE_SIDE = 64       # pixels of these
 STARTS = 48             # samples from which the covariance of a model without data is estimated
 LEVELS = 6              # of noise in a window, at which maps of two samplers are compared
 LEAST = 1e-30           # tr G below which a map is flat
@@ -73,7 +73,7 @@ class Chapter(ModelParameters):
         check_data({*own, self.unseen}, self.views)
         for name, trained_on in zip(self.models, own, strict=True):
             if trained_on:
-                check_latents(name, self.variant, PICTURE, "trained_on", trained_on)
+                check_latents(name, self.variant, PICTURE_SIDE, "trained_on", trained_on)
         return self
 
     @property

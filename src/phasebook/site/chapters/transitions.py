@@ -16,10 +16,10 @@ from phasebook.models.icons import icons
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.protocols import Frame, State
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.chapters.network import check_data, deviation_of, nearest_kind, own_data
+from phasebook.site.chapters.network import PICTURE_SIDE, check_data, deviation_of, nearest_kind, own_data
 from phasebook.site.chapters.slices import Extent, opening
 from phasebook.site.checks.memory import bytes_of_slices, check_memory
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents
 from phasebook.site.figures.base import table
 from phasebook.slices.measures.statistics import largest_deviation
 from phasebook.slices.plane import Plane
@@ -69,6 +69,9 @@ class Chapter(ModelParameters):
         if self.trained:
             own = {self.at("trained_on", name) for name in self.trained}
             check_data(own, self.views, max(self.at("starts", name) for name in self.trained))
+        for name in self.trained:
+            if trained_on := self.at("trained_on", name):
+                check_latents(name, self.variant, PICTURE_SIDE, "trained_on", trained_on)
         return self
 
 

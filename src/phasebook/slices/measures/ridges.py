@@ -108,6 +108,9 @@ def ridges_at(model: Model, edges: Sequence[Edges], levels: Levels, step: int, f
     planes, sizes = [e.plane for e in edges], [len(e.low) for e in edges]
     cut = np.cumsum(sizes)[:-1]
     low, high = (np.concatenate(ends) for ends in zip(*(e[1:] for e in edges), strict=True))
+    if not len(low):                # flat slices
+        none = np.empty(0)
+        return Ridges(none, none, none, none, none.astype(bool))
     split = lambda points: np.split(points, cut)  # noqa: E731
     ends = [frame_at(model, planes, split(end), levels, step, prompt).embedded(feature) for end in (low, high)]
     a, b = (Embedding(f.points.clone(), f.duals.clone()) for f in ends)

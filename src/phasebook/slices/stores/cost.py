@@ -8,7 +8,7 @@ import numpy as np
 from phasebook.slices.stores.work import Description
 from phasebook.slices.tiles import Tile, span
 
-__all__ = ["Cost"]
+__all__ = ["COPIES", "Cost", "short_of"]
 
 COPIES = 2              # of a slice that is read: chunks, and arrays
 SUFFIXES = ("", "k", "M", "G", "T", "P", "E")
@@ -51,9 +51,9 @@ class Cost:
                    about.process_bytes + most, about.process_bytes)
 
     def __str__(self) -> str:
-        return (f"{self.tiles} tiles, {self.points} points: {_short(self.calls, 'evaluations')}, "
-                f"{_short(self.operations, 'floating-point operations')}, at most {_short(self.disk)} on disk, "
-                f"{_short(self.memory)} of memory a worker")
+        return (f"{self.tiles} tiles, {self.points} points: {short_of(self.calls, 'evaluations')}, "
+                f"{short_of(self.operations, 'floating-point operations')}, at most {short_of(self.disk)} on disk, "
+                f"{short_of(self.memory)} of memory a worker")
 
     def check(self, place: str, free_disk: float, free: float, workers: int, loaded: int) -> None:
         """ValueError, one line, for a slice that does not fit.
@@ -66,12 +66,12 @@ class Cost:
             loaded: of these, how many hold the model already.
         """
         if self.disk > free_disk:
-            raise ValueError(f"store = {place!r}: {_short(self.disk)} to write; takes a place with as much free, "
-                             f"here are {_short(free_disk)}")
+            raise ValueError(f"store = {place!r}: {short_of(self.disk)} to write; takes a place with as much free, "
+                             f"here are {short_of(free_disk)}")
         need = workers * self.memory - loaded * self.resident
         if self.tiles and need > free:
-            raise ValueError(f"workers, tile: about {_short(need)} of memory for {workers} at a time; takes what fits "
-                             f"into the {_short(free)} that are free")
+            raise ValueError(f"workers, tile: about {short_of(need)} of memory for {workers} at a time; takes what "
+                             f"fits into the {short_of(free)} that are free")
 
     def check_read(self, place: str, free: float) -> None:
         """ValueError, one line, for a slice that could be written, but not read into this process.
@@ -81,8 +81,8 @@ class Cost:
             free: bytes of memory of this machine.
         """
         if COPIES * self.disk > free:
-            raise ValueError(f"read = True: {_short(COPIES * self.disk)} of memory for all of {place!r}, here are "
-                             f"{_short(free)}; takes False, as `phasebook slice` does")
+            raise ValueError(f"read = True: {short_of(COPIES * self.disk)} of memory for all of {place!r}, here are "
+                             f"{short_of(free)}; takes False, as `phasebook slice` does")
 
 
 def _bytes(name: str, about: Description, tile: Tile) -> float:
@@ -95,7 +95,7 @@ def _bytes(name: str, about: Description, tile: Tile) -> float:
     return float(numbers * np.dtype(dtype).itemsize)
 
 
-def _short(number: float, what: str = "B") -> str:
+def short_of(number: float, what: str = "B") -> str:
     """Three digits, a decimal prefix, and what is counted."""
     size = 0
     while number >= 999.5 and size < len(SUFFIXES) - 1:

@@ -16,10 +16,11 @@ from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
+from phasebook.slices.stores.claims import MOST_PICTURES, MOST_TILES
 from phasebook.slices.stores.cost import Cost
-from phasebook.slices.stores.frame import MOST_TILES
 from phasebook.slices.stores.layout import Layout
-from phasebook.slices.stores.store import Store, open_store
+from phasebook.slices.stores.reading import open_store
+from phasebook.slices.stores.store import Store
 from phasebook.slices.stores.work import Description, Source, Work, described, opened
 from phasebook.slices.stores.workers import Engine, engine_of, is_local
 from phasebook.slices.tiles import Tile
@@ -106,10 +107,12 @@ def _check(**counts: object) -> None:
 
 
 def _check_tiles(about: Description) -> None:
-    """ValueError for more tiles than can be kept account of."""
+    """ValueError for more tiles, or pictures, than can be kept account of."""
     grid, side = about.spec["grid"], about.spec["tile"]
     if (count := (-(-grid // side)) ** 2) > MOST_TILES:
         raise ValueError(f"grid, tile = {grid}, {side}: {count} tiles; takes {MOST_TILES} at most")
+    if (count := len(about.spec["pick"])**2) > MOST_PICTURES:
+        raise ValueError(f"pictures = {len(about.spec['pick'])}: {count} in all; takes {MOST_PICTURES} at most")
 
 
 def _announce(cost: Cost, store: Store, run: Engine, progress: bool) -> None:

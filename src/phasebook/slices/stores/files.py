@@ -10,13 +10,15 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from tempfile import TemporaryFile
 
-from phasebook.machine import process_runs
+from phasebook.machine import free_memory, process_runs
 
 __all__ = ["Place", "place_of"]
 
 TRIES = 5
+SMALL = 1 << 20         # bytes that always fit
 
 
 class Place(ABC):
@@ -26,7 +28,7 @@ class Place(ABC):
 
     @abstractmethod
     def get(self, key: str) -> bytes | None:
-        """What is in a file; None where there is none."""
+        """What is in a file; None where there is none. Nothing of one that is larger than memory: it is not ours."""
 
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:
@@ -65,9 +67,14 @@ class _Folder(Place):
         self.url, self.root = url, root
 
     def get(self, key: str) -> bytes | None:
+        path = self.root / key
         try:
-            return (self.root / key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            about = path.stat()
+            if not S_ISREG(about.st_mode):          # a pipe would be waited for
+                return None
+            fits = about.st_size < SMALL or about.st_size < free_memory()
+            return path.read_bytes() if fits else b""
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise self.failed("cannot be read", error) from None
@@ -118,8 +125,10 @@ class _Folder(Place):
             with TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            raise ValueError(f"store = {self.url!r}: cannot be written ({(error.strerror or str(error)).lower()}); "
-                             "takes a folder, new or of a slice") from None
+            lost = os.path.islink(self.root) and not self.root.exists()
+            reason = "a link to nothing" if lost else (error.strerror or str(error)).lower()
+            raise ValueError(f"store = {self.url!r}: cannot be written ({reason}); takes a folder, new or of a "
+                             "slice") from None
         finally:
             for place in made:
                 with suppress(OSError):

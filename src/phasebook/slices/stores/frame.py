@@ -7,15 +7,14 @@ from hashlib import sha256
 import numpy as np
 from numpy import ndarray
 
-from phasebook.arguments import whole
 from phasebook.slices.measurement import DIMS
+from phasebook.slices.stores.claims import is_of_slice
 from phasebook.slices.stores.layout import LEVEL, Layout, fill_of, hash_of
 from phasebook.slices.stores.work import Description
 
-__all__ = ["MOST_TILES", "ROOT", "frame_of", "sealed", "short"]
+__all__ = ["ROOT", "frame_of", "sealed", "short"]
 
 ROOT = "zarr.json"
-MOST_TILES = 100_000
 
 
 def short(data: bytes | None) -> str:
@@ -100,18 +99,7 @@ def sealed(data: bytes | None) -> dict | None:
     try:
         root = json.loads(data or b"")
         attributes = root["attributes"]
-        sound = attributes["seal"] == _seal(root) and _is_of_slice(attributes, json.loads(attributes["spec"]))
+        sound = attributes["seal"] == _seal(root) and is_of_slice(attributes, json.loads(attributes["spec"]))
         return attributes if sound else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _is_of_slice(attributes: dict, spec: dict) -> bool:
-    """Whether a root's words are those of a slice. The seal is no secret: anybody can write another root under it."""
-    grid, side = (whole(name, spec[name], 2) for name in ("grid", "tile"))
-    texts = [*attributes["frame"].items(), *((name, kind[0]) for name, kind in attributes["variables"].items())]
-    picks = all(0 <= whole("pick", place, 0) < grid for place in spec["pick"])
-    known = all(set(one) == {"unit", "at", "yardstick"} for one in attributes["features"].values())
-    lists = isinstance(spec["fields"], list) and isinstance(spec["extent"], list)
-    return (-(-grid // side) <= MOST_TILES ** 0.5 and picks and known and lists
-            and all(isinstance(text, str) and "\0" not in text for pair in texts for text in pair))

@@ -13,20 +13,15 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import xarray as xr
 
-from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
-from phasebook.slices.plane import Plane
-from phasebook.slices.slice import Slice
+from phasebook.slices.stores.claims import check_arrays, frame_keys
 from phasebook.slices.stores.files import Place, place_of
 from phasebook.slices.stores.frame import ROOT, frame_of, sealed, short
 from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.work import Description
 
-__all__ = ["Status", "Store", "check_store", "open_store", "stored"]
+__all__ = ["Status", "Store", "check_store", "stored"]
 
-OWN = ("anchors", "level_alpha", "level_sigma", "checksum")      # variables that are no part of a slice
 PAUSE = 20                      # times the median between two tiles: an interruption
 
 
@@ -90,18 +85,15 @@ class Store(Layout):
         """
         store = cls(place_of(url), json.loads(json.dumps(about.spec)), about.variables)
         frame = frame_of(about, store)
-        root = store._root_of_ours(frame)
-        sealed = json.loads(root)["attributes"]["frame"] if root else {}
-        wrong = [key for key in frame if key != ROOT and short(store.place.get(key)) != sealed.get(key)]
-        if wrong or not root:
+        if not store._is_begun(frame):
             for key in [*(key for key in frame if key != ROOT), ROOT]:        # it counts as a store once it has a root
                 if store.place.get(key) != frame[key]:
                     store.place.put(key, frame[key])
         store.place.tidy()
         return store
 
-    def _root_of_ours(self, frame: Mapping[str, bytes]) -> bytes | None:
-        """The root of a sound store of this slice; None where there is none yet, or a damaged one."""
+    def _is_begun(self, frame: Mapping[str, bytes]) -> bool:
+        """Whether a sound store of this slice is there, and not none yet, or one whose frame is damaged."""
         data = self.place.get(ROOT)
         attributes = sealed(data)
         if attributes is not None:
@@ -111,7 +103,11 @@ class Store(Layout):
                 said = [f"{n} = {_brief(theirs.get(n))} there, {_brief(self.spec.get(n))} here" for n in differing]
                 raise ValueError(f"store = {self.place.url!r}: holds another slice ({'; '.join(said[:4])}); takes a "
                                  "place of its own")
-            return data
+            try:
+                self.framed(attributes)
+            except ValueError:
+                return False
+            return True
         top = {key.split("/")[0] for key in [*frame, *self.variables]} | {".zarr.json"}
         others = [name for name in self.place.names() if name not in top and not name.endswith(".part")]
         if others:
@@ -121,7 +117,32 @@ class Store(Layout):
         if marks and not any(self.sound(tile) for tile in marks):
             raise ValueError(f"store = {self.place.url!r}: its zarr.json is damaged, and no tile is of this slice; "
                              "takes a place of its own")
-        return None
+        return False
+
+    def framed(self, attributes: dict) -> tuple[dict[str, bytes], float]:
+        """The files of the frame by key, and the bytes of all arrays.
+
+        Args:
+            attributes: of the root.
+
+        Raises:
+            ValueError: for a frame that is damaged, or is none of this slice.
+        """
+        sealed, wanted = attributes["frame"], frame_keys(attributes, self.spec)
+        anchors = [key for key in sealed if key not in wanted]
+        if wanted - sealed.keys() or len(anchors) != 1 or not anchors[0].startswith("anchors/c/0"):
+            odd = min(wanted ^ sealed.keys(), default="anchors")
+            raise ValueError(f"store = {self.place.url!r}: is not one of a slice ({odd})")
+        files = {key: self.place.get(key) for key in sealed}
+        wrong = [key for key, data in files.items() if data is None or short(data) != sealed[key]]
+        if wrong:
+            raise ValueError(f"store = {self.place.url!r}: {wrong[0]} is damaged; the same call that made the store "
+                             "mends it")
+        try:
+            return files, check_arrays(files, attributes, self.spec)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise ValueError(f"store = {self.place.url!r}: is not one of a slice ({reason})") from None
 
     def put(self, tile: tuple[int, int], chunks: Mapping[str, bytes]) -> None:
         """Write a tile, its mark last. OSError in one line where that fails.
@@ -171,26 +192,6 @@ def _brief(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-# --- reading -------------------------------------------------------------------------------------------------------
-
-
-class _Measured(Feature):
-    """A feature as it was measured: its yardstick is known, with or without the model."""
-
-    def __init__(self, feature: Feature | None, unit: float, at: list[int] | None, yardstick: float):
-        self.feature, self.unit, self.at, self.known = feature, unit, at, yardstick
-
-    def __call__(self, frame: Frame) -> Embedding:
-        """The feature's own coordinates. ValueError where it is not known here."""
-        if self.feature is None:
-            raise ValueError("model: this slice was read without its model; takes open_store(path, model)")
-        return self.feature(frame)
-
-    def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
-        """As it was when the store was made."""
-        return self.known
-
-
 def check_store(url: str | Path) -> None:
     """ValueError, one line, unless a slice can be begun or continued at a place, as far as is known without the slice;
     nothing stays that was not there.
@@ -227,50 +228,3 @@ def stored(url: str | Path) -> tuple[Store, dict, bytes]:
         raise ValueError(f"store = {place.url!r}: its zarr.json is damaged or not of a slice; the same call that made "
                          "the store mends it")
     return Store(place, json.loads(attributes["spec"]), attributes["variables"]), attributes, data
-
-
-def open_store(path: str | Path, model: Model | None = None, prompt: Prompt | None = None) -> Slice:
-    """The slice in a store, also while it is being written: NaN (and -1, and black) where tiles are not done.
-
-    Args:
-        path: of the store, or a URL that fsspec knows.
-        model: that was swept; only `Slice.between` needs it.
-        prompt: that it was asked for; likewise.
-
-    Raises:
-        ValueError: where there is no store, or one of another model, or its coordinates are damaged.
-        OSError: where it cannot be read.
-    """
-    store, attributes, root = stored(path)
-    spec = store.spec
-    if model is not None and model.fingerprint != spec["model"]:
-        raise ValueError(f"model: {model.fingerprint}; store = {store.place.url!r} is of another, {spec['model']}")
-    data = _decoded(store, attributes["frame"], root)
-    levels = Levels(spec["schedule"], data.level_alpha.values, data.level_sigma.values, data.timestep.values)
-    plane = Plane(data.anchors.values, tuple(spec["extent"]), spec["grid"], spec["normalise"])
-    own = {} if model is None else model.features
-    features = {name: _Measured(own.get(name), **known) for name, known in attributes["features"].items()}
-    data = data.drop_vars(OWN).assign_coords(feature=list(features))
-    data.attrs = {"spec": attributes["spec"], "hash": attributes["hash"]}
-    return Slice(data, plane, model, levels, features, prompt)
-
-
-def _decoded(store: Store, frame: Mapping[str, str], root: bytes) -> xr.Dataset:
-    """Everything that is as it was written: the bytes that are decoded are those that were checked."""
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.storage import MemoryStore
-
-    files = {key: store.place.get(key) for key in frame}
-    wrong = [key for key, digest in frame.items() if short(files[key]) != digest]
-    if wrong:
-        raise ValueError(f"store = {store.place.url!r}: {wrong[0]} is damaged; the same call that made the store mends "
-                         "it")
-    for tile in store.tiles():
-        files |= store.sound(tile) or {}
-    make = default_buffer_prototype().buffer.from_bytes
-    held = MemoryStore({key: make(value) for key, value in {**files, ROOT: root}.items()})
-    try:        # each array's own metadata, of zarr 3, which knows no pickles
-        return xr.open_zarr(held, chunks=None, mask_and_scale=False, zarr_format=3, consolidated=False).load()
-    except Exception as error:  # metadata that are none make zarr raise some six kinds
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise ValueError(f"store = {store.place.url!r}: is not one of a slice ({reason})") from None
