@@ -59,7 +59,7 @@ def test_pair_strips_mark_the_split():
 def test_a_pair_of_a_flow_begins_at_infinite_noise():
     noise = np.array([np.inf, 4.0, 1.0])
     fig = pair_strips([PairStrip("p", np.zeros((2, 2, 8, 8, 3), np.uint8), [0, 2], np.arange(3.0), noise, 2.0, "rms")])
-    assert list(fig.layout.xaxis.ticktext) == ["inf", "1"]
+    assert list(fig.layout.xaxis.ticktext) == ["∞", "1"]
     assert next(list(t.x) for t in fig.data if t.mode == "lines") == pytest.approx([np.log10(4), 0], abs=1e-4)
 
 
