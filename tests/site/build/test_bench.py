@@ -79,7 +79,7 @@ def test_the_page_on_speed_shows_what_is_on_record(tmp_path, monkeypatch):
     bench.write([row], tmp_path / "benchmarks" / "results").rename(tmp_path / "benchmarks" / "results" / "cpu.json")
     source = [(runner.root() / "book" / "speed.md").read_text(encoding="utf-8")]
     extension.fill(None, extension.PAGE, source)
-    assert not extension.MARK.search(source[0]) and "| a row | 1 | 2 | 2 | ≥ 1 | yes |" in source[0]
+    assert not extension.MARK.search(source[0]) and "| a row | 1 | 2 | 2 | ≥\u00a01 | yes |" in source[0]
     assert "```{raw} html\n<div" in source[0] and "on logarithmic axes: grid" in source[0]
     assert "Every row on record keeps to its target" in source[0] and "(`cuda.json`)" in source[0]
 
