@@ -157,12 +157,14 @@ show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential
 # A region is cut into about `n_samples` bricks, an atom for each. Almost all walls of the diagram then only show the bricks; those across which the
 # map jumps over a gap remain when bricks shrink. A wall is a *tear* if the segment between its atoms has three bricks or more and leaves the target.
 
-# %% mystnb={"figure": {"caption": "The transport from the unit disk onto two far disks, each point in one colour before and after. The tear is the vertical diameter.", "name": "fig-disks"}} tags=["nbval-check-output"]
+# %% mystnb={"figure": {"caption": "The transport from the unit disk onto two far disks, each point in one colour before and after. The tear is the vertical diameter.", "name": "fig-disks"}}
 far = transport_onto(targets.two_disks(5.0), p.n_samples, "disk")
 even = transport_onto(targets.two_disks(5.0), p.n_samples, "gaussian").tears.length
 uneven = transport_onto(targets.two_disks(5.0), p.n_samples, "gaussian", left_mass=p.unequal_mass).tears.length
 show(torn([Torn.of(far)]), alt="Left: a disk coloured from left to right, split by a vertical orange line. "
      "Right: two separate disks, the left one in the colours of the left half, the right one in those of the right half.")
+
+# %% tags=["nbval-check-output"]
 print(f"length of the tear: disk {far.tears.length:.3f}, Gaussian {even:.3f}, masses {p.unequal_mass:g} and {1 - p.unequal_mass:g}: {uneven:.3f}")
 
 # %% [markdown]
@@ -175,7 +177,7 @@ print(f"length of the tear: disk {far.tears.length:.3f}, Gaussian {even:.3f}, ma
 # The proof of Theorem B.2 says that $S_k$ is 'precisely the preimage of the interface where the convexity of the target support fails'. An L has one
 # reentrant corner. Its two sides are the interface, the missing edge of the hull joins their ends.
 
-# %% mystnb={"figure": {"caption": "Four targets of the chapter's source. Move the slider: the L, a horseshoe, an annulus, a disk with a hole off the centre. Tears are orange.", "name": "fig-shapes"}} tags=["nbval-check-output"]
+# %% mystnb={"figure": {"caption": "Four targets of the chapter's source. Move the slider: the L, a horseshoe, an annulus, a disk with a hole off the centre. Tears are orange.", "name": "fig-shapes"}}
 shapes = {"L": targets.ell(), "horseshoe": targets.horseshoe(), "annulus": targets.annulus(p.hole),
           "hole off the centre": targets.annulus(0.4, 0.3)}
 done = {name: transport_onto(shape, p.n_samples, p.source) for name, shape in shapes.items()}
@@ -187,6 +189,8 @@ sides = [notch.cells.atoms[atom] for atom in (notch.tears.walls.left, notch.tear
 on_notch = [np.abs(side).min(axis=1) <= notch.spacing for side in sides]
 weight = notch.tears.lengths * notch.tears.jumps
 share = (weight * (on_notch[0] & on_notch[1])).sum() / weight.sum()
+
+# %% tags=["nbval-check-output"]
 for name, transport in done.items():
     print(f"{name}: {missing_edges(shapes[name], transport.cells.atoms, transport.spacing)} edges of the hull missing")
 
@@ -219,7 +223,7 @@ for name, transport in done.items():
 # the largest jump between two cells that meet, in brick widths, tells the cases apart. With $h$ the width of a brick it stays bounded for a Lipschitz
 # map and grows like $1/h$ where the map jumps, be it in a point.
 
-# %% mystnb={"figure": {"caption": "Left: the largest jump between two cells that meet, in brick widths, over one brick width. Discontinuous maps grow with slope one, Lipschitz maps stay. Right: the jump integral of the same maps; the annulus is far below the torn targets although its map jumps by its whole inner diameter.", "name": "fig-stretch"}} tags=["nbval-check-output"]
+# %% mystnb={"figure": {"caption": "Left: the largest jump between two cells that meet, in brick widths, over one brick width. Discontinuous maps grow with slope one, Lipschitz maps stay. Right: the jump integral of the same maps; the annulus is far below the torn targets although its map jumps by its whole inner diameter.", "name": "fig-stretch"}}
 cases = {"two disks": targets.two_disks(5.0), "L": targets.ell(), "annulus": targets.annulus(p.hole),
          "oval, b = 1.25": targets.cassini(1.25), "disk": targets.ellipse()}
 sizes = [max(p.n_samples // k, 25) for k in (16, 8, 4, 2, 1)]
@@ -231,6 +235,8 @@ exponents = {name: stretch_exponent(run[2], run[-1]) for name, run in runs.items
 rings, shares, width = targets.annulus(p.hole).sample(p.n_samples)
 ring = solve(rings, shares, p.source)
 miss = np.linalg.norm(ring.transport(targets.annulus_source(rings, p.hole, p.source)) - rings, axis=1).mean() / width
+
+# %% tags=["nbval-check-output"]
 print("exponent of the stretch:", ", ".join(f"{name} {value:.1f}" for name, value in exponents.items() if fine_enough))
 
 # %% [markdown]
@@ -325,7 +331,7 @@ show(family([targets.cassini_outline(b) for b in ratios], [f"b = {b:g}" for b in
 # numbers are dense. $F_{\text{data}}$ has no jump (there are no atoms), so $T$ is strictly increasing.
 # :::
 
-# %% mystnb={"figure": {"caption": "The Brenier map onto the Cantor measure, by quantile of the source, through 4 and through all generations. Every jump of the first stays, and new ones fill every interval.", "name": "fig-cantor"}} tags=["nbval-check-output"]
+# %% mystnb={"figure": {"caption": "The Brenier map onto the Cantor measure, by quantile of the source, through 4 and through all generations. Every jump of the first stays, and new ones fill every interval.", "name": "fig-cantor"}}
 free, steps = [], {}
 for g in range(2, p.generations + 1):
     data = cantor(g, p.cantor_ratio)
@@ -336,6 +342,8 @@ shrink = np.exp(np.polyfit(np.arange(len(free)), np.log(free), 1)[0])
 show(staircase([(f"{g} generations", *steps[g]) for g in (4, p.generations)], "quantile of the source", "T"),
      alt="A staircase from 0 to 1 with its largest jump at one half, smaller ones at the quarters, and ever smaller ones between.")
 thin = slope_interval([t.spacing for t in runs["L"]], [t.torn_mass for t in runs["L"]]) if fine_enough else None
+
+# %% tags=["nbval-check-output"]
 print(f"the widest interval of latents without a jump shrinks by {shrink:.2f} a generation")
 
 # %% [markdown]

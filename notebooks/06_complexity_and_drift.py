@@ -176,7 +176,7 @@ show(stretching([f"{s:.2f}" for s in levels], on_grid, (latent_axis[1:] + latent
 # It is tempting to draw the cells of a single transport from the Gaussian to the data and to call them the basins of the diffusion. The paper does
 # not: its $T_k$ are composed. That the flow is in general not the optimal transport is a theorem {cite:p}`lavenant2022flow`. How much does it matter?
 
-# %% mystnb={"figure": {"caption": "Cells of the one-shot transport from the Gaussian (left) and basins of the probability-flow ODE (right, with the walls of the cells in black), for four symmetric atoms and for the chapter's atoms.", "name": "fig-cells"}} tags=["nbval-check-output"]
+# %% mystnb={"figure": {"caption": "Cells of the one-shot transport from the Gaussian (left) and basins of the probability-flow ODE (right, with the walls of the cells in black), for four symmetric atoms and for the chapter's atoms.", "name": "fig-cells"}}
 drawn = np.random.default_rng(p.seed).normal(size=(8192, 2))          # a share of latents is no matter of a grid
 cases, shifted = [], []
 for title, points, weights in (("four symmetric atoms", [[1, 1], [-1, 1], [-1, -1], [1, -1]], None),
@@ -187,6 +187,8 @@ for title, points, weights in (("four symmetric atoms", [[1, 1], [-1, 1], [-1, -
     cases.append(Cells(title, cells.cell_of(z), basins(mixture, z, rate=8), cells.walls.ends(5.0), 100 * shifted[-1].value))
 show(cells_and_basins(cases, latent_axis), alt="Four maps of the latent plane. For four symmetric atoms cells and basins "
      "are the same quadrants. For five generic atoms the basins have curved boundaries that deviate from the straight walls.")
+
+# %% tags=["nbval-check-output"]
 print(f"latents that end in another atom: {cases[0].differ:.1f} % (symmetric), {cases[1].differ:.1f} % (chapter's atoms)")
 
 # %% [markdown]
@@ -233,13 +235,15 @@ hits = [float((np.abs(place - wall) < 1e-3 * line_size).mean()) if len(cuts) els
 # On the line a boundary between two modes is an antimode of $p_s$, and its place in the latent space is its quantile $F_s(\text{antimode})$. Symmetry
 # may hold it fixed; {numref}`fig-drift` takes unequal atoms.
 
-# %% mystnb={"figure": {"caption": "Place in the latent space, as a quantile, of the boundaries between modes of two atoms with weights 0.3 and 0.7, and of the line's atoms. Dots: where the map first stretches more than the threshold there. Read from right to left, as the noise falls.", "name": "fig-drift"}} tags=["nbval-check-output"]
+# %% mystnb={"figure": {"caption": "Place in the latent space, as a quantile, of the boundaries between modes of two atoms with weights 0.3 and 0.7, and of the line's atoms. Dots: where the map first stretches more than the threshold there. Read from right to left, as the noise falls.", "name": "fig-drift"}}
 tracks = monotone.boundary_tracks(uneven, np.geomspace(1.5, 0.05, 100))
 tracks += monotone.boundary_tracks(line, line_size * np.geomspace(1.5, 0.03, 100))
 births = [monotone.drift(track, 0.0) for track in tracks]
 drifts = [moved for track in tracks if (moved := monotone.drift(track, p.lipschitz_threshold)) is not None]
 show(curves([drift_curves(tracks, p.lipschitz_threshold)], ["noise level s"], ["quantile of the latent"], log=False),
      alt="Curves of latent quantile over noise level; each starts at the right, bends, and is flat from its dot on to the left.")
+
+# %% tags=["nbval-check-output"]
 print(f"largest drift since birth {max(births):.3f}, since the slope is {p.lipschitz_threshold:g}: {max(drifts):.3f}" if drifts else "no ridge")
 
 # %% [markdown]
@@ -337,7 +341,7 @@ show_toy(data, s=0.4, alt="Atoms in the plane with the cells of the posterior as
 # directions, `tree_ratio` times shorter from one generation to the next. The null is a cloud with as many points and the same covariance, drawn from
 # a Gaussian: it also goes from one mode to all of them.
 
-# %% mystnb={"figure": {"caption": "Noise levels at which the number of modes reaches a power of the branching number. Left: Cantor data, with the predicted slope. Right: random trees (dots), their Gaussian twins (rings), and the predicted slope.", "name": "fig-growth"}} tags=["nbval-check-output"]
+# %% mystnb={"figure": {"caption": "Noise levels at which the number of modes reaches a power of the branching number. Left: Cantor data, with the predicted slope. Right: random trees (dots), their Gaussian twins (rings), and the predicted slope.", "name": "fig-growth"}}
 def doublings(mixture, count, branches, depth, ratio):
     """Levels at which the modes of a hierarchy reach each power of its branching number."""
     extent = 2 * np.abs(mixture.means - mixture.means.mean(0)).max()
@@ -361,6 +365,8 @@ cantor_exponent = hierarchies.growth_exponent(dust_levels, 2)
 tree_exponents = [hierarchies.growth_exponent(x, p.tree_branches) for x in tree_levels]
 twin_exponents = [hierarchies.growth_exponent(x, p.tree_branches) for x in twin_levels]
 of_trees, of_twins = (median_interval([x / expected for x in those if x is not None]) for those in (tree_exponents, twin_exponents))
+
+# %% tags=["nbval-check-output"]
 if cantor_exponent and of_trees and of_twins:
     print(f"Cantor: exponent {cantor_exponent:.3f}, predicted {dimension:.3f}")
     print(f"over the prediction: trees {of_trees.value:.2f}, Gaussian twins {of_twins.value:.1f}")

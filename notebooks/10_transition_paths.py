@@ -195,7 +195,7 @@ close = geodesic(law, bent, p.points, least=p.avoid_level)
 around = geodesic(law, close.eta, p.points, least=p.avoid_level, region=Region(star, p.overlap))
 for name, curve in {"low variance": narrow, "close": close, "avoiding": around}.items():
     runs[name] = transition_paths(energy, p.temperature, laid_out(law, curve, p.curve_points), p.paths, p.steps, p.step_size, rng)
-    print(f"{name}: energy {curve.energy:.1f}, widest distribution {curve.spread.max():.1f}")
+    print(f"{name}: energy {curve.energy:.2g}, widest distribution {curve.spread.max():.1f}")
 ledger.claim("paths.low_variance", narrow.spread.max() / free.spread.max(), note=f"MaxEnergy {runs['low variance'].max_energy.mean():.2f}")
 
 # %%

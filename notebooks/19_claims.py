@@ -149,18 +149,17 @@ HTML(claims_table([c for c in everything if c.kind == "check"]))
 # happens with a probability of at most 2.5 %. A bound with two ends can be missed on either side: a false *fails* of such a one has up to 5 %. Over a whole book it adds up. Were every interval stretched about its estimate until all of
 # them hold *together* with 95 % (Bonferroni), some verdicts would be undecided. Those are the ones with the least margin.
 
-# %% tags=["nbval-check-output"]
+# %%
+from phasebook.site.figures.base import table
 from phasebook.site.results.chance import chances
 
 by_chance = chances(everything)
-print(f"{by_chance.intervals} verdicts rest on an interval, {by_chance.decided} of them are decided")
-print(f"false by chance alone, at most: {by_chance.false:.1f} of these on average")
-print(f"with all intervals {by_chance.factor:.2f} times as wide, undecided: {len(by_chance.lost)}")
-for name in by_chance.lost:
-    print("  ", name)
+HTML(table(("verdicts", "number"), [("that rest on an interval", by_chance.intervals), ("decided ones among them", by_chance.decided),
+                                     ("of these false by chance alone, on average at most", f"{by_chance.false:.1f}"),
+                                     (f"undecided, were all intervals {by_chance.factor:.2f} times as wide", ", ".join(by_chance.lost) or "none")], "Verdicts and chance"))
 
 # %% [markdown]
-# A verdict in this list is not wrong. It is one that a reader who looks at the whole table should not lean on alone.
+# A verdict in the last row is not wrong. It is one that a reader who looks at the whole table should not lean on alone.
 #
 # Chance enters by the seeds as well. `phasebook stability` runs the experimental chapters again with other seeds and other anchors and lists the
 # verdicts that change; a verdict that flips between *holds* and *fails* would have to be called undecided.

@@ -13,7 +13,9 @@ from phasebook.fewstep.measures import (
     cautious,
     constant_below,
     demanded,
+    demanded_on_axis,
     sliced_distance,
+    slope_below,
 )
 from phasebook.fewstep.targets import latents, named_target
 
@@ -33,6 +35,27 @@ def test_an_ascent_finds_a_narrow_ridge_and_stays_below_the_constant():
     start = Z[(Z[:, 0] - 0.7123).abs() > 0.03]
     found = constant_below(ridge, start, 1)[0]
     assert 39 < found <= 40.01
+
+
+def test_an_ascent_in_many_dimensions_meets_the_steepest_place_from_below():
+    """`sum sin^2` of 500 coordinates: its slope is the norm of `sin 2 z`, at most sqrt(500), reached at odd pi / 4."""
+    z = torch.pi / 4 + 0.1 * torch.randn(8, 500, generator=torch.Generator().manual_seed(0))
+    start, end = (slope_below(lambda x: x.sin().square().sum(1), z, rounds=k) / 500**0.5 for k in (0, 8))
+    assert start < 0.985 and 0.995 < end <= 1 + 1e-4
+
+
+def test_a_linear_function_is_as_steep_as_its_gradient_in_any_shape():
+    along = torch.arange(12.0).view(3, 2, 2)
+    z = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(1))
+    assert slope_below(lambda x: (x * along).flatten(1).sum(1), z) == pytest.approx(float(along.norm()), rel=1e-3)
+
+
+def test_along_an_axis_no_more_is_asked_than_the_function_has():
+    """A line of slope 2 is asked for nearly that; with a jump in it, which has no constant, for much more."""
+    z = np.random.default_rng(0).standard_normal(20_000)
+    assert 1.8 < demanded_on_axis(2 * z) <= 2.0
+    assert demanded_on_axis(2 * z + 10 * (z > 0)) > 20
+    assert demanded_on_axis(np.zeros(50)) == 0
 
 
 def test_an_honest_generator_has_the_constant_that_it_is_asked_for():

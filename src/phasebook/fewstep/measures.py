@@ -17,12 +17,16 @@ from phasebook.fewstep.students import Student
 from phasebook.fewstep.targets import Target
 from phasebook.theory.cells.power_cells import solve
 
-__all__ = ["Score", "brenier_mismatch", "cautious", "constant_below", "demanded", "score",
-           "sliced_distance"]
+__all__ = ["Score", "brenier_mismatch", "cautious", "constant_below", "demanded", "demanded_on_axis", "score",
+           "sliced_distance", "slope_below"]
 
 Generator = Callable[[Float[Tensor, "s p d"]], Float[Tensor, "s p k"]]
 STEP = 1e-3             # half of a secant
 CANDIDATES, TRIALS = 6, 6
+NEAR = 0.02             # half of a secant in many dimensions, where float32 leaves less room
+LEAP = 0.03             # first leap of the ascent there, in lengths of a latent
+HELD = 4                # latents at a time where gradients are held
+WINDOWS = np.linspace(0.1, 0.9, 9)
 
 
 def constant_below(generator: Generator, z: Float[Tensor, "p d"], students: int, *, rounds: int = 10,
@@ -68,6 +72,49 @@ def _steepest(generator: Generator, x: Float[Tensor, "s p d"]) -> tuple[Float[Te
     jacobian = torch.stack(columns, -1)
     square, along = torch.linalg.eigh(jacobian.mT @ jacobian)
     return square[..., -1].clamp(min=0).sqrt(), along[..., -1]
+
+
+def slope_below(value: Callable[[Float[Tensor, "p *s"]], Float[Tensor, " p"]], z: Float[Tensor, "p *s"], *,
+                candidates: int = 2, rounds: int = 3) -> float:
+    """The Lipschitz constant of a real function of many latents, from below: the steepest secant that an ascent meets.
+
+    In many dimensions random moves find no way up. From the steepest of the given points the ascent follows the
+    derivative of the slope, the Hessian along the gradient, by steps that shrink; it ends with a difference quotient
+    of the function itself, as `constant_below` does.
+
+    Args:
+        value: of latents; differentiable.
+        z: latents to begin from.
+        candidates: points that climb.
+        rounds: of the ascent, two gradients each.
+    """
+    uphill = _gradient(value, z)
+    top = _norm(uphill).flatten().topk(min(candidates, len(z))).indices
+    at, uphill = z[top], uphill[top]
+    best, along = at, uphill
+    for k in range(rounds):
+        near = _gradient(value, at + NEAR * uphill / _norm(uphill))
+        bend = near - uphill
+        at = at + LEAP * z[0].numel()**0.5 * 0.6**k * bend / _norm(bend)
+        uphill = _gradient(value, at)
+        better = _norm(uphill) > _norm(along)
+        best, along = torch.where(better, at, best), torch.where(better, uphill, along)
+    move = NEAR * along / _norm(along)
+    with torch.no_grad():
+        return float(((value(best + move) - value(best - move)).abs() / (2 * NEAR)).max())
+
+
+def _gradient(value: Callable[[Float[Tensor, "p *s"]], Float[Tensor, " p"]],
+              x: Float[Tensor, "p *s"]) -> Float[Tensor, "p *s"]:
+    rows = []
+    for some in x.detach().split(HELD):
+        some = some.requires_grad_()
+        rows.append(torch.autograd.grad(value(some).sum(), some)[0])
+    return torch.cat(rows)
+
+
+def _norm(x: Float[Tensor, "p *s"]) -> Float[Tensor, "p *_"]:
+    return x.flatten(1).norm(dim=1).clamp(min=1e-30).view(-1, *[1] * (x.ndim - 1))
 
 
 def sliced_distance(x: Float[ndarray, "s p d"], y: Float[ndarray, "p d"], directions: int = 48,
@@ -120,6 +167,24 @@ def cautious(masses: Float[ndarray, "*b m"], count: int, level: float = 0.999) -
 def demanded(target: Target, masses: Float[ndarray, "s m"], count: int) -> Float[ndarray, " s"]:
     """The Lipschitz constant that each student's masses ask for, at the upper end of its leak's interval."""
     return np.array([least_constant(one, target.gaps) for one in cautious(masses, count)])
+
+
+def demanded_on_axis(values: Float[ndarray, " p"]) -> float:
+    """The Lipschitz constant that a sample of one real function of the latents asks for.
+
+    Its parts are what lies below a and what lies above b; the largest demand over all a < b among the sample's deciles
+    is taken, each at the upper end of its leak's interval.
+
+    Args:
+        values: at independent latents.
+    """
+    edges = np.quantile(values, WINDOWS)
+    asked = [0.0]
+    for i, a in enumerate(edges):
+        for b in edges[i + 1:]:
+            masses = np.array([(values <= a).mean(), (values >= b).mean()])
+            asked.append(least_constant(cautious(masses, len(values)), np.array([[0.0, b - a], [b - a, 0.0]])))
+    return max(asked)
 
 
 def brenier_mismatch(layer, z: Float[ndarray, "p 2"]) -> Float[ndarray, " s"]:

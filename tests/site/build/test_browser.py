@@ -141,44 +141,47 @@ CUT = """[...document.querySelectorAll('.bd-article :is(pre, div.math, div.math 
   .filter((n) => n.checkVisibility() && n.scrollWidth > n.clientWidth + 1).map((n) => n.textContent.slice(0, 80))"""
 
 
+# a desk, a tablet and a phone, each by day and by night; one step changes one of the two
+SETTINGS = [(1280, "light"), (1280, "dark"), (768, "dark"), (768, "light"), (360, "light"), (360, "dark")]
+
+
 @pytest.mark.parametrize("part", [0, 1])       # for two workers
 def test_every_page_is_whole_without_a_network(browser, folder, part):
-    """At the width of a desk, then of a tablet in the dark, and then of a phone."""
+    """Loaded once, and read in every setting."""
     for file in pages(folder)[part::2]:
         with opened(browser, folder, file) as (page, watch):
-            assert watch.complaints == [], file.name
             undrawn = page.locator(".pb-plotly:not(.pb-missing):not(:has(.main-svg))").count()
             silent = page.locator(".pb-plotly:not([role=img][aria-label])").count()
             assert (undrawn, silent) == (0, 0), f"{file.name}: figures undrawn, without a label"
             assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, f"{file.name}: an equation is not read"
-            assert page.evaluate(CUT) == [], f"{file.name}: wider than its box"
             alts = page.eval_on_selector_all(".bd-article img", "(all) => all.map((i) => i.alt || i.src)")
             bare = [a for a in alts if a.endswith((".png", ".svg", ".jpg", ".jpeg", ".webp"))]
             assert bare == [], f"{file.name}: pictures without alternative text"
-            whole = file.name.startswith(("intro", "01_", "11_"))
-            assert findings(page, whole) == [], f"{file.name}: not accessible"
             if re.match(r"\d\d_", file.name):
                 first = page.locator(".bd-article :is(.pb-lead, figure, .pb-explorer)").first
                 assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
             assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
-            watch.complaints.clear()            # axe asks for style sheets
-            page.set_viewport_size({"width": 768, "height": 900})
-            turned(page, "dark")                # what is near; the rest is drawn anew where it is reached
-            fits(page, file, 768)
-            assert page.evaluate(CUT) == [], f"{file.name}: wider than its box on a tablet"
-            page.set_viewport_size({"width": 360, "height": 900})
-            fits(page, file, 360)
-            assert watch.complaints == [], file.name
+            for width, theme in SETTINGS:
+                where = f"{file.name}, {width} px, {theme}"
+                page.set_viewport_size({"width": width, "height": 900})
+                turned(page, theme)             # what is near; the rest is drawn anew where it is reached
+                fits(page, where, width)
+                assert width < 768 or page.evaluate(CUT) == [], f"{where}: wider than its box"
+                assert watch.complaints == [], where
+                if width == 1280:
+                    whole = file.name.startswith(("intro", "01_", "11_"))
+                    assert findings(page, whole) == [], f"{where}: not accessible"
+                    watch.complaints.clear()    # axe asks for style sheets
 
 
-def fits(page: Page, file: Path, width: int) -> None:
+def fits(page: Page, where: str, width: int) -> None:
     try:
         page.wait_for_function(f"document.documentElement.scrollWidth <= {width}", timeout=10_000)    # figures follow
     except Error:
-        pytest.fail(f"{file.name}: wider than {width} px")
+        pytest.fail(f"{where}: the page is wider than {width} px")
     starts = page.evaluate("""[...document.querySelectorAll('.bd-article div.math')].map((n) =>
       n.querySelector('svg').getBoundingClientRect().x - n.getBoundingClientRect().x)""")
-    assert min(starts, default=0) > -1, f"{file.name}: an equation does not start at its left"
+    assert min(starts, default=0) > -1, f"{where}: an equation does not start at its left"
 
 
 def test_the_site_is_small(folder):
@@ -194,10 +197,10 @@ def test_the_root_leads_to_the_book(browser, folder):
 
 
 def test_a_phone_never_scrolls_sideways(browser, folder):
-    """Loaded there; all pages are made narrow by the test above."""
+    """Loaded there; the test above makes all pages narrow."""
     for file in pages(folder)[::5]:
         with opened(browser, folder, file, width=360) as (page, watch):
-            fits(page, file, 360)
+            fits(page, file.name, 360)
             assert watch.complaints == [], file.name
 
 

@@ -58,6 +58,8 @@ def test_reference_equals_its_source_plus_smoke_parameters(source):
            [(c.cell_type, c.source, c.metadata) for c in wanted.cells], "run `make reference`"
     checked = [c for c in stored.cells if reference.CHECKED in c.metadata.get("tags", [])]
     assert checked and all(c.outputs for c in checked), "nothing for nbval to check"
+    kinds = {o.output_type for c in checked for o in c.outputs}
+    assert kinds == {"stream"}, "figures and tables differ by processor: print in a cell of its own"
     assert all(c.execution_count == 1 for c in stored.cells if c.cell_type == "code")
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from phasebook.fewstep.planes import plane_latents
+from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.few_steps import student_places
-from phasebook.site.chapters.network_students import compared, students_of, things
+from phasebook.site.chapters.network_students import compared, drawn, foreseen, students_of, things
 from phasebook_training import students
 from phasebook_training.loop import Settings
 from tests.builders import build
@@ -50,7 +51,14 @@ def test_a_family_is_compared_with_its_teacher_first(run):
         assert one.sharp.cut.shape == (steps, 2) and one.kinds.low <= one.kinds.value <= one.kinds.high <= 8
         assert one.melted.low <= one.melted.value <= one.melted.high and 0 <= one.split.value <= 1
         assert one.split.n == 4                 # pairs of eight starts that share none
+        assert 0 <= one.asked and 0 < one.constant < np.inf
     assert table[20].melted.value == 0.25       # of eight pictures two are below the quartile
+
+
+def test_what_gradients_go_through_is_the_sampler(run):
+    for sampler in students_of(str(run[0]), str(run[1]), 16).values():
+        z = normal_start(sampler.model, 3, 2)
+        assert torch.allclose(drawn(sampler, z), foreseen(sampler, z.numpy())[-1], atol=1e-4)
 
 
 @pytest.mark.parametrize("kinds", [30, 300])

@@ -1,5 +1,6 @@
 """A network and its students in few steps: the same planes and starts, what they foresee, cover and melt."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy import ndarray
 from scipy.stats import norm
 from torch import Tensor
 
+from phasebook.fewstep.measures import demanded_on_axis, slope_below
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.icons import alike
 from phasebook.models.pipelines.pipeline import PipelineModel
@@ -20,8 +22,9 @@ from phasebook.site.chapters.few_steps import Sharp, ridge_of, sharp, student_pl
 from phasebook.slices.measures.splits import split_steps
 from phasebook.stats import LEVEL, Estimate, median_interval, share_interval
 
-__all__ = ["Compared", "Sampler", "compared", "foreseen", "students_of", "things"]
+__all__ = ["Compared", "Sampler", "compared", "drawn", "foreseen", "students_of", "things"]
 
+CLIMBED = 8             # starts from which the ascent to a sampler's steepest place may begin
 POOR = 0.25             # share of the teacher's pictures by which the others are called melted
 
 
@@ -41,12 +44,16 @@ class Compared(NamedTuple):
         kinds: different things among its pictures from independent starts, by the judge.
         melted: share of those pictures that resemble no thing as well as three in four of the teacher's do.
         split: median share of the sampler at which two starts part, of which each is in one pair.
+        asked: the Lipschitz constant that its latents ask for, along the axis on which the teacher's vary most.
+        constant: its constant along this axis, measured from below.
     """
 
     sharp: Sharp
     kinds: Estimate
     melted: Estimate
     split: Estimate
+    asked: float
+    constant: float
 
 
 def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampler]:
@@ -75,6 +82,17 @@ def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampl
     return family
 
 
+def drawn(sampler: Sampler, z: Float[Tensor, "p c y x"]) -> Float[Tensor, "p c y x"]:
+    """The clean latents at the end of the sampler, as `foreseen` has them, differentiable in where it starts."""
+    model, levels, x = sampler.model, sampler.levels, z
+    for k in range(levels.steps):
+        raw = model.output(x, levels, k, sampler.asked)
+        x0, eps = model.noise.split(x, raw, float(levels.alpha[k]), float(levels.sigma[k]))
+        a, b, _ = levels.mixing(k)
+        x = a * x0 + b * eps
+    return x0
+
+
 def foreseen(sampler: Sampler, z: Float[ndarray, "p c y x"]) -> Float[Tensor, "step p c y x"]:
     """The clean latents that are predicted on the way from latents, at each step."""
     frames = sample(sampler.model, sampler.model.start(z), sampler.levels, sampler.asked)
@@ -93,19 +111,29 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         seed: of the starts.
     """
     words = judge.text(list(alike().whats)).cpu()
-    by_steps, height, floor = {}, None, None
+    by_steps, height, floor, axis = {}, None, None, None
     for steps, sampler in family.items():
         shape = sampler.model.shape
-        free = foreseen(sampler, normal_start(sampler.model, seed, starts).cpu().numpy())
+        z = normal_start(sampler.model, seed, starts)
+        free = foreseen(sampler, z.cpu().numpy())
         ends = free[-1].flatten(1).numpy().astype(float)
         height = ridge_of(ends) if height is None else height
+        axis = np.linalg.svd(ends - ends.mean(0), full_matrices=False)[2][0] if axis is None else axis
         flat = foreseen(sampler, planes.reshape(-1, *shape)).flatten(2).numpy().reshape(-1, *planes.shape)
         likeness, name = _likeness(judge, sampler.model.decode(free[-1]), words)
         floor = np.quantile(likeness, POOR) if floor is None else floor
         melted = share_interval(int((likeness < floor).sum()), starts)
         by_steps[steps] = Compared(sharp(flat, height), things(name), melted,
-                                   median_interval(_splits(free) / len(free)))
+                                   median_interval(_splits(free) / len(free)), demanded_on_axis(ends @ axis),
+                                   slope_below(_along(sampler, axis), z[:CLIMBED]))
     return by_steps
+
+
+def _along(sampler: Sampler, axis: Float[ndarray, " d"]) -> Callable[[Float[Tensor, "p c y x"]], Float[Tensor, " p"]]:
+    """What the sampler makes of latents, along an axis."""
+    direction = torch.as_tensor(axis).to(sampler.model.start(np.zeros((1, *sampler.model.shape))))
+
+    return lambda z: drawn(sampler, z).flatten(1) @ direction
 
 
 def _likeness(judge: ClipFeatures, pictures: Float[Tensor, "n 3 y x"],
