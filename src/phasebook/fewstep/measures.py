@@ -25,7 +25,7 @@ STEP = 1e-3             # half of a secant
 CANDIDATES, TRIALS = 6, 6
 NEAR = 0.02             # half of a secant in many dimensions, where float32 leaves less room
 LEAP = 0.03             # first leap of the ascent there, in lengths of a latent
-HELD = 4                # latents at a time where gradients are held
+HELD = 16               # latents at a time where gradients are held
 WINDOWS = np.linspace(0.1, 0.9, 9)
 
 
@@ -75,7 +75,7 @@ def _steepest(generator: Generator, x: Float[Tensor, "s p d"]) -> tuple[Float[Te
 
 
 def slope_below(value: Callable[[Float[Tensor, "p *s"]], Float[Tensor, " p"]], z: Float[Tensor, "p *s"], *,
-                candidates: int = 2, rounds: int = 3) -> float:
+                candidates: int = 2, rounds: int = 1) -> float:
     """The Lipschitz constant of a real function of many latents, from below: the steepest secant that an ascent meets.
 
     In many dimensions random moves find no way up. From the steepest of the given points the ascent follows the

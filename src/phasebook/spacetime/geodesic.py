@@ -11,8 +11,8 @@ what a search by this gradient has gained is therefore measured, on probes that 
 term of a true posterior is negative. A network's may be, where it is wrong, and then counts with its absolute value,
 lest a search look for such places; its sign goes with it in the gradient.
 
-All curves are sought by one L-BFGS on the sum of their energies, in coordinates in which Gaussian data would have a
-Hessian near one.
+All curves are let down together, each by an L-BFGS of its own (`descent`), in coordinates in which Gaussian data would
+have a Hessian near one.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.interpolate import CubicSpline
 from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import minimize
 from torch import Tensor
 
 from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.sampling.protocols import Model, Prompt
+from phasebook.spacetime.descent import descended
 from phasebook.spacetime.expectations import FINEST, Expectations, Tangents, expectations
 
 __all__ = ["CurveSearch", "circles", "expectations_along", "geodesics", "lines", "resampled"]
@@ -143,7 +143,7 @@ def geodesics(search: CurveSearch, points: int = 17, nodes: Sequence[int] = (1, 
         search: the curves' energies.
         points: at which the energy is summed.
         nodes: free nodes of the splines, coarse to fine.
-        iterations: of the optimiser, for the first splines; half as many for each later one.
+        iterations: steps that are tried for the first splines; half as many for each later one.
         start: chart points; the Gaussian circles unless given.
 
     Returns:
@@ -156,11 +156,11 @@ def geodesics(search: CurveSearch, points: int = 17, nodes: Sequence[int] = (1, 
         raise ValueError(f"points, nodes = {points}, {list(nodes)}: take points >= nodes + 2")
     z = search.project(circles(search.chart, search.chart.eta(search.ends), points) if start is None else start)
     for stage, m in enumerate(nodes):
-        z = _fitted(search, z, m, max(2, round(iterations * LATER ** min(stage, 1))))
+        z = _fitted(search, z, m, 1 + max(2, round(iterations * LATER ** min(stage, 1))))
     return search.chart.eta(z)
 
 
-def _fitted(search: CurveSearch, z: Float[ndarray, "c n d+1"], nodes: int, iterations: int) -> ndarray:
+def _fitted(search: CurveSearch, z: Float[ndarray, "c n d+1"], nodes: int, evaluations: int) -> ndarray:
     """Splines added to the curves z, with `nodes` free nodes each."""
     c, n, width = z.shape
     basis = CubicSpline(np.linspace(0, 1, nodes + 2), np.eye(nodes + 2))(np.linspace(0, 1, n))[:, 1:-1]
@@ -170,20 +170,16 @@ def _fitted(search: CurveSearch, z: Float[ndarray, "c n d+1"], nodes: int, itera
     # the half-space metric at the middle of each curve: K in y, d/2 in u
     in_y, in_u = np.exp(z[:, n // 2, -1:]).repeat(width - 1, 1), np.full((c, 1), (width - 1) / 2)
     scale = np.sqrt(np.concatenate([in_y, in_u], axis=1))
-    best, least = z.copy(), np.full(c, np.inf)
     free = basis @ whiten
 
-    def value(v):
-        move = np.einsum("nm,cmw->cnw", free, v.reshape(c, nodes, width)) / scale[:, None]
-        energy, gradient = search(z + move)
-        better = energy < least
-        best[better], least[better] = search.project(z + move)[better], energy[better]
-        back = np.einsum("nm,cnw->cmw", free, gradient / scale[:, None])
-        return float(energy.sum()), back.ravel()
+    def moved(v: Float[ndarray, "c k"]) -> Float[ndarray, "c n d+1"]:
+        return z + np.einsum("nm,cmw->cnw", free, v.reshape(c, nodes, width)) / scale[:, None]
 
-    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 10, "ftol": 1e-7}
-    minimize(value, np.zeros(c * nodes * width), jac=True, method="L-BFGS-B", options=options)
-    return best
+    def value(v: Float[ndarray, "c k"]) -> tuple[Float[ndarray, " c"], Float[ndarray, "c k"]]:
+        energy, gradient = search(moved(v))
+        return energy, np.einsum("nm,cnw->cmw", free, gradient / scale[:, None]).reshape(c, -1)
+
+    return search.project(moved(descended(value, np.zeros((c, nodes * width)), evaluations)))
 
 
 def expectations_along(search: CurveSearch, eta: Float[ndarray, "c n d+1"],

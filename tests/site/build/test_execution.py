@@ -127,6 +127,9 @@ def what_is_left(place: Path, process: subprocess.Popen, mark: str, number: int,
         wrong.append("a process is left")
     if said.count("\n") > 1:
         wrong.append(f"more than a line: {said}")
+    # whole already; as the shell says of a signal; or before there was a handler
+    if whom != "kernel" and process.returncode not in (0, 128 + number, -number):
+        wrong.append(f"ends with {process.returncode}")
     if number != signal.SIGKILL and not within(15, lambda: not list((place / "tmp").iterdir())):
         wrong.append(f"temporary files are left: {listing(place / 'tmp')}")
     return wrong

@@ -248,6 +248,13 @@ def test_what_cannot_be_shown_is_refused(model, bank, change, names):
         live.live_html(model, bank[:change.get("bank", BANK)], model.levels(STEPS), **options)
 
 
+def test_a_flat_map_has_a_picture_too(bank):
+    """Data so far apart that one atom has all the weight everywhere: no difference, hence no scale."""
+    far = ExactModel.of(load_images("families", 16), norm=1e4)
+    _, (low, high) = live._still(far, bank[:3], far.levels(4), 2)
+    assert np.isfinite([low, high]).all() and low < high
+
+
 def test_too_many_pictures_are_a_sentence(capsys):
     many = ExactModel.of_points(np.random.default_rng(0).normal(size=(live.MOST_ATOMS + 1, 4)))
     live.show_live(many, np.zeros((3, 4)), many.levels(2), alt=ALT, step=0)

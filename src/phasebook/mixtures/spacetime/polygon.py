@@ -140,10 +140,9 @@ def _hessian(curve: CurveEnergy, z: Float[ndarray, "n D"]) -> tuple[ndarray, nda
 def _band(diagonal: Float[ndarray, "m D D"], beside: Float[ndarray, "m-1 D D"]) -> Float[ndarray, "2D mD"]:
     """Upper banded storage of the block tridiagonal matrix."""
     m, D = diagonal.shape[:2]
-    band = np.zeros((2 * D, m * D))
-    for i in range(D):
-        for j in range(D):
-            if j >= i:
-                band[2 * D - 1 + i - j, j::D] = diagonal[:, i, j]
-            band[D - 1 + i - j, D + j :: D] = beside[:, i, j]
-    return band
+    band = np.zeros((2 * D, m, D))
+    for k in range(D):                                      # entries (j - k, j)
+        band[2 * D - 1 - k, :, k:] = np.diagonal(diagonal, k, 1, 2)
+    for k in range(1 - D, D):                               # entries (j + k, j)
+        band[D - 1 + k, 1:, max(0, -k):D - max(0, k)] = np.diagonal(beside, -k, 1, 2)
+    return band.reshape(2 * D, m * D)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.stats import norm
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from phasebook.fewstep.measures import demanded_on_axis, slope_below
 from phasebook.models.clip import ClipFeatures
@@ -24,7 +25,7 @@ from phasebook.stats import LEVEL, Estimate, median_interval, share_interval
 
 __all__ = ["Compared", "Sampler", "compared", "drawn", "foreseen", "students_of", "things"]
 
-CLIMBED = 8             # starts from which the ascent to a sampler's steepest place may begin
+CLIMBED = 32            # starts from which the ascent to a sampler's steepest place may begin
 POOR = 0.25             # share of the teacher's pictures by which the others are called melted
 
 
@@ -83,13 +84,20 @@ def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampl
 
 
 def drawn(sampler: Sampler, z: Float[Tensor, "p c y x"]) -> Float[Tensor, "p c y x"]:
-    """The clean latents at the end of the sampler, as `foreseen` has them, differentiable in where it starts."""
+    """The clean latents at the end of the sampler, as `foreseen` has them, differentiable in where it starts.
+
+    On the way back each step is run once more, so that one at a time is held.
+    """
     model, levels, x = sampler.model, sampler.levels, z
-    for k in range(levels.steps):
+
+    def step(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
         raw = model.output(x, levels, k, sampler.asked)
         x0, eps = model.noise.split(x, raw, float(levels.alpha[k]), float(levels.sigma[k]))
         a, b, _ = levels.mixing(k)
-        x = a * x0 + b * eps
+        return x0, a * x0 + b * eps
+
+    for k in range(levels.steps):
+        x0, x = checkpoint(step, x, k, use_reentrant=False)
     return x0
 
 

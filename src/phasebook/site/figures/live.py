@@ -97,7 +97,8 @@ def _still(model: ExactModel, anchors: Float[ndarray, "3 *latent"], levels: Leve
     """The picture that stands until the script runs, predictions beside trace; and the colour scale's ends."""
     ds = slice_of(model, Plane(anchors, grid=MAP), levels, pictures=PICTURES, keep=[step])
     trace = np.log(FLOOR + ds.values("trace"))
-    low, high = float(np.percentile(trace, 2)), float(trace.max())
+    low = float(np.percentile(trace, 2))
+    high = max(float(trace.max()), low + 1e-3)              # one atom everywhere: a flat map
     rows = ds.pictures([step])[0][::-1]                     # alpha points up
     left = sheet(rows.reshape(-1, *rows.shape[2:]), rows.shape[1])
     right = _coloured(np.clip((trace[step][::-1] - low) / (high - low), 0, 1))
