@@ -471,7 +471,7 @@ show(planes([name for name, _ in first], [faces.near(v) for _, v in first], jump
 # which two starts have parted, by the median over pairs that share no start. Intervals are over planes for boundaries, over starts or pairs for the rest.
 #
 # The parts of which the judge tells have no distance, so the bound cannot be asked of them. It can be asked of half-spaces: along the axis on which the teacher's latents vary
-# most, what lies below one decile and what lies above another are two parts as far apart as the deciles, and {prf:ref}`thm-leak` holds for the sampler's value along this axis, a real function
+# most, what lies below one decile and what lies above another are two parts as far apart as the deciles, and the theorem holds for the sampler's value along this axis, a real function
 # of all its noise, with the constant of this function. That is measured from below by an ascent along gradients, and ends as above with a difference quotient.
 
 # %% tags=["hide-input"]

@@ -125,7 +125,12 @@
       else box.removeAttribute("tabindex");
     }
   }
-  window.addEventListener("load", () => { fewerStops(); setTimeout(fewerStops, 500); });
+  const sizes = new ResizeObserver(() => requestAnimationFrame(fewerStops));      // pictures and figures come later
+  window.addEventListener("load", () => {
+    fewerStops();
+    setTimeout(fewerStops, 500);
+    for (const box of document.querySelectorAll(".pb-scroll, .pb-figure")) [box, ...box.children].forEach((node) => sizes.observe(node));
+  });
   window.addEventListener("resize", () => requestAnimationFrame(() => { widen(); fewerStops(); }));
 
   // ---- a formula in a line of text that is wider than the column gets a line of its own, which scrolls ----
