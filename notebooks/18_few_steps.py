@@ -403,7 +403,7 @@ ledger.claim("few.steps_leak_less_at_equal_cost", more.get(("mlp", "trajectory")
 
 # %% [markdown]
 # At equal cost steps helped the soft potential, whose slopes multiply to hundreds. The MLP leaks more in four steps than in one, and the claim fails: with a quarter of
-# the weights and of the updates each map is so much blunter that four of them do not make up for it. The hard potential has hardly anything to lose. {prf:ref}`cor-steps`
+# the weights and of the updates each map is so much blunter that four of them do not make up for it. The hard potential has hardly anything to lose. The corollary
 # says what steps can do; it does not say that a budget divided by four will do it. Taught the trajectory, the hard potential has another trouble: its pieces collapse each
 # intermediate state onto points, from which the next step can only pick.
 #
