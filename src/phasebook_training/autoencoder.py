@@ -91,5 +91,6 @@ def train(folder: Path, data: Data, settings: Settings = SETTINGS, start: Path |
 @torch.no_grad()
 def reconstruction_error(model, pixels: Float[Tensor, "n 3 y x"]) -> float:
     """Mean squared error of decode(encode(x)), pixels in [-1, 1]."""
-    errors = [((model.decoder(model.encoder(x)).clamp(-1, 1) - x) ** 2).mean((1, 2, 3)) for x in pixels.split(64)]
+    errors = [((model.decoder(model.encoder(x)).clamp(-1, 1) - x) ** 2).mean((1, 2, 3))
+              for x in (part.to(model.device) for part in pixels.split(64))]
     return float(torch.cat(errors).mean())

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 __all__ = ["Settings", "Trained", "autocast", "begin_from", "train_loop"]
 
@@ -92,17 +93,17 @@ class _State:
         self.model, self.settings = model, settings
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(self.parameters, lr=settings.rate, betas=(0.9, 0.99),
-                                           weight_decay=settings.weight_decay)
+                                           weight_decay=settings.weight_decay, fused=settings.device != "cpu" or None)
         self.average = _averaged(model)
         self.done = Trained(0, 0.0, 0.0)
 
     def update_average(self, step: int) -> None:
         keep = min(self.settings.ema, (1 + step) / (10 + step))
-        for name, value in self.model.state_dict().items():
-            if value.is_floating_point():
-                self.average[name].lerp_(value.detach(), 1 - keep)
-            else:
-                self.average[name].copy_(value)
+        now = self.model.state_dict()
+        floats = [name for name, value in now.items() if value.is_floating_point()]
+        get_ema_multi_avg_fn(keep)([self.average[name] for name in floats], [now[name] for name in floats], step)
+        for name in now.keys() - set(floats):
+            self.average[name].copy_(now[name])
 
     def save(self, path: Path) -> None:
         moments = {f"adam.{i}.{key}": value for i, p in enumerate(self.parameters)
@@ -171,10 +172,10 @@ def train_loop(model: nn.Module, loss: Loss, settings: Settings, folder: Path, r
         state.update_average(step)
         now = time.perf_counter()
         state.done = Trained(step + 1, first.seconds + now - clock, first.cpu_seconds + time.process_time() - cpu)
-        window.append({k: v.item() for k, v in terms.items()})
+        window.append({k: v.detach() for k, v in terms.items()})
         last = step + 1 == settings.steps
         if len(window) == report or last:
-            means = {k: sum(w[k] for w in window) / len(window) for k in window[0]}
+            means = {k: sum(w[k].item() for w in window) / len(window) for k in window[0]}
             rows = rows or [["step", "seconds", *means]]
             rows.append([str(step + 1), f"{state.done.seconds:.0f}", *(f"{v:.5g}" for v in means.values())])
             say(" ".join([f"step {step + 1}/{settings.steps}", f"{state.done.seconds:.0f} s",

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.icons import GENERIC, Icons, alike, prompt
+from phasebook.models.pipelines.checkpoints import check_device
 from phasebook_training.autoencoder import reconstruction_error
 
 __all__ = ["Memory", "Recognised", "called", "judges", "load", "main", "melted", "memorisation", "named",
@@ -237,10 +238,11 @@ def main(arguments: list[str] | None = None) -> int:
                         help="of each named prompt; of other things and held-out pairs a fifth as many")
     parser.add_argument("--steps", type=int, default=25, help="of the sampler")
     parser.add_argument("--generic", type=int, default=200, help="samples of the generic prompt")
+    parser.add_argument("--device", default="cpu", help="of the model: cpu, cuda")
     parser.add_argument("--sheet", type=Path, help="where to write a picture of samples")
     options = parser.parse_args(arguments)
     try:
-        pipe, clip, whole = load(options.model), ClipFeatures.load(options.clip), ClipFeatures.load(options.whole)
+        pipe, clip, whole = load(options.model).to(check_device(options.device)), ClipFeatures.load(options.clip), ClipFeatures.load(options.whole)
     except (ValueError, OSError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return 2

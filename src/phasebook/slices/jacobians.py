@@ -94,7 +94,7 @@ def cell_areas(model: Model, plane: Plane, levels: Levels, step: int, feature: F
     corner = size / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [0, 0]])[..., None]
     points = np.stack([(a + corner[:, 0]).ravel(), (b + corner[:, 1]).ravel()], -1)
     e = frame_at(model, [plane], [points], levels, step, tangents=True).embedded(feature)
-    f, m = (x.view(5, cells, -1) for x in (e.points, e.duals))
+    f, m = (x.reshape(5, cells, -1) for x in (e.points, e.duals))
     area = torch.zeros(cells, dtype=torch.float64)
     for i in (1, 3):
         triangle = pullback(f[i] - f[0], f[2] - f[0], m[i] - m[0], m[2] - m[0], feature.unit)

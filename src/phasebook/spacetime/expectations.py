@@ -169,6 +169,6 @@ def _difference(model: Model, x: State, probes: Tensor, levels: Levels,
     size = torch.as_tensor(step * levels.sigma[:-1]).to(x).view(-1, *(1,) * (x.ndim - 1))
     near = torch.cat([x[None], x + size * probes[:, None]]).flatten(0, 1)
     steps = np.tile(np.arange(len(x)), len(probes) + 1)
-    here, *there = model.predict_each(near, levels, steps, prompt).x0.view(len(probes) + 1, *x.shape)
+    here, *there = model.predict_each(near, levels, steps, prompt).x0.reshape(len(probes) + 1, *x.shape)
     wide = torch.promote_types(x.dtype, torch.float32)
     return here, (torch.stack(there).to(wide) - here.to(wide)) / size
