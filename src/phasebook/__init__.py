@@ -13,11 +13,11 @@ nothing.
 """
 
 __all__ = [
-    "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "ExactSource", "Feature", "FeatureSource",
-    "Frame", "GaussianModel", "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised", "OfPixels",
-    "PipelineModel", "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice", "VisionFeatures",
-    "invert", "load_images", "log_snr_levels", "open_store", "resume", "sample", "scaled_linear_levels", "slice_of",
-    "store_slice",
+    "Adaptive", "ClipFeatures", "Denoiser", "Embedding", "Estimate", "ExactModel", "ExactSource", "Feature",
+    "FeatureSource", "Frame", "GaussianModel", "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised",
+    "OfPixels", "PipelineModel", "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice",
+    "VisionFeatures", "adaptive_basins", "evaluator", "invert", "load_images", "log_snr_levels", "open_store",
+    "resume", "sample", "scaled_linear_levels", "slice_of", "store_slice",
 ]
 
 # module: the public names that it defines
@@ -34,6 +34,7 @@ _MODULES = {
     "sampling.levels": ("Levels", "log_snr_levels", "scaled_linear_levels",),
     "sampling.features": ("Latent", "Normalised", "OfPixels",),
     "sampling.samplers": ("Inversion", "Resumed", "invert", "resume", "sample",),
+    "slices.adaptive": ("Adaptive", "adaptive_basins", "evaluator",),
     "slices.stores.engine": ("store_slice",),
     "slices.plane": ("Plane",),
     "slices.slice": ("Slice",),

@@ -242,7 +242,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sheet", type=Path, help="where to write a picture of samples")
     options = parser.parse_args(arguments)
     try:
-        pipe, clip, whole = load(options.model).to(check_device(options.device)), ClipFeatures.load(options.clip), ClipFeatures.load(options.whole)
+        pipe = load(options.model).to(check_device(options.device))
+        clip, whole = ClipFeatures.load(options.clip), ClipFeatures.load(options.whole)
     except (ValueError, OSError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from phasebook.sampling.protocols import Embedding
 from phasebook.slices.adaptive import adaptive_basins, evaluator, full_basins, same_basins
@@ -101,3 +102,19 @@ def test_same_basins_by_hand():
 def test_refuses(wrong):
     with pytest.raises(ValueError, match="take 3 or more, 1 or more, and a positive number"):
         adaptive_basins(of(circle, 9)[0], **{"grid": 9, "ridge": 0.5} | wrong)
+
+
+def test_what_is_kept_holds_the_estimate_and_the_figure_says_it(tmp_path):
+    plane = Plane(seeded_anchors((2,), 0), grid=101)
+    found = adaptive_basins(of(circle, 101)[0], 101, 0.5)
+    found.dataset(plane).to_zarr(tmp_path / "basins.zarr", consolidated=False)
+    kept = xr.open_zarr(tmp_path / "basins.zarr", consolidated=False)
+    assert (kept.basin.values == found.labels).all() and (kept.evaluated.values == found.evaluated).all()
+    assert kept.attrs["share"] == found.share and kept.attrs["missed_high"] == found.missed.high > 0
+    assert (kept.alpha.values == plane.alpha).all() and (kept.beta.values == plane.beta).all()
+    fig = found.figure(plane)
+    assert f"{found.share:.1%} of 101" in fig.layout.title.text and f"{found.missed.high:.2%}" in fig.layout.title.text
+    dark = np.asarray(fig.data[0].z) == np.asarray(fig.data[0].z).max()
+    assert (dark == found.evaluated).all()
+    with pytest.raises(ValueError, match="plane.grid = 21: takes 101"):
+        found.dataset(Plane(seeded_anchors((2,), 0), grid=21))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.interpolate import griddata
@@ -56,6 +57,55 @@ class Adaptive:
         """Of the points that were evaluated."""
         return float(self.evaluated.mean())
 
+    def dataset(self, plane: Plane) -> xr.Dataset:
+        """What is known of the slice, to be kept: `.to_zarr(place)`, `.to_netcdf(file)`.
+
+        Args:
+            plane: the grid.
+
+        Returns:
+            `basin` and `evaluated` over alpha and beta; the estimate of what was missed among the attributes.
+
+        Raises:
+            ValueError: for a plane of another grid.
+        """
+        if plane.grid != len(self.labels):
+            raise ValueError(f"plane.grid = {plane.grid}: takes {len(self.labels)}, the grid of these basins")
+        axes = ("alpha", "beta")
+        told = {} if self.missed is None else {f"missed_{name}": x for name, x in self.missed._asdict().items()}
+        return xr.Dataset({"basin": (axes, self.labels), "evaluated": (axes, self.evaluated)},
+                          {"alpha": plane.alpha, "beta": plane.beta}, {"share": self.share, **told})
+
+    def figure(self, plane: Plane):
+        """The basins, the points that were evaluated, and what may have been missed, as a plotly figure.
+
+        Args:
+            plane: the grid.
+
+        Returns:
+            A plotly figure, alpha up and beta right; evaluated points are dark.
+
+        Raises:
+            ValueError: for a plane of another grid.
+        """
+        import plotly.express as px
+        import plotly.graph_objects as go
+
+        ds, hues = self.dataset(plane), px.colors.qualitative.Safe
+        place, size = np.unique(self.labels, return_inverse=True, return_counts=True)[1:]
+        rank = np.argsort(np.argsort(-size, kind="stable"))[place.reshape(self.labels.shape)]   # largest first
+        shades = np.where(ds.evaluated, len(hues), rank % len(hues)).astype(np.uint8)
+        scale = [(edge / (len(hues) + 1), c) for k, c in enumerate([*hues, "#222222"]) for edge in (k, k + 1)]
+        missed = "nothing left to probe" if self.missed is None else (
+            f"missed: {self.missed.value:.2%} (95 %: at most {self.missed.high:.2%})")
+        title = f"{self.share:.1%} of {plane.grid} × {plane.grid} points evaluated; {missed}"
+        fig = go.Figure(go.Heatmap(z=shades, x=plane.beta, y=plane.alpha, zmin=-0.5, zmax=len(hues) + 0.5,
+                                   colorscale=scale, showscale=False, hoverinfo="x+y"))
+        fig.update_xaxes(title="β", constrain="domain")
+        fig.update_yaxes(title="α", scaleanchor="x", constrain="domain")
+        return fig.update_layout(template="plotly_white", width=560, height=520, title={"text": title, "font_size": 13},
+                                 margin={"t": 50, "r": 20})
+
     def filled(self, values: Float[ndarray, "a a"]) -> Float[ndarray, "a a"]:
         """A map that is known at the evaluated points, interpolated linearly between them; no other value is read."""
         at = np.argwhere(self.evaluated)
@@ -77,6 +127,9 @@ def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Fe
         step: whose predictions are wanted.
         feature: by which they are compared.
         prompt: for all points.
+
+    Returns:
+        A function of points (row, column), index [m, 2].
     """
     def evaluate(points: Int[ndarray, "m 2"]) -> Embedding:
         at = np.stack([plane.alpha[points[:, 0]], plane.beta[points[:, 1]]], -1)
@@ -184,6 +237,9 @@ def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int 
         probes: filled points that are evaluated at random, for the estimate of what was missed.
         seed: of the probes.
 
+    Returns:
+        The basins, the points that were evaluated, and the estimate of what was missed.
+
     Raises:
         ValueError: for a grid of fewer than 3 points, no cell, or a ridge that is not positive.
     """
@@ -212,12 +268,28 @@ def _between_two(lines: Int[ndarray, " l"]) -> Int[ndarray, " n"]:
 
 
 def full_basins(evaluate: Evaluate, grid: int, ridge: float) -> Int[ndarray, "a a"]:
-    """The same basins with every point evaluated."""
+    """The same basins with every point evaluated.
+
+    Args:
+        evaluate: as for `adaptive_basins`.
+        grid: points along each side.
+        ridge: likewise.
+
+    Returns:
+        Labels by row and column.
+    """
     return adaptive_basins(evaluate, grid, ridge, coarse=grid - 1, probes=0).labels
 
 
 def same_basins(one: Int[ndarray, "a b"], two: Int[ndarray, "a b"]) -> float:
-    """The share of the area on which two labellings agree, each basin of the one matched with at most one of the
-    other."""
+    """The share of the area on which two labellings agree, each basin of one matched with at most one of the other.
+
+    Args:
+        one: labels.
+        two: labels of the same points.
+
+    Returns:
+        From 0 to 1.
+    """
     shared = link(one, two)
     return float(shared[linear_sum_assignment(shared, maximize=True)].sum() / np.size(one))

@@ -286,9 +286,10 @@ def claims_table(claims: list[Claim], caption: str = "") -> str:
         if c.note:
             words += f'<div class="pb-note">{typeset(escape(c.note))}</div>'
         kind = c.verdict.replace(" ", "-")
+        name = re.sub(r"[._]", r"\g<0><wbr>", c.id)
         rows.append(
             f'<tr id="{c.id}" role="row">'
-            f'<td role="rowheader"><code>{c.id}</code><div class="pb-note">{c.kind}: {escape(c.reference)}</div></td>'
+            f'<td role="rowheader"><code>{name}</code><div class="pb-note">{c.kind}: {escape(c.reference)}</div></td>'
             f'<td role="cell">{words}</td><td role="cell">{bound}</td><td role="cell">{measured}</td>'
             f'<td role="cell"><span class="pb-verdict pb-{kind}">{c.verdict}</span></td></tr>'
         )
