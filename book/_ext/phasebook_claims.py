@@ -13,6 +13,7 @@ figure nearest to the cell that records a claim. Nothing is typed, and nothing n
 """
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -38,8 +39,8 @@ from docutils.nodes import (
 from phasebook.site.build.sources import CLAIMS
 from phasebook.site.paths import root
 from phasebook.site.results.claims import stated
-from phasebook.site.results.ledger import typeset
 from phasebook.site.results.places import line_of, of_model, recorded_in
+from phasebook.site.results.tables import typeset
 
 LEDGER = f"book/chapters/{CLAIMS}"
 ROW = re.compile(r'<tr id="([^"]+)" role="row">(.*?)</td>', re.S)
@@ -52,13 +53,13 @@ PARTS = (("Equations", lambda name: name.startswith("Eq")), ("Theorems", lambda 
 
 
 class Place(NamedTuple):
-    """Where a claim is recorded: page, section, figure ('' for none), and the line of the source."""
+    """Where a claim is recorded: page, section, figure ('' for none), and the line of the source, if known."""
 
     page: str
     section: str
     heading: str
     figure: str
-    line: int
+    line: int | None
 
 
 def verdicts(folder: Path) -> dict[str, dict]:
@@ -150,7 +151,7 @@ def mark(app, doctree) -> None:
         several = [i for i, owner in app.env.phasebook_owners.items() if box and i != words == owner]
         behind = []
         for i in several or [words] * (words in claims):
-            who = f"{i.removeprefix(words)[1:].replace('_', '-')} " if several[1:] else ""
+            who = f"{i.removeprefix(words)[1:].replace('_', ' ')} " if several[1:] else ""
             behind += [Text(f" {who}{measured(claims[i])} " if box else " "), chip(app, i)]
         parent, at = name.parent, name.parent.index(name)
         if len(behind) == 2:                # a name and its verdict stay together
@@ -160,13 +161,21 @@ def mark(app, doctree) -> None:
     chapter = app.env.docname.rpartition("/")[2]
     told = stated(chapter)
     cells = [c for c in doctree.findall(container) if "cell" in c["classes"]]
-    codes = ["\n".join(b.astext() for b in c.findall(literal_block)) for c in cells]
+    codes = ["\n".join(b.astext() for b in c.findall(literal_block) if typed(b)) for c in cells]
     there: dict[int, list[str]] = {}
     for name, cell in recorded_in(codes, told).items():
         app.env.phasebook_places[name] = place(app, chapter, cells[cell], codes[cell], name)
         there.setdefault(cell, []).append(name)
     for cell, names in there.items():
-        cells[cell].parent.insert(cells[cell].parent.index(cells[cell]) + 1, recorded(app, names, told))
+        if "ledger.emit(" in codes[cell]:       # its table is just above
+            cells[cell]["ids"] += [f"at-{name}" for name in names]
+        else:
+            cells[cell].parent.insert(cells[cell].parent.index(cells[cell]) + 1, recorded(app, names, told))
+
+
+def typed(block: Element) -> bool:
+    """Whether a block is what a cell says, and not what it prints."""
+    return "cell_input" in block.parent.get("classes", [])
 
 
 def boxed(node: Element) -> bool:
@@ -182,6 +191,9 @@ def measured(claim: dict) -> str:
         return ""
     digits = lambda x: f"{x:.2f}" if 0.01 <= abs(x) < 100 or x == 0 else f"{x:.2g}"  # noqa: E731
     ends = [e for e in claim.get("interval") or [] if e is not None]
+    if len(ends) == 2 and 1e-4 < ends[1] - ends[0] < 1e3:       # as many decimals as the interval is wide
+        decimals = max(0, math.ceil(-math.log10(ends[1] - ends[0])))
+        digits = lambda x: f"{round(x, decimals) + 0.0:.{decimals}f}"  # noqa: E731
     between = f" ({digits(ends[0])} to {digits(ends[1])})" if len(ends) == 2 else ""
     return (digits(claim["estimate"]) + between).replace("-", "\N{MINUS SIGN}")
 
@@ -289,7 +301,8 @@ def links_of(app, claim: dict, name: str, where: Place) -> list[str]:
     if where.figure in numbers:
         figure_number = ".".join(map(str, numbers[where.figure]))
         links.append(f'<a href="{page}#{where.figure}">Fig. {figure_number}</a>')
-    links.append(f'<a href="{page}#at-{name}">code, line {where.line}</a>')
+    code = f"code, line {where.line}" if where.line else "code"
+    links.append(f'<a href="{page}#at-{name}">{code}</a>')
     file = app.builder.get_relative_uri(LEDGER, "index").removesuffix("index.html") + f"{FILES}/{claim['chapter']}.txt"
     links.append(f'<a href="{file}#:~:text={name.replace("-", "%2D")}">bound set here</a>')
     return links

@@ -9,7 +9,8 @@ import pytest
 from phasebook.site.build import runner
 from phasebook.site.checks.parameters import Count, Parameters
 from phasebook.site.results.claims import Stated, StatedCorrection, stated
-from phasebook.site.results.ledger import SCHEMA, Claim, Ledger, Results, claims_table, multiplicity, schema, slug
+from phasebook.site.results.ledger import SCHEMA, Claim, Ledger, Results, schema, slug
+from phasebook.site.results.tables import claims_table, in_words, multiplicity, shown
 from phasebook.stats import Estimate
 
 
@@ -94,6 +95,17 @@ def test_nothing_is_emitted_until_every_claim_is_recorded(capsys):
         book.emit()
     book.claim("toy.b", 1.0, model="assets/icons-unet-a")       # on one model at least
     book.emit()
+    assert "toy.b" in capsys.readouterr().out
+
+
+def test_claims_that_stand_elsewhere_need_no_table(monkeypatch):
+    shown_to_reader = []
+    monkeypatch.setattr("phasebook.site.results.ledger.display", lambda data, raw: shown_to_reader.append(*data))
+    book = ledger()
+    book.claim("toy.a", 1.0)
+    book.emit()
+    book.emit(table=False)
+    assert shown_to_reader == ["text/html", "application/json", "application/json"]
 
 
 @pytest.mark.parametrize("change", [
@@ -194,3 +206,14 @@ def test_what_the_parameters_leave_untested_is_said():
     one, two = ledger.claims.values()
     assert (one.verdict, one.note, one.correction.estimate) == ("not tested here", "no step near 0.1", None)
     assert (two.verdict, two.note) == ("holds", "there")
+
+
+@pytest.mark.parametrize("value, bound, text", [
+    (4.0747198, "4.07472 +- 0.0001", "4.07472"), (0.8693, "1 +- 0.25", "0.8693"), (4.819e6, "", "4.819·10⁶"),
+    (-3.2e-12, "<= 1e-9", "−3.2·10⁻¹²"), (1e-6, "", "10⁻⁶"), (110.0, "", "110"), (None, "1 +- 0.1", "–")])
+def test_a_number_has_the_digits_that_its_bound_asks_for(value, bound, text):
+    assert shown(value, bound) == text
+
+
+def test_a_bound_has_proper_signs():
+    assert in_words("<= -1e-4") == "≤ −10⁻⁴" and in_words("1 +- 5e-4") == "1 ± 5·10⁻⁴"

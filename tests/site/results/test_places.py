@@ -35,3 +35,7 @@ def test_every_claim_of_the_book_has_a_cell_and_a_line(source):
 
 def test_a_model_s_id_belongs_to_the_claim_it_extends():
     assert of_model("a.b.emoji", ["a", "a.b", "a.bc"]) == "a.b" and of_model("c.d", ["a"]) is None
+
+
+def test_code_that_is_not_in_the_source_has_no_line():
+    assert line_of("\n".join(CELLS), 'print("never there")', "heat.order") is None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from phasebook.site.results.ledger import in_words
+from phasebook.site.results.tables import in_words
 
 __all__ = ["curves", "holds", "measure", "page", "short", "write", "yardstick"]
 

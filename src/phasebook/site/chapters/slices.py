@@ -15,7 +15,8 @@ from phasebook.site.checks.models import Device, Seed, check_pictures
 from phasebook.site.checks.parameters import Finite, Parameters, Positive
 from phasebook.site.figures.base import table
 from phasebook.site.results.claims import verdict
-from phasebook.site.results.ledger import Ledger, in_words
+from phasebook.site.results.ledger import Ledger
+from phasebook.site.results.tables import in_words
 from phasebook.slices.plane import Plane, check_extent, load_anchors, seeded_anchors
 from phasebook.slices.slice import Slice
 from phasebook.slices.stores.engine import store_slice

@@ -11,7 +11,8 @@ from html import escape
 from pathlib import Path
 
 from phasebook.site.checks.parameters import ParameterError
-from phasebook.site.results.ledger import Claim, Results, in_words, shown
+from phasebook.site.results.ledger import Claim, Results
+from phasebook.site.results.tables import in_words, shown
 
 __all__ = ["page", "read"]
 

@@ -7,8 +7,7 @@ beside it (`claims.verdict`), so anyone can compute it again from the file.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -19,12 +18,12 @@ from IPython.display import display
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phasebook.site.results.claims import Bound, Kind, Verdict, stated, verdict
+from phasebook.site.results.tables import claims_table
 
 if TYPE_CHECKING:       # SciPy's statistics take a second to load, in every kernel
     from phasebook.stats import Estimate
 
-__all__ = ["Claim", "Correction", "Ledger", "Results", "claims_table", "in_words", "multiplicity", "schema", "slug",
-           "typeset", "versions"]
+__all__ = ["Claim", "Correction", "Ledger", "Results", "schema", "slug", "versions"]
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 PACKAGES = ("phasebook", "numpy", "scipy", "torch", "diffusers", "plotly", "papermill", "jupyter-book")
@@ -168,13 +167,21 @@ class Ledger:
             claims=list(self.claims.values()), numbers=self.numbers,
         )
 
-    def emit(self) -> None:
-        """Show the ledger: a table for the reader, then one JSON output for the runner (a page leaves it out)."""
+    def emit(self, table: bool = True) -> None:
+        """Show the ledger: a table for the reader, then one JSON output for the runner (a page leaves it out).
+
+        Args:
+            table: whether the reader gets one here.
+
+        Raises:
+            ValueError: where a claim of the chapter's file was not recorded.
+        """
         missing = [name for name in self.stated if not any(c == name or c.startswith(name + ".") for c in self.claims)]
         if missing:
             raise ValueError(f"claim {missing[0]!r}: in notebooks/claims/{self.chapter}.yaml, but nothing was recorded")
         results = self.results()
-        display({"text/html": claims_table(results.claims)}, raw=True)
+        if table:
+            display({"text/html": claims_table(results.claims)}, raw=True)
         display({"application/json": results.model_dump(mode="json")}, raw=True)
 
 
@@ -233,71 +240,3 @@ def _ordered(ends: Interval) -> bool:
 def slug(name: str) -> str:
     """A model's name as part of an id: the last part of a path or hub id, in letters, digits and underscores."""
     return re.sub(r"[^a-z0-9]+", "_", name.rstrip("/").rsplit("/", 1)[-1].lower()).strip("_")
-
-
-def shown(value: float | None) -> str:
-    """A number to four significant digits."""
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _measured(c: Claim | Correction) -> str:
-    """The estimate and, below it, its interval."""
-    if c.interval is None:
-        return shown(c.estimate)
-    if None in c.interval:
-        return f'{shown(c.estimate)}<div class="pb-note">too few for an interval</div>'
-    low, high = map(shown, c.interval)
-    return f'{shown(c.estimate)}<div class="pb-note">{low} to {high}</div>'
-
-
-def multiplicity(claims: Iterable[Claim]) -> str:
-    """How many of the claims rest on an interval, and what that many intervals do by chance; '' for none."""
-    n = sum(1 for c in claims if c.interval is not None and None not in c.interval)
-    if not n:
-        return ""
-    return (f"{n} of these verdicts rest{'s' * (n == 1)} on a 95 % interval, each read by itself: about {0.05 * n:.2g} "
-            f"of {n} may miss the truth by chance.")
-
-
-def in_words(bound: str) -> str:
-    """A bound with proper signs."""
-    return bound.replace("<=", "≤").replace(">=", "≥").replace("+-", "±")
-
-
-def typeset(words: str) -> str:
-    """Words with `S_k`, `T_{N→k}`, `ε^(3/4)` and `(det G)^q` as HTML sets them; nothing else is touched."""
-    below = re.compile(r"(?<![\w.])(\w)_(?:\{([^}]+)\}|([^\W_]+(?:−\d)?))")
-    above = re.compile(r"(?<=[\w)])\^(?:\(([^)]+)\)|([\w½]+))")
-    words = below.sub(lambda m: f"{m[1]}<sub>{m[2] or m[3]}</sub>", words)
-    return above.sub(lambda m: f"<sup>{m[1] or m[2]}</sup>", words)
-
-
-def claims_table(claims: list[Claim], caption: str = "") -> str:
-    """The claims as an HTML table, one row a claim, the correction below its statement; then how many intervals were
-    looked at."""
-    rows = []
-    for c in claims:
-        bound, words, measured = in_words(c.bound), typeset(escape(c.statement)), _measured(c)
-        if c.correction:
-            k = c.correction
-            words += f'<div class="pb-correction">Corrected: {typeset(escape(k.statement))}</div>'
-            bound += f'<div class="pb-correction">{in_words(k.bound)}</div>'
-            measured += f'<div class="pb-correction">{_measured(k)}</div>'
-        if c.note:
-            words += f'<div class="pb-note">{typeset(escape(c.note))}</div>'
-        kind = c.verdict.replace(" ", "-")
-        name = re.sub(r"[._]", r"\g<0><wbr>", c.id)
-        rows.append(
-            f'<tr id="{c.id}" role="row">'
-            f'<td role="rowheader"><code>{name}</code><div class="pb-note">{c.kind}: {escape(c.reference)}</div></td>'
-            f'<td role="cell">{words}</td><td role="cell">{bound}</td><td role="cell">{measured}</td>'
-            f'<td role="cell"><span class="pb-verdict pb-{kind}">{c.verdict}</span></td></tr>'
-        )
-    names = ("claim", "statement", "bound", "measured, 95 % interval", "verdict")
-    head = "".join(f'<th role="columnheader">{h}</th>' for h in names)
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    # the roles are written out because the page lays rows out as cards, which costs them their meaning as a table
-    return (f'<div class="pb-scroll"><table class="pb-claims" role="table">{title}'
-            f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
-            f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>'
-            f'<p class="pb-note">{multiplicity(claims)}</p>')

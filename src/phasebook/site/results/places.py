@@ -50,12 +50,12 @@ def _filled(template: str, name: str) -> list[str]:
     return [match[1]] if match and match.groups() and template.split("{")[0] else []
 
 
-def line_of(source: str, code: str, name: str) -> int:
+def line_of(source: str, code: str, name: str) -> int | None:
     """The line of a chapter's source, counted from 1, on which a cell records a claim: the one with its id, else the
-    first call of the cell, else the cell's first."""
+    first call of the cell, else the cell's first; None where the code is not in the source."""
     start = source.find(code)
     if start < 0:
-        return 1
+        return None
     for wanted in (f'"{name}"', CALL):
         if wanted in code:
             return source.count("\n", 0, start + code.index(wanted)) + 1

@@ -130,8 +130,9 @@ def count_figure(results: list[Results]) -> go.Figure:
     fig = layout(fig, height=200 + 36 * len(names), barmode="stack")
     legend = {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", "traceorder": "normal"}
     fig.update_layout(legend=legend, margin_l=170, margin_b=110)
-    fig.update_xaxes(title="claims", dtick=5)
-    fig.update_yaxes(autorange="reversed")
+    widest = max(sum(_count_of(r, groups, word) for word in VERDICTS) for r in results for groups in ([paper], others))
+    fig.update_xaxes(title="claims", dtick=5, range=[0, 1.04 * widest])         # a claim is as long on both sides
+    fig.update_yaxes(autorange="reversed", ticksuffix="  ")
     return fig
 
 

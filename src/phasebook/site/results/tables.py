@@ -1,0 +1,100 @@
+"""Claims as tables for a reader: numbers in as many digits as their bounds ask for, statements typeset."""
+
+import math
+import re
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phasebook.site.results.ledger import Claim, Correction
+
+__all__ = ["claims_table", "in_words", "multiplicity", "shown", "typeset"]
+
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def shown(value: float | None, bound: str = "") -> str:
+    """A number to four significant digits; beside a bound with a tolerance, to a tenth of that.
+
+    Args:
+        value: None for a number that is not there.
+        bound: as the file of claims has it, such as '4.07472 +- 0.0001'.
+    """
+    if value is None:
+        return "–"
+    text, (_, _, tolerance) = f"{value:.4g}", bound.partition("+-")
+    if tolerance:
+        digits = 1 - math.floor(math.log10(float(tolerance)))
+        fixed = f"{value + 0.0:.{max(0, digits)}f}"
+        text = max(text, fixed, key=len) if len(fixed) <= 10 and "e" not in text else text
+    return _signs(text)
+
+
+def _signs(text: str) -> str:
+    """Plain digits with a minus, and powers of ten above the line."""
+    text = re.sub(r"e([+-]?)0*(\d+)", lambda m: f"·10{(m[1].strip('+') + m[2]).translate(RAISED)}", text)
+    return re.sub(r"(?<![\w.])1·(?=10)", "", re.sub(r"(?<![\w.)])-(?=[\d.])", "−", text))
+
+
+def _measured(c: "Claim | Correction") -> str:
+    """The estimate and, below it, its interval."""
+    if c.interval is None:
+        return shown(c.estimate, c.bound)
+    if None in c.interval:
+        return f'{shown(c.estimate, c.bound)}<div class="pb-note">too few for an interval</div>'
+    low, high = (shown(end, c.bound) for end in c.interval)
+    return f'{shown(c.estimate, c.bound)}<div class="pb-note">{low} to {high}</div>'
+
+
+def multiplicity(claims: "Iterable[Claim]") -> str:
+    """How many of the claims rest on an interval, and what that many intervals do by chance; '' for none."""
+    n = sum(1 for c in claims if c.interval is not None and None not in c.interval)
+    if not n:
+        return ""
+    return (f"{n} of these verdicts rest{'s' * (n == 1)} on a 95 % interval, each read by itself: about {0.05 * n:.2g} "
+            f"of {n} may miss the truth by chance.")
+
+
+def in_words(bound: str) -> str:
+    """A bound with proper signs."""
+    return _signs(bound.replace("<=", "≤").replace(">=", "≥").replace("+-", "±"))
+
+
+def typeset(words: str) -> str:
+    """Words with `S_k`, `T_{N→k}`, `ε^(3/4)` and `(det G)^q` as HTML sets them; nothing else is touched."""
+    below = re.compile(r"(?<![\w.])(\w)_(?:\{([^}]+)\}|([^\W_]+(?:−\d)?))")
+    above = re.compile(r"(?<=[\w)])\^(?:\(([^)]+)\)|([\w½]+))")
+    words = below.sub(lambda m: f"{m[1]}<sub>{m[2] or m[3]}</sub>", words)
+    return above.sub(lambda m: f"<sup>{m[1] or m[2]}</sup>", words)
+
+
+def claims_table(claims: "list[Claim]", caption: str = "") -> str:
+    """The claims as an HTML table, one row a claim, the correction below its statement; then how many intervals were
+    looked at."""
+    rows = []
+    for c in claims:
+        bound, words, measured = in_words(c.bound), typeset(escape(c.statement)), _measured(c)
+        if c.correction:
+            k = c.correction
+            words += f'<div class="pb-correction">Corrected: {typeset(escape(k.statement))}</div>'
+            bound += f'<div class="pb-correction">{in_words(k.bound)}</div>'
+            measured += f'<div class="pb-correction">{_measured(k)}</div>'
+        if c.note:
+            words += f'<div class="pb-note">{typeset(escape(c.note))}</div>'
+        kind = c.verdict.replace(" ", "-")
+        name = re.sub(r"[._]", r"\g<0><wbr>", c.id)
+        rows.append(
+            f'<tr id="{c.id}" role="row">'
+            f'<td role="rowheader"><code>{name}</code><div class="pb-note">{c.kind}: {escape(c.reference)}</div></td>'
+            f'<td role="cell">{words}</td><td role="cell">{bound}</td><td role="cell">{measured}</td>'
+            f'<td role="cell"><span class="pb-verdict pb-{kind}">{c.verdict}</span></td></tr>'
+        )
+    names = ("claim", "statement", "bound", "measured, 95 % interval", "verdict")
+    head = "".join(f'<th role="columnheader">{h}</th>' for h in names)
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    # the roles are written out because the page lays rows out as cards, which costs them their meaning as a table
+    return (f'<div class="pb-scroll"><table class="pb-claims" role="table">{title}'
+            f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+            f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>'
+            f'<p class="pb-note">{multiplicity(claims)}</p>')
