@@ -23,6 +23,7 @@ __all__ = ["U_MAX", "least_polygon", "polygon_length"]
 
 LEAP = 1.0           # the farthest a point may move in one step, in Gaussian units
 MOST_DAMPING = 1e12
+NEARLY = 1e-3        # a step damped less than this errs by at most a thousandth, and the next one by a millionth
 U_MAX = 300.0        # exp(u) beyond it has no meaning; a trial curve there is refused
 
 
@@ -33,7 +34,8 @@ def least_polygon(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float
     Args:
         curve: the energy, with its ends.
         z: chart points to start from; the first and the last are replaced by the ends.
-        tolerance: stops when three successive steps together gain less than this share of the energy.
+        tolerance: stops when a step that is nearly Newton's own, or three successive ones together, gain less than this
+            share of the energy.
         steps: at most.
 
     Returns:
@@ -46,7 +48,8 @@ def least_polygon(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float
         z, value, damping = _descend(curve, z, energies[-1], damping)
         count += 1
         energies.append(value)
-        if energies[-4:][0] - value <= tolerance * value and len(energies) > 3:
+        before = energies[-2] if damping < NEARLY else energies[-4:][0]
+        if before - value <= tolerance * value and (damping < NEARLY or len(energies) > 3):
             break
     return z, count
 
