@@ -12,9 +12,10 @@
 # The paper models a diffusion by a chain of transports. Between two positive noise levels none of them has a singular set ({prf:ref}`thm-whole`), yet
 # boundaries are what one sees in the latent space of a diffusion model.
 #
-# **Question.** *What remains of a singular set at a positive noise level? Does its complexity grow as the noise falls, and does it stay in place?*
+# **What remains of a singular set at a positive noise level? Does its complexity grow as the noise falls, and does it stay in place?**
 #
 # :::{admonition} Answer
+# :class: tip
 # What remains is steepness: ridges, across which the flow stretches by up to $s\, e^{D^2/(8 s^2)}$, $D$ the diameter of the data, in any dimension.
 # Their number can fall: of the definitions of complexity that we count at positive noise, the number of modes on the line is the one that never
 # does, by a theorem. On data that are hierarchical by construction the count does grow, by a power law whose exponent is the dimension of the data. A boundary moves while
