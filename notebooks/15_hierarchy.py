@@ -197,9 +197,9 @@ show(figures.phase_maps(rows, p.extent),
 # grid across the largest final jumps. (The parameter `pair_coordinates` names others. The paper's own cannot be repeated:
 # its anchors were not published.)
 
-# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points at falling noise levels, and below them their distance. Dotted: half of the final distance.", "name": "fig-pairs"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points at falling noise levels, at even distances, and below them their distance over the level. Dotted: half of the final distance.", "name": "fig-pairs"}} tags=["hide-input"]
 couples = np.array(p.pair_coordinates, dtype=float) if p.pair_coordinates else None
-strips = [strip for one in models_here for strip in strips_of(one.title, measured[one.name][0], couples, 2)]
+strips = [strip for one in models_here for strip in strips_of(one.title, measured[one.name][0], couples, 1)]
 show(figures.pair_strips(strips),
      alt="Pairs of neighbouring points: the predicted images agree at high noise, then turn into different pictures; below "
          "each pair the distance, which rises from zero to a plateau")
@@ -251,7 +251,7 @@ for claim, name in (("pairs", "before"), ("coarse", "coarse"), ("nesting", "nest
 thresholds = {name: [borders[name] if r == p.ridge else boundaries(s, r * yardstick[name], p.seed) for r in p.ridges]
               for name, s in measured.items()}
 
-# %% mystnb={"figure": {"caption": "The same numbers for other thresholds of a ridge, in units of the distance of unrelated pictures; bars: 95 % intervals over slices; dotted: the bounds of the claims, which are judged at the threshold of the parameters alone.", "name": "fig-ridges"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The same numbers for other thresholds of a ridge, in units of the distance of unrelated pictures; bars: 95 % intervals over slices; hollow: too few slices for an interval; no mark: nothing to measure; dotted: the bounds of the claims, which are judged at the threshold of the parameters alone.", "name": "fig-ridges"}} tags=["hide-input"]
 panes = {"before over after": ("before", 0.2), "coarse first": ("coarse", 0.1), "nesting": ("nested", 0.9)}
 show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b in thresholds[one.name]] for one in models_here}
                              for pane, (name, _) in panes.items()}, {pane: bound for pane, (_, bound) in panes.items()}),

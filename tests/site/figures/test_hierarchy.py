@@ -68,6 +68,9 @@ def test_pair_strips_mark_the_split():
     fig = pair_strips([pair, pair])
     assert len(fig.layout.images) == 2 and len(fig.layout.shapes) == 2
     assert fig.layout.shapes[0].x0 == pytest.approx(0)              # log10 of sigma/alpha
+    strip, curve, below = (fig.layout[f"yaxis{k}"].domain for k in ("", 2, 3))
+    assert strip[0] - curve[1] < curve[0] - below[1]                # nearer to its own curve than to the last
+    assert [a.yref for a in fig.layout.annotations] == ["y domain", "y3 domain"]    # titles lie on their strips
     assert [t.y[-1] for t in fig.data if t.x is not None and len(t.x) == 10] == [1, 1]
 
 
@@ -95,9 +98,16 @@ def test_scales_have_a_dot_for_each_set():
 def test_ridge_curves_leave_out_what_is_missing():
     some = [Estimate(0.5, 0.4, 0.7, 12), None, Estimate(0.6, -np.inf, np.inf, 3)]
     fig = ridge_curves([0.1, 0.2, 0.4], {"q": {"m": some}}, {"q": 0.9})
-    line = fig.data[0]
-    assert list(line.x) == [0.1, 0.4] and line.error_y.array == pytest.approx([0.2, 0.0])
+    line, marks = fig.data
+    assert list(line.x) == [0.1, 0.4] and line.marker.symbol == "circle-open"       # hollow without an interval
+    assert list(marks.x) == [0.1] and marks.error_y.array == pytest.approx([0.2])
     assert fig.layout.shapes[0].y0 == 0.9
+
+
+def test_bars_of_two_models_stand_side_by_side():
+    some = [Estimate(0.5, 0.4, 0.7, 12)]
+    fig = ridge_curves([0.2], {"q": {"m": some, "n": some}}, {"q": 0.9})
+    assert fig.data[0].x[0] < 0.2 < fig.data[2].x[0]
 
 
 def test_geodesics_lie_in_the_extent():

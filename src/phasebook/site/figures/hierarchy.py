@@ -23,6 +23,7 @@ __all__ = ["MergeTree", "PairStrip", "PhaseRow", "as_bytes", "geodesic_map", "li
            "pair_strips", "phase_maps", "ridge_curves"]
 
 THUMBNAIL = 64                  # pixels of a picture in a strip
+BESIDE = 0.01                   # between the marks of two models, on an axis of thresholds
 
 
 def as_bytes(pixels: Float[ndarray, "*p 3 y x"]) -> UInt8[ndarray, "*p y x 3"]:
@@ -107,14 +108,20 @@ def pair_strips(pairs: Sequence[PairStrip]) -> go.Figure:
         pairs: from the top.
     """
     count = len(pairs)
-    fig = make_subplots(2 * count, 1, row_heights=[0.6, 0.4] * count, vertical_spacing=0.26 / (2 * count),
-                        subplot_titles=[text for pair in pairs for text in (pair.title, "")])
+    share = 0.94 / count
+    # a pair from the top of its share: title, strip, curve, its axis
+    fig = make_subplots(2 * count, 1, row_heights=[0.54, 0.46] * count, vertical_spacing=0)
     for k, pair in enumerate(pairs):
+        top = 1 - k / count
         _strip(fig, pair, 2 * k + 1)
         _distance_curve(fig, pair, 2 * k + 2)
-    fig.update_xaxes(title="σ/α", row=2 * count, col=1)
-    layout(fig, height=340 * count + 60)
-    return fig.update_annotations(font_size=13)
+        fig.update_yaxes(domain=[top - 0.46 * share, top - 0.02 * share], constraintoward="bottom",
+                         row=2 * k + 1, col=1)
+        fig.update_yaxes(domain=[top - 0.87 * share, top - 0.58 * share], row=2 * k + 2, col=1)
+        fig.add_annotation(text=pair.title, x=0.5, xref="paper", y=1, yanchor="bottom", showarrow=False,
+                           yref=f"y{2 * k + 1 if k else ''} domain")
+    layout(fig, height=350 * count + 90)
+    return fig.update_annotations(font_size=14)
 
 
 def _strip(fig: go.Figure, pair: PairStrip, row: int) -> None:
@@ -140,6 +147,7 @@ def _distance_curve(fig: go.Figure, pair: PairStrip, row: int) -> None:
     ticks = [v for v in (10, 3, 1, 0.3, 0.1) if pair.noise.min() <= v <= pair.noise.max()]
     fig.update_xaxes(autorange="reversed", tickvals=np.log10(ticks).tolist(),
                      ticktext=[f"{v:g}" for v in ticks], **place)
+    fig.update_xaxes(title="σ/α", title_standoff=4, **place)
     fig.update_yaxes(title=f"distance, {pair.unit}", rangemode="tozero", **place)
 
 
@@ -196,7 +204,8 @@ def likeness_scales(rows: Mapping[str, Mapping[str, Sequence[float]]], xtitle: s
 
 def ridge_curves(ridges: Sequence[float], panes: Mapping[str, Mapping[str, Sequence[Estimate | None]]],
                  bounds: Mapping[str, float]) -> go.Figure:
-    """Estimates against the ridge's threshold, a pane a quantity and a line a model, with its interval as bars.
+    """Estimates against the ridge's threshold, a pane a quantity and a line a model, with intervals as bars; a hollow
+    mark has none.
 
     Args:
         ridges: thresholds.
@@ -206,12 +215,17 @@ def ridge_curves(ridges: Sequence[float], panes: Mapping[str, Mapping[str, Seque
     fig = make_subplots(1, len(panes), subplot_titles=list(panes), horizontal_spacing=0.07)
     for col, (quantity, models) in enumerate(panes.items(), 1):
         for k, (model, estimates) in enumerate(models.items()):
-            known = [(r, e) for r, e in zip(ridges, estimates, strict=True) if e is not None]
-            up, down = ([abs(end) if np.isfinite(end) else 0.0 for end in ends] for ends in (
-                [e.high - e.value for _, e in known], [e.value - e.low for _, e in known]))
-            fig.add_scatter(x=[r for r, _ in known], y=[e.value for _, e in known], mode="lines+markers", name=model,
-                            error_y={"type": "data", "array": up, "arrayminus": down}, showlegend=col == 1,
-                            legendgroup=model, line={"color": COLOURS[k % 7], "width": 2.5}, row=1, col=col)
+            aside = BESIDE * (k - (len(models) - 1) / 2)                # bars of two models side by side
+            known = [(r + aside, e) for r, e in zip(ridges, estimates, strict=True) if e is not None]
+            sure = [(r, e) for r, e in known if np.isfinite([e.low, e.high]).all()]
+            style = {"name": model, "legendgroup": model, "line": {"color": COLOURS[k % 7], "width": 2.5}}
+            fig.add_scatter(x=[r for r, _ in known], y=[e.value for _, e in known], mode="lines+markers",
+                            marker={"size": 9, "symbol": "circle-open"}, showlegend=False, row=1, col=col, **style)
+            bars = {"type": "data", "array": [e.high - e.value for _, e in sure],
+                    "arrayminus": [e.value - e.low for _, e in sure]}
+            fig.add_scatter(x=[r for r, _ in sure] or [None], y=[e.value for _, e in sure] or [None], error_y=bars,
+                            mode="markers", marker={"size": 9, "color": COLOURS[k % 7]}, showlegend=col == 1, row=1,
+                            col=col, **style)
         fig.add_hline(y=bounds[quantity], line={"dash": "dot", "color": "grey"}, row=1, col=col)
         fig.update_xaxes(title="ridge", row=1, col=col)
     return layout(fig, height=380, legend={"orientation": "h", "y": -0.25, "x": 0})
