@@ -181,7 +181,7 @@ print(f"length of the tear: disk {far.tears.length:.3f}, Gaussian {even:.3f}, ma
 shapes = {"L": targets.ell(), "horseshoe": targets.horseshoe(), "annulus": targets.annulus(p.hole),
           "hole off the centre": targets.annulus(0.4, 0.3)}
 done = {name: transport_onto(shape, p.n_samples, p.source) for name, shape in shapes.items()}
-show(torn([Torn.of(transport, name) for name, transport in done.items()], slider="target: "),
+show(torn([Torn.of(transport, name) for name, transport in done.items()], slider="target: ", first=0),
      alt="A round source with orange tears and its image. For the L and the horseshoe one tear enters from the border "
          "and ends inside; for the annulus a dot at the centre; for the other hole a short curve inside.")
 notch = done["L"]
@@ -191,8 +191,8 @@ weight = notch.tears.lengths * notch.tears.jumps
 share = (weight * (on_notch[0] & on_notch[1])).sum() / weight.sum()
 
 # %% tags=["nbval-check-output"]
-for name, transport in done.items():
-    print(f"{name}: {missing_edges(shapes[name], transport.cells.atoms, transport.spacing)} edges of the hull missing")
+missing = {name: missing_edges(shapes[name], transport.cells.atoms, transport.spacing) for name, transport in done.items()}
+print("missing edges of the hull:", "; ".join(f"{name}: {count}" for name, count in missing.items()))
 
 # %% [markdown]
 # Along the tear of the L both images lie on the two sides of the corner: the jump is the whole missing edge far out and falls to nothing at the inner
@@ -223,12 +223,12 @@ for name, transport in done.items():
 # the largest jump between two cells that meet, in brick widths, tells the cases apart. With $h$ the width of a brick it stays bounded for a Lipschitz
 # map and grows like $1/h$ where the map jumps, be it in a point.
 
-# %% mystnb={"figure": {"caption": "Left: the largest jump between two cells that meet, in brick widths, over one brick width. Discontinuous maps grow with slope one, Lipschitz maps stay. Right: the jump integral of the same maps; the annulus is far below the torn targets although its map jumps by its whole inner diameter.", "name": "fig-stretch"}}
+# %% mystnb={"figure": {"caption": "Left: the largest jump between two cells that meet, in brick widths, over one over the brick width. Discontinuous maps grow with slope one (dashed), Lipschitz maps stay. Right: the jump integral of the same maps; the annulus is far below the torn targets although its map jumps by its whole inner diameter. An integral of zero is drawn at 0.0001.", "name": "fig-stretch"}}
 cases = {"two disks": targets.two_disks(5.0), "L": targets.ell(), "annulus": targets.annulus(p.hole),
          "oval, b = 1.25": targets.cassini(1.25), "disk": targets.ellipse()}
 sizes = [max(p.n_samples // k, 25) for k in (16, 8, 4, 2, 1)]
 runs = {name: [transport_onto(shape, n, "disk") for n in sizes] for name, shape in cases.items()}
-show(curves(stretch_panels(runs), ["one over the brick width"] * 2, ["stretch, brick widths", "jump integral (0 shown as 0.0001)"]),
+show(curves(stretch_panels(runs), ["one over the brick width"] * 2, ["stretch, brick widths", "jump integral"]),
      alt="Left: on logarithmic axes three rising lines of slope one, for two disks, the L and the annulus, and two flat ones. "
          "Right: jump integrals, level for two disks and the L, low and falling for the annulus, zero for the others.")
 exponents = {name: stretch_exponent(run[2], run[-1]) for name, run in runs.items()}
@@ -237,7 +237,7 @@ ring = solve(rings, shares, p.source)
 miss = np.linalg.norm(ring.transport(targets.annulus_source(rings, p.hole, p.source)) - rings, axis=1).mean() / width
 
 # %% tags=["nbval-check-output"]
-print("exponent of the stretch:", ", ".join(f"{name} {value:.1f}" for name, value in exponents.items() if fine_enough))
+print("exponent of the stretch:", "; ".join(f"{name}: {value:.1f}" for name, value in exponents.items() if fine_enough))
 
 # %% [markdown]
 # The annulus has the exponent of the two torn targets, although its jump integral, on the right of {numref}`fig-stretch`, lies far below theirs: that of the
@@ -331,7 +331,7 @@ show(family([targets.cassini_outline(b) for b in ratios], [f"b = {b:g}" for b in
 # numbers are dense. $F_{\text{data}}$ has no jump (there are no atoms), so $T$ is strictly increasing.
 # :::
 
-# %% mystnb={"figure": {"caption": "The Brenier map onto the Cantor measure, by quantile of the source, through 4 and through all generations. Every jump of the first stays, and new ones fill every interval.", "name": "fig-cantor"}}
+# %% mystnb={"figure": {"caption": "The Brenier map onto the Cantor measure, by quantile of the source, through 2 and through 10 generations. Every jump of the first stays, and new ones fill every interval, as the first eighth shows at a larger scale.", "name": "fig-cantor"}}
 free, steps = [], {}
 for g in range(2, p.generations + 1):
     data = cantor(g, p.cantor_ratio)
@@ -339,8 +339,8 @@ for g in range(2, p.generations + 1):
     free.append(cut.masses.max())                                               # the widest interval without a jump
     steps[g] = (np.arange(len(data.means) + 1) / len(data.means), data.means[:, 0])
 shrink = np.exp(np.polyfit(np.arange(len(free)), np.log(free), 1)[0])
-show(staircase([(f"{g} generations", *steps[g]) for g in (4, p.generations)], "quantile of the source", "T"),
-     alt="A staircase from 0 to 1 with its largest jump at one half, smaller ones at the quarters, and ever smaller ones between.")
+show(staircase([(f"{g} generations", *steps[g]) for g in (2, p.generations)], "quantile of the source", "T", 0.125),
+     alt="A staircase from 0 to 1 with its largest jump at one half, smaller ones at the quarters, and ever smaller ones between. The panel on the right repeats it for quantiles up to an eighth.")
 thin = slope_interval([t.spacing for t in runs["L"]], [t.torn_mass for t in runs["L"]]) if fine_enough else None
 
 # %% tags=["nbval-check-output"]

@@ -96,6 +96,7 @@ from phasebook.site.checks.models import subjects
 from phasebook.site.figures import hierarchy as figures
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show
+from phasebook.site.figures.hierarchy_tables import areas_table, estimates_table, places_table
 from phasebook.slices.measures.phases import persistence, phases_of, telling_counts
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import slice_of
@@ -134,7 +135,7 @@ on_slice = partial(through_slice, levels=first.levels, plane=plane, ridge=p.ridg
 areas["geodesics of a slice"] = separation(on_slice, n // 4, p.slice_trees, p.seed)
 
 # %% tags=["hide-input"]
-display(HTML(figures.areas_table(areas)))
+display(HTML(areas_table(areas)))
 best = {name: next(iter(least_areas(kinds).items())) for name, kinds in areas.items()}
 for claim, name, count in (("trees_separated", "splits, many starts a leaf", p.trees),
                            ("geodesics_separate", "geodesics of a slice", p.slice_trees)):
@@ -171,7 +172,7 @@ if "exact" in borders:          # the null: the twin of all pictures, on as many
     slices = [slice_of(model, plane, exact.levels) for plane in planes]
     cloud = boundaries(slices, p.ridge * slices[0].yardstick(), p.seed)
 
-# %% mystnb={"figure": {"caption": "Phases of the first slice of each model at some noise levels, by watershed on the metric. A phase that splits hands its colour to the child that holds most of it, where no neighbour has it; the colours mean nothing else.", "name": "fig-phases"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Phases of the first slice of each model at some noise levels, by watershed on the metric. A phase that splits hands its colour to the child that holds most of it, where no neighbour has it. The colours mean nothing else, and phases that do not touch may share one.", "name": "fig-phases"}} tags=["hide-input"]
 rows = []
 for one in models_here:
     s = measured[one.name][0]
@@ -196,9 +197,9 @@ show(figures.phase_maps(rows, p.extent),
 # grid across the largest final jumps. (The parameter `pair_coordinates` names others. The paper's own cannot be repeated:
 # its anchors were not published.)
 
-# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points at falling noise levels, and below them their distance. Dotted: half of the final distance.", "name": "fig-pairs"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points at falling noise levels, at even distances, and below them their distance over the level. Dotted: half of the final distance.", "name": "fig-pairs"}} tags=["hide-input"]
 couples = np.array(p.pair_coordinates, dtype=float) if p.pair_coordinates else None
-strips = [strip for one in models_here for strip in strips_of(one.title, measured[one.name][0], couples, 2)]
+strips = [strip for one in models_here for strip in strips_of(one.title, measured[one.name][0], couples, 1)]
 show(figures.pair_strips(strips),
      alt="Pairs of neighbouring points: the predicted images agree at high noise, then turn into different pictures; below "
          "each pair the distance, which rises from zero to a plateau")
@@ -222,17 +223,12 @@ show(figures.pair_strips(strips),
 #   which holds most of its fine phase. Phases dealt to single points at random would be too weak a null. The fair one
 #   are the fine phases of *other* slices, which are as large and as compact.
 
-# %% tags=["nbval-check-output"]
-for one in models_here:
-    b = borders[one.name]
-    print(one.title)
-    for label, value in (("before / after", b.before), ("lost / gained", b.lost), ("coarse first", b.coarse),
-                         ("nesting", b.nested), ("  beyond other slices", b.beyond)):
-        print(f"  {label:24}", "nothing to measure" if value is None else f"{value.value:.2f}")
-if cloud:
-    print("cloud without a tree")
-    for label, value in (("before / after", cloud.before), ("coarse first", cloud.coarse), ("nesting", cloud.nested)):
-        print(f"  {label:24}", "nothing to measure" if value is None else f"{value.value:.2f}")
+# %% tags=["hide-input"]
+bordered = {one.title: borders[one.name] for one in models_here} | ({"cloud without a tree": cloud} if cloud else {})
+display(HTML(estimates_table({label: [getattr(b, name) for b in bordered.values()] for label, name in (
+    ("before / after", "before"), ("lost / gained", "lost"), ("coarse first", "coarse"), ("nesting", "nested"),
+    ("nesting, beyond other slices", "beyond"))}, list(bordered),
+    f"Boundaries on {p.slices} slices each, with 95 % intervals; n in their place: too few for one; –: nothing to measure")))
 
 # %% tags=["hide-input"]
 for one in models_here:
@@ -255,7 +251,7 @@ for claim, name in (("pairs", "before"), ("coarse", "coarse"), ("nesting", "nest
 thresholds = {name: [borders[name] if r == p.ridge else boundaries(s, r * yardstick[name], p.seed) for r in p.ridges]
               for name, s in measured.items()}
 
-# %% mystnb={"figure": {"caption": "The same numbers for other thresholds of a ridge, in units of the distance of unrelated pictures; bars: 95 % intervals over slices; dotted: the bounds of the claims, which are judged at the threshold of the parameters alone.", "name": "fig-ridges"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The same numbers for other thresholds of a ridge, in units of the distance of unrelated pictures; bars: 95 % intervals over slices; hollow: too few slices for an interval; no mark: nothing to measure; dotted: the bounds of the claims, which are judged at the threshold of the parameters alone.", "name": "fig-ridges"}} tags=["hide-input"]
 panes = {"before over after": ("before", 0.2), "coarse first": ("coarse", 0.1), "nesting": ("nested", 0.9)}
 show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b in thresholds[one.name]] for one in models_here}
                              for pane, (name, _) in panes.items()}, {pane: bound for pane, (_, bound) in panes.items()}),
@@ -268,7 +264,7 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 # area better than the phases of other slices would. Order and nesting hardly depend on the threshold. The ratio before and
 # after does: a higher ridge is there later, and at twice the height it reaches its bound.
 #
-# A cloud without a tree has boundaries of the same kind: its own order, nesting and ratio are printed below those of the pictures, and stand in the notes of the claims. Its
+# A cloud without a tree has boundaries of the same kind: its own order, nesting and ratio stand beside those of the pictures, and in the notes of the claims. Its
 # phases nest as well as those of the pictures, to within a hundredth, its neighbours agree even better before a boundary parts them (a tenth), and
 # its order has more than half the correlation. So most of this is how an exact denoiser cuts *any* set of points; of the three, the clearer order is the
 # pictures' own, and of the nesting a third of a hundredth.
@@ -348,7 +344,7 @@ show(figures.likeness_scales(scale, "share of triples that agree"),
 for title, three in beside.items():
     for name in ("triples", "cophenetic"):
         ledger.number(f"place.{title}.{name}", places(three, name), "0 twin, 1 tree")
-display(HTML(figures.places_table(beside, areas_of, ["triples", "cophenetic"], p.seed)))
+display(HTML(places_table(beside, areas_of, ["triples", "cophenetic"], p.seed)))
 for one in [*models_here, *further]:
     used = usable(areas_of[one.title])
     at = place(beside[one.title], list(used), p.seed)
@@ -388,22 +384,23 @@ for one in models_here:
 # %%
 lines_of = {one.name: straight(measured[one.name], p.ridge * yardstick[one.name], 12, p.seed) for one in models_here}
 
-# %% mystnb={"figure": {"caption": "Geodesics (solid) and their chords (dotted) on the first slice of the first model, over log(10\u207b\u2078 + tr G), at a step at which ridges are still wide. Pairs that end in one phase, and in two.", "name": "fig-geodesics"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Geodesics (solid) and their chords (dotted) on the first slice of the first model, over log(10\u207b\u2078 + tr G). Pairs that end in one phase of the last step, and in two; green: the borders of these phases. The step is an early one, at which ridges are still wide and begin inside what will be a phase, so that geodesics bend there as well; the numbers below are of a later step, at which the metric is at rest.", "name": "fig-geodesics"}} tags=["hide-input"]
 s = measured[first.name][0]
 wide = s.telling(6)[len(s.telling(6)) // 2]
 curves = straightness(s.surface(wide), s.phases(p.ridge * yardstick[first.name])[-1], 16, p.seed)
 some = np.concatenate([curves.spaced(side, 4) for side in (True, False)])
-show(figures.geodesic_map(np.log(1e-8 + s.values("trace")[wide]), curves.curves[some], curves.inside[some], p.extent,
-                  "log(10⁻⁸ + tr G)"),
-     alt="Map of the metric with geodesics: within a phase to be they follow their chords, across a boundary they bend")
+show(figures.geodesic_map(np.log(1e-8 + s.values("trace")[wide]), curves.curves[some], curves.inside[some],
+                          s.phases(p.ridge * yardstick[first.name])[-1], p.extent, "log(10⁻⁸ + tr G)"),
+     alt="Map of the metric with borders of phases and geodesics, which keep to the dark valleys: some follow their chords, most bend, those across a boundary further")
 
-# %% tags=["hide-input", "nbval-check-output"]
+# %% tags=["hide-input"]
 for one in models_here:
     inside, across, share = lines_of[one.name]
     ledger.claim("hierarchy.straighter_inside", share, model=one.name,
                  note=f"in heights of a ridge, inside a phase: {inside}; across a boundary: {across}")
-    print(one.title, "inside", None if inside is None else f"{inside.value:.0f}",
-          "across", None if across is None else f"{across.value:.0f}")
+display(HTML(estimates_table({one.title: lines_of[one.name] for one in models_here}, ["inside a phase", "across a boundary", "ratio"],
+    "Length of the straight line less that of the geodesic, in heights of a ridge, at the step at which the metric is at rest: medians over "
+    "slices, with 95 % intervals; n in their place: too few for one")))
 
 # %% [markdown]
 # Across a boundary of the exact model the straight line climbs about two ridges that the geodesic goes round, or slips through at

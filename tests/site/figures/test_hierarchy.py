@@ -1,24 +1,26 @@
 """Figures of the hierarchy: what they show is where it should be."""
 
+from base64 import b64decode
+from io import BytesIO
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.cluster.hierarchy import linkage
 
-from phasebook.hierarchy.calibration import Placed
 from phasebook.site.figures.hierarchy import (
     MergeTree,
     PairStrip,
     PhaseRow,
-    areas_table,
     as_bytes,
     geodesic_map,
     likeness_scales,
     merge_trees,
     pair_strips,
     phase_maps,
-    places_table,
     ridge_curves,
 )
+from phasebook.site.figures.phase_colours import phase_colours
 from phasebook.stats import Estimate
 
 EXTENT = [0.0, 1.0, 0.0, 2.0]
@@ -42,9 +44,22 @@ def test_phase_maps_have_a_pane_and_a_title_each():
     fig = phase_maps(rows, EXTENT)
     assert len(fig.layout.images) == 5
     titles = [a.text for a in fig.layout.annotations]
-    assert titles[:3] == ["σ/α = 13: 1 phase", "σ/α = 5: 2 phases", "σ/α = 1: 4 phases"]
+    assert titles[:3] == ["σ/α = 13<br>1 phase", "σ/α = 5<br>2 phases", "σ/α = 1<br>4 phases"]
     image = fig.layout.images[0]
     assert (image.x, image.y, image.sizex, image.sizey) == (0, 1, 2, 1)
+    assert [fig.layout[f"xaxis{k}"].title.text for k in ("", 2, 3, 4, 5)] == [None, None, "β", "β", "β"]
+    assert fig.layout.yaxis2.scaleanchor == "x2" and not fig.layout.yaxis2.showticklabels
+
+
+def test_a_shown_step_has_the_colours_that_it_has_among_all_steps():
+    one, other = labels()[2], labels()[2].T
+    steps = np.stack([one * 0, one % 2, one // 2, one, other])
+    fig = phase_maps([PhaseRow("m", steps, [0, 4], np.geomspace(9, 1, 5), np.array([1, 2, 2, 4, 4]))], EXTENT)
+    drawn = Image.open(BytesIO(b64decode(fig.layout.images[1].source.split(",")[1])))
+    side = drawn.size[0] // 12
+    shown = np.asarray(drawn.convert("RGB"))[side // 2::side, side // 2::side][::-1]
+    assert (shown == phase_colours(steps)[4]).all()
+    assert (phase_colours(steps)[4] != phase_colours(steps[[0, 4]])[1]).any()       # the steps between matter
 
 
 def test_pair_strips_mark_the_split():
@@ -53,6 +68,9 @@ def test_pair_strips_mark_the_split():
     fig = pair_strips([pair, pair])
     assert len(fig.layout.images) == 2 and len(fig.layout.shapes) == 2
     assert fig.layout.shapes[0].x0 == pytest.approx(0)              # log10 of sigma/alpha
+    strip, curve, below = (fig.layout[f"yaxis{k}"].domain for k in ("", 2, 3))
+    assert strip[0] - curve[1] < curve[0] - below[1]                # nearer to its own curve than to the last
+    assert [a.yref for a in fig.layout.annotations] == ["y domain", "y3 domain"]    # titles lie on their strips
     assert [t.y[-1] for t in fig.data if t.x is not None and len(t.x) == 10] == [1, 1]
 
 
@@ -80,24 +98,25 @@ def test_scales_have_a_dot_for_each_set():
 def test_ridge_curves_leave_out_what_is_missing():
     some = [Estimate(0.5, 0.4, 0.7, 12), None, Estimate(0.6, -np.inf, np.inf, 3)]
     fig = ridge_curves([0.1, 0.2, 0.4], {"q": {"m": some}}, {"q": 0.9})
-    line = fig.data[0]
-    assert list(line.x) == [0.1, 0.4] and line.error_y.array == pytest.approx([0.2, 0.0])
+    line, marks = fig.data
+    assert list(line.x) == [0.1, 0.4] and line.marker.symbol == "circle-open"       # hollow without an interval
+    assert list(marks.x) == [0.1] and marks.error_y.array == pytest.approx([0.2])
     assert fig.layout.shapes[0].y0 == 0.9
+
+
+def test_bars_of_two_models_stand_side_by_side():
+    some = [Estimate(0.5, 0.4, 0.7, 12)]
+    fig = ridge_curves([0.2], {"q": {"m": some, "n": some}}, {"q": 0.9})
+    assert fig.data[0].x[0] < 0.2 < fig.data[2].x[0]
 
 
 def test_geodesics_lie_in_the_extent():
     curves = np.array([[[0.0, 0], [5, 9]], [[2, 2], [4, 4]]])
-    fig = geodesic_map(np.zeros((6, 10)), curves, [True, False], EXTENT, "log")
-    assert (fig.data[1].x[-1], fig.data[1].y[-1]) == (2, 1)
-    assert [t.name for t in fig.data[1:] if t.showlegend is not False] == ["inside a phase", "across a boundary"]
-
-
-def test_tables_say_what_is_used():
-    low, high = (dict.fromkeys(("triples", "cophenetic", "gap", "delta"), Estimate(v, v, v, 24)) for v in (0.9, 0.99))
-    assert areas_table({"splits": {"comb": low}}).count("<td>0.90</td>") == 4
-    score = {"triples": 0.5, "cophenetic": 0.9, "resolved": 0.8}
-    sets = [Placed(score, score | {"triples": 0.4}, score | {"triples": 0.6})] * 12
-    areas = {"comb": low | {"triples": high["gap"]}, "ternary": high}
-    html = places_table({"emoji": sets}, {"emoji": areas}, ["triples"], 0)
-    assert "0.5 (95 % interval 0.5 to 0.5, n = 12)" in html and "not used" not in html
-    assert "not used" in places_table({"emoji": []}, {"emoji": {"comb": low}}, ["cophenetic"], 0)
+    phases = np.repeat([[0] * 5 + [1] * 5], 6, axis=0)
+    fig = geodesic_map(np.zeros((6, 10)), curves, [True, False], phases, EXTENT, "log")
+    assert (fig.data[2].x[-1], fig.data[2].y[-1]) == (2, 1)
+    border = fig.data[1]
+    assert {v for v in border.x if v is not None} == {1.0} and len(border.y) == 3 * 6 and border.y[2] is None
+    low, high = fig.layout.yaxis.range
+    assert low < 0 and high > 1                         # marks at the edge are whole
+    assert [t.name for t in fig.data[2:] if t.showlegend is not False] == ["inside a phase", "across a boundary"]

@@ -39,6 +39,13 @@ def test_torn_slides_only_when_there_is_something_to_slide():
     assert shown == list(steps[fig.layout.sliders[0].active].args[0]["visible"]) and sum(shown) == 3
 
 
+def test_torn_opens_where_told_and_marks_a_speck():
+    speck = transport("b")._replace(walls=0.01 * WALLS)
+    fig = torn([transport("a"), speck, transport("c")], slider="target ", first=0)
+    assert fig.layout.sliders[0].active == 0 and [t.visible for t in fig.data[::3]] == [True, False, False]
+    assert [t.mode for t in fig.data[1::3]] == ["lines", "lines+markers", "lines"]
+
+
 def test_a_torn_transport_is_drawn_at_points_of_equal_mass():
     done = transport_onto(targets.two_disks(5.0), 100, "disk")
     drawn = Torn.of(done, "far", 400)
@@ -50,9 +57,12 @@ def test_a_torn_transport_is_drawn_at_points_of_equal_mass():
 
 def test_stretch_panels_draw_a_missing_jump_at_the_least_value():
     run = [transport_onto(targets.ellipse(), n, "disk") for n in (50, 100)]
-    stretch, jump = (panel[0] for panel in stretch_panels({"disk": run}, least=1e-3))
+    panels = stretch_panels({"disk": run}, least=1e-3)
+    stretch, jump = (panel[0] for panel in panels)
     assert np.allclose(stretch.x, [1 / t.spacing for t in run]) and np.allclose(stretch.y, [t.stretch for t in run])
     assert np.allclose(jump.y, 1e-3)
+    guide = panels[0][-1]
+    assert guide.kind == "fitted" and np.allclose(guide.y / guide.x, guide.y[0] / guide.x[0])      # slope one
 
 
 def test_drift_curves_put_a_dot_where_a_boundary_is_first_steep():
@@ -95,9 +105,10 @@ def test_crease_and_family_carry_axis_titles():
 
 
 def test_staircase_is_flat_on_its_steps():
-    fig = staircase([("map", np.array([0.0, 0.5, 1.0]), np.array([2.0, 3.0]))], "q", "T")
+    fig = staircase([("map", np.array([0.0, 0.5, 1.0]), np.array([2.0, 3.0]))], "q", "T", 0.25)
     assert fig.data[0].x.tolist() == [0, 0.5, 0.5, 1] and fig.data[0].y.tolist() == [2, 2, 3, 3]
-    assert fig.layout.xaxis.title.text == "q"
+    assert fig.data[1].x.tolist() == [0, 0.25] and fig.data[1].y.tolist() == [2, 2]
+    assert fig.layout.xaxis.title.text == fig.layout.xaxis2.title.text == "q"
 
 
 @pytest.mark.parametrize("word", ["<b>", "&"])

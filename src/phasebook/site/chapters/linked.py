@@ -21,9 +21,11 @@ LEAVES = 12             # phases of the last step that the tree has, the largest
 LEAST = 0.004           # share of the area from which a phase is one of them
 FRAMES = 30             # steps that the slider has
 MAP, PICTURE, BAR = 6, 40, 6    # pixels: of a point of the map at least, of a leaf's picture, of the colour above it
-UNIT, TALL = 40, 240    # units of the drawing: width of a leaf, height of the tree
+UNIT, TALL = 40, 240    # units of the drawing: width of a leaf at least, height of the tree
+LEFT, HEAD = 44, 24     # of the noise levels beside it, and of their name above them
+FEW = 320               # width of a tree of few leaves, which lie further apart
 WIDE = 60               # pixels of a leaf on the page at most
-MOST = 340              # of the map, and of a tree of few leaves
+MOST = 340              # of the map
 
 
 def linked_album(s: Slice, phases: Int[ndarray, "step a b"]) -> Album | None:
@@ -52,7 +54,7 @@ def linked_album(s: Slice, phases: Int[ndarray, "step a b"]) -> Album | None:
     strips = [_strip(pictures, bars) for pictures, bars in zip(decoded, of_leaves, strict=True)]
     labels = [noise_words(s.levels.sigma_over_alpha[k]) for k in steps]
     notes = [_note(label, phases[k], points) for label, k in zip(labels, steps, strict=True)]
-    wide = max(WIDE * len(points), MOST)
+    wide = max(WIDE * len(points), MOST) + LEFT
     panels = [Panel("Phases of the slice", ["Noise"], _maps(colours, points), notes, sharp=True, most=MOST),
               Panel("Tree of its points", ["Noise"], np.stack(strips), notes, least=20, most=wide)]
     start = int(np.argmax([len(np.unique(of, axis=0)) > len(points) // 2 for of in of_leaves]))
@@ -82,16 +84,20 @@ def _maps(colours: UInt8[ndarray, "k a b 3"], points: Int[ndarray, "n 2"]) -> UI
     return maps[:, ::-1]
 
 
+def _unit(leaves: int) -> int:
+    """The width of a leaf in a tree of some leaves."""
+    return max(UNIT, FEW // leaves)
+
+
 def _strip(pictures: UInt8[ndarray, "n y x 3"], bars: UInt8[ndarray, "n 3"]) -> UInt8[ndarray, "h w 3"]:
-    """The leaves' pictures in a row, each below a bar of its phase's colour, a pale edge between them."""
-    cells = []
-    for picture, bar in zip(pictures, bars, strict=True):
-        cell = np.full((PICTURE + BAR, PICTURE, 3), 255, np.uint8)
-        cell[:BAR, 1:-1] = bar
-        cell[BAR:] = resized(picture, PICTURE)
-        cell[BAR:, [0, -1]] = 255
-        cells.append(cell)
-    return np.concatenate(cells, 1)
+    """The leaves' pictures in a row beneath their branches, each below a bar of its phase's colour."""
+    unit = _unit(len(pictures))
+    strip = np.full((PICTURE + BAR, LEFT + unit * len(pictures), 3), 255, np.uint8)
+    for k, (picture, bar) in enumerate(zip(pictures, bars, strict=True)):
+        at = LEFT + unit * k + (unit - PICTURE) // 2
+        strip[:BAR, at + 1:at + PICTURE - 1] = bar
+        strip[BAR:, at + 1:at + PICTURE - 1] = resized(picture, PICTURE)[:, 1:-1]
+    return strip
 
 
 def _note(label: str, phases: Int[ndarray, "a b"], points: Int[ndarray, "n 2"]) -> str:
@@ -103,16 +109,22 @@ def _note(label: str, phases: Int[ndarray, "a b"], points: Int[ndarray, "n 2"]) 
 
 
 def _svg(tree: Float[ndarray, "n-1 4"], top: float, last: float, mark: float) -> str:
-    """The tree, roots above, and the mark of a level."""
+    """The tree, roots above, noise levels on its left, and the mark of a level."""
     n, drawn = len(tree) + 1, dendrogram(tree, no_plot=True)
-    down = lambda height: TALL * (1 - np.asarray(height) / top)  # noqa: E731
+    unit = _unit(n)
+    wide, down = LEFT + unit * n, lambda height: TALL * (1 - np.asarray(height) / top)
     lines = []
     for place, height in zip(drawn["icoord"], drawn["dcoord"], strict=True):
-        at = [f"{UNIT * x / 10:.1f},{y:.1f}" for x, y in zip(place, down(height), strict=True)]
+        at = [f"{LEFT + unit * x / 10:.1f},{y:.1f}" for x, y in zip(place, down(height), strict=True)]
         lines.append(f'<polyline class="pba-branch" points="{" ".join(at)}"/>')
-    ticks = [v for v in (10, 3, 1, 0.3, 0.1) if 0 <= np.log(v / last) <= top]
-    texts = [f'<text x="2" y="{down(np.log(v / last)) - 3:.1f}" font-size="12">{v:g}</text>' for v in ticks]
+    end = f'x="{LEFT - 10}" text-anchor="end" font-size="15"'
+    texts = [f'<text {end} y="{5 - HEAD / 2:.0f}">σ/α</text>']
+    for v in (10, 3, 1, 0.3, 0.1):
+        y = down(np.log(v / last))
+        if 0 <= y <= TALL:
+            lines.append(f'<polyline class="pba-branch" points="{LEFT - 6},{y:.1f} {LEFT},{y:.1f}"/>')
+            texts.append(f'<text {end} y="{y + 5:.1f}">{v:g}</text>')
     words = f"Merge tree of {n} points of the slice over the noise, most noise above; a dashed line marks the level"
-    line = f'<line x1="0" x2="{UNIT * n}" y1="0" y2="0"/>'
-    return (f'<svg viewBox="0 0 {UNIT * n} {TALL}" role="img" aria-label="{words}">{"".join(lines)}{"".join(texts)}'
-            f'<g class="pba-mark" transform="translate(0 {mark:.1f})">{line}</g></svg>')
+    line = f'<line x1="{LEFT}" x2="{wide}" y1="0" y2="0"/>'
+    return (f'<svg viewBox="0 {-HEAD} {wide} {TALL + HEAD}" role="img" aria-label="{words}">{"".join(lines)}'
+            f'{"".join(texts)}<g class="pba-mark" transform="translate(0 {mark:.1f})">{line}</g></svg>')

@@ -14,16 +14,16 @@ from PIL import Image
 from plotly.subplots import make_subplots
 from scipy.cluster.hierarchy import dendrogram
 
-from phasebook.hierarchy.calibration import Areas, Placed, least_areas, place, usable
-from phasebook.site.figures.base import COLOURS, layout, noise_words, table
-from phasebook.site.figures.phase_colours import PHASES, colour_of
+from phasebook.site.figures.base import COLOURS, layout, noise_words
+from phasebook.site.figures.phase_colours import phase_colours
 from phasebook.site.figures.widget import webp
 from phasebook.stats import Estimate
 
-__all__ = ["MergeTree", "PairStrip", "PhaseRow", "areas_table", "as_bytes", "geodesic_map", "likeness_scales",
-           "merge_trees", "pair_strips", "phase_maps", "places_table", "ridge_curves"]
+__all__ = ["MergeTree", "PairStrip", "PhaseRow", "as_bytes", "geodesic_map", "likeness_scales", "merge_trees",
+           "pair_strips", "phase_maps", "ridge_curves"]
 
 THUMBNAIL = 64                  # pixels of a picture in a strip
+BESIDE = 0.01                   # between the marks of two models, on an axis of thresholds
 
 
 def as_bytes(pixels: Float[ndarray, "*p 3 y x"]) -> UInt8[ndarray, "*p y x 3"]:
@@ -64,27 +64,27 @@ def phase_maps(rows: Sequence[PhaseRow], extent: Sequence[float]) -> go.Figure:
     a0, a1, b0, b1 = map(float, extent)
     columns = max(len(row.steps) for row in rows)
     titles = [_step_title(row, k) for row in rows for k in [*row.steps, *[None] * (columns - len(row.steps))]]
-    fig = make_subplots(len(rows), columns, subplot_titles=titles, horizontal_spacing=0.04,
-                        vertical_spacing=0.14 if len(rows) > 1 else 0)
+    fig = make_subplots(len(rows), columns, subplot_titles=titles, horizontal_spacing=0.03,
+                        vertical_spacing=0.2 / (len(rows) - 1) if len(rows) > 1 else 0)
     for r, row in enumerate(rows, 1):
-        before = None
+        colours = phase_colours(row.labels)
+        size = max(1, 240 // row.labels.shape[1])
         for c, k in enumerate(row.steps, 1):
-            before = colour_of(row.labels[k], before)
-            size = max(1, 240 // row.labels.shape[1])
-            picture = PHASES[before][::-1].repeat(size, 0).repeat(size, 1)
-            _place(fig, webp(picture), (b0, b1), (a0, a1), row=r, col=c)
-            fig.update_xaxes(title="β" if r == len(rows) else None, range=[b0, b1], row=r, col=c)
-            fig.update_yaxes(title=f"{row.title}<br>α" if c == 1 else None, range=[a0, a1], row=r, col=c)
-    layout(fig, height=60 + 250 * len(rows))
-    fig.update_annotations(font_size=11)
-    fig.update_xaxes(showgrid=False, zeroline=False)
-    return fig.update_yaxes(showgrid=False, zeroline=False)
+            last = not any(len(below.steps) >= c for below in rows[r:])
+            _place(fig, webp(colours[k][::-1].repeat(size, 0).repeat(size, 1)), (b0, b1), (a0, a1), row=r, col=c)
+            fig.update_xaxes(title="β" if last else None, range=[b0, b1], showticklabels=last, row=r, col=c)
+            fig.update_yaxes(title=f"{row.title}<br>α" if c == 1 else None, range=[a0, a1], showticklabels=c == 1,
+                             scaleanchor=fig.get_subplot(r, c).xaxis.plotly_name.replace("axis", ""), row=r, col=c)
+    layout(fig, height=80 + 215 * len(rows))
+    fig.update_annotations(font_size=13)
+    plain = {"showgrid": False, "zeroline": False, "constrain": "domain", "ticks": "outside", "ticklen": 4}
+    return fig.update_xaxes(**plain).update_yaxes(constraintoward="top", **plain)
 
 
 def _step_title(row: PhaseRow, step: int | None) -> str:
     if step is None:
         return ""
-    return f"{noise_words(row.noise[step])}: {row.counts[step]} phase{'s' if row.counts[step] > 1 else ''}"
+    return f"{noise_words(row.noise[step])}<br>{row.counts[step]} phase{'s' if row.counts[step] > 1 else ''}"
 
 
 class PairStrip(NamedTuple):
@@ -108,14 +108,20 @@ def pair_strips(pairs: Sequence[PairStrip]) -> go.Figure:
         pairs: from the top.
     """
     count = len(pairs)
-    fig = make_subplots(2 * count, 1, row_heights=[0.6, 0.4] * count, vertical_spacing=0.26 / (2 * count),
-                        subplot_titles=[text for pair in pairs for text in (pair.title, "")])
+    share = 0.94 / count
+    # a pair from the top of its share: title, strip, curve, its axis
+    fig = make_subplots(2 * count, 1, row_heights=[0.54, 0.46] * count, vertical_spacing=0)
     for k, pair in enumerate(pairs):
+        top = 1 - k / count
         _strip(fig, pair, 2 * k + 1)
         _distance_curve(fig, pair, 2 * k + 2)
-    fig.update_xaxes(title="σ/α", row=2 * count, col=1)
-    layout(fig, height=340 * count + 60)
-    return fig.update_annotations(font_size=13)
+        fig.update_yaxes(domain=[top - 0.46 * share, top - 0.02 * share], constraintoward="bottom",
+                         row=2 * k + 1, col=1)
+        fig.update_yaxes(domain=[top - 0.87 * share, top - 0.58 * share], row=2 * k + 2, col=1)
+        fig.add_annotation(text=pair.title, x=0.5, xref="paper", y=1, yanchor="bottom", showarrow=False,
+                           yref=f"y{2 * k + 1 if k else ''} domain")
+    layout(fig, height=350 * count + 90)
+    return fig.update_annotations(font_size=14)
 
 
 def _strip(fig: go.Figure, pair: PairStrip, row: int) -> None:
@@ -141,6 +147,7 @@ def _distance_curve(fig: go.Figure, pair: PairStrip, row: int) -> None:
     ticks = [v for v in (10, 3, 1, 0.3, 0.1) if pair.noise.min() <= v <= pair.noise.max()]
     fig.update_xaxes(autorange="reversed", tickvals=np.log10(ticks).tolist(),
                      ticktext=[f"{v:g}" for v in ticks], **place)
+    fig.update_xaxes(title="σ/α", title_standoff=4, **place)
     fig.update_yaxes(title=f"distance, {pair.unit}", rangemode="tozero", **place)
 
 
@@ -197,7 +204,8 @@ def likeness_scales(rows: Mapping[str, Mapping[str, Sequence[float]]], xtitle: s
 
 def ridge_curves(ridges: Sequence[float], panes: Mapping[str, Mapping[str, Sequence[Estimate | None]]],
                  bounds: Mapping[str, float]) -> go.Figure:
-    """Estimates against the ridge's threshold, a pane a quantity and a line a model, with its interval as bars.
+    """Estimates against the ridge's threshold, a pane a quantity and a line a model, with intervals as bars; a hollow
+    mark has none.
 
     Args:
         ridges: thresholds.
@@ -207,25 +215,31 @@ def ridge_curves(ridges: Sequence[float], panes: Mapping[str, Mapping[str, Seque
     fig = make_subplots(1, len(panes), subplot_titles=list(panes), horizontal_spacing=0.07)
     for col, (quantity, models) in enumerate(panes.items(), 1):
         for k, (model, estimates) in enumerate(models.items()):
-            known = [(r, e) for r, e in zip(ridges, estimates, strict=True) if e is not None]
-            up, down = ([abs(end) if np.isfinite(end) else 0.0 for end in ends] for ends in (
-                [e.high - e.value for _, e in known], [e.value - e.low for _, e in known]))
-            fig.add_scatter(x=[r for r, _ in known], y=[e.value for _, e in known], mode="lines+markers", name=model,
-                            error_y={"type": "data", "array": up, "arrayminus": down}, showlegend=col == 1,
-                            legendgroup=model, line={"color": COLOURS[k % 7], "width": 2.5}, row=1, col=col)
+            aside = BESIDE * (k - (len(models) - 1) / 2)                # bars of two models side by side
+            known = [(r + aside, e) for r, e in zip(ridges, estimates, strict=True) if e is not None]
+            sure = [(r, e) for r, e in known if np.isfinite([e.low, e.high]).all()]
+            style = {"name": model, "legendgroup": model, "line": {"color": COLOURS[k % 7], "width": 2.5}}
+            fig.add_scatter(x=[r for r, _ in known], y=[e.value for _, e in known], mode="lines+markers",
+                            marker={"size": 9, "symbol": "circle-open"}, showlegend=False, row=1, col=col, **style)
+            bars = {"type": "data", "array": [e.high - e.value for _, e in sure],
+                    "arrayminus": [e.value - e.low for _, e in sure]}
+            fig.add_scatter(x=[r for r, _ in sure] or [None], y=[e.value for _, e in sure] or [None], error_y=bars,
+                            mode="markers", marker={"size": 9, "color": COLOURS[k % 7]}, showlegend=col == 1, row=1,
+                            col=col, **style)
         fig.add_hline(y=bounds[quantity], line={"dash": "dot", "color": "grey"}, row=1, col=col)
         fig.update_xaxes(title="ridge", row=1, col=col)
     return layout(fig, height=380, legend={"orientation": "h", "y": -0.25, "x": 0})
 
 
 def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 2"], inside: Sequence[bool],
-                 extent: Sequence[float], label: str) -> go.Figure:
-    """Geodesics and their chords (dotted) over a map of the metric.
+                 phases: Int[ndarray, "a b"], extent: Sequence[float], label: str) -> go.Figure:
+    """Geodesics and their chords (dotted) over a map of the metric and the borders of phases.
 
     Args:
         log_metric: the map.
         curves: geodesics in units of the grid.
         inside: whether the ends of each share a phase.
+        phases: of every point.
         extent: of the map, [alpha0, alpha1, beta0, beta1].
         label: of the map, with its unit.
     """
@@ -235,6 +249,9 @@ def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 
     bar = {"title": {"text": label, "side": "right"}, "thickness": 14}
     fig = go.Figure(go.Heatmap(z=np.round(log_metric, 2).tolist(), x=beta.round(4), y=alpha.round(4), colorbar=bar,
                                colorscale="Greys", reversescale=True, hoverinfo="skip"))
+    across, up = _borders(phases, beta, alpha)
+    fig.add_scatter(x=across, y=up, mode="lines", line={"color": COLOURS[2], "width": 1.6}, name="borders of phases",
+                    hoverinfo="skip")
     named = set()
     for curve, same in zip(curves, inside, strict=True):
         y, x = a0 + curve[:, 0] * (a1 - a0) / (a - 1), b0 + curve[:, 1] * (b1 - b0) / (b - 1)
@@ -245,45 +262,18 @@ def geodesic_map(log_metric: Float[ndarray, "a b"], curves: Float[ndarray, "m k 
                         line={"color": colour, "width": 1.2, "dash": "dot"}, marker={"size": 6}, showlegend=False)
         named.add(name)
     layout(fig, height=520, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
-    fig.update_xaxes(title="β", range=[b0, b1], constrain="domain")
-    return fig.update_yaxes(title="α", range=[a0, a1], scaleanchor="x", constrain="domain")
+    pad = [-0.03, 0.03]                         # marks at the edge are whole
+    fig.update_xaxes(title="β", range=[b + (b1 - b0) * v for b, v in zip((b0, b1), pad, strict=True)],
+                     constrain="domain", showgrid=False, zeroline=False)
+    return fig.update_yaxes(title="α", range=[a + (a1 - a0) * v for a, v in zip((a0, a1), pad, strict=True)],
+                            scaleanchor="x", constrain="domain", showgrid=False, zeroline=False)
 
 
-def areas_table(areas: Mapping[str, Areas]) -> str:
-    """The area under the curve of each statistic, by chain and kind of tree.
-
-    Args:
-        areas: from `calibration.separation`, by chain.
-    """
-    rows = [[chain, kind, *(f"{v.value:.2f}" for v in row.values())] for chain, kinds in areas.items()
-            for kind, row in kinds.items()]
-    return table(["distances", "tree", "triples", "cophenetic", "gap", "δ"], rows,
-                 "Area under the ROC curve, known trees against their twins, through the whole chain: 1 for a sure "
-                 "verdict, 0.5 for a coin")
-
-
-def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Areas], names: Sequence[str],
-                 seed: int) -> str:
-    """Where data lie between twin and tree.
-
-    Args:
-        beside: sets of each kind of data.
-        areas: from `calibration.separation`, by kind of data.
-        names: of the statistics.
-        seed: of the draws behind the intervals.
-    """
-    rows = []
-    for title, three in beside.items():
-        for name in names:
-            least = least_areas(areas[title])[name].value
-            used = "" if name in usable(areas[title]) else " (not used)"
-            ends = [_median([getattr(each, kind)[name] for each in three]) for kind in ("twin", "data", "tree")]
-            resolved = _median([each.data["resolved"] for each in three])
-            at = place(three, [name], seed)
-            rows.append([title, name, f"{least:.2f}{used}", *ends, resolved, "–" if at is None else str(at)])
-    return table(["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place"], rows,
-                 "Likeness to a tree, medians over sets, and the place of the data between twin (0) and tree (1)")
-
-
-def _median(values: Sequence[float]) -> str:
-    return f"{np.median(values):.2f}" if len(values) else "–"
+def _borders(labels: Int[ndarray, "a b"], x: Float[ndarray, " b"], y: Float[ndarray, " a"]) -> tuple[list, list]:
+    """The sides of the grid's cells between points of two phases, as one broken line."""
+    half = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
+    beside, above = (np.argwhere(labels[:, 1:] != labels[:, :-1]), np.argwhere(labels[1:] != labels[:-1]))
+    lines = [((x[j] + half[0], y[i] - half[1]), (x[j] + half[0], y[i] + half[1])) for i, j in beside]
+    lines += [((x[j] - half[0], y[i] + half[1]), (x[j] + half[0], y[i] + half[1])) for i, j in above]
+    return tuple([None if k == 2 else round(float(line[k][axis]), 4) for line in lines for k in range(3)]
+                 for axis in (0, 1))

@@ -20,6 +20,8 @@ from phasebook.theory.cells.tears import TornTransport
 __all__ = ["Cells", "Torn", "cells_and_basins", "crease", "drift_curves", "family", "growth_panel", "staircase",
            "stretch_panels", "stretching", "torn"]
 WALL = "#D55E00"
+GUIDE = 0.5             # stretch over fineness on the guide of slope one
+SPECK = 0.03            # of the source's width: walls that fill less are marked
 
 
 class Torn(NamedTuple):
@@ -68,23 +70,34 @@ def crease(axis: Float[ndarray, " g"], potential: Float[ndarray, "g g"], walls: 
     for k, wall in enumerate(walls):
         fig.add_trace(go.Scatter3d(x=_short(wall[:, 0]), y=_short(wall[:, 1]), z=_short(wall[:, 2]), mode="lines",
                                    line={"color": WALL, "width": 9}, name="singular set", showlegend=k == 0))
-    fig.update_scenes(xaxis_title="x₁ (source)", yaxis_title="x₂ (source)", zaxis_title="φ",
-                      camera={"eye": {"x": 1.5, "y": -1.6, "z": 0.9}})
-    return layout(fig, height=520, legend={"x": 0.02, "y": 0.98})
+    flat = {"tickvals": [-1, 0, 1]}
+    fig.update_scenes(xaxis={"title": "x₁ (source)", **flat}, yaxis={"title": "x₂ (source)", **flat},
+                      zaxis={"title": "φ", "nticks": 4}, camera={"eye": {"x": 1.5, "y": -1.75, "z": 0.95},
+                                                                 "center": {"x": 0, "y": 0, "z": -0.15}})
+    layout(fig, height=520, legend={"x": 0.02, "y": 0.98})
+    return fig.update_layout(margin={"l": 0, "b": 0})
 
 
-def torn(steps: Sequence[Torn], slider: str = "") -> go.Figure:
-    """Source points and their images in one colour each, singular walls on top; a slider when there are several."""
+def torn(steps: Sequence[Torn], slider: str = "", first: int | None = None) -> go.Figure:
+    """Source points and their images in one colour each, singular walls on top; a slider when there are several.
+
+    Args:
+        steps: the transports. Walls too short to be seen get a mark.
+        slider: words before the title of the one that is shown.
+        first: the one that is shown at the start; by default two thirds along.
+    """
     fig = make_subplots(1, 2, subplot_titles=("source, with its singular set", "target"), horizontal_spacing=0.1)
-    first = 2 * len(steps) // 3
+    first = 2 * len(steps) // 3 if first is None else first
     for k, step in enumerate(steps):
         seen = {"visible": k == first}
         rank = np.argsort(np.argsort(step.x[:, 0])).astype(np.int16)      # even use of the colours, whatever the source
         mark = {"size": 5, "color": rank, "colorscale": SEQUENTIAL, "cmin": 0, "cmax": len(rank)}
         dots = {"mode": "markers", "marker": mark, "showlegend": False}
         fig.add_trace(go.Scatter(x=_short(step.x[:, 0]), y=_short(step.x[:, 1]), **dots, **seen), 1, 1)
-        fig.add_trace(go.Scatter(**_lines(step.walls), mode="lines", line={"color": WALL, "width": 4},
-                                 name="singular set", **seen), 1, 1)
+        speck = len(step.walls) and np.ptp(step.walls.reshape(-1, 2), 0).max() < SPECK * np.ptp(step.x, 0).max()
+        fig.add_trace(go.Scatter(**_lines(step.walls), mode="lines+markers" if speck else "lines",
+                                 line={"color": WALL, "width": 4}, marker={"size": 9}, name="singular set",
+                                 **seen), 1, 1)
         fig.add_trace(go.Scatter(x=_short(step.image[:, 0]), y=_short(step.image[:, 1]), **dots, **seen), 1, 2)
     both = np.concatenate([step.image for step in steps])
     for column, points in ((1, steps[0].x), (2, both)):
@@ -101,13 +114,16 @@ def torn(steps: Sequence[Torn], slider: str = "") -> go.Figure:
 
 
 def stretch_panels(runs: Mapping[str, Sequence[TornTransport]], least: float = 1e-4) -> list[list[Curve]]:
-    """Two panels of curves over one over the brick width: the stretch, and the jump integral (0 drawn at `least`)."""
+    """Two panels of curves over one over the brick width: the stretch beside a line of slope one, and the jump integral
+    (0 drawn at `least`)."""
     panels = [[], []]
     for k, (name, run) in enumerate(runs.items()):
         fineness = np.array([1 / done.spacing for done in run])
         panels[0].append(Curve(name, fineness, np.array([done.stretch for done in run]), "measured", k))
         jumps = np.array([max(done.tears.jump, least) for done in run])
         panels[1].append(Curve(name, fineness, jumps, "measured", k))
+    x = np.sort(np.concatenate([curve.x for curve in panels[0]]))[[0, -1]]
+    panels[0].append(Curve("slope one", x, GUIDE * x, "fitted", 6))
     return panels
 
 
@@ -129,16 +145,19 @@ def family(outlines: Sequence[Float[ndarray, "p 2"]], names: Sequence[str], torn
         line = {"color": WALL if broken else COLOURS[0], "width": 1.6, "simplify": False}
         fig.add_trace(go.Scatter(x=_short(outline[:, 0]), y=_short(outline[:, 1]), mode="lines", name=name, line=line,
                                  showlegend=False), 1, 1)
+    widest = 1.05 * max(float(np.abs(outline[:, 0]).max()) for outline in outlines)
     for y, name, colour, dash in ((jumps, "jump integral", COLOURS[0], "solid"),
                                   (lengths, "length", COLOURS[2], "dot")):
         fig.add_trace(go.Scatter(x=x, y=_short(y), mode="lines+markers", name=name,
                                  line={"color": colour, "dash": dash}), 1, 2)
     fig.add_vline(x=convex_from, line={"dash": "dash", "color": "#888888"}, annotation_text="convex →", row=1,
-                  col=2, annotation_position="bottom right")
-    fig.update_xaxes(title_text="y₁", row=1, col=1).update_yaxes(title_text="y₂", scaleanchor="x", row=1, col=1)
+                  col=2, annotation_position="top right")
+    fig.update_xaxes(title_text="y₁", range=[-widest, widest], row=1, col=1)
+    fig.update_yaxes(title_text="y₂", scaleanchor="x", row=1, col=1)
     fig.update_xaxes(title_text=x_title, row=1, col=2)
     fig.update_yaxes(title_text="length; jump integral (units of the target)", row=1, col=2)
-    return layout(fig, height=400, legend={"x": 0.72, "y": 0.6})
+    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.1, "yanchor": "bottom"}
+    return layout(fig, height=440, legend=legend).update_layout(margin={"t": 80})
 
 
 def cells_and_basins(cases: Sequence[Cells], axis: Float[ndarray, " g"]) -> go.Figure:
@@ -212,13 +231,24 @@ def growth_panel(levels: Mapping[str, Float[ndarray, " k"]], branches: int, expo
 
 
 def staircase(maps: Sequence[tuple[str, Float[ndarray, " k"], Float[ndarray, " j"]]], x_title: str,
-              y_title: str) -> go.Figure:
-    """Step functions: `(name, edges, values)` with one edge more than values."""
-    fig = go.Figure()
+              y_title: str, closer: float) -> go.Figure:
+    """Step functions, whole and from 0 to `closer`.
+
+    Args:
+        maps: `(name, edges, values)` with one edge more than values.
+        x_title: of both panels.
+        y_title: likewise.
+        closer: end of the second panel.
+    """
+    fig = make_subplots(1, 2, subplot_titles=("whole", f"up to {closer:g}"), horizontal_spacing=0.12)
     for k, (name, edges, values) in enumerate(maps):
-        fig.add_trace(go.Scatter(x=np.repeat(edges, 2)[1:-1].astype(np.float32),
-                                 y=np.repeat(values, 2).astype(np.float32), name=name, mode="lines",
-                                 line={"color": COLOURS[k], "width": 4 - 2 * k}))
+        for col, end in ((1, np.inf), (2, closer)):
+            kept = edges[:-1] < end
+            x = np.stack([edges[:-1][kept], np.minimum(edges[1:][kept], end)], 1).ravel()
+            fig.add_trace(go.Scatter(x=x.astype(np.float32), y=np.repeat(values[kept], 2).astype(np.float32), name=name,
+                                     mode="lines", line={"color": COLOURS[k], "width": 5 - 3 * min(k, 1)},
+                                     legendgroup=name, showlegend=col == 1), 1, col)
     fig.update_xaxes(title_text=x_title)
     fig.update_yaxes(title_text=y_title)
-    return layout(fig, height=420, legend={"x": 0.02, "y": 0.98})
+    legend = {"orientation": "h", "x": 0, "y": 1.1, "yanchor": "bottom"}
+    return layout(fig, height=440, legend=legend).update_layout(margin={"t": 80})

@@ -138,9 +138,12 @@ def curves(panels: Sequence[Sequence[Curve]], x_titles: Sequence[str], y_titles:
 
 
 def _log_axis(values: Float[ndarray, " p"]) -> dict:
-    """A log axis with a label every decade, or every second one where there are many."""
+    """A log axis with a label every decade, or every second one where there are many; a few more within a decade."""
     positive = values[values > 0]
     decades = np.ptp(np.log10(positive)) if positive.size else 1.0
+    if 0 < decades < 1.2:
+        return {"type": "log", "tickvals": [v * 10.0**k for k in range(int(np.floor(np.log10(positive.min()))),
+                int(np.ceil(np.log10(positive.max()))) + 1) for v in (1, 2, 3, 5)], "tickformat": "~g"}
     return {"type": "log", "exponentformat": "power", "dtick": 2 if decades > 7 else 1}
 
 

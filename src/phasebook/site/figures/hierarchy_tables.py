@@ -1,0 +1,88 @@
+"""Tables of the hierarchy: estimates with their intervals, areas under curves, places between twin and tree."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from phasebook.hierarchy.calibration import Areas, Placed, least_areas, place, usable
+from phasebook.site.figures.base import table
+from phasebook.stats import Estimate
+
+__all__ = ["areas_table", "estimates_table", "places_table"]
+
+SPACE, HYPHEN = "\u00a0", "\u2011"       # at which no line breaks
+
+
+def _digits(value: float) -> str:
+    """Two digits, three places where they are small; a real minus."""
+    text = f"{value:.2g}" if abs(value) >= 0.01 else f"{value:.3f}"
+    return "0" if float(text) == 0 else text.replace("-", "−")
+
+
+def _told(estimate: Estimate | None) -> str:
+    """An estimate and its interval, in one line."""
+    if estimate is None:
+        return "–"
+    return f"{_digits(estimate.value)}{SPACE}{_interval(estimate)}"
+
+
+def _interval(estimate: Estimate) -> str:
+    if not np.isfinite([estimate.low, estimate.high]).all():
+        return f"(n{SPACE}={SPACE}{estimate.n})"
+    return f"[{_digits(estimate.low)},{SPACE}{_digits(estimate.high)}]"
+
+
+def estimates_table(rows: Mapping[str, Sequence[Estimate | None]], columns: Sequence[str], caption: str) -> str:
+    """Estimates with their 95 % intervals, or with n where that is too small for one.
+
+    Args:
+        rows: by what is measured, an estimate for each column; None where there is nothing to measure.
+        columns: of whom.
+        caption: of the table.
+    """
+    told = [[name, *map(_told, estimates)] for name, estimates in rows.items()]
+    return table(["", *columns], told, caption)
+
+
+def areas_table(areas: Mapping[str, Areas]) -> str:
+    """The area under the curve of each statistic, by chain and kind of tree.
+
+    Args:
+        areas: from `calibration.separation`, by chain.
+    """
+    rows = [[chain, kind, *(f"{v.value:.2f}" for v in row.values())] for chain, kinds in areas.items()
+            for kind, row in kinds.items()]
+    return table(["distances", "tree", "triples", "cophenetic", "gap", "δ"], rows,
+                 "Area under the ROC curve, known trees against their twins, through the whole chain: 1 for a sure "
+                 "verdict, 0.5 for a coin")
+
+
+def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Areas], names: Sequence[str],
+                 seed: int) -> str:
+    """Where data lie between twin and tree.
+
+    Args:
+        beside: sets of each kind of data.
+        areas: from `calibration.separation`, by kind of data.
+        names: of the statistics.
+        seed: of the draws behind the intervals.
+    """
+    rows = []
+    for title, three in beside.items():
+        for name in names:
+            least = least_areas(areas[title])[name].value
+            used = "" if name in usable(areas[title]) else " (not used)"
+            ends = [_median([getattr(each, kind)[name] for each in three]) for kind in ("twin", "data", "tree")]
+            resolved = _median([each.data["resolved"] for each in three])
+            at = place(three, [name], seed)
+            found = ["–", "–"] if at is None else [_digits(at.value), _interval(at)]
+            rows.append([title.replace("-", HYPHEN), name, f"{least:.2f}{used}", *ends, resolved, *found])
+    sizes = ", ".join(f"{title} {len(three)}" for title, three in beside.items())
+    head = ["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place", "95 % interval"]
+    return table(head, rows, "Likeness to a tree, medians over sets, and the place of the data between twin (0) and "
+                 "tree (1). Least area: under the ROC curve, for the kind of tree that is told worst from its twin. "
+                 f"Sets: {sizes}")
+
+
+def _median(values: Sequence[float]) -> str:
+    return f"{np.median(values):.2f}".replace("-", "−") if len(values) else "–"
