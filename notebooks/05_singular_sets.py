@@ -15,6 +15,7 @@
 # **Question.** *What is the singular set of an optimal transport map, which targets have one, and what of it can be measured?*
 #
 # :::{admonition} Answer
+# :class: tip
 # The phrase has five meanings, and they differ. For densities between two positive constants on bounded open sets the map is a homeomorphism off a
 # closed null set; without such bounds that is false, and Cantor data are the counterexample. Non-convexity of the target is necessary for a tear, not
 # sufficient. A target that misses an edge of its convex hull tears a Gaussian out to infinity; a hole leaves a singular set near the middle, a single
