@@ -12,7 +12,7 @@
 # An optimal transport moves a cloud of mass as cheaply as possible. When the target falls into pieces, the map has to tear the source somewhere, and
 # the tears are what the paper {cite:p}`lobashev2025caffarelli` calls phase boundaries.
 #
-# **Question.** *What is the singular set of an optimal transport map, which targets have one, and what of it can be measured?*
+# **What is the singular set of an optimal transport map, which targets have one, and what of it can be measured?**
 #
 # :::{admonition} Answer
 # :class: tip
