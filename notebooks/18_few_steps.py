@@ -68,7 +68,7 @@ from phasebook.fewstep.students import distil, fresh_noise, lessons
 from phasebook.fewstep.targets import latents, named_target, of_pictures
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.batches import side_by_side
-from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp, told
+from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp, told, words
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.fewstep import Portrait, picture_rows, planes, portraits
 from phasebook.site.figures.transport import Curve, curves
@@ -163,12 +163,12 @@ show(curves([[Curve("equal masses", 1 / widths, apart[0], "predicted", 0), Curve
 #
 # | layer | map | jumps |
 # |---|---|---|
-# | `mlp` | two hidden layers, SiLU | no |
-# | `icnn` | gradient of an input-convex network {cite:p}`amos2017input`, by automatic differentiation | no |
-# | `potential_soft` | gradient of $\tau \log \sum_k \exp((a_k \cdot x + b_k)/\tau) + c\,\lVert x \rVert^2/2$ | no |
-# | `potential_hard` | gradient of $\max_k (a_k \cdot x + b_k) + c\,\lVert x \rVert^2/2$ | yes |
-# | `moe_soft` | affine experts, mixed by a softmax gate at temperature $\tau$ | no |
-# | `moe_hard` | the expert of the largest gate | yes |
+# | MLP, `mlp` | two hidden layers, SiLU | no |
+# | input-convex, `icnn` | gradient of an input-convex network {cite:p}`amos2017input`, by automatic differentiation | no |
+# | soft potential, `potential_soft` | gradient of $\tau \log \sum_k \exp((a_k \cdot x + b_k)/\tau) + c\,\lVert x \rVert^2/2$ | no |
+# | hard potential, `potential_hard` | gradient of $\max_k (a_k \cdot x + b_k) + c\,\lVert x \rVert^2/2$ | yes |
+# | soft experts, `moe_soft` | affine experts, mixed by a softmax gate at temperature $\tau$ | no |
+# | hard experts, `moe_hard` | the expert of the largest gate | yes |
 #
 # A jump has no gradient, so hard layers are taught with a soft choice that hardens, each piece by its own error weighted with the probability that it is chosen
 # {cite:p}`jacobs1991adaptive`. Layers with pieces start with pieces at data, which the other two cannot. Apart from that all is equal: weights to 5 %, steps of the
@@ -214,7 +214,7 @@ for name in [n for n in ("mlp", "potential_soft", "potential_hard", "moe_hard") 
     change = np.stack(np.gradient(x.reshape(81, 81, 2), axis[1] - axis[0], axis=(0, 1)))
     steep = np.sqrt((change**2).sum((0, -1)))
     samples = one(torch.as_tensor(z[None, :1200, :2], dtype=torch.float32))[0].numpy()
-    columns.append(Portrait(name, samples, part(samples), part(x).reshape(81, 81), steep))
+    columns.append(Portrait(words(name), samples, part(samples), part(x).reshape(81, 81), steep))
 
 # %% mystnb={"figure": {"caption": "Four layers of equal size and budget in one step on eight Gaussians, one seed. Top: samples. Middle: the part that each latent goes to, dark grey for none. Bottom: the slope of the map, logarithmic; by differences of neighbouring latents, which a jump makes as large as the grid lets it be.", "name": "fig-portraits"}} tags=["hide-input"]
 show(portraits(columns, axis, len(columns and named_target(shown).shares)),
@@ -307,7 +307,7 @@ for (target, name, steps, kind), row in (rows | raw).items():
 # %% mystnb={"figure": {"caption": "What each student draws in one step from the same eight latents, and what the exact flow draws (top).", "name": "fig-few-pictures"}} tags=["hide-input"]
 drawn = [truth[:8]] + [emoji[name, 1][0](torch.as_tensor(test[None, :8, :dims], dtype=torch.float32))[0].numpy() for name in p.layers]
 pictured = (pixels.reshape(len(pixels), -1).mean(0) + np.stack(drawn) @ back).reshape(-1, 8, *pixels.shape[1:])
-show(picture_rows(["exact flow", *p.layers], pictured), alt="Rows of eight emoji each: clean in the exact flow and, mostly, from the hard potential; "
+show(picture_rows(["exact flow", *map(words, p.layers)], pictured), alt="Rows of eight emoji each: clean in the exact flow and, mostly, from the hard potential; "
      "mixtures of several from the MLP and the experts")
 
 # %% [markdown]
@@ -446,8 +446,8 @@ display(HTML(table(("layer", "steps", "phases", "formed at"), lines, "Phases of 
 first = [("exact flow", teacher[-1, 0])] + [(name, views[name, 1][-1, 0]) for name in p.layers]
 jumps = [np.maximum(np.linalg.norm(np.diff(v, axis=0), axis=-1)[:, 1:], np.linalg.norm(np.diff(v, axis=1), axis=-1)[1:]) for _, v in first]
 
-# %% mystnb={"figure": {"caption": "One plane of latents. Top: the picture that the one-step student comes nearest to. Bottom: the largest jump to a neighbour, one scale for all.", "name": "fig-few-planes"}} tags=["hide-input"]
-show(planes([name for name, _ in first], [faces.near(v) for _, v in first], jumps, p.pictures),
+# %% mystnb={"figure": {"caption": "One plane of latents, in two blocks; the first column is the exact flow, the others are students in one step. Above: the picture that each latent comes nearest to. Below: the largest jump to a neighbour, one scale for all.", "name": "fig-few-planes"}} tags=["hide-input"]
+show(planes([words(name) for name, _ in first], [faces.near(v) for _, v in first], jumps, p.pictures),
      alt="Maps for the exact flow and six layers: similar areas; jumps along thin lines in the exact flow and the hard layers, "
          "faint or none in the MLP")
 

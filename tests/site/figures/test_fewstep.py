@@ -18,10 +18,26 @@ def test_portraits_share_one_scale_of_slopes():
     assert sum(t.type == "scatter" for t in fig.data) == 2
 
 
+def test_eight_parts_have_eight_colours_and_none_is_that_of_what_leaks():
+    one = Portrait("a", RNG.normal(size=(9, 2)), np.arange(9) - 1, np.zeros((5, 5), int), np.ones((5, 5)))
+    fig = portraits([one], np.linspace(-1, 1, 5), 8)
+    assert len({colour for _, colour in fig.data[1].colorscale}) == 9
+
+
 def test_planes_share_one_scale_of_jumps():
     labels, jumps = [np.eye(4, dtype=int)] * 3, [k * np.ones((3, 3)) for k in range(3)]
     fig = planes(["a", "b", "c"], labels, jumps, 2)
     assert len(fig.data) == 6 and {t.zmax for t in fig.data} == {1.5, 2.0}
+
+
+def test_planes_of_seven_models_stand_in_four_columns():
+    """More would not fit a page, which lets five scroll."""
+    fig = planes(list("abcdefg"), [np.eye(4, dtype=int)] * 7, [np.ones((3, 3))] * 7, 8)
+    starts = {round(axis.domain[0], 3) for axis in fig.select_xaxes()}
+    assert len(starts) == 4 and len(fig.data) == 14 and sum(t.showscale for t in fig.data) == 1
+    heads = [(a.text, round(a.y, 3)) for a in fig.layout.annotations]
+    assert [text for text, _ in heads] == list("abcdefg") and len({y for _, y in heads}) == 2
+    assert len({colour for _, colour in fig.data[0].colorscale}) == 8
 
 
 def test_rows_of_pictures_are_one_small_image():

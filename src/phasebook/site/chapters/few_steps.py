@@ -24,7 +24,7 @@ from phasebook.slices.measures.basins import basin_count, basin_labels
 from phasebook.stats import Estimate
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
-           "student_places", "student_record", "told"]
+           "student_places", "student_record", "told", "words"]
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
@@ -34,6 +34,8 @@ FORESEEN = 5            # arrays of what a network foresees on all planes that l
 Scale = Annotated[float, Field(ge=1e-3, le=1e3)]         # beyond, slopes in float32 are no numbers
 UNEVEN = 0.05           # sizes may differ by this share
 COUNTS = (4, 2, 1)      # steps of a network's students
+WORDS = {"mlp": "MLP", "icnn": "input-convex", "potential_soft": "soft potential", "potential_hard": "hard potential",
+         "moe_soft": "soft experts", "moe_hard": "hard experts"}
 RIDGE = 0.2             # a jump over this share of the distance of two pictures is sharp
 
 
@@ -174,6 +176,11 @@ def told(one: Estimate | None) -> str:
     if one is None:
         return "none"
     return f"{one.value:.2f}" + (f" [{one.low:.2f}, {one.high:.2f}]" if np.isfinite([one.low, one.high]).all() else "")
+
+
+def words(name: str) -> str:
+    """A layer, or a target, as figures and tables call it."""
+    return WORDS.get(name, name.replace("_", " "))
 
 
 def less(rows: dict, first: tuple, second: tuple, targets: list[str]) -> Float[ndarray, " s"]:
