@@ -70,7 +70,7 @@ from phasebook.models.image_sets import load_images
 from phasebook.sampling.batches import side_by_side
 from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp, told, words
 from phasebook.site.figures.base import show, table
-from phasebook.site.figures.fewstep import Portrait, picture_rows, planes, portraits
+from phasebook.site.figures.fewstep import Leaks, Portrait, leaks, picture_rows, planes, portraits
 from phasebook.site.figures.transport import Curve, curves
 from phasebook.stats import grouped_bootstrap, median_interval, spearman
 
@@ -342,21 +342,18 @@ ledger.claim("few.leak_bound", ratio, note="secants of length 0.002; leak at the
 ledger.claim("few.nonlipschitz_needed", len(passed), corrected=falling, note="; ".join(passed[:6]))
 panels = []
 for target in parted[:2]:
-    data = named_target(target, p.left_mass)
-    gap = data.gap
-    constants = np.geomspace(1, 2000, 40) * gap / 2
-    line = np.array([least_leak(data.shares, data.gaps, c) for c in constants])
-    dots = []
-    for k, name in enumerate(p.layers):
+    data, by_layer = named_target(target, p.left_mass), {}
+    constants = np.geomspace(1, 2000, 40) / 2
+    for name in p.layers:
         chosen = [row for (t, n, *_), row in rows.items() if (t, n) == (target, name)]
-        where = np.concatenate([np.full(p.seeds, constants[-1]) if row.student.jumps else row.constant for row in chosen]) / gap
-        dots.append(Curve(name, where, np.maximum(np.concatenate([row.score.leak for row in chosen]), 1e-4), "open" if chosen[0].student.jumps else "measured", k))
-    panels.append([*dots, Curve("bound at the target's masses", constants / gap, np.maximum(line, 1e-4), "predicted", 6)])
+        where = np.concatenate([np.full(p.seeds, np.inf) if row.student.jumps else row.constant / data.gap for row in chosen])
+        by_layer[words(name)] = where, np.concatenate([row.score.leak for row in chosen])
+    panels.append(Leaks(by_layer, constants, np.array([least_leak(data.shares, data.gaps, c * data.gap) for c in constants])))
 
-# %% mystnb={"figure": {"caption": "Leak against L/D for every student, all steps and seeds. Left: the first target of separate parts, two disks. Right: the second, eight Gaussians. The curve is the least leak of students whose parts have the target's proportions: one with lopsided masses may lawfully lie below it, and is held against the bound at its own masses by the claim. Rings at the right end: layers that jump, whose L is infinite. No leak is drawn at 0.0001.", "name": "fig-leak-students"}} tags=["hide-input"]
-show(curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len(panels)),
+# %% mystnb={"figure": {"caption": "Leak against L/D for every student, all steps and seeds. Left: the first target of separate parts, two disks. Right: the second, eight Gaussians. The curve is the least leak of students whose parts have the target's proportions: one with lopsided masses may lawfully lie below it, and is held against the bound at its own masses by the claim. Rings: layers that jump, whose L is infinite, side by side at the right end. A leak of zero is drawn at 0.0001.", "name": "fig-leak-students"}} tags=["hide-input"]
+show(leaks(panels),
      alt="Clouds of students by layer above and to the right of the bound's falling curve; on two disks the MLP lies next to "
-         "it; rings of hard layers far to the right at the bottom")
+         "it; rings of hard layers at infinity, at the right end")
 
 # %% [markdown]
 # Smooth students of two disks lie next to the curve in {numref}`fig-leak-students`: they leak because they must, given their slope. On eight Gaussians all stay well

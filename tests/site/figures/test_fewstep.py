@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from phasebook.site.figures.fewstep import Portrait, picture_rows, planes, portraits
+from phasebook.site.figures.fewstep import Leaks, Portrait, leaks, picture_rows, planes, portraits
 
 RNG = np.random.default_rng(0)
 
@@ -44,3 +44,18 @@ def test_rows_of_pictures_are_one_small_image():
     fig = picture_rows(["a", "b"], RNG.uniform(size=(2, 3, 8, 8, 3)))
     assert fig.data[0].source.startswith("data:image/webp") and fig.layout.yaxis.ticktext == ("a", "b")
     assert fig.layout.yaxis.tickvals == (4.0, 12.0)
+
+
+def test_infinite_constants_stand_beyond_all_finite_ones_and_side_by_side():
+    layers = {"soft": (np.array([3.0, 2e3]), np.array([0.1, 0.0])), "hard": (np.full(2, np.inf), np.full(2, 0.01)),
+              "experts": (np.full(2, np.inf), np.full(2, 0.02))}
+    fig = leaks([Leaks(layers, np.array([0.5, 1e3]), np.array([0.5, 1e-5]))])
+    soft, hard, experts, bound = fig.data
+    assert 2e3 < hard.x[0] == hard.x[1] < experts.x[0] and hard.marker.symbol == experts.marker.symbol == "circle-open"
+    assert fig.layout.xaxis.ticktext[-1] == "∞" and hard.x[0] < fig.layout.xaxis.tickvals[-1] < experts.x[0]
+    assert min(soft.y) == min(bound.y) == 1e-4
+
+
+def test_without_layers_that_jump_nothing_is_at_infinity():
+    fig = leaks([Leaks({"soft": (np.array([3.0]), np.array([0.1]))}, np.array([1.0, 10.0]), np.array([0.5, 0.1]))])
+    assert "∞" not in fig.layout.xaxis.ticktext

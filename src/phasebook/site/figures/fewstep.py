@@ -1,4 +1,4 @@
-"""Figures of few-step students: layers side by side, planes of teacher and students, rows of pictures."""
+"""Figures of few-step students: layers side by side, leaks, planes of teacher and students, rows of pictures."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,13 +10,16 @@ from numpy import ndarray
 from plotly.subplots import make_subplots
 
 from phasebook.site.figures.base import COLOURS, SEQUENTIAL, cells, layout
+from phasebook.site.figures.transport import Curve, curves
 from phasebook.site.figures.widget import webp
 
-__all__ = ["Portrait", "picture_rows", "planes", "portraits"]
+__all__ = ["Leaks", "Portrait", "leaks", "picture_rows", "planes", "portraits"]
 
 NOWHERE = "#444444"     # of what lies between the parts
 # of parts and pictures: Okabe and Ito's without their black, then others told apart by hue
 PARTS = (*COLOURS[:6], "#F0E442", "#882255", "#332288", "#999933", "#AA4499", "#BBBBBB")
+FLOOR = 1e-4            # no leak cannot stand on a log axis
+BEYOND = 0.4            # decades from the largest finite constant to the infinite ones, and between their layers
 ACROSS = 4              # panels in a row: more do not fit a page
 
 
@@ -29,6 +32,15 @@ class Portrait(NamedTuple):
     part: Int[ndarray, " p"]
     parts: Int[ndarray, "g g"]
     slopes: Float[ndarray, "g g"]
+
+
+class Leaks(NamedTuple):
+    """Students of one target: by layer constants over the distance of its parts, infinite ones too, and leaks; the
+    least leak at some constants."""
+
+    layers: dict[str, tuple[Float[ndarray, " p"], Float[ndarray, " p"]]]
+    constants: Float[ndarray, " c"]
+    least: Float[ndarray, " c"]
 
 
 def _colours(count: int) -> list[str]:
@@ -86,6 +98,34 @@ def portraits(columns: Sequence[Portrait], axis: Float[ndarray, " g"], parts: in
         fig.update_yaxes(title=name, row=row, col=1)
     fig.update_xaxes(constrain="domain")
     return layout(fig, height=600).update_layout(margin={"t": 30, "b": 90})
+
+
+def leaks(targets: Sequence[Leaks]) -> go.Figure:
+    """A panel a target: leak against constant on log axes, with the bound.
+
+    Args:
+        targets: of which students of infinite constants stand beyond all others, layer beside layer, at a tick of
+            their own.
+    """
+    panels, ticks = [], []
+    for one in targets:
+        finite = np.concatenate([one.constants, *(x[np.isfinite(x)] for x, _ in one.layers.values())])
+        first, last = np.log10([finite.min(), finite.max()])
+        jumping = [name for name, (x, _) in one.layers.items() if np.isinf(x).any()]
+        panel = []
+        for k, (name, (x, leak)) in enumerate(one.layers.items()):
+            place = last + BEYOND * (1 + jumping.index(name)) if name in jumping else 0
+            panel.append(Curve(name, np.where(np.isinf(x), 10.0**place, x), np.maximum(leak, FLOOR),
+                               "open" if name in jumping else "measured", k))
+        panels.append([*panel, Curve("bound at the target's masses", one.constants, np.maximum(one.least, FLOOR),
+                                     "predicted", 6)])
+        decades = range(int(first // 1), int(last // 1) + 1)
+        ticks.append({10.0**k: f"10<sup>{k}</sup>".replace("-", "−") for k in decades}
+                     | {10.0 ** (last + BEYOND * (1 + len(jumping)) / 2): "∞" for _ in jumping[:1]})
+    fig = curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len(panels))
+    for column, named in enumerate(ticks, 1):
+        fig.update_xaxes(tickvals=list(named), ticktext=list(named.values()), row=1, col=column)
+    return fig
 
 
 def planes(titles: Sequence[str], nearest: Sequence[Int[ndarray, "g g"]], jumps: Sequence[Float[ndarray, "g g"]],
