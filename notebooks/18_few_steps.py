@@ -235,8 +235,8 @@ for (target, name, steps, kind), row in rows.items():
     if (steps, kind) == (1, "trajectory"):
         before, after = raw[target, name, 1, "untrained"].score, row.score
         scores = (after.leak, before.leak, after.distance, before.distance)
-        lines.append((name, target, *(told(median_interval(score)) for score in scores)))
-display(HTML(table(("layer", "target", "leak", "untrained", "distance", "untrained"), lines, "Students in one step: medians over seeds with intervals")))
+        lines.append((words(name), words(target), *(told(median_interval(score)) for score in scores)))
+display(HTML(table(("layer", "target", "leak", "leak before training", "distance", "distance before training"), lines, "Students in one step: medians over seeds with intervals")))
 
 # %% tags=["hide-input"]
 for name in ("moe_hard", "potential_hard"):
@@ -288,7 +288,7 @@ rows |= {("emoji", name, steps, student.kind): row for (name, steps), (student, 
 lines = []
 for (name, steps, budget), (_, row) in pairs.items():
     other = told(median_interval(row.score.moved)) if steps == 1 else "–"
-    lines.append((name, steps if budget else "1, untrained", told(median_interval(row.score.leak)), other))
+    lines.append((words(name), steps if budget else "1, untrained", told(median_interval(row.score.leak)), other))
 display(HTML(table(("layer", "steps", "leak", "to another picture"), lines, "Students on emoji: medians over seeds with intervals")))
 for name in ("moe_hard", "potential_hard"):
     saved = median_interval(emoji["mlp", 1][1].score.moved - emoji[name, 1][1].score.moved) if name in p.layers else None
@@ -393,8 +393,8 @@ chain, more, lines = [name for name in parted if name in p.chained], {}, []
 for name in p.layers:
     for kind in ("trajectory", "consistency") if 4 in p.steps_student and chain else ():
         more[name, kind] = median_interval(less(rows, (name, 1, "trajectory"), (name, 4, kind), chain))
-        lines.append((name, kind, told(more[name, kind])))
-display(HTML(table(("layer", "lesson", "leak, less"), lines, "Four steps against one: what they leak less, with intervals")))
+        lines.append((words(name), kind, told(more[name, kind])))
+display(HTML(table(("layer", "lesson", "how much less four steps leak (negative: more)"), lines, "Four steps against one: medians over seeds with intervals")))
 ledger.claim("few.steps_leak_less_at_equal_cost", more.get(("mlp", "trajectory")),
              note=", ".join(chain) if more else "no student in four steps")
 
@@ -435,9 +435,9 @@ for (name, steps), one in edges.items():
     ledger.number(f"sharp_{name}_{steps}", np.median(one.cut, 1), "share of edges, by step")
     ledger.number(f"phases_{name}_{steps}", float(np.median(one.phases)), "phases at the last step")
     if name in ("mlp", "potential_hard"):
-        lines.append((name, steps, told(median_interval(one.phases)), told(median_interval(formed(one.cut)))))
-lines.append(("teacher", "–", told(median_interval(own.phases)), told(median_interval(late))))
-display(HTML(table(("layer", "steps", "phases", "formed at"), lines, "Phases of a plane: medians over planes with intervals")))
+        lines.append((words(name), steps, told(median_interval(one.phases), True), told(median_interval(formed(one.cut)))))
+lines.append(("teacher", "–", told(median_interval(own.phases), True), told(median_interval(late))))
+display(HTML(table(("layer", "steps", "phases", "formed at"), lines, "Phases of a plane: medians over planes with intervals, or with the number n of planes that have a boundary")))
 
 # %% tags=["hide-input"]
 first = [("exact flow", teacher[-1, 0])] + [(name, views[name, 1][-1, 0]) for name in p.layers]

@@ -171,11 +171,23 @@ def good(row: Row) -> bool:
     return bool(((row.score.leak <= 0.01) & (off <= 0.1)).mean() > 0.5)
 
 
-def told(one: Estimate | None) -> str:
-    """A number with its interval, in short; without it where the data are too few."""
+def told(one: Estimate | None, count: bool = False) -> str:
+    """A number with its interval, in short and on one line; where the data are too few, with how many there are.
+
+    Args:
+        one: the number.
+        count: whether it is one of things, which has no decimals unless it lies between two.
+    """
     if one is None:
         return "none"
-    return f"{one.value:.2f}" + (f" [{one.low:.2f}, {one.high:.2f}]" if np.isfinite([one.low, one.high]).all() else "")
+    value, low, high = (_figure(v, count) for v in one[:3])
+    known = np.isfinite([one.low, one.high]).all()
+    return (f"{value} [{low}, {high}]" if known else f"{value} (n = {one.n})").replace(" ", "\u00a0")
+
+
+def _figure(value: float, count: bool) -> str:
+    """Without a minus where it is rounded to nothing."""
+    return (f"{value:.3g}" if count else f"{round(value, 2) + 0.0:.2f}").replace("-", "\u2212")
 
 
 def words(name: str) -> str:
