@@ -483,10 +483,12 @@ if family:
     shape = next(iter(family.values())).model.shape
     flat = plane_latents(int(np.prod(shape)), p.network_grid, p.network_planes, p.seed + 7, p.reach)
     column = compared(family, flat, p.starts, ClipFeatures.load(p.judge), p.seed + 8)
-lines = [(steps, *map(told, (median_interval(one.sharp.phases), median_interval(formed(one.sharp.cut)), one.kinds, one.melted, one.split)),
-          f"{one.asked:.2g}", f"{one.constant:.2g}") for steps, one in column.items()]
-heads = ("steps", "phases", "formed at", "things", "melted", "split at", "L demanded", "L at least")
-display(HTML(table(heads, lines, "Network and students: medians with intervals, and their Lipschitz constants along one axis")))
+lines = [(steps, told(median_interval(one.sharp.phases), True), told(median_interval(formed(one.sharp.cut))), told(one.kinds, True),
+          told(one.melted), told(one.split)) for steps, one in column.items()]
+heads = ("steps", "phases", "formed at", "coverage", "leak", "split at")
+display(HTML(table(heads, lines, "Network and students: medians with intervals")))
+lines = [(steps, f"{one.asked:.2g}", f"{one.constant:.2g}") for steps, one in column.items()]
+display(HTML(table(("steps", "L demanded", "L at least"), lines, "Their Lipschitz constants along one axis")))
 
 # %% tags=["nbval-check-output"]
 print("students of the network: " + (", ".join(f"{k} steps" for k in list(column)[1:]) or "none, not tested here"))
