@@ -132,9 +132,9 @@ from phasebook.stats import grouped_bootstrap, median_interval, spearman
 # %% tags=["nbval-check-output"]
 cases = [(mass, gap) for mass in (0.1, 0.5) for gap in (0.2, 1.0)]
 off = max(abs(searched_leak(mass, gap) - leak_of_two(mass, gap)) for mass, gap in cases)
-print(f"least leak by search and by theorem agree to 1e-4: {off <= 1e-4}")
+print(f"The least leak by search and that by the theorem {'agree' if off <= 1e-4 else 'do not agree'} to 1e-4.")
 chains = [chained_constant([3.0] * 4), chained_constant([3.0] * 4, fresh_noise(4))]
-print(f"four maps of slope 3: {chains[0]:.0f} on end, {chains[1]:.0f} with the fresh noise of our students")
+print(f"Four maps of slope 3 have slope {chains[0]:.0f} on end, {chains[1]:.0f} with the fresh noise of our students.")
 
 # %% tags=["hide-input"]
 widths = np.geomspace(0.02, 2.0, 25)
@@ -334,7 +334,7 @@ flat = [(k, leak, c) for k, row in enumerate(finite.values())
         for leak, c in zip(row.score.leak, row.constant / row.student.target.gap, strict=True)]
 group, leak, steep = (np.array(v) for v in zip(*flat, strict=True))
 falling = grouped_bootstrap(lambda i: spearman(leak[i], steep[i]), group, p.seed)
-print(f"{len(leak)} continuous students; none below the constant that its leak demands: {ratio >= 1}")
+print(f"Of {len(leak)} continuous students {'none has' if ratio >= 1 else 'some have'} less than the constant that the leak demands.")
 
 # %% tags=["hide-input"]
 ledger.claim("few.equality_line", off, note=f"{len(cases)} pairs of mass and width")
@@ -376,7 +376,7 @@ if "potential_hard" in p.layers:
     many = latents(1 << 14, 2, p.seed + 3)
     apart = {target: brenier_mismatch(rows[target, "potential_hard", 1, "trajectory"].student.layers[0], many) for target in p.targets}
     cells = max(float(v.max()) for v in apart.values())
-    print(f"latents in another cell than the optimal transport's: less than 1 %: {cells <= 0.01}")
+    print(f"{'At most' if cells <= 0.01 else 'More than'} 1 % of the latents lie in another cell than the optimal transport's.")
 ledger.claim("few.convex_potential_matches_brenier", cells, note="" if cells is not None else "this layer was not trained")
 
 # %% [markdown]
@@ -491,7 +491,7 @@ lines = [(steps, f"{one.asked:.2g}", f"{one.constant:.2g}") for steps, one in co
 display(HTML(table(("steps", "L demanded", "L at least"), lines, "Their Lipschitz constants along one axis")))
 
 # %% tags=["nbval-check-output"]
-print("students of the network: " + (", ".join(f"{k} steps" for k in list(column)[1:]) or "none, not tested here"))
+print(f"Students of the network: {', '.join(f'in {k}' for k in list(column)[1:]) or 'none, not tested here'}.")
 
 # %% tags=["hide-input"]
 name, note, gain, fewer = Path(p.network).name, "no student of this network is there", [], []
