@@ -44,7 +44,7 @@ network = "icons-unet-a"    # a directory of a latent diffusion pipeline
 students = None             # what `phasebook train student-...` left; null: assets/, beside the network
 judge = "icons-clip-b"      # names the pictures of network and students; trained on the other half
 network_planes = 12         # on which they are compared
-network_grid = 5            # points on a side of these
+network_grid = 4            # points on a side of these
 reach = 0.225               # of these, in distances of their latents
 starts = 48                 # independent ones
 seed = 0
@@ -68,9 +68,9 @@ from phasebook.fewstep.students import distil, fresh_noise, lessons
 from phasebook.fewstep.targets import latents, named_target, of_pictures
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.batches import side_by_side
-from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp, told
+from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp, told, words
 from phasebook.site.figures.base import show, table
-from phasebook.site.figures.fewstep import Portrait, picture_rows, planes, portraits
+from phasebook.site.figures.fewstep import Leaks, Portrait, leaks, picture_rows, planes, portraits
 from phasebook.site.figures.transport import Curve, curves
 from phasebook.stats import grouped_bootstrap, median_interval, spearman
 
@@ -132,9 +132,9 @@ from phasebook.stats import grouped_bootstrap, median_interval, spearman
 # %% tags=["nbval-check-output"]
 cases = [(mass, gap) for mass in (0.1, 0.5) for gap in (0.2, 1.0)]
 off = max(abs(searched_leak(mass, gap) - leak_of_two(mass, gap)) for mass, gap in cases)
-print(f"least leak by search and by theorem agree to 1e-4: {off <= 1e-4}")
+print(f"The least leak by search and that by the theorem {'agree' if off <= 1e-4 else 'do not agree'} to 1e-4.")
 chains = [chained_constant([3.0] * 4), chained_constant([3.0] * 4, fresh_noise(4))]
-print(f"four maps of slope 3: {chains[0]:.0f} on end, {chains[1]:.0f} with the fresh noise of our students")
+print(f"Four maps of slope 3 have slope {chains[0]:.0f} on end, {chains[1]:.0f} with the fresh noise of our students.")
 
 # %% tags=["hide-input"]
 widths = np.geomspace(0.02, 2.0, 25)
@@ -163,12 +163,12 @@ show(curves([[Curve("equal masses", 1 / widths, apart[0], "predicted", 0), Curve
 #
 # | layer | map | jumps |
 # |---|---|---|
-# | `mlp` | two hidden layers, SiLU | no |
-# | `icnn` | gradient of an input-convex network {cite:p}`amos2017input`, by automatic differentiation | no |
-# | `potential_soft` | gradient of $\tau \log \sum_k \exp((a_k \cdot x + b_k)/\tau) + c\,\lVert x \rVert^2/2$ | no |
-# | `potential_hard` | gradient of $\max_k (a_k \cdot x + b_k) + c\,\lVert x \rVert^2/2$ | yes |
-# | `moe_soft` | affine experts, mixed by a softmax gate at temperature $\tau$ | no |
-# | `moe_hard` | the expert of the largest gate | yes |
+# | MLP, `mlp` | two hidden layers, SiLU | no |
+# | input-convex, `icnn` | gradient of an input-convex network {cite:p}`amos2017input`, by automatic differentiation | no |
+# | soft potential, `potential_soft` | gradient of $\tau \log \sum_k \exp((a_k \cdot x + b_k)/\tau) + c\,\lVert x \rVert^2/2$ | no |
+# | hard potential, `potential_hard` | gradient of $\max_k (a_k \cdot x + b_k) + c\,\lVert x \rVert^2/2$ | yes |
+# | soft experts, `moe_soft` | affine experts, mixed by a softmax gate at temperature $\tau$ | no |
+# | hard experts, `moe_hard` | the expert of the largest gate | yes |
 #
 # A jump has no gradient, so hard layers are taught with a soft choice that hardens, each piece by its own error weighted with the probability that it is chosen
 # {cite:p}`jacobs1991adaptive`. Layers with pieces start with pieces at data, which the other two cannot. Apart from that all is equal: weights to 5 %, steps of the
@@ -214,7 +214,7 @@ for name in [n for n in ("mlp", "potential_soft", "potential_hard", "moe_hard") 
     change = np.stack(np.gradient(x.reshape(81, 81, 2), axis[1] - axis[0], axis=(0, 1)))
     steep = np.sqrt((change**2).sum((0, -1)))
     samples = one(torch.as_tensor(z[None, :1200, :2], dtype=torch.float32))[0].numpy()
-    columns.append(Portrait(name, samples, part(samples), part(x).reshape(81, 81), steep))
+    columns.append(Portrait(words(name), samples, part(samples), part(x).reshape(81, 81), steep))
 
 # %% mystnb={"figure": {"caption": "Four layers of equal size and budget in one step on eight Gaussians, one seed. Top: samples. Middle: the part that each latent goes to, dark grey for none. Bottom: the slope of the map, logarithmic; by differences of neighbouring latents, which a jump makes as large as the grid lets it be.", "name": "fig-portraits"}} tags=["hide-input"]
 show(portraits(columns, axis, len(columns and named_target(shown).shares)),
@@ -235,8 +235,8 @@ for (target, name, steps, kind), row in rows.items():
     if (steps, kind) == (1, "trajectory"):
         before, after = raw[target, name, 1, "untrained"].score, row.score
         scores = (after.leak, before.leak, after.distance, before.distance)
-        lines.append((name, target, *(told(median_interval(score)) for score in scores)))
-display(HTML(table(("layer", "target", "leak", "untrained", "distance", "untrained"), lines, "Students in one step: medians over seeds with intervals")))
+        lines.append((words(name), words(target), *(told(median_interval(score)) for score in scores)))
+display(HTML(table(("layer", "target", "leak", "leak before training", "distance", "distance before training"), lines, "Students in one step: medians over seeds with intervals")))
 
 # %% tags=["hide-input"]
 for name in ("moe_hard", "potential_hard"):
@@ -288,7 +288,7 @@ rows |= {("emoji", name, steps, student.kind): row for (name, steps), (student, 
 lines = []
 for (name, steps, budget), (_, row) in pairs.items():
     other = told(median_interval(row.score.moved)) if steps == 1 else "–"
-    lines.append((name, steps if budget else "1, untrained", told(median_interval(row.score.leak)), other))
+    lines.append((words(name), steps if budget else "1, untrained", told(median_interval(row.score.leak)), other))
 display(HTML(table(("layer", "steps", "leak", "to another picture"), lines, "Students on emoji: medians over seeds with intervals")))
 for name in ("moe_hard", "potential_hard"):
     saved = median_interval(emoji["mlp", 1][1].score.moved - emoji[name, 1][1].score.moved) if name in p.layers else None
@@ -307,7 +307,7 @@ for (target, name, steps, kind), row in (rows | raw).items():
 # %% mystnb={"figure": {"caption": "What each student draws in one step from the same eight latents, and what the exact flow draws (top).", "name": "fig-few-pictures"}} tags=["hide-input"]
 drawn = [truth[:8]] + [emoji[name, 1][0](torch.as_tensor(test[None, :8, :dims], dtype=torch.float32))[0].numpy() for name in p.layers]
 pictured = (pixels.reshape(len(pixels), -1).mean(0) + np.stack(drawn) @ back).reshape(-1, 8, *pixels.shape[1:])
-show(picture_rows(["exact flow", *p.layers], pictured), alt="Rows of eight emoji each: clean in the exact flow and, mostly, from the hard potential; "
+show(picture_rows(["exact flow", *map(words, p.layers)], pictured), alt="Rows of eight emoji each: clean in the exact flow and, mostly, from the hard potential; "
      "mixtures of several from the MLP and the experts")
 
 # %% [markdown]
@@ -334,7 +334,7 @@ flat = [(k, leak, c) for k, row in enumerate(finite.values())
         for leak, c in zip(row.score.leak, row.constant / row.student.target.gap, strict=True)]
 group, leak, steep = (np.array(v) for v in zip(*flat, strict=True))
 falling = grouped_bootstrap(lambda i: spearman(leak[i], steep[i]), group, p.seed)
-print(f"{len(leak)} continuous students; none below the constant that its leak demands: {ratio >= 1}")
+print(f"Of {len(leak)} continuous students {'none has' if ratio >= 1 else 'some have'} less than the constant that the leak demands.")
 
 # %% tags=["hide-input"]
 ledger.claim("few.equality_line", off, note=f"{len(cases)} pairs of mass and width")
@@ -342,21 +342,18 @@ ledger.claim("few.leak_bound", ratio, note="secants of length 0.002; leak at the
 ledger.claim("few.nonlipschitz_needed", len(passed), corrected=falling, note="; ".join(passed[:6]))
 panels = []
 for target in parted[:2]:
-    data = named_target(target, p.left_mass)
-    gap = data.gap
-    constants = np.geomspace(1, 2000, 40) * gap / 2
-    line = np.array([least_leak(data.shares, data.gaps, c) for c in constants])
-    dots = []
-    for k, name in enumerate(p.layers):
+    data, by_layer = named_target(target, p.left_mass), {}
+    constants = np.geomspace(1, 2000, 40) / 2
+    for name in p.layers:
         chosen = [row for (t, n, *_), row in rows.items() if (t, n) == (target, name)]
-        where = np.concatenate([np.full(p.seeds, constants[-1]) if row.student.jumps else row.constant for row in chosen]) / gap
-        dots.append(Curve(name, where, np.maximum(np.concatenate([row.score.leak for row in chosen]), 1e-4), "open" if chosen[0].student.jumps else "measured", k))
-    panels.append([*dots, Curve("bound at the target's masses", constants / gap, np.maximum(line, 1e-4), "predicted", 6)])
+        where = np.concatenate([np.full(p.seeds, np.inf) if row.student.jumps else row.constant / data.gap for row in chosen])
+        by_layer[words(name)] = where, np.concatenate([row.score.leak for row in chosen])
+    panels.append(Leaks(by_layer, constants, np.array([least_leak(data.shares, data.gaps, c * data.gap) for c in constants])))
 
-# %% mystnb={"figure": {"caption": "Leak against L/D for every student, all steps and seeds. Left: the first target of separate parts, two disks. Right: the second, eight Gaussians. The curve is the least leak of students whose parts have the target's proportions: one with lopsided masses may lawfully lie below it, and is held against the bound at its own masses by the claim. Rings at the right end: layers that jump, whose L is infinite. No leak is drawn at 0.0001.", "name": "fig-leak-students"}} tags=["hide-input"]
-show(curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len(panels)),
+# %% mystnb={"figure": {"caption": "Leak against L/D for every student, all steps and seeds. Left: the first target of separate parts, two disks. Right: the second, eight Gaussians. The curve is the least leak of students whose parts have the target's proportions: one with lopsided masses may lawfully lie below it, and is held against the bound at its own masses by the claim. Rings: layers that jump, whose L is infinite, side by side at the right end. A leak of zero is drawn at 0.0001.", "name": "fig-leak-students"}} tags=["hide-input"]
+show(leaks(panels),
      alt="Clouds of students by layer above and to the right of the bound's falling curve; on two disks the MLP lies next to "
-         "it; rings of hard layers far to the right at the bottom")
+         "it; rings of hard layers at infinity, at the right end")
 
 # %% [markdown]
 # Smooth students of two disks lie next to the curve in {numref}`fig-leak-students`: they leak because they must, given their slope. On eight Gaussians all stay well
@@ -379,7 +376,7 @@ if "potential_hard" in p.layers:
     many = latents(1 << 14, 2, p.seed + 3)
     apart = {target: brenier_mismatch(rows[target, "potential_hard", 1, "trajectory"].student.layers[0], many) for target in p.targets}
     cells = max(float(v.max()) for v in apart.values())
-    print(f"latents in another cell than the optimal transport's: less than 1 %: {cells <= 0.01}")
+    print(f"{'At most' if cells <= 0.01 else 'More than'} 1 % of the latents lie in another cell than the optimal transport's.")
 ledger.claim("few.convex_potential_matches_brenier", cells, note="" if cells is not None else "this layer was not trained")
 
 # %% [markdown]
@@ -396,8 +393,8 @@ chain, more, lines = [name for name in parted if name in p.chained], {}, []
 for name in p.layers:
     for kind in ("trajectory", "consistency") if 4 in p.steps_student and chain else ():
         more[name, kind] = median_interval(less(rows, (name, 1, "trajectory"), (name, 4, kind), chain))
-        lines.append((name, kind, told(more[name, kind])))
-display(HTML(table(("layer", "lesson", "leak, less"), lines, "Four steps against one: what they leak less, with intervals")))
+        lines.append((words(name), kind, told(more[name, kind])))
+display(HTML(table(("layer", "lesson", "how much less four steps leak (negative: more)"), lines, "Four steps against one: medians over seeds with intervals")))
 ledger.claim("few.steps_leak_less_at_equal_cost", more.get(("mlp", "trajectory")),
              note=", ".join(chain) if more else "no student in four steps")
 
@@ -438,16 +435,16 @@ for (name, steps), one in edges.items():
     ledger.number(f"sharp_{name}_{steps}", np.median(one.cut, 1), "share of edges, by step")
     ledger.number(f"phases_{name}_{steps}", float(np.median(one.phases)), "phases at the last step")
     if name in ("mlp", "potential_hard"):
-        lines.append((name, steps, told(median_interval(one.phases)), told(median_interval(formed(one.cut)))))
-lines.append(("teacher", "–", told(median_interval(own.phases)), told(median_interval(late))))
-display(HTML(table(("layer", "steps", "phases", "formed at"), lines, "Phases of a plane: medians over planes with intervals")))
+        lines.append((words(name), steps, told(median_interval(one.phases), True), told(median_interval(formed(one.cut)))))
+lines.append(("teacher", "–", told(median_interval(own.phases), True), told(median_interval(late))))
+display(HTML(table(("layer", "steps", "phases", "formed at"), lines, "Phases of a plane: medians over planes with intervals, or with the number n of planes that have a boundary")))
 
 # %% tags=["hide-input"]
 first = [("exact flow", teacher[-1, 0])] + [(name, views[name, 1][-1, 0]) for name in p.layers]
 jumps = [np.maximum(np.linalg.norm(np.diff(v, axis=0), axis=-1)[:, 1:], np.linalg.norm(np.diff(v, axis=1), axis=-1)[1:]) for _, v in first]
 
-# %% mystnb={"figure": {"caption": "One plane of latents. Top: the picture that the one-step student comes nearest to. Bottom: the largest jump to a neighbour, one scale for all.", "name": "fig-few-planes"}} tags=["hide-input"]
-show(planes([name for name, _ in first], [faces.near(v) for _, v in first], jumps, p.pictures),
+# %% mystnb={"figure": {"caption": "One plane of latents, in two blocks; the first column is the exact flow, the others are students in one step. Above: the picture that each latent comes nearest to. Below: the largest jump to a neighbour, one scale for all.", "name": "fig-few-planes"}} tags=["hide-input"]
+show(planes([words(name) for name, _ in first], [faces.near(v) for _, v in first], jumps, p.pictures),
      alt="Maps for the exact flow and six layers: similar areas; jumps along thin lines in the exact flow and the hard layers, "
          "faint or none in the MLP")
 
@@ -486,13 +483,15 @@ if family:
     shape = next(iter(family.values())).model.shape
     flat = plane_latents(int(np.prod(shape)), p.network_grid, p.network_planes, p.seed + 7, p.reach)
     column = compared(family, flat, p.starts, ClipFeatures.load(p.judge), p.seed + 8)
-lines = [(steps, *map(told, (median_interval(one.sharp.phases), median_interval(formed(one.sharp.cut)), one.kinds, one.melted, one.split)),
-          f"{one.asked:.2g}", f"{one.constant:.2g}") for steps, one in column.items()]
-heads = ("steps", "phases", "formed at", "things", "melted", "split at", "L demanded", "L at least")
-display(HTML(table(heads, lines, "Network and students: medians with intervals, and their Lipschitz constants along one axis")))
+lines = [(steps, told(median_interval(one.sharp.phases), True), told(median_interval(formed(one.sharp.cut))), told(one.kinds, True),
+          told(one.melted), told(one.split)) for steps, one in column.items()]
+heads = ("steps", "phases", "formed at", "coverage", "leak", "split at")
+display(HTML(table(heads, lines, "Network and students: medians with intervals")))
+lines = [(steps, f"{one.asked:.2g}", f"{one.constant:.2g}") for steps, one in column.items()]
+display(HTML(table(("steps", "L demanded", "L at least"), lines, "Their Lipschitz constants along one axis")))
 
 # %% tags=["nbval-check-output"]
-print("students of the network: " + (", ".join(f"{k} steps" for k in list(column)[1:]) or "none, not tested here"))
+print(f"Students of the network: {', '.join(f'in {k}' for k in list(column)[1:]) or 'none, not tested here'}.")
 
 # %% tags=["hide-input"]
 name, note, gain, fewer = Path(p.network).name, "no student of this network is there", [], []

@@ -24,7 +24,7 @@ from phasebook.slices.measures.basins import basin_count, basin_labels
 from phasebook.stats import Estimate
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
-           "student_places", "student_record", "told"]
+           "student_places", "student_record", "told", "words"]
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
@@ -34,6 +34,8 @@ FORESEEN = 5            # arrays of what a network foresees on all planes that l
 Scale = Annotated[float, Field(ge=1e-3, le=1e3)]         # beyond, slopes in float32 are no numbers
 UNEVEN = 0.05           # sizes may differ by this share
 COUNTS = (4, 2, 1)      # steps of a network's students
+WORDS = {"mlp": "MLP", "icnn": "input-convex", "potential_soft": "soft potential", "potential_hard": "hard potential",
+         "moe_soft": "soft experts", "moe_hard": "hard experts"}
 RIDGE = 0.2             # a jump over this share of the distance of two pictures is sharp
 
 
@@ -169,11 +171,28 @@ def good(row: Row) -> bool:
     return bool(((row.score.leak <= 0.01) & (off <= 0.1)).mean() > 0.5)
 
 
-def told(one: Estimate | None) -> str:
-    """A number with its interval, in short; without it where the data are too few."""
+def told(one: Estimate | None, count: bool = False) -> str:
+    """A number with its interval, in short and on one line; where the data are too few, with how many there are.
+
+    Args:
+        one: the number.
+        count: whether it is one of things, which has no decimals unless it lies between two.
+    """
     if one is None:
         return "none"
-    return f"{one.value:.2f}" + (f" [{one.low:.2f}, {one.high:.2f}]" if np.isfinite([one.low, one.high]).all() else "")
+    value, low, high = (_figure(v, count) for v in one[:3])
+    known = np.isfinite([one.low, one.high]).all()
+    return (f"{value} [{low}, {high}]" if known else f"{value} (n = {one.n})").replace(" ", "\u00a0")
+
+
+def _figure(value: float, count: bool) -> str:
+    """Without a minus where it is rounded to nothing."""
+    return (f"{value:.3g}" if count else f"{round(value, 2) + 0.0:.2f}").replace("-", "\u2212")
+
+
+def words(name: str) -> str:
+    """A layer, or a target, as figures and tables call it."""
+    return WORDS.get(name, name.replace("_", " "))
 
 
 def less(rows: dict, first: tuple, second: tuple, targets: list[str]) -> Float[ndarray, " s"]:
