@@ -235,8 +235,8 @@ for (target, name, steps, kind), row in rows.items():
     if (steps, kind) == (1, "trajectory"):
         before, after = raw[target, name, 1, "untrained"].score, row.score
         scores = (after.leak, before.leak, after.distance, before.distance)
-        lines.append((words(name), words(target), *(told(median_interval(score)) for score in scores)))
-display(HTML(table(("layer", "target", "leak", "leak before training", "distance", "distance before training"), lines, "Students in one step: medians over seeds with intervals")))
+        lines.append((words(name) if target == p.targets[0] else "", words(target), *(told(median_interval(score)) for score in scores)))
+display(HTML(table(("layer", "target", "leak", "leak before", "distance", "distance before"), lines, "Students in one step, after and before training: medians over seeds with intervals")))
 
 # %% tags=["hide-input"]
 for name in ("moe_hard", "potential_hard"):
