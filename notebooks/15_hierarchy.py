@@ -230,6 +230,10 @@ display(HTML(estimates_table({label: [getattr(b, name) for b in bordered.values(
     ("nesting, beyond other slices", "beyond"))}, list(bordered),
     f"Boundaries on {p.slices} slices each, with 95 % intervals; n in their place: too few for one; –: nothing to measure")))
 
+# %% tags=["hide-input", "nbval-check-output"]
+for title, b in bordered.items():
+    print(f"{title}: nesting", "not to be measured" if b.nested is None else f"{b.nested.value:.1f}")
+
 # %% tags=["hide-input"]
 for one in models_here:
     b = borders[one.name]
