@@ -24,7 +24,7 @@ def shown(value: float | None, bound: str = "") -> str:
     if value is None:
         return "–"
     text, (_, _, tolerance) = f"{value:.4g}", bound.partition("+-")
-    if tolerance:
+    if tolerance and float(tolerance) > 0:
         digits = 1 - math.floor(math.log10(float(tolerance)))
         fixed = f"{value + 0.0:.{max(0, digits)}f}"
         text = max(text, fixed, key=len) if len(fixed) <= 10 and "e" not in text else text
