@@ -209,7 +209,8 @@ def test_what_the_parameters_leave_untested_is_said():
 
 
 @pytest.mark.parametrize("value, bound, text", [
-    (4.0747198, "4.07472 +- 0.0001", "4.07472"), (0.8693, "1 +- 0.25", "0.8693"), (2.0, "2 +- 0", "2"), (4.819e6, "", "4.819·10⁶"),
+    (4.0747198, "4.07472 +- 0.0001", "4.07472"), (0.8693, "1 +- 0.25", "0.8693"), (2.0, "2 +- 0", "2"),
+    (4.819e6, "", "4.819·10⁶"),
     (-3.2e-12, "<= 1e-9", "−3.2·10⁻¹²"), (1e-6, "", "10⁻⁶"), (110.0, "", "110"), (None, "1 +- 0.1", "–")])
 def test_a_number_has_the_digits_that_its_bound_asks_for(value, bound, text):
     assert shown(value, bound) == text
