@@ -332,7 +332,7 @@ show(family([targets.cassini_outline(b) for b in ratios], [f"b = {b:g}" for b in
 # numbers are dense. $F_{\text{data}}$ has no jump (there are no atoms), so $T$ is strictly increasing.
 # :::
 
-# %% mystnb={"figure": {"caption": "The Brenier map onto the Cantor measure, by quantile of the source, through 2 and through 10 generations. Every jump of the first stays, and new ones fill every interval, as the first eighth shows at a larger scale.", "name": "fig-cantor"}}
+# %% mystnb={"figure": {"caption": "The Brenier map onto the Cantor measure, by quantile of the source, through the first two and through all generations of the legend. Every jump of the first stays, and new ones fill every interval, as the first eighth shows at a larger scale.", "name": "fig-cantor"}}
 free, steps = [], {}
 for g in range(2, p.generations + 1):
     data = cantor(g, p.cantor_ratio)
