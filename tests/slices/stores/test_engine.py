@@ -97,7 +97,7 @@ def test_a_scheduler_that_is_lost_is_one_line_and_the_same_call_goes_on(monkeypa
     path = tmp_path / "lost.zarr"
     with workers._quiet(), LocalCluster(n_workers=1, processes=False, dashboard_address=ANY, silence_logs=50) as lost:
         def end():
-            while not (path / "checksum").exists() or len(stored(path)[0].place.times("checksum")) < 4:
+            while len(list(path.glob("checksum/c/*/*"))) < 3:         # the root stands before the first mark
                 time.sleep(0.1)
             lost.close(timeout=5)
 
