@@ -166,18 +166,16 @@ if p.images is not None:
     mean_apart = apart.sum() / (len(places) * (len(places) - 1))
     reason = "the pictures are not affinely independent" if size[-2] <= 1e-6 * size[0] else ""
 if not reason:
-    faces, errors = Mixture.atoms(places / mean_apart), []
+    faces, errors, settled = Mixture.atoms(places / mean_apart), [], 5e-7
     for r in p.noise:
         ends = np.column_stack([faces.means[:2] / r**2, np.full(2, -0.5 / r**2)])
         weights = spacetime.posterior_parts(faces, ends)[0]
         circles[f"noise {r:g}"] = great_circle_path(*weights, np.linspace(0, 1, 9))
         exact = great_circle(*weights)
         print(f"noise {r:g}: largest weights {weights.max(1).round(2)}, distance {exact:.3f} (clean: {np.pi:.3f})")
-        for pieces in (128, 256, 512):
-            measured, moved = polygon_length(faces, ends, pieces + 1)
-            if moved < 5e-7:
-                errors.append(abs(measured / exact - 1))
-                break
+        measured, moved = polygon_length(faces, ends, 129, finest=513, settled=settled)
+        if moved <= settled:
+            errors.append(abs(measured / exact - 1))
     circle_error, reason = (max(errors), "") if errors else (None, "no level at which the polygons have converged")
 ledger.claim("spacetime.great_circle", circle_error, note=reason or f"{len(places)} pictures in R^{len(places) - 1}, {len(errors)} of {len(p.noise)} levels: at others the polygons have not converged")
 

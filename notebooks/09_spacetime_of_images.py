@@ -292,9 +292,8 @@ begin = np.concatenate([search.project(circles(frame, ends[:count], p.curve_poin
 free = geodesics(search, p.curve_points, (1, p.nodes), 2 * p.iterations, begin)
 straight = frame.eta(search.project(lines(frame, ends[:count], p.curve_points)))
 few_probes, many_probes = sign_probes(network, p.probes, p.seed + 1), sign_probes(network, p.flow_probes, p.seed + 3)
-curves = {name: curves_along(search, eta, probes) for name, eta, probes in
-          (("geodesic", free[:count], few_probes), ("line", straight, few_probes),
-           ("between", free[count:], many_probes), ("flow", flow, many_probes))}
+curves = dict(zip(("geodesic", "line"), curves_along(search, few_probes, free[:count], straight), strict=True))
+curves |= zip(("between", "flow"), curves_along(search, many_probes, free[count:], flow), strict=True)
 ledger.claim("images.below_flow", worst_ratio(curves["between"], curves["flow"]), note=f"{p.flows} paths, {p.flow_probes} probes")
 impossible = np.array([negative_terms(curve) for curve in curves["between"]])
 ledger.claim("images.monotone", share_interval(int(impossible.sum()), impossible.size), note=f"{impossible.sum()} of {impossible.size} terms")
@@ -322,13 +321,12 @@ ends = noised_ends(network, latents[1:], np.full(p.pairs, p.edit_level), p.seed 
 search = CurveSearch(network, frame, ends, sign_probes(network, 1, p.seed), asked, "difference")
 edits = geodesics(search, p.curve_points, (p.nodes,), p.iterations)
 straight = frame.eta(lines(frame, ends, p.curve_points))
-edit_curves, direct_curves = (curves_along(search, eta, few_probes) for eta in (edits, straight))
+edit_curves, direct_curves = curves_along(search, few_probes, edits, straight)
 edit = [measured(*curve) for curve in edit_curves]
 direct = [measured(*curve).length for curve in direct_curves]
 biased = [clamped_energy(*curve).value / m.energy.value for curve, m in zip(edit_curves, edit, strict=True)]
-some = edits[:p.fine_pairs]
-fine = [(measured(*curve), clamped_energy(*curve)) for curve in
-        curves_along(search, np.stack([resampled(frame, eta, p.fine_points) for eta in some]), few_probes)]
+some = np.stack([resampled(frame, eta, p.fine_points) for eta in edits[:p.fine_pairs]])
+fine = [(measured(*curve), clamped_energy(*curve)) for curve in curves_along(search, few_probes, some)[0]]
 fine_lengths = [m.length.value for m, _ in fine]
 fine_biased = [c.value / m.energy.value for m, c in fine]
 lengths = np.array([m.length.value for m in edit])

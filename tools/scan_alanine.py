@@ -3,13 +3,15 @@
     python -m tools.scan_alanine [FILE]                 (default: assets/alanine/scan.npy)
 
 ACE-ALA-NME in vacuum under amber99sb-ildn {Lindorff-Larsen et al. 2010}, by OpenMM (PyPI `openmm`), on its reference
-platform: no random number, one thread. The molecule is built from bond lengths and angles, so no file is needed. Both
-dihedrals are held by springs; each node starts from the last one's positions and is visited in two sweeps, forth and
-back, of which the lower energy counts (a relaxation may follow another branch one way than the other).
+platform: no random number. The molecule is built from bond lengths and angles, so no file is needed. Both dihedrals are
+held by springs; each node starts from the last one's positions and is visited by two sweeps, forth and back, each with a
+thread and a molecule of its own, of which the lower energy counts (a relaxation may follow another branch one way than
+the other).
 """
 
 import argparse
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -115,25 +117,30 @@ def scan(size: int = GRID) -> Float[ndarray, "n n"]:
     Returns:
         Energies, phi first. The springs' pull is undone to second order: `U + 2 U_spring` at the relaxed positions.
     """
+    start = [round((dihedral(positions(), four) + np.pi) / (2 * np.pi) * size) % size for four in (PHI, PSI)]
+    rows, columns = ([(first + i) % size for i in range(size)] for first in start)
+    with ThreadPoolExecutor(2) as pool:
+        energy = np.minimum(*pool.map(lambda order: _swept(order, columns), (rows, rows[::-1])))
+    return energy - energy.min()
+
+
+def _swept(rows: list[int], columns: list[int]) -> Float[ndarray, "n n"]:
+    """Relaxed energies, row after row, to and fro; each node from the last one's positions."""
     import openmm
     from openmm import unit
 
-    context = _context()
+    context, size = _context(), len(rows)
     angle = -np.pi + 2 * np.pi * np.arange(size) / size
-    energy = np.full((size, size), np.inf)
-    start = [round((dihedral(positions(), four) + np.pi) / (2 * np.pi) * size) % size for four in (PHI, PSI)]
-    rows = [(start[0] + i) % size for i in range(size)]
-    for order in (rows, rows[::-1]):
-        for r, i in enumerate(order):
-            columns = [(start[1] + j) % size for j in range(size)]
-            for j in columns if r % 2 == 0 else columns[::-1]:
-                context.setParameter("phi0", angle[i])
-                context.setParameter("psi0", angle[j])
-                openmm.LocalEnergyMinimizer.minimize(context, tolerance=2.0, maxIterations=0)
-                parts = [context.getState(getEnergy=True, groups={g}).getPotentialEnergy() for g in (0, 1)]
-                own, spring = (part.value_in_unit(unit.kilojoule_per_mole) for part in parts)
-                energy[i, j] = min(energy[i, j], own + 2 * spring)
-    return energy - energy.min()
+    energy = np.zeros((size, size))
+    for r, i in enumerate(rows):
+        for j in columns if r % 2 == 0 else columns[::-1]:
+            context.setParameter("phi0", angle[i])
+            context.setParameter("psi0", angle[j])
+            openmm.LocalEnergyMinimizer.minimize(context, tolerance=2.0, maxIterations=0)
+            parts = [context.getState(getEnergy=True, groups={g}).getPotentialEnergy() for g in (0, 1)]
+            own, spring = (part.value_in_unit(unit.kilojoule_per_mole) for part in parts)
+            energy[i, j] = own + 2 * spring
+    return energy
 
 
 def _writable(file: Path) -> None:

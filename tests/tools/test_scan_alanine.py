@@ -64,11 +64,11 @@ def test_the_file_is_named_as_it_is_written_and_tried_before_the_scan(monkeypatc
 
 @simulating
 @pytest.mark.slow
-@pytest.mark.skipif("SCAN" not in os.environ, reason="a minute of a processor of its own: SCAN=1")
+@pytest.mark.skipif("SCAN" not in os.environ, reason="half a minute of two processors of its own: SCAN=1")
 def test_the_whole_scan_is_the_tracked_one_within_a_minute():
-    began = time.process_time()
+    began = time.perf_counter()
     energy = scan_alanine.scan()
-    assert time.process_time() - began < 60
+    assert time.perf_counter() - began < 60
     tracked = np.load(asset("alanine/scan.npy"), allow_pickle=False)
     assert np.abs(energy - tracked).max() < 0.05
     wells = np.array([[-2.55, 2.7], [0.95, -0.4]])

@@ -6,10 +6,12 @@ import torch
 
 from phasebook import Denoiser
 from phasebook.hierarchy.trees import distances_of, known_tree
+from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.mixtures.spacetime.energy import x_of
 from phasebook.site.build import runner
 from phasebook.site.chapters.spacetime_images import (
     affine_rank,
+    curves_along,
     noised_ends,
     parted_pairs,
     placed_tree,
@@ -18,7 +20,8 @@ from phasebook.site.chapters.spacetime_images import (
     worst_ratio,
 )
 from phasebook.site.checks.parameters import ParameterError
-from phasebook.spacetime.expectations import Expectations
+from phasebook.spacetime.expectations import Expectations, sign_probes
+from phasebook.spacetime.geodesic import CurveSearch, expectations_along
 
 
 def test_pairs_share_no_picture_and_half_are_of_one_kind():
@@ -36,6 +39,29 @@ def test_ends_of_a_pair_share_their_noise():
     alpha = np.sqrt(1 / (1 + np.exp(-log_snr)))[..., None]
     noise = x - alpha * latents
     np.testing.assert_allclose(noise[:, 0], noise[:, 1], atol=1e-12)
+
+
+def test_curves_between_the_same_ends_have_them_once():
+    asked = []
+
+    def denoise(x, alpha, sigma):
+        asked.append(len(x))
+        return x.tanh()
+
+    model, rng = Denoiser((3,), denoise), np.random.default_rng(0)
+    ends = np.concatenate([rng.normal(size=(2, 2, 3)), np.full((2, 2, 1), -1.0)], axis=-1)
+    inner = [np.concatenate([rng.normal(size=(2, n, 3)), rng.uniform(-2, -0.5, (2, n, 1))], axis=-1) for n in (3, 2, 4)]
+    etas = [np.concatenate([ends[:, :1], one, ends[:, 1:]], axis=1) for one in inner]
+    search = CurveSearch(model, Chart(np.zeros(3), 1.0), ends, sign_probes(model, 1, 0), tangents="difference")
+    probes = sign_probes(model, 3, 1)
+    asked.clear()
+    together = curves_along(search, probes, *etas)
+    assert sum(asked) == 2 * (3 + 2 + 4 + 2) * 4
+    for eta, some in zip(etas, together, strict=True):
+        for (curve, here), wanted, alone in zip(some, eta, expectations_along(search, eta, probes), strict=True):
+            np.testing.assert_array_equal(curve, wanted)
+            np.testing.assert_allclose(here.x0, alone.x0, rtol=1e-12)
+            np.testing.assert_allclose(here.square, alone.square, rtol=1e-9)
 
 
 def test_a_tree_is_placed_at_one_and_its_twin_at_zero():

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.mixtures.spacetime.energy import moments
+from phasebook.mixtures.spacetime.energy import energy, moments, mu_of
 
 __all__ = ["Chart", "CurveEnergy"]
 
@@ -129,6 +129,11 @@ class CurveEnergy:
         gradient[:, -1] += 2 * self.weight * excess / len(z)
         value = (len(z) - 1) * float((step * turn).sum()) + self.weight * float((excess**2).mean())
         return value, gradient, JT @ G @ J
+
+    def value(self, z: Float[ndarray, "n d+1"]) -> float:
+        """`(n - 1) E` + penalty alone, at a quarter of the cost."""
+        eta = self.chart.eta(z)
+        return (len(z) - 1) * energy(eta, mu_of(self.mixture, eta)) + self.weight * float((self.excess(z)**2).mean())
 
     def excess(self, z: Float[ndarray, "n d+1"]) -> Float[ndarray, " n"]:
         """By how much `u` leaves its bounds (t in [0, T]), signed."""

@@ -5,9 +5,9 @@ The Hessian of `E = sum (eta_{i+1} - eta_i) . (mu_{i+1} - mu_i)` is block tridia
     d2E / d eta_i^2 = 4 G_i + (d G_i / d eta) . (2 eta_i - eta_{i-1} - eta_{i+1}),
     d2E / d eta_i d eta_{i+1} = -(G_i + G_{i+1}),
 
-so a step costs O(n). The derivative of the Fisher-Rao tensor along one direction is a central difference of
-closed forms. Steps are damped by the Gaussian metric (Levenberg and Marquardt): where the data are atoms the
-true one vanishes near them, and the energy is not convex.
+so a step costs O(n). The derivative of the Fisher-Rao tensor along one direction is a difference of closed forms.
+Steps are damped by the Gaussian metric (Levenberg and Marquardt): where the data are atoms the true one vanishes near
+them, and the energy is not convex.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def least_polygon(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float
         The chart points, and the number of steps taken.
     """
     z = np.concatenate([curve.ends[:1], z[1:-1], curve.ends[1:]])
-    energies, damping = [curve(z)[0]], 1e-2
+    energies, damping = [curve.value(z)], 1e-2
     count = 0
     while count < steps and damping <= MOST_DAMPING:
         z, value, damping = _descend(curve, z, energies[-1], damping)
@@ -54,7 +54,8 @@ def least_polygon(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float
     return z, count
 
 
-def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 65) -> tuple[float, float]:
+def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 65, finest: int = 0,
+                   settled: float = 1e-7) -> tuple[float, float]:
     """Distance of two members of the family, any k allowed, by free polygons that start at the straight chart line.
 
     The length of a polygon errs by even powers of its step; three polygons, each from the last, remove two of them.
@@ -62,7 +63,9 @@ def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 
     Args:
         mixture: the data.
         ends: natural parameters of the two.
-        points: of the finest polygon, one more than a multiple of 4, at least 9.
+        points: of the third polygon, one more than a multiple of 4, at least 9.
+        finest: at most so many points; up to there steps are halved until the length has settled.
+        settled: the relative change by the last extrapolation at which it has.
 
     Returns:
         The extrapolated length, and by how much, relatively, the last extrapolation moved it; zeros for equal ends.
@@ -76,16 +79,21 @@ def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 
     if (ends[0] == ends[1]).all():
         return 0.0, 0.0
     curve, lengths = CurveEnergy(mixture, ends, -np.inf, np.inf), []
-    z = curve.ends
-    for n in (points // 4 + 1, points // 2 + 1, points):
+    z, n = curve.ends, points // 4 + 1
+    while True:
         old, new = np.linspace(0, 1, len(z)), np.linspace(0, 1, n)
         start = np.column_stack([np.interp(new, old, column) for column in z.T])
         z = least_polygon(curve, start, 1e-15)[0]
         eta = curve.chart.eta(z)
         lengths.append(length(eta, mu_of(mixture, eta)))
-    first, second = ((4 * b - a) / 3 for a, b in zip(lengths[:-1], lengths[1:], strict=True))
-    final = (16 * second - first) / 15
-    return final, abs(second / final - 1)
+        n = 2 * n - 1
+        if len(lengths) < 3:
+            continue
+        first, second = ((4 * b - a) / 3 for a, b in zip(lengths[-3:-1], lengths[-2:], strict=True))
+        final = (16 * second - first) / 15
+        moved = abs(second / final - 1)
+        if moved <= settled or n > finest:
+            return final, moved
 
 
 def _descend(curve: CurveEnergy, z: Float[ndarray, "n D"], energy: float,
@@ -105,7 +113,7 @@ def _descend(curve: CurveEnergy, z: Float[ndarray, "n D"], energy: float,
             damping *= 4
             continue
         if np.abs(new[:, -1]).max() < U_MAX:
-            value = curve(new)[0]
+            value = curve.value(new)
         if value <= energy:
             return new, value, max(damping / 8, 1e-12)
         damping *= 4
@@ -121,8 +129,7 @@ def _hessian(curve: CurveEnergy, z: Float[ndarray, "n D"]) -> tuple[ndarray, nda
     # d G along `pull`: a step of 1e-4 in Gaussian units
     size = np.sqrt((pull[:, :-1] ** 2).sum(1) / K[1:-1]) + np.abs(pull[:, -1]) / K[1:-1] + 1e-300
     h = (1e-4 / size)[:, None]
-    ahead, behind = (moments(mixture, eta[1:-1] + s * h * pull)[1] for s in (1, -1))
-    third = (ahead - behind) / (2 * h[..., None])
+    third = (moments(mixture, eta[1:-1] + h * pull)[1] - G[1:-1]) / h[..., None]
     JT = np.swapaxes(J, -1, -2)
     in_eta = (G[1:-1] @ pull[..., None])[..., 0] + turn
     diagonal = JT[1:-1] @ (4 * G[1:-1] + third) @ J[1:-1]

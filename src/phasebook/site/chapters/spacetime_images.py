@@ -25,7 +25,14 @@ from phasebook.site.chapters.network import DATA
 from phasebook.site.checks.memory import LATENT, check_memory
 from phasebook.site.checks.models import Device, Seed, check_pictures, check_trained
 from phasebook.site.checks.parameters import Finite, Parameters
-from phasebook.spacetime.expectations import FINEST, all_probes, expectations, levels_at, sign_probes
+from phasebook.spacetime.expectations import (
+    FINEST,
+    Expectations,
+    all_probes,
+    expectations,
+    levels_at,
+    sign_probes,
+)
 from phasebook.spacetime.geodesic import CurveSearch, expectations_along
 from phasebook.spacetime.measure import Curve, length_ratio
 from phasebook.stats import Estimate
@@ -38,8 +45,7 @@ CURVES = 12             # arrays of the states along all curves that live at a t
 PROBED = 2.2e7          # bytes of a latent of a batch whose divergence is probed from both sides
 PIXELS = 64             # on a side of the icons
 SINGULAR = 1e-10        # eigenvalue of a Gram matrix, over the largest, that counts as zero
-PIECES = (32, 64, 128)          # of polygons in natural parameters; finer ones only where these have not converged
-CONVERGED = 1e-7                # how far an extrapolation may have moved such a length, relatively
+COARSE, FINE = 33, 129          # points of polygons in natural parameters; more where fewer have not converged
 
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
 
@@ -137,10 +143,7 @@ def sphere_errors(apart: Float[ndarray, "n n"], noise: list[float]) -> Float[nda
         exact = great_circles(w)
         for i, j in zip(*np.triu_indices(len(apart), 1), strict=True):
             ends = np.column_stack([atoms.means[[i, j]] / r**2, np.full(2, -0.5 / r**2)])
-            for pieces in PIECES:
-                natural, moved = polygon_length(atoms, ends, pieces + 1)
-                if moved <= CONVERGED:
-                    break
+            natural, moved = polygon_length(atoms, ends, COARSE, FINE)
             rows.append([abs(free_distance(w[i], w[j], 8) / exact[i, j] - 1), abs(natural / exact[i, j] - 1), moved])
     return np.array(rows)
 
@@ -210,15 +213,23 @@ def parted_pairs(kind: Int[ndarray, " n"], count: int, seed: int) -> Int[ndarray
     return np.array(chosen)
 
 
-def curves_along(search: CurveSearch, eta: Float[ndarray, "c n d+1"], probes: Float[Tensor, "r *s"]) -> list[Curve]:
-    """Curves with the expectations of their points.
+def curves_along(search: CurveSearch, probes: Float[Tensor, "r *s"],
+                 *etas: Float[ndarray, "c n d+1"]) -> list[list[Curve]]:
+    """Curves with the expectations of their points; one list for each array. The ends are taken once.
 
     Args:
         search: names the model, the prompt and how derivatives are taken.
-        eta: natural parameters along the curves.
         probes: shared by all.
+        *etas: natural parameters along curves; all arrays have the same ends.
     """
-    return list(zip(eta, expectations_along(search, eta, probes), strict=True))
+    first, *others = etas
+    n = first.shape[1]
+    points = np.concatenate([first, *(eta[:, 1:-1] for eta in others)], axis=1)
+    cuts = np.cumsum([n, *(eta.shape[1] - 2 for eta in others)])
+    places = [np.arange(n), *(np.r_[0, a:b, n - 1] for a, b in zip(cuts[:-1], cuts[1:], strict=True))]
+    known = expectations_along(search, points, probes)
+    return [[(curve, Expectations(e.x0[at], e.square[:, at])) for curve, e in zip(points[:, at], known, strict=True)]
+            for at in places]
 
 
 def worst_ratio(above: list[Curve], below: list[Curve]) -> Estimate:
