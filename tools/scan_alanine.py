@@ -4,9 +4,9 @@
 
 ACE-ALA-NME in vacuum under amber99sb-ildn {Lindorff-Larsen et al. 2010}, by OpenMM (PyPI `openmm`), on its reference
 platform: no random number. The molecule is built from bond lengths and angles, so no file is needed. Both dihedrals are
-held by springs; each node starts from the last one's positions and is visited by two sweeps, forth and back, each with a
-thread and a molecule of its own, of which the lower energy counts (a relaxation may follow another branch one way than
-the other).
+held by springs; each node starts from the last one's positions and is visited by two sweeps, forth and back, each with
+a thread and a molecule of its own, of which the lower energy counts (a relaxation may follow another branch one way
+than the other).
 """
 
 import argparse
