@@ -103,7 +103,7 @@ for d in p.dimensions:
         ends = np.column_stack([np.stack([-y, y]) / s**2, np.full(2, (1 - 1 / s**2) / 2)])
         pieces = 4 * int(np.ceil(4 + 4.5 * exact / np.sqrt(2 * d)))
         off.append(abs(polygon_length(gaussian, ends, pieces + 1)[0] / exact - 1))
-ledger.claim("spacetime.half_space", max(off), note=f"d = {p.dimensions}, s = {p.heights}")
+ledger.claim("spacetime.half_space", max(off), note=" and ".join(f"{name} = {', '.join(map(str, some))}" for name, some in (("d", p.dimensions), ("s", p.heights))))
 
 # %%
 spread = rng.normal(size=(p.triples, 4, 2)) * 10.0 ** rng.uniform(-3, 3, (p.triples, 1, 1))
@@ -251,7 +251,7 @@ by_grid = [shortest_path(data, clock, p.endpoints)[0] for data in (toy, law)]
 ratios = [g.length / max(path, 1e-300) for g, path in zip(red.values(), by_grid, strict=True) if path > 1e-6]
 coarse = p.points < 256 or not ratios
 ledger.claim("spacetime.shortest", None if coarse else max(ratios),
-             note="too few points, or no distance to compare" if coarse else f"lengths {[round(g.length, 4) for g in red.values()]}")
+             note="too few points, or no distance to compare" if coarse else "lengths " + ", ".join(f"{g.length:.5g}" for g in red.values()))
 
 # %% mystnb={"figure": {"caption": "The red curve of the paper's Figure 2: geodesics between the endpoints for the atoms (solid) and for the mixture (dashed), over the density and mode tree of the atoms.", "name": "fig-red"}} tags=["hide-input"]
 edge = 1.1 * max(np.abs(law.means).max(), np.abs(np.array(p.endpoints)[:, 1]).max(), 1.5)

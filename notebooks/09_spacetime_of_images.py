@@ -130,7 +130,7 @@ found = np.zeros((0, 3))
 if not dependent:
     found = sphere_errors(apart[np.ix_(few, few)], p.checked)
 for id, column in (("images.sphere_pairs", 0), ("images.sphere_natural", 1)):
-    ledger.claim(id, None if dependent else found[:, column].max(), note=reason or f"{len(found)} curves, levels {p.checked}")
+    ledger.claim(id, None if dependent else found[:, column].max(), note=reason or f"{len(found)} curves, levels {', '.join(map(str, p.checked))}")
 
 # %% mystnb={"figure": {"caption": "Great circles between two noised emoji, all pictures of the set taking part: each frame is the denoised image at that share of the way. One row for each noise level of the ends, in mean distances of the pictures.", "name": "fig-circles"}} tags=["hide-input"]
 one, other = p.endpoints

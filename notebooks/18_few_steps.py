@@ -68,10 +68,11 @@ from phasebook.fewstep.students import distil, fresh_noise, lessons
 from phasebook.fewstep.targets import latents, named_target, of_pictures
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.batches import side_by_side
-from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp, told, words
+from phasebook.site.chapters.few_steps import formed, good, less, measured, pick_pictures, ridge_of, sharp, words
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.fewstep import Leaks, Portrait, leaks, picture_rows, planes, portraits
 from phasebook.site.figures.transport import Curve, curves
+from phasebook.site.results.tables import told
 from phasebook.stats import grouped_bootstrap, median_interval, spearman
 
 # %% [markdown]
@@ -435,8 +436,8 @@ for (name, steps), one in edges.items():
     ledger.number(f"sharp_{name}_{steps}", np.median(one.cut, 1), "share of edges, by step")
     ledger.number(f"phases_{name}_{steps}", float(np.median(one.phases)), "phases at the last step")
     if name in ("mlp", "potential_hard"):
-        lines.append((words(name), steps, told(median_interval(one.phases), True), told(median_interval(formed(one.cut)))))
-lines.append(("teacher", "–", told(median_interval(own.phases), True), told(median_interval(late))))
+        lines.append((words(name), steps, told(median_interval(one.phases)), told(median_interval(formed(one.cut)))))
+lines.append(("teacher", "–", told(median_interval(own.phases)), told(median_interval(late))))
 display(HTML(table(("layer", "steps", "phases", "formed at"), lines, "Phases of a plane: medians over planes with intervals, or with the number n of planes that have a boundary")))
 
 # %% tags=["hide-input"]
@@ -483,7 +484,7 @@ if family:
     shape = next(iter(family.values())).model.shape
     flat = plane_latents(int(np.prod(shape)), p.network_grid, p.network_planes, p.seed + 7, p.reach)
     column = compared(family, flat, p.starts, ClipFeatures.load(p.judge), p.seed + 8)
-lines = [(steps, told(median_interval(one.sharp.phases), True), told(median_interval(formed(one.sharp.cut))), told(one.kinds, True),
+lines = [(steps, told(median_interval(one.sharp.phases)), told(median_interval(formed(one.sharp.cut))), told(one.kinds),
           told(one.melted), told(one.split)) for steps, one in column.items()]
 heads = ("steps", "phases", "formed at", "coverage", "leak", "split at")
 display(HTML(table(heads, lines, "Network and students: medians with intervals")))

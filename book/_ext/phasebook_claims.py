@@ -16,12 +16,14 @@ import json
 import math
 import re
 import shutil
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
 from docutils.nodes import (
     Admonition,
     Element,
+    SkipNode,
     Text,
     container,
     figure,
@@ -40,7 +42,7 @@ from phasebook.site.build.sources import CLAIMS
 from phasebook.site.paths import root
 from phasebook.site.results.claims import stated
 from phasebook.site.results.places import line_of, of_model, recorded_in
-from phasebook.site.results.tables import typeset
+from phasebook.site.results.tables import rounded, typeset
 
 LEDGER = f"book/chapters/{CLAIMS}"
 ROW = re.compile(r'<tr id="([^"]+)" role="row">(.*?)</td>', re.S)
@@ -143,6 +145,16 @@ def to_paper(app, number: str, words: str) -> Element:
     return reference("", words, refuri=f"{page}#eq-{number}", internal=True)
 
 
+class claim_name(literal):
+    """A claim's name, in which a line breaks at dots and strokes alone."""
+
+
+def visit_claim_name(writer, node: claim_name) -> None:
+    text = re.sub(r"[._]", r"\g<0><wbr>", escape(node.astext()))
+    writer.body.append(f'<code class="docutils literal notranslate pb-name"><span class="pre">{text}</span></code>')
+    raise SkipNode
+
+
 def mark(app, doctree) -> None:
     """Verdicts behind names in the text; the places of a chapter's claims."""
     claims = app.env.phasebook_verdicts
@@ -155,7 +167,7 @@ def mark(app, doctree) -> None:
             behind += [Text(f" {who}{measured(claims[i])} " if box else " "), chip(app, i)]
         parent, at = name.parent, name.parent.index(name)
         if len(behind) == 2:                # a name and its verdict stay together
-            parent[at:at + 1] = [inline("", "", name, *behind, classes=["pb-one"])]
+            parent[at:at + 1] = [inline("", "", claim_name(words, words), *behind, classes=["pb-one"])]
         else:
             parent[at + 1:at + 1] = behind
     chapter = app.env.docname.rpartition("/")[2]
@@ -189,13 +201,11 @@ def measured(claim: dict) -> str:
     """Estimate and interval, as a sentence has them."""
     if claim["estimate"] is None:
         return ""
-    digits = lambda x: f"{x:.2f}" if 0.01 <= abs(x) < 100 or x == 0 else f"{x:.2g}"  # noqa: E731
-    ends = [e for e in claim.get("interval") or [] if e is not None]
-    if len(ends) == 2 and 1e-4 < ends[1] - ends[0] < 1e3:       # as many decimals as the interval is wide
-        decimals = max(0, math.ceil(-math.log10(ends[1] - ends[0])))
-        digits = lambda x: f"{round(x, decimals) + 0.0:.{decimals}f}"  # noqa: E731
-    between = f" ({digits(ends[0])} to {digits(ends[1])})" if len(ends) == 2 else ""
-    return (digits(claim["estimate"]) + between).replace("-", "\N{MINUS SIGN}")
+    low, high = claim.get("interval") or (None, None)
+    if None in (low, high):
+        return rounded(claim["estimate"], -math.inf, math.inf)[0]
+    value, *ends = rounded(claim["estimate"], low, high)
+    return f"{value} ({' to '.join(ends)})"
 
 
 def place(app, chapter: str, cell: Element, code: str, name: str) -> Place:
@@ -233,7 +243,7 @@ def recorded(app, names: list[str], told: dict) -> Element:
     line = paragraph("", "", classes=["pb-recorded"])
     ids = [i for i in app.env.phasebook_verdicts if of_model(i, told) in names]
     for i in ids:
-        line += [inline("", "", literal(i, i), Text(" "), chip(app, i), classes=["pb-one"]), Text("  ")]
+        line += [inline("", "", claim_name(i, i), Text(" "), chip(app, i), classes=["pb-one"]), Text("  ")]
     box = container("", line, ids=[f"at-{name}" for name in names], classes=["pb-recorded-box"])
     return box
 
@@ -318,6 +328,7 @@ def copy_claims(app, error) -> None:
 
 
 def setup(app) -> dict:
+    app.add_node(claim_name, html=(visit_claim_name, None))
     app.connect("builder-inited", begin)
     app.connect("source-read", fill)
     app.connect("doctree-read", mark)

@@ -9,12 +9,11 @@ import pytest
 
 from phasebook.fewstep.students import distil, lessons
 from phasebook.fewstep.targets import latents, named_target
-from phasebook.site.chapters.few_steps import Chapter, Kind, Name, formed, measured, sharp, told, words
+from phasebook.site.chapters.few_steps import Chapter, Kind, Name, formed, measured, sharp, words
 from phasebook.site.checks import memory
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.paths import root
 from phasebook.site.results.claims import stated
-from phasebook.stats import Estimate
 
 (SOURCE,) = (root() / "notebooks").glob("*_few_steps.py")
 
@@ -94,17 +93,6 @@ def test_planes_of_a_network_that_do_not_fit_are_refused(record, monkeypatch):
     with pytest.raises(ParameterError, match="network_planes, network_grid, starts = 200, 21, .* GB of memory"):
         Chapter.read(large | {"students": str(record.parents[2])})
 
-
-def test_numbers_are_told_with_their_intervals():
-    def plain(*asked):
-        return told(*asked).replace("\u00a0", " ").replace("\u2212", "-")
-
-    assert plain(Estimate(0.5, 0.25, 1.0, 20)) == "0.50 [0.25, 1.00]" and told(None) == "none"
-    assert plain(Estimate(0.5, -np.inf, np.inf, 3)) == "0.50 (n = 3)"
-    assert plain(Estimate(-0.001, -0.3, 0.0, 20)) == "0.00 [-0.30, 0.00]" and "-" not in told(Estimate(-1, -2, 0, 20))
-    assert plain(Estimate(4.0, 3.0, 12.0, 20), True) == "4 [3, 12]"
-    assert plain(Estimate(4.5, 4.0, 5.0, 20), True) == "4.5 [4, 5]"
-    assert " " not in told(Estimate(0.5, 0.25, 1.0, 20))      # or a table breaks it
 
 
 def test_words_for_every_layer_and_target():

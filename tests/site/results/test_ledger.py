@@ -10,7 +10,6 @@ from phasebook.site.build import runner
 from phasebook.site.checks.parameters import Count, Parameters
 from phasebook.site.results.claims import Stated, StatedCorrection, stated
 from phasebook.site.results.ledger import SCHEMA, Claim, Ledger, Results, schema, slug
-from phasebook.site.results.tables import claims_table, in_words, multiplicity, shown
 from phasebook.stats import Estimate
 
 
@@ -135,28 +134,6 @@ def test_tracked_schema_is_that_of_the_model():
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema()
 
 
-def test_table_escapes_text_and_shows_corrections_and_intervals():
-    told = TOLD.model_copy(update={"correction": StatedCorrection(statement="z > 0", bound="<= 0.5")})
-    book = ledger(b=told, c=TOLD)
-    book.claim("toy.a", 0.9, (0.8, 1.1))
-    book.claim("toy.b", 0.0, corrected=0.25, note="<b>")
-    book.claim("toy.c", 0.9, (None, None))
-    html = claims_table(list(book.claims.values()))
-    for words in ("x &lt; y", "Eq. &lt;1&gt;", "&lt;b&gt;", "Corrected: z &gt; 0", "pb-holds-with-correction",
-                  "0.8 to 1.1", "pb-undecided", "≥ 1", "too few for an interval", "1 of these verdicts rests on"):
-        assert words in html
-
-
-def test_it_is_said_how_many_intervals_were_looked_at():
-    book = ledger(**{f"b{i}": TOLD for i in range(40)})
-    for i in range(40):
-        book.claim(f"toy.b{i}", 2.0, (1.5, 2.5))
-    book.claim("toy.a", 2.0)
-    words = multiplicity(book.claims.values())
-    assert words.startswith("40 of these verdicts rest on a 95 % interval") and "about 2 of 40" in words
-    assert multiplicity([book.claims["toy.a"]]) == ""
-
-
 def rule(row: dict) -> str:
     """The verdict of a row, written a second time."""
     def met(bound: str, x: float) -> bool:
@@ -206,15 +183,3 @@ def test_what_the_parameters_leave_untested_is_said():
     one, two = ledger.claims.values()
     assert (one.verdict, one.note, one.correction.estimate) == ("not tested here", "no step near 0.1", None)
     assert (two.verdict, two.note) == ("holds", "there")
-
-
-@pytest.mark.parametrize("value, bound, text", [
-    (4.0747198, "4.07472 +- 0.0001", "4.07472"), (0.8693, "1 +- 0.25", "0.8693"), (2.0, "2 +- 0", "2"),
-    (4.819e6, "", "4.819·10⁶"),
-    (-3.2e-12, "<= 1e-9", "−3.2·10⁻¹²"), (1e-6, "", "10⁻⁶"), (110.0, "", "110"), (None, "1 +- 0.1", "–")])
-def test_a_number_has_the_digits_that_its_bound_asks_for(value, bound, text):
-    assert shown(value, bound) == text
-
-
-def test_a_bound_has_proper_signs():
-    assert in_words("<= -1e-4") == "≤ −10⁻⁴" and in_words("1 +- 5e-4") == "1 ± 5·10⁻⁴"

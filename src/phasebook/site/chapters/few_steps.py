@@ -21,10 +21,9 @@ from phasebook.site.checks.memory import LATENT, check_memory
 from phasebook.site.checks.models import Seed
 from phasebook.site.checks.parameters import Parameters
 from phasebook.slices.measures.basins import basin_count, basin_labels
-from phasebook.stats import Estimate
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
-           "student_places", "student_record", "told", "words"]
+           "student_places", "student_record", "words"]
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
@@ -169,25 +168,6 @@ def good(row: Row) -> bool:
     """Whether most of the students leak at most 1 % and have every mass to a tenth."""
     off = np.abs(row.score.masses / row.student.target.shares - 1).max(-1)
     return bool(((row.score.leak <= 0.01) & (off <= 0.1)).mean() > 0.5)
-
-
-def told(one: Estimate | None, count: bool = False) -> str:
-    """A number with its interval, in short and on one line; where the data are too few, with how many there are.
-
-    Args:
-        one: the number.
-        count: whether it is one of things, which has no decimals unless it lies between two.
-    """
-    if one is None:
-        return "none"
-    value, low, high = (_figure(v, count) for v in one[:3])
-    known = np.isfinite([one.low, one.high]).all()
-    return (f"{value} [{low}, {high}]" if known else f"{value} (n = {one.n})").replace(" ", "\u00a0")
-
-
-def _figure(value: float, count: bool) -> str:
-    """Without a minus where it is rounded to nothing."""
-    return (f"{value:.3g}" if count else f"{round(value, 2) + 0.0:.2f}").replace("-", "\u2212")
 
 
 def words(name: str) -> str:

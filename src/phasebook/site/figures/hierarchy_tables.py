@@ -6,30 +6,12 @@ import numpy as np
 
 from phasebook.hierarchy.calibration import Areas, Placed, least_areas, place, usable
 from phasebook.site.figures.base import table
+from phasebook.site.results.tables import told
 from phasebook.stats import Estimate
 
 __all__ = ["areas_table", "estimates_table", "places_table"]
 
-SPACE, HYPHEN = "\u00a0", "\u2011"       # at which no line breaks
-
-
-def _digits(value: float) -> str:
-    """Two digits, three places where they are small; a real minus."""
-    text = f"{value:.2g}" if abs(value) >= 0.01 else f"{value:.3f}"
-    return "0" if float(text) == 0 else text.replace("-", "−")
-
-
-def _told(estimate: Estimate | None) -> str:
-    """An estimate and its interval, in one line."""
-    if estimate is None:
-        return "–"
-    return f"{_digits(estimate.value)}{SPACE}{_interval(estimate)}"
-
-
-def _interval(estimate: Estimate) -> str:
-    if not np.isfinite([estimate.low, estimate.high]).all():
-        return f"(n{SPACE}={SPACE}{estimate.n})"
-    return f"[{_digits(estimate.low)},{SPACE}{_digits(estimate.high)}]"
+HYPHEN = "\u2011"       # at which no line breaks
 
 
 def estimates_table(rows: Mapping[str, Sequence[Estimate | None]], columns: Sequence[str], caption: str) -> str:
@@ -40,8 +22,7 @@ def estimates_table(rows: Mapping[str, Sequence[Estimate | None]], columns: Sequ
         columns: of whom.
         caption: of the table.
     """
-    told = [[name, *map(_told, estimates)] for name, estimates in rows.items()]
-    return table(["", *columns], told, caption)
+    return table(["", *columns], [[name, *map(told, estimates)] for name, estimates in rows.items()], caption)
 
 
 def areas_table(areas: Mapping[str, Areas]) -> str:
@@ -75,10 +56,9 @@ def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Are
             ends = [_median([getattr(each, kind)[name] for each in three]) for kind in ("twin", "data", "tree")]
             resolved = _median([each.data["resolved"] for each in three])
             at = place(three, [name], seed)
-            found = ["–", "–"] if at is None else [_digits(at.value), _interval(at)]
-            rows.append([title.replace("-", HYPHEN), name, f"{least:.2f}{used}", *ends, resolved, *found])
+            rows.append([title.replace("-", HYPHEN), name, f"{least:.2f}{used}", *ends, resolved, told(at)])
     sizes = ", ".join(f"{title} {len(three)}" for title, three in beside.items())
-    head = ["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place", "95 % interval"]
+    head = ["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place"]
     return table(head, rows, "Likeness to a tree, medians over sets, and the place of the data between twin (0) and "
                  "tree (1). Least area: under the ROC curve, for the kind of tree that is told worst from its twin. "
                  f"Sets: {sizes}")

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from phasebook.stats import Estimate
+
 if TYPE_CHECKING:
     from phasebook.site.results.ledger import Claim, Correction
 
-__all__ = ["claims_table", "in_words", "multiplicity", "shown", "typeset"]
+__all__ = ["claims_table", "in_words", "multiplicity", "rounded", "shown", "told", "typeset"]
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -29,6 +31,31 @@ def shown(value: float | None, bound: str = "") -> str:
         fixed = f"{value + 0.0:.{max(0, digits)}f}"
         text = max(text, fixed, key=len) if len(fixed) <= 10 and "e" not in text else text
     return _signs(text)
+
+
+def rounded(value: float, low: float, high: float) -> tuple[str, ...]:
+    """A number and the ends of its interval, in as many decimals as two digits of its width have; three digits of a
+    number whose interval has no width.
+
+    Args:
+        value: the number.
+        low: the lower end, infinite where there is none.
+        high: the upper end, likewise.
+    """
+    three, width = (value, low, high), high - low
+    if not 1e-4 < width < 1e3:
+        return tuple(_signs(f"{x + 0.0:.3g}") for x in three)
+    decimals = 0 if all(x == round(x) for x in three) else max(0, 1 - math.floor(math.log10(width)))
+    return tuple(_signs(f"{round(x, decimals) + 0.0:.{decimals}f}") for x in three)
+
+
+def told(one: Estimate | None) -> str:
+    """A number with its interval, on one line; where data are too few for one, with how many there are."""
+    if one is None:
+        return "–"
+    value, low, high = rounded(*one[:3])
+    known = math.isfinite(one.low) and math.isfinite(one.high)
+    return (f"{value} [{low}, {high}]" if known else f"{value} (n = {one.n})").replace(" ", "\u00a0")
 
 
 def _signs(text: str) -> str:
