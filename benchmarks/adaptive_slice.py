@@ -4,6 +4,7 @@ cost grows with the grid.
 Anchor sets that are done stand in `results/adaptive_sets.json` and are not run again; remove the file to begin anew.
 
     python benchmarks/adaptive_slice.py network 240     # further sets of the network, for 240 seconds
+    python benchmarks/adaptive_slice.py student 240     # of its student in one step, a quarter of the cost
     pip install adaptive        # for the comparison; without it that row is left out
 """
 
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +22,8 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.sampling.protocols import Embedding, Model
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Embedding, Model, Prompt
 from phasebook.slices.adaptive import Evaluate, adaptive_basins, evaluator, full_basins, same_basins
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.slice import RIDGE
@@ -29,14 +32,37 @@ KEPT = Path(__file__).parent / "results" / "adaptive_sets.json"
 TABLES = Path(__file__).parents[1] / "_build" / "bench"
 SETS, GRID, FIRST = 20, 101, 6
 GRIDS = (51, 101, 201, 401, 801)
-NETWORK = {"steps": 4, "dtype": "bfloat16"}     # a whole grid in float32 and fifty steps would take an hour a set
+# the network's size stands in its name: a whole grid in float32 and fifty steps would take an hour a set
+NETWORKS = {"network": ("icons-unet-a", "4 steps, bfloat16"), "student": ("icons-unet-a-in-1", "its own one step")}
 
 
-def _setting(model: Model, seed: int, grid: int, steps: int, name: str) -> tuple:
-    """A function that evaluates points of a slice at the last step, and the height of a ridge."""
-    plane, levels = Plane(seeded_anchors(model.shape, seed), grid=grid), model.levels(steps)
-    feature = model.features[name]
-    return evaluator(model, plane, levels, steps - 1, feature), RIDGE * feature.yardstick(model) / feature.unit
+class Subject(NamedTuple):
+    """What is sliced, and what its predictions at the last step are compared by."""
+
+    model: Model
+    levels: Levels
+    feature: str
+    asked: Prompt | None = None
+
+    def setting(self, seed: int, grid: int) -> tuple[Evaluate, float]:
+        """A function that evaluates points of a slice at the last step, and the height of a ridge."""
+        plane, feature = Plane(seeded_anchors(self.model.shape, seed), grid=grid), self.model.features[self.feature]
+        evaluate = evaluator(self.model, plane, self.levels, self.levels.steps - 1, feature, self.asked)
+        return evaluate, RIDGE * feature.yardstick(self.model) / feature.unit
+
+
+def subject(name: str) -> Subject:
+    """The exact model, the network, or its student in one step, at the level and with the prompt that it was taught."""
+    if name == "exact":
+        model = ExactModel.of(load_images("families", 64))
+        return Subject(model, model.levels(50), "pixels")
+    place = known_directory(NETWORKS[name][0])
+    if name == "network":
+        model = PipelineModel.load(place, dtype="bfloat16")
+        return Subject(model, model.levels(4), "latent")
+    model, taught = PipelineModel.load(place), json.loads((place / "student.json").read_text(encoding="utf-8"))
+    levels = model.levels(taught["teacher_steps"]).thinned(taught["teacher_steps"])
+    return Subject(model, levels, "latent", model.prompt(taught["prompt"]))
 
 
 def _looked_up(evaluate: Evaluate, grid: int, place: Path, end: float) -> Evaluate | None:
@@ -58,10 +84,10 @@ def _looked_up(evaluate: Evaluate, grid: int, place: Path, end: float) -> Evalua
     return known
 
 
-def one_set(model: Model, feature: str, seed: int, grid: int, steps: int, place: Path, end: float) -> dict | None:
+def one_set(of: Subject, seed: int, grid: int, place: Path, end: float) -> dict | None:
     """Adaptive against whole: the share that was evaluated, the area in the same basins, seconds of the whole grid, and
     of the adaptive one, whose evaluations are looked up and counted as a share of the whole. None when time is up."""
-    evaluate, ridge = _setting(model, seed, grid, steps, feature)
+    evaluate, ridge = of.setting(seed, grid)
     begun = place.exists()
     start = time.process_time()
     table = _looked_up(evaluate, grid, place, end)
@@ -79,12 +105,12 @@ def one_set(model: Model, feature: str, seed: int, grid: int, steps: int, place:
 
 def kept_sets(name: str, sets: int, seconds: float, grid: int = GRID) -> list[dict]:
     """The sets of a model on record, and as many further ones as the seconds allow."""
-    model, feature, steps = _model(name)
-    kind, end = f"{name} {grid} x {grid} x {steps} seed ", time.perf_counter() + seconds
+    of = subject(name)
+    kind, end = f"{name} {grid} x {grid} x {of.levels.steps} seed ", time.perf_counter() + seconds
     for seed in range(FIRST, FIRST + sets):
         key = f"{kind}{seed}"
         if key not in _record():
-            one = one_set(model, feature, seed, grid, steps, TABLES / f"{key.replace(' ', '_')}.npy", end)
+            one = one_set(of, seed, grid, TABLES / f"{key.replace(' ', '_')}.npy", end)
             if one is None:
                 break
             KEPT.write_text(json.dumps(_record() | {key: one}, indent=1) + "\n")
@@ -95,20 +121,12 @@ def _record() -> dict[str, dict]:
     return json.loads(KEPT.read_text()) if KEPT.exists() else {}
 
 
-def _model(name: str) -> tuple[Model, str, int]:
-    if name == "exact":
-        return ExactModel.of(load_images("families", 64)), "pixels", 50
-    network = PipelineModel.load(known_directory("icons-unet-a"), dtype=NETWORK["dtype"])
-    return network, "latent", NETWORK["steps"]
-
-
 def _against_whole(name: str, sets: int, seconds: float, grid: int) -> list[dict]:
     done = kept_sets(name, sets, seconds, grid)
     if not done:
         return []
     shares, same = np.array([one["share"] for one in done]), np.array([one["same"] for one in done])
-    size = f"{name}, {len(done)} anchor sets, {grid} x {grid}"
-    size += f", {NETWORK['steps']} steps, {NETWORK['dtype']}" if name == "network" else ", 50 steps"
+    size = f"{name}, {len(done)} anchor sets, {grid} x {grid}, {NETWORKS[name][1] if name in NETWORKS else '50 steps'}"
     timed = [one for one in done if "whole_s" in one] or [{"ours_s": np.nan, "whole_s": np.nan}]
     cost = {"ours_s": float(np.mean([one["ours_s"] for one in timed])),
             "peer_s": float(np.mean([one["whole_s"] for one in timed]))}
@@ -120,12 +138,12 @@ def _against_whole(name: str, sets: int, seconds: float, grid: int) -> list[dict
     ]
 
 
-def _exponents(model: Model, grids: tuple[int, ...], seeds: Sequence[int]) -> list[dict]:
+def _exponents(of: Subject, grids: tuple[int, ...], seeds: Sequence[int]) -> list[dict]:
     """Of the number of evaluations over anchor sets."""
     costs, seconds = [], []
     for seed in seeds:
         for grid in grids:
-            evaluate, ridge = _setting(model, seed, grid, 50, "pixels")
+            evaluate, ridge = of.setting(seed, grid)
             start = time.process_time()
             costs.append(int(adaptive_basins(evaluate, grid, ridge).evaluated.sum()))
             seconds.append(time.process_time() - start)
@@ -151,9 +169,9 @@ def _growth(grids: tuple[int, ...], costs: np.ndarray, seconds: np.ndarray) -> l
     ]
 
 
-def _fine(model: Model, seed: int, grid: int) -> dict:
+def _fine(of: Subject, seed: int, grid: int) -> dict:
     """A grid finer than that of the twenty sets, on the same coarse one, against every point of it."""
-    evaluate, ridge = _setting(model, seed, grid, 50, "pixels")
+    evaluate, ridge = of.setting(seed, grid)
     start = time.process_time()
     table = _looked_up(evaluate, grid, TABLES / f"fine_{seed}_{grid}.npy", np.inf)
     whole = time.process_time() - start
@@ -165,14 +183,14 @@ def _fine(model: Model, seed: int, grid: int) -> dict:
             "ratio": same, "target": ">= 0.995", "detail": f"exact, one anchor set, {found.share:.3f} of the points"}
 
 
-def _learner(model: Model, seeds: Sequence[int], grid: int = 101, steps: int = 50) -> list[dict]:
+def _learner(of: Subject, seeds: Sequence[int], grid: int = 101) -> list[dict]:
     """As many evaluations for Learner2D: the area that it puts into the right basins, over that of ours; above one it
     would be the one to use."""
     try:
         import adaptive  # noqa: F401
     except ImportError:
         return []
-    return [_placed([_against_learner(model, seed, grid, steps) for seed in seeds])]
+    return [_placed([_against_learner(of, seed, grid) for seed in seeds])]
 
 
 def _placed(done: list[tuple[float, float, float, float]]) -> dict:
@@ -186,16 +204,16 @@ def _placed(done: list[tuple[float, float, float, float]]) -> dict:
                       f"{1 - ours.min():.4f}"}
 
 
-def _against_learner(model: Model, seed: int, grid: int, steps: int) -> tuple[float, float, float, float]:
+def _against_learner(of: Subject, seed: int, grid: int) -> tuple[float, float, float, float]:
     """Area in the right basins, ours and theirs, and seconds. The learner gets three fixed projections of the
     prediction; its nearest point gives the rest."""
     from adaptive import Learner2D
 
-    evaluate, ridge = _setting(model, seed, grid, steps, "pixels")
+    evaluate, ridge = of.setting(seed, grid)
     start = time.process_time()
     found = adaptive_basins(evaluate, grid, ridge)
     ours = time.process_time() - start
-    views = torch.randn(len(model.atoms), 3, generator=torch.Generator().manual_seed(0)).numpy()
+    views = torch.randn(len(of.model.atoms), 3, generator=torch.Generator().manual_seed(0)).numpy()
     whole = full_basins(evaluate, grid, ridge)
     start = time.process_time()
     learner = Learner2D(lambda at: at, bounds=[(0, grid - 1), (0, grid - 1)])
@@ -212,7 +230,7 @@ def _against_learner(model: Model, seed: int, grid: int, steps: int) -> tuple[fl
     every = np.argwhere(np.ones((grid, grid), dtype=bool))
     nearest = ((every[:, None, :] - places[None]) ** 2).sum(-1).argmin(1)
     table = torch.as_tensor(values)[torch.as_tensor(nearest)].view(grid, grid, -1)
-    gram = model.gram
+    gram = of.model.gram
 
     def filled(points):
         w = table[points[:, 0], points[:, 1]]
@@ -224,11 +242,12 @@ def _against_learner(model: Model, seed: int, grid: int, steps: int) -> tuple[fl
 
 def rows(sets: int = SETS, grid: int = GRID, grids: tuple[int, ...] = GRIDS, seconds: float = 240,
          seeds: int = 3) -> list[dict]:
-    """Exact model and shipped network against their whole grids; the exponents of the cost; Learner2D."""
-    model, few = ExactModel.of(load_images("families", 64)), range(FIRST, FIRST + seeds)
-    found = [*_against_whole("exact", sets, np.inf, grid), *_exponents(model, grids, few)]
-    found += [_fine(model, FIRST, grids[-2]), *_learner(model, few)]
-    return found + (_against_whole("network", sets, seconds, grid) if known_directory("icons-unet-a") else [])
+    """Exact model, shipped network and its student against their whole grids; the exponents of the cost; Learner2D."""
+    exact, few = subject("exact"), range(FIRST, FIRST + seeds)
+    found = [*_against_whole("exact", sets, np.inf, grid), *_exponents(exact, grids, few)]
+    found += [_fine(exact, FIRST, grids[-2]), *_learner(exact, few)]
+    here = [name for name, (place, _) in NETWORKS.items() if known_directory(place)]
+    return found + [row for name in here for row in _against_whole(name, sets, seconds / len(here), grid)]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 
+import numpy as np
 import pytest
 
 from phasebook.models.exact import ExactModel
@@ -43,11 +44,14 @@ def test_adaptive_rows_at_small_sizes(monkeypatch, tmp_path):
     adaptive = loaded(runner.root() / "benchmarks" / "adaptive_slice.py")
     monkeypatch.setattr(adaptive, "TABLES", tmp_path)
     model = ExactModel.of(load_images("families", 8))
-    fitted, local = adaptive._exponents(model, (17, 33), (6, 7))
+    exact = adaptive.Subject(model, model.levels(50), "pixels")
+    fitted, local = adaptive._exponents(exact, (17, 33), (6, 7))
     assert 0.5 < fitted["ratio"] <= local["ratio"] + 1e-9 < 2 and len(fitted["curve"]["evaluations"]) == 2
-    assert adaptive._fine(model, 6, 17)["ratio"] > 0.9
-    for row in adaptive._learner(model, (6,), 17, 3):
+    assert adaptive._fine(exact, 6, 17)["ratio"] > 0.9
+    for row in adaptive._learner(exact, (6,), 17):
         assert row["target"] == "<= 1" and 0 < row["ratio"] < 2
+    student = adaptive.one_set(adaptive.subject("student"), 6, 9, tmp_path / "student.npy", np.inf)
+    assert student["share"] == student["same"] == 1                     # so few points are their own coarse grid
 
 
 def test_targets_are_read():
