@@ -66,18 +66,24 @@ def test_what_a_pipeline_changes_in_its_scheduler_is_kept(tmp_path):
     assert apart(run(model, z, 4, model.prompt("red apple", 3.0)), torch.stack(after)) <= 1e-5
 
 
-@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
-def test_eulers_levels_are_its_own(tmp_path, spacing):
+def held_by_eulers(pipe, guidance=3.0):
     """diffusers begins at sigma_max z, or sqrt(1 + sigma_max^2) z, in units of the data; ours at the level itself."""
-    pipe = pipeline("sd", tmp_path, scheduler=betas("EulerDiscreteScheduler", timestep_spacing=spacing))
     model = PipelineModel.of(pipe, "euler", sampler="own")
     levels, z = model.levels(STEPS), noise(1, model.shape)
     first = float((levels.sigma / levels.alpha)[0])
-    begins = (1 + first**2) ** 0.5 if spacing == "leading" else first
-    theirs = diffusers_steps(model, z[0] * (1 + first**2) ** 0.5 / begins, STEPS, "red apple", "", 3.0)
-    ours = run(model, z, STEPS, model.prompt("red apple", 3.0))[:, 0]
+    begins = (1 + first**2) ** 0.5 if pipe.scheduler.config.timestep_spacing == "leading" else first
+    theirs = diffusers_steps(model, z[0] * (1 + first**2) ** 0.5 / begins, STEPS, "red apple", "", guidance)
+    ours = run(model, z, STEPS, model.prompt("red apple", guidance))[:, 0]
     scale = torch.as_tensor(1 / levels.alpha[1:], dtype=ours.dtype).view(-1, 1, 1, 1)
-    assert apart(ours * scale, theirs) <= 1e-5
+    return apart(ours * scale, theirs)
+
+
+@pytest.mark.parametrize("change", [{"timestep_spacing": "leading"}, {"timestep_spacing": "linspace"},
+                                    {"timestep_spacing": "trailing"}, {"use_karras_sigmas": True}], ids=str)
+@pytest.mark.parametrize("kind", ["sd", "pixart"])
+def test_eulers_levels_are_its_own(tmp_path, kind, change):
+    """Between the times of training as well: linspace and Karras' levels lie there."""
+    assert held_by_eulers(pipeline(kind, tmp_path, scheduler=betas("EulerDiscreteScheduler", **change))) <= 1e-5
 
 
 @pytest.mark.parametrize("change", [{"shift": 1.0}, {"shift": 0.4}, {"use_karras_sigmas": True},

@@ -229,7 +229,7 @@ class PixArt(Family):
             size = [float(n * pipe.vae_scale_factor) for n in x.shape[2:]]
             extra["resolution"] = torch.tensor([size], device=x.device, dtype=x.dtype).expand(len(x), 2)
             extra["aspect_ratio"] = torch.full((len(x), 1), size[0] / size[1], device=x.device, dtype=x.dtype)
-        times = torch.full((len(x),), int(time), device=x.device)
+        times = torch.full((len(x),), time, device=x.device)
         raw = pipe.transformer(x, encoder_hidden_states=c["embeddings"], encoder_attention_mask=c["mask"],
                                timestep=times, added_cond_kwargs=extra, return_dict=False)[0]
         return raw.chunk(2, dim=1)[0] if config.out_channels // 2 == config.in_channels else raw
