@@ -8,7 +8,7 @@ from phasebook import Plane, slice_of
 from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.samplers import invert, resume, sample
-from tests.builders import apart, betas, edit, noise, pipeline, run
+from tests.builders import apart, betas, edit, noise, pipeline, refuses, run
 
 STEPS = 7
 TEXT = ["sd", "sdxl", "sd3", "flux", "pixart"]
@@ -172,3 +172,54 @@ def test_what_is_no_pipeline_of_these(tmp_path):
         PipelineModel.of(Other(), "other")
     with pytest.raises(ValueError, match="sampler = 'plms'"):
         PipelineModel.of(pipeline("sd", tmp_path), "sd", sampler="plms")
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "pixart"])
+def test_euler_does_not_clip_what_its_configuration_was_made_from(tmp_path, kind):
+    """`from_config` keeps the words of a scheduler that clips; Euler's method does not know them."""
+    from diffusers import EulerDiscreteScheduler
+
+    other = betas(clip_sample=True, thresholding=True)
+    scheduler = EulerDiscreteScheduler.from_config(other.config)
+    assert scheduler.config.clip_sample and scheduler.config.thresholding
+    assert held_by_eulers(pipeline(kind, tmp_path, scheduler=scheduler)) <= 1e-5
+
+
+@pytest.mark.parametrize("kind", ["FlowMatchEulerDiscreteScheduler", "EDMDPMSolverMultistepScheduler", "LCMScheduler",
+                                  "DDIMInverseScheduler", "ScoreSdeVeScheduler"])
+def test_schedulers_without_ddims_levels_are_refused_in_memory(tmp_path, kind):
+    import diffusers
+
+    pipe = pipeline("sdxl", tmp_path)
+    pipe.scheduler = getattr(diffusers, kind)()
+    refuses(lambda: PipelineModel.of(pipe, "mine"), f"model = 'mine': its scheduler is a {kind}; takes one of DDIM")
+
+
+@pytest.mark.parametrize("kind, change, words", [
+    ("EulerDiscreteScheduler", {"timestep_type": "continuous", "prediction_type": "v_prediction"}, "logarithms of"),
+    ("EulerDiscreteScheduler", {"interpolation_type": "log_linear"}, "takes interpolation_type = 'linear'"),
+    ("EulerDiscreteScheduler", {"final_sigmas_type": "x"}, "final_sigmas_type = 'x': takes zero or sigma_min"),
+    ("DDPMScheduler", {"timestep_spacing": "linspace"}, "places its times by linspace"),
+    ("DDIMScheduler", {"timestep_spacing": "odd"}, "timestep_spacing = 'odd': takes one of leading"),
+    ("DDIMScheduler", {"steps_offset": 2.5}, "steps_offset = 2.5: takes a whole number from 0 to 999"),
+    ("DDIMScheduler", {"steps_offset": -5}, "steps_offset = -5: takes a whole number from 0 to 999"),
+    ("DPMSolverMultistepScheduler", {"use_flow_sigmas": True}, "is one of flow matching"),
+])
+def test_schedules_that_own_samplers_do_not_have(tmp_path, kind, change, words):
+    pipe = pipeline("sdxl", tmp_path, scheduler=betas(kind, **change))
+    refuses(lambda: PipelineModel.of(pipe, "mine", sampler="own"), "model = 'mine': ", words)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"shift": 0.0}, "shift = 0.0: takes a number > 0"), ({"shift": float("nan")}, "shift = nan: takes a number > 0"),
+    ({"shift": -2.0}, "shift = -2.0: takes a number > 0"), ({"invert_sigmas": True}, "takes invert_sigmas = False"),
+    ({"shift_terminal": 2.0}, "shift_terminal = 2.0: takes a number from 0 to 0.999"),
+    ({"use_dynamic_shifting": True, "max_shift": None}, "max_shift = None: takes a finite number"),
+    ({"use_dynamic_shifting": True, "base_image_seq_len": "a"}, "base_image_seq_len = 'a': takes a whole number"),
+    ({"use_dynamic_shifting": True, "max_image_seq_len": 256}, "takes another number than base_image_seq_len"),
+])
+def test_flows_without_levels(tmp_path, change, words):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    pipe = pipeline("sd3", tmp_path, scheduler=FlowMatchEulerDiscreteScheduler(**change))
+    refuses(lambda: PipelineModel.of(pipe, "mine"), "model = 'mine': ", words)

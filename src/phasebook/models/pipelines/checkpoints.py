@@ -5,21 +5,24 @@ safetensors only: a file that would have to be unpickled is never opened.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from phasebook.arguments import brief, number, whole
 from phasebook.models.assets import ROOT
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
 
-__all__ = ["DTYPES", "cause", "check_complete", "check_device", "check_dtype", "check_pipeline", "check_settings",
-           "check_weights", "digest_of", "known_directory", "own_memory", "pipeline_parts", "quiet"]
+__all__ = ["DTYPES", "FLOWS", "SCHEDULERS", "cause", "check_complete", "check_device", "check_dtype", "check_pipeline",
+           "check_scheduler", "check_settings", "check_weights", "digest_of", "known_directory", "own_memory",
+           "pipeline_parts", "quiet"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 SCHEDULES = {"linear", "scaled_linear", "squaredcos_cap_v2"}
+SPACINGS = ("leading", "linspace", "trailing")
 SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
               "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
               "DPMSolverSinglestepScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
@@ -126,21 +129,50 @@ def pipeline_parts(label: str, folder: Path) -> tuple[Family, dict[str, tuple[st
 
 def _check_scheduler(label: str, folder: Path, family: Family) -> None:
     config = read_config(label, folder / "scheduler" / "scheduler_config.json", "scheduler")
-    whole(f"{label}: num_train_timesteps", config.get("num_train_timesteps", 1000), 2, TIMES)
-    if family.flow:
-        return
-    predicts = str(config.get("prediction_type", ""))
-    if predicts.startswith("flow") or config.get("use_flow_sigmas") or "Flow" in str(config.get("_class_name")):
-        raise ValueError(f"{label}: its scheduler is one of flow matching; a {family.pipeline} takes one with noise "
-                         "levels from betas")
-    if config.get("trained_betas") is not None:
+    if not family.flow and config.get("trained_betas") is not None:
         raise ValueError(f"{label}: its scheduler has trained_betas; takes one with a beta_schedule")
-    if config.get("beta_schedule", "linear") not in sorted(SCHEDULES):
+    if not family.flow and "Flow" in str(config.get("_class_name")):
+        config |= {"use_flow_sigmas": True}
+    check_scheduler(label, config, family.flow)
+
+
+def check_scheduler(label: str, config: Mapping[str, Any], flow: bool) -> None:
+    """ValueError for a number in a scheduler's configuration by which it would have no noise levels, or others.
+
+    Args:
+        label: of the model.
+        config: of the scheduler, in memory or from its file.
+        flow: whether the network is trained by flow matching.
+    """
+    total = whole(f"{label}: num_train_timesteps", config.get("num_train_timesteps", 1000), 2, TIMES)
+    if flow:
+        return _check_shift(label, config)
+    if str(config.get("prediction_type", "")).startswith("flow") or config.get("use_flow_sigmas"):
+        raise ValueError(f"{label}: its scheduler is one of flow matching; takes one with noise levels from betas")
+    if config.get("trained_betas") is None and config.get("beta_schedule", "linear") not in sorted(SCHEDULES):
         raise ValueError(f"{label}: beta_schedule = {brief(config['beta_schedule'])} is unknown to DDIM")
     for key in ("beta_start", "beta_end"):
         number(f"{label}: {key}", config.get(key, 0.01), "a number from 0 to 1", 0, 1)
     if config.get("clip_sample"):
         number(f"{label}: clip_sample_range", config.get("clip_sample_range", 1.0), "a number > 0", above=0)
+    whole(f"{label}: steps_offset", config.get("steps_offset", 0), 0, total - 1)
+    if (spacing := config.get("timestep_spacing", "leading")) not in SPACINGS:
+        raise ValueError(f"{label}: timestep_spacing = {brief(spacing)}: takes one of {', '.join(SPACINGS)}")
+
+
+def _check_shift(label: str, config: Mapping[str, Any]) -> None:
+    if config.get("invert_sigmas"):
+        raise ValueError(f"{label}: its scheduler's levels rise; takes invert_sigmas = False")
+    if config.get("shift_terminal"):
+        number(f"{label}: shift_terminal", config["shift_terminal"], "a number from 0 to 0.999", 0, 0.999)
+    if not config.get("use_dynamic_shifting"):
+        number(f"{label}: shift", config.get("shift", 1.0), "a number > 0", above=0)
+        return
+    for key, usual in (("base_shift", 0.5), ("max_shift", 1.15)):
+        number(f"{label}: {key}", config.get(key, usual), "a finite number")
+    low = whole(f"{label}: base_image_seq_len", config.get("base_image_seq_len", 256), 1)
+    if whole(f"{label}: max_image_seq_len", config.get("max_image_seq_len", 4096), 1) == low:
+        raise ValueError(f"{label}: max_image_seq_len = {low}: takes another number than base_image_seq_len")
 
 
 def own_memory(module) -> None:

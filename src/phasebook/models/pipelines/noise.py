@@ -14,8 +14,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import whole
-from phasebook.models.pipelines.checkpoints import quiet
+from phasebook.arguments import brief, whole
+from phasebook.models.pipelines.checkpoints import FLOWS, SCHEDULERS, check_scheduler, quiet
 from phasebook.sampling.levels import Levels
 
 __all__ = ["Betas", "Flow", "Noise", "noise_of"]
@@ -185,6 +185,19 @@ def _as_it_is(scheduler: Any) -> dict[str, Any]:
     return config
 
 
+def _check_eulers(label: str, config: Any) -> None:
+    """ValueError where Euler's method asks a network at other times than those of its training."""
+    if config.timestep_type == "continuous" and config.prediction_type == "v_prediction":
+        raise ValueError(f"{label}: sampler = 'own', but its scheduler tells the network logarithms of sigma; takes "
+                         "timestep_type = 'discrete', or sampler = 'ddim'")
+    spread = config.use_karras_sigmas or config.use_exponential_sigmas or config.use_beta_sigmas
+    if config.interpolation_type != "linear" and not spread:
+        raise ValueError(f"{label}: sampler = 'own', but its scheduler has other levels than at the times that it "
+                         "tells the network; takes interpolation_type = 'linear', or sampler = 'ddim'")
+    if config.final_sigmas_type not in ("zero", "sigma_min"):
+        raise ValueError(f"{label}: final_sigmas_type = {brief(config.final_sigmas_type)}: takes zero or sigma_min")
+
+
 def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sampler: str) -> Noise:
     """The noise of a pipeline with this scheduler.
 
@@ -203,10 +216,11 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
 
     if sampler not in ("ddim", "own"):
         raise ValueError(f"sampler = {sampler!r}: takes 'ddim' or 'own'")
-    kind = type(scheduler).__name__
+    kind, known = type(scheduler).__name__, FLOWS if flow else SCHEDULERS
+    if kind not in known:           # DDIM would read others' numbers without a word, and of betas they have none
+        raise ValueError(f"{label}: its scheduler is a {kind}; takes one of {', '.join(known)}")
+    check_scheduler(label, scheduler.config, flow)
     if flow:
-        if kind != "FlowMatchEulerDiscreteScheduler":
-            raise ValueError(f"{label}: its scheduler is a {kind}; takes a FlowMatchEulerDiscreteScheduler")
         if scheduler.config.get("stochastic_sampling"):
             raise ValueError(f"{label}: its scheduler adds noise at each step; takes stochastic_sampling = False")
         return Flow(scheduler, tokens, even)
@@ -216,7 +230,11 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
         changes["timestep_spacing"] = "leading"
     if "clip_sample" not in scheduler.config:       # where nothing is said DDIM would clip latents to [-1, 1]
         changes["clip_sample"] = False
-    if sampler == "own" and kind == "DDIMScheduler" and changes.get("timestep_spacing"):
+    eulers = sampler == "own" and kind == "EulerDiscreteScheduler"
+    if eulers:          # it does neither, though one that was made from another's configuration keeps the words
+        changes |= {"clip_sample": False, "thresholding": False}
+        _check_eulers(label, scheduler.config)
+    if sampler == "own" and kind in ("DDIMScheduler", "DDPMScheduler") and changes.get("timestep_spacing"):
         raise ValueError(f"{label}: sampler = 'own', but its scheduler places its times by linspace, which leaves gaps "
                          "between DDIM's steps; takes sampler = 'ddim'")
     try:
