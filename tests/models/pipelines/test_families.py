@@ -1,5 +1,7 @@
 """Every kind of pipeline against diffusers' own call, after every step, on tiny random weights."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -223,3 +225,87 @@ def test_flows_without_levels(tmp_path, change, words):
 
     pipe = pipeline("sd3", tmp_path, scheduler=FlowMatchEulerDiscreteScheduler(**change))
     refuses(lambda: PipelineModel.of(pipe, "mine"), "model = 'mine': ", words)
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+def test_a_flow_is_shifted_by_the_patches_of_its_network(tmp_path, patch):
+    from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
+
+    own = dict(pipeline("sd3", tmp_path).transformer.config) | {"patch_size": patch}
+    shifted = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, base_image_seq_len=4, max_image_seq_len=64)
+    pipe = pipeline("sd3", tmp_path, transformer=SD3Transformer2DModel.from_config(own), scheduler=shifted)
+    assert held(PipelineModel.of(pipe, "patches"), 3.0, "ugly", 5)[0] <= 1e-5
+
+
+@pytest.mark.parametrize("size", [None, [8], (8, 8, 8), "8", 8.0, 0, -8, True])
+@pytest.mark.parametrize("kind", ["sd", "ddpm", "flux"])
+def test_sizes_of_latents_that_are_none(pipes, tmp_path, kind, size):
+    pipe = copy(pipes[kind])
+    network = "transformer" if kind == "flux" else "unet"
+    if kind == "flux":
+        pipe.default_sample_size = size
+    else:
+        part = getattr(pipe, network)
+        setattr(pipe, network, type(part).from_config(dict(part.config) | {"sample_size": size}))
+    refuses(lambda: PipelineModel.of(pipe, "mine"), "model = 'mine': sample_size = ", "takes a whole number from 1 to")
+    if kind == "ddpm" and not isinstance(size, tuple | bool):
+        pipe.save_pretrained(tmp_path / "saved")
+        for way in (PipelineModel.load, PipelineModel.check):
+            refuses(lambda way=way: way(tmp_path / "saved"), f"model = {str(tmp_path / 'saved')!r}: ", "sample_size = ")
+
+
+@pytest.mark.parametrize("part", ["unet", "scheduler", "tokenizer", "text_encoder"])
+def test_parts_of_another_library_are_refused(pipes, part):
+    pipe, other = copy(pipes["sd"]), torch.nn.Linear(2, 2)
+    setattr(pipe, part, other)
+    refuses(lambda: PipelineModel.of(pipe, "mine"), f"model = 'mine': its {part} is Linear(", "takes a StableDiffusion")
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "pixart", "ddpm"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_directory_of_single_precision_is_read_in_half(pipes, tmp_path, kind, dtype):
+    pipes[kind].to(torch.float32).save_pretrained(tmp_path / kind)
+    model, whole = PipelineModel.load(tmp_path / kind, dtype=dtype), PipelineModel.load(tmp_path / kind)
+    assert {w.dtype for w in model.network.parameters()} == {getattr(torch, dtype)}
+    z, words = noise(2, model.shape), "" if kind == "ddpm" else "red apple"
+    ours = run(model, z.to(model.dtype), 3, model.prompt(words, 3.0))
+    assert apart(ours.float(), run(whole, z, 3, whole.prompt(words, 3.0))) <= 0.05
+
+
+def test_points_of_many_levels_are_told_their_own_times_in_half_precision(pipes, tmp_path):
+    """bfloat16 has 568 and 572, and no 569."""
+    pipes["sd"].to(torch.float32).save_pretrained(tmp_path / "sd")
+    model = PipelineModel.load(tmp_path / "sd", dtype="bfloat16")
+    levels, told = model.levels(7), []
+    model.network.time_proj.register_forward_pre_hook(lambda _, given: told.append(given[0]))
+    x = noise(3).to(model.dtype)
+    each = model.predict_each(x, levels, np.array([2, 0, 6]))
+    assert each.x0.dtype == each.eps.dtype == model.dtype
+    assert told[-1].tolist() == levels.timestep[[2, 0, 6]].tolist() == [569, 853, 1]
+    with pytest.raises(ValueError, match="prompt: of 2 points; takes one for all 3"):
+        model.predict_each(x, levels, np.array([2, 0, 6]), model.prompt(["red apple", "cat face"]))
+
+
+def test_a_network_may_have_a_table_of_times(tmp_path):
+    from diffusers import UNet2DModel
+
+    own = dict(pipeline("ddpm", tmp_path).unet.config) | {"time_embedding_type": "learned", "num_train_timesteps": 1000}
+    model = PipelineModel.of(pipeline("ddpm", tmp_path, unet=UNet2DModel.from_config(own)), "table")
+    levels, z = model.levels(5), noise(2, model.shape)
+    each = model.predict_each(z, levels, np.array([1, 4]))
+    for i, step in enumerate((1, 4)):
+        torch.testing.assert_close(each.x0[i], model.predict(z[i:i + 1], levels, step).x0[0], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["DDIMScheduler", "EulerDiscreteScheduler"])
+def test_a_prediction_of_the_picture_is_inverted_from_a_clean_end(tmp_path, kind):
+    """At sigma = 0 there is no noise, and nothing to divide by."""
+    changes = {"set_alpha_to_one": True} if kind == "DDIMScheduler" else {}
+    pipe = pipeline("sd", tmp_path, scheduler=betas(kind, prediction_type="sample", **changes))
+    model = PipelineModel.of(pipe, "clean", sampler="own")
+    levels, prompt = model.levels(5), model.prompt("red apple")
+    *_, last = sample(model, noise(2), levels, prompt)
+    assert levels.sigma[-1] == 0
+    back = invert(model, last.after, levels, prompt, stop=2)
+    assert back.x[2].isfinite().all()
+    torch.testing.assert_close(back.x[4], float(levels.alpha[4]) * model.predict(last.after, levels, 4, prompt).x0)

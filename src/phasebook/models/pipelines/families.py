@@ -53,12 +53,21 @@ class Family:
         named = [part for part in self.parts if "tokenizer" not in part]
         return [module for part in named if (module := getattr(pipe, part, None)) is not None]
 
+    def size(self, pipe) -> Any:
+        """Of a latent, as the pipeline says it: a number, or one for y and one for x."""
+        return getattr(pipe, self.network).config.get("sample_size")
+
     def shape(self, pipe) -> tuple[int, int, int]:
         """(channels, y, x) of a latent."""
-        config = getattr(pipe, self.network).config
-        size = config.sample_size
+        size = self.size(pipe)
         y, x = (size, size) if isinstance(size, int) else size
-        return config.in_channels, y, x
+        return getattr(pipe, self.network).config.in_channels, y, x
+
+    def tokens(self, pipe) -> int:
+        """Patches of a latent."""
+        _, y, x = self.shape(pipe)
+        patch = getattr(pipe, self.network).config.get("patch_size") or 1
+        return (y // patch) * (x // patch)
 
     def tokenizers(self, pipe) -> list[Any]:
         """Those whose limit on words is the network's: longer prompts would be cut."""
@@ -176,9 +185,16 @@ class Flux(Family):
              "transformer": [("diffusers", "FluxTransformer2DModel")], "vae": VAE}
     flow = True
 
+    def size(self, pipe):
+        return pipe.default_sample_size
+
     def shape(self, pipe):
         size = 2 * (pipe.default_sample_size // 2)
         return pipe.transformer.config.in_channels // 4, size, size
+
+    def tokens(self, pipe):
+        _, y, x = self.shape(pipe)
+        return (y // 2) * (x // 2)      # packed by the pipeline, whatever the network says
 
     def tokenizers(self, pipe):
         return []           # CLIP's part is pooled; T5 takes 512 words

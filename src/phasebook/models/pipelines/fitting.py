@@ -4,6 +4,7 @@
 and `check_directory` does both for the outlines of what lies in a directory. Every refusal is a ValueError of one line.
 """
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from phasebook.models.pipelines.checkpoints import cause, check_pipeline
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.loading import load_parts
 from phasebook.models.pipelines.noise import Noise, noise_of
+from phasebook.models.pipelines.outlines import LARGEST
 from phasebook.models.pipelines.vae import encoded
 
 if TYPE_CHECKING:
@@ -45,18 +47,23 @@ def understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
     for part in ("scheduler", *(part for part in family.parts if part not in family.optional)):
         weights = part != "scheduler" and "tokenizer" not in part
         value = getattr(pipe, part, None)
-        if value is None or weights and not isinstance(value, torch.nn.Module):
+        says = hasattr(value, "model_max_length" if "tokenizer" in part else "config")
+        if not says or weights and not isinstance(value, torch.nn.Module):
             raise ValueError(f"{label}: its {part} is {brief(value)}; takes a {family.pipeline} with one")
     for tokenizer in family.tokenizers(pipe):           # prompts are filled up to this length
         whole(f"{label}: model_max_length", tokenizer.model_max_length, 2, WORDS)
-    network = getattr(pipe, family.network)
-    _, y, x = family.shape(pipe)
-    patch = network.config.get("patch_size", 1) or 1
-    tokens = (y // patch) * (x // patch) if patch > 1 else (y // 2) * (x // 2)
-    noise = noise_of(label, pipe.scheduler, tokens, type(family).__name__ == "Flux", family.flow, sampler)
-    if network.config.get("time_cond_proj_dim"):
+    _check_size(label, family.size(pipe))
+    noise = noise_of(label, pipe.scheduler, family.tokens(pipe), type(family).__name__ == "Flux", family.flow, sampler)
+    if getattr(pipe, family.network).config.get("time_cond_proj_dim"):
         raise ValueError(f"{label}: its network has guidance distilled into its clock; takes a plain one")
     return family, noise
+
+
+def _check_size(label: str, size: object) -> None:
+    """ValueError unless a latent's size is a number, or two: a network may leave it to whoever calls."""
+    sides = tuple(size) if isinstance(size, Sequence) else (size, size)
+    if len(sides) != 2 or not all(type(n) is int and 1 <= n <= LARGEST for n in sides):
+        raise ValueError(f"{label}: sample_size = {brief(size)}: takes a whole number from 1 to {LARGEST}, or two")
 
 
 @torch.no_grad()

@@ -120,6 +120,9 @@ def load_parts(label: str, folder: Path, variant: str | None, dtype: str, *, wei
             except Exception as error:  # configurations that are none make the libraries raise some ten kinds
                 raise ValueError(f"{label}: diffusers cannot load its {part} ({cause(error)})") from None
             own_memory(loaded[part])
+            if index[part][0] == "diffusers":       # where the first weight is a table it leaves all as they lie
+                for weight in loaded[part].parameters():
+                    weight.data = weight.data.to(options["dtype"])
             check_complete(label, part, loaded[part], said["missing_keys"])
         return getattr(diffusers, family.pipeline)(**loaded, **_absent(label, folder, family, set(loaded)))
 

@@ -10,6 +10,7 @@ import inspect
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
@@ -121,8 +122,9 @@ class Betas:
         kind = self.scheduler.config.prediction_type
         if kind == "epsilon":
             x0, eps = (x - sigma * raw) / alpha, raw
-        elif kind == "sample":
-            x0, eps = raw, (x - alpha * raw) / sigma
+        elif kind == "sample":      # at a clean level there is no noise
+            clean = isinstance(sigma, float) and sigma == 0
+            x0, eps = raw, torch.zeros_like(x) if clean else (x - alpha * raw) / sigma
         else:
             x0, eps = alpha * x - sigma * raw, alpha * raw + sigma * x
         if self.scheduler.config.clip_sample:

@@ -9,7 +9,7 @@ from typing import Any
 
 from phasebook.models.pipelines.staging import read_config, weight_files
 
-__all__ = ["check_counts", "outline", "weights_at_most"]
+__all__ = ["LARGEST", "check_counts", "outline", "weights_at_most"]
 
 FLOATS = ("F32", "F16", "BF16", "F64")
 LARGEST = 4096      # latent pixels on a side

@@ -227,13 +227,19 @@ class PipelineModel(Model):
             return super().predict_each(x, levels, steps, prompt)
         self.noise.check(levels)
         prompt = self.prompt("") if prompt is None else prompt
-        clock = [torch.as_tensor(v[steps]).to(x) for v in (levels.timestep, levels.alpha, levels.sigma)]
+        prompt.check(len(x))
+        exact = torch.promote_types(self.dtype, torch.float32)      # bfloat16 has no 981
+        said = (levels.timestep[steps], levels.alpha[steps], levels.sigma[steps])
+        clock = [torch.as_tensor(v).to(self.device, exact) for v in said]
+        if (clock[0] == clock[0].long()).all():     # some networks have a table of times
+            clock[0] = clock[0].long()
         rows = [c.expand(len(x), *c.shape[1:]) for c in prompt.conditions.values()]
 
         def function(y: Tensor, time: Tensor, alpha: Tensor, sigma: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
             named = dict(zip(prompt.conditions, given, strict=True))
             raw = self.family.guided(self.pipe, y, time, named, prompt.guidance)
-            return self.noise.split(y, raw, alpha[:, None, None, None], sigma[:, None, None, None])
+            both = self.noise.split(y, raw, alpha[:, None, None, None], sigma[:, None, None, None])
+            return tuple(part.to(y.dtype) for part in both)
 
         return Prediction(*self._batched(function, x.to(self.device, self.dtype), *clock, *rows))
 
