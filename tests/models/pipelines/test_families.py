@@ -309,3 +309,61 @@ def test_a_prediction_of_the_picture_is_inverted_from_a_clean_end(tmp_path, kind
     back = invert(model, last.after, levels, prompt, stop=2)
     assert back.x[2].isfinite().all()
     torch.testing.assert_close(back.x[4], float(levels.alpha[4]) * model.predict(last.after, levels, 4, prompt).x0)
+
+
+def decoder(**changes):
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, norm_num_groups=4,
+                         up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, scaling_factor=0.5, **changes)
+
+
+def decoded_by_diffusers(pipe, kind, start):
+    """A latent after one step of diffusers' own call, and the picture that it makes of it."""
+    last, (y, x) = [], (n * pipe.vae_scale_factor for n in start.shape[2:])
+    keep = {"callback_on_step_end": lambda pipe, step, time, kept: last.append(kept["latents"].clone()) or kept}
+    keep = {"callback": lambda step, time, z: last.append(z.clone()), "use_resolution_binning": False,
+            "clean_caption": False} if kind == "pixart" else keep
+    pipe.set_progress_bar_config(disable=True)
+    latents = pipe._pack_latents(start, 1, *start.shape[1:]) if kind == "flux" else start
+    picture, = pipe("red apple", height=y, width=x, num_inference_steps=1, guidance_scale=1.0, latents=latents,
+                    output_type="pt", **keep).images
+    return pipe._unpack_latents(last[0], y, x, pipe.vae_scale_factor) if kind == "flux" else last[0], picture
+
+
+@pytest.mark.parametrize("change", [{"shift_factor": 0.3}, {"shift_factor": 0.0, "latents_mean": [0.1, 0.2, 0.3, 0.4],
+                                                            "latents_std": [1.0, 2.0, 3.0, 4.0]}], ids=str)
+@pytest.mark.parametrize("kind", TEXT)
+def test_a_vaes_numbers_are_read_as_the_pipeline_reads_them(tmp_path, kind, change):
+    """Shift counts for flows alone, mean and deviation for XL alone."""
+    pipe = pipeline(kind, tmp_path, vae=decoder(**change))
+    model = PipelineModel.of(pipe, "vae")
+    z, picture = decoded_by_diffusers(pipe, kind, noise(1, model.shape))
+    assert float((model.decode(z)[0] - picture).abs().max()) <= 1e-5
+    spread, middle = model.family.place(pipe.vae)
+    code = pipe.vae.encode(2 * picture[None] - 1).latent_dist.mean
+    torch.testing.assert_close(model.encode(picture[None]) * spread / 0.5 + middle, code, atol=1e-4, rtol=1e-4)
+
+
+def test_a_vae_that_half_precision_overflows_runs_in_single(tmp_path):
+    """As diffusers' XL does; the caller's pipeline stays in half precision."""
+    large = decoder()
+    with torch.no_grad():
+        large.decoder.conv_in.weight.mul_(3e4)
+        large.post_quant_conv.weight.mul_(10)
+    pipe = pipeline("sdxl", tmp_path, vae=large).to(torch.float16)
+    model = PipelineModel.of(pipe, "half")
+    assert pipe.vae.dtype == model.dtype == torch.float16 and model.encoder is model.decoder
+    z, picture = decoded_by_diffusers(pipe, "sdxl", noise(1, model.shape).half())
+    found = model.decode(z)[0]
+    assert picture.isfinite().all() and float((found - picture.float()).abs().max()) <= 2e-3
+    assert model.encode(found[None]).isfinite().all()
+
+
+@pytest.mark.parametrize("kind, most", [("pixart", 120), ("flux", 512)])
+def test_sentences_that_diffusers_would_cut_are_refused(pipes, kind, most):
+    model = PipelineModel.of(pipes[kind], kind)
+    model.prompt("a" * (most // 2))
+    refuses(lambda: model.prompt("a" * (most + 9)), "prompt = 'aaaa", f"takes at most {most}")
+    if kind == "pixart":
+        refuses(lambda: model.prompt("a", 3.0, "b" * 300), "negative_prompt = 'bbbb", f"takes at most {most}")

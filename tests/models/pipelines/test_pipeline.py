@@ -444,3 +444,26 @@ def test_what_a_pipeline_model_cannot_be_made_of(folders, changes, words):
 def test_latents_of_another_shape_are_refused(folders):
     refuse(lambda: PipelineModel.load(folders["epsilon"]).start(np.zeros((1, 3))),
            "latents: shape (1, 3); this model takes (m, 4, 8, 8)")
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda m: m.decode(noise(1, (3, 6, 10))), "latents: shape (1, 3, 6, 10); takes a tensor (n, 4, 6, 10)"),
+    (lambda m: m.decode(noise(1)[0]), "latents: shape (4, 8, 8)"),
+    (lambda m: m.predict(np.zeros((1, 4, 6, 10)), m.levels(2), 0), "latents: a ndarray; takes a tensor"),
+    (lambda m: m.push(noise(1, (3, 6, 10)), noise(1, (3, 6, 10))[None], m.levels(2), 0), "latents: shape (1, 3,"),
+    (lambda m: m.push(noise(2, m.shape), noise(2, m.shape), m.levels(2), 0), "tangents: shape (2, 4, 6, 10); takes (t"),
+    (lambda m: m.predict_each(noise(2), m.levels(2), np.array([0, 1]), m.prompt(["red apple"] * 3)), "prompt: of 3"),
+    (lambda m: m.encode(torch.zeros(1, 1, 12, 20)), "pictures: shape (1, 1, 12, 20); takes (n, 3, 12, 20) in [0, 1]"),
+])
+def test_states_of_another_shape_are_one_line(folders, call, words):
+    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+    pipe = StableDiffusionPipeline.from_pretrained(folders["epsilon"], use_safetensors=True)
+    pipe.unet = UNet2DConditionModel.from_config(dict(pipe.unet.config) | {"sample_size": (6, 10)})
+    refuse(lambda: call(PipelineModel.of(pipe, "wide")), words)
+
+
+def test_a_sampler_is_refused_before_a_model_is_fetched(monkeypatch):
+    monkeypatch.setattr("phasebook.models.pipelines.pipeline.fetch_pipeline", lambda *_: pytest.fail("fetched"))
+    refuse(lambda: PipelineModel.load("owner/name", sampler="mine"), "sampler = 'mine': takes 'ddim' or 'own'")
+    refuse(lambda: PipelineModel.load("owner/name", compiled=True, device=torch.device("cpu")), "takes a CUDA device")

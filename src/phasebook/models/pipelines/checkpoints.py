@@ -196,6 +196,7 @@ def digest_of(modules: Iterable, begun: bytes) -> str:
     for module in modules:
         config = getattr(module, "config", None)
         scales = [getattr(config, key, None) for key in ("scaling_factor", "shift_factor")]
+        scales += [said for key in ("latents_mean", "latents_std") if (said := getattr(config, key, None)) is not None]
         digest.update(repr(scales).encode())
         for tensor in module.state_dict().values():
             digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
@@ -248,5 +249,5 @@ def check_settings(device: str, batch: int, compiled: bool) -> None:
     """ValueError for a device that is not there, a batch below 1, or compilation without CUDA."""
     check_device(device)
     whole("batch", batch, 1)
-    if compiled and not device.startswith("cuda"):
+    if compiled and not str(device).startswith("cuda"):
         raise ValueError(f"compiled = True with device = {device!r}: takes a CUDA device")

@@ -22,10 +22,12 @@ VAE = [("diffusers", "AutoencoderKL"), ("diffusers", "AutoencoderTiny")]
 UNET = [("diffusers", "UNet2DConditionModel")]
 
 
-def check_length(tokenizer, **prompts: str) -> None:
-    """ValueError names the first of `prompts` that is longer than the tokenizer's limit: diffusers would cut it."""
+def check_length(tokenizer, most: int | None = None, /, **prompts: str) -> None:
+    """ValueError names the first of `prompts` that is longer than the tokenizer's limit, or than `most` tokens:
+    diffusers would cut it."""
+    most = most or tokenizer.model_max_length
     for label, text in prompts.items():
-        length, most = len(tokenizer(text, verbose=False).input_ids), tokenizer.model_max_length
+        length = len(tokenizer(text, verbose=False).input_ids)
         if length > most:
             raise ValueError(f"{label} = {text[:40] + '...'!r}: {length} tokens with its begin and end; takes at most "
                              f"{most}")
@@ -40,6 +42,7 @@ class Family:
         parts: part to the (library, class) pairs that it may be of, the scheduler aside.
         optional: parts that may be absent.
         flow: whether it is trained by flow matching.
+        upcasts: whether diffusers runs its VAE in float32 for a network in float16, where the VAE says so.
     """
 
     pipeline = ""
@@ -47,6 +50,7 @@ class Family:
     parts: Mapping[str, list[Pair]] = {}
     optional: tuple[str, ...] = ()
     flow = False
+    upcasts = False
 
     def modules(self, pipe) -> list[torch.nn.Module]:
         """All parts with weights."""
@@ -74,6 +78,14 @@ class Family:
         return [t for part in self.parts if part in ("tokenizer", "tokenizer_2")
                 if (t := getattr(pipe, part, None)) is not None]
 
+    def sentences(self, pipe) -> list[tuple[Any, int]]:
+        """Tokenizers of T5, with how many tokens diffusers takes of each."""
+        return []
+
+    def place(self, vae) -> tuple[float | Tensor, float | Tensor]:
+        """`(s, m)` by which the pipeline reads a clean latent: its VAE decodes `s x_0 / scaling_factor + m`."""
+        return 1.0, (getattr(vae.config, "shift_factor", None) or 0.0) if self.flow and vae is not None else 0.0
+
     def check_words(self, **words: str) -> None:
         """ValueError names the first text that this kind of pipeline has no place for; `negative_prompt` is one."""
 
@@ -82,6 +94,8 @@ class Family:
         self.check_words(prompt=text, negative_prompt=negative)
         for tokenizer in self.tokenizers(pipe):
             check_length(tokenizer, prompt=text, negative_prompt=negative)
+        for tokenizer, most in self.sentences(pipe):
+            check_length(tokenizer, most, prompt=text, negative_prompt=negative)
         return self.encode(pipe, text, negative, guidance)
 
     def encode(self, pipe, text: str, negative: str, guidance: float) -> dict[str, Float[Tensor, "k ..."]]:
@@ -135,6 +149,13 @@ class StableDiffusionXL(Family):
     parts = {"text_encoder": TEXT, "text_encoder_2": PROJECTED, "tokenizer": WORDS, "tokenizer_2": WORDS, "unet": UNET,
              "vae": VAE}
     optional = ("text_encoder", "tokenizer")
+    upcasts = True
+
+    def place(self, vae):
+        spread, middle = (getattr(vae.config, key, None) for key in ("latents_std", "latents_mean"))
+        if spread is None or middle is None:
+            return 1.0, 0.0
+        return torch.tensor(spread).view(1, -1, 1, 1), torch.tensor(middle).view(1, -1, 1, 1)
 
     def encode(self, pipe, text, negative, guidance):
         guided = guidance > 1
@@ -160,6 +181,9 @@ class StableDiffusion3(Family):
              "vae": VAE}
     optional = ("text_encoder_3", "tokenizer_3")
     flow = True
+
+    def sentences(self, pipe):
+        return [(pipe.tokenizer_3, 256)] if pipe.text_encoder_3 is not None else []
 
     def encode(self, pipe, text, negative, guidance):
         guided = guidance > 1
@@ -197,7 +221,10 @@ class Flux(Family):
         return (y // 2) * (x // 2)      # packed by the pipeline, whatever the network says
 
     def tokenizers(self, pipe):
-        return []           # CLIP's part is pooled; T5 takes 512 words
+        return []           # CLIP's part is pooled
+
+    def sentences(self, pipe):
+        return [(pipe.tokenizer_2, 512)]
 
     def check_words(self, **words):
         if negative := words.get("negative_prompt"):
@@ -232,6 +259,9 @@ class PixArt(Family):
 
     def tokenizers(self, pipe):
         return []
+
+    def sentences(self, pipe):
+        return [(pipe.tokenizer, 120)]
 
     def encode(self, pipe, text, negative, guidance):
         guided = guidance > 1

@@ -90,7 +90,7 @@ def check_geometry(label: str, model: "phasebook.models.pipelines.pipeline.Pipel
             conditions = {name: torch.zeros_like(c) for name, c in prompt.conditions.items()}
             y = model.family.guided(model.pipe, x, 1, conditions, 1.0)
             picture = model.pixels(y)
-            back = encoded(model.encoder, picture)
+            back = encoded(model.encoder, picture, model.family.place(model.encoder))
         if y.shape != x.shape or picture.shape[1] != 3 or back.shape != x.shape:
             raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a "
                                f"picture {tuple(picture.shape)[1:]}, and a latent {tuple(back.shape)[1:]} again")

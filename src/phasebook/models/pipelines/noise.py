@@ -19,7 +19,7 @@ from phasebook.arguments import brief, whole
 from phasebook.models.pipelines.checkpoints import FLOWS, SCHEDULERS, check_scheduler, quiet
 from phasebook.sampling.levels import Levels
 
-__all__ = ["Betas", "Flow", "Noise", "noise_of"]
+__all__ = ["Betas", "Flow", "Noise", "check_sampler", "noise_of"]
 
 CLOCK = 0.02        # by which sigma may miss that of its time: between the times of a table it is interpolated
 
@@ -187,6 +187,12 @@ def _as_it_is(scheduler: Any) -> dict[str, Any]:
     return config
 
 
+def check_sampler(sampler: str) -> None:
+    """ValueError unless it is one that there is."""
+    if sampler not in ("ddim", "own"):
+        raise ValueError(f"sampler = {brief(sampler)}: takes 'ddim' or 'own'")
+
+
 def _check_eulers(label: str, config: Any) -> None:
     """ValueError where Euler's method asks a network at other times than those of its training."""
     if config.timestep_type == "continuous" and config.prediction_type == "v_prediction":
@@ -216,8 +222,7 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
     """
     from diffusers import DDIMScheduler
 
-    if sampler not in ("ddim", "own"):
-        raise ValueError(f"sampler = {sampler!r}: takes 'ddim' or 'own'")
+    check_sampler(sampler)
     kind, known = type(scheduler).__name__, FLOWS if flow else SCHEDULERS
     if kind not in known:           # DDIM would read others' numbers without a word, and of betas they have none
         raise ValueError(f"{label}: its scheduler is a {kind}; takes one of {', '.join(known)}")

@@ -8,6 +8,7 @@ shape (channel, y, x).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from phasebook.models.pipelines.checkpoints import check_dtype, check_settings, 
 from phasebook.models.pipelines.families import Family
 from phasebook.models.pipelines.fitting import check_directory, check_geometry, understood
 from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
-from phasebook.models.pipelines.noise import Noise
+from phasebook.models.pipelines.noise import Noise, check_sampler
 from phasebook.models.pipelines.vae import decoded, encoded
 from phasebook.sampling.batches import within_memory
 from phasebook.sampling.features import Latent, OfPixels, root_mean_square
@@ -82,6 +83,7 @@ class PipelineModel(Model):
         """
         check_dtype(dtype)
         check_settings(device, batch, compiled)
+        check_sampler(sampler)          # before what may be gigabytes
         folder, label = fetch_pipeline(name, revision, variant), f"model = {str(name)!r}"
         pipe = load_parts(label, folder, variant, dtype)
         decoder = load_small_vae(small_vae, dtype) if small_vae else None
@@ -130,6 +132,9 @@ class PipelineModel(Model):
             raise ValueError(f"decoder = {brief(decoder)}: takes a VAE of diffusers, such as an AutoencoderTiny")
         label = f"model = {name!r}"
         family, noise = understood(label, pipe, sampler)
+        if family.upcasts and pipe.vae.dtype == torch.float16 and pipe.vae.config.get("force_upcast"):
+            own, pipe = pipe, copy(pipe)        # as diffusers does, for the time of a call; the caller's stays as it is
+            pipe.register_modules(vae=deepcopy(own.vae).float())
         decoder = decoder or getattr(pipe, "vae", None)
         for part in [*family.modules(pipe), *([decoder] if decoder is not None else [])]:
             part.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
@@ -214,8 +219,7 @@ class PipelineModel(Model):
     def predict(self, x: Float[Tensor, "p c y x"], levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
         """The network's prediction, in batches. `levels` are the model's own: the network is told their times."""
-        if x.ndim != 4 or x.shape[1] != self.shape[0] or len(x) == 0:
-            raise ValueError(f"latents: shape {tuple(x.shape)}; takes (n, {', '.join(map(str, self.shape))})")
+        self._check_latents(x)
         function, conditions = self._asked(levels, step, prompt, len(x), read)
         return Prediction(*self._batched(function, x.to(self.device, self.dtype), *conditions))
 
@@ -225,6 +229,7 @@ class PipelineModel(Model):
         """Points of many levels in the same batches, where the network takes a time for each of them."""
         if self.family.network != "unet":
             return super().predict_each(x, levels, steps, prompt)
+        self._check_latents(x)
         self.noise.check(levels)
         prompt = self.prompt("") if prompt is None else prompt
         prompt.check(len(x))
@@ -247,6 +252,10 @@ class PipelineModel(Model):
     def push(self, x: Float[Tensor, "p c y x"], dx: Float[Tensor, "t p c y x"], levels: Levels, step: int,
              prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
         """The prediction and its derivatives along tangents, in batches of both."""
+        self._check_latents(x)
+        if dx.shape[1:] != x.shape:
+            raise ValueError(f"tangents: shape {tuple(dx.shape)}; takes (t, {', '.join(map(str, x.shape))})")
+        x, dx = x.to(self.device, self.dtype), dx.to(self.device, self.dtype)
         function, conditions = self._asked(levels, step, prompt, len(x), None)
         wide = [c.repeat(len(dx), *(1,) * (c.ndim - 1)) for c in conditions]
         with forward_mode():
@@ -258,6 +267,7 @@ class PipelineModel(Model):
     def decode(self, x0: Float[Tensor, "p c y x"]) -> Pixels:
         """Pictures of clean latents, float32."""
         x0 = torch.as_tensor(x0).to(self.device, self.dtype)
+        self._check_latents(x0)
         return self._batched(lambda z: (self.pixels(z),), x0)[0].float()
 
     def output(self, x: Float[Tensor, "p c y x"], levels: Levels, step: int,
@@ -265,6 +275,12 @@ class PipelineModel(Model):
         """What the network itself says of one batch at a step, differentiable in its weights: for trainers."""
         rows = {name: c.expand(len(x), *c.shape[1:]) for name, c in prompt.conditions.items()}
         return self.family.guided(self.pipe, x, float(levels.timestep[step]), rows, prompt.guidance)
+
+    def _check_latents(self, x: Float[Tensor, "p c y x"]) -> None:
+        """ValueError unless `x` are latents of this network, of whatever size."""
+        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.shape[0] or len(x) == 0:
+            found = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+            raise ValueError(f"latents: {found}; takes a tensor (n, {', '.join(map(str, self.shape))})")
 
     # --- the network, in batches -------------------------------------------------------------------------------
 
@@ -296,10 +312,12 @@ class PipelineModel(Model):
         """Clean latents of pictures in [0, 1], by the pipeline's own VAE: the mean where it gives a distribution."""
         pixels = torch.as_tensor(pixels)
         if pixels.ndim != 4 or pixels.shape[1] != 3:
-            size = self.shape[-1] * (self.pipe.vae_scale_factor if self.decoder is not None else 1)
-            raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {size}, {size}) in [0, 1]")
-        return self._batched(lambda x: (encoded(self.encoder, x),), pixels.to(self.device, self.dtype))[0]
+            scale = self.pipe.vae_scale_factor if self.decoder is not None else 1
+            sides = ", ".join(str(n * scale) for n in self.shape[1:])
+            raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {sides}) in [0, 1]")
+        place = self.family.place(self.encoder)
+        return self._batched(lambda x: (encoded(self.encoder, x, place),), pixels.to(self.device, self.dtype))[0]
 
     def pixels(self, x0: Float[Tensor, "p c y x"]) -> Float[Tensor, "p 3 y x"]:
         """Decoded pixels in [0, 1] of one batch, differentiable."""
-        return decoded(self.decoder, x0)
+        return decoded(self.decoder, x0, self.family.place(self.decoder))
