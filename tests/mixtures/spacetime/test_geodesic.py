@@ -158,3 +158,11 @@ def test_other_refusals():
         geodesic(TOY, LINEAR, ends, optimiser="sgd")
     with pytest.raises(ValueError, match="nothing normalises"):
         spacetime.mu_of(TOY, np.array([0.0, 2.0]))
+
+
+def test_posteriors_that_rounding_cannot_tell_apart():
+    """Both ends all but surely at one atom: an energy of zero, and no failure."""
+    means = np.array([[-1.1, 0.9, 1.0], [-5.8, 1.5, -2.9], [-3.7, 3.3, -4.8]])
+    atoms = Mixture.atoms(means, np.array([0.66, 0.01, 0.33]))
+    ends = np.array([[0.4, -1.2, 0.9, 1.2], [0.4 + 1e-6, -1.5, 0.6, 0.6]])
+    assert abs(geodesic(atoms, LINEAR, ends).length) < 1e-9

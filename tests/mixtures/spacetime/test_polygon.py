@@ -71,3 +71,31 @@ def test_a_length_that_has_not_converged_says_so():
 def test_equal_ends_have_no_distance():
     atoms = Mixture.atoms(np.random.default_rng(4).normal(size=(4, 3)))
     assert polygon_length(atoms, np.tile([0.1, 0.2, 0.3, -0.5], (2, 1))) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("variance", [0.0, 2.0])
+def test_one_atom_has_no_distances(variance):
+    """All posteriors of one atom are equal; those of one Gaussian are not."""
+    one = Mixture(np.array([[0.3]]), np.array([variance]), np.ones(1))
+    found, moved = polygon_length(one, np.array([[0.1, -0.5], [2.0, -3.0]]))
+    assert (found == moved == 0) if variance == 0 else found > 1
+
+
+@pytest.mark.parametrize("wide, weight, exact", [(10.0, 0.02, 6.655170678), (40.0, 0.3, 6.697781993)])
+def test_a_wide_component_does_not_end_the_search(wide, weight, exact):
+    """Some component is wider than the data's mean variance: a step of Newton's would leave the family, and is refused.
+    Lengths by SciPy's solve_bvp, the metric and its derivatives by automatic differentiation."""
+    mixture = Mixture(np.zeros((2, 1)), np.array([wide, 1e-3]), np.array([weight, 1 - weight]))
+    ends = np.array([[0.5, 0.3], [0.2, 3 * LINEAR.alpha(0.2)]])
+    found = polygon_length(mixture, eta_at(ends[:, 0], ends[:, 1]), finest=513)[0]
+    assert abs(found / exact - 1) < 1e-6
+    g = geodesic(mixture, LINEAR, ends, points=1024, accuracy=1e-4)
+    assert abs(g.length / exact - 1) < 1e-4 and g.on_bound == 0
+
+
+def test_ends_outside_of_the_chart_are_refused():
+    mixture = Mixture(np.array([[-2.0], [2.0]]), np.full(2, 0.1), np.full(2, 0.5))
+    with pytest.raises(ValueError, match=r"ends: k = -5; takes k > -0.243902 \(SNR\)"):
+        polygon_length(mixture, np.array([[0.1, 2.5], [0.0, -1.0]]))
+    with pytest.raises(ValueError, match=r"ends: shape \(2, 3\); takes \(2, 2\)"):
+        polygon_length(mixture, np.zeros((2, 3)))

@@ -17,6 +17,8 @@ from phasebook.mixtures.spacetime.energy import energy, moments, mu_of
 
 __all__ = ["Chart", "CurveEnergy"]
 
+U_MAX = 300.0        # exp(u) beyond it has no meaning
+
 
 class Chart(NamedTuple):
     """The chart of a mixture.
@@ -102,6 +104,10 @@ class CurveEnergy:
         low: least u (t = T).
         high: largest u (t = 0).
 
+    Attributes:
+        floor: exp(u) above it has members of the family: more than zero where a component is wider than the data's
+            mean variance, since with k below minus its precision nothing normalises.
+
     Gradient: `dE/d eta_i = (mu_i - mu_{i-1}) - (mu_{i+1} - mu_i) + G_i [(eta_i - eta_{i-1}) - (eta_{i+1} - eta_i)]`
     with G the Fisher-Rao tensor: posterior covariances, no differentiation of a differentiation.
     """
@@ -110,6 +116,8 @@ class CurveEnergy:
         self.mixture, self.chart = mixture, Chart.of(mixture)
         self.ends = self.chart.of_eta(ends)
         self.low, self.high, self.weight = low, high, 0.0
+        widest = mixture.variances.max()
+        self.floor = max(1 / self.chart.variance - 1 / widest, 0.0) if widest > 0 else 0.0
 
     def __call__(self, z: Float[ndarray, "n d+1"]) -> tuple[float, ndarray, ndarray]:
         """`(n - 1) E` + penalty, its gradient (n, d+1), and the tensor in the chart (n, d+1, d+1)."""
@@ -134,6 +142,11 @@ class CurveEnergy:
         """`(n - 1) E` + penalty alone, at a quarter of the cost."""
         eta = self.chart.eta(z)
         return (len(z) - 1) * energy(eta, mu_of(self.mixture, eta)) + self.weight * float((self.excess(z)**2).mean())
+
+    def within(self, z: Float[ndarray, "n d+1"]) -> bool:
+        """Whether all chart points are numbers at which the family has members."""
+        u = z[:, -1]
+        return bool(np.isfinite(z).all() and np.abs(u).max() < U_MAX and np.exp(u.min()) > self.floor)
 
     def excess(self, z: Float[ndarray, "n d+1"]) -> Float[ndarray, " n"]:
         """By how much `u` leaves its bounds (t in [0, T]), signed."""

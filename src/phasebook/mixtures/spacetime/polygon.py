@@ -16,15 +16,14 @@ from numpy import ndarray
 from scipy.linalg import LinAlgError, solveh_banded
 
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.mixtures.spacetime.chart import CurveEnergy
+from phasebook.mixtures.spacetime.chart import Chart, CurveEnergy
 from phasebook.mixtures.spacetime.energy import length, moments, mu_of
 
-__all__ = ["U_MAX", "least_polygon", "polygon_length"]
+__all__ = ["least_polygon", "polygon_length"]
 
 LEAP = 1.0           # the farthest a point may move in one step, in Gaussian units
 MOST_DAMPING = 1e12
 NEARLY = 1e-3        # a step damped less than this errs by at most a thousandth, and the next one by a millionth
-U_MAX = 300.0        # exp(u) beyond it has no meaning; a trial curve there is refused
 
 
 def least_polygon(curve: CurveEnergy, z: Float[ndarray, "n D"], tolerance: float = 1e-11,
@@ -68,14 +67,16 @@ def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 
         settled: the relative change by the last extrapolation at which it has.
 
     Returns:
-        The extrapolated length, and by how much, relatively, the last extrapolation moved it; zeros for equal ends.
+        The extrapolated length, and by how much, relatively, the last extrapolation moved it; zeros for equal ends,
+        and for a single atom, all of whose posteriors are equal.
 
     Raises:
-        ValueError: for another number of points.
+        ValueError: for another number of points, or an end outside of the chart.
     """
     if points < 9 or points % 4 != 1:
         raise ValueError(f"points = {points}: takes 9, 13, 17, ...")
     ends = np.asarray(ends, dtype=float)
+    _check_ends(mixture, ends)
     if (ends[0] == ends[1]).all():
         return 0.0, 0.0
     curve, lengths = CurveEnergy(mixture, ends, -np.inf, np.inf), []
@@ -91,9 +92,21 @@ def polygon_length(mixture: Mixture, ends: Float[ndarray, "2 D"], points: int = 
             continue
         first, second = ((4 * b - a) / 3 for a, b in zip(lengths[-3:-1], lengths[-2:], strict=True))
         final = (16 * second - first) / 15
+        if final == 0:
+            return 0.0, 0.0
         moved = abs(second / final - 1)
         if moved <= settled or n > finest:
             return final, moved
+
+
+def _check_ends(mixture: Mixture, ends: Float[ndarray, "2 D"]) -> None:
+    """ValueError for ends that are none of the family, or have too little signal for the chart."""
+    width = mixture.means.shape[1] + 1
+    if ends.shape != (2, width) or not np.isfinite(ends).all():
+        raise ValueError(f"ends: shape {ends.shape}; takes (2, {width}), finite natural parameters of two")
+    least = max(-1 / v for v in (Chart.of(mixture).variance, mixture.variances.max()) if v > 0)
+    if (k := -2 * ends[:, -1].max()) <= least:
+        raise ValueError(f"ends: k = {k:g}; takes k > {least:g} (SNR)")
 
 
 def _descend(curve: CurveEnergy, z: Float[ndarray, "n D"], energy: float,
@@ -112,7 +125,7 @@ def _descend(curve: CurveEnergy, z: Float[ndarray, "n D"], energy: float,
         except LinAlgError:
             damping *= 4
             continue
-        if np.abs(new[:, -1]).max() < U_MAX:
+        if curve.within(new):
             value = curve.value(new)
         if value <= energy:
             return new, value, max(damping / 8, 1e-12)
@@ -126,8 +139,8 @@ def _hessian(curve: CurveEnergy, z: Float[ndarray, "n D"]) -> tuple[ndarray, nda
     eta, J, K = curve.chart.eta(z), curve.chart.jacobian(z), np.exp(z[:, -1])
     mu, G = moments(mixture, eta)
     pull, turn = (2 * a[1:-1] - a[:-2] - a[2:] for a in (eta, mu))
-    # d G along `pull`: a step of 1e-4 in Gaussian units
-    size = np.sqrt((pull[:, :-1] ** 2).sum(1) / K[1:-1]) + np.abs(pull[:, -1]) / K[1:-1] + 1e-300
+    # d G along `pull`: a step of 1e-4 in Gaussian units, and of what is left above the floor
+    size = np.sqrt((pull[:, :-1] ** 2).sum(1) / K[1:-1]) + np.abs(pull[:, -1]) / (K[1:-1] - curve.floor) + 1e-300
     h = (1e-4 / size)[:, None]
     third = (moments(mixture, eta[1:-1] + h * pull)[1] - G[1:-1]) / h[..., None]
     JT = np.swapaxes(J, -1, -2)

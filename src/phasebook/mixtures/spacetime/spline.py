@@ -18,13 +18,13 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
 from phasebook.mixtures.spacetime.chart import CurveEnergy
-from phasebook.mixtures.spacetime.polygon import U_MAX
 
 __all__ = ["COARSE", "fit_spline"]
 
 COARSE = 97
 PASSES, SETTLED = 6, 1e-4
 SOFT = 10.0
+REFUSED = 1e100         # the energy of a curve that leaves the family
 
 
 def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points: int,
@@ -59,7 +59,9 @@ def fit_spline(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points:
             v, count = minimum.x, minimum.nit
         total, E = total + count, value(v)[0]
         z = curve.project(at(v)) if curve.weight else at(v)
-        gain = 1 - E / least if best is not None else 1.0
+        if E == REFUSED:                # not even the start is one of the family: the polygon's own points are
+            z = path(places)
+        gain = 1 - E / max(least, 1e-300) if best is not None else 1.0
         if best is None or gain > 0:
             best, least = z, E
         if gain < SETTLED:
@@ -80,10 +82,10 @@ def _layout(curve: CurveEnergy, z: Float[ndarray, "c D"], nodes: int, points: in
     with np.errstate(over="ignore"):                                # slopes next to none: the limit is right
         path = PchipInterpolator(mixed, z)
         places = np.clip(PchipInterpolator(own, mixed)(np.linspace(0, 1, points)), 0, 1)
-    s = np.linspace(0, 1, COARSE)
+        s = np.linspace(0, 1, COARSE)
+        local = PchipInterpolator(mixed, metric)(s)
     fourth = np.diff(path(s), 4, axis=0)
     fourth = np.concatenate([fourth[:1]] * 2 + [fourth] + [fourth[-1:]] * 2)
-    local = PchipInterpolator(mixed, metric)(s)
     share = np.maximum(np.einsum("ni,nij,nj->n", fourth, local, fourth), 0) ** (1 / 7)
     half = max(3, COARSE // (nodes + 1) // 2)
     share = np.convolve(np.pad(share, half, mode="edge"), np.hanning(2 * half + 1), "valid")
@@ -107,7 +109,7 @@ def _preconditioned(curve: CurveEnergy, basis: Float[ndarray, "n k"],
     free, ends = basis[:, 1:-1], basis[:, [0, -1]] @ curve.ends
     m, (n, D) = free.shape[1], ends.shape
     z = basis @ c
-    energy, _, M = curve(z)
+    energy, _, M = curve(z if curve.within(z) else curve.project(z))
     M = M + 1e-6 * curve.chart.gaussian_metric(z)
     step = np.diff(free, axis=0)
     weighted = ((M[1:] + M[:-1])[..., None] * step[:, None, None, :]).reshape(n - 1, -1)     # (n-1, i j b)
@@ -123,9 +125,10 @@ def _preconditioned(curve: CurveEnergy, basis: Float[ndarray, "n k"],
 
     def value(v):
         z = at(v)
-        if not np.isfinite(z).all() or np.abs(z[:, -1]).max() > U_MAX:
-            return 1e100, np.zeros_like(v)
-        E, gradient, _ = curve(curve.project(z) if weight else z)
+        kept = curve.project(z) if weight else z
+        if not curve.within(kept):
+            return REFUSED, np.zeros_like(v)
+        E, gradient, _ = curve(kept)
         excess = curve.excess(z)
         gradient[:, -1] = np.where(excess * weight == 0, gradient[:, -1], 2 * weight / n * excess)
         return E + weight * float((excess**2).mean()), inverse.T @ (free.T @ gradient).ravel()
