@@ -453,6 +453,10 @@ def test_latents_of_another_shape_are_refused(folders):
     (lambda m: m.push(noise(1, (3, 6, 10)), noise(1, (3, 6, 10))[None], m.levels(2), 0), "latents: shape (1, 3,"),
     (lambda m: m.push(noise(2, m.shape), noise(2, m.shape), m.levels(2), 0), "tangents: shape (2, 4, 6, 10); takes (t"),
     (lambda m: m.predict_each(noise(2), m.levels(2), np.array([0, 1]), m.prompt(["red apple"] * 3)), "prompt: of 3"),
+    (lambda m: m.predict(noise(1, m.shape), m.levels(2), 2), "step = 2: takes a whole number from 0 to 1"),
+    (lambda m: m.predict(noise(1, m.shape), m.levels(2), 0.5), "step = 0.5: takes"),
+    (lambda m: m.predict(noise(1, m.shape), m.levels(2), 0, read=3), "read = 3: takes a whole number from 0 to 2"),
+    (lambda m: m.predict(noise(1, m.shape), m.levels(2), 0, "red apple"), "prompt = 'red apple': takes what"),
     (lambda m: m.encode(torch.zeros(1, 1, 12, 20)), "pictures: shape (1, 1, 12, 20); takes (n, 3, 12, 20) in [0, 1]"),
 ])
 def test_states_of_another_shape_are_one_line(folders, call, words):

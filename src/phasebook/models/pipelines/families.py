@@ -172,7 +172,11 @@ class StableDiffusionXL(Family):
 
 
 class StableDiffusion3(Family):
-    """Stable Diffusion 3: a diffusion transformer with flow matching, two CLIP encoders and, if present, T5."""
+    """Stable Diffusion 3: a diffusion transformer with flow matching, two CLIP encoders and, if present, T5.
+
+    Where T5 is absent as many zeros as CLIP has words take its place; diffusers' call does the same if it is told so
+    (`max_sequence_length`), and takes 256 zeros otherwise.
+    """
 
     pipeline = "StableDiffusion3Pipeline"
     network = "transformer"

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import brief, number
+from phasebook.arguments import brief, number, whole
 from phasebook.models.denoiser import checked_latents, combined, listed
 from phasebook.models.pipelines.checkpoints import check_dtype, check_settings, digest_of, known_directory
 from phasebook.models.pipelines.families import Family
@@ -288,8 +288,12 @@ class PipelineModel(Model):
                read: int | None) -> tuple[Callable[..., tuple[Tensor, Tensor]], list[Tensor]]:
         """A function of one batch and of its conditions, and the conditions of all points."""
         prompt = self.prompt("") if prompt is None else prompt
+        if not isinstance(prompt, Prompt):
+            raise ValueError(f"prompt = {brief(prompt)}: takes what model.prompt(text) gives")
         self.noise.check(levels)
-        time, at = float(levels.timestep[step]), step if read is None else read
+        step = whole("step", step, 0, levels.steps - 1)
+        at = step if read is None else whole("read", read, 0, levels.steps)
+        time = float(levels.timestep[step])
         alpha, sigma = float(levels.alpha[at]), float(levels.sigma[at])
 
         def function(y: Tensor, *conditions: Tensor) -> tuple[Tensor, Tensor]:
