@@ -107,3 +107,12 @@ def test_a_chain_of_linear_maps_of_the_line_attains_its_constant_and_no_other_ex
     assert steepest(lambda j, x: slopes[j] * x, 1) == pytest.approx(bound, rel=1e-6)
     assert 0.3 * bound < steepest(lambda j, x: slopes[j] * np.sin(x @ turns[j]), 2) <= bound * (1 + 1e-6)
     assert bound <= max(np.prod(slopes[j:]) for j in range(4)) * (1 + 1e-12)
+
+
+def test_leaks_at_the_ends_of_their_scale():
+    """Touching parts leak nothing, and parts a hundred Lipschitz constants apart all there is."""
+    for parts in (2, 3, 8):
+        assert slabs_leak(parts, 0.0) == pytest.approx(0, abs=1e-12) == sectors_leak(parts, 0.0)
+        assert slabs_leak(parts, 100.0) == pytest.approx(1) == sectors_leak(parts, 100.0)
+    assert slabs_leak(2, 12.0) == pytest.approx(1 - 2 * ndtr(-6), abs=1e-11)
+    assert least_leak(np.array([0.5, 0.5]), PAIR, 0.01) == 1

@@ -24,6 +24,8 @@ from scipy.stats import norm
 __all__ = ["chained_constant", "least_constant", "least_leak", "leak_of_two", "searched_leak", "sectors_leak",
            "slabs_leak"]
 
+NONE, FEW = 1e-300, 1e-12           # masses that are as good as none
+
 
 def leak_of_two(p: Float[ndarray, "*b"], width: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
     """The least leak of a target in two parts: `Phi(Phi^-1(p) + D/L) - p`.
@@ -108,8 +110,10 @@ def least_leak(shares: Float[ndarray, " m"], gaps: Float[ndarray, "m m"], consta
         def excess(c, a=a, b=b, width=gap / constant):
             return ndtri(c * a) + ndtri(c * b) + width
 
+        if excess(NONE) >= 0:
+            return 1.0
         if excess(1.0) > 0:
-            kept = min(kept, brentq(excess, 1e-300, 1.0, xtol=1e-14))
+            kept = min(kept, brentq(excess, NONE, 1.0, xtol=1e-14))
     return 1.0 - kept
 
 
@@ -130,7 +134,9 @@ def slabs_leak(parts: int, width: float) -> float:
         for _ in range(parts - 2):
             edge = ndtri(min(ndtr(edge + width) + p, 1 - 1e-16))
         return ndtr(-edge - width) - p
-    return 1 - parts * brentq(last, 1e-12, 1 / parts)
+    if last(FEW) <= 0:                  # so wide that next to nothing is left for the slabs
+        return 1.0
+    return 1 - parts * brentq(last, FEW, 1 / parts) if last(1 / parts) < 0 else 0.0
 
 
 def searched_leak(p: float, width: float, intervals: int = 3, seed: int = 0) -> float:
