@@ -37,6 +37,7 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", *SMALL, "--anchors", "no.npy"], "anchors ="),
     (["exact", *SMALL, "--engine", "nowhere"], "engine = 'nowhere'"),
     (["exact", *SMALL, "--dtype", "float16"], "dtype = 'float16'"),
+    (["exact", *SMALL, "--guidance", "nan"], "guidance = nan: takes a finite number"),
 ], ids=str)
 def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):
     assert verbs.do(["slice", *arguments, "-o", str(tmp_path / "s.zarr")]) == 2

@@ -83,9 +83,11 @@ def _status(store: str) -> None:
 
 
 def _made(options: argparse.Namespace) -> None:
+    from phasebook.arguments import number
     from phasebook.slices.stores.engine import store_slice
     from phasebook.slices.stores.store import check_store
 
+    number("guidance", options.guidance, "a finite number")       # also where no prompt would look at it
     check_store(options.store)          # before minutes of loading a model
     prompt = {"texts": options.prompt, "guidance": options.guidance, "negative": options.negative}
     exact, plain = options.model == "exact", not options.prompt and not options.negative
