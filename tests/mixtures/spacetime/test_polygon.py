@@ -68,6 +68,17 @@ def test_a_length_that_has_not_converged_says_so():
     assert abs(found / exact - 1) > 1e-5 and moved > 1e-6
 
 
+@pytest.mark.parametrize("far, d, variance", [(1e6, 1, 1.0), (1e3, 3, 1e-6)])
+def test_data_far_from_the_origin_have_the_same_lengths(far, d, variance):
+    gaussian = Mixture(np.full((1, d), far), np.array([variance]), np.ones(1))
+    y, k = np.full((2, d), far), np.array([1.0, 3.0]) / variance
+    y[1] += np.sqrt(variance)
+    ends = np.column_stack([k[:, None] * y, -k / 2])
+    s = np.sqrt(1 / (1 + variance * k))                 # posteriors: k y + far / V over k + 1 / V, and s in units of V
+    middle = (k[:, None] * (y - far) / (k + 1 / variance)[:, None]) / np.sqrt(variance)
+    assert abs(polygon_length(gaussian, ends)[0] / gaussian_distance(middle, s) - 1) < 1e-7
+
+
 def test_equal_ends_have_no_distance():
     atoms = Mixture.atoms(np.random.default_rng(4).normal(size=(4, 3)))
     assert polygon_length(atoms, np.tile([0.1, 0.2, 0.3, -0.5], (2, 1))) == (0.0, 0.0)

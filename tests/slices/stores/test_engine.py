@@ -145,6 +145,8 @@ def test_an_error_of_the_numbers_is_not_tried_again(tmp_path):
 @pytest.mark.parametrize("change, said", [
     ({"engine": "dask"}, "engine = 'dask': takes a model that each worker can load"),
     ({"engine": "tcp://127.0.0.1:1"}, "engine = 'tcp://127.0.0.1:1': takes a model"),
+    ({"engine": "foo"}, "engine = 'foo': takes local, dask, an address"),
+    ({"engine": None}, "engine = None: takes local"), ({"fields": "atom"}, "fields = 'atom': takes a list of names"),
     ({"tile": 1}, "tile = 1: takes a whole number >= 2"), ({"tries": 0}, "tries = 0"), ({"workers": 0}, "workers = 0"),
     ({"fields": ["smell"]}, "fields = 'smell': takes atom"),
 ], ids=str)

@@ -22,7 +22,7 @@ from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.reading import open_store
 from phasebook.slices.stores.store import Store
 from phasebook.slices.stores.work import Description, Source, Work, described, opened
-from phasebook.slices.stores.workers import Engine, engine_of, is_local
+from phasebook.slices.stores.workers import Engine, check_engine, engine_of, is_local
 from phasebook.slices.tiles import Tile
 
 __all__ = ["TILE", "store_slice"]
@@ -71,6 +71,9 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
         EngineError: in one line, where a tile fails for good or the scheduler is lost; what is done stays.
     """
     _check(tile=tile, threads=threads, tries=tries, **({} if workers is None else {"workers": workers}))
+    check_engine(engine)
+    if isinstance(fields, str):
+        raise ValueError(f"fields = {fields!r}: takes a list of names")
     live = hasattr(source, "predict")
     if live and not is_local(engine):
         raise ValueError(f"engine = {engine!r}: takes a model that each worker can load: ExactSource, PipelineSource "

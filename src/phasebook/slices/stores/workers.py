@@ -14,11 +14,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from phasebook.arguments import brief
 from phasebook.machine import cores, free_memory
 from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.work import Work, computed, opened
 
-__all__ = ["Engine", "EngineError", "engine_of", "is_local"]
+__all__ = ["Engine", "EngineError", "check_engine", "engine_of", "is_local"]
 
 WORKER = 2.5e8          # bytes of a worker that has only been started
 LONG = 30.0             # seconds without a scheduler
@@ -168,6 +169,16 @@ def _outcome(future) -> tuple[Any, BaseException | None]:
         return None, error
 
 
+def check_engine(engine: Any) -> None:
+    """ValueError unless tiles could be computed there, as far as is known without asking."""
+    name = str(engine) if isinstance(engine, str | Path) else None
+    known = name in ("local", "dask") or "://" in name or name.endswith(".json") if name is not None \
+        else hasattr(engine, "scheduler")
+    if not known:
+        raise ValueError(f"engine = {brief(engine)}: takes local, dask, an address such as tcp://host:8786, the "
+                         "scheduler's file, or a cluster or client of dask")
+
+
 def is_local(engine: object) -> bool:
     """Whether tiles are computed in process."""
     return isinstance(engine, str) and engine == "local"
@@ -228,9 +239,6 @@ def _cluster(workers: int) -> AbstractContextManager:
 
 def _connected(client: type, address: str) -> AbstractContextManager:
     """A client of the scheduler at an address, or of a file that names it. ValueError where there is none."""
-    if "://" not in address and not address.endswith(".json"):
-        raise ValueError(f"engine = {address!r}: takes local, dask, an address such as tcp://host:8786, or the "
-                         "scheduler's file")
     if "://" not in address and not os.path.exists(address):
         raise ValueError(f"engine = {address!r}: no scheduler answers there (no such file)")
     where = {"address": address} if "://" in address else {"scheduler_file": address}
