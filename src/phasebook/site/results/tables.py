@@ -34,8 +34,8 @@ def shown(value: float | None, bound: str = "") -> str:
 
 
 def rounded(value: float, low: float, high: float) -> tuple[str, ...]:
-    """A number and the ends of its interval, in as many decimals as two digits of its width have; three digits of a
-    number whose interval has no width.
+    """A number and the ends of its interval, in as many decimals as two digits of its width have, or as an end needs
+    lest it be taken for nothing; three digits of a number whose interval has no width.
 
     Args:
         value: the number.
@@ -46,14 +46,17 @@ def rounded(value: float, low: float, high: float) -> tuple[str, ...]:
     if not 1e-4 < width < 1e3:
         return tuple(_signs(f"{x + 0.0:.3g}") for x in three)
     decimals = 0 if all(x == round(x) for x in three) else max(0, 1 - math.floor(math.log10(width)))
+    while decimals < 3 and any(x and not round(x, decimals) for x in (low, high)):
+        decimals += 1
     return tuple(_signs(f"{round(x, decimals) + 0.0:.{decimals}f}") for x in three)
 
 
 def told(one: Estimate | None) -> str:
-    """A number with its interval, on one line; where data are too few for one, with how many there are."""
+    """A number with its interval, on one line; where data are too few for one, with how many there are. A millionth is
+    nothing."""
     if one is None:
         return "–"
-    value, low, high = rounded(*one[:3])
+    value, low, high = rounded(*(round(x, 6) for x in one[:3]))
     known = math.isfinite(one.low) and math.isfinite(one.high)
     return (f"{value} [{low}, {high}]" if known else f"{value} (n = {one.n})").replace(" ", "\u00a0")
 
