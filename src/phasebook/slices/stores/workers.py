@@ -171,9 +171,10 @@ def _outcome(future) -> tuple[Any, BaseException | None]:
 
 def check_engine(engine: Any) -> None:
     """ValueError unless tiles could be computed there, as far as is known without asking."""
-    name = str(engine) if isinstance(engine, str | Path) else None
-    known = name in ("local", "dask") or "://" in name or name.endswith(".json") if name is not None \
-        else hasattr(engine, "scheduler")
+    if isinstance(engine, str | Path):
+        known = str(engine) in ("local", "dask") or "://" in str(engine) or str(engine).endswith(".json")
+    else:
+        known = hasattr(engine, "scheduler")
     if not known:
         raise ValueError(f"engine = {brief(engine)}: takes local, dask, an address such as tcp://host:8786, the "
                          "scheduler's file, or a cluster or client of dask")
