@@ -56,6 +56,14 @@ def test_an_import_of_the_library_changes_nothing():
     assert done.stdout.strip() == "[]" and done.stderr == ""
 
 
+def test_the_command_line_answers_before_torch_is_loaded():
+    """A refusal, a list or a help text need not wait for seconds of imports."""
+    code = ("import sys; from phasebook.site import verbs; "
+            "print(sorted({'torch', 'diffusers', 'transformers', 'plotly', 'xarray', 'scipy.stats'} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 # Tests of no single module: the house, all notebooks, the built pages, the API page, benchmarks, the shipped weights,
 # their training.
 OF_NO_MODULE = {"test_house", "test_mutations", "test_notebooks", "test_browser", "test_api", "test_bench",

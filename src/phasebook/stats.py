@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.stats import beta, binom, norm, rankdata, t
+from scipy.special import bdtr, betaincinv, ndtr, stdtrit
 
 __all__ = ["Estimate", "grouped_bootstrap", "median_interval", "partial_spearman", "share_interval", "slope_interval",
            "spearman"]
@@ -57,7 +57,7 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
     if n == 0:
         return None
     middle = float(np.median(known))
-    k = int(binom.ppf((1 - LEVEL) / 2, n, 0.5))          # P(B <= k) > 0.025 or equal, hence P(B < k) <= 0.025
+    k = int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), (1 - LEVEL) / 2))      # P(B < k) <= 0.025 <= P(B <= k)
     if n < least or k < 1:
         return Estimate(middle, -np.inf, np.inf, n)
     return Estimate(middle, float(known[k - 1]), float(known[n - k]), n)
@@ -81,8 +81,8 @@ def share_interval(successes: int, n: int) -> Estimate | None:
     if n == 0:
         return None
     tail = (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, successes, n - successes + 1)) if successes else 0.0
-    high = float(beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
     return Estimate(successes / n, low, high, n)
 
 
@@ -117,8 +117,8 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
     for _ in range(draws):
         chosen = rng.integers(len(names), size=len(names))
         drawn.append(statistic(np.concatenate([members[i] for i in chosen])))
-    wide = np.sqrt(len(names) / (len(names) - 1)) * t.ppf((1 + LEVEL) / 2, len(names) - 1)
-    low, high = np.nanquantile(drawn, norm.cdf([-wide, wide]))
+    wide = np.sqrt(len(names) / (len(names) - 1)) * stdtrit(len(names) - 1, (1 + LEVEL) / 2)
+    low, high = np.nanquantile(drawn, ndtr([-wide, wide]))
     return Estimate(float(value), float(low), float(high), len(groups))
 
 
@@ -141,7 +141,7 @@ def slope_interval(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> Estimate
     if n < 3:
         return Estimate(value, -np.inf, np.inf, n)
     left = b - b.mean() - value * centred
-    half = t.ppf((1 + LEVEL) / 2, n - 2) * np.sqrt(left @ left / (n - 2) / (centred @ centred))
+    half = stdtrit(n - 2, (1 + LEVEL) / 2) * np.sqrt(left @ left / (n - 2) / (centred @ centred))
     return Estimate(value, float(value - half), float(value + half), n)
 
 
@@ -156,6 +156,8 @@ def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: F
     Returns:
         The correlation; NaN where one is constant.
     """
+    from scipy.stats import rankdata  # loads in a second, which the command line need not pay
+
     ranks = [rankdata(v) for v in (x, y, *given)]
     a, b = (residual(v, *ranks[2:]) for v in ranks[:2])
     scale = np.sqrt((a @ a) * (b @ b))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from phasebook.site import slicing
-from phasebook.site.build import bench, book, new, pdf, runner, sources, stability
+from phasebook.site.build import book, new, pdf, runner, sources, stability
 from phasebook.site.build.files import publish, writable
 from phasebook.site.build.runner import ChapterError
 from phasebook.site.checks.parameters import ParameterError
@@ -198,6 +198,8 @@ def _bench(options: argparse.Namespace) -> None:
     unknown = [n for n in options.names if n not in files]
     if unknown:
         raise ParameterError(f"NAME = {unknown[0]!r}: no such benchmark; known are {', '.join(files)}")
+    from phasebook.site.build import bench  # torch loads in seconds, which other verbs need not pay
+
     print(f"{'what':<58}{'ours s':>10}{'peer s':>10}{'ratio':>9}  target")
     for name in options.names or files:
         rows = bench.measure(files[name])
