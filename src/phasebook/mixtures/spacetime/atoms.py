@@ -121,7 +121,9 @@ def free_distance(w: Float[ndarray, " n"], w_: Float[ndarray, " n"], points: int
 def _free_chords(v: Float[ndarray, " mn"], ends: Float[ndarray, "2 n"], pieces: int) -> tuple[float, ndarray]:
     """`pieces * sum |2 sqrt w_{i+1} - 2 sqrt w_i|^2` of a polygon of log weights between fixed ends; its gradient."""
     inner = v.reshape(-1, ends.shape[1])
-    w = softmax(np.concatenate([ends[:1], inner, ends[1:]]), axis=1)
+    v = np.concatenate([ends[:1], inner, ends[1:]])
+    w = np.exp(v - v.max(1, keepdims=True))         # SciPy's softmax takes three times as long on arrays this small
+    w /= w.sum(1, keepdims=True)
     step = np.diff(np.sqrt(w), axis=0)
     pull = 4 * pieces * (step[:-1] - step[1:]) * np.sqrt(w[1:-1])
     slope = pull - w[1:-1] * pull.sum(1, keepdims=True)
