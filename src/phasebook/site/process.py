@@ -25,21 +25,18 @@ TRIES = 5
 
 
 def tune() -> None:
-    """Threads that soon sleep while they wait or are not started, memory that is kept, and a grammar that is not compiled.
+    """Threads that sleep while they wait or are not started, memory that is kept, and a grammar that is not compiled.
 
-    Threads of a matrix product that spin while they wait for one another slow a busy machine threefold; where they sleep
-    at once, gradients through a small network, whose layers are short, take 1.7 times as long on an idle one. They spin
-    for some half a millisecond; OpenMP reads this when torch is first imported. torch makes the large products; those
-    of NumPy and SciPy are small and many, and OpenBLAS, which shares them out too and spins meanwhile, made searches for
-    paths five times slower. glibc gives large blocks back to the system when they are freed, and the next layer of a
-    network faults every page in again: a third of the time of decoding a batch. jsonschema, behind nbformat, compiles a
-    grammar of international addresses at its import, two seconds for a check that no notebook needs; without the
-    grammar's package it does not. torch makes a folder for compiled code when it is imported, which nobody here needs:
-    it is told of one that is there.
+    Threads of a matrix product that spin while they wait for one another slow a busy machine threefold; OpenMP reads
+    this when torch is first imported. torch makes the large products; those of NumPy and SciPy are small and many, and
+    OpenBLAS, which shares them out too and spins meanwhile, made searches for paths five times slower. glibc gives
+    large blocks back to the system when they are freed, and the next layer of a network faults every page in again: a
+    third of the time of decoding a batch. jsonschema, behind nbformat, compiles a grammar of international addresses at
+    its import, two seconds for a check that no notebook needs; without the grammar's package it does not. torch makes a
+    folder for compiled code when it is imported, which nobody here needs: it is told of one that is there.
     """
     sys.modules.setdefault("rfc3987_syntax", None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with suppress(OSError):
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())

@@ -81,6 +81,7 @@ def test_a_run_in_an_odd_place(house, here, edit):
     letters, a temporary folder whose name is too long for a socket, and an é. The kernel is tuned; its data it finds.
     """
     edit("import time\n", "import os, time\nassert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'\n"
+         "assert os.environ['GOMP_SPINCOUNT'] == '30000'\n"
          "assert open('data.txt').read() == 'x'\n"
          "os.write(2, b'KeyboardInterrupt caught in kernel\\n')\n"      # what a process says of itself is not shown
          "import atexit; atexit.register(os.write, 2, b'and at its end')\n")
