@@ -83,6 +83,11 @@ def test_fresh_noise_can_make_a_chain_steeper_than_its_product():
     """After a constant map the noise of the second step is all there is: L_2 s, where the product is 0."""
     assert chained_constant([0.0, 5.0], [0.6]) == pytest.approx(3.0)
     assert chained_constant([3.0] * 4) == pytest.approx(81)
+    for constants, fresh, said in (([], [], "constants = "), ([2.0, -1.0], [], "constants = "),
+                                   ([np.nan], [], "constants = "), ([2.0] * 2, [1.5], "fresh = "),
+                                   ([2.0] * 3, [0.5], "takes none, or 2 numbers")):
+        with pytest.raises(ValueError, match=said):
+            chained_constant(constants, fresh)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -53,7 +53,14 @@ def chained_constant(constants: Sequence[float], fresh: Sequence[float] = ()) ->
     Args:
         constants: `L_j` of each step.
         fresh: `s_j` in [0, 1] of the steps after the first; none is added where it is left out.
+
+    Raises:
+        ValueError: for no step, a constant that is none, or another number of `s_j` or one outside [0, 1].
     """
+    if not len(constants) or not all(0 <= L < np.inf for L in constants):
+        raise ValueError(f"constants = {list(constants)}: takes one or more finite numbers, none below 0")
+    if len(fresh) not in (0, len(constants) - 1) or not all(0 <= s <= 1 for s in fresh):
+        raise ValueError(f"fresh = {list(fresh)}: takes none, or {len(constants) - 1} numbers from 0 to 1")
     whole = 0.0
     added = (1.0, *(fresh if len(fresh) else [0.0] * (len(constants) - 1)))
     for constant, s in zip(constants, added, strict=True):

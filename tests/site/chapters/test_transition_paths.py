@@ -50,6 +50,8 @@ def refused(change, words):
     ({"avoid": [0.95, -0.4]}, r"avoid = \[0.95, -0.4\]: an end of the path overlaps the region by 0.*overlap = 0.01"),
     (WELLS | {"avoid": [0.0, 9.0]}, "avoid = .*outside the potential"),
     ({"overlap": 1.0}, "overlap = 1.0"),
+    ({"levels": [8.0, 7.0], "step_size": 4e-4}, r"nodes = 128: .* at log-SNR 8 \(levels, tether_level\); takes >= 154"),
+    ({"nodes": 80}, "nodes = 80: their spacing is coarser .* at log-SNR 7 .*takes >= 94"),
 ])
 def test_others_are_refused_in_one_line(change, words):
     refused(change, words)

@@ -28,6 +28,7 @@ ENDS = [[-2.55, 2.7], [0.95, -0.4]]     # the published experiment's, and the La
 TIME = 128 * 512 * 4e-4
 RUNS = 8                # of paths that are kept, with one in work
 COPIES = 8              # of the equilibrium samples while they are drawn
+SPACED = 5.0            # the most that the SNR times the square of the spacing of nodes may be: sums err by 4 %
 SMALLEST = 1e-9         # difference of two energies
 
 Place = Annotated[list[Finite], Field(min_length=2, max_length=2)]
@@ -105,8 +106,18 @@ class Chapter(Parameters):
             if level > min(self.levels):
                 raise ValueError(f"{name} = {level:g}: takes at most the ends' {min(self.levels):g} (levels)")
         self._check_steps(surface)
+        self._check_nodes(surface)
         self._check_density(surface)
         return self
+
+    def _check_nodes(self, surface: Potential) -> None:
+        """Sums over nodes h apart miss integrals against noise of variance 1/k by `2 exp(-2 pi^2 / (k h^2))`."""
+        level = max(*self.levels, self.tether_level)
+        finest = np.sqrt(SPACED / np.exp(level))
+        least = int(np.ceil(surface.size.max() / finest)) + (not self.periodic)
+        if self.nodes < least:
+            raise ValueError(f"nodes = {self.nodes}: their spacing is coarser than the noise at log-SNR {level:g} "
+                             f"(levels, tether_level); takes >= {least}")
 
     def _check_steps(self, surface: Potential) -> None:
         """Langevin steps are stable where the noise and the energy bind most."""
