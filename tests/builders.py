@@ -144,6 +144,12 @@ def pipeline(kind, folder, seed=0, **changes):
         parts = {"transformer": network, "text_encoder": encoder, "tokenizer": pieces, "vae": vae(),
                  "scheduler": betas()}
         return diffusers.PixArtAlphaPipeline(**parts | changes)
+    if kind == "dit":
+        network = diffusers.DiTTransformer2DModel(sample_size=8, patch_size=2, in_channels=4, out_channels=8,
+                                                  num_layers=2, attention_head_dim=8, num_attention_heads=2)
+        names = {str(n): f"class {n}" for n in range(1000)} | {"3": "cat face, cat", "7": "red apple"}
+        parts = {"transformer": network, "vae": vae(), "scheduler": betas(), "id2label": names}
+        return diffusers.DiTPipeline(**parts | changes)
     network = diffusers.UNet2DModel(sample_size=8, block_out_channels=(16, 32), norm_num_groups=8, layers_per_block=1,
                                     down_block_types=("DownBlock2D", "AttnDownBlock2D"),
                                     up_block_types=("AttnUpBlock2D", "UpBlock2D"))

@@ -1,15 +1,19 @@
 """The sampler forwards, resumed and backwards: against diffusers, closed forms, SciPy's root finder and itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import OdeSolver
 
 from phasebook import Denoiser
+from phasebook.models.exact import ExactModel
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels, log_snr_levels, scaled_linear_levels
 from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import invert, normal_start, resume, sample
-from tests.builders import build, noise, refuses
+from tests.builders import build, images, noise, refuses
 
 STEPS = 10
 
@@ -153,15 +157,86 @@ def gaussian(variance, levels=log_snr_levels):
     return Denoiser((4,), lambda x, a, s: a * variance / (a**2 * variance + s**2) * x, levels=levels)
 
 
-def test_first_order_on_the_gaussian_flow():
-    """For data N(0, s) the flow is x_t = x_T sd_t / sd_T; the sampler's error falls like 1/steps."""
-    s, errors, counts = 2.5, [], [40, 80, 160, 320]
+def heun(*given):
+    return replace(log_snr_levels(*given), order=2)
+
+
+@pytest.mark.parametrize("made, order", [(log_snr_levels, 1), (heun, 2)])
+@pytest.mark.parametrize("variance", [0.3, 2.5])
+def test_the_order_of_a_method_is_the_fall_of_its_error_on_the_gaussian_flow(made, order, variance):
+    """For data N(0, s) the flow is x_t = x_T sd_t / sd_T; tangents are multiplied by the same factor."""
+    errors, counts = [], [40, 80, 160, 320]
     for n in counts:
-        mine = log_snr_levels(n, 20.0, 0.05)
-        sd = np.sqrt(mine.alpha**2 * s + mine.sigma**2)
-        *_, last = sample(gaussian(s), torch.ones(1, 4, dtype=torch.float64), mine)
+        mine = made(n, 20.0, 0.05)
+        sd = np.sqrt(mine.alpha**2 * variance + mine.sigma**2)
+        x = torch.ones(1, 4, dtype=torch.float64)
+        *_, last = sample(gaussian(variance), x, mine)
+        *_, pushed = sample(gaussian(variance), x, mine, tangents=torch.stack([3 * x, -x]))
+        torch.testing.assert_close(pushed.after, last.after)
+        torch.testing.assert_close(pushed.dx0[0], 3 * last.x0)      # of a linear flow
         errors.append(abs(float(last.after[0, 0]) - sd[-1] / sd[0]))
-    assert np.polyfit(np.log(counts), np.log(errors), 1)[0] == pytest.approx(-1, abs=0.05)
+    # the last step has no second end: Euler's one, which errs by its square
+    assert np.polyfit(np.log(counts), np.log(errors), 1)[0] == pytest.approx(-order, abs=0.06)
+
+
+def test_heuns_method_is_that_of_scipy():
+    """A Runge-Kutta step of stages 0 and 1 with weights 1/2, in sigma/alpha, on a mixture; the last step is Euler's."""
+    centres = torch.tensor([[1.0, 0.3], [-0.4, 1.0], [0.2, -1.1]], dtype=torch.float64)
+
+    def denoise(x, alpha, sigma):
+        return torch.softmax((alpha * x @ centres.T - alpha**2 * (centres**2).sum(1) / 2) / sigma**2, 1) @ centres
+
+    class Two(OdeSolver):
+        def __init__(self, slope, start, x, levels):
+            super().__init__(slope, start, x, levels[-1], False)
+            self.levels = list(levels)
+
+        def _step_impl(self):
+            h = self.levels[1] - self.levels[0]
+            first = self.fun(self.levels[0], self.y)
+            there = self.y + h * first
+            self.y = self.y + h * (first + self.fun(self.levels[1], there)) / 2 if len(self.levels) > 2 else there
+            self.levels.pop(0)
+            self.t = self.levels[0]
+            return True, None
+
+    levels = heun(6, 10.0, 0.1)
+    ratio = levels.sigma / levels.alpha
+
+    def slope(s, y):
+        a = 1 / np.sqrt(1 + s**2)
+        return (y - denoise(torch.as_tensor(a * y)[None], a, s * a).numpy()[0]) / s
+
+    x = np.array([0.7, -0.2])
+    solver = Two(slope, ratio[0], x / levels.alpha[0], ratio)
+    for frame in sample(Denoiser((2,), denoise), torch.as_tensor(x)[None], levels):
+        solver.step()
+        np.testing.assert_allclose(frame.after[0] / levels.alpha[frame.step + 1], solver.y, rtol=1e-10)
+
+
+def test_heuns_method_resumed_and_inverted():
+    model, levels = gaussian(2.0), heun(12)
+    x = normal_start(model, 5, 3)
+    frames = list(sample(model, x, levels))
+    done = resume(model, torch.stack([x[0], frames[3].x[1], frames[11].x[2]]), torch.tensor([0, 3, 11]), levels)
+    torch.testing.assert_close(done.x, frames[-1].after)
+    torch.testing.assert_close(done.x0, frames[-1].x0)
+    back = invert(model, done.x, levels, iterations=60, tolerance=1e-12)
+    assert back.converged.all()
+    torch.testing.assert_close(back.x[0], x, rtol=1e-8, atol=1e-8)
+    assert levels.evaluations == 23 and levels.thinned(3).evaluations == 7 and log_snr_levels(12).evaluations == 12
+    refuses(lambda: resume(model, x, 0, levels, eta=0.5), "eta = 0.5: Heun's method adds no noise; takes 0")
+
+
+def test_the_exact_model_has_heuns_method_too():
+    """Its own sweep is one of first order: the frames are those of the sampler."""
+    model, levels = ExactModel.of(images()), heun(5)
+    x = model.start(noise(4, model.shape).numpy())
+    swept = [frame.x0.clone() for frame in model.sweep(x, levels)]
+    plain = [frame.x0.clone() for frame in model.sweep(x, log_snr_levels(5))]
+    for one, other in zip(swept, sample(model, x, levels), strict=True):
+        torch.testing.assert_close(one, other.x0)
+    assert max(float((one - other).abs().max()) for one, other in zip(swept, plain, strict=True)) > 1e-3
 
 
 def flow(steps):

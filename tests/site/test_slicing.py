@@ -37,6 +37,9 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", *SMALL, "--anchors", "no.npy"], "anchors ="),
     (["exact", *SMALL, "--engine", "nowhere"], "engine = 'nowhere'"),
     (["exact", *SMALL, "--dtype", "float16"], "dtype = 'float16'"),
+    (["exact", *SMALL, "--batch", "0"], "batch = 0: takes a whole number >= 1"),
+    (["exact", *SMALL, "--sampler", "own"], "sampler = 'own': the exact model has no scheduler; takes 'ddim'"),
+    (["icons-unet-a", *SMALL, "--sampler", "heun"], "sampler = 'heun': takes 'ddim' or 'own'"),
     (["exact", *SMALL, "--guidance", "nan"], "guidance = nan: takes a finite number"),
 ], ids=str)
 def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):

@@ -280,10 +280,13 @@ class ExactModel(Model):
 
     def sweep(self, x: State, levels: Levels, prompt: Prompt | None = None, *, first: int = 0,
               tangents: Float[Tensor, "2 p 2n"] | None = None) -> Iterator[Frame]:
-        """The sampler in Gram space: the frames of `sample` at half the cost or less.
+        """The sampler in Gram space: the frames of `sample` at half the cost or less, but for Heun's method.
 
         The tensors of a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
         """
+        if levels.order > 1:
+            yield from super().sweep(x, levels, prompt, first=first, tangents=tangents)
+            return
         log_prior = _log_prior(prompt, len(x))
         for step, x0, dx0 in gram_sweep(x, self.gram, levels, log_prior, first, tangents):
             yield Frame(self, step, x0, dx0=dx0)

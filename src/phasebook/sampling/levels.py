@@ -22,16 +22,19 @@ class Levels:
         sigma: the noise's standard deviation (S + 1,). `alpha^2 + sigma^2 = 1` for variance-preserving schedules,
             `alpha + sigma = 1` for flow matching.
         timestep: what a network is told at each step (S,), minus one where the schedule has no such clock.
+        order: of the sampler: 1 for DDIM and Euler's method, 2 for Heun's, which asks a model at both ends of a step:
+            `dataclasses.replace(levels, order=2)` is the same levels with Heun's.
 
     Raises:
         ValueError: for numbers that are not finite, lengths that do not fit, alpha < 0, alpha = 0 after the first
-            level, or sigma = 0 before the end.
+            level (at order 2 also at it), sigma = 0 before the end, or another order.
     """
 
     name: str
     alpha: Float[ndarray, " s+1"]
     sigma: Float[ndarray, " s+1"]
     timestep: Float[ndarray, " s"]
+    order: int = 1
 
     def __post_init__(self):
         if not isinstance(self.name, str):
@@ -47,11 +50,19 @@ class Levels:
         if a[1:].min() <= 0:
             raise ValueError(f"alpha = 0 at level {1 + a[1:].argmin()}: takes pure noise at the first level alone")
         object.__setattr__(self, "alpha", np.where(a > 0, a, 0.0))
+        object.__setattr__(self, "order", whole("order", self.order, 1, 2))
+        if self.order == 2 and self.alpha[0] == 0:
+            raise ValueError("order = 2: Heun's method divides by alpha, which is 0 at the first level; takes 1")
 
     @property
     def steps(self) -> int:
         """The number of steps S."""
         return len(self.alpha) - 1
+
+    @property
+    def evaluations(self) -> int:
+        """How often a model is asked over all steps: Heun's method asks twice a step, but at the last."""
+        return self.order * self.steps - (self.order - 1)
 
     @property
     def sigma_over_alpha(self) -> Float[ndarray, " s"]:
@@ -90,7 +101,7 @@ class Levels:
         """
         if self.steps % whole("stride", stride, 1):
             raise ValueError(f"stride = {stride}: takes a divisor of the {self.steps} steps")
-        return Levels(self.name, self.alpha[::stride], self.sigma[::stride], self.timestep[::stride])
+        return Levels(self.name, self.alpha[::stride], self.sigma[::stride], self.timestep[::stride], self.order)
 
     def mixing(self, step: int, eta: float = 0.0) -> tuple[float, float, float]:
         """Coefficients of `x_next = a xhat_0 + b eps + s n`, n standard normal, at `step`.

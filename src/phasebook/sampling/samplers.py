@@ -1,4 +1,4 @@
-"""The sampler of every slice and every edit: DDIM (Song, Meng, Ermon 2021), forwards, resumed, and backwards.
+"""The samplers of slices and edits: DDIM (Song, Meng, Ermon 2021) and Heun's, forwards, resumed, and backwards.
 
 At step k the model predicts `xhat_0` and `eps` of the state at level k, and the sampler combines them at level k + 1:
 
@@ -6,6 +6,10 @@ At step k the model predicts `xhat_0` and `eps` of the state at level k, and the
 
 As steps get finer this is the probability-flow ODE. For eta = 0 it is Euler's method in sigma/alpha, and for flow
 matching (alpha = 1 - sigma) Euler's method on the velocity.
+
+At levels of `order` 2 Heun's method goes on from there: with h the step in sigma/alpha, the mean of `eps` at both ends
+takes the place of that at the first, `x_{k+1} += alpha_{k+1} h (eps' - eps) / 2`, eps' predicted at x_{k+1} (Karras,
+Aittala, Aila, Laine 2022, algorithm 1, in units of the data); the last step has no second end.
 
 Inversion. Backwards, `x_k = alpha_k xhat_0 + sigma_k eps` needs the prediction at the `x_k` that is looked for. Taking
 it at `x_{k+1}` instead, with the network asked at step k, is diffusers' DDIMInverseScheduler. `solve.solve_step` goes
@@ -70,10 +74,31 @@ def _named(x: State) -> str:
     return f"{str(x.dtype).removeprefix('torch.')} of shape {tuple(x.shape)}"
 
 
+def _predict(model: Model, x: State, tangents: Float[Tensor, "t p *s"] | None, levels: Levels, step: int,
+             prompt: Prompt | None) -> tuple[Prediction, Prediction | None]:
+    """The prediction, and its derivatives along tangents where there are any."""
+    if tangents is None:
+        return model.predict(x, levels, step, prompt), None
+    return model.push(x, tangents, levels, step, prompt)
+
+
 def _step(prediction: Prediction, levels: Levels, step: int) -> State:
-    """The state after a deterministic step; linear, so it carries tangents as well."""
+    """The state after a deterministic step of first order; linear, so it carries tangents as well."""
     a, b, _ = levels.mixing(step)
     return a * prediction.x0 + b * prediction.eps
+
+
+def _advance(model: Model, x: State, dx: Float[Tensor, "t p *s"] | None, levels: Levels, step: int,
+             prompt: Prompt | None) -> tuple[tuple[Prediction, Prediction | None], State, Tensor | None]:
+    """One deterministic step: what the model says before it, the states after it, and their tangents."""
+    first = _predict(model, x, dx, levels, step, prompt)
+    x, dx = (one and _step(one, levels, step) for one in first)
+    if levels.order == 2 and step + 1 < levels.steps:
+        ratio = levels.sigma[step:step + 2] / levels.alpha[step:step + 2]
+        half = float(levels.alpha[step + 1] * (ratio[1] - ratio[0]) / 2)
+        second = _predict(model, x, dx, levels, step + 1, prompt)
+        x, dx = (one and y + half * (two.eps - one.eps) for y, one, two in zip((x, dx), first, second, strict=True))
+    return first, x, dx
 
 
 @torch.no_grad()
@@ -101,15 +126,10 @@ def sample(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
     if tangents is not None and tangents.shape[1:] != x.shape:
         raise ValueError(f"tangents: {_named(tangents)}; takes derivatives of x, (t, {', '.join(map(str, x.shape))})")
     for step in range(first, levels.steps):
-        if tangents is None:
-            prediction, slope = model.predict(x, levels, step, prompt), None
-        else:
-            prediction, slope = model.push(x, tangents, levels, step, prompt)
-        after = _step(prediction, levels, step)
+        (prediction, slope), after, tangents = _advance(model, x, tangents, levels, step, prompt)
         yield Frame(model, step, prediction.x0, x, after, slope and slope.x0)
         _check_finite(prediction.x0, step)      # after whoever draws the frames, who knows more of the points
         x = after
-        tangents = slope and _step(slope, levels, step)
 
 
 class Resumed(NamedTuple):
@@ -141,12 +161,14 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
         The final states `x`, and `x0`, the clean ones predicted at the last step, which are what is shown.
 
     Raises:
-        ValueError: for a `first` outside 0..S or of another length, an eta outside 0..1, states of another shape or
-            type than the model's, or a prediction that is not finite.
+        ValueError: for a `first` outside 0..S or of another length, an eta outside 0..1 (for Heun's method other than
+            0), states of another shape or type than the model's, or a prediction that is not finite.
     """
     _check(model, x, levels, prompt)
     first = _levels_of(first, levels.steps, len(x))
     eta, seed = number("eta", eta, "0 to 1", least=0, most=1), whole("seed", seed, 0, 2**62)
+    if eta and levels.order == 2:
+        raise ValueError(f"eta = {eta:g}: Heun's method adds no noise; takes 0, or levels of order 1")
     x = x.clone()
     clean = x.clone()
     with tqdm(total=int((levels.steps - first).sum()), desc="resume", disable=not progress) as bar:
@@ -154,14 +176,15 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
             active = (first <= step).nonzero()[:, 0].to(x.device)
             if len(active) == 0:
                 continue
-            prediction = model.predict(x[active], levels, step, prompt and prompt.pick(active))
+            own = prompt and prompt.pick(active)
+            (prediction, _), after, _ = _advance(model, x[active], None, levels, step, own)
             if (point := first_not_finite(prediction.x0)) is not None:
                 raise ValueError(f"denoise: the prediction is not finite at step {step}, point {int(active[point])}")
-            a, b, spread = levels.mixing(step, eta)
-            x[active] = a * prediction.x0 + b * prediction.eps
             clean[active] = prediction.x0
-            if spread:
-                x[active] += spread * normal_start(model, seed + step)
+            if eta:
+                a, b, spread = levels.mixing(step, eta)
+                after = a * prediction.x0 + b * prediction.eps + spread * normal_start(model, seed + step)
+            x[active] = after
             bar.update(len(active))
     return Resumed(x, clean)
 
@@ -232,7 +255,7 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         guess = float(levels.alpha[step]) * back.x0 + float(levels.sigma[step]) * back.eps
 
         def advance(y: State, step=step) -> State:
-            return _step(model.predict(y, levels, step, prompt), levels, step)
+            return _advance(model, y, None, levels, step, prompt)[1]
 
         rate = float(levels.alpha[step] / levels.alpha[step + 1]) or 1.0      # see solve_step of pure noise
         x, left = solve_step(advance, x, guess, rate, iterations, tolerance, model.norm)

@@ -42,6 +42,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--dtype", default="float32")
     verb.add_argument("--device", default="cpu", help="cpu or cuda")
     verb.add_argument("--batch", type=int, default=64, help="latents at a time, of a pipeline")
+    verb.add_argument("--sampler", default="ddim", help="ddim; own, levels and method (DDIM, Euler, Heun) of a pipeline's "
+                      "scheduler")
     verb.add_argument("--small-vae", help="AutoencoderTiny that decodes in place of a pipeline's VAE")
     verb.add_argument("--tile", type=int, default=26, help="points along each side of a tile (26)")
     verb.add_argument("--engine", default="local",
@@ -101,14 +103,20 @@ def _made(options: argparse.Namespace) -> None:
 
 
 def _source(options: argparse.Namespace):
+    from phasebook.arguments import whole
+    from phasebook.models.pipelines.noise import check_sampler
     from phasebook.models.sources import ExactSource, PipelineSource
 
     if not options.model:
         raise ParameterError("MODEL: none given; takes exact, a pipeline's directory, or a hub id")
+    whole("batch", options.batch, 1)
+    check_sampler(options.sampler)
     if options.model == "exact":
+        if options.sampler == "own":
+            raise ParameterError("sampler = 'own': the exact model has no scheduler; takes 'ddim'")
         return ExactSource(options.image_set, options.resolution, device=options.device, dtype=options.dtype)
     return PipelineSource(options.model, options.revision, options.variant, options.dtype, options.device,
-                          options.batch, options.small_vae)
+                          options.batch, options.small_vae, options.sampler)
 
 
 def _features(options: argparse.Namespace):

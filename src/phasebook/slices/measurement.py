@@ -241,7 +241,7 @@ def specification(m: Measurement, plane: Plane) -> dict:
         "model": m.model.fingerprint, "anchors": sha256(np.ascontiguousarray(plane.anchors)).hexdigest()[:16],
         "extent": list(plane.extent), "grid": plane.grid, "normalise": plane.normalise, "schedule": m.levels.name,
         "steps": m.levels.steps, "features": list(m.features), "jacobian": m.jacobian, "prompt": _digest(m.prompt),
-    }
+    } | ({"order": m.levels.order} if m.levels.order > 1 else {})
 
 
 def _digest(prompt: Prompt | None) -> str:

@@ -1,6 +1,7 @@
 """Every kind of pipeline against diffusers' own call, after every step, on tiny random weights."""
 
 from copy import copy
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from phasebook.sampling.samplers import invert, resume, sample
 from tests.builders import apart, betas, edit, noise, pipeline, refuses, run
 
 STEPS = 7
-TEXT = ["sd", "sdxl", "sd3", "flux", "pixart"]
+TEXT = ["sd", "sdxl", "sd3", "flux", "pixart", "dit"]
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,10 @@ def held(model, guidance, negative, steps=STEPS, factor=1.0):
 def test_latents_after_every_step_are_diffusers_own(pipes, kind, guidance, negative):
     if kind == "flux" and negative:
         with pytest.raises(ValueError, match="guidance distilled into one call"):
+            PipelineModel.of(pipes[kind], kind).prompt("red apple", guidance, negative)
+        return
+    if kind == "dit" and negative:
+        with pytest.raises(ValueError, match="negative_prompt = 'blurry, ugly': no class of a DiTPipeline"):
             PipelineModel.of(pipes[kind], kind).prompt("red apple", guidance, negative)
         return
     off, matters = held(PipelineModel.of(pipes[kind], kind, batch=3), guidance, negative)
@@ -68,9 +73,9 @@ def test_what_a_pipeline_changes_in_its_scheduler_is_kept(tmp_path):
     assert apart(run(model, z, 4, model.prompt("red apple", 3.0)), torch.stack(after)) <= 1e-5
 
 
-def held_by_eulers(pipe, guidance=3.0):
+def held_by_own(pipe, guidance=3.0):
     """diffusers begins at sigma_max z, or sqrt(1 + sigma_max^2) z, in units of the data; ours at the level itself."""
-    model = PipelineModel.of(pipe, "euler", sampler="own")
+    model = PipelineModel.of(pipe, "own", sampler="own")
     levels, z = model.levels(STEPS), noise(1, model.shape)
     first = float((levels.sigma / levels.alpha)[0])
     begins = (1 + first**2) ** 0.5 if pipe.scheduler.config.timestep_spacing == "leading" else first
@@ -81,11 +86,93 @@ def held_by_eulers(pipe, guidance=3.0):
 
 
 @pytest.mark.parametrize("change", [{"timestep_spacing": "leading"}, {"timestep_spacing": "linspace"},
-                                    {"timestep_spacing": "trailing"}, {"use_karras_sigmas": True}], ids=str)
-@pytest.mark.parametrize("kind", ["sd", "pixart"])
-def test_eulers_levels_are_its_own(tmp_path, kind, change):
+                                    {"timestep_spacing": "trailing"}, {"use_karras_sigmas": True},
+                                    {"prediction_type": "v_prediction"}], ids=str)
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "pixart"])
+@pytest.mark.parametrize("method", ["Euler", "Heun"])
+def test_own_levels_and_methods(tmp_path, method, kind, change):
     """Between the times of training as well: linspace and Karras' levels lie there."""
-    assert held_by_eulers(pipeline(kind, tmp_path, scheduler=betas("EulerDiscreteScheduler", **change))) <= 1e-5
+    assert held_by_own(pipeline(kind, tmp_path, scheduler=betas(f"{method}DiscreteScheduler", **change))) <= 1e-5
+
+
+@pytest.mark.parametrize("kind", ["DDIM", "DDPM", "PNDM", "LMSDiscrete", "EulerDiscrete", "EulerAncestralDiscrete",
+                                  "HeunDiscrete", "DPMSolverMultistep", "DPMSolverSinglestep", "KDPM2Discrete",
+                                  "KDPM2AncestralDiscrete", "DEISMultistep", "UniPCMultistep"])
+def test_a_schedulers_defaults_are_its_own(tmp_path, kind):
+    """Heun's betas are not DDIM's, and it does not clip: whatever a scheduler leaves unsaid is what its class says."""
+    import diffusers
+
+    scheduler = getattr(diffusers, f"{kind}Scheduler")()
+    pipe = pipeline("pixart", tmp_path, scheduler=scheduler)       # others set `clip_sample` of their scheduler
+    model = PipelineModel.of(pipe, kind)
+    levels = model.levels(10)
+    table = scheduler.alphas_cumprod.numpy()
+    np.testing.assert_allclose(levels.alpha[:-1] ** 2, table[levels.timestep.astype(int)], rtol=1e-6)
+    x0 = model.predict(noise(1, model.shape), levels, 0).x0
+    assert (float(x0.abs().max()) <= 1) == bool(scheduler.config.get("clip_sample"))
+
+
+def test_heuns_slope_is_that_towards_the_clipped_picture(tmp_path):
+    scheduler = betas("HeunDiscreteScheduler", clip_sample=True, clip_sample_range=0.7)
+    assert held_by_own(pipeline("sd", tmp_path, scheduler=scheduler)) <= 1e-5
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+@pytest.mark.parametrize("kind", ["EulerDiscreteScheduler", "HeunDiscreteScheduler", "DDIMScheduler"])
+def test_classes_by_name_and_number_with_every_sampler(tmp_path, kind, guidance):
+    """diffusers' own call steps a state that was scaled for the network, so Euler and Heun are written out here."""
+    pipe, own = pipeline("dit", tmp_path, scheduler=betas(kind)), betas(kind)
+    model = PipelineModel.of(pipe, "classes", sampler="own" if kind != "DDIMScheduler" else "ddim")
+    own.set_timesteps(3)
+    z, after = noise(2, model.shape), []
+    x, labels = z, torch.tensor([7, 7])
+    levels = model.levels(3)
+    if kind != "DDIMScheduler":
+        x = z * float(levels.sigma[0] ** 2 / levels.alpha[0] ** 2 + 1) ** 0.5
+    with torch.no_grad():
+        for t in own.timesteps:
+            says = [pipe.transformer(own.scale_model_input(x, t), t.expand(2), c).sample[:, :4]
+                    for c in (torch.full_like(labels, 1000), labels)]
+            x = own.step(says[0] + guidance * (says[1] - says[0]), t, x).prev_sample
+            after.append(x)
+    after = after[1::2] + after[-1:] if len(after) == 5 else after
+    scale = torch.as_tensor(1 / levels.alpha[1:]).float().view(-1, 1, 1, 1, 1) if kind != "DDIMScheduler" else 1
+    assert apart(run(model, z, 3, model.prompt("7", guidance)) * scale, torch.stack(after)) <= 1e-5
+    by_name, by_number = (run(model, z, 3, model.prompt(text, guidance)) for text in ("cat", "3"))
+    assert torch.equal(by_name, by_number)
+    other = run(model, z, 3, model.prompt("4", guidance))
+    assert apart(other, by_name) > 1e-4
+    for text in ("dog", "1000", "-1", "3.0", "\u0663"):
+        refuses(lambda text=text: model.prompt(text), f"prompt = {text!r}: no class", "from 0 to 999, or a name")
+
+
+def test_a_class_may_be_what_is_not_wanted(pipes):
+    model = PipelineModel.of(pipes["dit"], "classes")
+    levels, z = model.levels(4), noise(1, model.shape)
+    wanted, unwanted, both = (model.predict(z, levels, 1, prompt).eps for prompt in (
+        model.prompt("7"), model.prompt("3"), model.prompt("7", 3.0, "3")))
+    torch.testing.assert_close(both, unwanted + 3 * (wanted - unwanted), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["dit", "pixart"])
+def test_a_transformer_by_its_former_name_is_read(pipes, tmp_path, kind):
+    """Directories from before diffusers 0.30 call it Transformer2DModel: those of DiT-XL-2-256 and PixArt-XL-2 do."""
+    model = PipelineModel.of(pipes[kind], kind)
+    pipes[kind].save_pretrained(tmp_path / kind)
+    edit(tmp_path / kind / "model_index.json", transformer=["diffusers", "Transformer2DModel"], id2label={"7": "a, b"})
+    edit(tmp_path / kind / "transformer" / "config.json", _class_name="Transformer2DModel", num_vector_embeds=None,
+         use_linear_projection=False, double_self_attention=False)
+    PipelineModel.check(tmp_path / kind)
+    again = PipelineModel.load(tmp_path / kind)
+    assert again.fingerprint == model.fingerprint
+    if kind == "dit":
+        assert again.prompt("b").conditions["label"].item() == 7
+
+
+def test_names_of_classes_that_are_none(pipes, tmp_path):
+    pipes["dit"].save_pretrained(tmp_path / "dit")
+    edit(tmp_path / "dit" / "model_index.json", id2label={"one": 3})
+    refuses(lambda: PipelineModel.load(tmp_path / "dit"), "id2label in model_index.json; takes names by number")
 
 
 @pytest.mark.parametrize("change", [{"shift": 1.0}, {"shift": 0.4}, {"use_karras_sigmas": True},
@@ -118,7 +205,7 @@ def test_an_unconditional_pipeline_is_sampled_by_ddim(tmp_path):
         model.prompt("cat face")
 
 
-@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux", "pixart", "ddpm"])
+@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux", "pixart", "dit", "ddpm"])
 def test_slices_edits_and_tangents_of_every_kind(pipes, kind):
     """The conformance of a model, in short: mixed prompts, resumption, a slice with tangents."""
     model = PipelineModel.of(pipes[kind], kind, batch=4)
@@ -137,18 +224,18 @@ def test_slices_edits_and_tangents_of_every_kind(pipes, kind):
     assert s.values("trace", exact=True)[:, 1, 1] == pytest.approx(s.values("trace")[:, 1, 1], rel=5e-2)
 
 
-@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "ddpm"])
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "dit", "ddpm"])
 def test_a_saved_pipeline_is_loaded_whole(pipes, tmp_path, kind):
     model = PipelineModel.of(pipes[kind], kind)
     pipes[kind].save_pretrained(tmp_path / kind)
     again = PipelineModel.load(tmp_path / kind)
     assert again.fingerprint == model.fingerprint
     z = noise(1, model.shape)
-    words = "" if kind == "ddpm" else "red apple"
+    words = {"ddpm": "", "dit": "7"}.get(kind, "red apple")         # names of classes are not saved by diffusers
     assert apart(run(again, z, 3, again.prompt(words, 3.0)), run(model, z, 3, model.prompt(words, 3.0))) <= 1e-5
 
 
-@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux", "pixart", "ddpm"])
+@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux", "pixart", "dit", "ddpm"])
 def test_every_kind_passes_the_trial_of_its_shapes(pipes, tmp_path, kind):
     pipes[kind].save_pretrained(tmp_path / kind)
     PipelineModel.check(tmp_path / kind)
@@ -158,8 +245,8 @@ def test_every_kind_passes_the_trial_of_its_shapes(pipes, tmp_path, kind):
         PipelineModel.check(tmp_path / kind)
 
 
-@pytest.mark.parametrize("kind", ["HeunDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])
-def test_samplers_of_second_order_are_refused(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["KDPM2DiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])
+def test_other_samplers_of_second_order_are_refused(tmp_path, kind):
     pipe = pipeline("sd", tmp_path, scheduler=betas(kind))
     with pytest.raises(ValueError, match="sampler = 'own', but its scheduler is a .*; takes a DDIMScheduler"):
         PipelineModel.of(pipe, kind, sampler="own")
@@ -184,7 +271,7 @@ def test_euler_does_not_clip_what_its_configuration_was_made_from(tmp_path, kind
     other = betas(clip_sample=True, thresholding=True)
     scheduler = EulerDiscreteScheduler.from_config(other.config)
     assert scheduler.config.clip_sample and scheduler.config.thresholding
-    assert held_by_eulers(pipeline(kind, tmp_path, scheduler=scheduler)) <= 1e-5
+    assert held_by_own(pipeline(kind, tmp_path, scheduler=scheduler)) <= 1e-5
 
 
 @pytest.mark.parametrize("kind", ["FlowMatchEulerDiscreteScheduler", "EDMDPMSolverMultistepScheduler", "LCMScheduler",
@@ -261,13 +348,13 @@ def test_parts_of_another_library_are_refused(pipes, part):
     refuses(lambda: PipelineModel.of(pipe, "mine"), f"model = 'mine': its {part} is Linear(", "takes a StableDiffusion")
 
 
-@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "pixart", "ddpm"])
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "pixart", "dit", "ddpm"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_directory_of_single_precision_is_read_in_half(pipes, tmp_path, kind, dtype):
     pipes[kind].to(torch.float32).save_pretrained(tmp_path / kind)
     model, whole = PipelineModel.load(tmp_path / kind, dtype=dtype), PipelineModel.load(tmp_path / kind)
     assert {w.dtype for w in model.network.parameters()} == {getattr(torch, dtype)}
-    z, words = noise(2, model.shape), "" if kind == "ddpm" else "red apple"
+    z, words = noise(2, model.shape), {"ddpm": "", "dit": "7"}.get(kind, "red apple")
     ours = run(model, z.to(model.dtype), 3, model.prompt(words, 3.0))
     assert apart(ours.float(), run(whole, z, 3, whole.prompt(words, 3.0))) <= 0.05
 
@@ -338,7 +425,13 @@ def test_a_vaes_numbers_are_read_as_the_pipeline_reads_them(tmp_path, kind, chan
     """Shift counts for flows alone, mean and deviation for XL alone."""
     pipe = pipeline(kind, tmp_path, vae=decoder(**change))
     model = PipelineModel.of(pipe, "vae")
-    z, picture = decoded_by_diffusers(pipe, kind, noise(1, model.shape))
+    start = noise(1, model.shape)
+    if kind == "dit":
+        with patch("diffusers.pipelines.dit.pipeline_dit.randn_tensor", lambda *args, **options: start):
+            picture, = pipe([7], guidance_scale=1.0, num_inference_steps=1, output_type="pt").images
+        z = diffusers_steps(model, start[0], 1, "7", "", 1.0)
+    else:
+        z, picture = decoded_by_diffusers(pipe, kind, start)
     assert float((model.decode(z)[0] - picture).abs().max()) <= 1e-5
     spread, middle = model.family.place(pipe.vae)
     code = pipe.vae.encode(2 * picture[None] - 1).latent_dist.mean

@@ -196,6 +196,6 @@ def test_words_that_a_kind_of_pipeline_has_no_place_for_are_refused():
                               ("DDIMPipeline", {"prompt": "", "negative_prompt": "blur"}, "negative_prompt = 'blur'"),
                               ("FluxPipeline", {"negative_prompt": "blur"}, "negative_prompt = 'blur': Flux")):
         with pytest.raises(ValueError, match=said):
-            FAMILIES[kind].check_words(**words)
-    FAMILIES["FluxPipeline"].check_words(prompt="a cat", negative_prompt="")
-    FAMILIES["StableDiffusionPipeline"].check_words(prompt="a cat", negative_prompt="blur")
+            FAMILIES[kind].check_words(None, **words)
+    FAMILIES["FluxPipeline"].check_words(None, prompt="a cat", negative_prompt="")
+    FAMILIES["StableDiffusionPipeline"].check_words(None, prompt="a cat", negative_prompt="blur")

@@ -119,6 +119,8 @@ def pipeline_parts(label: str, folder: Path) -> tuple[Family, dict[str, tuple[st
             continue
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)):
             raise ValueError(f"{label}: has no {part}; takes a {family.pipeline} with one")
+        if part == "transformer" and pair == ["diffusers", "Transformer2DModel"]:     # its name before diffusers 0.30
+            pair = list(known[0])
         if tuple(pair) not in known:
             raise ValueError(f"{label}: its {part} is a {'.'.join(pair)}; takes one of "
                              f"{', '.join(name for _, name in known)}")

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phasebook.arguments import brief
+
 __all__ = ["FAMILIES", "Family", "check_length", "family_of"]
 
 Pair = tuple[str, str]
@@ -86,12 +88,12 @@ class Family:
         """`(s, m)` by which the pipeline reads a clean latent: its VAE decodes `s x_0 / scaling_factor + m`."""
         return 1.0, (getattr(vae.config, "shift_factor", None) or 0.0) if self.flow and vae is not None else 0.0
 
-    def check_words(self, **words: str) -> None:
-        """ValueError names the first text that this kind of pipeline has no place for; `negative_prompt` is one."""
+    def check_words(self, pipe, **words: str) -> None:
+        """ValueError names the first text that the pipeline has no place for; `negative_prompt` is one."""
 
     def conditions(self, pipe, text: str, negative: str, guidance: float) -> dict[str, Float[Tensor, "k ..."]]:
         """What `encode` gives; ValueError for a text that has no place here, or would be cut."""
-        self.check_words(prompt=text, negative_prompt=negative)
+        self.check_words(pipe, prompt=text, negative_prompt=negative)
         for tokenizer in self.tokenizers(pipe):
             check_length(tokenizer, prompt=text, negative_prompt=negative)
         for tokenizer, most in self.sentences(pipe):
@@ -230,7 +232,7 @@ class Flux(Family):
     def sentences(self, pipe):
         return [(pipe.tokenizer_2, 512)]
 
-    def check_words(self, **words):
+    def check_words(self, pipe, **words):
         if negative := words.get("negative_prompt"):
             raise ValueError(f"negative_prompt = {negative!r}: Flux has its guidance distilled into one call; takes ''")
 
@@ -285,6 +287,40 @@ class PixArt(Family):
         return raw.chunk(2, dim=1)[0] if config.out_channels // 2 == config.in_channels else raw
 
 
+class ClassConditional(Family):
+    """DiT: a diffusion transformer on betas that is told a class. A prompt is the name of one, or its number."""
+
+    pipeline = "DiTPipeline"
+    network = "transformer"
+    parts = {"transformer": [("diffusers", "DiTTransformer2DModel")], "vae": VAE}
+
+    def check_words(self, pipe, **words):
+        for label, text in words.items():
+            self.number(pipe, label, text)
+
+    def number(self, pipe, label: str, text: str) -> int:
+        """Of the class that a text means; '' is the one beyond the last, which stands for all in training."""
+        classes, named = pipe.transformer.config.num_embeds_ada_norm, pipe.labels
+        if not text.strip():
+            return classes
+        number = named.get(text.strip(), int(text) if text.isascii() and text.strip().isdigit() else -1)
+        if not 0 <= number < classes:
+            known = f", or a name such as {next(iter(named))!r}" if named else "; it has no names"
+            raise ValueError(f"{label} = {brief(text)}: no class of a DiTPipeline; takes a number from 0 to "
+                             f"{classes - 1}{known}")
+        return number
+
+    def encode(self, pipe, text, negative, guidance):
+        wanted, unwanted = (torch.tensor([self.number(pipe, label, one)], device=pipe.transformer.device)
+                            for label, one in (("prompt", text), ("negative_prompt", negative)))
+        return {"label": _both(guidance > 1, unwanted, wanted)}
+
+    def call(self, pipe, x, time, c):
+        times = torch.full((len(x),), time, device=x.device)
+        raw = pipe.transformer(x, timestep=times, class_labels=c["label"], return_dict=False)[0]
+        return raw[:, :x.shape[1]]      # half of what it says may be a variance
+
+
 class Unconditional(Family):
     """DDPM and DDIM pipelines: pixels, and no prompt."""
 
@@ -293,7 +329,7 @@ class Unconditional(Family):
     def __init__(self, pipeline: str):
         self.pipeline = pipeline
 
-    def check_words(self, **words):
+    def check_words(self, pipe, **words):
         for label, text in words.items():
             if text:
                 raise ValueError(f"{label} = {text!r}: a {self.pipeline} takes none; takes ''")
@@ -303,7 +339,8 @@ class Unconditional(Family):
 
 
 FAMILIES: dict[str, Family] = {f.pipeline: f for f in (
-    StableDiffusion(), StableDiffusionXL(), StableDiffusion3(), Flux(), PixArt(), Unconditional("DDPMPipeline"),
+    StableDiffusion(), StableDiffusionXL(), StableDiffusion3(), Flux(), PixArt(), ClassConditional(),
+    Unconditional("DDPMPipeline"),
     Unconditional("DDIMPipeline"))}
 
 

@@ -17,7 +17,7 @@ from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.models.pipelines.outlines import outline
 from phasebook.models.pipelines.staging import read_config, staged, staged_part
 
-__all__ = ["check_available", "family_at", "fetch_pipeline", "load_parts", "load_small_vae", "noise_at", "tokenizer_of",
+__all__ = ["check_available", "fetch_pipeline", "load_parts", "load_small_vae", "noise_at", "tokenizer_of",
            "unreachable"]
 
 TOKENS = 1024       # of a picture, where only the number of levels is asked for
@@ -128,7 +128,8 @@ def load_parts(label: str, folder: Path, variant: str | None, dtype: str, *, wei
 
 
 def _absent(label: str, folder: Path, family: Family, loaded: set[str]) -> dict[str, object]:
-    """What a pipeline's class asks for besides the parts: nothing for other parts, its own word on switches."""
+    """What a pipeline's class asks for besides the parts: nothing for other parts, its own word on switches and the
+    names of classes."""
     import diffusers
 
     own = read_config(label, folder / "model_index.json", "diffusers pipeline")
@@ -136,6 +137,10 @@ def _absent(label: str, folder: Path, family: Family, loaded: set[str]) -> dict[
     for name in set(inspect.signature(getattr(diffusers, family.pipeline).__init__).parameters) - loaded - {"self"}:
         switch = name in ("requires_safety_checker", "add_watermarker", "force_zeros_for_empty_prompt")
         values[name] = bool(own.get(name, True)) if name.startswith("force") else False if switch else None
+    if isinstance(names := own.get("id2label"), dict) and "id2label" in values:
+        if not all(key.isdecimal() and isinstance(name, str) for key, name in names.items()):
+            raise ValueError(f"{label}: id2label in model_index.json; takes names by number")
+        values["id2label"] = names
     return values
 
 
@@ -156,12 +161,6 @@ def tokenizer_of(name: str | Path):
             return CLIPTokenizer.from_pretrained(clean / "tokenizer", local_files_only=True)
         except Exception as error:  # a broken table makes the library raise some five different kinds
             raise ValueError(f"{label}: its tokenizer cannot be loaded ({cause(error)})") from None
-
-
-def family_at(name: str | Path) -> Family | None:
-    """The kind of a pipeline in a local directory; None for a hub's. ValueError where it is none that is known."""
-    folder = known_directory(name)
-    return None if folder is None else pipeline_parts(f"model = {str(name)!r}", folder)[0]
 
 
 def noise_at(name: str | Path) -> Noise | None:

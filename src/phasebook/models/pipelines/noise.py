@@ -3,7 +3,7 @@
 A network is trained on `x = alpha x_0 + sigma eps`, with `alpha^2 + sigma^2 = 1` from a table of betas, or with
 `alpha = 1 - sigma` (flow matching). It predicts eps, x_0, the velocity `v = alpha eps - sigma x_0` (Salimans and Ho
 2022), or the flow's velocity `eps - x_0`. With levels and the split all first-order samplers are one formula
-(`levels.Levels.mixing`), so what is left of a scheduler is where it places its levels.
+(`levels.Levels.mixing`), which Heun's method takes twice; so what is left of a scheduler is where it places its levels.
 """
 
 import inspect
@@ -21,6 +21,8 @@ from phasebook.sampling.levels import Levels
 
 __all__ = ["Betas", "Flow", "Noise", "check_sampler", "noise_of"]
 
+TABLE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type")
+OWN = ("EulerDiscreteScheduler", "HeunDiscreteScheduler")
 CLOCK = 0.02        # by which sigma may miss that of its time: between the times of a table it is interpolated
 
 
@@ -66,15 +68,15 @@ def _check_clock(levels: Levels, total: Float[ndarray, " s+1"], trained: Float[n
 
 
 class Betas:
-    """A table of betas; levels as DDIM takes them, or as Euler's method does.
+    """A table of betas; levels as DDIM takes them, or as Euler's or Heun's method does.
 
     Args:
         scheduler: a diffusers DDIMScheduler.
-        euler: a diffusers EulerDiscreteScheduler, whose levels are taken instead.
+        own: a diffusers EulerDiscreteScheduler or HeunDiscreteScheduler, whose levels are taken instead.
     """
 
-    def __init__(self, scheduler: Any, euler: Any = None):
-        self.scheduler, self.euler = scheduler, euler
+    def __init__(self, scheduler: Any, own: Any = None):
+        self.scheduler, self.own = scheduler, own
 
     def digest(self) -> bytes:
         """The table, and what is made of the network's answer."""
@@ -92,8 +94,8 @@ class Betas:
         """DDIM's levels: strides through the table, from its own end to its own `final_alpha_cumprod`."""
         most = self.scheduler.config.num_train_timesteps
         steps = whole("steps", steps, 1, most - 1)
-        if self.euler is not None:
-            return self._eulers(steps, name)
+        if self.own is not None:
+            return self._owns(steps, name)
         self.scheduler.set_timesteps(int(steps))
         time = self.scheduler.timesteps.cpu().numpy()
         if time.max() >= most:
@@ -110,26 +112,30 @@ class Betas:
         _check_finite(steps, alpha2)
         return Levels(name, np.sqrt(alpha2, dtype=np.float64), np.sqrt(1 - alpha2, dtype=np.float64), time)
 
-    def _eulers(self, steps: int, name: str) -> Levels:
-        """sigma/alpha as Euler's method has them, to 0 at the end."""
-        self.euler.set_timesteps(int(steps))
-        ratio = self.euler.sigmas.double().cpu().numpy()
+    def _owns(self, steps: int, name: str) -> Levels:
+        """sigma/alpha as Euler's or Heun's method has them, to 0 at the end; Heun's lists inner levels twice."""
+        self.own.set_timesteps(int(steps))
+        ratio, time = self.own.sigmas.double().cpu().numpy(), self.own.timesteps.cpu().numpy()
+        if self.own.order == 2:
+            ratio, time = (np.append(values[:1], values[1::2]) for values in (ratio, time))
+        _check_finite(steps, ratio)
         alpha = 1 / np.sqrt(1 + ratio**2)
-        return Levels(name, alpha, ratio * alpha, self.euler.timesteps.cpu().numpy())
+        return Levels(name, alpha, ratio * alpha, time, self.own.order)
 
     def split(self, x: Tensor, raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
         """By the scheduler's prediction type; the picture is clipped where the scheduler says so."""
-        kind = self.scheduler.config.prediction_type
+        kind, clean = self.scheduler.config.prediction_type, isinstance(sigma, float) and sigma == 0
         if kind == "epsilon":
             x0, eps = (x - sigma * raw) / alpha, raw
         elif kind == "sample":      # at a clean level there is no noise
-            clean = isinstance(sigma, float) and sigma == 0
             x0, eps = raw, torch.zeros_like(x) if clean else (x - alpha * raw) / sigma
         else:
             x0, eps = alpha * x - sigma * raw, alpha * raw + sigma * x
         if self.scheduler.config.clip_sample:
             most = self.scheduler.config.clip_sample_range
             x0 = x0.clamp(-most, most)
+            if self.own is not None:        # Heun's slope is that towards the clipped picture; DDIM keeps the network's
+                eps = torch.zeros_like(x) if clean else (x - alpha * x0) / sigma
         return x0, eps
 
 
@@ -193,16 +199,16 @@ def check_sampler(sampler: str) -> None:
         raise ValueError(f"sampler = {brief(sampler)}: takes 'ddim' or 'own'")
 
 
-def _check_eulers(label: str, config: Any) -> None:
-    """ValueError where Euler's method asks a network at other times than those of its training."""
-    if config.timestep_type == "continuous" and config.prediction_type == "v_prediction":
+def _check_own(label: str, config: Any) -> None:
+    """ValueError where a scheduler asks a network at other times than those of its training."""
+    if config.get("timestep_type") == "continuous" and config.prediction_type == "v_prediction":
         raise ValueError(f"{label}: sampler = 'own', but its scheduler tells the network logarithms of sigma; takes "
                          "timestep_type = 'discrete', or sampler = 'ddim'")
     spread = config.use_karras_sigmas or config.use_exponential_sigmas or config.use_beta_sigmas
-    if config.interpolation_type != "linear" and not spread:
+    if config.get("interpolation_type", "linear") != "linear" and not spread:
         raise ValueError(f"{label}: sampler = 'own', but its scheduler has other levels than at the times that it "
                          "tells the network; takes interpolation_type = 'linear', or sampler = 'ddim'")
-    if config.final_sigmas_type not in ("zero", "sigma_min"):
+    if config.get("final_sigmas_type", "zero") not in ("zero", "sigma_min"):
         raise ValueError(f"{label}: final_sigmas_type = {brief(config.final_sigmas_type)}: takes zero or sigma_min")
 
 
@@ -218,7 +224,7 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
         sampler: 'ddim', the paper's choice, or 'own': as the pipeline's own scheduler places its levels.
 
     Raises:
-        ValueError: one line, for a scheduler that this code does not know, or one of second order.
+        ValueError: one line, for a scheduler that this code does not know, or whose method is another one.
     """
     from diffusers import DDIMScheduler
 
@@ -231,16 +237,17 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
         if scheduler.config.get("stochastic_sampling"):
             raise ValueError(f"{label}: its scheduler adds noise at each step; takes stochastic_sampling = False")
         return Flow(scheduler, tokens, even)
+    # other classes have other defaults (Heun's betas), which `from_config` would replace by DDIM's
+    changes: dict[str, Any] = {key: scheduler.config[key] for key in TABLE if key in scheduler.config}
+    changes["clip_sample"] = scheduler.config.get("clip_sample", False)         # where nothing is said DDIM would clip
     # samplers that place their times by linspace have none for DDIM's stride: it takes its own spacing
-    changes: dict[str, Any] = {}
     if scheduler.config.get("timestep_spacing") == "linspace":
         changes["timestep_spacing"] = "leading"
-    if "clip_sample" not in scheduler.config:       # where nothing is said DDIM would clip latents to [-1, 1]
-        changes["clip_sample"] = False
-    eulers = sampler == "own" and kind == "EulerDiscreteScheduler"
-    if eulers:          # it does neither, though one that was made from another's configuration keeps the words
-        changes |= {"clip_sample": False, "thresholding": False}
-        _check_eulers(label, scheduler.config)
+    if sampler == "own" and kind in OWN:    # neither thresholds, and Euler's clips nothing, though one that was made
+        changes["thresholding"] = False     # from another's configuration keeps the words
+        if kind == "EulerDiscreteScheduler":
+            changes["clip_sample"] = False
+        _check_own(label, scheduler.config)
     if sampler == "own" and kind in ("DDIMScheduler", "DDPMScheduler") and changes.get("timestep_spacing"):
         raise ValueError(f"{label}: sampler = 'own', but its scheduler places its times by linspace, which leaves gaps "
                          "between DDIM's steps; takes sampler = 'ddim'")
@@ -256,7 +263,7 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
         raise ValueError(f"{label}: prediction_type = {ddim.config.prediction_type!r} is unknown")
     if sampler == "ddim" or kind in ("DDIMScheduler", "DDPMScheduler"):
         return Betas(ddim)
-    if kind != "EulerDiscreteScheduler":
-        raise ValueError(f"{label}: sampler = 'own', but its scheduler is a {kind}; takes a DDIMScheduler or an "
-                         "EulerDiscreteScheduler, or sampler = 'ddim'")
+    if kind not in OWN:
+        raise ValueError(f"{label}: sampler = 'own', but its scheduler is a {kind}; takes a DDIMScheduler, a "
+                         f"{' or a '.join(OWN)}, or sampler = 'ddim'")
     return Betas(ddim, scheduler)

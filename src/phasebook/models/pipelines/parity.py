@@ -1,6 +1,7 @@
 """What diffusers itself makes of a start: the peer to which every pipeline's sampler is held."""
 
 import copy
+from unittest.mock import patch
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,8 @@ def diffusers_steps(model: PipelineModel, start: Float[Tensor, "c y x"], steps: 
     """What diffusers' own call of the pipeline has after every step from one start.
 
     Args:
-        model: whose pipeline is called, with the sampler of the model: DDIM (eta 0), Euler, or flow matching's Euler.
+        model: whose pipeline is called, with the sampler of the model: DDIM (eta 0), Euler, Heun, or flow matching's
+            Euler.
         start: a latent at the first level.
         steps: of the sampler.
         prompt: text.
@@ -25,9 +27,11 @@ def diffusers_steps(model: PipelineModel, start: Float[Tensor, "c y x"], steps: 
         guidance: as in `PipelineModel.prompt`.
     """
     pipe, noise, kind = copy.copy(model.pipe), model.noise, model.family.pipeline
-    own = (noise.euler or noise.scheduler) if isinstance(noise, Betas) else noise.scheduler
+    own = (noise.own or noise.scheduler) if isinstance(noise, Betas) else noise.scheduler
     pipe.register_modules(scheduler=type(own).from_config(own.config))
     pipe.set_progress_bar_config(disable=True)
+    if kind == "DiTPipeline":
+        return _of_classes(pipe, model, start, steps, prompt, guidance)
     after: list[Tensor] = []
 
     def keep(pipe, step, time, tensors):
@@ -46,7 +50,28 @@ def diffusers_steps(model: PipelineModel, start: Float[Tensor, "c y x"], steps: 
     y, x = (n * pipe.vae_scale_factor for n in start.shape[-2:])
     pipe(prompt, height=y, width=x, guidance_scale=guidance, num_inference_steps=steps, latents=latents,
          output_type="latent", **options)
+    if len(after) == 2 * steps - 1 > 1:     # of Heun's method: between two levels the state is not final
+        after = after[1::2] + after[-1:]
     states = torch.cat(after)
     if kind == "FluxPipeline":
         states = pipe._unpack_latents(states, y, x, pipe.vae_scale_factor)
     return states
+
+
+def _of_classes(pipe, model: PipelineModel, start: Float[Tensor, "c y x"], steps: int, prompt: str,
+                guidance: float) -> Float[Tensor, "step c y x"]:
+    """The same of a DiTPipeline, whose call draws its start itself and tells nobody of its steps."""
+    after: list[Tensor] = []
+    step = pipe.scheduler.step
+
+    def keep(*args, **options):
+        done = step(*args, **options)
+        after.append(done.prev_sample[:1].clone())
+        return done
+
+    number, = model.prompt(prompt).conditions["label"].flatten().tolist()
+    begins = start[None].to(model.device, model.dtype)
+    with patch.object(pipe.scheduler, "step", keep), \
+            patch("diffusers.pipelines.dit.pipeline_dit.randn_tensor", lambda *args, **options: begins):
+        pipe([number], guidance_scale=guidance, num_inference_steps=steps, output_type="pt")
+    return torch.cat(after[1::2] + after[-1:] if len(after) == 2 * steps - 1 > 1 else after)

@@ -110,8 +110,8 @@ class PipelineModel(Model):
         """The model of a diffusers pipeline in memory, which is moved to `device` and loses its gradients.
 
         Args:
-            pipe: a StableDiffusionPipeline or one of its kind (XL, 3, Flux, PixArt, DDPM), with all its parts; random
-                weights will do, and the safety checker may be None.
+            pipe: a StableDiffusionPipeline or one of its kind (XL, 3, Flux, PixArt, DiT, DDPM), with all its parts;
+                random weights will do, and the safety checker may be None.
             name: for levels and messages.
             device: 'cpu' or 'cuda'.
             batch: latents at a time.
@@ -316,7 +316,7 @@ class PipelineModel(Model):
         """Clean latents of pictures in [0, 1], by the pipeline's own VAE: the mean where it gives a distribution."""
         pixels = torch.as_tensor(pixels)
         if pixels.ndim != 4 or pixels.shape[1] != 3:
-            scale = self.pipe.vae_scale_factor if self.decoder is not None else 1
+            scale = getattr(self.pipe, "vae_scale_factor", 8) if self.decoder is not None else 1
             sides = ", ".join(str(n * scale) for n in self.shape[1:])
             raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {sides}) in [0, 1]")
         place = self.family.place(self.encoder)

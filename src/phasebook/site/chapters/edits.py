@@ -18,7 +18,8 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images, read_picture
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.families import check_length
-from phasebook.models.pipelines.loading import family_at, tokenizer_of
+from phasebook.models.pipelines.loading import tokenizer_of
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.vision import has_no_words
 from phasebook.models.vocabulary import picture_size, unknown_word
 from phasebook.sampling.features import Normalised, OfPixels
@@ -79,8 +80,8 @@ class Chapter(ModelParameters):
         for name in self.trained:
             _check_vocabulary(name, [*_labelled(self.edits), ("prompt", self.prompt),
                                      ("negative_prompt", self.negative_prompt)])
-            if (family := family_at(name)) is not None:
-                family.check_words(**dict(_labelled(self.edits)))
+            if (outline := PipelineModel.check(name, self.variant or None, "models")) is not None:
+                outline.family.check_words(outline.pipe, **dict(_labelled(self.edits)))
             if (tokenizer := tokenizer_of(name)) is not None:
                 for label, text in _labelled(self.edits):
                     check_length(tokenizer, **{label: text})

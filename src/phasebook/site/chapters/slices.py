@@ -116,7 +116,8 @@ def opening(levels: Levels, count: int) -> Levels:
         count: of steps, one at least; all where there are fewer.
     """
     count = max(1, count)
-    return Levels(levels.name, levels.alpha[:count + 1], levels.sigma[:count + 1], levels.timestep[:count])
+    return Levels(levels.name, levels.alpha[:count + 1], levels.sigma[:count + 1], levels.timestep[:count],
+                  levels.order)
 
 
 def planes(shape: Sequence[int], seed: int, count: int, extent: Sequence[float], grid: int,

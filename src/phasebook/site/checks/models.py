@@ -12,7 +12,7 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.models.pipelines.checkpoints import cause, check_device, known_directory
 from phasebook.models.pipelines.families import check_length
-from phasebook.models.pipelines.loading import check_available, family_at, noise_at, tokenizer_of
+from phasebook.models.pipelines.loading import check_available, noise_at, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.vae import encoded
 from phasebook.models.towers import Tower
@@ -112,8 +112,6 @@ def check_trained(name: str, parameter: str, steps: int, revision: str = "", var
         words: texts by the parameters they come from.
     """
     check_available(name, revision or None, variant or None, parameter)
-    if (family := family_at(name)) is not None:
-        family.check_words(**words)
     if (tokenizer := tokenizer_of(name)) is not None:
         check_length(tokenizer, **words)
     if (noise := noise_at(name)) is not None:
@@ -121,7 +119,8 @@ def check_trained(name: str, parameter: str, steps: int, revision: str = "", var
             noise.levels(steps, name)
         except (ValueError, IndexError, TypeError, ArithmeticError) as error:
             raise ValueError(f"steps = {steps}: {parameter} = {name!r} has no such levels ({cause(error)})") from None
-    PipelineModel.check(name, variant or None, parameter)
+    if (outline := PipelineModel.check(name, variant or None, parameter)) is not None:
+        outline.family.check_words(outline.pipe, **words)
 
 
 def check_latents(name: str, variant: str, side: int, parameter: str, value: object) -> None:

@@ -52,7 +52,8 @@ def open_store(path: str | Path, model: Model | None = None, prompt: Prompt | No
     if model is not None and model.fingerprint != spec["model"]:
         raise ValueError(f"model: {model.fingerprint}; store = {store.place.url!r} is of another, {spec['model']}")
     data = _decoded(store, attributes, root)
-    levels = Levels(spec["schedule"], data.level_alpha.values, data.level_sigma.values, data.timestep.values)
+    levels = Levels(spec["schedule"], data.level_alpha.values, data.level_sigma.values, data.timestep.values,
+                    spec.get("order", 1))
     plane = Plane(data.anchors.values, tuple(spec["extent"]), spec["grid"], spec["normalise"])
     own = {} if model is None else model.features
     features = {name: _Measured(own.get(name), **known) for name, known in attributes["features"].items()}

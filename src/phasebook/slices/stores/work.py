@@ -181,10 +181,9 @@ def described(work: Work) -> Description:
                 point_bytes = max(point_bytes, _bytes_of(frame, look))
         variables = {name: (value.dtype.str, _trailing(name, value))
                      for name, value in arrays.whole.items()}
-        guided = m.prompt is not None and m.prompt.guidance > 1
+        calls = m.levels.evaluations * (2 if m.prompt is not None and m.prompt.guidance > 1 else 1)
         return Description(_specified(work, m, plane, features), plane, variables, coordinates_of(m, plane), m.levels,
-                           features, counter.get_total_flops() / 4, m.levels.steps * (2 if guided else 1), point_bytes,
-                           resident)
+                           features, counter.get_total_flops() / 4, calls, point_bytes, resident)
 
 
 def _feature(f: Feature, m: Measurement) -> dict:
