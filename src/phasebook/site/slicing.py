@@ -42,7 +42,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--dtype", default="float32")
     verb.add_argument("--device", default="cpu", help="cpu or cuda")
     verb.add_argument("--batch", type=int, default=64, help="latents at a time, of a pipeline")
-    verb.add_argument("--sampler", default="ddim", help="ddim; own, levels and method (DDIM, Euler, Heun) of a pipeline's "
+    verb.add_argument("--sampler", default="ddim", help="ddim; own, levels and method (DDIM, Euler, Heun) of its "
                       "scheduler")
     verb.add_argument("--small-vae", help="AutoencoderTiny that decodes in place of a pipeline's VAE")
     verb.add_argument("--tile", type=int, default=26, help="points along each side of a tile (26)")

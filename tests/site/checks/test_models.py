@@ -15,6 +15,7 @@ from phasebook.site.build import runner, sources
 from phasebook.site.chapters.edits import Chapter
 from phasebook.site.checks.parameters import ParameterError
 
+STABLE = {"family": FAMILIES["StableDiffusionPipeline"], "pipe": None}
 NETWORK = {"models": ["icons-unet-a"], "steps": 4, "k_values": [0], "pairs": 0, "neighbours": 0, "nearness": 0.1,
            "halvings": 0, "guidance": 5.0, "source_guidance": 5.0, "iterations": 1, "tolerance": 1e-3}
 
@@ -119,14 +120,14 @@ def test_nothing_is_said_beside_the_refusal_of_a_long_prompt(foreign, chapter, c
     ("temporal_transitions", "trained_on = 'icons a': icons-unet-a is a network of pixels"),
 ])
 def test_a_network_that_has_no_latents_of_its_data_is_refused(monkeypatch, chapter, words):
-    pixels = SimpleNamespace(encoder=None, shape=(3, 64, 64))
+    pixels = SimpleNamespace(encoder=None, shape=(3, 64, 64), **STABLE)
     monkeypatch.setattr(PipelineModel, "check", lambda *given: pixels)
     assert words in refusal(chapter, {})
 
 
 def test_networks_of_two_latent_spaces_have_no_common_slice(monkeypatch):
     shapes = {"icons-unet-a": (4, 16, 16), "icons-transformer-a": (4, 8, 8)}
-    monkeypatch.setattr(PipelineModel, "check", lambda name, *given: SimpleNamespace(shape=shapes[name]))
+    monkeypatch.setattr(PipelineModel, "check", lambda name, *given: SimpleNamespace(shape=shapes[name], **STABLE))
     assert "takes models of one latent space, (4, 16, 16)" in refusal("same_basins", {})
 
 
