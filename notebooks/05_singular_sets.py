@@ -342,7 +342,8 @@ for g in range(2, p.generations + 1):
 shrink = np.exp(np.polyfit(np.arange(len(free)), np.log(free), 1)[0])
 show(staircase([(f"{g} generations", *steps[g]) for g in (2, p.generations)], "quantile of the source", "T", 0.125),
      alt="A staircase from 0 to 1 with its largest jump at one half, smaller ones at the quarters, and ever smaller ones between. The panel on the right repeats it for quantiles up to an eighth.")
-thin = slope_interval([t.spacing for t in runs["L"]], [t.torn_mass for t in runs["L"]]) if fine_enough else None
+torn = [t.torn_mass for t in runs["L"]]
+thin = slope_interval([t.spacing for t in runs["L"]], torn) if fine_enough and min(torn) > 0 else None
 
 # %% tags=["nbval-check-output"]
 print(f"the widest interval of latents without a jump shrinks by {shrink:.2f} a generation")

@@ -114,6 +114,7 @@ def test_few_groups_decide_nothing_and_ends_widen_by_students_t():
 def test_ranks_with_ties_and_constants():
     assert spearman(np.array([1.0, 2, 2, 3]), np.array([10.0, 20, 20, 30])) == pytest.approx(1)
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
+    assert np.isnan(spearman(np.array([1.0, np.nan, 2, 3]), np.arange(4.0)))
 
 
 def test_what_is_no_number_or_no_share_is_refused():
@@ -122,6 +123,15 @@ def test_what_is_no_number_or_no_share_is_refused():
     for k in (7, -1):
         with pytest.raises(ValueError, match=f"^successes = {k}: takes 0 to n = 5"):
             share_interval(k, 5)
+    with pytest.raises(ValueError, match=r"^x, y, given: shapes \(3,\), \(2,\); takes lists of one length"):
+        spearman([1, 2, 3], [1, 2])
+
+
+@pytest.mark.parametrize("x, y", [([1, 2], [1, 0]), ([1, 2], [1, -1]), ([2, 2], [1, 3]), ([1], [1]), ([], []),
+                                  ([1, 2, 3], [1, 2]), ([0, 1], [1, 2]), ([1, 2], [1, np.inf]), ([1, np.nan], [1, 2])])
+def test_a_power_is_of_positive_numbers(x, y):
+    with pytest.raises(ValueError, match="^x, y = .*: takes positive numbers, as many of x as of y, and two different"):
+        slope_interval(x, y)
 
 
 def test_a_slope_is_covered():

@@ -134,8 +134,16 @@ def slope_interval(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> Estimate
 
     Returns:
         The estimate.
+
+    Raises:
+        ValueError: for arrays that differ in length, a number that is not positive, or x all equal.
     """
-    a, b = np.log(np.asarray(x, dtype=np.float64)), np.log(np.asarray(y, dtype=np.float64))
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    positive = np.isfinite([*x.flat, *y.flat]).all() and min([*x.flat, *y.flat], default=0) > 0
+    if x.ndim != 1 or x.shape != y.shape or not positive or len(np.unique(x)) < 2:
+        raise ValueError(f"x, y = {x.tolist()}, {y.tolist()}: takes positive numbers, as many of x as of y, and two "
+                         "different ones of x")
+    a, b = np.log(x), np.log(y)
     centred, n = a - a.mean(), len(a)
     value = float(centred @ b / (centred @ centred))
     if n < 3:
@@ -146,7 +154,7 @@ def slope_interval(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> Estimate
 
 
 def spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"]) -> float:
-    """Rank correlation; NaN where either is constant."""
+    """Rank correlation; NaN and ValueError as of `partial_spearman`."""
     return partial_spearman(x, y)
 
 
@@ -154,11 +162,19 @@ def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: F
     """Correlation of the ranks of x and y after those of `given` are regressed out of both.
 
     Returns:
-        The correlation; NaN where one is constant.
+        The correlation; NaN where one is constant or holds a NaN, which has no rank.
+
+    Raises:
+        ValueError: for lists that differ in length.
     """
+    columns = [np.asarray(v, dtype=np.float64) for v in (x, y, *given)]
+    if len({c.shape for c in columns}) > 1 or columns[0].ndim != 1:
+        raise ValueError(f"x, y, given: shapes {', '.join(str(c.shape) for c in columns)}; takes lists of one length")
+    if np.isnan(columns).any():
+        return np.nan
     from scipy.stats import rankdata  # loads in a second, which the command line need not pay
 
-    ranks = [rankdata(v) for v in (x, y, *given)]
+    ranks = [rankdata(c) for c in columns]
     a, b = (residual(v, *ranks[2:]) for v in ranks[:2])
     scale = np.sqrt((a @ a) * (b @ b))
     if scale <= 1e-9 * len(a):

@@ -99,6 +99,21 @@ def test_atoms_at_low_noise_by_refinement():
     assert g.energy < minimum(mixture, ends, 200) * (1 + 1e-4)
 
 
+@pytest.mark.parametrize("far", [1e3, 1e6])
+@pytest.mark.parametrize("variances", [[0.1, 0.2, 0.05], [0.1, 0.0, 0.05]])
+def test_data_far_from_the_origin_have_the_same_geodesics(far, variances):
+    means, weights = np.array([[1.0, 0.0], [-1.0, 0.3], [0.0, 1.2]]), np.array([0.3, 0.3, 0.4])
+    ends, centre = np.array([[0.4, 0.5, 0.1], [0.4, -0.6, 0.4]]), np.array([far, -far / 3])
+    near = geodesic(Mixture(means, np.array(variances), weights), LINEAR, ends)
+    away = Mixture(means + centre, np.array(variances), weights)
+    ends[:, 1:] += LINEAR.alpha(ends[:, 0])[:, None] * centre
+    moved = geodesic(away, LINEAR, ends)
+    assert moved.energy == pytest.approx(near.energy, rel=1e-6) and moved.length == pytest.approx(near.length, rel=1e-6)
+    np.testing.assert_allclose(moved.x, near.x + LINEAR.alpha(moved.t)[:, None] * centre, atol=1e-9 * far)
+    np.testing.assert_allclose(moved.mu, spacetime.mu_of(away, moved.eta), rtol=1e-9)
+    np.testing.assert_allclose(spacetime.x_of(moved.eta)[0], moved.x, atol=1e-9 * far)
+
+
 def test_two_dimensions():
     g = geodesic(PLANE, LINEAR, np.array([[0.3, -0.9, 0.3], [0.4, 0.5, -0.4]]), points=128)
     assert g.x.shape == (128, 2) and g.energy > 0 and g.length**2 <= 127 * g.energy * (1 + 1e-9)

@@ -4,10 +4,11 @@ import os
 import shutil
 
 import pytest
+import torch
 
 from phasebook.models.pipelines import fitting
 from phasebook.models.pipelines.pipeline import PipelineModel
-from tests.builders import build, edit
+from tests.builders import build, edit, refuses
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,27 @@ def test_parts_that_do_not_fit_are_one_line(folder, change):
     with pytest.raises(ValueError, match="its parts do not fit together") as caught:
         PipelineModel.of(pipe, change)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("part", ["unet", "vae"])
+def test_weights_that_are_no_numbers_are_refused_in_memory(folder, part):
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True)
+    next(getattr(pipe, part).parameters()).data[0] = float("nan")
+    with pytest.raises(ValueError, match="^model = 'mine': .*a latent of zeros becomes numbers that are not finite"):
+        PipelineModel.of(pipe, "mine")
+
+
+@pytest.mark.parametrize("pictures, words", [
+    (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), "uint8 from 0 to 0; takes floating-point numbers"),
+    (255 * torch.ones(1, 3, 16, 16), "float32 from 255 to 255"), (torch.full((1, 3, 16, 16), torch.nan), "from nan"),
+    (torch.zeros(3, 16, 16), "shape (3, 16, 16)"), (-torch.ones(2, 3, 16, 16), "float32 from -1 to -1"),
+])
+def test_pictures_that_are_none_are_not_encoded(folder, pictures, words):
+    model = PipelineModel.load(folder)
+    refuses(lambda: model.encode(pictures), "pictures: ", words)
+    assert model.encode(torch.rand(2, 3, 16, 16)).shape == (2, 4, 8, 8)
 
 
 @pytest.mark.parametrize("part, change, words", [

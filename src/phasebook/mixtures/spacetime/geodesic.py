@@ -7,6 +7,7 @@ penalty, raised until it is met.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -105,6 +106,27 @@ def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 
     """
     ends = check_endpoints(endpoints, schedule)
     _check(mixture, ends, nodes, points, optimiser)
+    centre = mixture.weights @ mixture.means
+    near = np.column_stack([ends[:, 0], ends[:, 1:] - schedule.alpha(ends[:, 0])[:, None] * centre])
+    found = _geodesic(replace(mixture, means=mixture.means - centre), schedule, near, nodes, points, optimiser,
+                      iterations, learning_rate, accuracy)
+    return _moved(found, centre, ends)
+
+
+def _moved(found: Geodesic, centre: Float[ndarray, " d"], ends: Float[ndarray, "2 d+1"]) -> Geodesic:
+    """A geodesic of data about the origin as one of data about `centre`: of the same length. Far from the origin the
+    numbers `|x_0|^2` would have lost it."""
+    k, mean = -2 * found.eta[:, -1:], found.mu[:, :-1]
+    x = found.x + np.sqrt(k / (1 + k)) * centre
+    x[[0, -1]] = ends[:, 1:]
+    eta = np.column_stack([found.eta[:, :-1] + k * centre, found.eta[:, -1]])
+    mu = np.column_stack([mean + centre, found.mu[:, -1] + 2 * mean @ centre + centre @ centre])
+    return found._replace(x=x, eta=eta, mu=mu)
+
+
+def _geodesic(mixture: Mixture, schedule: Schedule, ends: Float[ndarray, "2 d+1"], nodes: int, points: int,
+              optimiser: str, iterations: int | None, learning_rate: float, accuracy: float | None) -> Geodesic:
+    """`geodesic` of data about the origin."""
     alpha, sigma = schedule.alpha(ends[:, 0]), schedule.sigma(ends[:, 0])
     if (ends[0] == ends[1]).all():
         eta = spacetime.eta_of(ends[:1, 1:], alpha[:1], sigma[:1]).repeat(points, 0)

@@ -34,6 +34,8 @@ from phasebook.sampling.tangents import forward_mode, pushed
 
 __all__ = ["PipelineModel"]
 
+ROUNDED = 0.01      # by which pixels of a resized or halved picture may leave [0, 1]
+
 
 @dataclass(frozen=True, eq=False)
 class PipelineModel(Model):
@@ -313,12 +315,25 @@ class PipelineModel(Model):
 
     @torch.no_grad()
     def encode(self, pixels: Float[Tensor, "p 3 y x"]) -> Float[Tensor, "p c y x"]:
-        """Clean latents of pictures in [0, 1], by the pipeline's own VAE: the mean where it gives a distribution."""
+        """Clean latents of pictures in [0, 1], by the pipeline's own VAE: the mean where it gives a distribution.
+
+        Args:
+            pixels: of the sides that the VAE takes.
+
+        Returns:
+            Latents at the network's scale.
+
+        Raises:
+            ValueError: for another shape, or numbers that are no pictures.
+        """
         pixels = torch.as_tensor(pixels)
         if pixels.ndim != 4 or pixels.shape[1] != 3:
             scale = getattr(self.pipe, "vae_scale_factor", 8) if self.decoder is not None else 1
             sides = ", ".join(str(n * scale) for n in self.shape[1:])
             raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {sides}) in [0, 1]")
+        if not pixels.is_floating_point() or not (-ROUNDED <= pixels.min() and pixels.max() <= 1 + ROUNDED):
+            raise ValueError(f"pictures: {str(pixels.dtype).removeprefix('torch.')} from {pixels.min():g} to "
+                             f"{pixels.max():g}; takes floating-point numbers in [0, 1]")
         place = self.family.place(self.encoder)
         return self._batched(lambda x: (encoded(self.encoder, x, place),), pixels.to(self.device, self.dtype))[0]
 
