@@ -15,6 +15,7 @@ from torch import Tensor
 from phasebook.fewstep.bound import least_constant
 from phasebook.fewstep.students import Student
 from phasebook.fewstep.targets import Target
+from phasebook.sampling.batches import side_by_side
 from phasebook.theory.cells.power_cells import solve
 
 __all__ = ["Score", "brenier_mismatch", "cautious", "constant_below", "demanded", "demanded_on_axis", "score",
@@ -25,7 +26,7 @@ STEP = 1e-3             # half of a secant
 CANDIDATES, TRIALS = 6, 6
 NEAR = 0.02             # half of a secant in many dimensions, where float32 leaves less room
 LEAP = 0.03             # first leap of the ascent there, in lengths of a latent
-HELD = 16               # latents at a time where gradients are held
+HELD = 16               # latents at a time and thread where gradients are held
 WINDOWS = np.linspace(0.1, 0.9, 9)
 
 
@@ -106,11 +107,11 @@ def slope_below(value: Callable[[Float[Tensor, "p *s"]], Float[Tensor, " p"]], z
 
 def _gradient(value: Callable[[Float[Tensor, "p *s"]], Float[Tensor, " p"]],
               x: Float[Tensor, "p *s"]) -> Float[Tensor, "p *s"]:
-    rows = []
-    for some in x.detach().split(HELD):
-        some = some.requires_grad_()
-        rows.append(torch.autograd.grad(value(some).sum(), some)[0])
-    return torch.cat(rows)
+    def of(some: Float[Tensor, "q *s"]) -> Float[Tensor, "q *s"]:
+        some = some.detach().requires_grad_()
+        return torch.autograd.grad(value(some).sum(), some)[0]
+
+    return torch.cat(side_by_side(of, x.split(HELD)))
 
 
 def _norm(x: Float[Tensor, "p *s"]) -> Float[Tensor, "p *_"]:
