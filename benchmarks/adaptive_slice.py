@@ -22,8 +22,10 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.models.views import latent_views
 from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Embedding, Model, Prompt
+from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
+from phasebook.site.chapters.network import training_pictures
 from phasebook.slices.adaptive import Evaluate, adaptive_basins, evaluator, full_basins, same_basins
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.slice import RIDGE
@@ -33,7 +35,26 @@ TABLES = Path(__file__).parents[1] / "_build" / "bench"
 SETS, GRID, FIRST = 20, 101, 6
 GRIDS = (51, 101, 201, 401, 801)
 # the network's size stands in its name: a whole grid in float32 and fifty steps would take an hour a set
-NETWORKS = {"network": ("icons-unet-a", "4 steps, bfloat16"), "student": ("icons-unet-a-in-1", "its own one step")}
+NETWORKS = {"network": ("icons-unet-a", "4 steps, bfloat16, basins of the nearest training picture"),
+            "student": ("icons-unet-a-in-1", "its own one step, basins of the nearest training picture")}
+
+
+class NearestPicture(Feature):
+    """Which training picture a network's prediction is nearest to, one coordinate each: two are equal or one apart. A
+    network's own predictions turn too gently to have a ridge at this grid; it would have one basin on every plane."""
+
+    def __init__(self, model: PipelineModel):
+        pictures = torch.as_tensor(training_pictures("icons a").pixels).permute(0, 3, 1, 2)
+        self.latents = latent_views(model.encoder, 2 * pictures - 1, 0)[0].flatten(1)
+        self.norms = (self.latents**2).sum(1) / 2
+
+    def __call__(self, frame: Frame) -> Embedding:
+        nearest = (frame.x0.flatten(1).float() @ self.latents.T - self.norms).argmax(1)
+        one = torch.nn.functional.one_hot(nearest, len(self.latents)).float() / 2**0.5
+        return Embedding(one, one)
+
+    def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
+        return 1.0
 
 
 class Subject(NamedTuple):
@@ -41,28 +62,28 @@ class Subject(NamedTuple):
 
     model: Model
     levels: Levels
-    feature: str
+    feature: Feature
     asked: Prompt | None = None
 
     def setting(self, seed: int, grid: int) -> tuple[Evaluate, float]:
         """A function that evaluates points of a slice at the last step, and the height of a ridge."""
-        plane, feature = Plane(seeded_anchors(self.model.shape, seed), grid=grid), self.model.features[self.feature]
-        evaluate = evaluator(self.model, plane, self.levels, self.levels.steps - 1, feature, self.asked)
-        return evaluate, RIDGE * feature.yardstick(self.model) / feature.unit
+        plane = Plane(seeded_anchors(self.model.shape, seed), grid=grid)
+        evaluate = evaluator(self.model, plane, self.levels, self.levels.steps - 1, self.feature, self.asked)
+        return evaluate, RIDGE * self.feature.yardstick(self.model) / self.feature.unit
 
 
 def subject(name: str) -> Subject:
     """The exact model, the network, or its student in one step, at the level and with the prompt that it was taught."""
     if name == "exact":
         model = ExactModel.of(load_images("families", 64))
-        return Subject(model, model.levels(50), "pixels")
+        return Subject(model, model.levels(50), model.features["pixels"])
     place = known_directory(NETWORKS[name][0])
     if name == "network":
         model = PipelineModel.load(place, dtype="bfloat16")
-        return Subject(model, model.levels(4), "latent")
+        return Subject(model, model.levels(4), NearestPicture(model))
     model, taught = PipelineModel.load(place), json.loads((place / "student.json").read_text(encoding="utf-8"))
     levels = model.levels(taught["teacher_steps"]).thinned(taught["teacher_steps"])
-    return Subject(model, levels, "latent", model.prompt(taught["prompt"]))
+    return Subject(model, levels, NearestPicture(model), model.prompt(taught["prompt"]))
 
 
 def _looked_up(evaluate: Evaluate, grid: int, place: Path, end: float) -> Evaluate | None:
@@ -106,7 +127,8 @@ def one_set(of: Subject, seed: int, grid: int, place: Path, end: float) -> dict 
 def kept_sets(name: str, sets: int, seconds: float, grid: int = GRID) -> list[dict]:
     """The sets of a model on record, and as many further ones as the seconds allow."""
     of = subject(name)
-    kind, end = f"{name} {grid} x {grid} x {of.levels.steps} seed ", time.perf_counter() + seconds
+    by = ", nearest picture" if isinstance(of.feature, NearestPicture) else ""
+    kind, end = f"{name}{by} {grid} x {grid} x {of.levels.steps} seed ", time.perf_counter() + seconds
     for seed in range(FIRST, FIRST + sets):
         key = f"{kind}{seed}"
         if key not in _record():

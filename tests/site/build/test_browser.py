@@ -116,7 +116,8 @@ def pages_with(folder: Path, mark: str) -> list[Path]:
 # what one template makes a hundredfold, is looked at where it comes first.
 IMAGES = [".pb-plotly svg", "mjx-container"]
 ALIKE = [".bd-header", ".bd-sidebar-primary", ".bd-footer", ".highlight"]
-FEWER = "[...document.querySelectorAll('dl.py')].slice(12).forEach((n) => n.remove())"    # of the library's names
+FEWER = """[...document.querySelectorAll('dl.py')].slice(12).forEach((n) => n.remove());    // of the library's names
+  document.querySelectorAll('.pb-plotly svg, mjx-container svg').forEach((n) => n.replaceChildren());"""
 COLOURS = ["color-contrast", "link-in-text-block"]       # rules that a theme may break
 AXE = """([skip, rules]) => axe.run({exclude: skip.map((one) => [one])},
   {resultTypes: ['violations'], ...(rules ? {runOnly: rules} : {})})
