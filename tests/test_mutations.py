@@ -1,6 +1,8 @@
 """Tests that bite: one quantity of a module is changed in a copy of the package, and a small named test must fail."""
 
+import compileall
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -81,6 +83,8 @@ def copy(tmp_path_factory) -> Path:
     """The package, to be spoilt."""
     folder = tmp_path_factory.mktemp("mutated")
     shutil.copytree(ROOT / "src" / "phasebook", folder / "phasebook", ignore=shutil.ignore_patterns("__pycache__"))
+    # compiled once; a hash of the source says when a file was spoilt, which its time and size need not
+    compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
     return folder
 
 

@@ -44,7 +44,7 @@ def test_adaptive_rows_at_small_sizes(monkeypatch, tmp_path):
     adaptive = loaded(runner.root() / "benchmarks" / "adaptive_slice.py")
     monkeypatch.setattr(adaptive, "TABLES", tmp_path)
     model = ExactModel.of(load_images("families", 8))
-    exact = adaptive.Subject(model, model.levels(50), "pixels")
+    exact = adaptive.Subject(model, model.levels(50), model.features["pixels"])
     fitted, local = adaptive._exponents(exact, (17, 33), (6, 7))
     assert 0.5 < fitted["ratio"] <= local["ratio"] + 1e-9 < 2 and len(fitted["curve"]["evaluations"]) == 2
     assert adaptive._fine(exact, 6, 17)["ratio"] > 0.9
