@@ -22,7 +22,6 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.models.views import latent_views
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
 from phasebook.site.chapters.network import training_pictures
@@ -45,7 +44,7 @@ class NearestPicture(Feature):
 
     def __init__(self, model: PipelineModel):
         pictures = torch.as_tensor(training_pictures("icons a").pixels).permute(0, 3, 1, 2)
-        self.latents = latent_views(model.encoder, 2 * pictures - 1, 0)[0].flatten(1)
+        self.latents = model.encode(pictures).flatten(1).float()
         self.norms = (self.latents**2).sum(1) / 2
 
     def __call__(self, frame: Frame) -> Embedding:
