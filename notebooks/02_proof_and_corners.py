@@ -15,8 +15,8 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# The expansions (18), (24), (27) and (31) hold with the rates that are claimed. The assumption (7) cannot be met on $\mathbb R^d$, and the two inequalities (35) and (36) fail; each can
-# be mended, and the theorem stands. It needs $\nabla Q$ to be square integrable, less than the four derivatives that are assumed. A corner in the density
+# The expansions (18), (24), (27) and (31) hold with the rates that are claimed. The assumption (7) cannot be met on $\mathbb R^d$, and the two inequalities (35) and (36) fail as printed; each can
+# be mended, so that they hold with a correction, and the theorem stands. It needs $\nabla Q$ to be square integrable, less than the four derivatives that are assumed. A corner in the density
 # costs the second order: $\tfrac74$, $\tfrac54$ or $\tfrac34$ is left, according to its sharpness.
 # :::
 #

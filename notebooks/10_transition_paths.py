@@ -17,9 +17,9 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# They find it: on alanine dipeptide paths along the geodesic climb about 1.3 kJ/mol above the lowest pass, which agrees with what was published. But a straight tether at one noise level climbs only two more, and
+# They find it: on alanine dipeptide paths along the geodesic climb about 1.2 kJ/mol above the lowest pass, which agrees with what was published. But a straight tether at one noise level climbs only two more, and
 # that null stands below every published competitor. A bound on the noise narrows the distributions on the way; keeping out of a region works when overlap is what is penalised. A small denoiser
-# learned from equilibrium samples has the denoised means nearly right and the energies of geodesics wrong by a factor of two.
+# learned from equilibrium samples has the denoised means nearly right and the energies of geodesics wrong by a factor of up to two.
 # :::
 
 # %% tags=["parameters"]
@@ -202,7 +202,7 @@ ledger.claim("paths.low_variance", narrow.spread.max() / free.spread.max(), note
 inside = {name: core[tuple(np.moveaxis(energy.nearest(runs[name].position, p.nodes), -1, 0))].mean(0) for name in ("close", "avoiding")}
 met = inside["close"].mean() > 1e-3
 ratio = grouped_bootstrap(lambda i: inside["avoiding"][i].mean() / inside["close"][i].mean(), np.arange(p.paths), p.seed) if met else None
-ledger.claim("paths.avoids", ratio, note=f"inside {inside['close'].mean():.1%} and {inside['avoiding'].mean():.1%} of the time" if met else "no path meets the region anyway")
+ledger.claim("paths.avoids", ratio, note=f"inside {inside['close'].mean():.2%} and {inside['avoiding'].mean():.2%} of the time" if met else "no path meets the region anyway")
 
 # %% mystnb={"figure": {"caption": "The energy over two angles, means of four curves, paths along the free geodesic, and the outline of the region to avoid.", "name": "fig-ramachandran"}} tags=["hide-input"]
 means = {"free": free.mean, "low variance": narrow.mean, "avoiding": around.mean, "straight": measured(law, fine["tether"]).mean}

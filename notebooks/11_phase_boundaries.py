@@ -253,7 +253,7 @@ observed = {norm: [observations(one, axis[norm]) for one in slices] for norm, sl
 
 # %% mystnb={"figure": {"caption": "Mean of S by finite differences, over its last value, against \u03bd: medians of eighteen slices, for data of four root mean square norms under one and the same schedule.", "name": "fig-mean-s"}} tags=["hide-input"]
 ticks = np.geomspace(2, 0.02, 61)
-onto = lambda norm, y: np.interp(-np.log(ticks), -np.log(axis[norm]), y, left=np.nan)  # noqa: E731
+onto = lambda norm, y: np.interp(-np.log(ticks), -np.log(axis[norm]), y, left=np.nan)
 rising = {n: np.median([np.maximum(mean_s(one), 1e-30) / mean_s(one)[-1].clip(1e-30) for one in v], 0)
           for n, v in by_norm.items()}
 show(curves(ticks, {f"norm {n:g}": np.exp(onto(n, np.log(y))) for n, y in rising.items()}, log="xy", reverse=True,

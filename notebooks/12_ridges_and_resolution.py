@@ -218,7 +218,7 @@ show(curves(nu[climbed], {"exact, on the ridge": np.array([np.median(exact_slope
 # has them, it begins at $\nu = 0.24$, after the first split. So the same slices of the same pictures are looked at on that scale too.
 
 # %%
-ratio = lambda a, b: [x / y if x and y else None for x, y in zip(a, b, strict=True)]  # noqa: E731
+ratio = lambda a, b: [x / y if x and y else None for x, y in zip(a, b, strict=True)]
 width = {k: ratio(height[k], slope[k]) for k in climbed}
 rank = medians(edges, isotropy(ridges[low].trace, ridges[low].det))
 at_once = beyond_gaussian(exact, several, opening(levels, int(early(nu).sum()))) if early(nu).any() else []
@@ -242,7 +242,7 @@ ledger.number("slope_on_ridges", {f"{nu[k]:.3g}": float(np.median(v)) for k, v i
 # Coarse boundaries do sharpen, and far more than the noise alone would have it: while $\nu$ falls by a third, their width falls a hundredfold, since the
 # factors of {eq}`eq-two-pictures` multiply up. The two eigenvalues of the metric on them are not comparable at all: the smaller is about a trillionth of the
 # larger. What looked like a second direction in the map of $\det G$ was lent by the grid. And slopes at large noise are about twice those of the Gaussian, no more. On data of unit
-# variance the first five steps already have walls on nearly every slice, some two thousand times as steep.
+# variance the first five steps already have walls on nearly every slice, two to three thousand times as steep.
 #
 # ## What finite differences see
 #

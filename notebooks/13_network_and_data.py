@@ -361,7 +361,7 @@ def between(first, second, key):
     return values if len(values) else np.full(p.sets, np.nan)
 
 # %% tags=["hide-input"]
-median = lambda *pair: "–" if (e := over_slices(between(*pair))) is None else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"  # noqa: E731
+median = lambda *pair: "–" if (e := over_slices(between(*pair))) is None else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
 display(HTML(table(("columns", "0.5 ≤ ν < 1", "0.1 ≤ ν < 0.5"), [(" and ".join(pair), median(*pair, "onset"), median(*pair, "forming"))
                    for pair in combinations(maps, 2)], "Agreement of maps beyond chance, medians over slices with their intervals")))
 absent = "a column is not at hand, or reaches no noise level of the window"

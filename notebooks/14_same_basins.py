@@ -118,7 +118,7 @@ def of(first, second):
 
 
 # %% tags=["hide-input"]
-cell = lambda a, b: "" if a == b else "no basins" if score[a, b] is None else f"{score[a, b].value:z.2f}"  # noqa: E731
+cell = lambda a, b: "" if a == b else "no basins" if score[a, b] is None else f"{score[a, b].value:z.2f}"
 rows = [(a, *(cell(a, b) for b in names), f"{np.median([len(set(x)) for x in basins[a]]):.0f}") for a in names]
 display(HTML(table(("", *names, "basins"), rows, "Information that basins share beyond chance (medians over slices), and basins a slice")))
 for a in names:

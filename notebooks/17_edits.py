@@ -21,7 +21,7 @@
 # prompt, and the noise that the source happens to carry between them, with nothing fitted; other pictures raise it by some 3 % within a family, 13 % across
 # families. That success goes with splitting times is true there (rank correlation 0.57). At equal distance nothing measurable of it is left for pictures drawn
 # at random; for neighbours across a boundary something is (0.64). These need fewer steps than strangers that are no less alike, by a fifth of the whole sampler.
-# In the small network the correlation with splitting times is weaker, 0.17, and its interval has zero in it.
+# In the small network the correlation with splitting times is weaker, 0.13, and its interval has zero in it.
 # :::
 #
 # The chapter makes many edits, in the exact model, where a prompt is a number and the answer can be worked out on paper, and in a small trained one, through the
@@ -173,7 +173,7 @@ show(trip_curves({name: error.max(1) for name, error in trips.items()}, 1e-6),
 # $$ \frac{d\eta}{ds} = w - \eta, \qquad w = \frac{1}{1 + e^{-\lambda - (\eta - 1/2) R}}, \qquad \frac{dR}{ds} = 2R, $$ (edit-flow)
 #
 # and the start from which the outcome tips gives $r^* = c(\lambda)\, |dx| / \sqrt{2 \lambda}$ with $c > 1$, and $c \to 1$ as $\lambda \to \infty$. A real
-# inverted source carries noise: its $\eta$ at level $k$ is $\langle x_k/\alpha_k - x_i, dx\rangle / |dx|^2$, and (edit-flow) goes on from there, by the sampler's
+# inverted source carries noise: its $\eta$ at level $k$ is $\langle x_k/\alpha_k - x_i, dx\rangle / |dx|^2$, and {eq}`edit-flow` goes on from there, by the sampler's
 # own steps. So two pictures foretell the outcome of every edit from every $k$, without making it.
 
 # %% tags=["nbval-check-output"]
@@ -268,7 +268,7 @@ if by_level:
 #
 # ## What two pictures foretell
 #
-# Now the test of (edit-flow): its forecast for each pair and each $k$, against what all the pictures together did.
+# Now the test of {eq}`edit-flow`: its forecast for each pair and each $k$, against what all the pictures together did.
 
 # %% tags=["nbval-check-output"]
 law = {}
@@ -325,8 +325,8 @@ if panels:
 # Edits that succeed from no step stay in the statistics, as the hardest: to leave them out would be to choose pairs by their outcome. In the exact model there are
 # none, and success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
 # `split_given_distance` holds the distance fixed: its interval has zero well inside. *Across* is the share of all steps that edits across families
-# need more than those within, a seventh; `across_given_distance` is the same at equal (logarithmic) distance, and no more than a few per cent. Of the network's edits one in seven
-# succeeds from nowhere. Its rank correlations have the same signs, and are smaller: both have zero in their intervals, that with distance barely, and at equal distance nothing is decided.
+# need more than those within, a seventh; `across_given_distance` is the same at equal (logarithmic) distance, and no more than a few per cent. Of the network's edits one in six
+# succeeds from nowhere. Its rank correlations have the same signs, and are smaller: both have zero in their intervals, and at equal distance nothing is decided.
 #
 # ## Neighbours in latent space
 #
@@ -374,14 +374,14 @@ if panels:
 
 # %% [markdown]
 # In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side.
-# The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then eighteen pairs are left, of which fifteen succeed from no step: far too few to decide anything. All of the network's claims on neighbours are undecided.
+# The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then only a dozen pairs are left, of which more than half succeed from no step: far too few to decide anything. All of the network's claims on neighbours are undecided.
 #
 # A coarse boundary costs more steps than a fine one, as the abstract says. It is the distance of the pictures again: at equal distance the two kinds of boundary
 # cost the same, to within two hundredths of the sampler. Among neighbours the split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their
 # noise, and the noise between the pictures decides both when the paths part and how far the edit must go back.
 #
 # The abstract suggests that the boundary is what costs, however near the latents. At equal distance of the pictures, though, near neighbours need far *fewer*
-# steps than pictures made from one start under two unrelated prompts. Equation (edit-flow) says why. A source on the brink of a boundary carries noise that all
+# steps than pictures made from one start under two unrelated prompts. Equation {eq}`edit-flow` says why. A source on the brink of a boundary carries noise that all
 # but leads to the other picture: its $\eta$ is large from the start, and a little push of the prompt is enough. To be near a boundary is not to be far from the
 # other side.
 #

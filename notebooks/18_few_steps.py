@@ -381,7 +381,7 @@ if "potential_hard" in p.layers:
 ledger.claim("few.convex_potential_matches_brenier", cells, note="" if cells is not None else "this layer was not trained")
 
 # %% [markdown]
-# It does. So what such a layer can learn of a flow is bounded by what a transport can be: {doc}`06_complexity_and_drift` finds up to a tenth of the mass of generic
+# It does. So what such a layer can learn of a flow is bounded by what a transport can be: {doc}`06_complexity_and_drift` finds some four per cent of the mass of generic
 # atoms on the other side of a wall. On our symmetric targets the two agree.
 #
 # ## More steps, of the same size in total

@@ -144,7 +144,7 @@ HTML(claims_table([c for c in everything if c.kind == "book"]))
 HTML(claims_table([c for c in everything if c.kind == "check"]))
 
 # %% [markdown]
-# Were one of these to fail, the numbers of its chapter would have to be read with doubt, whatever their verdicts.
+# Where one of these fails, the numbers that rest on it have to be read with doubt, whatever their verdicts; its chapter says which.
 #
 # ## What chance alone may have done
 #

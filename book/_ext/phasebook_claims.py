@@ -162,11 +162,16 @@ def mark(app, doctree) -> None:
         box, words = boxed(name), name.astext()
         several = [i for i, owner in app.env.phasebook_owners.items() if box and i != words == owner]
         behind = []
-        for i in several or [words] * (words in claims):
-            who = f"{i.removeprefix(words)[1:].replace('_', ' ')} " if several[1:] else ""
-            behind += [Text(f" {who}{measured(claims[i])} " if box else " "), chip(app, i)]
+        for k, i in enumerate(several or [words] * (words in claims)):
+            who = f"{'; ' if k else ': '}{i.removeprefix(words)[1:].replace('_', ' ')} " if several[1:] else " "
+            behind += [Text(f"{who}{measured(claims[i])} " if box else " "), chip(app, i)]
         parent, at = name.parent, name.parent.index(name)
-        if len(behind) == 2:                # a name and its verdict stay together
+        if len(behind) == 2:                # a name and its verdict stay together, with a stroke behind them
+            after = parent[at + 1] if at + 1 < len(parent) else None
+            stroke = re.match(r"[),.;:]*", after)[0] if isinstance(after, Text) else ""
+            if stroke:
+                parent[at + 1] = Text(after[len(stroke):])
+                behind.append(Text(stroke))
             parent[at:at + 1] = [inline("", "", claim_name(words, words), *behind, classes=["pb-one"])]
         else:
             parent[at + 1:at + 1] = behind

@@ -6,6 +6,7 @@
 A run is skipped when nothing it depends on, and nothing that it wrote, has changed (`cache`).
 """
 
+import ast
 import json
 import time
 from collections.abc import Mapping
@@ -170,4 +171,8 @@ def _fold(cell: nbformat.NotebookNode) -> str:
         return "Code: claims recorded"
     if all(line.startswith((" ", ")", "import ", "from ")) for line in source.splitlines() if line):
         return "Code: imports"
-    return "Code"
+    if "table(" in source:
+        return "Code of the table"
+    named = [t.id for line in ast.parse(source).body if isinstance(line, ast.Assign)
+             for t in ast.walk(line.targets[0]) if isinstance(t, ast.Name) and isinstance(t.ctx, ast.Store)]
+    return f"Code: {', '.join([n for n in dict.fromkeys(named) if n != '_'][:3])}" if named else "Code"
