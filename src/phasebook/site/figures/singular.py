@@ -162,8 +162,8 @@ def family(outlines: Sequence[Float[ndarray, "p 2"]], names: Sequence[str], torn
 
 def cells_and_basins(cases: Sequence[Cells], axis: Float[ndarray, " g"]) -> go.Figure:
     """For each case a row: transport cells, and flow basins under the walls of the cells."""
-    titles = [t for c in cases for t in (f"{c.title}: transport cells", f"flow basins ({c.differ:.1f} % differs)")]
-    fig = make_subplots(len(cases), 2, subplot_titles=titles, horizontal_spacing=0.08, vertical_spacing=0.12)
+    titles = [t for c in cases for t in (f"{c.title}: cells", f"flow basins ({c.differ:.1f} % differs)")]
+    fig = make_subplots(len(cases), 2, subplot_titles=titles, horizontal_spacing=0.14, vertical_spacing=0.16)
     for row, case in enumerate(cases, 1):
         n = max(int(case.cells.max()) + 1, 2)
         scale = [(edge / n, _pale(COLOURS[k % 6])) for k in range(n) for edge in (k, k + 1)]
