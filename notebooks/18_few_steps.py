@@ -329,17 +329,17 @@ show(picture_rows(["exact flow", *map(words, p.layers)], pictured), alt="Rows of
 
 # %% tags=["nbval-check-output"]
 finite = {key: row for key, row in rows.items() if row.bound}
-ratio = 1 / max(float((row.asked / row.constant).max()) for row in finite.values())
+most = max(float((row.asked / row.constant)[row.asked > 0].max(initial=0.0)) for row in finite.values())
 passed = [" ".join(map(str, key)) for key, row in finite.items() if good(row)]
 flat = [(k, leak, c) for k, row in enumerate(finite.values())
         for leak, c in zip(row.score.leak, row.constant / row.student.target.gap, strict=True)]
 group, leak, steep = (np.array(v) for v in zip(*flat, strict=True))
 falling = grouped_bootstrap(lambda i: spearman(leak[i], steep[i]), group, p.seed)
-print(f"Of {len(leak)} continuous students {'none has' if ratio >= 1 else 'some have'} less than the constant that the leak demands.")
+print(f"Of {len(leak)} continuous students {'none has' if most <= 1 else 'some have'} less than the constant that the leak demands.")
 
 # %% tags=["hide-input"]
 ledger.claim("few.equality_line", off, note=f"{len(cases)} pairs of mass and width")
-ledger.claim("few.leak_bound", ratio, note="secants of length 0.002; leak at the upper end of its 99.9 % interval")
+ledger.claim("few.leak_bound", 1 / most if most > 0 else None, note="secants of length 0.002; leak at the upper end of its 99.9 % interval")
 ledger.claim("few.nonlipschitz_needed", len(passed), corrected=falling, note="; ".join(passed[:6]))
 panels = []
 for target in parted[:2]:
@@ -470,7 +470,8 @@ show(planes([words(name) for name, _ in first], [faces.near(v) for _, v in first
 #
 # The parts of which the judge tells have no distance, so the bound cannot be asked of them. It can be asked of half-spaces: along the axis on which the teacher's latents vary
 # most, what lies below one decile and what lies above another are two parts as far apart as the deciles, and the theorem holds for the sampler's value along this axis, a real function
-# of all its noise, with the constant of this function. That is measured from below by an ascent along gradients, and ends as above with a difference quotient.
+# of all its noise, with the constant of this function. That is measured from below by an ascent along gradients, and ends as above with a difference quotient. What is demanded is counted on the same starts to which the axis is fitted, and comes out too large: of the identity in 1024
+# dimensions, whose constant is 1, forty-eight starts would demand 4.4 in this way, and 0.7 along the same axis on fresh ones. So the demand errs against the networks, and is not yet what the theorem asks.
 
 # %% tags=["hide-input"]
 from pathlib import Path

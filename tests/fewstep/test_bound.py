@@ -13,6 +13,7 @@ from phasebook.fewstep.bound import (
     sectors_leak,
     slabs_leak,
 )
+from tests.builders import refuses
 
 PAIR = np.array([[0.0, 2.0], [2.0, 0.0]])
 EVEN = (np.arange(200_000) + 0.5) / 200_000
@@ -121,3 +122,21 @@ def test_leaks_at_the_ends_of_their_scale():
         assert slabs_leak(parts, 100.0) == pytest.approx(1) == sectors_leak(parts, 100.0)
     assert slabs_leak(2, 12.0) == pytest.approx(1 - 2 * ndtr(-6), abs=1e-11)
     assert least_leak(np.array([0.5, 0.5]), PAIR, 0.01) == 1
+
+
+@pytest.mark.parametrize("masses, gaps, words", [
+    ([np.nan, 0.5], PAIR, "masses = "), ([-0.2, 0.8], PAIR, "masses = "), ([0.8, 0.8], PAIR, "of sum at most 1"),
+    ([0.4, 0.5], np.nan * PAIR, "gaps = "), ([0.4, 0.5], -PAIR, "gaps = "),
+    ([0.4, 0.5], np.zeros((3, 3)), "of 2 parts"),
+    ([0.4, 0.5], [[0, 1], [5, 0]], "gaps = "), ([[0.4, 0.5]], PAIR, "masses = "),
+])
+def test_what_is_no_mass_or_no_gap_is_refused(masses, gaps, words):
+    for call in (lambda: least_constant(masses, gaps), lambda: least_leak(masses, gaps, 3.0)):
+        refuses(call, words)
+
+
+def test_lists_are_taken_and_parts_that_touch_demand_nothing():
+    assert least_constant([0.4, 0.5], PAIR.tolist()) == least_constant(np.array([0.4, 0.5]), PAIR) > 0
+    assert least_constant([0.5, 0.5], 0 * PAIR) == 0
+    for constant in (0, -1, float("nan")):
+        refuses(lambda constant=constant: least_leak([0.5, 0.5], PAIR, constant), "constant = ", "takes a number above")

@@ -78,6 +78,17 @@ def _splits(gaps: Float[ndarray, "m m"]) -> Iterator[tuple[list[int], list[int],
                 yield list(group), rest, float(gaps[np.ix_(group, rest)].min())
 
 
+def _checked(masses: Float[ndarray, " m"], gaps: Float[ndarray, "m m"]) -> tuple[ndarray, ndarray]:
+    """Both as arrays; ValueError unless they are masses of parts and distances between them."""
+    masses, gaps = np.asarray(masses, dtype=np.float64), np.asarray(gaps, dtype=np.float64)
+    if masses.ndim != 1 or not (masses >= 0).all() or not masses.sum() <= 1 + 1e-9:
+        raise ValueError(f"masses = {masses.tolist()}: takes numbers from 0 on, of sum at most 1")
+    between = ~np.eye(len(masses), dtype=bool)
+    if gaps.shape != between.shape or not ((gaps >= 0) & np.isclose(gaps, gaps.T))[between].all():
+        raise ValueError(f"gaps = {gaps.tolist()}: takes a distance from 0 on for each two of {len(masses)} parts")
+    return masses, gaps
+
+
 def least_constant(masses: Float[ndarray, " m"], gaps: Float[ndarray, "m m"]) -> float:
     """The Lipschitz constant that a generator must have for what it puts on the parts.
 
@@ -88,11 +99,15 @@ def least_constant(masses: Float[ndarray, " m"], gaps: Float[ndarray, "m m"]) ->
     Returns:
         The largest of `D / -(Phi^-1(p) + Phi^-1(q))` over all splits into two groups; 0 where a part has no mass,
         infinite where there is no leak.
+
+    Raises:
+        ValueError: for masses or gaps that are none.
     """
+    masses, gaps = _checked(masses, gaps)
     demanded = [0.0]
     for group, rest, gap in _splits(gaps):
         p, q = float(masses[group].sum()), float(masses[rest].sum())
-        if p > 0 and q > 0:
+        if p > 0 and q > 0 and gap > 0:
             room = -(ndtri(p) + ndtri(q))
             demanded.append(gap / room if room > 1e-12 else np.inf)
     return max(demanded)
@@ -109,7 +124,13 @@ def least_leak(shares: Float[ndarray, " m"], gaps: Float[ndarray, "m m"], consta
     Returns:
         The largest bound over all splits into two groups: a bound by pairs of groups. No generator is known to attain
         it for three parts or more.
+
+    Raises:
+        ValueError: for shares or gaps that are none, or a constant that is not positive.
     """
+    shares, gaps = _checked(shares, gaps)
+    if not constant > 0:
+        raise ValueError(f"constant = {constant}: takes a number above 0")
     kept = 1.0
     for group, rest, gap in _splits(gaps):
         a, b = float(shares[group].sum()), float(shares[rest].sum())

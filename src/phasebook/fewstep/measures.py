@@ -182,7 +182,7 @@ def demanded_on_axis(values: Float[ndarray, " p"]) -> float:
     edges = np.quantile(values, WINDOWS)
     asked = [0.0]
     for i, a in enumerate(edges):
-        for b in edges[i + 1:]:
+        for b in edges[i + 1:][edges[i + 1:] > a]:      # where many values are equal some deciles are
             masses = np.array([(values <= a).mean(), (values >= b).mean()])
             asked.append(least_constant(cautious(masses, len(values)), np.array([[0.0, b - a], [b - a, 0.0]])))
     return max(asked)

@@ -146,6 +146,15 @@ def test_classes_by_name_and_number_with_every_sampler(tmp_path, kind, guidance)
         refuses(lambda text=text: model.prompt(text), f"prompt = {text!r}: no class", "from 0 to 999, or a name")
 
 
+def test_odd_names_of_classes(tmp_path):
+    """A number is a number, whatever the names; what no class has is not offered."""
+    names = {"0": "7", "1": "", "2": "cat", "5000": "far"}
+    model = PipelineModel.of(pipeline("dit", tmp_path, id2label=names), "classes")
+    assert model.prompt("7").conditions["label"].item() == 7 and model.prompt(" cat ").conditions["label"].item() == 2
+    for text in ("far", "9" * 5000):
+        refuses(lambda text=text: model.prompt(text), "no class of a DiTPipeline", "or a name such as 'cat'")
+
+
 def test_a_class_may_be_what_is_not_wanted(pipes):
     model = PipelineModel.of(pipes["dit"], "classes")
     levels, z = model.levels(4), noise(1, model.shape)
@@ -171,8 +180,9 @@ def test_a_transformer_by_its_former_name_is_read(pipes, tmp_path, kind):
 
 def test_names_of_classes_that_are_none(pipes, tmp_path):
     pipes["dit"].save_pretrained(tmp_path / "dit")
-    edit(tmp_path / "dit" / "model_index.json", id2label={"one": 3})
-    refuses(lambda: PipelineModel.load(tmp_path / "dit"), "id2label in model_index.json; takes names by number")
+    for names in ({"one": "a"}, {"1": 3}, {"9" * 5000: "a"}, {"-1": "a"}):
+        edit(tmp_path / "dit" / "model_index.json", id2label=names)
+        refuses(lambda: PipelineModel.load(tmp_path / "dit"), "id2label in model_index.json; takes names by number")
 
 
 @pytest.mark.parametrize("change", [{"shift": 1.0}, {"shift": 0.4}, {"use_karras_sigmas": True},

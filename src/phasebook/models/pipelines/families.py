@@ -300,12 +300,14 @@ class ClassConditional(Family):
 
     def number(self, pipe, label: str, text: str) -> int:
         """Of the class that a text means; '' is the one beyond the last, which stands for all in training."""
-        classes, named = pipe.transformer.config.num_embeds_ada_norm, pipe.labels
-        if not text.strip():
+        classes, text = pipe.transformer.config.num_embeds_ada_norm, text.strip()
+        if not text:
             return classes
-        number = named.get(text.strip(), int(text) if text.isascii() and text.strip().isdigit() else -1)
+        named = {name: k for name, k in pipe.labels.items() if name and not name.isdigit() and k < classes}
+        digits = text.isascii() and text.isdigit() and len(text) < 10
+        number = int(text) if digits else named.get(text, -1)
         if not 0 <= number < classes:
-            known = f", or a name such as {next(iter(named))!r}" if named else "; it has no names"
+            known = f", or a name such as {brief(next(iter(named)))}" if named else "; it has no names"
             raise ValueError(f"{label} = {brief(text)}: no class of a DiTPipeline; takes a number from 0 to "
                              f"{classes - 1}{known}")
         return number

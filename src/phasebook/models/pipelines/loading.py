@@ -138,7 +138,7 @@ def _absent(label: str, folder: Path, family: Family, loaded: set[str]) -> dict[
         switch = name in ("requires_safety_checker", "add_watermarker", "force_zeros_for_empty_prompt")
         values[name] = bool(own.get(name, True)) if name.startswith("force") else False if switch else None
     if isinstance(names := own.get("id2label"), dict) and "id2label" in values:
-        if not all(key.isdecimal() and isinstance(name, str) for key, name in names.items()):
+        if not all(key.isdecimal() and len(key) < 10 and isinstance(name, str) for key, name in names.items()):
             raise ValueError(f"{label}: id2label in model_index.json; takes names by number")
         values["id2label"] = names
     return values
