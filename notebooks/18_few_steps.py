@@ -470,8 +470,9 @@ show(planes([words(name) for name, _ in first], [faces.near(v) for _, v in first
 #
 # The parts of which the judge tells have no distance, so the bound cannot be asked of them. It can be asked of half-spaces: along the axis on which the teacher's latents vary
 # most, what lies below one decile and what lies above another are two parts as far apart as the deciles, and the theorem holds for the sampler's value along this axis, a real function
-# of all its noise, with the constant of this function. That is measured from below by an ascent along gradients, and ends as above with a difference quotient. What is demanded is counted on the same starts to which the axis is fitted, and comes out too large: of the identity in 1024
-# dimensions, whose constant is 1, forty-eight starts would demand 4.4 in this way, and 0.7 along the same axis on fresh ones. So the demand errs against the networks, and is not yet what the theorem asks.
+# of all its noise, with the constant of this function. That is measured from below by an ascent along gradients, and ends as above with a difference quotient. The axis is fitted
+# to the teacher's latents on the planes, and what is demanded is counted at the independent starts: forty-eight points of a Gaussian in 1024 dimensions, whose
+# constant is 1, would demand four along the axis on which they themselves vary most.
 
 # %% tags=["hide-input"]
 from pathlib import Path

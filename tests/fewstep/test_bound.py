@@ -85,10 +85,18 @@ def test_fresh_noise_can_make_a_chain_steeper_than_its_product():
     assert chained_constant([0.0, 5.0], [0.6]) == pytest.approx(3.0)
     assert chained_constant([3.0] * 4) == pytest.approx(81)
     for constants, fresh, said in (([], [], "constants = "), ([2.0, -1.0], [], "constants = "),
-                                   ([np.nan], [], "constants = "), ([2.0] * 2, [1.5], "fresh = "),
-                                   ([2.0] * 3, [0.5], "takes none, or 2 numbers")):
-        with pytest.raises(ValueError, match=said):
-            chained_constant(constants, fresh)
+                                   ([np.nan], [], "constants: NaN"), ([2.0] * 2, [1.5], "fresh = "),
+                                   ([2.0] * 3, [0.5], "takes none, or 2 numbers"), ("21", [], "constants = '21'"),
+                                   (3.0, [], "constants = 3.0"), ([[2.0], [3.0]], [], "constants = "),
+                                   ((L for L in [2.0]), [], "constants = "), ([2.0, 3.0], "5", "fresh = '5'")):
+        refuses(lambda constants=constants, fresh=fresh: chained_constant(constants, fresh), said)
+    assert chained_constant([1e200] * 2) == np.inf and chained_constant([1e200, 1e200, 0.0]) == 0
+
+
+@pytest.mark.parametrize("p, width, word", [(1.5, 0.1, "p = 1.5"), ([0.5, -0.1], 0.1, "p = "), (0.5, -1, "width = -1"),
+                                            ("half", 1, "p = 'half'"), (0.5, np.nan, "width: NaN")])
+def test_what_is_no_probability_or_width_is_refused(p, width, word):
+    refuses(lambda: leak_of_two(p, width), word)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -125,8 +133,9 @@ def test_leaks_at_the_ends_of_their_scale():
 
 
 @pytest.mark.parametrize("masses, gaps, words", [
-    ([np.nan, 0.5], PAIR, "masses = "), ([-0.2, 0.8], PAIR, "masses = "), ([0.8, 0.8], PAIR, "of sum at most 1"),
-    ([0.4, 0.5], np.nan * PAIR, "gaps = "), ([0.4, 0.5], -PAIR, "gaps = "),
+    ([np.nan, 0.5], PAIR, "masses: NaN"), (["a", "b"], PAIR, "masses = "),
+    ([0.4, 0.5], "gaps", "gaps = 'gaps'"), ([-0.2, 0.8], PAIR, "masses = "), ([0.8, 0.8], PAIR, "of sum at most 1"),
+    ([0.4, 0.5], np.nan * PAIR, "gaps: NaN"), ([0.4, 0.5], -PAIR, "gaps = "),
     ([0.4, 0.5], np.zeros((3, 3)), "of 2 parts"),
     ([0.4, 0.5], [[0, 1], [5, 0]], "gaps = "), ([[0.4, 0.5]], PAIR, "masses = "),
 ])

@@ -10,6 +10,7 @@ Lipschitz constant of G, and the enlarged preimage of a group of mass p has mass
 float64.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -20,6 +21,8 @@ from scipy.integrate import quad
 from scipy.optimize import brentq, differential_evolution
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
+
+from phasebook.arguments import brief, numbers
 
 __all__ = ["chained_constant", "least_constant", "least_leak", "leak_of_two", "searched_leak", "sectors_leak",
            "slabs_leak"]
@@ -36,8 +39,16 @@ def leak_of_two(p: Float[ndarray, "*b"], width: Float[ndarray, "*b"]) -> Float[n
 
     Returns:
         `1 - p - q` at least, q the mass on the other part. Attained by `G(z) = L z_1 + b`, cut off at the parts.
+
+    Raises:
+        ValueError: for a p outside [0, 1], or a width below 0.
     """
-    return ndtr(ndtri(p) + width) - p
+    mass, wide = numbers("p", p, "numbers from 0 to 1"), numbers("width", width, "numbers from 0 on")
+    if not ((mass >= 0) & (mass <= 1)).all():
+        raise ValueError(f"p = {brief(p)}: takes numbers from 0 to 1")
+    if not (wide >= 0).all():
+        raise ValueError(f"width = {brief(width)}: takes numbers from 0 on")
+    return ndtr(ndtri(mass) + wide) - mass
 
 
 def chained_constant(constants: Sequence[float], fresh: Sequence[float] = ()) -> float:
@@ -57,14 +68,17 @@ def chained_constant(constants: Sequence[float], fresh: Sequence[float] = ()) ->
     Raises:
         ValueError: for no step, a constant that is none, or another number of `s_j` or one outside [0, 1].
     """
-    if not len(constants) or not all(0 <= L < np.inf for L in constants):
-        raise ValueError(f"constants = {list(constants)}: takes one or more finite numbers, none below 0")
-    if len(fresh) not in (0, len(constants) - 1) or not all(0 <= s <= 1 for s in fresh):
-        raise ValueError(f"fresh = {list(fresh)}: takes none, or {len(constants) - 1} numbers from 0 to 1")
-    whole = 0.0
-    added = (1.0, *(fresh if len(fresh) else [0.0] * (len(constants) - 1)))
-    for constant, s in zip(constants, added, strict=True):
-        whole = float(constant * np.sqrt((1 - s**2) * whole**2 + s**2))
+    takes = "one or more finite numbers, none below 0"
+    L = numbers("constants", constants, takes)
+    if L.ndim != 1 or not len(L) or not (L >= 0).all():
+        raise ValueError(f"constants = {brief(constants)}: takes {takes}")
+    takes = f"none, or {len(L) - 1} numbers from 0 to 1"
+    s = numbers("fresh", fresh, takes)
+    if s.ndim != 1 or len(s) not in (0, len(L) - 1) or not ((s >= 0) & (s <= 1)).all():
+        raise ValueError(f"fresh = {brief(fresh)}: takes {takes}")
+    whole = float(L[0])
+    for constant, mixed in zip(L[1:].tolist(), s.tolist() or [0.0] * (len(L) - 1), strict=True):
+        whole = constant and constant * math.hypot(math.sqrt(1 - mixed**2) * whole, mixed)     # inf beyond floats
     return whole
 
 
@@ -80,7 +94,8 @@ def _splits(gaps: Float[ndarray, "m m"]) -> Iterator[tuple[list[int], list[int],
 
 def _checked(masses: Float[ndarray, " m"], gaps: Float[ndarray, "m m"]) -> tuple[ndarray, ndarray]:
     """Both as arrays; ValueError unless they are masses of parts and distances between them."""
-    masses, gaps = np.asarray(masses, dtype=np.float64), np.asarray(gaps, dtype=np.float64)
+    masses = numbers("masses", masses, "numbers from 0 on, of sum at most 1")
+    gaps = numbers("gaps", gaps, "a distance from 0 on for each two parts")
     if masses.ndim != 1 or not (masses >= 0).all() or not masses.sum() <= 1 + 1e-9:
         raise ValueError(f"masses = {masses.tolist()}: takes numbers from 0 on, of sum at most 1")
     between = ~np.eye(len(masses), dtype=bool)

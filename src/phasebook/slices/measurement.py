@@ -237,10 +237,12 @@ def picked(pictures: int, grid: int) -> Int[ndarray, " k"]:
 
 def specification(m: Measurement, plane: Plane) -> dict:
     """What tells one slice from another."""
+    levels = sha256(np.concatenate([m.levels.alpha, m.levels.sigma, m.levels.timestep]).astype(float).tobytes())
     return {
         "model": m.model.fingerprint, "anchors": sha256(np.ascontiguousarray(plane.anchors)).hexdigest()[:16],
         "extent": list(plane.extent), "grid": plane.grid, "normalise": plane.normalise, "schedule": m.levels.name,
-        "steps": m.levels.steps, "features": list(m.features), "jacobian": m.jacobian, "prompt": _digest(m.prompt),
+        "levels": levels.hexdigest()[:16], "steps": m.levels.steps, "features": list(m.features),
+        "jacobian": m.jacobian, "prompt": _digest(m.prompt),
     } | ({"order": m.levels.order} if m.levels.order > 1 else {})
 
 

@@ -152,7 +152,7 @@ def test_odd_names_of_classes(tmp_path):
     model = PipelineModel.of(pipeline("dit", tmp_path, id2label=names), "classes")
     assert model.prompt("7").conditions["label"].item() == 7 and model.prompt(" cat ").conditions["label"].item() == 2
     for text in ("far", "9" * 5000):
-        refuses(lambda text=text: model.prompt(text), "no class of a DiTPipeline", "or a name such as 'cat'")
+        refuses(lambda text=text: model.prompt(text), "no class of a DiTPipeline", "a name of one alone, such as 'cat'")
 
 
 def test_a_class_may_be_what_is_not_wanted(pipes):
@@ -180,9 +180,18 @@ def test_a_transformer_by_its_former_name_is_read(pipes, tmp_path, kind):
 
 def test_names_of_classes_that_are_none(pipes, tmp_path):
     pipes["dit"].save_pretrained(tmp_path / "dit")
-    for names in ({"one": "a"}, {"1": 3}, {"9" * 5000: "a"}, {"-1": "a"}):
+    for names in ({"one": "a"}, {"1": 3}, {"9" * 5000: "a"}, {"-1": "a"}, ["a", "b"], "a", 3):
         edit(tmp_path / "dit" / "model_index.json", id2label=names)
         refuses(lambda: PipelineModel.load(tmp_path / "dit"), "id2label in model_index.json; takes names by number")
+
+
+def test_a_name_of_two_classes_names_none(pipes, tmp_path):
+    """ImageNet has two classes called crane: a bird, and a machine."""
+    pipes["dit"].save_pretrained(tmp_path / "dit")
+    edit(tmp_path / "dit" / "model_index.json", id2label={"134": "crane, bird", "517": "crane", "5": "ray, ray"})
+    model = PipelineModel.load(tmp_path / "dit")
+    assert [model.prompt(text).conditions["label"].item() for text in ("bird", "517", "ray")] == [134, 517, 5]
+    refuses(lambda: model.prompt("crane"), "prompt = 'crane': no class", "a name of one alone, such as 'bird'")
 
 
 @pytest.mark.parametrize("change", [{"shift": 1.0}, {"shift": 0.4}, {"use_karras_sigmas": True},

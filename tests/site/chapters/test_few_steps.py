@@ -1,6 +1,6 @@
 """What the chapter on few steps refuses, and how it counts boundaries."""
 
-import json
+import shutil
 from typing import get_args
 
 import jupytext
@@ -9,6 +9,7 @@ import pytest
 
 from phasebook.fewstep.students import distil, lessons
 from phasebook.fewstep.targets import latents, named_target
+from phasebook.models.assets import asset
 from phasebook.site.chapters.few_steps import Chapter, Kind, Name, formed, measured, sharp, words
 from phasebook.site.checks import memory
 from phasebook.site.checks.parameters import ParameterError
@@ -34,8 +35,9 @@ def test_defaults_are_accepted_and_every_claim_is_made():
 @pytest.mark.parametrize("changes, words", [
     ({"layers": ["icnn", "moe_hard"]}, "layers = .*takes a list with mlp"),
     ({"layers": ["mlp", "mlp"]}, "layers = .*takes each once"),
-    ({"steps_student": [2, 4]}, r"steps_student = \[2, 4\]: takes a list with 1"),
-    ({"steps_student": [3]}, "steps_student"),
+    ({"steps_student": [2, 4]}, r"steps_student = \[2, 4\]: takes a list of 1, 2 and 4 with 1"),
+    ({"steps_student": [1, 3]}, r"steps_student = \[1, 3\]: takes"), ({"steps_student": [True, 4]}, "steps_student"),
+    ({"steps_student": "[true, 4]"}, "steps_student"),
     ({"targets": ["two_disks"], "chained": ["eight"]}, "eight is not among targets"),
     ({"width": 12}, r"width = 12: the layers differ in size by more than 5%; takes one of \[19"),
     ({"targets": ["annulus"], "chained": []}, r"targets = \['annulus'\]: takes a list with one whose parts lie apart"),
@@ -66,17 +68,14 @@ def test_boundaries_have_formed_where_half_of_the_last_is_there():
 
 @pytest.fixture
 def record(tmp_path):
-    """The record of a student, as the trainer writes it; its weights are not there."""
-    place = tmp_path / "run" / "in-1" / "model"
-    place.mkdir(parents=True)
-    file = place / "student.json"
-    file.write_text(json.dumps({"teacher": "0" * 16, "teacher_steps": 20, "prompt": "emoji"}))
-    return file
+    """The record of a student, as the trainer writes it."""
+    shutil.copytree(asset("icons-unet-a-in-1"), tmp_path / "run" / "in-1" / "model")
+    return tmp_path / "run" / "in-1" / "model" / "student.json"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"teacher": "a", "prompt": ""}', '{"teacher": 1}',
-                                  '{"teacher": "a", "prompt": "", "teacher_steps": 100000}', "[" * 9999],
-                         ids=["cut", "list", "no steps", "number", "steps", "deep"])
+                                  *(f'{{"teacher": "a", "prompt": "", "teacher_steps": {steps}}}'
+                                    for steps in (100000, 4, 10, "true", "20.0", '"20"')), "[" * 9999])
 def test_a_record_of_a_student_that_is_none_is_refused(record, text):
     own = {"students": str(record.parents[2])}
     Chapter.read(defaults() | own)
@@ -84,6 +83,23 @@ def test_a_record_of_a_student_that_is_none_is_refused(record, text):
     with pytest.raises(ParameterError, match="students: .*student.json") as refused:
         Chapter.read(defaults() | own)
     assert "\n" not in str(refused.value)
+
+
+def test_students_of_another_teacher_or_without_a_network_are_refused_before_anything_runs(record):
+    """Of another teacher than `network`, or than one another; or a record that stands alone."""
+    own, text = defaults() | {"students": str(record.parents[2])}, record.read_text()
+    with pytest.raises(ParameterError, match="in-1/model had another teacher"):
+        Chapter.read(own | {"network": "icons-unet-a-in-2"})
+    other = record.parents[2] / "in-2" / "model"
+    shutil.copytree(asset("icons-unet-a-in-2"), other)
+    Chapter.read(own)
+    (other / "student.json").write_text(text.replace('"teacher_steps": 20', '"teacher_steps": 8'))
+    with pytest.raises(ParameterError, match="in-1/model had teacher_steps = 20, .*takes students of one teacher"):
+        Chapter.read(own)
+    shutil.rmtree(other)
+    (record.parent / "model_index.json").unlink()
+    with pytest.raises(ParameterError, match="students = .*model_index.json"):
+        Chapter.read(own)
 
 
 def test_planes_of_a_network_that_do_not_fit_are_refused(record, monkeypatch):

@@ -1,6 +1,7 @@
 """A network and its students on the same planes: where they are found, and what is counted."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from phasebook.fewstep.planes import plane_latents
 from phasebook.sampling.samplers import normal_start
+from phasebook.site.chapters import network_students
 from phasebook.site.chapters.few_steps import student_places
 from phasebook.site.chapters.network_students import compared, drawn, foreseen, students_of, things
 from phasebook_training import students
@@ -53,6 +55,19 @@ def test_a_family_is_compared_with_its_teacher_first(run):
         assert one.split.n == 4                 # pairs of eight starts that share none
         assert 0 <= one.asked and 0 < one.constant < np.inf
     assert table[20].melted.value == 0.25       # of eight pictures two are below the quartile
+
+
+def test_of_noise_itself_no_more_is_asked_than_it_has(monkeypatch):
+    """The identity of 1024 dimensions through the whole comparison: its constant is 1. Along the axis on which its
+    values at these starts vary most it would be asked for 4."""
+    shape = (4, 16, 16)
+    model = SimpleNamespace(shape=shape, device="cpu", dtype=torch.float32, decode=lambda z: z[:, :3],
+                            start=lambda z: torch.as_tensor(z, dtype=torch.float32))
+    monkeypatch.setattr(network_students, "foreseen", lambda sampler, z: torch.as_tensor(z)[None].float())
+    monkeypatch.setattr(network_students, "drawn", lambda sampler, z: z)
+    for seed in range(5):
+        one = compared({1: SimpleNamespace(model=model)}, plane_latents(1024, 4, 12, seed, 0.2), 48, Colours(), seed)[1]
+        assert 0.3 < one.asked <= 1 and one.constant == pytest.approx(1, abs=1e-3)
 
 
 def test_what_gradients_go_through_is_the_sampler(run):

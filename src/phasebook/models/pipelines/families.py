@@ -307,7 +307,7 @@ class ClassConditional(Family):
         digits = text.isascii() and text.isdigit() and len(text) < 10
         number = int(text) if digits else named.get(text, -1)
         if not 0 <= number < classes:
-            known = f", or a name such as {brief(next(iter(named)))}" if named else "; it has no names"
+            known = f", or a name of one alone, such as {brief(next(iter(named)))}" if named else "; it has no names"
             raise ValueError(f"{label} = {brief(text)}: no class of a DiTPipeline; takes a number from 0 to "
                              f"{classes - 1}{known}")
         return number

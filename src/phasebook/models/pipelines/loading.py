@@ -1,6 +1,7 @@
 """From a directory or a hub id to a diffusers pipeline in memory."""
 
 import inspect
+from collections import Counter
 from pathlib import Path
 
 from phasebook.models.pipelines.checkpoints import (
@@ -137,10 +138,14 @@ def _absent(label: str, folder: Path, family: Family, loaded: set[str]) -> dict[
     for name in set(inspect.signature(getattr(diffusers, family.pipeline).__init__).parameters) - loaded - {"self"}:
         switch = name in ("requires_safety_checker", "add_watermarker", "force_zeros_for_empty_prompt")
         values[name] = bool(own.get(name, True)) if name.startswith("force") else False if switch else None
-    if isinstance(names := own.get("id2label"), dict) and "id2label" in values:
-        if not all(key.isdecimal() and len(key) < 10 and isinstance(name, str) for key, name in names.items()):
+    if (names := own.get("id2label")) is not None and "id2label" in values:
+        if not isinstance(names, dict) or not all(
+                key.isdecimal() and len(key) < 10 and isinstance(name, str) for key, name in names.items()):
             raise ValueError(f"{label}: id2label in model_index.json; takes names by number")
-        values["id2label"] = names
+        each = {key: {part.strip() for part in name.split(",")} for key, name in names.items()}
+        several = Counter(part for parts in each.values() for part in parts)     # ImageNet has two cranes: no name
+        values["id2label"] = {key: ",".join(sorted(part for part in parts if several[part] == 1))
+                              for key, parts in each.items()}
     return values
 
 

@@ -12,6 +12,8 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 
 __all__ = ["diffusers_steps"]
 
+OF_IMAGENET = 1000      # the class that stands for all, in diffusers' call of a DiTPipeline
+
 
 def diffusers_steps(model: PipelineModel, start: Float[Tensor, "c y x"], steps: int, prompt: str, negative: str,
                     guidance: float) -> Float[Tensor, "step c y x"]:
@@ -69,6 +71,9 @@ def _of_classes(pipe, model: PipelineModel, start: Float[Tensor, "c y x"], steps
         after.append(done.prev_sample[:1].clone())
         return done
 
+    if guidance > 1 and (classes := pipe.transformer.config.num_embeds_ada_norm) != OF_IMAGENET:
+        raise ValueError(f"guidance = {guidance}: diffusers' own call of a DiTPipeline has {OF_IMAGENET} classes, this "
+                         f"model {classes}; takes 1")
     number, = model.prompt(prompt).conditions["label"].flatten().tolist()
     begins = start[None].to(model.device, model.dtype)
     with patch.object(pipe.scheduler, "step", keep), \

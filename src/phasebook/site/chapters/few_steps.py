@@ -16,6 +16,7 @@ from phasebook.fewstep.targets import named_target
 from phasebook.models.clip import check_feature
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.loading import check_available
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.staging import read_config
 from phasebook.site.checks.memory import LATENT, check_memory
 from phasebook.site.checks.models import Seed
@@ -23,7 +24,7 @@ from phasebook.site.checks.parameters import Parameters
 from phasebook.slices.measures.basins import basin_count, basin_labels
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
-           "student_places", "student_record", "words"]
+           "check_teacher", "student_places", "student_record", "words"]
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
@@ -32,7 +33,7 @@ ARRAYS = 6              # of numbers inside a layer that live at a time
 FORESEEN = 5            # arrays of what a network foresees on all planes that live at a time
 Scale = Annotated[float, Field(ge=1e-3, le=1e3)]         # beyond, slopes in float32 are no numbers
 UNEVEN = 0.05           # sizes may differ by this share
-COUNTS = (4, 2, 1)      # steps of a network's students
+COUNTS = (4, 2, 1)      # steps of a student
 WORDS = {"mlp": "MLP", "icnn": "input-convex", "potential_soft": "soft potential", "potential_hard": "hard potential",
          "moe_soft": "soft experts", "moe_hard": "hard experts"}
 RIDGE = 0.2             # a jump over this share of the distance of two pictures is sharp
@@ -44,7 +45,7 @@ class Chapter(Parameters):
     targets: Annotated[list[Name], Field(min_length=1, max_length=4)]
     chained: list[Name]
     layers: Annotated[list[Kind], Field(min_length=2, max_length=6)]
-    steps_student: Annotated[list[Literal[1, 2, 4]], Field(min_length=1, max_length=3)]
+    steps_student: Annotated[list[int], Field(min_length=1, max_length=3)]
     budget: Annotated[int, Field(ge=4, le=100_000)]
     width: Annotated[int, Field(ge=8, le=200)]
     width_emoji: Annotated[int, Field(ge=8, le=400)]
@@ -71,8 +72,9 @@ class Chapter(Parameters):
                 raise ValueError(f"{name} = {value}: takes each once")
         if "mlp" not in self.layers:
             raise ValueError(f"layers = {self.layers}: takes a list with mlp, to which the others are compared")
-        if 1 not in self.steps_student:
-            raise ValueError(f"steps_student = {self.steps_student}: takes a list with 1, to which more are compared")
+        if 1 not in self.steps_student or not set(self.steps_student) <= set(COUNTS):
+            raise ValueError(f"steps_student = {self.steps_student}: takes a list of 1, 2 and 4 with 1, to which more "
+                             "are compared")
         if strange := [name for name in self.chained if name not in self.targets]:
             raise ValueError(f"chained = {self.chained}: {strange[0]} is not among targets")
         if all(named_target(name).gaps is None for name in self.targets):
@@ -113,10 +115,24 @@ class Chapter(Parameters):
     def _check_network(self) -> None:
         """What the network and its students foresee on their planes; nothing where there are none."""
         places = student_places(self.network, self.students)
-        steps = max((student_record(place)["teacher_steps"] for place in places.values()), default=0)
+        steps = self._teacher_steps(places)
         points = self.network_planes * self.network_grid**2 + self.starts
         check_memory({name: getattr(self, name) for name in ("network_planes", "network_grid", "starts")},
                      4.0 * FORESEEN * steps * points * LATENT)
+
+    def _teacher_steps(self, places: dict[int, Path]) -> int:
+        """Of the teacher, which is that of all students; 0 for none. Students that were named are held against it."""
+        records = {place: student_record(place) for place in places.values()}
+        first = next(iter(records), None)
+        for place, record in records.items():
+            check_available(place, None, None, "students")
+            for name in ("teacher", "teacher_steps"):
+                if record[name] != records[first][name]:
+                    raise ValueError(f"students: {place} had {name} = {record[name]}, {first} {records[first][name]}; "
+                                     "takes students of one teacher")
+        if self.students is not None:
+            check_teacher(self.network, PipelineModel.load(self.network), records)
+        return records[first]["teacher_steps"] if records else 0
 
     def _widest(self, dims: int, weights: int) -> int:
         """Numbers that a layer has at one point, of the widest."""
@@ -243,9 +259,17 @@ def student_record(place: Path) -> dict[str, Any]:
     """
     record = read_config("students", place / "student.json", "record of a student")
     kinds = {"teacher": str, "teacher_steps": int, "prompt": str}
-    wrong = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
-    if wrong or not 1 <= record["teacher_steps"] <= 1000:
+    wrong = [name for name, kind in kinds.items() if type(record.get(name)) is not kind]
+    steps = record.get("teacher_steps")
+    if wrong or steps % COUNTS[0] or not COUNTS[0] < steps <= 1000:
         name = wrong[0] if wrong else "teacher_steps"
         raise ValueError(f"students: {place}/student.json has {name} = {str(record.get(name))[:40]}; takes what "
-                         "`phasebook train` wrote")
+                         f"`phasebook train` wrote: texts, and a multiple of {COUNTS[0]} from {2 * COUNTS[0]} to 1000")
     return record
+
+
+def check_teacher(network: str, teacher: PipelineModel, records: dict[Path, dict[str, Any]]) -> None:
+    """ValueError for a student of another teacher than `network`, as it was loaded."""
+    for place, record in records.items():
+        if record["teacher"] != teacher.fingerprint:
+            raise ValueError(f"network = {network!r}: the students in {place} had another teacher")

@@ -19,13 +19,14 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import normal_start, sample
-from phasebook.site.chapters.few_steps import Sharp, ridge_of, sharp, student_places, student_record
+from phasebook.site.chapters.few_steps import Sharp, check_teacher, ridge_of, sharp, student_places, student_record
 from phasebook.slices.measures.splits import split_steps
 from phasebook.stats import LEVEL, Estimate, median_interval, share_interval
 
 __all__ = ["Compared", "Sampler", "compared", "drawn", "foreseen", "students_of", "things"]
 
 CLIMBED = 32            # starts from which the ascent to a sampler's steepest place may begin
+FEW = 4                 # steps that are held at a time where gradients are
 POOR = 0.25             # share of the teacher's pictures by which the others are called melted
 
 
@@ -45,7 +46,8 @@ class Compared(NamedTuple):
         kinds: different things among its pictures from independent starts, by the judge.
         melted: share of those pictures that resemble no thing as well as three in four of the teacher's do.
         split: median share of the sampler at which two starts part, of which each is in one pair.
-        asked: the Lipschitz constant that its latents ask for, along the axis on which the teacher's vary most.
+        asked: the Lipschitz constant that its latents ask for, along the axis on which the teacher's vary most on the
+            planes: an axis that is fitted to the starts themselves would ask for too much of them.
         constant: its constant along this axis, measured from below.
     """
 
@@ -74,8 +76,7 @@ def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampl
     teacher, family = PipelineModel.load(network, batch=batch), {}
     for count, place in places.items():
         record = student_record(place)
-        if record["teacher"] != teacher.fingerprint:
-            raise ValueError(f"network = {network!r}: the students in {place} had another teacher")
+        check_teacher(network, teacher, {place: record})
         model, steps = PipelineModel.load(place, batch=batch), record["teacher_steps"]
         asked = teacher.prompt(record["prompt"])
         family.setdefault(steps, Sampler(teacher, teacher.levels(steps), asked))
@@ -86,7 +87,7 @@ def students_of(network: str, folder: str | None, batch: int) -> dict[int, Sampl
 def drawn(sampler: Sampler, z: Float[Tensor, "p c y x"]) -> Float[Tensor, "p c y x"]:
     """The clean latents at the end of the sampler, as `foreseen` has them, differentiable in where it starts.
 
-    On the way back each step is run once more, so that one at a time is held.
+    Of more than a few steps one at a time is held: on the way back each is run once more.
     """
     model, levels, x = sampler.model, sampler.levels, z
 
@@ -97,7 +98,7 @@ def drawn(sampler: Sampler, z: Float[Tensor, "p c y x"]) -> Float[Tensor, "p c y
         return x0, a * x0 + b * eps
 
     for k in range(levels.steps):
-        x0, x = checkpoint(step, x, k, use_reentrant=False)
+        x0, x = step(x, k) if levels.steps <= FEW else checkpoint(step, x, k, use_reentrant=False)
     return x0
 
 
@@ -126,8 +127,8 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
         free = foreseen(sampler, z.cpu().numpy())
         ends = free[-1].flatten(1).numpy().astype(float)
         height = ridge_of(ends) if height is None else height
-        axis = np.linalg.svd(ends - ends.mean(0), full_matrices=False)[2][0] if axis is None else axis
         flat = foreseen(sampler, planes.reshape(-1, *shape)).flatten(2).numpy().reshape(-1, *planes.shape)
+        axis = _varied(flat[-1].reshape(-1, planes.shape[-1])) if axis is None else axis
         likeness, name = _likeness(judge, sampler.model.decode(free[-1]), words)
         floor = np.quantile(likeness, POOR) if floor is None else floor
         melted = share_interval(int((likeness < floor).sum()), starts)
@@ -135,6 +136,11 @@ def compared(family: dict[int, Sampler], planes: Float[ndarray, "s g g d"], star
                                    median_interval(_splits(free) / len(free)), demanded_on_axis(ends @ axis),
                                    slope_below(_along(sampler, axis), z[:CLIMBED]))
     return by_steps
+
+
+def _varied(x: Float[ndarray, "n d"]) -> Float[ndarray, " d"]:
+    """The direction in which points vary most."""
+    return np.linalg.svd(x - x.mean(0), full_matrices=False)[2][0]
 
 
 def _along(sampler: Sampler, axis: Float[ndarray, " d"]) -> Callable[[Float[Tensor, "p c y x"]], Float[Tensor, " p"]]:

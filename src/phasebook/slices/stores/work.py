@@ -208,10 +208,9 @@ def _bytes_of(frame: Frame, m: Measurement) -> float:
 
 def _specified(work: Work, m: Measurement, plane: Plane, features: dict[str, dict]) -> dict:
     """The specification of a stored slice: that of the slice, and all that its bits depend on."""
-    levels = sha256(np.concatenate([m.levels.alpha, m.levels.sigma, m.levels.timestep]).astype(float).tobytes())
     start = m.model.start(plane.anchors[:1])
     return specification(m, plane) | {
-        "levels": levels.hexdigest()[:16], "at": {name: f["at"] for name, f in features.items()},
+        "at": {name: f["at"] for name, f in features.items()},
         "weights": {name: _weights(f) for name, f in m.features.items() if getattr(f, "fingerprint", None)},
         "fields": list(m.fields), "kept": m.kept, "pick": m.pick.tolist() if m.kept else [],
         "source": _options(work.source, m.model),
