@@ -13,6 +13,7 @@ from phasebook.fewstep.bound import (
     sectors_leak,
     slabs_leak,
 )
+from phasebook.fewstep.targets import named_target
 from tests.builders import refuses
 
 PAIR = np.array([[0.0, 2.0], [2.0, 0.0]])
@@ -137,7 +138,7 @@ def test_leaks_at_the_ends_of_their_scale():
     ([0.4, 0.5], "gaps", "gaps = 'gaps'"), ([-0.2, 0.8], PAIR, "masses = "), ([0.8, 0.8], PAIR, "of sum at most 1"),
     ([0.4, 0.5], np.nan * PAIR, "gaps: NaN"), ([0.4, 0.5], -PAIR, "gaps = "),
     ([0.4, 0.5], np.zeros((3, 3)), "of 2 parts"),
-    ([0.4, 0.5], [[0, 1], [5, 0]], "gaps = "), ([[0.4, 0.5]], PAIR, "masses = "),
+    ([0.4, 0.5], [[0, 1], [5, 0]], "gaps = "), (0.4, PAIR, "masses = 0.4"),
 ])
 def test_what_is_no_mass_or_no_gap_is_refused(masses, gaps, words):
     for call in (lambda: least_constant(masses, gaps), lambda: least_leak(masses, gaps, 3.0)):
@@ -149,3 +150,11 @@ def test_lists_are_taken_and_parts_that_touch_demand_nothing():
     assert least_constant([0.5, 0.5], 0 * PAIR) == 0
     for constant in (0, -1, float("nan")):
         refuses(lambda constant=constant: least_leak([0.5, 0.5], PAIR, constant), "constant = ", "takes a number above")
+
+
+def test_many_generators_are_asked_at_once():
+    target = named_target("eight")
+    masses = np.random.default_rng(0).dirichlet(np.ones(9), 20)[:, :8] * (np.arange(20) > 0)[:, None]
+    each = [least_constant(one, target.gaps) for one in masses]
+    assert least_constant(masses, target.gaps).tolist() == each and each[0] == 0 < min(each[1:])
+    refuses(lambda: least_leak([[0.4, 0.5]], PAIR, 3.0), "shares = ", "takes those of one target")

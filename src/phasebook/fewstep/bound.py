@@ -92,23 +92,24 @@ def _splits(gaps: Float[ndarray, "m m"]) -> Iterator[tuple[list[int], list[int],
                 yield list(group), rest, float(gaps[np.ix_(group, rest)].min())
 
 
-def _checked(masses: Float[ndarray, " m"], gaps: Float[ndarray, "m m"]) -> tuple[ndarray, ndarray]:
+def _checked(masses: Float[ndarray, "*b m"], gaps: Float[ndarray, "m m"]) -> tuple[ndarray, ndarray]:
     """Both as arrays; ValueError unless they are masses of parts and distances between them."""
     masses = numbers("masses", masses, "numbers from 0 on, of sum at most 1")
     gaps = numbers("gaps", gaps, "a distance from 0 on for each two parts")
-    if masses.ndim != 1 or not (masses >= 0).all() or not masses.sum() <= 1 + 1e-9:
-        raise ValueError(f"masses = {masses.tolist()}: takes numbers from 0 on, of sum at most 1")
-    between = ~np.eye(len(masses), dtype=bool)
+    if not masses.ndim or not (masses >= 0).all() or not (masses.sum(-1) <= 1 + 1e-9).all():
+        raise ValueError(f"masses = {brief(masses.tolist())}: takes numbers from 0 on, of sum at most 1")
+    m = masses.shape[-1]
+    between = ~np.eye(m, dtype=bool)
     if gaps.shape != between.shape or not ((gaps >= 0) & np.isclose(gaps, gaps.T))[between].all():
-        raise ValueError(f"gaps = {gaps.tolist()}: takes a distance from 0 on for each two of {len(masses)} parts")
+        raise ValueError(f"gaps = {brief(gaps.tolist())}: takes a distance from 0 on for each two of {m} parts")
     return masses, gaps
 
 
-def least_constant(masses: Float[ndarray, " m"], gaps: Float[ndarray, "m m"]) -> float:
+def least_constant(masses: Float[ndarray, "*b m"], gaps: Float[ndarray, "m m"]) -> Float[ndarray, "*b"]:
     """The Lipschitz constant that a generator must have for what it puts on the parts.
 
     Args:
-        masses: on each of m parts, of sum at most 1.
+        masses: on each of m parts, of sum at most 1; or of many generators, a row each.
         gaps: distances of the parts.
 
     Returns:
@@ -119,13 +120,14 @@ def least_constant(masses: Float[ndarray, " m"], gaps: Float[ndarray, "m m"]) ->
         ValueError: for masses or gaps that are none.
     """
     masses, gaps = _checked(masses, gaps)
-    demanded = [0.0]
+    demanded = np.zeros(masses.shape[:-1])
     for group, rest, gap in _splits(gaps):
-        p, q = float(masses[group].sum()), float(masses[rest].sum())
-        if p > 0 and q > 0 and gap > 0:
+        p, q = masses[..., group].sum(-1), masses[..., rest].sum(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
             room = -(ndtri(p) + ndtri(q))
-            demanded.append(gap / room if room > 1e-12 else np.inf)
-    return max(demanded)
+            asked = np.where(room > 1e-12, gap / room, np.inf)
+        demanded = np.where((p > 0) & (q > 0) & (gap > 0), np.maximum(demanded, asked), demanded)
+    return demanded[()]
 
 
 def least_leak(shares: Float[ndarray, " m"], gaps: Float[ndarray, "m m"], constant: float) -> float:
@@ -144,6 +146,8 @@ def least_leak(shares: Float[ndarray, " m"], gaps: Float[ndarray, "m m"], consta
         ValueError: for shares or gaps that are none, or a constant that is not positive.
     """
     shares, gaps = _checked(shares, gaps)
+    if shares.ndim > 1:
+        raise ValueError(f"shares = {brief(shares.tolist())}: takes those of one target")
     if not constant > 0:
         raise ValueError(f"constant = {constant}: takes a number above 0")
     kept = 1.0
