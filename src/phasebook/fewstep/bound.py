@@ -43,12 +43,12 @@ def leak_of_two(p: Float[ndarray, "*b"], width: Float[ndarray, "*b"]) -> Float[n
     Raises:
         ValueError: for a p outside [0, 1], or a width below 0.
     """
-    mass, wide = numbers("p", p, "numbers from 0 to 1"), numbers("width", width, "numbers from 0 on")
-    if not ((mass >= 0) & (mass <= 1)).all():
-        raise ValueError(f"p = {brief(p)}: takes numbers from 0 to 1")
-    if not (wide >= 0).all():
-        raise ValueError(f"width = {brief(width)}: takes numbers from 0 on")
-    return ndtr(ndtri(mass) + wide) - mass
+    for name, value, takes in (("p", p, "numbers from 0 to 1"), ("width", width, "numbers from 0 on")):
+        given = numbers(name, value, takes)
+        if not ((given >= 0) & (given <= (1 if name == "p" else np.inf))).all():
+            raise ValueError(f"{name} = {brief(value)}: takes {takes}")
+    p, width = np.asarray(p), np.asarray(width)
+    return ndtr(ndtri(p) + width) - p
 
 
 def chained_constant(constants: Sequence[float], fresh: Sequence[float] = ()) -> float:
