@@ -26,12 +26,6 @@ def test_curves_share_a_legend_and_log_axes():
     assert np.array_equal(fig.data[0].y, x**2)
 
 
-def test_a_log_axis_of_a_decade_or_less_has_more_than_one_label():
-    x = np.array([6.0, 12, 25])
-    fig = curves([[Curve("a", x, x)], [Curve("a", x, x**4)]], ["x", "x"], ["y", "y"])
-    assert sum(6 <= v <= 25 for v in fig.layout.xaxis.tickvals) == 2 and fig.layout.yaxis2.tickvals is None
-
-
 def test_animation_opens_in_the_middle_with_fixed_axes():
     x, times = np.linspace(0, 1, 11), [0.0, 0.5, 1.0]
     curve = [(x, x * (1 + t)) for t in times]

@@ -4,18 +4,25 @@ Labels are Unicode and HTML, never LaTeX (blank in JupyterLab). Colour scales ar
 """
 
 import json
+import math
 from collections.abc import Sequence
 from html import escape
 from itertools import count
 
+import numpy as np
 import plotly.graph_objects as go
 from IPython.display import display
+from jaxtyping import Float
+from numpy import ndarray
 
-__all__ = ["COLOURS", "SEQUENTIAL", "cells", "html_of", "json_block", "layout", "noise_words", "show", "table"]
+__all__ = ["COLOURS", "SEQUENTIAL", "cells", "html_of", "json_block", "layout", "log_axis", "noise_words",
+           "power_words", "show", "table"]
 
 SEQUENTIAL = "Viridis"
 # a qualitative set that survives colour blindness (Okabe and Ito 2008)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+MOST = 8                # labels of a logarithmic axis
 
 _number = count(1)
 
@@ -36,6 +43,29 @@ def cells(rows: int, columns: int, least: int = 48) -> dict:
 def noise_words(level: float, digits: int = 2) -> str:
     """A noise level sigma/alpha in words; a flow begins at infinite noise."""
     return f"σ/α = {level:.{digits}g}".replace("inf", "∞")
+
+
+def log_axis(*values: Float[ndarray, "*s"]) -> dict:
+    """A logarithmic axis of these numbers with three labels or more: powers of ten, or round numbers between them where
+    it spans little; plotly's own where it spans next to nothing."""
+    shown = np.concatenate([np.ravel(v) for v in values]).astype(float)
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    low, high = (shown.min() / 1.1, shown.max() * 1.1) if len(shown) else (1.0, 1.0)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), range(1, 10)):
+        ticks = [(m, k) for k in decades for m in digits if low <= m * 10.0**k <= high]
+        if len(ticks) > 2:
+            ticks = ticks[::-(-len(ticks) // MOST)]
+            plain = 1e-3 <= low and high <= 1e4
+            return {"type": "log", "tickvals": [float(f"{m}e{k}") for m, k in ticks],
+                    "ticktext": [f"{m * 10.0**k:g}" if plain else power_words(k, m) for m, k in ticks]}
+    return {"type": "log"}
+
+
+def power_words(k: int, times: int = 1) -> str:
+    """Ten to the k-th, or a multiple of it, as a label."""
+    whole = {0: "1", 1: "10"}.get(k) or "10" + str(k).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return whole if times == 1 else f"{times}·{whole}"
 
 
 def show(fig: go.Figure, alt: str) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, SEQUENTIAL, cells, layout
+from phasebook.site.figures.base import COLOURS, SEQUENTIAL, cells, layout, power_words
 from phasebook.site.figures.transport import Curve, curves
 from phasebook.site.figures.widget import webp
 
@@ -120,7 +120,7 @@ def leaks(targets: Sequence[Leaks]) -> go.Figure:
         panels.append([*panel, Curve("bound at the target's masses", one.constants, np.maximum(one.least, FLOOR),
                                      "predicted", 6)])
         decades = range(int(first // 1), int(last // 1) + 1)
-        ticks.append({10.0**k: f"10<sup>{k}</sup>".replace("-", "−") for k in decades}
+        ticks.append({10.0**k: power_words(k) for k in decades}
                      | {10.0 ** (last + BEYOND * (1 + len(jumping)) / 2): "∞" for _ in jumping[:1]})
     fig = curves(panels, ["L / D, measured from below"] * len(panels), ["leak"] * len(panels))
     for column, named in enumerate(ticks, 1):

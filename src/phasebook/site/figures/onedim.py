@@ -12,7 +12,7 @@ from numpy import ndarray
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.base import COLOURS, layout, log_axis
 from phasebook.site.figures.widget import webp
 
 __all__ = ["dendrogram", "lines", "spacetime"]
@@ -105,9 +105,9 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
             fig.add_vline(x=place, line={"color": "#777", "dash": "dot"}, row=1, col=k, annotation_text=words,
                           annotation_position="top left", annotation_textangle=-90)
         kinds = log[k - 1] if k <= len(log) else ""
-        for axis, update in (("x", fig.update_xaxes), ("y", fig.update_yaxes)):
-            scale = {"type": "log", "exponentformat": "power", "dtick": 1} if axis in kinds else {}
-            update(title=(x_titles if axis == "x" else y_titles)[k - 1], row=1, col=k, **scale)
+        for i, (update, names) in enumerate(((fig.update_xaxes, x_titles), (fig.update_yaxes, y_titles))):
+            scale = log_axis(*(curve[i] for curve in curves.values())) if "xy"[i] in kinds else {}
+            update(title=names[k - 1], row=1, col=k, **scale)
     return layout(fig, legend={"orientation": "h", "y": -0.25})
 
 

@@ -17,7 +17,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-from phasebook.site.figures.base import COLOURS, layout, noise_words
+from phasebook.site.figures.base import COLOURS, layout, log_axis, noise_words
 from phasebook.site.figures.widget import webp
 
 __all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "overlaid", "phase_diagram",
@@ -216,9 +216,9 @@ def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitl
         fig.add_scatter(x=x, y=_rounded(y), name=name, mode="lines" if len(x) > 12 else "lines+markers",
                         line={"color": colour, "width": 2.5, "dash": style})
     layout(fig, height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
-    fig.update_xaxes(title=xtitle, autorange="reversed" if reverse else True, **_axis("x" in log, [x]))
+    fig.update_xaxes(title=xtitle, autorange="reversed" if reverse else True, **(log_axis(x) if "x" in log else {}))
     shown = [*series.values(), *(one for bundle in faint.values() for one in bundle)]
-    return fig.update_yaxes(title=ytitle, **_axis("y" in log, shown))
+    return fig.update_yaxes(title=ytitle, **(log_axis(*shown) if "y" in log else {}))
 
 
 def overlaid(figures: Sequence[go.Figure]) -> go.Figure:
@@ -227,22 +227,10 @@ def overlaid(figures: Sequence[go.Figure]) -> go.Figure:
     for figure in others:
         for trace in figure.data:
             whole.add_trace(trace.update(line_dash="dash"))
+    for axis, name in ((whole.layout.xaxis, "x"), (whole.layout.yaxis, "y")):
+        if axis.type == "log":
+            axis.update(log_axis(*(trace[name] for trace in whole.data)))
     return whole.update_layout(showlegend=len(whole.data) > 1)
-
-
-def _axis(log: bool, values: Sequence[ndarray]) -> dict:
-    """A linear axis, or a logarithmic one labelled at whole decades where it spans more than one."""
-    if not log:
-        return {"type": "linear"}
-    flat = np.concatenate([np.ravel(v) for v in values])
-    flat = flat[(flat > 0) & np.isfinite(flat)]
-    decades = np.arange(np.floor(np.log10(flat.min())), np.log10(flat.max()) + 1) if len(flat) else np.zeros(1)
-    if len(decades) < 3:
-        return {"type": "log"}
-    decades = decades[::-(-len(decades) // 8)]
-    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    return {"type": "log", "tickvals": [float(10.0**k) for k in decades],
-            "ticktext": [{0: "1", 1: "10"}.get(int(k)) or "10" + str(int(k)).translate(raised) for k in decades]}
 
 
 def _rounded(y: ndarray) -> list[float | None]:

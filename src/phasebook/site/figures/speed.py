@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.base import COLOURS, layout, log_axis
 
 __all__ = ["cost_curves"]
 
 COLUMNS = 3
-ROUND = [m * 10.0**e for e in range(-6, 7) for m in (1, 2, 5)]
 
 
 def cost_curves(seconds: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> go.Figure:
@@ -26,11 +25,5 @@ def cost_curves(seconds: Mapping[str, tuple[Sequence[float], Sequence[float]]]) 
         line = {"mode": "lines+markers", "line_color": COLOURS[0], "showlegend": False}
         fig.add_scatter(x=list(sizes), y=list(took), **line, **at)
         fig.update_xaxes(title=name, type="log", tickvals=list(sizes), ticktext=[f"{x:g}" for x in sizes], **at)
-        fig.update_yaxes(title="s" if at["col"] == 1 else None, type="log", **_ticks(took), **at)
+        fig.update_yaxes(title="s" if at["col"] == 1 else None, **at, **log_axis(took))
     return layout(fig, height=230 * rows + 60)
-
-
-def _ticks(values: Sequence[float]) -> dict:
-    """Round numbers, where two or more of them lie on the axis; else plotly's own."""
-    ticks = [v for v in ROUND if 0.8 * min(values) <= v <= 1.25 * max(values)]
-    return {"tickvals": ticks, "ticktext": [f"{v:g}" for v in ticks]} if len(ticks) > 1 else {"nticks": 4}

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout
+from phasebook.site.figures.base import COLOURS, SEQUENTIAL, layout, log_axis
 
 __all__ = ["Curve", "Field", "animated_pair", "chain_panels", "curves", "error_panels", "fields", "ratio_panels"]
 
@@ -133,18 +133,8 @@ def curves(panels: Sequence[Sequence[Curve]], x_titles: Sequence[str], y_titles:
     for column, (panel, x, y) in enumerate(zip(panels, x_titles, y_titles, strict=True), 1):
         both = [np.concatenate([c[i] for c in panel]) for i in (1, 2)]
         for update, title, data in zip((fig.update_xaxes, fig.update_yaxes), (x, y), both, strict=True):
-            update(title=title, row=1, col=column, **(_log_axis(data) if log else {}))
+            update(title=title, row=1, col=column, **(log_axis(data) if log else {}))
     return layout(fig, height=height, legend={"orientation": "h", "y": -0.22, "x": 0})
-
-
-def _log_axis(values: Float[ndarray, " p"]) -> dict:
-    """A log axis with a label every decade, or every second one where there are many; a few more within a decade."""
-    positive = values[values > 0]
-    decades = np.ptp(np.log10(positive)) if positive.size else 1.0
-    if 0 < decades < 1.2:
-        return {"type": "log", "tickvals": [v * 10.0**k for k in range(int(np.floor(np.log10(positive.min()))),
-                int(np.ceil(np.log10(positive.max()))) + 1) for v in (1, 2, 3, 5)], "tickformat": "~g"}
-    return {"type": "log", "exponentformat": "power", "dtick": 2 if decades > 7 else 1}
 
 
 def animated_pair(times: Sequence[float], first, second, difference, *, names: tuple[str, str],
