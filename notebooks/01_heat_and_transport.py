@@ -191,6 +191,8 @@ for name, c in constants.items():
     print(f"{name:9} ‖∇Q‖ = {c.grad_q_norm:.4f}, β = {c.beta:+.3f}")
 
 # %% [markdown]
+# With these two numbers all is said about the leading order, and nothing is left to fit. First on the line, then on the torus.
+#
 # ## The line
 #
 # On the line the Brenier map is the monotone one, $F_\varepsilon(T_\varepsilon(x)) = F(x)$ with $F$ the distribution function. For a mixture of Gaussians

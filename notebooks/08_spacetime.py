@@ -341,6 +341,8 @@ ledger.claim("spacetime.memoryless", max(powers, key=lambda power: abs(power - 1
              note="at x = -1, 0, 1" if powers else "a single atom: all posteriors are equal")
 
 # %% [markdown]
+# A power of one means that all distances at full noise go to zero with the signal, wherever they are taken.
+#
 # ## What was shown, and what was not
 #
 # Shown: spacetime is hyperbolic for Gaussian data, where it is ultrametric up to a constant whatever one compares, and spherical for pictures and an exact denoiser, where all are equally far apart; three atoms on a line lie in between. Geodesics meet both closed forms, improve the published energies and are the shortest paths of a grid. The pullback metric of the flow is flat on

@@ -166,8 +166,8 @@ ledger.claim("images.width", np.abs(reach / law - 1).max(), note=f"w = {p.width:
 ledger.claim("images.crossover", crossing)
 
 # %% mystnb={"figure": {"caption": "Distance of two atoms with a width, by minimised curves and by the law: from the constant of the sphere to the logarithm of the half-space.", "name": "fig-width"}} tags=["hide-input"]
-show(draw.lines({"distance": {"curves": (1 / ratio, np.array(reach)), "law": (1 / ratio, law)}}, ["w/r"], ["distance"], log=["x"]),
-     alt="Two curves on top of each other that rise from about pi to nine, flat at first and then linear in the logarithm.")
+show(draw.lines({"distance": {"curves": (1 / ratio, np.array(reach), "markers"), "law": (1 / ratio, law)}}, ["w/r"], ["distance"], log=["x"]),
+     alt="Dots on a curve that rises from about pi to nine, flat at first and then linear in the logarithm.")
 
 # %% [markdown]
 # {numref}`fig-width` is the crossover that the width of a model decides: above it distances are bounded and forget, below they are logarithms, which three points make isosceles up to a constant whatever the data. A tree could be read off in neither.
@@ -270,6 +270,8 @@ ledger.claim("images.known", measured(circle[0], expectations_along(hunt, circle
              note=f"eight latents, distance {wanted:.3f}, exact trace")
 
 # %% [markdown]
+# What follows stands on these checks, whose verdicts are listed beneath their cells.
+#
 # ## Geodesics between pictures
 #
 # The network learnt from half of the icons, each thing in the styles of several artists; the pictures here are of that half. We take two of them, noise both by the same draw to one level, and look for the geodesic between the two posteriors: a spline in the coordinates of the half-space, started at the circle that Gaussian data would have, all curves in one search. Beside it the straight line of the chart. And a few paths of the probability flow, from noise to nearly clean, with the geodesics
@@ -315,6 +317,8 @@ show(strips(rows), alt="Rows of pictures. Along geodesics the first emoji loses 
 # What remains of the comparison is noise: the ratios lie below one, with intervals that hold for all pairs at once. Between the ends of a flow's path that asks little: the search began there, and what is tested is whether its gain is left under other probes.
 #
 # ## The edit distance, with its errors
+#
+# The two pictures of each pair are noised by one draw to the log-SNR `edit_level`, and joined by a geodesic and by the straight line of the chart.
 
 # %%
 ends = noised_ends(network, latents[1:], np.full(p.pairs, p.edit_level), p.seed + 2)

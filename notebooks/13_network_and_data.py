@@ -60,6 +60,7 @@ p = Chapter.read(globals())
 ledger = Ledger("13_network_and_data", p)
 
 # %% tags=["hide-input"]
+from html import escape
 from itertools import combinations
 
 import numpy as np
@@ -82,7 +83,8 @@ from phasebook.site.chapters.two_models import DrawnBy, basin_of, toggle_album
 from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show, table
-from phasebook.site.figures.slices import Map, curves, overlaid, show_strip
+from phasebook.site.figures.slices import Map, curves, overlaid, show_strip, strip_html
+from phasebook.site.results.tables import told
 from phasebook.slices.measures.ridges import isotropy, medians, ridge_edges, ridges_at
 from phasebook.slices.measures.statistics import agreement, late, mean_s, observations
 from phasebook.slices.plane import Plane, seeded_anchors
@@ -110,6 +112,8 @@ networks = {s.name: s for s in subjects(p, judge, {name: spread for name in p.mo
 apart = {name: max(from_diffusers(s, p, guidance) for guidance in {1.0, 5.0, p.guidance}) for name, s in networks.items()}
 
 # %% [markdown]
+# So whatever is measured from here on is the network's, not our sampler's.
+#
 # ## What the network was trained to be
 #
 # Beside it we put the exact denoiser of the latents of its own training pictures, each as it is and in one of the small variations it was
@@ -149,22 +153,20 @@ for name, s in networks.items():
 plane = Plane(seeded_anchors(networks[first].model.shape, p.anchors_seed), tuple(p.extent), p.at("grid", first), p.normalise)
 known = {"exact, own data": twins.get(first), "exact, other half": unseen and slice_of(unseen, plane, networks[first].levels)}
 
-# %% mystnb={"figure": {"caption": "The paper's Fig. 1 for a trained network: predicted images, log(10\u207b\u2078 + det G) of the CLIP features of the decoded picture, and of the predicted latent, each on one colour scale for all steps.", "name": "fig-trained"}} tags=["hide-input"]
-def course_of(net):
+# %% mystnb={"figure": {"caption": "The paper's Fig. 1 for the trained networks: predicted images, log(10\u207b\u2078 + det G) of the CLIP features of the decoded picture, and of the predicted latent, each on one colour scale for all steps.", "name": "fig-trained"}} tags=["hide-input"]
+def course_of(title, net):
     logs = {f: np.log(1e-8 + net.values("det", f)) for f in ("clip", "latent")}
     rows = [Map(f"log(10⁻⁸ + det G), {f}", x, (float(np.nanmin(x)), float(np.nanmax(x)))) for f, x in logs.items()]
-    show_strip(spread, net.levels.sigma_over_alpha, p.extent, rows, net.pictures(spread), size=32,
-               alt="Predicted images of the network over the slice at six steps, with maps of det G of CLIP features and "
-                   "of latents: blurred and dark at first, later pictures with bright borders between them")
+    return f"<p><strong>{escape(title)}</strong></p>" + strip_html(
+        spread, net.levels.sigma_over_alpha, p.extent, rows, net.pictures(spread), size=32,
+        alt=f"Predicted images of {title} over the slice at six steps, with maps of det G of CLIP features and "
+            "of latents: blurred and dark at first, later pictures with bright borders between them")
 
 
-course_of(nets[first])
+display(HTML("".join(course_of(networks[name].title, net) for name, net in nets.items())))
 
 # %% tags=["hide-input"]
 for name, net in nets.items():
-    if name != first:
-        display(HTML(f"<p>The same of {networks[name].title}:</p>"))
-        course_of(net)
     for feature in ("clip", "clip_normalised"):
         ledger.number(f"mean_det_g_{feature}_{networks[name].title}", mean_s(net, feature)[spread], f"1, at steps {spread}")
 
@@ -361,7 +363,7 @@ def between(first, second, key):
     return values if len(values) else np.full(p.sets, np.nan)
 
 # %% tags=["hide-input"]
-median = lambda *pair: "–" if (e := over_slices(between(*pair))) is None else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
+median = lambda *pair: told(over_slices(between(*pair)))
 display(HTML(table(("columns", "0.5 ≤ ν < 1", "0.1 ≤ ν < 0.5"), [(" and ".join(pair), median(*pair, "onset"), median(*pair, "forming"))
                    for pair in combinations(maps, 2)], "Agreement of maps beyond chance, medians over slices with their intervals")))
 absent = "a column is not at hand, or reaches no noise level of the window"

@@ -67,6 +67,7 @@ from phasebook.site.chapters.slices import planes
 from phasebook.site.checks.models import judge_of, subjects
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.divisions import partitions
+from phasebook.site.results.tables import told
 from phasebook.slices.measures.partitions import displacement, shared_basins
 from phasebook.stats import median_interval
 
@@ -172,8 +173,7 @@ steps_moved, guidance_moved = ({name: median_interval(moved(name)) for name in s
 strangers = {name: median_interval(moved(name, 1)) for name in (*steps_moved, *guidance_moved)}
 
 # %% tags=["hide-input"]
-rows = [(name, *(f"{x.value:.3f} ({x.low:.3f} to {x.high:.3f})" if x else "–" for x in (one, strangers[name])))
-        for name, one in (steps_moved | guidance_moved).items()]
+rows = [(name, told(one), told(strangers[name])) for name, one in (steps_moved | guidance_moved).items()]
 display(HTML(table(("", "moved", "from another slice's"), rows, f"Displacement of boundaries, in units of a slice whose points lie {several[0].spacing[0]:.3f} apart")))
 for name, one in (steps_moved | guidance_moved).items():
     ledger.number(f"displacement_{name}", one and one.value, "units of alpha and beta, median over slices")

@@ -232,7 +232,7 @@ display(HTML(estimates_table({label: [getattr(b, name) for b in bordered.values(
 
 # %% tags=["hide-input", "nbval-check-output"]
 for title, b in bordered.items():
-    print(f"{title}: nesting", "not to be measured" if b.nested is None else f"{b.nested.value:.1f}")
+    print(f"{title}: nesting", "not to be measured" if b.nested is None else "at least 0.9" if b.nested.value >= 0.9 else "below 0.9")
 
 # %% tags=["hide-input"]
 for one in models_here:

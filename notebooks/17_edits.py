@@ -126,6 +126,8 @@ for s in cast:
         print(f"log n = {np.log(n):.2f}, lambda = {p.log_prior:g}")
 
 # %% [markdown]
+# These are the models, with all that an edit needs of them.
+#
 # ## There and back
 #
 # First the case with a known answer: invert a picture under the prompt that it was made under, resume under the same prompt, and compare. Nothing should have
@@ -181,6 +183,8 @@ constant = two_picture_constant(p.log_prior)
 print(f"c = {constant:.3f} for lambda = {p.log_prior:g}")
 
 # %% [markdown]
+# Now the edits themselves, and after them the count against this law.
+#
 # ## The edits: Figure 3
 #
 # One row an edit, one column a step to resume at, from all noise on the left to almost none on the right. The frame marks $k^*$. The exact model knows only its
@@ -300,6 +304,8 @@ if law:
 # and takes its side.
 #
 # ## Does success follow splitting?
+#
+# Rank correlations over the pairs that were drawn, of $k^*$ with the split step and with the distance of the two pictures, and of one at fixed other.
 
 # %% tags=["nbval-check-output"]
 by_name = {name: findings(e, p.seed) for name, e in many.items()}
@@ -364,7 +370,8 @@ for s in cast:
     for name, key in (NEAR | {"edit.boundary_costs_as_much": "surplus"}).items():
         e = estimates.get(key)
         ledger.claim(name, e, model=s.name, note=failed if e else "no such pairs here")
-        print(f"{s.title}, {key}: " + (f"{e.value:.1f} ({e.low:.1f} to {e.high:.1f})" if e else "no such pairs here"))
+        print(f"{s.title}, {key}: " + ("no such pairs here" if e is None else f"{e.value:.1f} " + (
+            f"({e.low:.1f} to {e.high:.1f})" if np.isfinite(e.low) else f"(n = {e.n}: too few for an interval)")))
 
 # %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* (-1: from no step) against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]

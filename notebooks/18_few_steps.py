@@ -330,7 +330,7 @@ show(picture_rows(["exact flow", *map(words, p.layers)], pictured), alt="Rows of
 # %% tags=["nbval-check-output"]
 finite = {key: row for key, row in rows.items() if row.bound}
 most = max(float((row.asked / row.constant)[row.asked > 0].max(initial=0.0)) for row in finite.values())
-passed = [" ".join(map(str, key)) for key, row in finite.items() if good(row)]
+passed = [f"{words(name)} in {steps} on {words(target)} ({kind})" for (target, name, steps, kind), row in finite.items() if good(row)]
 flat = [(k, leak, c) for k, row in enumerate(finite.values())
         for leak, c in zip(row.score.leak, row.constant / row.student.target.gap, strict=True)]
 group, leak, steep = (np.array(v) for v in zip(*flat, strict=True))

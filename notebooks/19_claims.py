@@ -51,6 +51,8 @@ for name, reason in reasons.items():
     ledger.claim(name, None, note=reason)
 
 # %% [markdown]
+# Nothing in this book is a verdict on them.
+#
 # ## The count
 #
 # Five verdicts are possible. A statement **holds** when its whole interval meets the bound; a number without
@@ -123,6 +125,8 @@ HTML(claims_table([c for c in paper if c.verdict == "holds"]))
 
 # %% [markdown]
 # ## Undecided, and not tested here
+#
+# Sentences whose interval lies on both sides of their bound, and those for which nothing was run.
 
 # %% tags=["hide-input"]
 HTML(claims_table([c for c in paper if c.verdict in ("undecided", "not tested here")]))
@@ -139,6 +143,8 @@ HTML(claims_table([c for c in everything if c.kind == "book"]))
 
 # %% [markdown]
 # ## Solvers against oracles
+#
+# Routines of this book, held against closed forms and against code that knows nothing of them.
 
 # %% tags=["hide-input"]
 HTML(claims_table([c for c in everything if c.kind == "check"]))

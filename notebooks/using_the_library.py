@@ -92,6 +92,8 @@ print("resumed from step 20 it ends in the same place:", bool((again - final).ab
 print("inverted it comes back to its start:", bool((back.x[0] - x).abs().max() < 1e-6))
 
 # %% [markdown]
+# So a trajectory can be left, gone on with, and gone back, at any level.
+#
 # ## A fine slice from a few of its points
 #
 # Most points of a fine grid lie inside a phase and have the prediction of their neighbours. `adaptive_basins` evaluates a coarse grid, halves the spacing where
@@ -170,6 +172,8 @@ s = slice_of(model, Plane.random(model.shape, seed=0, grid=4), model.levels(5), 
 print("finite at every step:", bool((s.values("trace", exact=True) > 0).all()))
 
 # %% [markdown]
+# Weights at random know nothing, but a slice of them is made like any other.
+#
 # ## A folder of pictures
 #
 # The exact model needs no training: its data *are* the pictures of a folder, whose sub-folders, if any, are the
@@ -194,6 +198,8 @@ reached = sorted({images.names[k] for k in s.data.atom.values[-1].ravel()})
 print("pictures that the slice ends on:", ", ".join(reached))
 
 # %% [markdown]
+# A slice of an exact model ends on pictures of its folder: there are no others.
+#
 # ## A model class of your own
 #
 # Anything that inherits from `phasebook.Model` and says how it starts, predicts and decodes can be sampled, inverted,

@@ -54,10 +54,16 @@ def test_a_figure_needs_an_alternative_text():
 
 def test_annotated_axes_and_anchors_inside_the_extent():
     fig = annotated(thumbnails[0], field, 1, extent, [(1.0, 0.0, "hearts")])
-    assert fig.layout.xaxis2.title.text == "β" and fig.layout.yaxis2.title.text == "α"
+    assert fig.layout.xaxis2.title.text == "β" and fig.layout.yaxis.title.text == "α"
     assert tuple(fig.layout.yaxis2.range) == (0, 2) and tuple(fig.layout.xaxis.range) == (-1, 1)
     assert [a.text for a in fig.layout.annotations] == ["<b>z₀</b>", "<b>z₁</b>", "<b>z₂</b>"]
     assert not annotated(thumbnails[0], field, 1, [5.0, 6.0, 5.0, 6.0], []).layout.annotations
+
+
+def test_names_of_basins_do_not_lie_on_one_another():
+    near = [(1.0, 0.0, "arrows"), (1.02, 0.1, "religions"), (1.0, -0.8, "moons")]
+    first, second, third = annotated(thumbnails[0], field, 1, extent, near).data[0].y
+    assert first == 1 == third and second - 1.02 == pytest.approx(0.14)         # by a letter's height of the map's two
 
 
 def test_curves_label_whole_decades():

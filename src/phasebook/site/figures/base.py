@@ -22,8 +22,6 @@ SEQUENTIAL = "Viridis"
 # a qualitative set that survives colour blindness (Okabe and Ito 2008)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
-MOST = 8                # labels of a logarithmic axis
-
 _number = count(1)
 
 
@@ -45,9 +43,9 @@ def noise_words(level: float, digits: int = 2) -> str:
     return f"σ/α = {level:.{digits}g}".replace("inf", "∞")
 
 
-def log_axis(*values: Float[ndarray, "*s"]) -> dict:
-    """A logarithmic axis of these numbers with three labels or more: powers of ten, or round numbers between them where
-    it spans little; plotly's own where it spans next to nothing."""
+def log_axis(*values: Float[ndarray, "*s"], most: int = 8) -> dict:
+    """A logarithmic axis of these numbers with three labels or more, `most` at most: powers of ten, or round numbers
+    between them where it spans little; plotly's own where it spans next to nothing."""
     shown = np.concatenate([np.ravel(v) for v in values]).astype(float)
     shown = shown[np.isfinite(shown) & (shown > 0)]
     low, high = (shown.min() / 1.1, shown.max() * 1.1) if len(shown) else (1.0, 1.0)
@@ -55,7 +53,7 @@ def log_axis(*values: Float[ndarray, "*s"]) -> dict:
     for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), range(1, 10)):
         ticks = [(m, k) for k in decades for m in digits if low <= m * 10.0**k <= high]
         if len(ticks) > 2:
-            ticks = ticks[::-(-len(ticks) // MOST)]
+            ticks = ticks[::-(-len(ticks) // most)]
             plain = 1e-3 <= low and high <= 1e4
             return {"type": "log", "tickvals": [float(f"{m}e{k}") for m, k in ticks],
                     "ticktext": [f"{m * 10.0**k:g}" if plain else power_words(k, m) for m, k in ticks]}

@@ -33,9 +33,10 @@ def divisions(titles: Sequence[str], labels: Int[ndarray, "k g g"], axis: Float[
         fig.add_trace(go.Heatmap(x=_short(axis), y=_short(axis), z=shown, zmin=-0.5, zmax=n + 0.5, colorscale=scale,
                                  showscale=False, hovertemplate="atom %{z}<extra></extra>"), 1, column)
         fig.update_xaxes(title_text="z₁ (latent)", constrain="domain", row=1, col=column)
-        fig.update_yaxes(scaleanchor=f"x{column if column > 1 else ''}", constrain="domain", row=1, col=column)
+        fig.update_yaxes(scaleanchor=f"x{column if column > 1 else ''}", constrain="domain", constraintoward="top",
+                         row=1, col=column)             # titles stand right above the panels at any width
     fig.update_yaxes(title_text="z₂ (latent)", row=1, col=1)
-    return layout(fig, height=360)
+    return layout(fig, height=280)
 
 
 def partitions(titles: Sequence[str], labels: Int[ndarray, "k s g g"]) -> go.Figure:

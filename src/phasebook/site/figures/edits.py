@@ -18,7 +18,7 @@ from phasebook.site.figures.widget import webp
 __all__ = ["EditRow", "Panel", "edits_html", "scatters", "show_edits", "success_curves", "trip_curves"]
 
 STYLE = """<style>
-.pb-edits{display:grid;gap:4px;align-items:center;font-size:.8rem;line-height:1.2;max-width:1000px;min-width:700px}
+.pb-edits{display:grid;gap:4px;align-items:center;font-size:.8rem;line-height:1.2;max-width:1000px;min-width:640px}
 .pb-edits-title{margin:.6rem 0 .2rem;font-weight:600}
 .pb-edits img{width:100%;display:block;filter:none!important;background:#fff!important;border-radius:3px;
 box-sizing:border-box;border:3px solid transparent}

@@ -24,6 +24,7 @@ __all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "over
            "show_strip"]
 
 RIDGES = "Inferno"
+HIGH, WIDE = 0.07, 0.03      # shares of a map: the height of a label, and the width of a letter
 # text takes the page's colour; scientific colours are left alone in a dark theme (the site's rule for figures)
 STYLE = """<style>
 .pb-strip{display:grid;gap:6px 8px;align-items:center;font-size:.8rem;line-height:1.25;max-width:1000px}
@@ -170,6 +171,7 @@ def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int
                              layer="below")
     axes = {"xaxis": x, "yaxis": y}
     # text near a side grows inward
+    labels = _apart(labels, a1 - a0, b1 - b0)
     share = [(p[1] - b0) / (b1 - b0) for p in labels]
     place = ["middle right" if s < 0.12 else "middle left" if s > 0.88 else "middle center" for s in share]
     fig.add_scatter(x=[p[1] for p in labels], y=[p[0] for p in labels], text=[p[2] for p in labels], mode="text",
@@ -187,12 +189,27 @@ def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int
     layout(fig, height=410, xaxis={"domain": [0, 0.47]}, xaxis2={"domain": [0.53, 1], "anchor": "y2"},
            yaxis2={"anchor": "x2"})
     fig.update_xaxes(title="β", range=[b0, b1], showgrid=False, zeroline=False, ticks="outside")
-    fig.update_yaxes(title="α", range=[a0, a1], showgrid=False, zeroline=False, ticks="outside")
+    fig.update_yaxes(range=[a0, a1], showgrid=False, zeroline=False, ticks="outside")
+    fig.update_layout(yaxis_title="α", yaxis2_showticklabels=False)
     for b, a, text in corners:
         inward_x, inward_y = (18 if b < (b0 + b1) / 2 else -18), (14 if a < (a0 + a1) / 2 else -14)
         fig.add_annotation(x=b, y=a, xref="x2", yref="y2", text=f"<b>{text}</b>", showarrow=False, xshift=inward_x,
                            yshift=inward_y, font={"color": "white", "size": 15, "shadow": "0 0 3px black"})
     return fig
+
+
+def _apart(labels: Sequence[tuple[float, float, str]], up: float, right: float) -> list[tuple[float, float, str]]:
+    """Labels of a map that is `up` high and `right` wide, moved up or down where they would lie on an earlier one."""
+    kept: list[tuple[float, float, str]] = []
+
+    def free(a: float, b: float, text: str) -> bool:
+        return all(abs(a - c) >= HIGH * up or abs(b - d) >= WIDE * right * (len(text) + len(other)) / 2
+                   for c, d, other in kept)
+
+    for a, b, text in labels:
+        moved = (a + k * HIGH * up for k in (0, 1, -1, 2, -2))
+        kept.append((next((one for one in moved if free(one, b, text)), a), b, text))
+    return kept
 
 
 def curves(x: Sequence[float], series: dict[str, ndarray], *, xtitle: str, ytitle: str, log: str = "",

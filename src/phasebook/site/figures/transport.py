@@ -132,8 +132,9 @@ def curves(panels: Sequence[Sequence[Curve]], x_titles: Sequence[str], y_titles:
             named.add(c.name)
     for column, (panel, x, y) in enumerate(zip(panels, x_titles, y_titles, strict=True), 1):
         both = [np.concatenate([c[i] for c in panel]) for i in (1, 2)]
-        for update, title, data in zip((fig.update_xaxes, fig.update_yaxes), (x, y), both, strict=True):
-            update(title=title, row=1, col=column, **(log_axis(data) if log else {}))
+        axes = ((fig.update_xaxes, x, max(3, 8 // len(panels))), (fig.update_yaxes, y, 8))    # labels that have room
+        for (update, title, most), data in zip(axes, both, strict=True):
+            update(title=title, row=1, col=column, **(log_axis(data, most=most) if log else {}))
     return layout(fig, height=height, legend={"orientation": "h", "y": -0.22, "x": 0})
 
 
