@@ -251,7 +251,7 @@ def strips_of(title: str, s: Slice, pairs: Float[ndarray, "pair 2 2"] | None, co
         apart = near.distances[:, 2 * k, 2 * k + 1]
         height = split_levels(apart[None], noise, final_half(apart[None]))[0]
         pictures = np.stack([as_bytes(s.model.decode(near.x0[step, 2 * k:2 * k + 2])) for step in shown])
-        words = f"{title}: (α, β) = ({a:.2f}, {b:.2f}) and ({c:.2f}, {d:.2f})".replace("(-", "(−").replace(" -", " −")
+        words = f"{title}: ({a:.2f}, {b:.2f}) and ({c:.2f}, {d:.2f})".replace("(-", "(−").replace(" -", " −")
         split = noise[-1] * np.exp(height)
         strips.append(PairStrip(words, pictures, shown, apart, s.levels.sigma_over_alpha, split, "rms"))
     return strips

@@ -121,7 +121,7 @@ def pair_strips(pairs: Sequence[PairStrip]) -> go.Figure:
         fig.add_annotation(text=pair.title, x=0.5, xref="paper", y=1, yanchor="bottom", showarrow=False,
                            yref=f"y{2 * k + 1 if k else ''} domain")
     layout(fig, height=350 * count + 90)
-    return fig.update_annotations(font_size=14)
+    return fig.update_annotations(font_size=12)
 
 
 def _strip(fig: go.Figure, pair: PairStrip, row: int) -> None:
