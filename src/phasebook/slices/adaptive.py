@@ -98,13 +98,13 @@ class Adaptive:
         scale = [(edge / (len(hues) + 1), c) for k, c in enumerate([*hues, "#222222"]) for edge in (k, k + 1)]
         missed = "nothing left to probe" if self.missed is None else (
             f"missed: {self.missed.value:.2%} (95 %: at most {self.missed.high:.2%})")
-        title = f"{self.share:.1%} of {plane.grid} × {plane.grid} points evaluated; {missed}"
+        title = f"{self.share:.1%} of {plane.grid} × {plane.grid} points evaluated;<br>{missed}"
         fig = go.Figure(go.Heatmap(z=shades, x=plane.beta, y=plane.alpha, zmin=-0.5, zmax=len(hues) + 0.5,
                                    colorscale=scale, showscale=False, hoverinfo="x+y"))
         fig.update_xaxes(title="β", constrain="domain")
         fig.update_yaxes(title="α", scaleanchor="x", constrain="domain")
         return fig.update_layout(template="plotly_white", width=560, height=520, title={"text": title, "font_size": 13},
-                                 margin={"t": 50, "r": 20})
+                                 margin={"t": 60, "r": 20})
 
     def filled(self, values: Float[ndarray, "a a"]) -> Float[ndarray, "a a"]:
         """A map that is known at the evaluated points, interpolated linearly between them; no other value is read."""
