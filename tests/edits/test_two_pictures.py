@@ -97,3 +97,15 @@ def test_thresholds_lie_between_steps():
     noise = np.array([8.0, 4.0, 1.0])
     levels = SimpleNamespace(heights=noise)
     np.testing.assert_allclose(thresholds(np.array([0, 1, 2]), levels), [32**0.5, 2, 1])
+
+
+@pytest.mark.parametrize("bonus, known", [(0.001, 35.70), (0.1, 3.741)])
+def test_the_constant_of_a_small_bonus(bonus, known):
+    """By SciPy's `solve_ivp` over twelve units of s."""
+    assert two_picture_constant(bonus) == pytest.approx(known, rel=1e-3)
+
+
+@pytest.mark.parametrize("bonus", [0, -1.0, float("nan"), "1"])
+def test_a_bonus_that_is_none_is_refused(bonus):
+    with pytest.raises(ValueError, match="log_prior = .*takes a number above 0"):
+        two_picture_constant(bonus)

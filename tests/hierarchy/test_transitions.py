@@ -119,3 +119,10 @@ def test_the_first_ridge_is_the_first_jump():
     ridge = float(np.sort(jumps)[-3]) * 0.999
     assert first_ridge(one, ridge) == one.levels.sigma_over_alpha[np.argmax(jumps > ridge)]
     assert first_ridge(one, 10 * jumps.max()) is None
+
+
+@pytest.mark.parametrize("names", [np.arange(-1, 2), np.array(["a", "b", "c"]), np.array([5, 90, 7])])
+def test_labels_of_trips_are_names(names):
+    x, which = np.random.default_rng(1).normal(size=(30, 4)), np.arange(30) % 3
+    one, other = (exact_trips(x @ x.T, labels, [1.0], 60, 0) for labels in (which, names[which]))
+    assert (one.label == other.label).all() and (other.origin == names[one.origin]).all()

@@ -67,3 +67,8 @@ def test_bad_inputs_are_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_near_points_beside_far_ones_are_apart():
+    for points in ([[0.0], [1e-9], [1.0]], [[0, 0], [1e-6, 0], [1e3, 0]], np.repeat(np.eye(3), 5, axis=0)):
+        assert squareform(distances_of(points)) == pytest.approx(pdist(points), rel=1e-7, abs=0)

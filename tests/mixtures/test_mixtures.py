@@ -82,3 +82,13 @@ def test_arguments_are_left_alone():
     means, x = np.ones((2, 1)), np.zeros((1, 1))
     Mixture.atoms(means).score(x, 1.0, 1.0)
     assert (means == 1).all() and (x == 0).all()
+
+
+@pytest.mark.parametrize("x, alpha, sigma, words", [
+    (np.linspace(0, 1, 5), 1, 1, r"x: shape \(5,\); takes points \(..., 1\)"), (np.zeros((3, 2)), 1, 1, "x: shape"),
+    (np.zeros((3, 1)), 1, 0, "sigma = 0: takes"), (np.zeros((3, 1)), 1, -1, "sigma = -1: takes")])
+def test_points_of_another_space_and_levels_without_noise_are_refused(x, alpha, sigma, words):
+    atoms = Mixture.atoms([[0.0], [1.0]])
+    for call in (atoms.log_density, atoms.score, atoms.denoise, atoms.posterior_covariance):
+        with pytest.raises(ValueError, match=words):
+            call(x, alpha, sigma)

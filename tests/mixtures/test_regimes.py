@@ -95,3 +95,10 @@ def test_times_resolve_the_smallest_gap(x, resolved):
     if resolved:
         found = [noise_rate(mixture, schedule("vp_linear"), s) for s in t]
         assert abs(np.polyfit(np.log(t), np.log(found), 1)[0] + 1) < 0.01
+
+
+@pytest.mark.parametrize("weights", [None, np.array([0.2, 0.7, 0.1])])
+def test_the_rate_in_time_is_that_of_a_grid_as_fine_as_the_turn_is_narrow(weights):
+    """Its width is sigma^2 over the gap: 1e-6 here, where an even grid of 4001 points is 3e-4 apart."""
+    vp, three = schedule("vp_linear"), Mixture.atoms([[-0.3], [1.0], [0.11]], weights)
+    assert time_lipschitz(three, vp, 1e-5) == pytest.approx(time_lipschitz(three, vp, 1e-5, 4_000_001), rel=2e-3)

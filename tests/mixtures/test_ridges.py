@@ -84,3 +84,13 @@ def test_odd_data_do_not_crash():
     close = Mixture.atoms([[0.0, 0.0], [1e-7, 0.0], [1.0, 1.0]])
     assert np.isfinite(ridges.ascend(close, 0.3, ridges.pair_starts(close))[0])
     assert ridges.ascend(PLANE, 0.3, np.array([[50.0, 50.0]]), reach=1.0)[0] == -np.inf
+
+
+@pytest.mark.parametrize("d", [3, 8])
+@pytest.mark.parametrize("s", [0.2, 0.05])
+def test_in_many_dimensions_the_midpoint_of_two_atoms_is_as_steep_as_the_bound(d, s):
+    ends = np.eye(d)[:2] * 2**0.5
+    two, middle = Mixture.atoms(ends), ends.mean(0)[None]
+    assert ridges.lipschitz_from_image(two, middle, s) == pytest.approx(ridges.lipschitz_bound(two, s), abs=1e-3)
+    top = ridges.ascend(two, 0.1, ridges.pair_starts(two))[0]
+    assert top == pytest.approx(ridges.lipschitz_bound(two, 0.1), abs=1e-3)

@@ -18,6 +18,7 @@ from numpy import ndarray
 from scipy.special import expit
 from torch import Tensor
 
+from phasebook.arguments import number
 from phasebook.edits.editing import Edits, k_star
 from phasebook.sampling.levels import Levels
 
@@ -31,10 +32,14 @@ def two_picture_constant(log_prior: float, steps: int = 400) -> float:
     held at its first value c would be 1: the sampler moves while it decides. c tends to 1 for large lambda.
 
     Args:
-        log_prior: lambda, in nats.
-        steps: of the midpoint rule over six units of s.
+        log_prior: lambda, in nats, > 0.
+        steps: of the midpoint rule for each six units of s; there are more than six for a small lambda.
+
+    Raises:
+        ValueError: for a lambda that is not positive.
     """
-    low, high = 1e-3 * log_prior, 10.0 * log_prior                     # succeeds, fails
+    number("log_prior", log_prior, "a number above 0", above=0)
+    low, high = 1e-3 * log_prior * min(1.0, log_prior), 10.0 * log_prior       # succeeds, fails
     for _ in range(50):
         middle = np.sqrt(low * high)
         if _flows_over(middle, log_prior, steps):
@@ -46,7 +51,7 @@ def two_picture_constant(log_prior: float, steps: int = 400) -> float:
 
 def _flows_over(big_r: float, log_prior: float, steps: int) -> bool:
     eta, h = 0.0, 6.0 / steps
-    for _ in range(steps):
+    for _ in range(round(steps * max(1.0, 1 - np.log(log_prior) / 6))):
         half = eta + h / 2 * (expit(log_prior + (eta - 0.5) * big_r) - eta)
         middle = big_r * np.exp(h)
         eta += h * (expit(log_prior + (half - 0.5) * middle) - half)

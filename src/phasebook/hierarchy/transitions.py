@@ -79,16 +79,17 @@ def exact_trips(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], ratios:
         samples: (picture, noise) pairs; the pictures in turn.
         seed: of the noise.
     """
-    gram, labels = np.asarray(gram, dtype=np.float64), np.asarray(labels)
+    gram, (names, which) = np.asarray(gram, dtype=np.float64), np.unique(labels, return_inverse=True)
+    labels = np.asarray(labels)
     ratios = np.sort(np.asarray(ratios, dtype=np.float64))[::-1]
     origin = np.random.default_rng(seed + 1).permutation(np.arange(samples) % len(gram))
-    own, member = np.arange(samples), np.eye(labels.max() + 1)[labels]
+    own, member = np.arange(samples), np.eye(len(names))[which]
     square = np.diag(gram)[origin, None] + np.diag(gram) - 2 * gram[origin]
     square = square.clip(0)
     rows = []
     for w in posteriors(gram, ratios, origin, seed):
         groups = w @ member
-        rows.append((groups[own, labels[origin]], (groups**2).sum(1), w[own, origin], (w * np.sqrt(square)).sum(1),
+        rows.append((groups[own, which[origin]], (groups**2).sum(1), w[own, origin], (w * np.sqrt(square)).sum(1),
                      (w * square).sum(1)))
     return Trips(ratios, *(np.stack(column) for column in zip(*rows, strict=True)), labels[origin])
 

@@ -20,6 +20,7 @@ __all__ = ["TREES", "average_tree", "comb_tree", "distances_of", "known_tree", "
            "tree_points", "twin_points"]
 
 TREES = ("binary, steep", "binary, flat", "ternary", "comb")
+NEAR = 1e-6             # of two squared lengths: below this share of their sum their difference has lost digits
 
 
 def distances_of(points: Float[ndarray, "n d"]) -> Float[ndarray, "n n"]:
@@ -32,9 +33,15 @@ def distances_of(points: Float[ndarray, "n d"]) -> Float[ndarray, "n n"]:
     if x.ndim != 2 or len(x) < 2 or not np.isfinite(x).all():
         raise ValueError(f"points: shape {x.shape}{'' if x.ndim != 2 or len(x) < 2 else ' with NaN or Inf in it'}; "
                          "takes a finite array (n, d), n >= 2")
-    x = x - x.mean(0)
+    own, x = x, x - x.mean(0)
     square = (x**2).sum(1)
-    d = np.sqrt((square[:, None] + square - 2 * x @ x.T).clip(0))
+    both = square[:, None] + square
+    apart = (both - 2 * x @ x.T).clip(0)
+    near = np.argwhere(apart < NEAR * both)                             # these have cancelled, and are taken anew
+    for some in np.array_split(near, 1 + near.size * x.shape[1] // 10**7):
+        i, j = some.T
+        apart[i, j] = ((own[i] - own[j])**2).sum(1)
+    d = np.sqrt(apart)
     np.fill_diagonal(d, 0)
     return (d + d.T) / 2
 

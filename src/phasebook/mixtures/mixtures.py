@@ -74,7 +74,11 @@ class Mixture:
     def _log_terms(self, x: Float[ndarray, "*b d"], alpha: float, sigma: float) -> Float[ndarray, "*b n"]:
         """`log pi_i N(x; alpha m_i, alpha^2 v_i + sigma^2)`."""
         d = self.means.shape[1]
+        if np.shape(x)[-1:] != (d,):
+            raise ValueError(f"x: shape {np.shape(x)}; takes points (..., {d})")
         s2 = alpha**2 * self.variances + sigma**2
+        if not (np.all(sigma >= 0) and s2.min() > 0):
+            raise ValueError(f"sigma = {sigma}: takes a number above 0, or 0 where no component is an atom")
         square = ((x[..., None, :] - alpha * self.means) ** 2).sum(-1)
         return np.log(self.weights) - square / (2 * s2) - d / 2 * np.log(2 * np.pi * s2)
 

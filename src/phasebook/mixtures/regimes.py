@@ -205,13 +205,27 @@ def time_lipschitz(mixture: Mixture, schedule: Schedule, t: float, points: int =
         mixture: the data, on the line.
         schedule: of the noise.
         t: diffusion time, > 0.
-        points: of x.
+        points: of an even grid of x; between neighbours, where the prediction turns over a width of `sigma^2 / gap`, it
+            is looked at on that scale besides.
 
     Returns:
         The rate, per unit of time.
     """
     low, high = mixture.means.min(), mixture.means.max()
-    return float(np.abs(_turning(mixture, schedule, np.linspace(low, high, points), t)).max())
+    x = np.concatenate([np.linspace(low, high, points), _crossings(mixture, schedule, t)])
+    return float(np.abs(_turning(mixture, schedule, x, t)).max())
+
+
+def _crossings(mixture: Mixture, schedule: Schedule, t: float) -> Float[ndarray, " m"]:
+    """Points around those at which two neighbours on the line are equally likely."""
+    order = np.argsort(mixture.means[:, 0], kind="stable")
+    m, v, w = mixture.means[order, 0], mixture.variances[order], mixture.weights[order]
+    known = np.diff(m) > 0
+    alpha, gap = float(schedule.alpha(t)), np.diff(m)[known]
+    noise = float(schedule.sigma(t))**2 + alpha**2 * (v[1:] + v[:-1])[known] / 2
+    width = noise / (alpha * gap)
+    middle = alpha * (m[1:] + m[:-1])[known] / 2 + width * np.log(w[:-1] / w[1:])[known]
+    return (middle[:, None] + width[:, None] * np.linspace(-8, 8, 161)).ravel()
 
 
 def _turning(mixture, schedule, x, t):

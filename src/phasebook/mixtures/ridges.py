@@ -6,8 +6,9 @@ ground between the atoms, at a scale of s. So every function here takes points y
 *up* to the latent, with the derivative `K = dz / dy`. In the heat frame `dy / d log s = y - D(y, s)` and
 `dM / d log s = (I - Cov[x_0 | y] / s^2) M`, with `M = dy_far / dy`; `z` is `y_far` whitened.
 
-The Lipschitz constant of F_s at z is `1 / sigma_min(K)`. In the plane it is `sigma_max(K) / det K`, and Liouville's
-formula `det K = p_s(y) / phi(z)` gives the determinant without cancellation. float64.
+The Lipschitz constant of F_s at z is `1 / sigma_min(K)`, the product of all other singular values over `det K`, and
+Liouville's formula `det K = p_s(y) / phi(z)` gives the determinant without cancellation: right as long as the flow
+squeezes one direction beyond float64 and no second one. float64.
 
 **Bound.** Let the data lie in a set of diameter D. Along any direction the posterior has variance at most `D^2 / 4`
 (Popoviciu 1935), so `d log |J| / d log s >= 1 - D^2 / (4 s^2)`, and from `J = S` at the far level S down to s
@@ -95,11 +96,10 @@ def lipschitz_from_image(mixture: Mixture, y: Float[ndarray, "*b d"], s: float, 
     z, K = source_of(mixture, y, s, rate)
     size = np.linalg.svd(K, compute_uv=False)
     square = (z**2).sum(-1)
-    if z.shape[-1] <= 2:
-        log_det = mixture.log_density(np.asarray(y, float), 1.0, s) + square / 2 + z.shape[-1] / 2 * np.log(2 * np.pi)
-        value = (np.log(size[..., 0]) if z.shape[-1] == 2 else 0.0) - log_det
-    else:
-        value = -np.log(size[..., -1])
+    log_det = mixture.log_density(np.asarray(y, float), 1.0, s) + square / 2 + z.shape[-1] / 2 * np.log(2 * np.pi)
+    with np.errstate(divide="ignore"):
+        others = np.log(size[..., :-1]).sum(-1)
+    value = np.where(np.isfinite(others), others - log_det, -np.inf)
     return np.where(square <= reach**2, value, -np.inf)
 
 

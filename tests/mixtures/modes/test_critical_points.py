@@ -48,3 +48,19 @@ def test_limits_and_refusal():
     assert mode_count_changes(mixture, 0.5, 2.0)[0][0] == pytest.approx(1.0, abs=1e-6)
     with pytest.raises(ValueError, match="s = 0: takes a number > 0"):
         modes(mixture, 0)
+
+
+def test_at_and_beside_a_critical_level_no_mode_is_invented():
+    """Two atoms at +-1 part at s = 1; three by the weights below where a quartic vanishes, from one mode to three."""
+    two = Mixture.atoms([[-1.0], [1.0]])
+    assert [len(modes(two, s)) for s in (1.0, 1 + 1e-12, 1 + 1e-6, 1 - 1e-7)] == [1, 1, 1, 2]
+    assert abs(modes(two, 1 - 1e-7)).ravel() == pytest.approx(np.sqrt(6e-7), rel=1e-3)
+    assert mode_count_changes(two, 0.5, 2.0, grid=41)[0] == pytest.approx((1, 2, 1), abs=1e-7)
+    w = 1 / (4 * np.exp(-1.5) + 2)
+    flat = Mixture.atoms([[-1.0], [0.0], [1.0]], np.array([w, 1 - 2 * w, w]))
+    assert [len(modes(flat, 3**-0.5 * (1 + x))) for x in (1e-6, 1e-7, 1e-12)] == [1, 1, 1]
+
+
+def test_a_change_is_found_in_any_unit():
+    (s, below, above), = mode_count_changes(Mixture.atoms([[-1e9], [1e9]]), 5e8, 2e9)
+    assert (s, below, above) == (pytest.approx(1e9, rel=1e-6), 2, 1)

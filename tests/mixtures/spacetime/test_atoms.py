@@ -71,3 +71,11 @@ def test_equal_ends_and_impossible_weights():
 def test_positions_on_a_line_ascend(length, x):
     with pytest.raises(ValueError, match="takes two or more positions on a line, ascending"):
         length(x)
+
+
+@pytest.mark.parametrize("gap, known", [(1e-2, 4.659610363), (1e-3, 4.704824580), (1e-6, 4.712374511)])
+def test_uneven_atoms_have_a_peak_for_each_gap(gap, known):
+    """Two peaks of width 1 in log q; with the gap they tend to pi + pi / 2. No search may end above the curve k = 0."""
+    assert no_signal_length([0, gap, 1]) == pytest.approx(known, abs=1e-9)
+    if gap == 1e-2:
+        assert line_distance([0, gap, 1], 16)[0] <= known + 1e-9

@@ -83,3 +83,10 @@ def test_published_flow_energies():
     for path, published in zip(paths, (0.14769, 0.14043, 0.15019), strict=True):
         eta = eta_at(times, path)
         assert abs(spacetime.energy(eta, spacetime.mu_of(TOY, eta)) - published) < 5e-5
+
+
+@pytest.mark.parametrize("c", [1e6, 1e8])
+def test_far_from_the_origin_posteriors_keep_their_digits(c):
+    far, x = Mixture([[c], [c + 1]], [0.1, 0.2], [0.5, 0.5]), np.array([(c + 0.3) * 0.8])
+    assert spacetime.posterior_parts(far, spacetime.eta_of(x, np.array(0.8), np.array(0.6)))[0] == pytest.approx(
+        far.responsibilities(x, 0.8, 0.6), abs=1e-6)

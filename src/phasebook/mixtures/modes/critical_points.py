@@ -14,7 +14,9 @@ from numpy import ndarray
 
 from phasebook.mixtures.mixtures import Mixture
 
-__all__ = ["ascended", "distinct", "equilateral_triangle", "modes", "mode_count_changes", "starts_of"]
+__all__ = ["ascended", "distinct", "equilateral_triangle", "modes", "mode_count_changes", "parted", "starts_of"]
+
+FLAT = 1e-14            # of a slope times the noise level: rounding
 
 
 def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"]:
@@ -34,7 +36,33 @@ def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"
     if not s > 0:
         raise ValueError(f"s = {s}: takes a number > 0")
     x, arrived = ascended(mixture, starts_of(mixture), s, shifts)
-    return distinct(x[arrived], s)
+    return parted(mixture, distinct(x[arrived], s), s)
+
+
+def parted(mixture: Mixture, x: Float[ndarray, "b d"], s: float) -> Float[ndarray, "m d"]:
+    """Of points that look like modes those between which the density falls and rises again, in their order.
+
+    Of others the likeliest stays: beside a critical level the density is flat to rounding around a mode.
+
+    Args:
+        mixture: the data.
+        x: the points.
+        s: noise level.
+    """
+    kept: list[int] = []
+    for i in np.argsort(-mixture.log_density(x, 1.0, s), kind="stable"):
+        if all(np.linalg.norm(x[i] - x[j]) > s or _dips(mixture, x[j], x[i], s) for j in kept):
+            kept.append(int(i))
+    return x[sorted(kept)]
+
+
+def _dips(mixture: Mixture, a: Float[ndarray, " d"], b: Float[ndarray, " d"], s: float) -> bool:
+    """Whether log p falls from a, and rises to b, by more than rounding."""
+    near = 0.5 ** np.arange(1, 30)                       # a young mode's valley lies close to it
+    share = np.concatenate([near[::-1], 1 - near])[:, None]
+    slope = mixture.score(a + share * (b - a), 1.0, s) @ (b - a) / np.linalg.norm(b - a) * s
+    falls = slope < -FLAT
+    return bool(falls.any() and (slope[falls.argmax():] > FLAT).any())
 
 
 def starts_of(mixture: Mixture) -> Float[ndarray, "b d"]:
@@ -64,9 +92,12 @@ def ascended(mixture: Mixture, x: Float[ndarray, "b d"], s: float,
         if np.abs(x - before).max() < 1e-9 * s:
             break
     for _ in range(30):
-        step = np.linalg.solve(_hessian(mixture, x, s), mixture.score(x, 1.0, s)[..., None])[..., 0]
+        bend, axes = np.linalg.eigh(_hessian(mixture, x, s) * s**2)
+        bend = np.where(np.abs(bend) < FLAT, -FLAT, bend)              # at a critical level it is singular
+        along = np.einsum("bij,bi->bj", axes, mixture.score(x, 1.0, s)) * s**2
+        step = np.einsum("bij,bj->bi", axes, along / bend)
         size = np.linalg.norm(step, axis=1, keepdims=True)
-        x = x - step * np.minimum(1.0, s / 4 / np.maximum(size, 1e-300))
+        x = x - step * np.minimum(1.0, s / 4 / np.maximum(size, 1e-200))
         if size.max() < 1e-13 * s:
             break
     still = np.linalg.norm(mixture.score(x, 1.0, s), axis=1) * s < 1e-9
@@ -109,7 +140,7 @@ def mode_count_changes(mixture: Mixture, low: float, high: float, grid: int = 40
     for a, b, below, above in zip(levels[:-1], levels[1:], counts[:-1], counts[1:], strict=True):
         while below != above:
             left, right = a, b
-            while right - left > tolerance:
+            while right - left > max(tolerance, 4 * np.spacing(right)):
                 middle = (left + right) / 2
                 left, right = (middle, right) if len(modes(mixture, middle)) == below else (left, middle)
             after = len(modes(mixture, right))

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.mixtures.modes.critical_points import ascended, distinct, modes, starts_of
+from phasebook.mixtures.modes.critical_points import ascended, distinct, modes, parted, starts_of
 
 __all__ = ["Join", "PlaneTree", "plane_tree"]
 
@@ -99,7 +99,7 @@ def _changes(mixture: Mixture, a: float, below: Float[ndarray, "m d"], b: float,
 def _led(mixture: Mixture, below: Float[ndarray, "m d"], s: float) -> tuple[Float[ndarray, "k d"], Int[ndarray, " m"]]:
     """The modes at s, and which of them each mode of a lower level leads to."""
     x, arrived = ascended(mixture, np.concatenate([starts_of(mixture), below]), s)
-    above, ends = distinct(x[arrived], s), x[-len(below):]
+    above, ends = parted(mixture, distinct(x[arrived], s), s), x[-len(below):]
     for i in np.flatnonzero(~arrived[-len(below):]):              # no longer there
         ends[i] = _climbed(mixture, below[i], AHEAD * s)
     return above, np.linalg.norm(ends[:, None] - above, axis=2).argmin(1)

@@ -144,13 +144,13 @@ def no_signal_length(x: Float[ndarray, " n"]) -> float:
     """
     x = _ascending(x)
     x = (x - x.mean()) / np.ptp(x) * 2
-    far = 80 / np.diff(x).min()                                  # the rest is below exp(-40)
+    far = np.log(80 / np.diff(x).min())                          # beyond it the weights stand still to exp(-40)
 
-    def speed(q):
-        w = softmax(q * x)
-        return np.sqrt(w @ (x - w @ x) ** 2)
+    def speed(u, side):                                          # |q| sqrt(Var_q) at log |q| = u, where each gap,
+        w = softmax(side * np.exp(u) * x)                        # however small, has a peak as wide as any other
+        return np.exp(u) * np.sqrt(w @ (x - w @ x) ** 2)
 
-    return quad(speed, -far, 0, limit=400, epsabs=1e-12)[0] + quad(speed, 0, far, limit=400, epsabs=1e-12)[0]
+    return sum(quad(speed, np.log(1e-13), far, (side,), limit=400, epsabs=1e-12)[0] for side in (-1, 1))
 
 
 def line_distance(x: Float[ndarray, " n"], points: int = 64) -> tuple[float, float]:
@@ -164,7 +164,8 @@ def line_distance(x: Float[ndarray, " n"], points: int = 64) -> tuple[float, flo
         points: of the finest polygon, a multiple of 4 and at least 16.
 
     Returns:
-        The distance, and the largest k on the finest polygon (atoms at distance about 1).
+        The distance, no longer than the curve `k = 0`, and the largest k on the finest polygon (atoms at distance
+        about 1).
 
     Raises:
         ValueError: for positions that do not ascend, or another number of points.
@@ -184,7 +185,8 @@ def line_distance(x: Float[ndarray, " n"], points: int = 64) -> tuple[float, flo
                            options={"maxiter": 20_000, "maxfun": 40_000, "ftol": 1e-16, "gtol": 1e-10, "maxcor": 30})
         v = minimum.x
         lengths.append(float(np.sqrt(minimum.fun)))
-    return (4 * lengths[2] - lengths[1]) / 3, float((v.reshape(2, -1)[1] ** 2).max())
+    found = (4 * lengths[2] - lengths[1]) / 3
+    return min(found, no_signal_length(x)), float((v.reshape(2, -1)[1] ** 2).max())      # the search may stop short
 
 
 def _ascending(x: Float[ndarray, " n"]) -> Float[ndarray, " n"]:

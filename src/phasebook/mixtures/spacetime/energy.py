@@ -67,15 +67,16 @@ def posterior_parts(mixture: Mixture, eta: Float[ndarray, "*b d+1"]) -> tuple[nd
     Raises:
         ValueError: where some `c_i <= 0` (k too negative: no such distribution).
     """
-    m, v, d = mixture.means, mixture.variances, mixture.means.shape[1]
-    q, k = eta[..., :-1], -2 * eta[..., -1:]
+    centre, v, d = mixture.weights @ mixture.means, mixture.variances, mixture.means.shape[1]
+    k = -2 * eta[..., -1:]
+    m, q = mixture.means - centre, eta[..., :-1] - k * centre          # far from the origin the terms would cancel
     c = 1 + v * k
     if (c <= 0).any():
         raise ValueError(f"k = {k.min():g}: takes k > {-1 / v.max():g} (SNR; below it nothing normalises)")
     square = (q**2).sum(-1, keepdims=True)
     log_r = np.log(mixture.weights) - d / 2 * np.log(c)
     log_r = log_r + (q @ m.T + v * square / 2 - k * (m**2).sum(-1) / 2) / c
-    return softmax(log_r, axis=-1), (m + v[:, None] * q[..., None, :]) / c[..., None], v / c
+    return softmax(log_r, axis=-1), centre + (m + v[:, None] * q[..., None, :]) / c[..., None], v / c
 
 
 def mu_of(mixture: Mixture, eta: Float[ndarray, "*b d+1"]) -> Float[ndarray, "*b d+1"]:
