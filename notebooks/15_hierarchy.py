@@ -197,7 +197,7 @@ show(figures.phase_maps(rows, p.extent),
 # grid across the largest final jumps. (The parameter `pair_coordinates` names others. The paper's own cannot be repeated:
 # its anchors were not published.)
 
-# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points (α, β) at falling noise levels, at even distances, and below them their distance over the level. Dotted: half of the final distance.", "name": "fig-pairs"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points (\u03b1, \u03b2) at falling noise levels, at even distances, and below them their distance over the level. Dotted: half of the final distance.", "name": "fig-pairs"}} tags=["hide-input"]
 couples = np.array(p.pair_coordinates, dtype=float) if p.pair_coordinates else None
 strips = [strip for one in models_here for strip in strips_of(one.title, measured[one.name][0], couples, 1)]
 show(figures.pair_strips(strips),
