@@ -176,7 +176,7 @@ for name, net in nets.items():
 # both features, and where two pictures meet there is a ridge. It is broad. A network is smooth, and nothing makes it
 # land on the data. Now the same slice in the exact denoiser of its data:
 
-# %% mystnb={"figure": {"caption": "One slice in every column of the comparison, a row each: log(10\u207b\u2078 + tr G) of the predicted latent at six noise levels, on one colour scale.", "name": "fig-side-by-side"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "One slice in every column of the comparison, a row each: log(10\u207b\u2078 + tr G) of the predicted latent at six noise levels, on one colour scale. The columns are those of the first network; another takes its step of the nearest noise.", "name": "fig-side-by-side"}} tags=["hide-input"]
 columns = {s.title: (noise[name], nets[name]) for name, s in networks.items()}
 columns |= {title: (noise[first], one) for title, one in known.items() if one}
 logs = {title: np.log(1e-8 + one.values("trace"))[nearest_steps(nu, noise[first])] for title, (nu, one) in columns.items()}

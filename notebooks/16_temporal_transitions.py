@@ -170,7 +170,7 @@ family = {name: settled_at(name, "label") for name, one in trips.items() if one}
 picture = settled_at(p.models[0], "picture")
 predicted = collapse_of(exact.gram.cpu().numpy()) / first.deviation
 
-# %% mystnb={"figure": {"caption": "What a trip to \u03bd and back keeps: the family (of a network: Unicode's group of the nearest training picture) and, in the exact model, the picture itself; and how often two clones share the family.", "name": "fig-trips"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "What a trip to \u03bd and back keeps: the family (of a network: Unicode's group of the nearest training picture) and, in the exact model, the picture itself; and how often two clones share the family, which for an exact posterior is as often as it is kept: one curve hides the other.", "name": "fig-trips"}} tags=["hide-input"]
 figures = []
 for name, one in trips.items():
     if one:
