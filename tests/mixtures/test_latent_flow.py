@@ -13,6 +13,7 @@ from phasebook.mixtures.latent_flow import (
     steep_regions,
 )
 from phasebook.mixtures.mixtures import Mixture
+from tests.builders import refuses
 
 LEVELS = np.array([3.0, 1.0, 0.4, 0.2])
 LINE = Mixture(np.array([[-1.0], [0.3], [1.2]]), np.array([0.0, 0.01, 0.0]), np.array([0.3, 0.3, 0.4]))
@@ -115,6 +116,24 @@ def test_quantiles_invert_the_cdf():
     q = np.array([1e-6, 0.3, 0.999])
     y = line_quantile(LINE, 0.4, q)
     assert norm.cdf((y[:, None] - LINE.means[:, 0]) / np.sqrt(LINE.variances + 0.16)) @ LINE.weights == pytest.approx(q)
+
+
+@pytest.mark.parametrize(("centre", "unit"), [(0.0, 1e-9), (0.0, 1e-14), (1e4, 1.0), (-1e9, 1e9), (3e-6, 1e-9)])
+def test_quantiles_know_no_unit_and_no_origin(centre, unit):
+    q = np.array([1e-6, 0.2, 0.5, 0.7, 0.999])
+    moved = Mixture(centre + unit * LINE.means, unit**2 * LINE.variances, LINE.weights)
+    y = (line_quantile(moved, 0.4 * unit, q) - centre) / unit
+    assert y == pytest.approx(line_quantile(LINE, 0.4, q), abs=1e-13 + 4e-16 * abs(centre) / unit)
+
+
+def test_what_has_no_quantile_and_no_flow():
+    for q in ([0.0], [0.5, 1.0], [np.nan]):
+        refuses(lambda q=q: line_quantile(LINE, 0.4, q), "q", "in (0, 1)" if np.isfinite(q).all() else "NaN")
+    refuses(lambda: line_quantile(LINE, 0.0, [0.5]), "s = 0.0: takes a number > 0")
+    refuses(lambda: line_quantile(Mixture.atoms(np.eye(2)), 0.4, [0.5]), "mixture: its data have 2 dimensions")
+    for levels in ([], [1.0, 2.0], [0.0], [[2.0, 1.0]]):
+        refuses(lambda levels=levels: latent_flow(LINE, np.zeros((1, 1)), levels), f"levels = {levels}: takes positive")
+    refuses(lambda: latent_flow(LINE, np.zeros((1, 1)), ["a"]), "levels = ['a']: takes positive")
 
 
 def test_cells_see_a_ridge_thinner_than_the_grid():

@@ -16,6 +16,7 @@ from scipy.ndimage import label
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
+from phasebook.arguments import brief, number, numbers
 from phasebook.mixtures.mixtures import Mixture
 
 __all__ = ["LatentFlow", "basins", "count_regions", "far_level", "latent_flow", "line_quantile", "line_slope",
@@ -81,11 +82,12 @@ def latent_flow(mixture: Mixture, z: Float[ndarray, "*b d"], levels: Float[ndarr
         The states at the levels.
 
     Raises:
-        ValueError: where a level is not positive or they do not descend.
+        ValueError: where there is no level, one is not positive, or they do not descend.
     """
-    levels = np.atleast_1d(np.asarray(levels, dtype=float))
-    if not (levels > 0).all() or (np.diff(levels) >= 0).any():
-        raise ValueError(f"levels = {levels.tolist()}: takes positive numbers in strictly descending order")
+    takes = "positive numbers in strictly descending order"
+    levels = np.atleast_1d(numbers("levels", levels, takes)).astype(float)
+    if levels.ndim > 1 or not levels.size or not (levels > 0).all() or (np.diff(levels) >= 0).any():
+        raise ValueError(f"levels = {levels.tolist()}: takes {takes}")
     z = np.asarray(z, dtype=float)
     s = far_level(mixture, levels[0])
     mean, root = whitening(mixture, s)
@@ -214,11 +216,21 @@ def line_quantile(mixture: Mixture, s: float, q: Float[ndarray, " k"]) -> Float[
 
     Returns:
         Quantiles of p_s, heat frame.
+
+    Raises:
+        ValueError: for data in more dimensions, a level that is not positive, or a probability that is not inside.
     """
-    scale = np.sqrt(mixture.variances + s**2)
-    low, high = (mixture.means[:, 0] - 40 * scale).min(), (mixture.means[:, 0] + 40 * scale).max()
-    return np.array([brentq(lambda y, r=r: ndtr((y - mixture.means[:, 0]) / scale) @ mixture.weights - r, low, high,
-                            xtol=1e-14) for r in q])
+    if mixture.means.shape[1] != 1:
+        raise ValueError(f"mixture: its data have {mixture.means.shape[1]} dimensions; takes one, a line")
+    s, q = number("s", s, "a number > 0", above=0), numbers("q", q, "numbers in (0, 1)")
+    if not ((q > 0) & (q < 1)).all():
+        raise ValueError(f"q = {brief(q.tolist())}: takes numbers in (0, 1)")
+    centre = mixture.weights @ mixture.means[:, 0]
+    place, scale = mixture.means[:, 0] - centre, np.sqrt(mixture.variances + s**2)
+    low, high = (place - 40 * scale).min(), (place + 40 * scale).max()
+    # in units of the narrowest component, about the mean: neither a small unit nor a far origin costs digits
+    return centre + np.array([brentq(lambda y, r=r: ndtr((y - place) / scale) @ mixture.weights - r, low, high,
+                                     xtol=1e-14 * scale.min()) for r in q])
 
 
 def steep_regions(mixture: Mixture, levels: Float[ndarray, " k"], threshold: float, span: float = 4.5,

@@ -1,11 +1,13 @@
 """Gaussians: closed forms against SymPy."""
 
+import mpmath as mp
 import numpy as np
 import pytest
 import sympy as sp
 
 from phasebook.theory.heat import gaussians
 from phasebook.theory.heat.interpolation import gaussian_sweep
+from tests.builders import refuses
 
 
 def test_sharp_constants_symbolically():
@@ -42,7 +44,22 @@ def test_jko_symbolically():
     assert sp.simplify(sp.diff(functional, r).subs(r, step)) == 0
     gap = sp.series(sp.sqrt(s + tau) - step, tau, 0, 3).removeO()
     assert sp.simplify(gap - tau**2 / (8 * s ** sp.Rational(3, 2))) == 0
-    assert gaussians.jko_variance(1.3, 0.2) == pytest.approx(float(step.subs({s: 1.3, tau: 0.2})) ** 2, rel=1e-14)
+
+
+@pytest.mark.parametrize(("s", "tau", "steps"), [(1.3, 0.2, 1), (0.5, 1.0, 64), (1.0, 1e-9, 4), (1e-9, 1.0, 3)])
+def test_the_jko_gap_keeps_its_digits(s, tau, steps):
+    """Against the recursion in fifty digits, where the two deviations agree in twenty of them too."""
+    with mp.workdps(50):
+        h, v = mp.mpf(tau) / steps, mp.mpf(s)
+        for _ in range(steps):
+            v = (mp.sqrt(v) + mp.sqrt(v + 2 * h)) ** 2 / 4
+        exact = float(mp.sqrt(mp.mpf(s) + mp.mpf(tau)) - mp.sqrt(v))
+    assert gaussians.jko_gap(s, tau, steps) == pytest.approx(exact, rel=1e-13)
+
+
+def test_a_jko_gap_takes_a_step():
+    for steps in (0, 2.5):
+        refuses(lambda steps=steps: gaussians.jko_gap(1.0, 0.1, steps), f"steps = {steps}: takes a whole number >= 1")
 
 
 def test_against_high_precision():
