@@ -6,6 +6,7 @@ from scipy.special import ndtr
 
 from phasebook.theory.cells.mixture_cells import cell_of, lines, mismatch, mixture_cells
 from phasebook.theory.cells.power_cells import solve
+from tests.builders import refuses
 
 Y = np.array([[-1.2, 0.3], [0.2, 1.1], [1.3, 0.1], [-0.3, -1.0], [0.3, 0.2]])
 W = np.array([0.25, 0.15, 0.3, 0.2, 0.1])
@@ -32,6 +33,36 @@ def test_atoms_on_a_line_are_the_limit_of_atoms_beside_it():
     bent = y + [[0, 0], [1e-6, 0], [0, 0]]
     x = np.random.default_rng(2).standard_normal((5000, 2)) * 2
     assert (cell_of(y, mixture_cells(y, w, 0.5), x) != cell_of(bent, mixture_cells(bent, w, 0.5), x)).mean() < 1e-3
+
+
+@pytest.mark.parametrize("y, w", [(Y, W), ([[-1.0, -2.0], [0.0, 0.0], [0.5, 1.0]], [0.2, 0.5, 0.3])],
+                         ids=["plane", "line"])
+@pytest.mark.parametrize("origin, unit", [(0.0, 1e-9), (0.0, 1e-14), (0.0, 1e9), (1e4, 1.0), (1e7, 1.0), (3e-6, 1e-9)])
+def test_cells_know_no_unit_and_no_origin(y, w, origin, unit):
+    """Walls of the moved data lie where those of the data do, to the rounding of the moved coordinates."""
+    y, w, shift = np.array(y), np.array(w), origin * np.array([1.0, -1 / 3])
+    x = np.random.default_rng(3).standard_normal((20_000, 2)) * 2
+    near = cell_of(y, mixture_cells(y, w, 0.5), x)
+    moved = unit * y + shift
+    off = cell_of(moved, mixture_cells(moved, w, 0.5 * unit), unit * x + shift) != near
+    assert off.mean() <= (1e-4 if origin == 1e7 else 0)
+
+
+def test_cells_on_a_line_are_those_of_its_quantiles():
+    """The cut of a strip splits the mixture's mass on the line, by SciPy's distribution function."""
+    y, w, s = np.array([[-3e-9, 0.0], [1e-9, 0.0], [2e-9, 0.0]]), np.array([0.3, 0.3, 0.4]), 2e-9
+    g = mixture_cells(y, w, s)
+    cuts = np.diff(g) / np.diff(y[:, 0])
+    assert ndtr((cuts[:, None] - y[:, 0]) / s) @ w == pytest.approx([0.3, 0.6], abs=1e-13)
+
+
+def test_what_has_no_cells():
+    for n in (2, 3, 5):
+        twice = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0], [1.0, 0.0]])[:n]
+        refuses(lambda y=twice: mixture_cells(y, np.full(len(y), 1 / len(y)), 0.5), "atoms[0] and atoms[1]", "coincide")
+    refuses(lambda: mixture_cells(Y, 2 * W, 0.5), "atom_weights: sum 2")
+    for s in (0.0, -1.0, np.nan):
+        refuses(lambda s=s: mixture_cells(Y, W, s), f"s = {s}: takes a noise level > 0")
 
 
 @pytest.mark.parametrize("angle", [0.01, 0.3, 1.2])

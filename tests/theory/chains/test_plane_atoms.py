@@ -22,6 +22,14 @@ def test_posterior_is_that_of_the_mixture():
     assert np.allclose(cov, [wanted[..., 0, 0], wanted[..., 0, 1], wanted[..., 1, 1]], atol=1e-12)
 
 
+def test_a_posterior_keeps_its_digits_far_from_the_origin():
+    data, far = (Atoms(np.array([[-1.0, 0.2], [0.5, 1.0], [1.0, -0.7]]) + c, [0.2, 0.5, 0.3]) for c in (0.0, 2.0**20))
+    x = np.random.default_rng(3).standard_normal((50, 2))
+    near, moved = data.posterior(x, 0.5), far.posterior(x + 2.0**20, 0.5)
+    assert np.abs(moved[0] - near[0]).max() < 1e-8 and np.abs(moved[2] - near[2]).max() < 1e-8
+    assert np.abs(moved[1] - 2.0**20 - near[1]).max() < 1e-8
+
+
 def test_flow_of_one_atom_is_a_scaling_and_runs_back():
     one, x = Atoms([[1.0, 2.0]], [1.0]), np.random.default_rng(1).standard_normal((20, 2))
     there = flow(one, x, 3.0, 0.5)

@@ -8,6 +8,7 @@ from scipy.special import ndtr
 from phasebook.theory.cells.mixture_cells import lines, mismatch
 from phasebook.theory.chains.plane_atoms import Atoms, flow_atom, levels
 from phasebook.theory.chains.plane_chain import chain, link
+from tests.builders import refuses
 
 PAIR = Atoms([[-1.0, 0.0], [1.0, 0.0]], [0.3, 0.7])
 FIVE = Atoms([[-1.2, 0.3], [0.2, 1.1], [1.3, 0.1], [-0.3, -1.0], [0.3, 0.2]], [0.25, 0.15, 0.3, 0.2, 0.1])
@@ -75,6 +76,21 @@ def test_a_long_link_is_reached_and_a_link_beyond_the_grid_is_refused():
     assert link(FIVE, 0.95, 0.38).residual < 1e-5
     with pytest.raises(RuntimeError, match="grid points an axis; takes at most"):
         link(FIVE, 0.5, 0.05)
+
+
+@pytest.mark.parametrize("origin, unit", [(0.0, 1e-9), (0.0, 1e6), (1e5, 1.0)])
+def test_a_chain_knows_no_unit_and_no_origin(origin, unit):
+    z = np.random.default_rng(1).standard_normal((2000, 2))
+    moved = Atoms(origin + unit * FIVE.y, FIVE.weights)
+    there = chain(FIVE, 8.0, 0.4, 2, 3.0).atom_of(FIVE.latent(z, 8.0))
+    assert (chain(moved, 8 * unit, 0.4 * unit, 2, 3.0).atom_of(moved.latent(z, 8 * unit)) == there).mean() > 0.999
+
+
+def test_levels_fall():
+    for s, t in ((1.0, 1.0), (1.0, 0.0), (np.nan, 0.5)):
+        refuses(lambda s=s, t=t: link(PAIR, s, t), "takes a noise level")
+    refuses(lambda: levels(1.0, 0.1, 0), "n = 0: takes a number of maps >= 1")
+    refuses(lambda: levels(1.0, 1.0, 3), "end = 1: takes a noise level below start = 1")
 
 
 def test_levels_are_geometric():

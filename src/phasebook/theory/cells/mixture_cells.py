@@ -15,7 +15,8 @@ from numpy import ndarray
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from phasebook.theory.cells.power_cells import COLLINEAR, _evaluate, solve
+from phasebook.arguments import number
+from phasebook.theory.cells.power_cells import COLLINEAR, _evaluate, check_atoms, solve
 from phasebook.theory.cells.sources import SOURCES
 
 __all__ = ["Lines", "cell_of", "lines", "mismatch", "mixture_cells"]
@@ -32,15 +33,25 @@ def mixture_cells(atoms: Float[ndarray, "n 2"], weights: Float[ndarray, " n"], s
         s: noise level > 0, a length.
 
     Raises:
+        ValueError: for atoms and weights that `check_atoms` refuses, or a level that is not positive.
         RuntimeError: where the masses are not met to 1e-9.
     """
-    centred = atoms - weights @ atoms
-    size = np.linalg.svd(centred, compute_uv=False)
-    if len(atoms) < 3 or size[1] <= COLLINEAR * size[0]:
-        return _strips(atoms, weights, s)
-    scale = np.sqrt(s**2 + weights @ (centred**2).sum(1) / 2)
+    atoms, weights = check_atoms(atoms, weights)
+    s, mean = number("s", s, "a noise level > 0", above=0), weights @ atoms
+    y = atoms - mean
+    unit = np.sqrt(s**2 + weights @ (y**2).sum(1) / 2)
+    size = np.linalg.svd(y, compute_uv=False)
+    rounding = np.finfo(float).eps * np.linalg.norm(atoms)
+    on_a_line = len(atoms) < 3 or size[1] <= max(COLLINEAR * size[0], rounding)
+    # about the mean and in units of the mixture's own deviation: neither a far origin nor a small unit costs digits
+    g = unit**2 * (_strips if on_a_line else _planar)(y / unit, weights, s / unit) + y @ mean
+    return g - g.min()
+
+
+def _planar(atoms: Float[ndarray, "n 2"], weights: Float[ndarray, " n"], s: float) -> Float[ndarray, " n"]:
+    """Atoms of mean 0 that do not lie on a line, where the mixture's deviation is 1."""
     # exact far up (the mixture is Gaussian) and far down (Voronoi cells)
-    tries = [scale * solve(atoms, weights).values + atoms @ (weights @ atoms), (atoms**2).sum(1) / 2]
+    tries = [solve(atoms, weights).values, (atoms**2).sum(1) / 2]
     g = max(tries, key=lambda g: (_masses(atoms, weights, s, g)[0] / weights).min())
     masses, hessian = _masses(atoms, weights, s, g)
     for _ in range(60):
@@ -56,9 +67,9 @@ def mixture_cells(atoms: Float[ndarray, "n 2"], weights: Float[ndarray, " n"], s
         if length <= 1e-6:
             break
         g, (masses, hessian) = g + length * shift, new
-    if not np.abs(masses - weights).sum() < 1e-9:
-        raise RuntimeError(f"s = {s:.3g}: masses of the last map are off by {np.abs(masses - weights).sum():.1e}")
-    return g - g.min()
+    if not (off := np.abs(masses - weights).sum()) < 1e-9:
+        raise RuntimeError(f"s = {s:.3g} deviations of the mixture: masses of the last map are off by {off:.1e}")
+    return g
 
 
 def _masses(atoms, weights, s, g):
@@ -74,14 +85,14 @@ def _masses(atoms, weights, s, g):
 
 def _strips(atoms, weights, s):
     """Atoms on a line: cells are strips between quantiles of the mixture on the line."""
-    direction = np.linalg.svd(atoms - atoms.mean(0))[2][0]
+    direction = np.linalg.svd(atoms)[2][0]
     place, order = atoms @ direction, np.argsort(atoms @ direction)
     ends = place.min() - 40 * s, place.max() + 40 * s
-    cuts = [brentq(lambda u, q=q: ndtr((u - place) / s) @ weights - q, *ends, xtol=1e-14)
+    cuts = [brentq(lambda u, q=q: ndtr((u - place) / s) @ weights - q, *ends, xtol=1e-14 * s)
             for q in np.cumsum(weights[order])[:-1]]
     g = np.zeros(len(atoms))
     g[order] = np.r_[0.0, np.cumsum(cuts * np.diff(place[order]))]
-    return g + (atoms - np.outer(place, direction)) @ (weights @ atoms)      # the same shift for all: atoms share it
+    return g
 
 
 def cell_of(atoms: Float[ndarray, "n 2"], g: Float[ndarray, " n"], x: Float[ndarray, "*b 2"]) -> Int[ndarray, "*b"]:
@@ -92,7 +103,7 @@ def cell_of(atoms: Float[ndarray, "n 2"], g: Float[ndarray, " n"], x: Float[ndar
         g: values, as from `mixture_cells`.
         x: points.
     """
-    return (x @ atoms.T - g).argmax(-1)
+    return (x @ (atoms - np.median(atoms, axis=0)).T - g).argmax(-1)     # a common shift moves no wall, saves digits
 
 
 class Lines(NamedTuple):

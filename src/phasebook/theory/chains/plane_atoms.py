@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
+from phasebook.arguments import number, whole
 from phasebook.theory.cells.power_cells import check_atoms
 
 __all__ = ["Atoms", "flow", "flow_atom", "levels"]
@@ -63,16 +64,18 @@ class Atoms:
         Returns:
             `log p_s(x)` (*b), `E[x_0 | x]` (*b 2), and `Cov[x_0 | x]` as its entries 11, 12, 22 (3 *b).
         """
-        apart = x[..., None, :] - self.y
+        centre = self.weights @ self.y
+        y, x = self.y - centre, x - centre                         # squares of far places would cancel
+        apart = x[..., None, :] - y
         terms = np.log(self.weights) - (apart**2).sum(-1) / (2 * s**2) - np.log(2 * np.pi * s**2)
         top = terms.max(-1, keepdims=True)
         r = np.exp(terms - top)
         total = r.sum(-1, keepdims=True)
         r /= total
-        mean = r @ self.y
-        second = r @ (self.y[:, [0, 0, 1]] * self.y[:, [0, 1, 1]])
+        mean = r @ y
+        second = r @ (y[:, [0, 0, 1]] * y[:, [0, 1, 1]])
         cov = np.moveaxis(second, -1, 0) - np.stack([mean[..., i] * mean[..., j] for i, j in ((0, 0), (0, 1), (1, 1))])
-        return (top + np.log(total))[..., 0], mean, cov
+        return (top + np.log(total))[..., 0], centre + mean, cov
 
 
 def levels(start: float, end: float, n: int) -> Float[ndarray, " n"]:
@@ -84,7 +87,13 @@ def levels(start: float, end: float, n: int) -> Float[ndarray, " n"]:
         start: first noise level.
         end: the level at which an (n + 1)st map would start.
         n: number of maps.
+
+    Raises:
+        ValueError: for no map, or levels that do not fall from one above 0 to another.
     """
+    n, start = whole("n", n, 1, what="a number of maps"), number("start", start, "a noise level > 0", above=0)
+    if (end := number("end", end, "a noise level > 0", above=0)) >= start:
+        raise ValueError(f"end = {end:g}: takes a noise level below start = {start:g}")
     return start * (end / start) ** (np.arange(n) / n)
 
 

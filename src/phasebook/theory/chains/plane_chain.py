@@ -22,6 +22,7 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.sparse import csr_matrix, diags, identity, kron
 from scipy.sparse.linalg import LinearOperator, gmres, splu
 
+from phasebook.arguments import number
 from phasebook.theory.cells.mixture_cells import cell_of, mixture_cells
 from phasebook.theory.chains.plane_atoms import Atoms, levels
 
@@ -30,7 +31,7 @@ __all__ = ["Chain", "Link", "chain", "link"]
 REACH = 5.0                    # half width of the grid beyond the means, in units of the noise
 TAIL, CORE = -12.0, -8.0       # log p_s - max: c is harmonic below the first, the full equation holds above the second
 FIRST = float(np.log(0.8))     # first step of the continuation, in log t
-SHIFT = 1e-6                   # c is known up to a constant only: makes the linear problem regular
+SHIFT = 1e-4                   # c is known up to a constant only: makes the linear problem regular, per half width^2
 FAR, FINEST = 128, 240         # most points an axis, for targets far above the data and in general
 # central differences of the first and second derivative, by their order
 STENCILS = {2: (np.array([-1, 0, 1]) / 2, np.array([1.0, -2, 1])),
@@ -74,8 +75,12 @@ def link(data: Atoms, s: float, t: float, nodes: float = 4.0, tolerance: float =
         tolerance: of the residual, in L2(p_s); a link that stalls within ten times this is accepted.
 
     Raises:
+        ValueError: for a level t that is not below s, and above 0.
         RuntimeError: where the grid would be too fine, or no step of the continuation keeps the map convex.
     """
+    s = number("s", s, "a noise level > 0", above=0)
+    if (t := number("t", t, "a noise level > 0", above=0)) >= s:
+        raise ValueError(f"t = {t:g}: takes a noise level below that of the source, s = {s:g}")
     eq = _Equation(data, s, t, nodes)
     c, done, rate, step, end = np.zeros(eq.shape), 0.0, 0.0, FIRST, np.log(t / s)
     while done > end:
@@ -156,7 +161,7 @@ class _Equation:
             n = min(n, FAR)
         if n > FINEST:
             raise RuntimeError(f"s = {s:.3g}, t = {t:.3g}: {n} grid points an axis; takes at most {FINEST}")
-        self.shape = (n, n)
+        self.shape, self.shift = (n, n), SHIFT / half**2
         self.axes = [middle + np.linspace(-half, half, n) for middle in (low + high) / 2]
         self.x = np.stack(np.meshgrid(*self.axes, indexing="ij"), axis=-1)
         self.height, self.mean, self.cov = data.posterior(self.x, s)
@@ -198,12 +203,12 @@ class _Equation:
         size = defect.size
         if factor is None:
             matrix = sum(diags(row.ravel()) @ part for row, part in zip(rows, self.coarse, strict=True))
-            factor = splu((matrix - SHIFT * identity(size)).tocsc(), permc_spec="MMD_AT_PLUS_A",
+            factor = splu((matrix - self.shift * identity(size)).tocsc(), permc_spec="MMD_AT_PLUS_A",
                           options={"SymmetricMode": True})
         took = []
 
         def apply(flat):
-            return ((rows * self.jet(flat.reshape(self.shape))).sum(0)).ravel() - SHIFT * flat
+            return ((rows * self.jet(flat.reshape(self.shape))).sum(0)).ravel() - self.shift * flat
 
         operator = LinearOperator((size, size), matvec=apply)
         inverse = LinearOperator((size, size), matvec=factor.solve)
