@@ -13,6 +13,7 @@ from phasebook.theory.heat.interpolation import torus_gap, torus_gap_below, toru
 from phasebook.theory.heat.monge_ampere import brenier, solve_weighted
 from phasebook.theory.heat.spectral import spectral
 from phasebook.theory.heat.torus import TorusDensity, check_modes, grid_points, mean_norm
+from tests.builders import refuses
 
 DENSITIES = {
     "default": [[1, 0, 0.3, 0.0], [0, 1, 0.2, 0.5], [1, 1, 0.2, 1.0], [2, -1, 0.1, 0.3]],
@@ -64,6 +65,24 @@ def test_increment_keeps_its_digits():
 def test_minimum():
     rho = TorusDensity.from_rows([[3, 0, 0.5, 0.123], [0, 2, 0.3, 0.7]])
     assert rho.minimum() == pytest.approx(0.2, abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_the_minimum_is_that_of_a_far_finer_grid(d):
+    """Waves that beat: the lowest points of the coarse grid are not beside the lowest dip."""
+    rng, fine = np.random.default_rng(d), grid_points((40_000, 700)[d - 1], d)
+    for _ in range(20):
+        wave = rng.choice(np.arange(1, 300 if d == 1 else 12), (3, d), replace=False).astype(float)
+        rho = TorusDensity(wave, rng.dirichlet(np.ones(3)) * rng.choice([-0.9, 0.9], 3), rng.uniform(0, 6, 3))
+        least = rho(fine).min()
+        assert least - 2e-3 < rho.minimum() < least + 1e-12
+
+
+def test_waves_between_the_points_of_every_grid_are_refused_or_bounded():
+    """4096 points see the wave 4096 as a constant, and 768 an axis the wave 768."""
+    for rows, d in (([[4096, 1.2, 0.0]], 1), ([[768, 0, 1.2, 0.0]], 2), ([[1536, 768, 0.7, 0.0], [1, 0, 0.7, 0.0]], 2)):
+        refuses(lambda rows=rows, d=d: TorusDensity.from_rows(rows, d), "torus_modes: |k| = ", "amplitudes of sum 1.")
+    assert TorusDensity.from_rows([[768, 0, 0.9, 0.0]]).minimum() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("t", [0.5, 1e-2, 1e-4, -1e-3])
@@ -255,7 +274,7 @@ def test_speed():
     ([[1, 0, 1.0, 0.3]], "falls to"), ([[1, 0, 0.7, 0.0], [0, 1, 0.7, 0.0]], "falls to"),
     ([[32, 0, 0.1, 0.0]], "aliases"),
     ([[1.5, 0, 0.1, 0.0]], "integer"), ([[1, 0, 0.1]], "takes 4 numbers"), ([], "at least one row"),
-    ([[1, 0, 0.0, 0.0]], "constant"),
+    ([[1, 0, 0.0, 0.0]], "constant"), ([3], "takes 4 numbers"), ([["a", 0, 0.1, 0.0]], "takes 4 numbers"),
 ])
 def test_bad_modes(rows, word):
     with pytest.raises(ValueError, match=word) as caught:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.optimize import minimize
 from scipy.special import hyp1f1
+
+from phasebook.arguments import brief, numbers
 
 __all__ = ["TorusDensity", "check_modes", "grid_points", "mean_norm"]
 
@@ -21,6 +22,9 @@ __all__ = ["TorusDensity", "check_modes", "grid_points", "mean_norm"]
 LEAST_DENSITY = 1e-6
 LARGEST_PHASE = 1e6
 PART = 4_000_000        # points times modes that are looked at together
+DIPS = 1000             # of a grid that are followed down
+PER_WAVE = 6            # points of a grid on which the least value is looked for
+FASTEST = {1: 4096 // PER_WAVE, 2: 768 // PER_WAVE}     # the largest wave number that such a grid is made for
 
 
 def grid_points(n: int, d: int) -> Float[ndarray, "*n d"]:
@@ -130,15 +134,31 @@ class TorusDensity:
         return np.cos(self.angles(x)) @ (self.amplitude * -(h**3) / 6 * hyp1f1(1, 4, -h))
 
     def minimum(self) -> float:
-        """The least value of rho: the lowest points of a fine grid, then polished."""
-        n = max(16, int(6 * np.abs(self.wave).max()))
-        x = grid_points(min(n, 4096 if self.d == 1 else 768), self.d).reshape(-1, self.d)
+        """The least value of rho: the lowest dips of a fine grid, followed down; a lower bound, `1 - sum |a_j|`, where
+        waves are finer than the finest grid resolves."""
+        if np.abs(self.wave).max() > FASTEST[self.d]:
+            return float(1 - np.abs(self.amplitude).sum())
+        n = max(16, int(PER_WAVE * np.abs(self.wave).max()))
+        x = grid_points(n, self.d).reshape(-1, self.d)
         parts = np.array_split(x, 1 + x.shape[0] * len(self.wave) // PART)
         values = np.concatenate([self(part) for part in parts])
-        starts = x[np.argsort(values)[:4]]
-        polished = [minimize(lambda y: self(y), s, method="BFGS", jac=lambda y: self.score(y) * self(y)).fun
-                    for s in starts if self(s) > 0]
-        return float(min([values.min(), *polished]))
+        grid = values.reshape((n,) * self.d)
+        beside = [np.roll(grid, shift, axis) for axis in range(self.d) for shift in (-1, 1)]
+        dips = np.flatnonzero((grid <= np.min(beside, axis=0)).ravel())
+        dips = dips[np.argsort(values[dips])[:DIPS]]
+        return float(min(values.min(), self._descended(x[dips]).min()))
+
+    def _descended(self, x: Float[ndarray, "p d"]) -> Float[ndarray, " p"]:
+        """rho at the local minima below points: Newton's steps, curvatures taken positive; where one would not lead
+        down, a step of the gradient over the largest curvature there is, which does."""
+        largest = np.abs(self.amplitude) @ (self.wave**2).sum(1) or 1.0
+        for _ in range(40):
+            rho, gradient, hessian, *_ = self.derivatives(x)
+            curvature, axes = np.linalg.eigh(hessian)
+            slope = (gradient[:, None] @ axes)[:, 0] / np.maximum(np.abs(curvature), 1e-6 * largest)
+            step = -(axes @ slope[..., None])[..., 0]
+            x = x + np.where((self(x + step) <= rho)[:, None], step, -gradient / largest)
+        return self(x)
 
 
 def check_modes(rows, d: int = 2, grid: int | None = None, name: str = "torus_modes") -> None:
@@ -152,18 +172,17 @@ def check_modes(rows, d: int = 2, grid: int | None = None, name: str = "torus_mo
 
     Raises:
         ValueError: one line. Refused: no row, a row of another length, NaN, a wave vector that is not integer, is 0 or
-            repeats another (k and -k are one wave), a density that is constant or touches zero, a wave that aliases
-            on the grid.
+            repeats another (k and -k are one wave), a density that is constant or touches zero, or may do so between
+            the points of the finest grid on which it is looked at, a wave that aliases on the grid.
     """
     earlier: dict[tuple, int] = {}
     if len(rows) == 0:
         raise ValueError(f"{name} = []: takes at least one row (k, amplitude, phase)")
     for i, row in enumerate(rows):
+        takes = f"{d + 2} numbers, {d} wave numbers, an amplitude and a phase"
+        if numbers(f"{name}[{i}]", row, takes).shape != (d + 2,):
+            raise ValueError(f"{name}[{i}] = {brief(row)}: takes {takes}")
         here = f"{name}[{i}] = {list(row)}"
-        if len(row) != d + 2:
-            raise ValueError(f"{here}: takes {d + 2} numbers, {d} wave numbers, an amplitude and a phase")
-        if not np.isfinite(np.asarray(row, dtype=np.float64)).all():
-            raise ValueError(f"{here}: NaN or Inf; takes finite numbers")
         k = tuple(float(v) for v in row[:d])
         if abs(row[d + 1]) > LARGEST_PHASE:
             raise ValueError(f"{here}: takes a phase from {-LARGEST_PHASE:g} to {LARGEST_PHASE:g}; beyond, its sine "
@@ -183,6 +202,9 @@ def check_modes(rows, d: int = 2, grid: int | None = None, name: str = "torus_mo
     if not np.abs(table[:, d]).max() > 1e-9:
         raise ValueError(f"{name}: the density is constant; takes an amplitude of at least 1e-9")
     least = TorusDensity(table[:, :d], table[:, d], table[:, d + 1]).minimum()
+    if least < LEAST_DENSITY and (fastest := np.abs(table[:, :d]).max()) > FASTEST[d]:
+        raise ValueError(f"{name}: |k| = {fastest:.0f} with amplitudes of sum {1 - least:.3g}: takes |k| <= "
+                         f"{FASTEST[d]}, or amplitudes of sum < 1, which are positive on any grid")
     if least < LEAST_DENSITY:
         raise ValueError(f"{name} = {[list(r) for r in rows]}: the density falls to {least:.2g}; takes amplitudes "
                          f"that keep it above {LEAST_DENSITY:g}")
