@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import expit
+from scipy.special import expit, softmax
 from scipy.stats import norm
 
 from phasebook.mixtures.mixtures import Mixture
@@ -22,6 +22,7 @@ from phasebook.mixtures.regimes import (
     two_clusters,
 )
 from phasebook.mixtures.schedules import schedule
+from tests.builders import refuses
 
 
 def test_speciation_and_collapse():
@@ -75,6 +76,16 @@ def test_own_weight_is_the_softmax():
     y = points[[4, 7, 9]] + 0.8 * noise
     expected = Mixture.atoms(points).responsibilities(y, 1.0, 0.8)
     np.testing.assert_allclose(w, expected[[0, 1, 2], [4, 7, 9]], rtol=1e-12)
+
+
+def test_own_weight_knows_no_origin():
+    """Against the distances themselves, which keep their digits where their squares' differences do not."""
+    rng = np.random.default_rng(4)
+    points, noise, chosen = 1e7 + rng.standard_normal((20, 3)), rng.standard_normal((5, 3)), np.arange(5)
+    square = (((points[chosen] - points[:, None]) + 0.8 * noise) ** 2).sum(-1).T
+    expected = softmax(-square / (2 * 0.8**2), axis=1)[chosen, chosen]
+    np.testing.assert_allclose(own_weight(points, chosen, noise, 0.8), expected, rtol=1e-7)
+    refuses(lambda: own_weight(points, chosen, noise, 0.0), "ratio = 0.0: takes a noise ratio > 0")
 
 
 @pytest.mark.parametrize("variance, rate", [(0.0, -1.0), (0.15, -0.5)])

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.special import expit
 
+from phasebook.arguments import number
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.schedules import Schedule
 
@@ -129,7 +130,12 @@ def own_weight(points: Float[ndarray, "n d"], chosen: Int[ndarray, " q"], noise:
 
     Returns:
         The posterior weight of `x_i` at `x_i + r eps`.
+
+    Raises:
+        ValueError: for a ratio that is not positive.
     """
+    ratio = number("ratio", ratio, "a noise ratio > 0", above=0)
+    points = points - points.mean(0)                            # squares of far places would cancel
     y = points[chosen] + ratio * noise
     square = (y**2).sum(1)[:, None] - 2 * y @ points.T + (points**2).sum(1)
     logits = -square / (2 * ratio**2)

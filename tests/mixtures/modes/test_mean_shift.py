@@ -7,6 +7,7 @@ from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.modes.critical_points import equilateral_triangle, modes
 from phasebook.mixtures.modes.mean_shift import mean_shift, mean_shift_tree, modes_missed
 from phasebook.mixtures.modes.tree import mode_tree
+from tests.builders import refuses
 
 
 def atoms(*x, weights=None):
@@ -35,6 +36,13 @@ def test_mean_shift_in_the_span_is_mean_shift():
     assert by_gram.counts[0] == 12 and by_gram.counts[-1] == 1 and len(by_gram.merges) == 11
 
 
+def test_the_tree_knows_no_origin():
+    points = np.round(np.random.default_rng(2).normal(size=(20, 3)), 6)
+    ratios = np.geomspace(0.1, 3, 12)
+    far = mean_shift_tree(points + 1e8, ratios=ratios)
+    assert far.counts.tolist() == mean_shift_tree(points, ratios=ratios).counts.tolist()
+
+
 def test_mean_shift_merges_coincident_points_at_once():
     tree = mean_shift_tree(np.array([[0.0, 0], [0, 0], [3, 0]]), ratios=np.array([0.1, 1.0, 2.0]))
     assert tree.counts.tolist() == [2, 2, 1] and tree.first[0] == tree.first[1] != tree.first[2]
@@ -55,3 +63,5 @@ def test_refusals():
         mean_shift_tree(ratios=[1.0])
     with pytest.raises(ValueError, match="growing"):
         mean_shift_tree(np.eye(2), ratios=[2.0, 1.0])
+    for ratios in ([], 1.0, ["a"]):
+        refuses(lambda ratios=ratios: mean_shift_tree(np.eye(2), ratios=ratios), "ratios = ", "takes positive, growing")

@@ -57,6 +57,24 @@ def test_posteriors_of_atoms_are_those_of_the_mixture_and_their_distance_that_of
     assert abs(free_distance(w[0], w[3], 16) / d[0, 3] - 1) < 1e-6
 
 
+@pytest.mark.parametrize("points", [8, 16, 64])
+@pytest.mark.parametrize("skew", [1.0, 0.1, 0.03])
+def test_a_free_curve_between_skewed_weights_is_the_arc(skew, points):
+    """Weights down to 1e-30, where one that starts at their logarithms ends up to a third too long."""
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        w = rng.dirichlet(np.full(5, skew), 2) + 1e-30
+        w /= w.sum(1, keepdims=True)
+        assert free_distance(*w, points) == pytest.approx(2 * np.arccos(np.sqrt(w[0] * w[1]).sum()), rel=2e-8)
+
+
+@pytest.mark.parametrize("points", [8, 64])
+def test_a_free_curve_between_near_weights_has_their_chord(points):
+    w = np.array([[3e-16, 1 - 2e-9, 2e-9], [2e-14, 1 - 1e-9, 1e-9]])
+    assert free_distance(*w, points) == pytest.approx(2 * np.linalg.norm(np.diff(np.sqrt(w), axis=0)), rel=1e-9)
+    assert free_distance(w[0], w[0], points) == 0
+
+
 def test_equal_ends_and_impossible_weights():
     w = np.array([0.2, 0.3, 0.5])
     np.testing.assert_allclose(great_circle_path(w, w, np.linspace(0, 1, 5)), np.tile(w, (5, 1)), atol=1e-15)
@@ -64,6 +82,8 @@ def test_equal_ends_and_impossible_weights():
         free_distance(w, np.array([0.0, 0.5, 0.5]), 16)
     with pytest.raises(ValueError, match="points = 6: takes 8, 12"):
         free_distance(w, w[::-1], 6)
+    with pytest.raises(ValueError, match="w, w_: sums 2 and 1; takes weights of sum 1"):
+        free_distance(2 * w, w)
 
 
 @pytest.mark.parametrize("length", [line_distance, no_signal_length], ids=["minimised", "quadrature"])

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import softmax
 
+from phasebook.arguments import brief, numbers
 from phasebook.mixtures.modes.tree import Merge, linkage_of
 
 __all__ = ["SampleTree", "mean_shift", "mean_shift_tree", "modes_missed"]
@@ -88,12 +89,14 @@ def mean_shift_tree(points: Float[ndarray, "n d"] | None = None, *, gram: Float[
     """
     if (points is None) == (gram is None):
         raise ValueError("points, gram: takes one of the two")
-    ratios = np.asarray(ratios, dtype=float)
-    if len(ratios) < 1 or ratios[0] <= 0 or (np.diff(ratios) <= 0).any():
-        raise ValueError("ratios: takes positive, growing numbers (sigma/alpha)")
-    gram = np.asarray(points @ points.T if gram is None else gram, dtype=float)
+    ratios = numbers("ratios", ratios, "positive, growing numbers (sigma/alpha)").astype(float)
+    if ratios.ndim != 1 or len(ratios) < 1 or ratios[0] <= 0 or (np.diff(ratios) <= 0).any():
+        raise ValueError(f"ratios = {brief(ratios.tolist())}: takes positive, growing numbers (sigma/alpha)")
+    if gram is None:
+        points = points - np.mean(points, axis=0)               # before the products: they are what loses digits
+        gram = points @ points.T
+    gram = _centred(np.asarray(gram, dtype=float))
     n = len(gram)
-    gram = _centred(gram)
     weights, alive, merges, counts, first = np.eye(n), np.arange(n), [], [], np.arange(n)
     for level, r in enumerate(ratios):
         new = mean_shift(gram, weights, r)

@@ -87,10 +87,12 @@ def free_distance(w: Float[ndarray, " n"], w_: Float[ndarray, " n"], points: int
     """Distance of two posteriors of affinely independent atoms by a minimised curve that knows of no circle.
 
     A polygon whose corners have free log weights, which affinely independent atoms all reach; the energy of its
-    Fisher-Rao chords by L-BFGS from a straight line of log weights, coarse to fine, extrapolated.
+    Fisher-Rao chords by L-BFGS from a straight line of weights, coarse to fine, extrapolated. Between log weights of
+    -50 and -1 a line of logarithms would put corners where no weight moves, and the search would stop there. For
+    weights down to 1e-30 the result is right to 2e-8 (8 pieces) and better.
 
     Args:
-        w: weights of the one end, positive.
+        w: weights of the one end, positive, of sum 1.
         w_: weights of the other.
         points: pieces of the finest polygon, a multiple of 4.
 
@@ -98,36 +100,43 @@ def free_distance(w: Float[ndarray, " n"], w_: Float[ndarray, " n"], points: int
         The distance.
 
     Raises:
-        ValueError: for a weight that is not positive, or another number of pieces.
+        ValueError: for a weight that is not positive, sums that are not 1, or another number of pieces.
     """
     if points < 8 or points % 4:
         raise ValueError(f"points = {points}: takes 8, 12, 16, ...")
     if not min(np.min(w), np.min(w_)) > 0:
         raise ValueError(f"w, w_: a weight of {min(np.min(w), np.min(w_)):g}; takes positive ones, with logarithms")
-    ends, lengths = np.log(np.stack([w, w_])), []
+    both = np.stack([w, w_])
+    if not np.abs(both.sum(1) - 1).max() < 1e-9:
+        raise ValueError(f"w, w_: sums {both[0].sum():.12g} and {both[1].sum():.12g}; takes weights of sum 1")
+    ends, lengths, chord = np.log(both), [], 4 * float((np.diff(np.sqrt(both), axis=0) ** 2).sum())
+    if chord == 0:
+        return 0.0
     v, n = ends, points // 4
     while n <= points:
         old, new = np.linspace(0, 1, len(v)), np.linspace(0, 1, n + 1)
-        v = np.stack([np.interp(new, old, column) for column in v.T], axis=1)
-        least = minimize(_free_chords, v[1:-1].ravel(), (ends, n), jac=True, method="L-BFGS-B",
+        v = np.log(np.stack([np.interp(new, old, column) for column in softmax(v, axis=1).T], axis=1))
+        least = minimize(_free_chords, v[1:-1].ravel(), (ends, n, chord), jac=True, method="L-BFGS-B",
                          options={"maxiter": 5000, "maxfun": 10_000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30})
         v = np.concatenate([ends[:1], least.x.reshape(n - 1, -1), ends[1:]])
-        lengths.append(float(np.sqrt(least.fun)))
+        lengths.append(float(np.sqrt(chord * least.fun)))
         n *= 2
     first, second = ((4 * b - a) / 3 for a, b in zip(lengths[:-1], lengths[1:], strict=True))
     return (16 * second - first) / 15
 
 
-def _free_chords(v: Float[ndarray, " mn"], ends: Float[ndarray, "2 n"], pieces: int) -> tuple[float, ndarray]:
-    """`pieces * sum |2 sqrt w_{i+1} - 2 sqrt w_i|^2` of a polygon of log weights between fixed ends; its gradient."""
+def _free_chords(v: Float[ndarray, " mn"], ends: Float[ndarray, "2 n"], pieces: int,
+                 unit: float) -> tuple[float, ndarray]:
+    """`pieces / unit * sum |2 sqrt w_{i+1} - 2 sqrt w_i|^2` of a polygon of log weights between fixed ends; its
+    gradient."""
     inner = v.reshape(-1, ends.shape[1])
     v = np.concatenate([ends[:1], inner, ends[1:]])
     w = np.exp(v - v.max(1, keepdims=True))         # SciPy's softmax takes three times as long on arrays this small
     w /= w.sum(1, keepdims=True)
     step = np.diff(np.sqrt(w), axis=0)
-    pull = 4 * pieces * (step[:-1] - step[1:]) * np.sqrt(w[1:-1])
+    pull = 4 * pieces / unit * (step[:-1] - step[1:]) * np.sqrt(w[1:-1])
     slope = pull - w[1:-1] * pull.sum(1, keepdims=True)
-    return 4 * pieces * float((step**2).sum()), slope.ravel()
+    return 4 * pieces / unit * float((step**2).sum()), slope.ravel()
 
 
 def no_signal_length(x: Float[ndarray, " n"]) -> float:
