@@ -7,6 +7,7 @@ import pytest
 
 from phasebook.paths.barrier import minimax_energy
 from phasebook.paths.potential import FORMULAS, of_formula, of_grid
+from tests.builders import refuses
 
 
 def test_the_double_well_has_its_barrier():
@@ -44,3 +45,11 @@ def test_flooding_is_the_shortest_path_under_the_largest_energy():
                     best[at] = top
                     heapq.heappush(queue, (top, at))
     assert minimax_energy(surface, ends, n) == pytest.approx(best[last])
+
+
+def test_what_has_no_pass():
+    surface, ends = of_formula(*FORMULAS["double_well"]), [[-1.0, 0], [1.0, 0]]
+    for n in (0, 1, 2.5):
+        refuses(lambda n=n: minimax_energy(surface, ends, n), f"n = {n}: takes a whole number >= 2")
+    refuses(lambda: minimax_energy(surface, ends[:1]), "ends: shape (1, 2); takes two places")
+    refuses(lambda: minimax_energy(surface, [[-1.0, 0], [np.nan, 0]]), "ends: NaN or Inf at [1, 0]")

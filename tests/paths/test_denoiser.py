@@ -7,7 +7,8 @@ from scipy.integrate import dblquad
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.spacetime import energy as closed
 from phasebook.paths.denoiser import Boltzmann
-from phasebook.paths.potential import FORMULAS, double_well, of_formula
+from phasebook.paths.potential import FORMULAS, double_well, of_formula, of_grid
+from tests.builders import refuses
 
 ETA = np.array([[0.3, -0.2, -0.4], [-40.0, 10.0, -25.0], [1.0, 0.5, -1e-4], [0.0, 0.0, -500.0]])
 
@@ -59,3 +60,15 @@ def test_the_border_holds_what_a_hot_density_puts_there():
     surface = of_formula(*FORMULAS["double_well"])
     cold, hot = (Boltzmann.of(surface, kT, 64) for kT in (1.0, 1e4))
     assert cold.border < 1e-9 and hot.border == pytest.approx(1 - (62 / 64) ** 2, rel=0.02)
+
+
+def test_a_density_takes_a_temperature():
+    surface = of_formula(*FORMULAS["double_well"])
+    for kT in (0.0, -1.0, np.nan, np.inf, "a"):
+        refuses(lambda kT=kT: Boltzmann.of(surface, kT), f"kT = {kT!r}: takes a temperature > 0")
+    refuses(lambda: Boltzmann.of(surface, 1.0, 1), "n = 1: takes a whole number >= 2")
+    cold = Boltzmann.of(surface, 1e-300, 64)                        # nothing overflows: the lowest nodes share the mass
+    assert cold.mass.max() == 1 and np.isfinite(cold.variance)
+    for energy, words in (([1.0, 2.0], "energy: shape (2,)"), ([[np.nan]], "energy: NaN or Inf at [0, 0]")):
+        refuses(lambda energy=energy: of_grid(energy, 1.0), words)
+    refuses(lambda: of_grid(np.eye(3), 0.0), "kT = 0.0: takes a temperature > 0")

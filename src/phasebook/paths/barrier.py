@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.cluster.hierarchy import DisjointSet
 
+from phasebook.arguments import numbers, whole
 from phasebook.paths.potential import Potential
 
 __all__ = ["minimax_energy"]
@@ -27,9 +28,15 @@ def minimax_energy(potential: Potential, ends: Float[ndarray, "2 2"], n: int = 1
 
     Returns:
         The largest energy on the best path, in the potential's unit above its lowest node.
+
+    Raises:
+        ValueError: for less than two nodes, or ends that are not two finite places.
     """
+    n, takes = whole("n", n, 2), "two places of the plane, [[x, y], [x, y]]"
+    if (ends := numbers("ends", ends, takes)).shape != (2, 2):
+        raise ValueError(f"ends: shape {ends.shape}; takes {takes}")
     U = potential.nodes(n)
-    first, last = (int(i * n + j) for i, j in potential.nearest(np.asarray(ends), n))
+    first, last = (int(i * n + j) for i, j in potential.nearest(ends, n))
     sets, wet = DisjointSet(), np.zeros((n, n), dtype=bool)
     for number in np.argsort(U, axis=None).tolist():
         i, j = divmod(number, n)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from phasebook.arguments import number, whole
 from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.paths.potential import Potential
 
@@ -42,9 +43,11 @@ class Boltzmann(NamedTuple):
 
     @classmethod
     def of(cls, potential: Potential, kT: float, n: int = 128) -> Self:
-        """The density of a potential at a temperature, on `n` x `n` nodes."""
-        x, y = potential.axes(n)
-        return cls.of_log(x, y, -np.minimum(potential.nodes(n) / kT, DEEPEST))
+        """The density of a potential at a temperature, on `n` x `n` nodes. ValueError for a temperature that is not
+        positive, or less than two nodes."""
+        kT = number("kT", kT, "a temperature > 0, in the unit of the energy", above=0)
+        x, y = potential.axes(whole("n", n, 2))
+        return cls.of_log(x, y, -np.minimum(potential.nodes(n), DEEPEST * kT) / kT)
 
     @classmethod
     def of_log(cls, x: Float[ndarray, " n"], y: Float[ndarray, " m"], log_density: Float[ndarray, "n m"]) -> Self:

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from phasebook.arguments import number, numbers
+
 __all__ = ["FORMULAS", "Potential", "double_well", "mueller_brown", "of_formula", "of_grid"]
 
 TABLE = 512
@@ -150,8 +152,13 @@ def of_grid(energy: Float[ndarray, "n m"], kT: float) -> Potential:
 
     Returns:
         The potential, its lowest node at 0. The angles are those of the grid, up to turns.
+
+    Raises:
+        ValueError: for no grid of finite energies, or a temperature that is not positive.
     """
-    energy = np.asarray(energy, dtype=float)
+    energy, kT = numbers("energy", energy, "a grid (n, m) of energies"), number("kT", kT, "a temperature > 0", above=0)
+    if energy.ndim != 2 or 0 in energy.shape:
+        raise ValueError(f"energy: shape {energy.shape}; takes a grid (n, m) of energies")
     mass = np.exp(-(energy - energy.min()) / kT)
     cut = [int(mass.sum(1 - axis).argmin()) for axis in (0, 1)]
     low = np.array([-np.pi + 2 * np.pi * cut[i] / energy.shape[i] for i in (0, 1)])
