@@ -120,9 +120,16 @@ def test_ranks_with_ties_and_constants():
 def test_what_is_no_number_or_no_share_is_refused():
     with pytest.raises(ValueError, match="^values: 1 of 3 are NaN"):
         median_interval([1.0, np.nan, 2.0, None])
-    for k in (7, -1):
-        with pytest.raises(ValueError, match=f"^successes = {k}: takes 0 to n = 5"):
+    for k in (7, -1, 2.5, "a"):
+        with pytest.raises(ValueError, match=f"^successes = {k!r}: takes a whole number from 0 to 5"):
             share_interval(k, 5)
+    with pytest.raises(ValueError, match="^n = 2.5: takes a whole number >= 0"):
+        share_interval(1, 2.5)
+    for values in (5, "ab", ["a"], [[1.0, 2.0]], [1j]):
+        with pytest.raises(ValueError, match="^values.* takes a list of numbers"):
+            median_interval(values)
+    with pytest.raises(ValueError, match="^draws = 0: takes a whole number >= 1"):
+        grouped_bootstrap(np.mean, np.arange(30), 0, draws=0)
     with pytest.raises(ValueError, match=r"^x, y, given: shapes \(3,\), \(2,\); takes lists of one length"):
         spearman([1, 2, 3], [1, 2])
 

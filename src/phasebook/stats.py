@@ -48,9 +48,14 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
         The estimate, with infinite ends for fewer than `least` values; None for no value at all.
 
     Raises:
-        ValueError: for a NaN.
+        ValueError: for a NaN, or what is no list of numbers.
     """
-    known = np.sort(np.array([v for v in values if v is not None], dtype=np.float64))
+    if not np.iterable(values):
+        raise ValueError(f"values = {values!r}: takes a list of numbers, None for none")
+    known = np.asarray([v for v in values if v is not None])
+    if known.ndim != 1 or known.dtype.kind not in "biuf":
+        raise ValueError(f"values: {known.dtype} of shape {known.shape}; takes a list of numbers, None for none")
+    known = np.sort(known.astype(np.float64))
     n = len(known)
     if np.isnan(known).any():
         raise ValueError(f"values: {int(np.isnan(known).sum())} of {n} are NaN; takes numbers, None for none")
@@ -74,10 +79,12 @@ def share_interval(successes: int, n: int) -> Estimate | None:
         The estimate; None for n = 0.
 
     Raises:
-        ValueError: for successes that are not between 0 and n.
+        ValueError: for numbers that are not whole, or successes that are not between 0 and n.
     """
-    if not 0 <= successes <= n:
-        raise ValueError(f"successes = {successes}: takes 0 to n = {n}")
+    from phasebook.arguments import whole  # loads torch, which the command line need not pay
+
+    n = whole("n", n, 0)
+    successes = whole("successes", successes, 0, n)
     if n == 0:
         return None
     tail = (1 - LEVEL) / 2
@@ -104,7 +111,13 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
     Returns:
         The estimate, `n` the number of data, with infinite ends for fewer than `least` groups; None where the
         statistic does not exist.
+
+    Raises:
+        ValueError: for no draw.
     """
+    from phasebook.arguments import whole  # loads torch, which the command line need not pay
+
+    draws = whole("draws", draws, 1)
     groups = np.asarray(groups)
     if len(groups) == 0 or not np.isfinite(value := statistic(np.arange(len(groups)))):
         return None

@@ -4,6 +4,7 @@ import pytest
 
 from phasebook.edits.pairs import listed, pick_pairs
 from phasebook.models.image_sets import load_images
+from tests.builders import refuses
 
 
 def test_pairs_are_of_the_levels_they_say(images):
@@ -25,3 +26,11 @@ def test_one_family_has_no_pairs():
 def test_listed_edits_have_starts_of_their_own():
     pairs = listed([["a", "b"], ["a", "c"]])
     assert pairs.group == (0, 1) and pairs.titles == ["a → b", "a → c"]
+
+
+def test_no_edits_are_none(images):
+    some = images.pixels, images.names, images.family
+    for count in (0, -1, 2.5):
+        refuses(lambda count=count: pick_pairs(*some, count, 0), f"count = {count}: takes a whole number >= 1")
+    for edits in ([], [["a"]], ["ab"], [["a", 3]], [["a", "b", "c"]]):
+        refuses(lambda edits=edits: listed(edits), "edits = ", "takes pairs of texts (source, target), one at least")

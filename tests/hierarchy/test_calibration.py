@@ -22,6 +22,7 @@ from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.results.claims import stated, verdict
 from phasebook.stats import Estimate, median_interval
+from tests.builders import refuses
 
 LEAVES, SETS = 35, 12       # as the chapter takes them
 LEVELS = scaled_linear_levels(40)
@@ -129,3 +130,10 @@ def test_blends_run_from_twin_to_tree():
     own = average_tree(d)
     assert np.corrcoef(distances_of(tree)[own > 0], own[own > 0])[0, 1] > 0.8
     assert (blended(d, 0.5, 0) ** 2).sum() == pytest.approx(1, abs=0.1)
+
+
+def test_an_area_takes_scores_on_both_sides():
+    for trees, twins in (([], [1]), ([1], []), ([], [])):
+        refuses(lambda trees=trees, twins=twins: area_under_curve(trees, twins), "trees, twins", "one score each")
+    refuses(lambda: area_under_curve([np.nan], [1]), "trees: NaN or Inf")
+    refuses(lambda: area_under_curve(["a"], [1]), "trees = ['a']: takes a list of scores")

@@ -7,6 +7,7 @@ import torch
 from phasebook.hierarchy.factors import exact_levels, factor_split, sampled_levels, variance_share
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import log_snr_levels
+from tests.builders import refuses
 
 
 def two_factors(styles=5, things=24, style=1.0, thing=1.0, noise=0.3, d=400, seed=0):
@@ -56,3 +57,9 @@ def test_a_sampler_settles_the_factors_where_the_posterior_does():
     drawn = exact_levels(model.gram.numpy(), {"style": a, "thing": b}, levels.sigma_over_alpha, 2000, 0)
     for name in labels:
         assert walked[name] == pytest.approx(drawn[name], rel=0.25)
+
+
+def test_a_factor_without_a_level_above_zero_has_no_split():
+    for one, other in ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0), (np.nan, 1.0), (1.0, np.inf), (-1.0, 1.0)):
+        assert factor_split({"style": one, "thing": other}, "style", "thing") is None
+    refuses(lambda: exact_levels(np.eye(3), {"style": np.arange(3)}, [], 4, 0), "ratios = []: takes noise levels > 0")

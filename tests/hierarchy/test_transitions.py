@@ -23,7 +23,7 @@ from phasebook.sampling.levels import log_snr_levels
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import share_interval
-from tests.builders import images
+from tests.builders import images, refuses
 
 
 def clusters(n=40, d=200, distance=6.0, seed=0):
@@ -104,6 +104,17 @@ def test_trips_through_the_sampler_are_those_of_the_posterior():
         kept = share_interval(int(walk.sum()), n)
         assert kept.low - 0.04 <= draw <= kept.high + 0.04
     assert np.isnan(walked.picture).all() and (walked.square >= walked.change**2 - 1e-9).all()
+
+
+def test_what_has_no_trips_and_no_collapse():
+    points, labels = np.eye(4), np.array([0, 0, 1, 1])
+    for ratios in ([], [0.0], [1.0, -1.0], [np.nan], ["a"]):
+        refuses(lambda ratios=ratios: exact_trips(points, labels, ratios, 8, 0), "ratios")
+    refuses(lambda: exact_trips(points, labels, [1.0], 0, 0), "samples = 0: takes a whole number >= 1")
+    same = np.full((5, 3), 0.1)
+    for gram in (np.zeros((5, 5)), same @ same.T, np.ones((1, 1))):
+        refuses(lambda gram=gram: collapse_of(gram), "points are equal; takes two different ones")
+    refuses(lambda: collapse_of(np.ones((2, 3))), "gram: shape (2, 3)")
 
 
 def test_the_collapse_of_an_even_cloud_is_the_known_formula():

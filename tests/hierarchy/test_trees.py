@@ -60,6 +60,10 @@ def test_known_trees_are_trees(kind):
     (lambda: tree_points(np.array([[0, 1, 3], [1, 0, 1], [3, 1, 0.0]]), 10, 0), "no ultrametric"),
     (lambda: tree_points(regular_tree([2], [1]), 0, 0), "dimension = 0"),
     (lambda: known_tree("oak", 8, 0), "kind = 'oak'"),
+    (lambda: known_tree("comb", 0, 0), "leaves = 0: takes an integer >= 2"),
+    (lambda: known_tree("ternary", 0, 0), "leaves = 0: takes an integer >= 2"),
+    (lambda: known_tree("binary, flat", 2.5, 0), "leaves = 2.5"),
+    (lambda: known_tree("binary, flat", 8, 0, 0), "dimension = 0"),
     (lambda: distances_of(np.full((5, 3), np.nan)), "NaN or Inf"),
     (lambda: distances_of(np.ones(5)), "points: shape"),
 ])

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from phasebook.arguments import brief, whole
+
 __all__ = ["EditPairs", "listed", "pick_pairs"]
 
 LEAST = 0.02            # root mean square of pixels in [0, 1]: pictures nearer than this are the same for an edit
@@ -49,9 +51,9 @@ def pick_pairs(pixels: Float[ndarray, "n y x 3"], names: Sequence[str], family: 
         seed: of the draw.
 
     Raises:
-        ValueError: where no family has two different pictures, or there is only one family.
+        ValueError: for no edit, and where no family has two different pictures, or there is only one family.
     """
-    flat = pixels.reshape(len(pixels), -1)
+    flat, count = pixels.reshape(len(pixels), -1), whole("count", count, 1)
     partners = [np.flatnonzero((family == family[i]) & _unlike(flat, i)) for i in range(len(flat))]
     able = [i for i, others in enumerate(partners) if len(others)]
     if not able or len(np.unique(family)) < 2:
@@ -71,6 +73,10 @@ def _unlike(flat: Float[ndarray, "n d"], i: int) -> ndarray:
 
 
 def listed(edits: Sequence[Sequence[str]]) -> EditPairs:
-    """Edits named one by one as (source, target), each with a start of its own."""
+    """Edits named one by one as (source, target), each with a start of its own. ValueError unless there is one at
+    least, of two texts."""
+    edits = [(edit,) if isinstance(edit, str) else tuple(edit) for edit in edits]
+    if not edits or not all(len(edit) == 2 and all(isinstance(text, str) for text in edit) for edit in edits):
+        raise ValueError(f"edits = {brief(edits)}: takes pairs of texts (source, target), one at least")
     source, target = zip(*edits, strict=True)
     return EditPairs(tuple(source), tuple(target), ("shown",) * len(edits), tuple(range(len(edits))))

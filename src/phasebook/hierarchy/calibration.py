@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.stats import norm
 
+from phasebook.arguments import numbers
 from phasebook.hierarchy.trees import TREES, average_tree, distances_of, known_tree, tree_points, twin_points
 from phasebook.hierarchy.ultrametric import LIKENESS
 from phasebook.stats import Estimate, grouped_bootstrap
@@ -45,8 +46,14 @@ def area_under_curve(trees: Sequence[float], twins: Sequence[float]) -> Estimate
 
     Returns:
         The area, its interval, and m + n.
+
+    Raises:
+        ValueError: for no score on either side, or a NaN.
     """
-    a, b = np.asarray(trees, dtype=float)[:, None], np.asarray(twins, dtype=float)
+    a, b = (numbers(name, value, "a list of scores") for name, value in (("trees", trees), ("twins", twins)))
+    if min(a.size, b.size) == 0 or a.ndim != 1 or b.ndim != 1:
+        raise ValueError(f"trees, twins: shapes {a.shape}, {b.shape}; take one score each at least")
+    a = a[:, None]
     area = float((a > b).mean() + (a == b).mean() / 2)
     m, n, every = len(a), len(b), np.linspace(0, 1, 20_001)
     more = ((m + n) / 2 - 1) * ((1 - every) / (2 - every) + every / (1 + every))

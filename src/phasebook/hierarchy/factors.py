@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from phasebook.hierarchy.transitions import posteriors, settled, there_and_back
+from phasebook.arguments import whole
+from phasebook.hierarchy.transitions import falling, posteriors, settled, there_and_back
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prompt, State
 
@@ -63,7 +64,7 @@ def exact_levels(gram: Float[ndarray, "n n"], factors: Mapping[str, Int[ndarray,
         samples: trips to each of them.
         seed: of the noise.
     """
-    ratios = np.sort(np.asarray(ratios, dtype=np.float64))[::-1]
+    ratios, samples = falling(ratios), whole("samples", samples, 1)
     origin = np.random.default_rng(seed + 1).permutation(np.arange(samples) % len(gram))
     kept = {name: [] for name in factors}
     for weights in posteriors(np.asarray(gram, dtype=np.float64), ratios, origin, seed):
@@ -99,6 +100,6 @@ def sampled_levels(model: Model, x0: State, levels: Levels, at: Sequence[int],
 
 def factor_split(levels: Mapping[str, float], first: str, second: str) -> float | None:
     """The noise level at which one factor is settled over that of another: above 1 it is decided first; None where
-    either has no level."""
-    ratio = levels[first] / levels[second]
-    return float(ratio) if np.isfinite(ratio) else None
+    either has no level, or none above 0."""
+    one, other = levels[first], levels[second]
+    return float(one / other) if np.isfinite([one, other]).all() and min(one, other) > 0 else None

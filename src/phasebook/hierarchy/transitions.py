@@ -18,12 +18,14 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.optimize import brentq
 
+from phasebook.arguments import brief, numbers, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prompt, State
 from phasebook.sampling.samplers import normal_start
+from phasebook.slices.measures.statistics import centred_gram
 from phasebook.slices.slice import Slice
 
-__all__ = ["Trips", "collapse_of", "exact_trips", "first_ridge", "pair_clones", "peak", "peak_over_class",
+__all__ = ["Trips", "collapse_of", "exact_trips", "falling", "first_ridge", "pair_clones", "peak", "peak_over_class",
            "posteriors", "sampled_trips", "settled", "susceptibility", "there_and_back"]
 
 
@@ -68,6 +70,14 @@ def posteriors(gram: Float[ndarray, "n n"], ratios: Sequence[float], origin: Int
         yield weights / weights.sum(1, keepdims=True)
 
 
+def falling(ratios: Float[ndarray, " r"]) -> Float[ndarray, " r"]:
+    """Noise levels sigma/alpha from the largest down. ValueError unless there are some, all positive."""
+    given = np.ravel(numbers("ratios", ratios, "noise levels > 0")).astype(np.float64)
+    if not given.size or given.min() <= 0:
+        raise ValueError(f"ratios = {brief(given.tolist())}: takes noise levels > 0, one at least")
+    return np.sort(given)[::-1]
+
+
 def exact_trips(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], ratios: Float[ndarray, " r"], samples: int,
                 seed: int) -> Trips:
     """Trips of the exact model, their last draw averaged out.
@@ -78,10 +88,13 @@ def exact_trips(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], ratios:
         ratios: sigma/alpha.
         samples: (picture, noise) pairs; the pictures in turn.
         seed: of the noise.
+
+    Raises:
+        ValueError: for no level, one that is not positive, or no sample.
     """
     gram, (names, which) = np.asarray(gram, dtype=np.float64), np.unique(labels, return_inverse=True)
-    labels = np.asarray(labels)
-    ratios = np.sort(np.asarray(ratios, dtype=np.float64))[::-1]
+    labels, samples = np.asarray(labels), whole("samples", samples, 1)
+    ratios = falling(ratios)
     origin = np.random.default_rng(seed + 1).permutation(np.arange(samples) % len(gram))
     own, member = np.arange(samples), np.eye(len(names))[which]
     square = np.diag(gram)[origin, None] + np.diag(gram) - 2 * gram[origin]
@@ -242,10 +255,11 @@ def collapse_of(gram: Float[ndarray, "n n"]) -> float:
 
     Args:
         gram: inner products of n pictures.
+
+    Raises:
+        ValueError: where `centred_gram` refuses them.
     """
-    gram = np.asarray(gram, dtype=np.float64)
-    centred = gram - gram.mean(0) - gram.mean(1, keepdims=True) + gram.mean()
-    values = np.linalg.eigvalsh(centred)[1:].clip(0) / len(gram)
+    values = np.linalg.eigvalsh(centred_gram(gram))[1:].clip(0) / len(gram)
     excess = lambda s: np.log1p(values / np.exp(2 * s)).sum() / 2 - np.log(len(gram))  # noqa: E731
     top = np.log(np.sqrt(values.sum()))
     return float(np.exp(brentq(excess, top - 12, top + 12)))

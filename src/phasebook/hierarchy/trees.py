@@ -14,6 +14,7 @@ from numpy import ndarray
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
+from phasebook.arguments import whole
 from phasebook.hierarchy.ultrametric import check_distances
 
 __all__ = ["TREES", "average_tree", "comb_tree", "distances_of", "known_tree", "regular_tree", "spectrum",
@@ -86,8 +87,7 @@ def tree_points(tree: Float[ndarray, "n n"], dimension: int, seed: int) -> Float
     Raises:
         ValueError: for a matrix that is no ultrametric, or a dimension < 1.
     """
-    if isinstance(dimension, bool) or not isinstance(dimension, int | np.integer) or dimension < 1:
-        raise ValueError(f"dimension = {dimension!r}: takes an integer >= 1")
+    dimension = whole("dimension", dimension, 1, what="an integer")
     u = np.asarray(tree, dtype=np.float64)
     square = u.ndim == 2 and u.shape[0] == u.shape[1] and np.array_equal(u, u.T) and not np.diag(u).any()
     if not square or not (u[:, None] <= np.maximum(u[:, :, None], u[None]) * (1 + 1e-9)).all():
@@ -114,17 +114,16 @@ def regular_tree(branching: Sequence[int], heights: Sequence[float]) -> Float[nd
     d = np.zeros((1, 1))
     for children, height in zip(branching[::-1], heights[::-1], strict=True):
         n = len(d)
-        whole = np.full((children * n, children * n), float(height))
+        grown = np.full((children * n, children * n), float(height))
         for c in range(children):
-            whole[c * n:(c + 1) * n, c * n:(c + 1) * n] = d
-        d = whole
+            grown[c * n:(c + 1) * n, c * n:(c + 1) * n] = d
+        d = grown
     return d
 
 
 def comb_tree(leaves: int) -> Float[ndarray, "n n"]:
     """A comb: one leaf after another leaves the trunk, the k-th at height sqrt(k)."""
-    if leaves < 2:
-        raise ValueError(f"leaves = {leaves}: takes an integer >= 2")
+    leaves = whole("leaves", leaves, 2, what="an integer")
     height = np.sqrt(np.arange(1.0, leaves + 1))
     return np.where(np.eye(leaves) > 0, 0.0, height[np.maximum.outer(np.arange(leaves), np.arange(leaves))])
 
@@ -140,15 +139,16 @@ def known_tree(kind: str, leaves: int, seed: int, dimension: int = 768) -> Float
         dimension: of the points.
 
     Raises:
-        ValueError: for another kind.
+        ValueError: for another kind, less than two leaves, or no dimension.
     """
     if kind not in TREES:
         raise ValueError(f"kind = {kind!r}: takes one of {TREES}")
+    leaves = whole("leaves", leaves, 2, what="an integer")
     if kind == "comb":
         return tree_points(comb_tree(leaves), dimension, seed)
     children = 3 if kind == "ternary" else 2
     depth = int(np.ceil(np.log(leaves) / np.log(children) - 1e-9)) + (kind != "ternary")
     heights = np.sqrt(np.arange(depth, 0.0, -1)) if kind == "binary, flat" else 2.0 ** -np.arange(depth)
-    whole = regular_tree([children] * depth, heights)
-    chosen = np.sort(np.random.default_rng(seed).choice(len(whole), leaves, replace=False))
-    return tree_points(whole[np.ix_(chosen, chosen)], dimension, seed)
+    full = regular_tree([children] * depth, heights)
+    chosen = np.sort(np.random.default_rng(seed).choice(len(full), leaves, replace=False))
+    return tree_points(full[np.ix_(chosen, chosen)], dimension, seed)

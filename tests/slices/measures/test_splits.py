@@ -30,9 +30,19 @@ def test_levels_lie_between_the_steps_around_the_crossing():
     assert (level <= noise[step - 1] * (1 + 1e-12)).all() and (level >= noise[step] * (1 - 1e-12)).all()
 
 
+def test_lists_are_levels_too():
+    assert split_levels(APART.tolist(), [8.0, 4.0, 2.0, 1.0], 0.5) == pytest.approx(
+        split_levels(APART, np.array([8.0, 4.0, 2.0, 1.0]), 0.5))
+
+
 @pytest.mark.parametrize("call, words", [
     (lambda: split_steps(np.zeros((3, 2, 4))), "takes finite distances"),
-    (lambda: split_levels(np.full((3, 2), np.nan), np.ones(2)), "takes finite distances"),
+    (lambda: split_levels(np.full((3, 2), np.nan), np.ones(2)), "apart: NaN or Inf at .* takes finite numbers"),
+    (lambda: split_levels("ab", [1.0, 2.0]), "apart = 'ab': takes finite distances"),
+    (lambda: split_levels(APART, [2.0, 1.0]), r"noise = \[2.0, 1.0\]: takes 4 numbers > 0, one a step, falling"),
+    (lambda: split_levels(APART, [1.0, 2.0, 3.0, 4.0]), "one a step, falling"),
+    (lambda: split_levels(APART, [3.0, 2.0, 1.0, 0.0]), "takes 4 numbers > 0"),
+    (lambda: split_levels(APART, [np.inf, 2.0, 1.0, 0.5]), "noise: NaN or Inf at"),
 ])
 def test_bad_inputs_are_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:

@@ -13,6 +13,7 @@ from phasebook.slices.measures import statistics as st
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate
+from tests.builders import refuses
 
 
 def test_the_largest_deviation_is_numpys():
@@ -104,6 +105,15 @@ def test_agreement_is_spearmans_and_its_null_that_of_other_slices():
     others = [spearmanr(first[1, 0], second[k, 0]).statistic for k in (0, 2)]
     assert null[1, 0] == pytest.approx(np.mean(others))
     assert np.isnan(st.agreement(first[:1], second[:1])[1]).all()
+
+
+@pytest.mark.parametrize("n", [5, 700])
+def test_points_that_are_all_equal_have_no_deviation(n):
+    point = np.random.default_rng(0).normal(size=(1, 3)).repeat(n, 0)
+    for gram in (np.zeros((n, n)), point @ point.T):
+        refuses(lambda gram=gram: st.largest_deviation(gram), f"gram: all {n} points are equal")
+    refuses(lambda: st.largest_deviation(np.ones(n)), f"gram: shape ({n},); takes inner products (n, n)")
+    refuses(lambda: st.largest_deviation([[np.nan]]), "gram: NaN or Inf")
 
 
 def test_the_largest_deviation_of_many_points_is_that_of_all_eigenvalues():

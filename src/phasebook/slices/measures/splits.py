@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from phasebook.arguments import brief, numbers
+
 __all__ = ["final_half", "median_half", "split_levels", "split_steps"]
 
 
@@ -63,10 +65,13 @@ def split_levels(apart: Float[ndarray, "p step"], noise: Float[ndarray, " step"]
         Natural logarithms of noise ratios, >= 0; 0 for a pair that never parts.
 
     Raises:
-        ValueError: unless `apart` is a finite array (p, step).
+        ValueError: unless `apart` is a finite array (p, step), and `noise` as many positive numbers as steps, falling.
     """
     beyond = _beyond(apart, threshold)
-    apart, height = np.asarray(apart, dtype=np.float64), np.log(noise / noise[-1])
+    apart, noise = np.asarray(apart, dtype=np.float64), numbers("noise", noise, "one noise level a step, falling")
+    if noise.shape != apart.shape[1:] or noise.min() <= 0 or (np.diff(noise) > 0).any():
+        raise ValueError(f"noise = {brief(noise.tolist())}: takes {apart.shape[1]} numbers > 0, one a step, falling")
+    height = np.log(noise / noise[-1])
     limit = np.broadcast_to(median_half(apart) if threshold is None else threshold, len(apart))
     after = np.maximum(beyond.argmax(1), 1)
     rows = np.arange(len(apart))
@@ -77,8 +82,8 @@ def split_levels(apart: Float[ndarray, "p step"], noise: Float[ndarray, " step"]
 
 
 def _checked(apart: Float[ndarray, "p step"]) -> Float[ndarray, "p step"]:
-    apart = np.asarray(apart, dtype=np.float64)
-    if apart.ndim != 2 or 0 in apart.shape or not np.isfinite(apart).all():
+    apart = numbers("apart", apart, "finite distances (pair, step)").astype(np.float64)
+    if apart.ndim != 2 or 0 in apart.shape:
         raise ValueError(f"apart: shape {apart.shape}; takes finite distances (pair, step)")
     return apart
 

@@ -16,12 +16,13 @@ from numpy import ndarray
 from scipy.sparse.linalg import eigsh
 from scipy.stats import rankdata
 
+from phasebook.arguments import numbers
 from phasebook.slices.measures.basins import basin_count, basin_labels
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate
 
-__all__ = ["Observations", "agreement", "basin_counts", "branching", "contrast", "early", "hull",
+__all__ = ["Observations", "agreement", "basin_counts", "branching", "centred_gram", "contrast", "early", "hull",
            "interior_sensitivity", "largest_deviation", "late", "mean_s", "observations", "plane_contrast",
            "rests_from", "ridge_overlap", "steepest"]
 
@@ -30,14 +31,34 @@ EARLY, LATE = 1.0, 0.1          # noise levels in units of the data's largest st
 STANDS, LEVEL = 0.8, 0.05       # ridges shared with the last step, and change of the mean of S, of what is at rest
 
 
+def centred_gram(gram: Float[ndarray, "n n"]) -> Float[ndarray, "n n"]:
+    """Inner products of points less their mean.
+
+    Args:
+        gram: inner products of n points.
+
+    Raises:
+        ValueError: for no square of finite numbers, or points that are all equal, to rounding: nothing splits there.
+    """
+    gram = numbers("gram", gram, "inner products (n, n)").astype(np.float64)
+    if gram.ndim != 2 or len(gram) != gram.shape[1] or not gram.size:
+        raise ValueError(f"gram: shape {gram.shape}; takes inner products (n, n)")
+    centred = gram - gram.mean(0) - gram.mean(1, keepdims=True) + gram.mean()
+    if not np.trace(centred) > 1e-13 * np.trace(gram):
+        raise ValueError(f"gram: all {len(gram)} points are equal; takes two different ones at least")
+    return centred
+
+
 def largest_deviation(gram: Float[ndarray, "n n"]) -> float:
     """The standard deviation of n points along their first principal axis, `sqrt Lambda_1`.
 
     Args:
         gram: inner products of the points; they need not be centred.
+
+    Raises:
+        ValueError: where `centred_gram` refuses them.
     """
-    gram = np.asarray(gram, dtype=np.float64)
-    centred = gram - gram.mean(0) - gram.mean(1, keepdims=True) + gram.mean()
+    centred = centred_gram(gram)
     if len(gram) > MANY:
         start = np.random.default_rng(0).normal(size=len(gram))
         largest = eigsh(centred, k=1, v0=start, return_eigenvectors=False)[0]
