@@ -1,11 +1,13 @@
 """The probability flow: quantiles are kept, pullback geodesics decode to segments."""
 
 import numpy as np
+import pytest
 from scipy.stats import norm
 
 from phasebook.mixtures.flow import decode, euler_path, pullback_geodesic
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.schedules import schedule
+from tests.builders import refuses
 
 TOY = Mixture(np.array([[-2.5], [0.5], [2.5]]), np.full(3, 0.75**2), np.array([0.275, 0.45, 0.275]))
 LINEAR = schedule("log_snr_linear")
@@ -33,3 +35,13 @@ def test_pullback_geodesics_of_the_flow_decode_to_segments():
     assert np.abs((x - x[0]) @ np.array([-chord[1], chord[0]])).max() / (chord @ chord) < 1e-9
     latent = z[-1] - z[0]
     assert np.abs((z - z[0]) @ np.array([-latent[1], latent[0]])).max() / (latent @ latent) > 0.01
+
+
+@pytest.mark.parametrize("name, start, stop", [
+    ("vp_linear", 1.5, 0.1), ("vp_linear", 0.5, -0.1), ("vp_linear", np.nan, 0.1), ("vp_linear", 0.5, 0.0),
+    ("vp_cosine", 1.0, 0.5),
+])
+def test_the_flow_runs_on_the_schedule(name, start, stop):
+    law = Mixture.atoms([[-1.0], [1.0]])
+    refuses(lambda: decode(law, schedule(name), np.zeros((1, 1)), start, stop), "t: t = ")
+    refuses(lambda: decode(law, schedule(name), np.zeros((1, 1)), 0.5, 0.2, 0), "steps = 0: takes a whole number >= 1")

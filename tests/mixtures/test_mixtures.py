@@ -74,8 +74,9 @@ def test_ragged_means_are_refused_in_one_line():
     for make in (lambda m: Mixture(m, [0.0, 0.0], [0.5, 0.5]), Mixture.atoms):
         with pytest.raises(ValueError, match="^means: rows of different lengths"):
             make([[0.0, 1.0], [2.0]])
-    with pytest.raises(ValueError, match="^means: shape"):
-        Mixture.atoms(1.0)
+    for means in (1.0, [], [[]], [1.0, 2.0]):
+        with pytest.raises(ValueError, match=r"^means: shape .*takes \(n, d\) with n, d >= 1"):
+            Mixture.atoms(means)
 
 
 def test_arguments_are_left_alone():

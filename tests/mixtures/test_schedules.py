@@ -47,3 +47,9 @@ def test_refusals():
         schedule("vp_linear").check(np.array([0.2, 1.5]), "endpoints")
     with pytest.raises(ValueError, match="t = nan"):
         schedule("vp_linear").check(np.nan)
+    for name in (["a"], None, 3):
+        with pytest.raises(ValueError, match="schedule = .*: unknown; takes one of"):
+            schedule(name)
+    for name, t, level in (("vp_linear", 0.0, "inf"), ("vp_cosine", 1.0, "-inf")):
+        with pytest.raises(ValueError, match=f"t = {t:g} has log-SNR {level} in {name}"):
+            schedule(name).check_finite([0.5, t])

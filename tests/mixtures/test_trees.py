@@ -7,6 +7,7 @@ from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.modes.critical_points import equilateral_triangle
 from phasebook.mixtures.monotone import mode_counts
 from phasebook.mixtures.trees import cantor, gaussian_twin, growth_exponent, mode_count, random_tree, resolution_levels
+from tests.builders import refuses
 
 
 def doublings(mixture, count, branches, depth, ratio, tolerance=1e-3):
@@ -32,7 +33,7 @@ def test_cantor_atoms_sit_beside_the_gaps_of_every_generation():
         for m in range(1, 4):
             odd = np.arange(1, 2**m, 2) * 2 ** (generations - m) - 1
             assert jump[odd] == pytest.approx((1 - 2 * ratio) * ratio ** (m - 1) + ratio**generations)
-    with pytest.raises(ValueError, match="generations, ratio = 3, 0.5"):
+    with pytest.raises(ValueError, match="ratio = 0.5: takes a number in"):
         cantor(3, 0.5)
 
 
@@ -55,7 +56,7 @@ def test_offsets_are_a_simplex_and_shrink():
     assert np.linalg.norm(middles, axis=1) == pytest.approx(1)
     assert np.linalg.norm(middles[0] - middles[1]) == pytest.approx(np.sqrt(3))
     assert np.linalg.norm(groups - middles[:, None], axis=-1) == pytest.approx(0.1)
-    with pytest.raises(ValueError, match="branches = 4: takes 2 to 3"):
+    with pytest.raises(ValueError, match="branches = 4: takes a whole number from 2 to 3"):
         random_tree(2, 4, 0.3, 2, np.random.default_rng(0))
 
 
@@ -76,3 +77,14 @@ def test_too_few_levels_have_no_exponent():
     assert growth_exponent(np.array([1.0, 0.5, 0.25]), 2) is None
     assert len(resolution_levels(lambda s: 1 + (s < 0.5), [2, 4], 2.0, 0.01)) == 1
     assert resolution_levels(lambda s: 1 + (s < 0.5), [2, 4], 2.0, 0.01)[0] == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("depth, branches, ratio, words", [
+    (0, 2, 0.3, "depth = 0: takes a whole number >= 1"), (1.5, 2, 0.3, "depth = 1.5"),
+    (2, 2, -3, "ratio = -3: takes a number in (0, 1)"), (2, 2, 1.0, "ratio = 1: takes"), (2, 2, np.nan, "ratio = nan"),
+    (2, 2.5, 0.3, "branches = 2.5"), (2, 1, 0.3, "branches = 1"),
+])
+def test_what_is_no_tree(depth, branches, ratio, words):
+    refuses(lambda: random_tree(depth, branches, ratio, 2, np.random.default_rng(0)), words)
+    for generations in (0, 1.5):
+        refuses(lambda n=generations: cantor(n), f"generations = {generations}")

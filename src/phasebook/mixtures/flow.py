@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import whole
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.schedules import Schedule
 
@@ -25,7 +26,8 @@ def velocity(mixture: Mixture, schedule: Schedule, x: Float[ndarray, "*b d"], t:
 def euler_path(mixture: Mixture, schedule: Schedule, x: Float[ndarray, "b d"], start: float, stop: float,
                steps: int) -> tuple[Float[ndarray, " k"], Float[ndarray, "b k d"]]:
     """Explicit Euler in t, as in the published toy: times (steps + 1) and the paths from `x` at `start`."""
-    schedule.check(np.array([start, stop]))
+    schedule.check([start, stop])
+    steps = whole("steps", steps, 1)
     times = np.linspace(start, stop, steps + 1)
     path = [np.asarray(x, dtype=float)]
     for t, after in zip(times[:-1], times[1:], strict=True):
@@ -35,7 +37,10 @@ def euler_path(mixture: Mixture, schedule: Schedule, x: Float[ndarray, "b d"], s
 
 def decode(mixture: Mixture, schedule: Schedule, x: Float[ndarray, "*b d"], start: float, stop: float,
            steps: int = 128) -> Float[ndarray, "*b d"]:
-    """The flow map from `start` to `stop` by the classical Runge-Kutta method, steps even in log-SNR."""
+    """The flow map from `start` to `stop` by the classical Runge-Kutta method, steps even in log-SNR. ValueError for a
+    time off the schedule or of infinite log-SNR, or no step."""
+    schedule.check_finite([start, stop])
+    steps = whole("steps", steps, 1)
     levels = np.linspace(*schedule.log_snr(np.array([start, stop], dtype=float)), steps + 1)
     x = np.asarray(x, dtype=float)
 

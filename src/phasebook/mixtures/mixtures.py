@@ -45,8 +45,8 @@ class Mixture:
             if not np.isfinite(value).all():
                 raise ValueError(f"{name} = {value.tolist()}: NaN or Inf; takes finite numbers")
             object.__setattr__(self, name, value)
-        if self.means.ndim != 2 or len(self.means) == 0:
-            raise ValueError(f"means: shape {self.means.shape}; takes (n, d) with n >= 1")
+        if self.means.ndim != 2 or not self.means.size:
+            raise ValueError(f"means: shape {self.means.shape}; takes (n, d) with n, d >= 1")
         n = len(self.means)
         if self.variances.shape != (n,) or self.weights.shape != (n,):
             raise ValueError(f"variances, weights: lengths {self.variances.shape}, {self.weights.shape}; "
@@ -68,7 +68,9 @@ class Mixture:
             The mixture.
         """
         points = _numbers("means", points)
-        n = len(points) if points.ndim else 1
+        if points.ndim != 2 or not points.size:
+            raise ValueError(f"means: shape {points.shape}; takes (n, d) with n, d >= 1")
+        n = len(points)
         return cls(points, np.zeros(n), np.full(n, 1 / n) if weights is None else weights)
 
     def _log_terms(self, x: Float[ndarray, "*b d"], alpha: float, sigma: float) -> Float[ndarray, "*b n"]:

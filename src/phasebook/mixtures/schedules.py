@@ -78,6 +78,22 @@ class Schedule:
             bad = t[~((t >= 0) & (t <= self.last))].ravel()[0]
             raise ValueError(f"{name}: t = {bad:g} is outside the schedule; takes 0 <= t <= {self.last:g}")
 
+    def check_finite(self, t: Float[ndarray, "*b"], name: str = "t") -> None:
+        """Refuse times off the schedule, and those of infinite log-SNR.
+
+        Args:
+            t: diffusion times.
+            name: of the parameter they come from.
+
+        Raises:
+            ValueError: unless every time lies in [0, T] and has a finite log-SNR.
+        """
+        self.check(t, name)
+        for at in np.ravel(t):
+            if not np.isfinite(level := self.log_snr(np.array(float(at)))):
+                raise ValueError(f"{name}: t = {at:g} has log-SNR {level:g} in {self.name}; takes times of finite "
+                                 "log-SNR")
+
 
 def _linear(t):
     return 10 - 20 * t
@@ -134,6 +150,6 @@ def schedule(name: str) -> Schedule:
     Raises:
         ValueError: for any other name.
     """
-    if name not in SCHEDULES:
+    if not isinstance(name, str) or name not in SCHEDULES:
         raise ValueError(f"schedule = {name!r}: unknown; takes one of {', '.join(SCHEDULES)}")
     return SCHEDULES[name]

@@ -21,6 +21,7 @@ from numpy import ndarray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
+from phasebook.arguments import number, whole
 from phasebook.mixtures.mixtures import Mixture
 
 __all__ = ["cantor", "gaussian_twin", "growth_exponent", "mode_count", "random_tree", "resolution_levels"]
@@ -39,8 +40,9 @@ def cantor(generations: int, ratio: float = 1 / 3) -> Mixture:
     Raises:
         ValueError: for a ratio outside (0, 1/2) or no generation.
     """
-    if generations < 1 or not 0 < ratio < 0.5:
-        raise ValueError(f"generations, ratio = {generations}, {ratio}: take an integer >= 1 and a number in (0, 1/2)")
+    generations, ratio = whole("generations", generations, 1), number("ratio", ratio, "a number in (0, 1/2)", above=0)
+    if ratio >= 0.5:
+        raise ValueError(f"ratio = {ratio:g}: takes a number in (0, 1/2)")
     x, length = np.zeros(1), 1.0
     for _ in range(generations):
         x = np.concatenate([x[:, None], x[:, None] + (1 - ratio) * length], axis=1).ravel()
@@ -65,10 +67,13 @@ def random_tree(depth: int, branches: int, ratio: float, dimension: int, rng: np
         branches^depth atoms.
 
     Raises:
-        ValueError: for more branches than a simplex of that dimension has corners.
+        ValueError: for no generation, more branches than a simplex of that dimension has corners, or a ratio outside
+            (0, 1).
     """
-    if not 2 <= branches <= dimension + 1:
-        raise ValueError(f"branches = {branches}: takes 2 to {dimension + 1} in dimension {dimension}")
+    depth, dimension = whole("depth", depth, 1), whole("dimension", dimension, 1)
+    branches = whole("branches", branches, 2, dimension + 1)
+    if (ratio := number("ratio", ratio, "a number in (0, 1)", above=0)) >= 1:
+        raise ValueError(f"ratio = {ratio:g}: takes a number in (0, 1)")
     corners = np.eye(branches) - 1 / branches
     corners /= np.linalg.norm(corners, axis=1, keepdims=True)
     simplex = corners @ np.linalg.svd(corners)[2][:branches - 1].T              # (branches, branches - 1)
@@ -130,13 +135,13 @@ def resolution_levels(count: Callable[[float], int], wanted: Sequence[int], high
         Falling levels, one for each number that is reached.
     """
     levels, most, top = [], count(low), np.log(high)
-    for number in wanted:
-        if number > most:
+    for goal in wanted:
+        if goal > most:
             break
         a, b = np.log(low), top
         while b - a > tolerance:
             middle = (a + b) / 2
-            a, b = (middle, b) if count(float(np.exp(middle))) >= number else (a, middle)
+            a, b = (middle, b) if count(float(np.exp(middle))) >= goal else (a, middle)
         levels.append(a)
         top = a + tolerance
     return np.exp(levels)

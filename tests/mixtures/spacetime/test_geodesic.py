@@ -154,6 +154,7 @@ def test_degenerate_inputs():
     ([[0.3, 1.0], [1.2, 0.0]], "endpoints: t = 1.2 is outside the schedule; takes 0 <= t <= 1"),
     ([[-0.1, 1.0], [0.2, 0.0]], "t = -0.1 is outside"),
     ([[0.3, np.nan], [0.2, 0.0]], "takes finite numbers"),
+    (["a", "b"], "endpoints = .*takes two points"),
     ([0.3, 1.0], "takes two points"),
     ([[0.3, 1.0, 2.0], [0.2, 0.0, 1.0]], "2 coordinates; the mixture has 1"),
 ])
@@ -169,6 +170,10 @@ def test_other_refusals():
         geodesic(TOY, schedule("vp_linear"), ends)
     with pytest.raises(ValueError, match="nodes = 0"):
         geodesic(TOY, LINEAR, ends, nodes=0)
+    with pytest.raises(ValueError, match="nodes = 2.5: takes a whole number >= 1"):
+        geodesic(TOY, LINEAR, ends, nodes=2.5)
+    with pytest.raises(ValueError, match="points = 11: takes a whole number >= 12"):
+        geodesic(TOY, LINEAR, ends, points=11)
     with pytest.raises(ValueError, match="optimiser = 'sgd'"):
         geodesic(TOY, LINEAR, ends, optimiser="sgd")
     with pytest.raises(ValueError, match="nothing normalises"):

@@ -188,6 +188,17 @@ def test_bad_input_is_one_clear_line(atoms, weights, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("more, words", [
+    ({"start": [1, 2]}, r"start: shape \(2,\); takes one number for each of the 3 atoms"),
+    ({"start": "a"}, "start = 'a': takes one number for each atom"), ({"start": [np.nan, 0, 1]}, "start: NaN or Inf"),
+    ({"tolerance": -1}, "tolerance = -1"), ({"max_steps": 0}, "max_steps = 0"),
+])
+def test_bad_settings(more, words):
+    for atoms in ([[0, 0], [1, 0], [0, 1]], [[0, 0], [1, 0], [2, 0]]):
+        with pytest.raises(ValueError, match=words):
+            solve(atoms, **more)
+
+
 def test_bad_source():
     with pytest.raises(ValueError, match="source = 'cube': takes one of 'gaussian', 'disk'"):
         solve([[0.0, 0.0]], None, "cube")

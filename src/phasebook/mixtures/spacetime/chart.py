@@ -12,12 +12,34 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import numbers
 from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.schedules import Schedule
 from phasebook.mixtures.spacetime.energy import energy, moments, mu_of
 
-__all__ = ["Chart", "CurveEnergy"]
+__all__ = ["Chart", "CurveEnergy", "check_endpoints"]
 
 U_MAX = 300.0        # exp(u) beyond it has no meaning
+
+
+def check_endpoints(endpoints: Float[ndarray, "2 d+1"], schedule: Schedule) -> Float[ndarray, "2 d+1"]:
+    """Two points of spacetime as an array.
+
+    Args:
+        endpoints: two `(t, x)`.
+        schedule: whose times they are.
+
+    Returns:
+        The points, float64.
+
+    Raises:
+        ValueError: in one line, for a wrong shape, a NaN, a time off the schedule or of infinite log-SNR.
+    """
+    ends = numbers("endpoints", endpoints, "two points [[t, x], [t, x]]").astype(float)
+    if ends.ndim != 2 or len(ends) != 2 or ends.shape[1] < 2:
+        raise ValueError(f"endpoints: shape {ends.shape}; takes two points [[t, x], [t, x]]")
+    schedule.check_finite(ends[:, 0], "endpoints")
+    return ends
 
 
 class Chart(NamedTuple):

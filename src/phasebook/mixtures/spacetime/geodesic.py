@@ -14,15 +14,16 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import whole
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.schedules import Schedule
 from phasebook.mixtures.spacetime import energy as spacetime
-from phasebook.mixtures.spacetime.chart import Chart, CurveEnergy
+from phasebook.mixtures.spacetime.chart import Chart, CurveEnergy, check_endpoints
 from phasebook.mixtures.spacetime.grid import shortest_path
 from phasebook.mixtures.spacetime.polygon import least_polygon
 from phasebook.mixtures.spacetime.spline import COARSE, fit_spline
 
-__all__ = ["Geodesic", "check_endpoints", "geodesic"]
+__all__ = ["Geodesic", "geodesic"]
 
 MOST_NODES, HOPELESS = 80, 2e-3
 PENALTIES = (1e2, 1e4, 1e6)
@@ -52,32 +53,6 @@ class Geodesic(NamedTuple):
     nodes: int
     iterations: int
     on_bound: int
-
-
-def check_endpoints(endpoints: Float[ndarray, "2 d+1"], schedule: Schedule) -> Float[ndarray, "2 d+1"]:
-    """Two points of spacetime as an array.
-
-    Args:
-        endpoints: two `(t, x)`.
-        schedule: whose times they are.
-
-    Returns:
-        The points, float64.
-
-    Raises:
-        ValueError: in one line, for a wrong shape, a NaN, a time off the schedule or of infinite log-SNR.
-    """
-    ends = np.asarray(endpoints, dtype=float)
-    if ends.ndim != 2 or len(ends) != 2 or ends.shape[1] < 2:
-        raise ValueError(f"endpoints: shape {ends.shape}; takes two points [[t, x], [t, x]]")
-    if not np.isfinite(ends).all():
-        raise ValueError(f"endpoints = {ends.tolist()}: takes finite numbers")
-    schedule.check(ends[:, 0], "endpoints")
-    if not np.isfinite(schedule.log_snr(ends[:, 0])).all():
-        bad = ends[~np.isfinite(schedule.log_snr(ends[:, 0])), 0][0]
-        raise ValueError(f"endpoints: t = {bad:g} has log-SNR {schedule.log_snr(np.array(bad)):g} in "
-                         f"{schedule.name}; takes times of finite log-SNR")
-    return ends
 
 
 def geodesic(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray, "2 d+1"], *, nodes: int = 10,
@@ -151,8 +126,7 @@ def _geodesic(mixture: Mixture, schedule: Schedule, ends: Float[ndarray, "2 d+1"
 def _check(mixture: Mixture, ends: ndarray, nodes: int, points: int, optimiser: str) -> None:
     if ends.shape[1] != mixture.means.shape[1] + 1:
         raise ValueError(f"endpoints: {ends.shape[1] - 1} coordinates; the mixture has {mixture.means.shape[1]}")
-    if nodes < 1 or points < nodes + 2:
-        raise ValueError(f"nodes = {nodes}, points = {points}: take nodes >= 1 and points >= nodes + 2")
+    whole("points", points, whole("nodes", nodes, 1) + 2)
     if optimiser not in ("lbfgs", "adam"):
         raise ValueError(f"optimiser = {optimiser!r}: takes 'lbfgs' or 'adam'")
 

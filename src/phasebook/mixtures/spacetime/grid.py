@@ -14,9 +14,10 @@ from numpy import ndarray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
+from phasebook.arguments import whole
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.schedules import Schedule
-from phasebook.mixtures.spacetime.chart import Chart
+from phasebook.mixtures.spacetime.chart import Chart, check_endpoints
 from phasebook.mixtures.spacetime.energy import eta_of, mu_of
 
 __all__ = ["shortest_path"]
@@ -37,11 +38,13 @@ def shortest_path(mixture: Mixture, schedule: Schedule, endpoints: Float[ndarray
         Its Fisher-Rao length, and its points as natural parameters.
 
     Raises:
-        ValueError: for data in more dimensions.
+        ValueError: for data in more dimensions, points that are none of spacetime, or a grid without cells.
     """
     if mixture.means.shape[1] != 1:
         raise ValueError(f"mixture: its data have {mixture.means.shape[1]} dimensions; takes one, a grid over (y, u)")
-    ends = np.asarray(endpoints, dtype=float)
+    if (ends := check_endpoints(endpoints, schedule)).shape != (2, 2):
+        raise ValueError(f"endpoints: {ends.shape[1] - 1} coordinates; the mixture has 1")
+    shape, reach = [whole("shape", n, 2) for n in shape], whole("reach", reach, 1)
     chart = Chart.of(mixture)
     z = chart.of_eta(eta_of(ends[:, 1:], schedule.alpha(ends[:, 0]), schedule.sigma(ends[:, 0])))
     low = min(chart.level(schedule.least_snr()), *z[:, 1])

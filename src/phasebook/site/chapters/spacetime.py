@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from phasebook.mixtures.schedules import schedule as schedule_named
 from phasebook.mixtures.setting import check_interval, mixture_on_line
-from phasebook.mixtures.spacetime.geodesic import check_endpoints
+from phasebook.mixtures.spacetime.chart import check_endpoints
 from phasebook.site.chapters.one_dimension import Numbers
 from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.models import check_pictures

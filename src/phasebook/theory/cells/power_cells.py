@@ -20,6 +20,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
+from phasebook.arguments import number, numbers, whole
 from phasebook.theory.cells.diagram import Walls, power_walls
 from phasebook.theory.cells.sources import SOURCES, Source
 
@@ -157,13 +158,17 @@ def solve(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"] | Non
         The cells.
 
     Raises:
-        ValueError: in one line, for repeated atoms, weights that are not positive or not of sum 1, an unknown source.
+        ValueError: in one line, for repeated atoms, weights that are not positive or not of sum 1, an unknown source,
+            a start of another length.
         RuntimeError: if the mass error stays above 1e-7.
     """
     if source not in SOURCES:
         raise ValueError(f"source = {source!r}: takes one of {', '.join(map(repr, SOURCES))}")
     mu = SOURCES[source]
     atoms, p = check_atoms(atoms, atom_weights)
+    tolerance, max_steps = number("tolerance", tolerance, "a number >= 0", least=0), whole("max_steps", max_steps, 1)
+    if start is not None and (start := numbers("start", start, "one number for each atom")).shape != p.shape:
+        raise ValueError(f"start: shape {start.shape}; takes one number for each of the {len(p)} atoms")
     # one common translation and scale leave the cells alone; a median keeps a cluster's digits beside an outlier
     centre = np.median(atoms, axis=0)
     scale = np.median(np.linalg.norm(atoms - centre, axis=1)) or np.abs(atoms - centre).max() or 1.0
@@ -173,7 +178,7 @@ def solve(atoms: Float[ndarray, "n 2"], atom_weights: Float[ndarray, " n"] | Non
         g, masses, walls = _strips(y, p, mu)
         steps = 0
     else:
-        first = None if start is None else np.asarray(start, dtype=float) / scale
+        first = None if start is None else start / scale
         first = _start(y, p, mu, first)
         g, masses, walls, steps = _newton(y, p, mu, first, tolerance, max_steps)
         if np.abs(masses - p).sum() > 1e-7:
