@@ -8,6 +8,7 @@ from scipy.special import erfc
 from scipy.stats import norm as normal
 
 from phasebook.theory.heat.corners import SplitNormal, TwoExponentials, corner_constant, jump_constant
+from tests.builders import refuses
 
 LAPLACE = TwoExponentials(1.0, 1.0)
 DENSITIES = [LAPLACE, TwoExponentials(0.5, 2.0, 0.7), SplitNormal(0.6, 1.5)]
@@ -80,3 +81,16 @@ def test_jump_constant_against_monotone_rearrangement():
     assert jump_constant(a, b) == pytest.approx(brute, rel=1e-3)
     assert jump_constant(0.0, 1.0) == pytest.approx(jump_constant(1.0, 0.0), rel=1e-12)
     assert jump_constant(2 * a, 2 * b) == pytest.approx(np.sqrt(2) * jump_constant(a, b), rel=1e-12)
+
+
+def test_what_is_no_corner():
+    for make, words in ((lambda: TwoExponentials(-1.0, 1.0), "left = -1.0: takes a number > 0"),
+                        (lambda: TwoExponentials(1.0, 1.0, 1.0), "left_mass = 1: takes a mass in (0, 1)"),
+                        (lambda: TwoExponentials(1.0, 1.0, 0.0), "left_mass = 0.0: takes"),
+                        (lambda: SplitNormal(1.0, np.nan), "right = nan: takes a number > 0"),
+                        (lambda: LAPLACE.density(np.zeros(1), 0.0), "t = 0.0: takes a heat time > 0"),
+                        (lambda: LAPLACE.preimage(np.zeros(1), -1.0), "t = -1.0: takes a heat time > 0"),
+                        (lambda: corner_constant(3, 1.0, 1.0), "k = 3: takes a whole number from 1 to 2"),
+                        (lambda: corner_constant(1, -1.0, 1.0), "height = -1.0"),
+                        (lambda: jump_constant(-1.0, 1.0), "a = -1.0: takes a density >= 0")):
+        refuses(make, words)

@@ -57,6 +57,16 @@ def test_the_jko_gap_keeps_its_digits(s, tau, steps):
     assert gaussians.jko_gap(s, tau, steps) == pytest.approx(exact, rel=1e-13)
 
 
+@pytest.mark.parametrize("eps", [1e-3, 1e-9, 1e-15])
+def test_the_widest_gap_is_where_the_deviation_is_the_mean_of_its_ends(eps):
+    s = 1.7
+    with mp.workdps(60):
+        a, b = mp.sqrt(mp.mpf(s)), mp.sqrt(mp.mpf(s) + mp.mpf(eps))
+        t = ((a + b) / 2) ** 2 - mp.mpf(s)
+        exact = float((a + b) / 2 - (a + t / mp.mpf(eps) * (b - a)))
+    assert gaussian_sweep(s, [eps]).w2[0] == pytest.approx(exact, rel=1e-9)
+
+
 def test_a_jko_gap_takes_a_step():
     for steps in (0, 2.5):
         refuses(lambda steps=steps: gaussians.jko_gap(1.0, 0.1, steps), f"steps = {steps}: takes a whole number >= 1")

@@ -14,6 +14,7 @@ from phasebook.theory.heat.nonsmooth import (
     corner_fit,
 )
 from phasebook.theory.heat.torus import grid_points, mean_norm
+from tests.builders import refuses
 
 LAPLACE = TwoExponentials(1.0, 1.0)
 
@@ -55,3 +56,13 @@ def test_threshold():
     assert mean_norm(rho.grad_q(x), rho(x)) == pytest.approx(bernoulli_grad_q_norm(), rel=3e-4)
     fit = bernoulli_fit(modes=400, points=1600)
     assert fit.order == pytest.approx(2, abs=5e-3) and fit.ratio == pytest.approx(1, abs=1e-3)
+
+
+def test_errors_take_heat_times():
+    """No heat time would leave panels without a width, and a search for their end without one."""
+    for eps in (0.0, -1.0, np.nan):
+        refuses(lambda eps=eps: corner_error(LAPLACE, eps), f"eps = {eps}: takes a heat time > 0")
+    refuses(lambda: corner_fit(LAPLACE, 1.25, 1), "points = 1: takes a whole number >= 2")
+    refuses(lambda: bernoulli_density(0), "modes = 0: takes a whole number >= 1")
+    for epsilons in ([1e-4], [], [1e-3, 1e-4], [0.0, 1e-4]):
+        refuses(lambda e=epsilons: bernoulli_fit(e), "epsilons = ", "takes ascending heat times > 0, two at least")

@@ -29,6 +29,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import erfc, log_ndtr, ndtr, ndtri, owens_t
 
+from phasebook.arguments import number, whole
+
 __all__ = ["Leading", "SplitNormal", "TwoExponentials", "corner_constant", "jump_constant", "panels"]
 
 LEGENDRE = np.polynomial.legendre.leggauss(16)
@@ -49,18 +51,25 @@ class _TwoSides:
     right: float
     reach = 0.0         # how many lengths of a side hold all of its mass, to rounding
 
+    def __post_init__(self):
+        for name in ("left", "right"):
+            number(name, getattr(self, name), "a number > 0", above=0)
+
     @property
     def scale(self) -> float:
         """The shorter of the two sides' lengths."""
         return min(self.lengths)
 
     def density(self, x: Float[ndarray, " p"], t: float) -> Float[ndarray, " p"]:
-        """`rho_t` at x, heat time t > 0 (length^2)."""
+        """`rho_t` at x, heat time t > 0 (length^2). ValueError for another t."""
+        t = number("t", t, "a heat time > 0", above=0)
         p, q = self.masses
         return p * self._side(-x, t, self.left)[1] + q * self._side(x, t, self.right)[1]
 
     def preimage(self, y: Float[ndarray, " p"], t: float) -> Float[ndarray, " p"]:
-        """`T_t^{-1}(y) = F^{-1}(F_t(y))`, t > 0; each side from its own tail, so that no digits are lost there."""
+        """`T_t^{-1}(y) = F^{-1}(F_t(y))`, t > 0; each side from its own tail, so that no digits are lost there.
+        ValueError for another t."""
+        t = number("t", t, "a heat time > 0", above=0)
         p, q = self.masses
         beyond_left, beyond_right = self._side(-y, t, self.left)[0], self._side(y, t, self.right)[0]
         # mass that has crossed the corner: nothing but rounding ten layers away from it
@@ -88,6 +97,11 @@ class TwoExponentials(_TwoSides):
     right: float
     left_mass: float | None = None
     reach = 40.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.left_mass is not None and number("left_mass", self.left_mass, "a mass in (0, 1)", above=0) >= 1:
+            raise ValueError(f"left_mass = {self.left_mass:g}: takes a mass in (0, 1)")
 
     @property
     def masses(self) -> tuple[float, float]:
@@ -202,7 +216,12 @@ def corner_constant(k: int, height: float, jump: float) -> float:
 
     Returns:
         The constant, in length^(-1/2 - k).
+
+    Raises:
+        ValueError: for another k, or a height or jump below 0.
     """
+    k, jump = whole("k", k, 1, 2), number("jump", jump, "a number >= 0", least=0)
+    height = number("height", height, "a density >= 0", least=0)
     y, weight = panels(np.linspace(0, 8, 33))
     layer = 4 * repeated_erfc(k + 1, y)
     return float(np.sqrt(np.sqrt(2) / 8 * k * height * (weight * layer**2).sum()) * jump)
@@ -217,7 +236,11 @@ def jump_constant(a: float, b: float) -> float:
 
     Returns:
         The constant, in length^(-1/2).
+
+    Raises:
+        ValueError: for a density below 0.
     """
+    a, b = (number(name, v, "a density >= 0", least=0) for name, v in (("a", a), ("b", b)))
     y, weight = panels(np.linspace(-10, 10, 1601))
     phi = np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi)
     # y Phi(y) + phi(y) is the mass that a unit jump has moved to the left of y; for y > 0 without the y itself

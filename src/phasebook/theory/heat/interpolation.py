@@ -55,7 +55,7 @@ def gaussian_sweep(s: float, epsilons, d: int = 1) -> Sweep:
         d: dimension.
     """
     eps = np.asarray(epsilons, dtype=np.float64)
-    t = eps / 4 + s * (np.sqrt(1 + eps / s) - 1) / 2
+    t = eps / 4 + eps / (np.sqrt(1 + eps / s) + 1) / 2
     error = np.array([gaussians.map_error(s, e, d) for e in eps])
     return Sweep(eps, error, gaussians.interpolation_gap(s, t, eps, d))
 

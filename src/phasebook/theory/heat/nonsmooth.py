@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import brief, number, numbers, whole
 from phasebook.theory.heat.circle import brenier_circle
 from phasebook.theory.heat.corners import SplitNormal, TwoExponentials, panels
 from phasebook.theory.heat.expansion import slope
@@ -46,8 +47,11 @@ def corner_error(rho: TwoExponentials | SplitNormal, eps: float) -> float:
 
     Returns:
         The error, a length; its round-off is about 4e-16 of the density's own length.
+
+    Raises:
+        ValueError: for a heat time that is not positive.
     """
-    layer = np.sqrt(eps)
+    layer = np.sqrt(number("eps", eps, "a heat time > 0", above=0))
     outwards = [_cuts(layer, length, rho.reach * length + 10 * layer) for length in rho.lengths]
     y, weight = panels(np.concatenate([-outwards[0][:0:-1], outwards[1]]))
     weight = weight * rho.density(y, eps)
@@ -87,7 +91,11 @@ def corner_fit(rho: TwoExponentials | SplitNormal, order: float, points: int = 5
     Returns:
         The fit; None where the derivative of that order does not jump, or so little that the leading term is not
         reached above the round-off (estimated before anything is measured).
+
+    Raises:
+        ValueError: for less than two points.
     """
+    points = whole("points", points, 2)
     leading = rho.leading()
     if leading is None or leading.order != order:
         return None
@@ -107,7 +115,11 @@ def bernoulli_density(modes: int) -> TorusDensity:
 
     Args:
         modes: the largest wave number; heat flow over eps leaves nothing of those beyond a few `1 / sqrt(eps)`.
+
+    Raises:
+        ValueError: for no mode.
     """
+    modes = whole("modes", modes, 1)
     k = np.arange(1, modes + 1, dtype=np.float64)
     return TorusDensity(k[:, None], k**-4 / 2, np.zeros(modes))
 
@@ -130,9 +142,15 @@ def bernoulli_fit(epsilons=(1e-4, 3e-4, 1e-3), modes: int = 512, points: int = 2
         epsilons: heat times, ascending, at least about `30 / modes^2`.
         modes: wave numbers kept of the density.
         points: of the circle, for norms.
+
+    Raises:
+        ValueError: for heat times that do not ascend from above 0, two at least.
     """
+    eps = numbers("epsilons", epsilons, "ascending heat times > 0").astype(np.float64)
+    if eps.ndim != 1 or len(eps) < 2 or eps[0] <= 0 or (np.diff(eps) <= 0).any():
+        raise ValueError(f"epsilons = {brief(eps.tolist())}: takes ascending heat times > 0, two at least")
     rho, x = bernoulli_density(modes), grid_points(points, 1)
-    weight, score, eps = rho(x), rho.score(x)[:, 0], np.asarray(epsilons, dtype=np.float64)
+    weight, score = rho(x), rho.score(x)[:, 0]
     seconds = [brenier_circle(rho, e, points)(x[:, 0]) + e / 2 * score for e in eps]
     errors = np.array([mean_norm(s[:, None], weight) for s in seconds])
     return _fit(eps, errors, 2.0, bernoulli_grad_q_norm() / 8)
