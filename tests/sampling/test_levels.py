@@ -135,3 +135,12 @@ def test_heights_end_where_noise_does_not():
     assert rounded.alpha[0] == 0 and np.isinf(rounded.sigma_over_alpha[0])
     levels = scaled_linear_levels(9)
     assert np.array_equal(levels.heights, levels.sigma_over_alpha)
+
+
+def test_a_step_is_one_of_the_sampler():
+    mine = scaled_linear_levels(5)
+    for step in (-1, 5, 1.5):
+        refuses(lambda step=step: mine.mixing(step), f"step = {step}: takes a whole number from 0 to 4")
+    for eta in (-0.1, 1.1, np.nan):
+        refuses(lambda eta=eta: mine.mixing(0, eta), f"eta = {eta}: takes 0 to 1")
+    refuses(lambda: named_levels(["log_snr"], 5), "schedule = ['log_snr']: unknown; takes one of")

@@ -147,7 +147,10 @@ def test_arguments_are_not_changed():
     ({"E": ONE[:5]}, "take three arrays of one shape"), ({"E": np.full((N, N), np.nan)}, "E: NaN or Inf at"),
     ({"E": -ONE}, "takes E, G >= 0"), ({"F": 2 * ONE}, "F² <= E G"), ({"spacing": (0.1, 0.0)}, "spacing = (0.1, 0.0)"),
     ({"points": [[0, 0], [101, 5]]}, "outside the grid"), ({"points": [[0, 0]]}, "n >= 2"),
-    ({"points": [[0.5, 0], [1, 5]]}, "integers"), ({"reach": 0}, "reach = 0"),
+    ({"points": [[0.5, 0], [1, 5]]}, "integers"), ({"reach": 0}, "reach = 0"), ({"reach": 2.5}, "reach = 2.5"),
+    ({"points": [[0, 0], [1, 5], [0, 0]]}, "points = [[0, 0], [1, 5], [0, 0]]: one of them twice; takes distinct"),
+    ({"points": [[0, 0], [101, 5]]}, "points: (101, 5) lies outside"), ({"spacing": 1.0}, "spacing = 1.0: takes two"),
+    ({"spacing": ("a", 1)}, "spacing = ('a', 1): takes two"), ({"E": [["a", 1], [1, 1]]}, "E = [['a', 1], [1, 1]]"),
 ])
 def test_bad_inputs_are_one_line(change, words):
     given = {"E": ONE, "F": 0 * ONE, "G": ONE, "spacing": (0.1, 0.1), "points": [[0, 0], [1, 5]], "reach": 6} | change

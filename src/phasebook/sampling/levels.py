@@ -117,7 +117,11 @@ class Levels:
 
         Returns:
             a, b and s.
+
+        Raises:
+            ValueError: for a step that is none of the sampler's, or an eta outside 0..1.
         """
+        step, eta = whole("step", step, 0, self.steps - 1), number("eta", eta, "0 to 1", least=0, most=1)
         (alpha, alpha_next), (sigma, sigma_next) = self.alpha[step:step + 2], self.sigma[step:step + 2]
         variance = sigma_next**2 * (1 - (alpha * sigma_next / (alpha_next * sigma)) ** 2)
         spread = eta * float(max(variance, 0.0)) ** 0.5
@@ -192,6 +196,6 @@ def named_levels(schedule: str, steps: int) -> Levels:
     Raises:
         ValueError: for an unknown schedule, with the known ones.
     """
-    if schedule not in SCHEDULES:
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
         raise ValueError(f"schedule = {schedule!r}: unknown; takes one of {', '.join(SCHEDULES)}")
     return SCHEDULES[schedule](steps)

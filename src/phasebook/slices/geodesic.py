@@ -22,6 +22,7 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from phasebook.arguments import brief, numbers, whole
 from phasebook.slices.descent import descended_by_levels
 
 __all__ = ["Geodesics", "Surface", "geodesics"]
@@ -50,17 +51,13 @@ class Surface:
     spacing: tuple[float, float]
 
     def __post_init__(self):
-        shapes = {np.shape(x) for x in (self.E, self.F, self.G)}
-        if len(shapes) > 1 or len(np.shape(self.E)) != 2 or min(np.shape(self.E)) < 2:
-            raise ValueError(f"E, F, G: shapes {', '.join(map(str, (np.shape(x) for x in (self.E, self.F, self.G))))}; "
-                             "take three arrays of one shape (a, b), both >= 2")
-        if len(self.spacing) != 2 or not all(np.isfinite(h) and h > 0 for h in self.spacing):
-            raise ValueError(f"spacing = {self.spacing}: takes two positive numbers (alpha, beta)")
-        for name in "EFG":
-            if not np.isfinite(getattr(self, name)).all():
-                raise ValueError(f"{name}: NaN or Inf at {tuple(np.argwhere(~np.isfinite(getattr(self, name)))[0])}; "
-                                 "takes finite numbers")
-        E, F, G = (np.asarray(x, dtype=np.float64) for x in (self.E, self.F, self.G))
+        E, F, G = (numbers(name, getattr(self, name), "an array (a, b)").astype(np.float64) for name in "EFG")
+        if len({E.shape, F.shape, G.shape}) > 1 or E.ndim != 2 or min(E.shape) < 2:
+            raise ValueError(f"E, F, G: shapes {E.shape}, {F.shape}, {G.shape}; take three arrays of one shape (a, b), "
+                             "both >= 2")
+        takes = "two positive numbers (alpha, beta)"
+        if (spacing := numbers("spacing", self.spacing, takes)).shape != (2,) or spacing.min() <= 0:
+            raise ValueError(f"spacing = {brief(self.spacing)}: takes {takes}")
         wrong = (E < 0) | (G < 0) | (F**2 > E * G * (1 + 1e-6) + 1e-9 * max(E.max(), G.max()) ** 2)
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
@@ -192,9 +189,10 @@ def _check_points(points: Int[ndarray, "n 2"], shape: tuple[int, int], reach: in
                          "columns of the grid")
     outside = ((points < 0) | (points >= shape)).any(1)
     if outside.any():
-        raise ValueError(f"points: {tuple(points[outside][0])} lies outside the grid of shape {shape}")
-    if isinstance(reach, bool) or not isinstance(reach, int) or reach < 1:
-        raise ValueError(f"reach = {reach!r}: takes an integer >= 1")
+        raise ValueError(f"points: {tuple(points[outside][0].tolist())} lies outside the grid of shape {shape}")
+    if len(np.unique(points, axis=0)) < len(points):
+        raise ValueError(f"points = {brief(points.tolist())}: one of them twice; takes distinct points")
+    whole("reach", reach, 1)
     return points
 
 
@@ -207,7 +205,7 @@ def geodesics(surface: Surface, points: Int[ndarray, "n 2"], *, reach: int = 6) 
         reach: of an edge of the graph, in grid points along either side.
 
     Raises:
-        ValueError: for points off the grid.
+        ValueError: for points off the grid, or one twice.
     """
     points = _check_points(points, surface.shape, reach)
     flat = np.ravel_multi_index(points.T, surface.shape)
