@@ -11,7 +11,7 @@ from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.mixtures.spacetime.energy import mu_of
 from phasebook.spacetime.expectations import all_probes, expectations, levels_at, sign_probes
 from phasebook.spacetime.geodesic import CurveSearch
-from tests.builders import build, pipeline
+from tests.builders import build, pipeline, refuses
 
 ATOMS = np.array([[-1.0, 0.0, 0.3], [1.0, 0.5, -0.2], [0.2, -0.8, 0.6], [0.1, 0.9, 0.9]])
 
@@ -41,7 +41,7 @@ def etas(count, d, seed=0):
 def test_all_probes_give_the_moments_of_the_mixture(denoise, mixture, tangents, close):
     model, eta = Denoiser((3,), denoise), etas(9, 3)
     got = expectations(model, eta, all_probes(model), tangents=tangents)
-    np.testing.assert_allclose(got.mu, mu_of(mixture, eta), atol=close)
+    np.testing.assert_allclose(got.mu, mu_of(mixture, eta), atol=close, rtol=close)
 
 
 def test_sign_probes_are_unbiased_and_shared():
@@ -107,6 +107,17 @@ def test_refusals():
         expectations(model, np.zeros((2, 3)), all_probes(model))
     with pytest.raises(ValueError, match="k = -0; takes"):
         expectations(model, np.zeros((2, 4)), all_probes(model))
+    eta = etas(2, 3)
+    for call, words in ((lambda: expectations(model, eta, all_probes(model), tangents="x"), "tangents = 'x': takes"),
+                        (lambda: expectations(model, eta * np.nan, all_probes(model)), "eta: NaN or Inf"),
+                        (lambda: expectations(model, eta, torch.ones(2, 5)), "probes: a Tensor of shape (2, 5)"),
+                        (lambda: expectations(model, eta, torch.ones(0, 3)), "probes: a Tensor of shape (0, 3)"),
+                        (lambda: sign_probes(model, 0, 0), "count = 0: takes a whole number >= 1"),
+                        (lambda: sign_probes(model, 2.5, 0), "count = 2.5")):
+        refuses(call, words)
+    for entries in ([], [3], [-1], [0, 0], [0.5]):
+        refuses(lambda e=entries: all_probes(model, e), f"entries = {entries}: takes different whole")
+        refuses(lambda e=entries: sign_probes(model, 2, 0, e), f"entries = {entries}")
 
 
 @pytest.mark.parametrize(("dtype", "close"), [(torch.bfloat16, 0.1), (torch.float16, 0.02), (torch.float32, 2e-3)],

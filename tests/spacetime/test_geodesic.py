@@ -1,7 +1,6 @@
 """Geodesics of models against closed forms: the half-space, the sphere; the gradient against differences."""
 
 import numpy as np
-import pytest
 
 from phasebook import Denoiser
 from phasebook.mixtures.mixtures import Mixture
@@ -12,6 +11,7 @@ from phasebook.mixtures.spacetime.half_space import gaussian_distance
 from phasebook.spacetime.expectations import all_probes
 from phasebook.spacetime.geodesic import CurveSearch, circles, expectations_along, geodesics, lines, resampled
 from phasebook.spacetime.measure import measured
+from tests.builders import refuses
 from tests.spacetime.test_expectations import ATOMS, denoise_atoms, denoise_normal
 
 
@@ -70,8 +70,17 @@ def test_no_point_is_noisier_than_the_model():
     eta = geodesics(search, 9, (1,), 3)
     least = np.exp(search.model.levels(999).log_snr[0])
     assert (-2 * eta[..., -1]).min() >= least * (1 - 1e-9)
-    with pytest.raises(ValueError, match="take points >= nodes"):
-        geodesics(search, 4, (3,))
+    for call, words in ((lambda: geodesics(search, 4, (3,)), "points = 4: takes a whole number >= 5"),
+                        (lambda: geodesics(search, 9, ()), "nodes = (): takes numbers of nodes"),
+                        (lambda: geodesics(search, 9, 3), "nodes = 3: takes numbers of nodes"),
+                        (lambda: geodesics(search, 9, (0,)), "nodes = 0: takes a whole number >= 1"),
+                        (lambda: geodesics(search, 9, (1,), 0), "iterations = 0"),
+                        (lambda: geodesics(search, 9, (1,), 3, np.zeros((2, 9, 4))), "start: shape (2, 9, 4)"),
+                        (lambda: search_of(denoise_normal, ends[0], chart), "ends: shape (2, 4); takes"),
+                        (lambda: search_of(denoise_normal, -ends, chart), "ends: k = -4; takes k > 0"),
+                        (lambda: circles(chart, ends, 1), "points = 1"), (lambda: lines(chart, ends, 0), "points = 0"),
+                        (lambda: resampled(chart, ends[0], 1), "points = 1: takes a whole number >= 2")):
+        refuses(call, words)
 
 
 def test_a_curve_is_resampled_on_itself():

@@ -5,6 +5,7 @@ import pytest
 
 from phasebook.spacetime.expectations import Expectations
 from phasebook.spacetime.measure import clamped_energy, jackknifed, length_ratio, measured, negative_terms
+from tests.builders import refuses
 
 
 def made(rng, probes=6, points=30, noise=0.5):
@@ -84,3 +85,14 @@ def test_noise_of_new_probes_grows_with_the_points():
         curves = [made(rng, probes=8, points=points) for _ in range(40)]
         ratios.append(np.median([clamped_energy(*c).value for c in curves]) * (points - 1))
     assert 1 < ratios[0] < ratios[1] / 2 < ratios[2] / 4
+
+
+def test_what_is_not_measured():
+    eta, e = made(np.random.default_rng(0))
+    still = np.repeat(eta[:1], 30, 0), Expectations(np.zeros((30, 1)), np.ones((6, 30)))
+    for call, words in ((lambda: measured(eta[:5], e), "eta, expectations: shapes (5, 2), (30, 1), (6, 30)"),
+                        (lambda: length_ratio((eta, e), still), "other: a curve of length 0"),
+                        (lambda: length_ratio((eta, e), (eta, e), 1.5), "level = 1.5: takes a share in (0, 1)"),
+                        (lambda: negative_terms((eta, Expectations(e.x0, e.square[:1]))), "probes = 1: takes a whole"),
+                        (lambda: jackknifed(np.ones((0, 2)), np.sum), "rows = 0: takes a whole number >= 1")):
+        refuses(call, words)

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import brief, numbers, whole
 from phasebook.mixtures.spacetime.energy import x_of
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Model, Prompt, State
@@ -59,8 +60,12 @@ def sign_probes(model: Model, count: int, seed: int,
         count: r.
         seed: of the signs.
         entries: of a flat state, the block outside of which they are zero; None for all.
+
+    Raises:
+        ValueError: for no probe, or entries that a state has not.
     """
-    draw = torch.randint(0, 2, (count, *_shape(model)), generator=torch.Generator().manual_seed(seed))
+    shape, signs = (whole("count", count, 1), *_shape(model)), torch.Generator().manual_seed(seed)
+    draw = torch.randint(0, 2, shape, generator=signs)
     return (2.0 * draw - 1.0) * _within(model, entries)
 
 
@@ -71,22 +76,36 @@ def all_probes(model: Model, entries: Int[ndarray, " m"] | None = None) -> Float
     Args:
         model: whose states they have the shape of.
         entries: of a flat state; None for all.
+
+    Raises:
+        ValueError: for entries that a state has not.
     """
     shape = _shape(model)
-    chosen = torch.arange(shape.numel()) if entries is None else torch.as_tensor(entries)
+    chosen = _chosen(shape, entries)
     m = len(chosen)
     signs = 1.0 - 2.0 * (torch.arange(m) % 2)
-    return m**0.5 * (signs[:, None] * torch.eye(shape.numel())[chosen]).view(m, *shape)
+    unit = torch.eye(shape.numel(), dtype=torch.float64)        # a rounded root of m would cost the trace digits
+    return m**0.5 * (signs[:, None] * unit[chosen]).view(m, *shape)
 
 
 def _within(model: Model, entries: Int[ndarray, " m"] | None) -> Float[Tensor, "*s"]:
     """One at some entries of a state, zero at the others."""
     shape = _shape(model)
-    if entries is None:
-        return torch.ones(shape)
     mask = torch.zeros(shape.numel())
-    mask[torch.as_tensor(entries)] = 1.0
+    mask[_chosen(shape, entries)] = 1.0
     return mask.view(shape)
+
+
+def _chosen(shape: torch.Size, entries: Int[ndarray, " m"] | None) -> Int[Tensor, " m"]:
+    """The entries as indices of a flat state. ValueError unless they are some of its own, each once."""
+    if entries is None:
+        return torch.arange(shape.numel())
+    takes = f"different whole numbers from 0 to {shape.numel() - 1}, one at least"
+    i = numbers("entries", entries, takes)
+    if i.ndim != 1 or i.dtype.kind not in "iu" or len(np.unique(i)) < max(i.size, 1) or i.min() < 0 \
+            or i.max() >= shape.numel():
+        raise ValueError(f"entries = {brief(i.tolist())}: takes {takes}")
+    return torch.as_tensor(i.astype(np.int64))
 
 
 def levels_at(model: Model, log_snr: Float[ndarray, " p"]) -> Levels:
@@ -122,10 +141,15 @@ def expectations(model: Model, eta: Float[ndarray, "p d+1"], probes: Float[Tenso
         The expectations, float64.
 
     Raises:
-        ValueError: for parameters of another length than the states have, or a k that is not positive.
+        ValueError: for parameters of another length than the states have, a k that is not positive, probes that are
+            none, or other tangents.
     """
-    eta = np.asarray(eta, dtype=float)
-    shape = _shape(model)
+    if tangents not in ("forward", "difference"):
+        raise ValueError(f"tangents = {brief(tangents)}: takes 'forward' or 'difference'")
+    eta, shape = numbers("eta", eta, "natural parameters (p, d + 1)").astype(float), _shape(model)
+    if not isinstance(probes, Tensor) or probes.shape[1:] != shape or not len(probes):
+        raise ValueError(f"probes: a {type(probes).__name__} of shape {tuple(np.shape(probes))}; takes a tensor "
+                         f"(r, {', '.join(map(str, shape))}), r >= 1, such as sign_probes gives")
     if eta.ndim != 2 or eta.shape[1] != shape.numel() + 1:
         raise ValueError(f"eta: shape {eta.shape}; takes (p, {shape.numel() + 1}): the states' entries and one more")
     if not (eta[:, -1] < 0).all():

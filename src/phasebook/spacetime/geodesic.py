@@ -24,6 +24,7 @@ from scipy.interpolate import CubicSpline
 from scipy.linalg import cholesky, solve_triangular
 from torch import Tensor
 
+from phasebook.arguments import brief, numbers, whole
 from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.spacetime.descent import descended
@@ -43,8 +44,8 @@ def circles(chart: Chart, ends: Float[ndarray, "c 2 d+1"], points: int) -> Float
         ends: natural parameters of the two ends of each curve.
         points: n, at equal shares.
     """
-    z = chart.of_eta(ends)
-    return np.stack([chart.circle(a, b, np.linspace(0, 1, points)) for a, b in z])
+    z, s = chart.of_eta(ends), np.linspace(0, 1, whole("points", points, 2))
+    return np.stack([chart.circle(a, b, s) for a, b in z])
 
 
 def lines(chart: Chart, ends: Float[ndarray, "c 2 d+1"], points: int) -> Float[ndarray, "c n d+1"]:
@@ -55,7 +56,7 @@ def lines(chart: Chart, ends: Float[ndarray, "c 2 d+1"], points: int) -> Float[n
         ends: natural parameters of the two ends of each curve.
         points: n, at equal shares.
     """
-    z, s = chart.of_eta(ends), np.linspace(0, 1, points)[:, None]
+    z, s = chart.of_eta(ends), np.linspace(0, 1, whole("points", points, 2))[:, None]
     return z[:, :1] + s * (z[:, 1:] - z[:, :1])
 
 
@@ -67,7 +68,7 @@ def resampled(chart: Chart, eta: Float[ndarray, "m d+1"], points: int) -> Float[
         eta: natural parameters along a curve; a point equal to the one before it is passed over.
         points: n.
     """
-    z = chart.of_eta(eta)
+    z, points = chart.of_eta(eta), whole("points", points, 2)
     step, middle = np.diff(z, axis=0), (z[1:] + z[:-1]) / 2
     speed = np.einsum("ni,nij,nj->n", step, chart.gaussian_metric(middle), step)
     moved = np.append(True, speed > 0)
@@ -87,10 +88,18 @@ class CurveSearch:
         probes: of the search, the same at every evaluation.
         prompt: for all points.
         tangents: see `expectations.expectations`.
+
+    Raises:
+        ValueError: for ends that are no natural parameters of pairs.
     """
 
     def __init__(self, model: Model, chart: Chart, ends: Float[ndarray, "c 2 d+1"], probes: Float[Tensor, "r *s"],
                  prompt: Prompt | None = None, tangents: Tangents = "forward"):
+        ends = numbers("ends", ends, "natural parameters (curve, 2, d + 1)").astype(float)
+        if ends.ndim != 3 or ends.shape[1] != 2 or not len(ends):
+            raise ValueError(f"ends: shape {ends.shape}; takes natural parameters (curve, 2, d + 1)")
+        if not (ends[..., -1] < 0).all():
+            raise ValueError(f"ends: k = {-2 * ends[..., -1].max():g}; takes k > 0, noise with some signal")
         self.model, self.chart, self.ends = model, chart, chart.of_eta(ends)
         self.probes, self.prompt, self.tangents = probes, prompt, tangents
         snr = model.levels(FINEST).log_snr
@@ -150,10 +159,15 @@ def geodesics(search: CurveSearch, points: int = 17, nodes: Sequence[int] = (1, 
         The curves; of each the start where the search has not lowered its energy.
 
     Raises:
-        ValueError: for fewer points than a spline's nodes and ends.
+        ValueError: for fewer points than a spline's nodes and ends, no iteration, or a start that is none of them.
     """
-    if not nodes or points < max(nodes) + 2:
-        raise ValueError(f"points, nodes = {points}, {list(nodes)}: take points >= nodes + 2")
+    if not isinstance(nodes, Sequence) or not nodes:
+        raise ValueError(f"nodes = {brief(nodes)}: takes numbers of nodes, coarse to fine, one at least")
+    points = whole("points", points, max(whole("nodes", m, 1) for m in nodes) + 2)
+    iterations = whole("iterations", iterations, 1)
+    wanted = (len(search.ends), points, search.ends.shape[-1])
+    if start is not None and np.shape(start) != wanted:
+        raise ValueError(f"start: shape {np.shape(start)}; takes chart points {wanted}")
     z = search.project(circles(search.chart, search.chart.eta(search.ends), points) if start is None else start)
     for stage, m in enumerate(nodes):
         z = _fitted(search, z, m, 1 + max(2, round(iterations * LATER ** min(stage, 1))))

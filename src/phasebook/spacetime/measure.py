@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.stats import t as student
 
+from phasebook.arguments import number, whole
 from phasebook.spacetime.expectations import Expectations
 from phasebook.stats import Estimate
 
@@ -83,12 +84,14 @@ def length_ratio(one: Curve, other: Curve, level: float = 0.95) -> Estimate:
         level: of the interval.
 
     Raises:
-        ValueError: for different numbers of probes.
+        ValueError: for different numbers of probes, or another curve of no length.
     """
     if len(one[1].square) != len(other[1].square):
         raise ValueError(f"probes: {len(one[1].square)} and {len(other[1].square)}; takes the same on both curves")
     first, second = (_terms(eta, e.x0, e.square) for eta, e in (one, other))
     m = first.shape[1]
+    if not second.mean(0).any():
+        raise ValueError("other: a curve of length 0; takes one that some length can be measured by")
 
     def ratio(mean: Float[ndarray, " n"]) -> float:
         root = np.sqrt(np.abs(mean))
@@ -103,8 +106,12 @@ def negative_terms(curve: Curve, errors: float = 3.0) -> Bool[ndarray, " n-1"]:
     Args:
         curve: natural parameters along it, and the expectations of its points with r >= 2 probes.
         errors: how many.
+
+    Raises:
+        ValueError: for a single probe, which has no standard error.
     """
     eta, posterior = curve
+    whole("probes", len(posterior.square), 2)
     terms = _terms(eta, posterior.x0, posterior.square)
     return terms.mean(0) < -errors * terms.std(0, ddof=1) / np.sqrt(len(terms))
 
@@ -115,16 +122,24 @@ def jackknifed(rows: Float[ndarray, "r m"], statistic: Callable[[ndarray], float
     Args:
         rows: independent and equally distributed.
         statistic: of a row.
-        level: of the interval.
+        level: of the interval, in (0, 1).
+
+    Raises:
+        ValueError: for no row, or a level that is none.
     """
-    r, whole = len(rows), statistic(rows.mean(0))
+    r = whole("rows", len(rows), 1)
+    if number("level", level, "a share in (0, 1)", above=0) >= 1:
+        raise ValueError(f"level = {level:g}: takes a share in (0, 1)")
+    every = statistic(rows.mean(0))
     if r < 2:
-        return Estimate(whole, -np.inf, np.inf, r)
+        return Estimate(every, -np.inf, np.inf, r)
     without = [statistic(np.delete(rows, j, axis=0).mean(0)) for j in range(r)]
-    return _mean(r * whole - (r - 1) * np.array(without), level)
+    return _mean(r * every - (r - 1) * np.array(without), level)
 
 
 def _terms(eta: ndarray, x0: ndarray, square: Float[ndarray, "r n"]) -> Float[ndarray, "r n-1"]:
+    if x0.shape != (len(eta), eta.shape[1] - 1) or square.shape[1:] != (len(eta),):
+        raise ValueError(f"eta, expectations: shapes {eta.shape}, {x0.shape}, {square.shape}; take the same points")
     step = np.diff(eta, axis=0)
     return (step[:, :-1] * np.diff(x0, axis=0)).sum(1) + step[:, -1] * np.diff(square, axis=1)
 
