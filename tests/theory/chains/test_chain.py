@@ -21,6 +21,7 @@ from phasebook.theory.heat.line import LineMixture, norm, quadrature
 from phasebook.theory.heat.monge_ampere import brenier
 from phasebook.theory.heat.spectral import spectral
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
+from tests.builders import refuses
 
 MODES = [[1, 0, 0.3, 0.0], [0, 1, 0.2, 0.5], [1, 1, 0.2, 1.0], [2, -1, 0.1, 0.3]]
 CIRCLE = [[1, 0.4, 0.0], [2, 0.3, 1.0], [3, 0.15, 0.3]]
@@ -159,3 +160,29 @@ def test_sweep_leaves_out_what_does_not_converge():
     rough = TorusDensity(np.array([[1.0, 0.0], [0.0, 9.0]]), np.array([0.5, 0.499]), np.zeros(2))
     chain = chain_sweep(rough, 1e-2, [1], 24)
     assert chain.n.size == 0 and "left out" in chain.remark
+
+
+def test_what_is_no_chain():
+    rho = TorusDensity.from_rows(CIRCLE, 1)
+    plane = TorusDensity.from_rows(MODES)
+    for call, words in ((lambda: chain_displacement(rho, 0.1, 0, 32), "links = 0: takes a whole number >= 1"),
+                        (lambda: chain_displacement(rho, 0.1, 2.5, 32), "links = 2.5"),
+                        (lambda: chain_displacement(rho, np.nan, 2, 32), "tau = nan: takes a heat time"),
+                        (lambda: chain_displacement(rho, -9.0, 2, 32), "tau = -9: the density falls to -"),
+                        (lambda: torus_flow(rho, -9.0, 32), "takes a time for which it stays positive"),
+                        (lambda: torus_flow(rho, 0.1, 0), "n = 0: takes a whole number >= 2"),
+                        (lambda: circle_predicted(plane, 0.1, 32), "density: of 2 dimensions; takes one, the circle"),
+                        (lambda: circle_predicted(rho, -9.0, 32), "tau = -9: the density falls to -"),
+                        (lambda: predicted(rho, 0.1, 32, 0), "nodes = 0"),
+                        (lambda: chain_sweep(rho, 0.1, [0, 2], 32), "many = 0: takes numbers of maps >= 1"),
+                        (lambda: links([2.7, 4], 0.1, 1.0), "asked = 2.7: takes numbers of maps >= 1"),
+                        (lambda: links([2], 0.1, np.inf), "kappa = inf: takes a rate >= 0"),
+                        (lambda: limit(np.array([2]), np.ones(1)), "n = [2]: takes two different numbers of maps")):
+        refuses(call, words)
+    for tau in (0.0, -0.1, np.nan):
+        refuses(lambda tau=tau: jko_second(rho, tau, 32), f"tau = {tau}: takes a heat time > 0")
+
+
+def test_no_time_moves_nothing():
+    rho = TorusDensity.from_rows(CIRCLE, 1)
+    assert not torus_flow(rho, 0.0, 32).any() and not chain_displacement(rho, 0.0, 3, 32).any()

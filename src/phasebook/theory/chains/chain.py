@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.integrate import solve_ivp
 
+from phasebook.arguments import brief, number, numbers, whole
 from phasebook.theory.heat.circle import brenier_circle
 from phasebook.theory.heat.expansion import bend_of_q, solenoidal
 from phasebook.theory.heat.monge_ampere import brenier
@@ -37,15 +38,29 @@ def flow_displacement(velocity, x: Float[ndarray, "*p"], times: Float[ndarray, "
         times: heat times, length^2.
 
     Raises:
+        ValueError: for no times, or a NaN.
         RuntimeError: where the solver gives up.
     """
-    times = np.asarray(times, dtype=np.float64)
-    span = abs(times[-1] - times[0])
+    times = numbers("times", times, "heat times").astype(np.float64)
+    if times.ndim != 1 or not times.size:
+        raise ValueError(f"times: shape {times.shape}; takes a list of heat times")
+    if not (span := abs(times[-1] - times[0])):
+        return np.zeros((len(times), *x.shape))
     solution = solve_ivp(lambda t, u: velocity(t, x + u.reshape(x.shape)).ravel(), (times[0], times[-1]),
                          np.zeros(x.size), method="DOP853", t_eval=times, rtol=1e-12, atol=1e-15 * min(span, 1.0))
     if not solution.success:
         raise RuntimeError(f"flow from t = {times[0]:g} to {times[-1]:g}: {solution.message}")
     return solution.y.T.reshape(len(times), *x.shape)
+
+
+def _grid(density: TorusDensity, tau: float, n: int) -> Float[ndarray, "p d"]:
+    """The grid points. ValueError for no grid, or a heat time that is none or leads back to where rho falls below 0."""
+    tau = number("tau", tau, "a heat time")
+    x = grid_points(whole("n", n, 2), density.d).reshape(-1, density.d)
+    if tau < 0 and (least := density.heat(tau).minimum()) <= 0:
+        raise ValueError(f"tau = {tau:g}: the density falls to {least:.2g} there; takes a time for which it stays "
+                         "positive")
+    return x
 
 
 def _link(density: TorusDensity, h: float, n: int):
@@ -69,9 +84,10 @@ def chain_displacement(density: TorusDensity, tau: float, links: int, n: int) ->
         n: grid points an axis.
 
     Raises:
+        ValueError: for no map, no grid, or a tau back to where the density would not be positive.
         RuntimeError: where a map does not converge.
     """
-    x = grid_points(n, density.d).reshape(-1, density.d)
+    x, links = _grid(density, tau, n), whole("links", links, 1)
     u, h = np.zeros_like(x), tau / links
     for j in range(links):
         u = u + _link(density.heat(j * h), h, n)(x + u)
@@ -103,8 +119,11 @@ def torus_flow(density: TorusDensity, tau: float, n: int, times=None) -> Float[n
         tau: heat time, length^2; negative to run back.
         n: grid points an axis.
         times: all the heat times wanted, from 0 on, in place of tau alone.
+
+    Raises:
+        ValueError: for no grid, or a tau back to where the density would not be positive.
     """
-    x = grid_points(n, density.d).reshape(-1, density.d)
+    x = _grid(density, tau, n)
     path = flow_displacement(lambda t, y: -density.heat(t).score(y) / 2, x, [0.0, tau] if times is None else times)
     return path[-1] if times is None else path
 
@@ -128,6 +147,7 @@ def predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16) -> Con
         n: grid points an axis.
         nodes: of the time integral.
     """
+    whole("nodes", nodes, 1)
     ops, x = spectral(n, density.d), grid_points(n, density.d)
     nodes, weights = np.polynomial.legendre.leggauss(nodes)
     times = np.concatenate([[0.0], tau * (nodes + 1) / 2, [tau]])
@@ -155,8 +175,13 @@ def circle_predicted(density: TorusDensity, tau: float, n: int, nodes: int = 16)
         tau: heat time, length^2.
         n: grid points, for means over the circle.
         nodes: of the time integral.
+
+    Raises:
+        ValueError: for a density on the torus, and where `torus_flow` refuses tau and n.
     """
-    x = grid_points(n, 1)
+    if density.d != 1:
+        raise ValueError(f"density: of {density.d} dimensions; takes one, the circle")
+    x, nodes = _grid(density, tau, n), whole("nodes", nodes, 1)
     roots, weights = np.polynomial.legendre.leggauss(nodes)
 
     def current(s):
@@ -191,7 +216,7 @@ def chain_sweep(density: TorusDensity, tau: float, many, n: int) -> Chain:
     end = density.heat(tau)
     there, back = torus_flow(density, tau, n), torus_flow(end, -tau, n)
     rows, remark = [], ""
-    for k in many:
+    for k in [whole("many", k, 1, what="numbers of maps") for k in many]:
         try:
             rows.append((k, chain_error(density, tau, int(k), n, there), chain_error(end, -tau, int(k), n, back)))
         except RuntimeError as error:
@@ -219,9 +244,12 @@ def links(asked, tau: float, kappa: float, most: int = 128) -> Links:
         tau: heat time, length^2.
         kappa: inverse time scale of the density (`Expansion.kappa`).
         most: no larger number is added.
+
+    Raises:
+        ValueError: for numbers of maps that are not whole, or a time or rate that is none.
     """
-    n = np.unique(np.asarray(asked, dtype=int))
-    least = 10 * kappa * tau
+    n = np.unique([whole("asked", k, 1, what="numbers of maps") for k in asked]).astype(int)
+    least = 10 * number("kappa", kappa, "a rate >= 0", least=0) * number("tau", tau, "a heat time >= 0", least=0)
     if (n >= least).sum() >= 2:
         dropped = n[n < least]
         remark = f"n ≤ {dropped.max()} is pre-asymptotic and not used for order and constant." if dropped.size else ""
@@ -244,6 +272,11 @@ def limit(n: ndarray, errors: Float[ndarray, " s"]) -> float:
     Args:
         n: numbers of maps, ascending.
         errors: of the chains.
+
+    Raises:
+        ValueError: for fewer than two numbers of maps, or two that are the same.
     """
+    if len(n) < 2 or len(n) != len(errors) or n[-1] == n[-2]:
+        raise ValueError(f"n = {brief(np.asarray(n).tolist())}: takes two different numbers of maps, one error each")
     (a, b), (ca, cb) = n[-2:], (n**2 * errors)[-2:]
     return float(cb + (cb - ca) / ((b / a) ** 2 - 1))

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator, cg
 
+from phasebook.arguments import number, whole
 from phasebook.theory.heat.monge_ampere import _cofactor, _Equation
 from phasebook.theory.heat.torus import TorusDensity, mean_norm
 
@@ -36,8 +37,10 @@ def jko_second(density: TorusDensity, tau: float, n: int, max_steps: int = 30) -
         The field on the grid, a length; about `-(tau^2/4) grad Q`.
 
     Raises:
+        ValueError: for a step of no length, or no grid.
         RuntimeError: where the step does not converge.
     """
+    tau, n = number("tau", tau, "a heat time > 0", above=0), whole("n", n, 2)
     step = _Step(density, tau, n)
     ops, rho = step.eq.ops, step.eq.rho
     c, _ = step.eq.start()
