@@ -56,7 +56,7 @@ pair, far = Atoms([[-1.0, 0.0], [1.0, 0.0]], [0.3, 0.7]), 6.0
 ways = {"the flow": lambda z: flow_atom(pair, pair.latent(z, far), far)}
 for n in (1, 4):
     maps = chain(pair, far, 0.4, n)
-    ways[f"{n} composed"] = lambda z, maps=maps: maps.atom_of(pair.latent(z, far))
+    ways["one map" if n == 1 else f"{n} composed"] = lambda z, maps=maps: maps.atom_of(pair.latent(z, far))
 half_planes = lines(lambda z: (z[:, 0] > ndtri(0.3)).astype(int), p.samples, p.seed)
 off = {name: mismatch(half_planes, lines(label, p.samples, p.seed)) for name, label in ways.items()}
 print("latents misplaced:", ", ".join(f"{name} {100 * value:.1f} %" for name, value in off.items()))
@@ -87,7 +87,7 @@ from phasebook.theory.chains.plane_sweep import order, sweep
 data = Atoms(p.atoms, p.atom_weights)
 swept = sweep(data, p.sigma_start, p.sigma_end, p.links, p.grid, p.samples, p.seed)
 for n, share, last, links in zip(swept.n, swept.mismatch, swept.last, swept.links, strict=True):
-    print(f"{n:3d} maps: {100 * share:6.2f} % of the latents end in another atom than under the flow; "
+    print(f"{n:3d} map{'s' if n > 1 else ' '}: {100 * share:6.2f} % of the latents end in another atom than under the flow; "
           f"last map alone {100 * last:5.2f} %, links alone {100 * links:5.2f} %")
 
 # %% mystnb={"figure": {"caption": "Atoms of the latents: by the flow, by one Brenier map, by the two chains named above the panels. Black: latents that a division gives to another atom than the flow does.", "name": "fig-divisions"}} tags=["hide-input"]
@@ -127,7 +127,11 @@ _ = ledger.claim("plane.one_map_counted", ours / other if other > 0.005 else Non
                  note=f"{100 * ours:.2f} % and {100 * other:.2f} %" if other > 0.005 else "one map and the flow agree to 0.5 %")
 
 # %% [markdown]
+# Two programs that share nothing but the atoms agree, so the share is that of a single transport and not of a solver.
+#
 # ## The order
+#
+# By how much do two divisions differ whose boundaries nearly agree?
 #
 # :::{prf:proposition} Mismatch of two nearby divisions
 # :label: prop-mismatch

@@ -95,6 +95,8 @@ for s, by_flow, by_formula in zip(noise, slope, formula, strict=True):
 #
 # ## A bound in every dimension
 #
+# How steep can a ridge be at all? Two atoms are the steepest of all data of one diameter.
+#
 # :::{prf:proposition} Two atoms are the worst
 # :label: prop-lipschitz
 # Let the data lie in a set of diameter $D$ in $\mathbb{R}^d$. The flow from the latent to the noise level $s$ (heat frame) has Lipschitz constant at
@@ -277,7 +279,8 @@ for s in levels:
     steep = ridges.lipschitz_from_image(data, y, s, p.reach) - np.log1p(s**2) / 2 > np.log(p.lipschitz_threshold)
     regions.append(count_regions(steep))
     steep_mass.append(float(np.exp(data.log_density(y[steep], 1.0, s)).sum() * (y[0, 1, 0] - y[0, 0, 0]) ** 2))
-print(f"triangle: a fourth mode between {window[0]:.4f} and {window[-1]:.4f} circumradii; regions in the plane {regions}")
+print(f"triangle: a fourth mode between {window[0]:.4f} and {window[-1]:.4f} circumradii;",
+      "regions in the plane, noise falling:", ", ".join(map(str, regions)))
 
 # %% tags=["hide-input"]
 rows = [

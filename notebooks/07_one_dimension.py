@@ -191,6 +191,8 @@ for _ in range(6):
 ledger.claim("modes.scale_space", max(appeared))
 
 # %% [markdown]
+# That modes never multiply as the noise grows is a theorem on the line. The claim holds the code to it, on this law and on six others.
+#
 # ## When is a sample's class decided?
 #
 # The introduction of the paper quotes two results about how sampling runs through time. For data in clusters,
@@ -282,7 +284,7 @@ ledger.claim("modes.lipschitz_diverges", max(largest), note=f"two Gaussians, ato
 smooth_rate = np.array([regimes.noise_rate(smooth, vp, t) for t in tiny])
 show(draw.lines({"collapse": {"clouds": (np.tile(dimensions, 12), errors.ravel(), "markers")},
                  "rate": {"two Gaussians": (tiny, smooth_rate),
-                          "t^(−1/2)": (tiny, smooth_rate[0] * np.sqrt(tiny[0] / tiny), "dash")}},
+                          "t<sup>−1/2</sup>": (tiny, smooth_rate[0] * np.sqrt(tiny[0] / tiny), "dash")}},
                 ["dimension d", "time t"], ["relative error in time", "rate of the noise prediction"], log=["x", "xy"]),
      alt="Left: dots that fall towards zero as the dimension grows. Right: two coinciding lines of slope minus one half.")
 

@@ -135,6 +135,8 @@ show(draw.lines({"distances": {"largest": (1 / widths, side[:, 0, 2]), "second":
 #
 # ## Images: a sphere
 #
+# Pictures are few and have many dimensions, so that none is a mixture of others. Then spacetime is known in closed form.
+#
 # :::{prf:proposition} Atoms in general position
 # :label: prop-sphere
 # For $n$ affinely independent atoms the posteriors fill the open simplex of weights, at every noise level, and spacetime is the sphere of radius 2: $d(w, w') = 2 \arccos \sum_i \sqrt{w_i w'_i}$. Clean images are at distance $\pi$ from each other.
@@ -172,7 +174,7 @@ if not reason:
         weights = spacetime.posterior_parts(faces, ends)[0]
         circles[f"noise {r:g}"] = great_circle_path(*weights, np.linspace(0, 1, 9))
         exact = great_circle(*weights)
-        print(f"noise {r:g}: largest weights {weights.max(1).round(2)}, distance {exact:.3f} (clean: {np.pi:.3f})")
+        print(f"noise {r:g}: largest weights {' and '.join(f'{w:.2f}' for w in weights.max(1))}, distance {exact:.3f} (clean: {np.pi:.3f})")
         measured, moved = polygon_length(faces, ends, 129, finest=513, settled=settled)
         if moved <= settled:
             errors.append(abs(measured / exact - 1))

@@ -223,7 +223,7 @@ ledger.claim("images.pixels_again", agreement["pixels"], note=f"noise {p.tree_no
 #
 # A network gives $\hat x_0$. The last entry of $\mu$ needs its divergence, $\mathbb E |x_0|^2 = |\hat x_0|^2 + (\sigma^2/\alpha)\, \nabla \cdot \hat x_0$, which one derivative along a random vector of signs estimates without bias. Nothing is simulated. Before we use it we hold it against what is known. The exact trace of the network takes as many derivatives as there are
 # dimensions; vectors that are zero outside a block of the Jacobian estimate that block's trace in the same way, so that we take a quarter of the diagonal, drawn anew at each of some points at noise levels from low to high. And we put atoms at the network's own latents, where all moments
-# are known and geodesics are great circles. By how many standard errors each quarter is missed stands among the chapter's numbers; the claim takes the worst.
+# are known and geodesics are great circles. By how many standard errors each quarter is missed stands in the results file that a run leaves beside its notebook; the claim takes the worst.
 
 # %%
 import torch
@@ -357,10 +357,10 @@ show(compared(apart_there, {"geodesic": [m.length for m in edit], "straight line
 # %% [markdown]
 # The distance of a network rises with the distance of the latents ({numref}`fig-edit-distance`) and does not saturate at $\pi$: an exact denoiser of the same pictures would put all these points on one horizontal line. How far a curve comes down depends on the search, which stops after a few steps: every length is that of a curve, an upper bound of the distance, and the error bars are those of the estimate, not of the search.
 #
-# Seven points are few. The same curves, as splines through them, are measured again at twenty-five: both lengths of each stand among the chapter's numbers.
+# Seven points are few. The same curves, as splines through them, are measured again at twenty-five: both lengths of each stand in the results file.
 #
 # The code published with {cite:t}`karczewski2025spacetime` draws new probes at every point and clamps at zero the product $d\eta_j\, d\mu_j$ of each coordinate and that of the time, one by one. Only their sum has a sign; what one coordinate gives and another takes is counted in full on the one side and not at all on the other, and so is half of the noise.
-# By how much that raises an energy is in the table, and among the numbers for the same curves at twenty-five points: what coordinates cancel does not depend on the number of points; what the probes' noise adds grows with it, since their noise stays while terms shrink. The unbiased sum, clamped nowhere, costs no more.
+# By how much that raises an energy is in the table, and for the same curves at twenty-five points in the results file: what coordinates cancel does not depend on the number of points; what the probes' noise adds grows with it, since their noise stays while terms shrink. The unbiased sum, clamped nowhere, costs no more.
 #
 # ## What was shown, and what was not
 #

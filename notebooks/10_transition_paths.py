@@ -173,7 +173,8 @@ ledger.claim("paths.max_energy", over if p.published_paths else None,
              note=f"standard deviation {tops['geodesic'].std():.2f}" if p.published_paths else f"{reason}, at kT = 1, log-SNR 7 and as long a run")
 ledger.claim("paths.null", gain, note=f"tether {tops['tether'].mean():.2f}, standard deviation {tops['tether'].std():.2f}")
 leap = 9 / 8 * p.step_size * energy.stiffest(bottom)             # what a step of three deviations skips of a crest
-print(f"no path below the pass, but for {leap:.1f} that a step can skip: {all(top.min() > bottom - leap for top in tops.values())}")
+below = sum(int((top < bottom - leap).sum()) for top in tops.values())
+print(f"paths below the pass by more than the {leap:.1f} that a step can skip: {below}")
 
 # %% [markdown]
 # Published are 37.66 ± 0.61 for this method, and 42.54 ± 7.42, 58.11 ± 18.51 and 66.24 ± 1.01 for two kinds of Monte Carlo and for Doob's Lagrangian. Beside those the difference between geodesic and tether is small, and the tether costs nothing to find. Most of the gain over earlier methods comes from following any chain of

@@ -124,6 +124,8 @@ print(f"{len(images)} pictures in {len(images.families)} families, two of them {
       f"nu from {nu[0]:.2f} to {nu[-1]:.3f} in {p.steps} steps")
 
 # %% [markdown]
+# The slice begins above the noise at which the data part and ends far below it, so whatever happens to a boundary happens in between.
+#
 # ## A case with a known answer: one Gaussian
 #
 # For a Gaussian with the pictures' mean and covariance the denoiser is linear. On principal axis $r$, of variance $s_r$, it multiplies by $\alpha s_r /
@@ -202,6 +204,8 @@ show_live(exact, bank, named_levels(p.schedule, 30), step=12, alt="Live diagram 
           "slice that the reader chooses, and the boundaries between them")
 
 # %% [markdown]
+# Nothing of it was drawn beforehand: the model is the chapter's own, computed again where you read.
+#
 # ## Observations (i) to (iii), on eighteen slices and four scales
 #
 # The paper reads three things off its figure: '(i) for large noise (early reverse time), $S \approx 0$ (flat metric); (ii) as $t$ decreases, narrow high–$S$

@@ -132,10 +132,12 @@ noise = {name: s.levels.sigma_over_alpha / deviation_of(s, data[name], p.seed) f
 for name, s in networks.items():
     ledger.claim("pipeline.matches_diffusers", apart[name], model=name, note="eta 0; guidance 1, 5 and the chapter's own")
     ledger.number(f"nu_{s.title}", [x if np.isfinite(x) else None for x in noise[name]], "1; none for pure noise")
-    print(f"{s.title}: nu from {noise[name][np.isfinite(noise[name])][0]:.2f} to {noise[name][-1]:.3f} in {s.levels.steps} steps; the latents are "
-          f"diffusers' own: {apart[name] <= 1e-5}")
+    print(f"{s.title}: nu from {noise[name][np.isfinite(noise[name])][0]:.2f} to {noise[name][-1]:.3f} in {s.levels.steps} steps; "
+          f"the latents are {'' if apart[name] <= 1e-5 else 'not '}diffusers' own, to a hundred-thousandth")
 
 # %% [markdown]
+# On this axis the steps of both can be compared, whatever their samplers. (A first level that is pure noise has no $\nu$.)
+#
 # ## One slice, in both
 #
 # First the paper's Fig. 1 for the network: predicted pictures, the map of $\det G$ of their CLIP features, which is what the paper maps, and of the

@@ -94,6 +94,8 @@ for name, one in scale.items():
 ledger.number("shared_by_chance", float(np.median(scale["other cells"].own)), "share of the information, before the null is taken off")
 
 # %% [markdown]
+# Renamed cells score one and strangers nought; what lies between is to be read on this scale.
+#
 # ## Columns
 #
 # Each column finishes the same slices: the networks as they are, the first of them with other guidances and other numbers of steps, and the exact denoisers
@@ -144,7 +146,7 @@ asked = {"of_data": (base, own), "of_any_backbone": (base, other),
 for claim, (first, second) in asked.items():
     share = of(first, second)
     ledger.claim(f"basins.{claim}", share, note=f"{first} and {second}" if share else "not among the columns")
-    print(f"{claim}:", "not among the columns" if not share else f"measured on {share.n} slices")
+    print(f"{first} and {second}: measured on {share.n} slices" if share else f"{claim.replace('_', ' ')}: not among the columns")
 nearer = pairs[base, other].beyond - pairs[base, own].beyond if {own, other} <= set(made) else np.empty(0)
 ledger.claim("basins.networks_nearer", over_slices(nearer), note="" if len(nearer) else "not among the columns")
 

@@ -20,7 +20,7 @@
 # :class: tip
 # In the exact model boundaries do come coarse first and do nest: the rank correlation of jump and noise level is 0.7, the
 # nesting score 0.98 where phases of other slices reach 0.75. But in a cloud of the same spectrum, which has no tree, they do
-# so too: 0.4 and 0.97. The order is clearer in the pictures; the nesting, by a third of a hundredth, hardly. Whether the distances are those of a tree depends on which
+# so too: 0.4 and 0.97. The order is clearer in the pictures; the nesting, by less than a hundredth, hardly. Whether the distances are those of a tree depends on which
 # distances. Geodesic lengths on a slice cannot tell: data from known trees fail there as well. The noise levels at
 # which pictures part can, by two statistics, and these disagree: on a scale from the cloud (0) to a tree (1) the emoji lie
 # at 0.7 by one and 0.9 by the other, handwritten digits at 0.4 and 0.7. All lie above the cloud; whether near the tree, the
@@ -228,7 +228,7 @@ bordered = {one.title: borders[one.name] for one in models_here} | ({"cloud with
 display(HTML(estimates_table({label: [getattr(b, name) for b in bordered.values()] for label, name in (
     ("before / after", "before"), ("lost / gained", "lost"), ("coarse first", "coarse"), ("nesting", "nested"),
     ("nesting, beyond other slices", "beyond"))}, list(bordered),
-    f"Boundaries on {p.slices} slices each, with 95 % intervals; n in their place: too few for one; –: nothing to measure")))
+    f"Boundaries on {p.slices} slices each, with 95 % intervals; where there are too few slices, pairs or phases for one, their number n; –: nothing to measure")))
 
 # %% tags=["hide-input", "nbval-check-output"]
 for title, b in bordered.items():
@@ -271,7 +271,7 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 # A cloud without a tree has boundaries of the same kind: its own order, nesting and ratio stand beside those of the pictures, and in the notes of the claims. Its
 # phases nest as well as those of the pictures, to within a hundredth, its neighbours agree even better before a boundary parts them (a tenth), and
 # its order has more than half the correlation. So most of this is how an exact denoiser cuts *any* set of points; of the three, the clearer order is the
-# pictures' own, and of the nesting a third of a hundredth.
+# pictures' own, and of the nesting less than a hundredth.
 #
 # Of the network nothing is decided: the interval of its order has the bound in it, it gains too few phases to say how many are lost, and too few of its slices
 # have a ridge at all for the rest. On a grid this coarse a ridge is not resolved, and a jump is whatever lies between two points: what there is is about this grid.

@@ -125,6 +125,8 @@ ledger.claim("transitions.trips", Estimate(kept.value - expected, kept.low - exp
              note=f"ν = {first.noise[middle]:.2f}, {levels.steps} steps")
 
 # %% [markdown]
+# Where walked and drawn trips agree, the drawn ones, which cost nothing, stand for both.
+#
 # ## Two families
 #
 # Take two families alone, equally many pictures of each. Let $\Lambda_1$ be the largest eigenvalue of the covariance of the two together. The theory has two

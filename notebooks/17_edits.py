@@ -308,10 +308,13 @@ if law:
 # Rank correlations over the pairs that were drawn, of $k^*$ with the split step and with the distance of the two pictures, and of one at fixed other.
 
 # %% tags=["nbval-check-output"]
-by_name = {name: findings(e, p.seed) for name, e in many.items()}
-for name, estimates in by_name.items():
-    for key, estimate in estimates.items():
-        print(f"{name}, {key}: {estimate}")
+SAID = {"split": "k* with the split step", "distance": "k* with the distance", "across": "further steps across families",
+        "split_given_distance": "k* with the split step, at equal distance", "across_given_distance": "further steps across families, at equal distance",
+        "surplus": "further steps than pairs drawn at random"}
+by_name = {s.name: findings(many[s.name], p.seed) for s in cast if s.name in many}
+for s in cast:
+    for key, estimate in by_name.get(s.name, {}).items():
+        print(f"{s.title}, {SAID[key]}: {estimate if estimate else 'nothing to measure'}")
 
 # %% tags=["hide-input"]
 RANDOM = {"edit.success_follows_split": "split", "edit.success_beyond_distance": "split_given_distance",
@@ -330,8 +333,8 @@ if panels:
 # %% [markdown]
 # Edits that succeed from no step stay in the statistics, as the hardest: to leave them out would be to choose pairs by their outcome. In the exact model there are
 # none, and success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
-# `split_given_distance` holds the distance fixed: its interval has zero well inside. *Across* is the share of all steps that edits across families
-# need more than those within, a seventh; `across_given_distance` is the same at equal (logarithmic) distance, and no more than a few per cent. Of the network's edits one in six
+# At equal distance little is left of the split step: that interval has zero well inside. Edits across families need more steps than those within, by a
+# seventh of all steps; at equal (logarithmic) distance by no more than a few per cent. Of the network's edits one in six
 # succeeds from nowhere. Its rank correlations have the same signs, and are smaller: both have zero in their intervals, and at equal distance nothing is decided.
 #
 # ## Neighbours in latent space
@@ -370,7 +373,7 @@ for s in cast:
     for name, key in (NEAR | {"edit.boundary_costs_as_much": "surplus"}).items():
         e = estimates.get(key)
         ledger.claim(name, e, model=s.name, note=failed if e else "no such pairs here")
-        print(f"{s.title}, {key}: " + ("no such pairs here" if e is None else f"{e.value:.1f} " + (
+        print(f"{s.title}, {SAID[key]}: " + ("no such pairs here" if e is None else f"{e.value:.1f} " + (
             f"({e.low:.1f} to {e.high:.1f})" if np.isfinite(e.low) else f"(n = {e.n}: too few for an interval)")))
 
 # %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* (-1: from no step) against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]

@@ -13,9 +13,10 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# The first table below counts it. Its top row is the paper's own sentences, taken as printed or in a precise form that
-# we give to them; only that row says how the paper fares. The rows beneath count claims that this book adds and tests
-# of its solvers against known answers: they say whether the book can be trusted, and nothing about the paper.
+# Of its {verdicts: sentences of the paper}. They are taken as printed or in a precise form that we give to them, and
+# only they say how the paper fares. The first table below counts them in its top row. The rows beneath count claims that
+# this book adds and tests of its solvers against known answers: they say whether the book can be trusted, and nothing
+# about the paper.
 # :::
 #
 # This chapter computes nothing new. It reads the results files that the other chapters left behind, one JSON file a
@@ -101,6 +102,8 @@ from phasebook.site.results.verdicts import filter_form
 HTML(filter_form(chapters))
 
 # %% [markdown]
+# Without scripts the rows below are simply all there.
+#
 # ## The paper's sentences that fail, or need repair
 #
 # These rows come first because they are what a reader of the paper most needs to know. Each note says how the number
@@ -124,6 +127,8 @@ HTML(claims_table([c for c in paper if c.verdict in ("fails", "holds with correc
 HTML(claims_table([c for c in paper if c.verdict == "holds"]))
 
 # %% [markdown]
+# The narrowest of them are named further down, under *verdicts and chance*.
+#
 # ## Undecided, and not tested here
 #
 # Sentences whose interval lies on both sides of their bound, and those for which nothing was run.
@@ -142,6 +147,8 @@ HTML(claims_table([c for c in paper if c.verdict in ("undecided", "not tested he
 HTML(claims_table([c for c in everything if c.kind == "book"]))
 
 # %% [markdown]
+# A row that fails here is a negative result of ours, and is kept like any other.
+#
 # ## Solvers against oracles
 #
 # Routines of this book, held against closed forms and against code that knows nothing of them.
@@ -185,6 +192,8 @@ from phasebook.site.results.verdicts import provenance_table
 HTML(provenance_table(chapters))
 
 # %% [markdown]
+# The versions are those of the build that you read.
+#
 # ## What was shown, and what was not
 #
 # The tables are as strong as their bounds, and those are choices that no run alters. Claims about constants and orders of

@@ -40,7 +40,7 @@ phases = s.phases(s.ridge(share=0.3))
 
 # %% tags=["nbval-check-output"]
 for step in s.telling(4):
-    print(f"step {step:2d}: sigma/alpha {s.levels.sigma_over_alpha[step]:6.2f}, {phases[step].max() + 1} phases")
+    print(f"step {step:2d}: sigma/alpha {s.levels.sigma_over_alpha[step]:6.2f}, phases: {phases[step].max() + 1}")
 
 # %% [markdown]
 # The slice is an xarray Dataset behind a few questions: `s.values("det")` is the paper's $S = \det G$ at every step,
@@ -88,8 +88,8 @@ frames = list(sample(model, x, model.levels(40)))
 final = frames[-1].after
 again = resume(model, frames[20].x, torch.tensor([20, 20]), model.levels(40)).x
 back = invert(model, final, model.levels(40), iterations=50, tolerance=1e-10)
-print("resumed from step 20 it ends in the same place:", bool((again - final).abs().max() < 1e-12))
-print("inverted it comes back to its start:", bool((back.x[0] - x).abs().max() < 1e-6))
+print(f"resumed from step 20 it ends {'in the same place' if (again - final).abs().max() < 1e-12 else 'elsewhere'};",
+      f"inverted it comes back {'to its start' if (back.x[0] - x).abs().max() < 1e-6 else 'elsewhere'}")
 
 # %% [markdown]
 # So a trajectory can be left, gone on with, and gone back, at any level.
@@ -117,6 +117,8 @@ print(f"{int(kept.evaluated.sum())} of {kept.evaluated.size} points evaluated;",
 show(fine_map, alt="Three flat regions; dark points form a wide regular lattice, and lie densely along the boundaries alone")
 
 # %% [markdown]
+# The wide lattice is the coarse grid, the dense points follow the boundary; all that lies between was filled.
+#
 # ## A diffusers pipeline in memory, and a feature of your own
 #
 # `PipelineModel.of` takes a `StableDiffusionPipeline` as it is in memory, `PipelineModel.load` a directory or a hub id.
@@ -139,7 +141,7 @@ s = slice_of(model, Plane.random(model.shape, seed=1, grid=5), model.levels(6), 
 
 # %% tags=["nbval-check-output"]
 print("the mean colour varies most at step", s.values("trace", "colour").mean((1, 2)).argmax())
-print("pictures kept:", s.pictures([5]).shape)
+print("pictures kept, as steps x points x points x pixels:", " x ".join(map(str, s.pictures([5]).shape)))
 
 # %% [markdown]
 # The prompt names one picture, so the whole slice comes to show it, and what varied over the slice falls away.
@@ -169,7 +171,7 @@ model = Denoiser((3, 16, 16), predict, dtype=torch.float32, levels=scaled_linear
 s = slice_of(model, Plane.random(model.shape, seed=0, grid=4), model.levels(5), jacobian="jvp")
 
 # %% tags=["nbval-check-output"]
-print("finite at every step:", bool((s.values("trace", exact=True) > 0).all()))
+print(f"the trace is positive and finite at {int((s.values('trace', exact=True) > 0).all((1, 2)).sum())} of {s.levels.steps} steps")
 
 # %% [markdown]
 # Weights at random know nothing, but a slice of them is made like any other.

@@ -3,9 +3,9 @@
 All of it follows from what is there: the results files give the verdicts, the doctree of a chapter the section and the
 figure nearest to the cell that records a claim. Nothing is typed, and nothing needs a script.
 
-- Where the text names a claim, as `heat.order`, its verdict stands behind the name and leads to the claim's row; in a
-  box, as the answer of a chapter is, what was measured stands before the verdict, and a claim that is made of several
-  models has all of theirs.
+- Where the text names a claim, as `heat.order`, its verdict stands behind the name and leads to the claim's row. In a
+  box, as the answer of a chapter is, what was measured stands in place of the name, a number and its interval, and a
+  claim that is made of several models has all of theirs.
 - Beneath a cell that records claims they are listed with their verdicts.
 - Where a chapter shows an equation of the paper, or names it as Eq. (13), its number leads to what is said of it.
 - Where a row of the claims tables refers to a theorem or an equation of ours by its label, it gets its number.
@@ -163,10 +163,12 @@ def mark(app, doctree) -> None:
         several = [i for i, owner in app.env.phasebook_owners.items() if box and i != words == owner]
         behind = []
         for k, i in enumerate(several or [words] * (words in claims)):
-            who = f"{'; ' if k else ': '}{i.removeprefix(words)[1:].replace('_', ' ')} " if several[1:] else " "
+            who = f"{'; ' if k else ''}{i.removeprefix(words)[1:].replace('_', ' ')} " if several[1:] else ""
             behind += [Text(f"{who}{measured(claims[i])} " if box else " "), chip(app, i)]
         parent, at = name.parent, name.parent.index(name)
-        if len(behind) == 2:                # a name and its verdict stay together, with a stroke behind them
+        if box and behind:                  # a reader of an answer wants the number; the chip leads to the name
+            parent[at:at + 1] = behind
+        elif len(behind) == 2:              # a name and its verdict stay together, with a stroke behind them
             after = parent[at + 1] if at + 1 < len(parent) else None
             stroke = re.match(r"[),.;:]*", after)[0] if isinstance(after, Text) else ""
             if stroke:
@@ -210,7 +212,7 @@ def measured(claim: dict) -> str:
     if None in (low, high):
         return rounded(claim["estimate"], -math.inf, math.inf)[0]
     value, *ends = rounded(claim["estimate"], low, high)
-    return f"{value} ({' to '.join(ends)})"
+    return f"{value} [{', '.join(ends)}]"
 
 
 def place(app, chapter: str, cell: Element, code: str, name: str) -> Place:
@@ -258,7 +260,7 @@ def chip(app, name: str) -> Element:
     word = app.env.phasebook_verdicts[name]["verdict"]
     here = app.env.docname
     where = app.builder.get_relative_uri(here, LEDGER) if LEDGER in app.env.found_docs and here != LEDGER else ""
-    link = reference("", "", refuri=f"{where}#{name}", internal=True, classes=["pb-chip"])
+    link = reference("", "", refuri=f"{where}#{name}", internal=True, reftitle=name, classes=["pb-chip"])
     link += inline(word, word, classes=["pb-verdict", f"pb-{word.replace(' ', '-')}"])
     return link
 

@@ -15,10 +15,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
 from phasebook.hierarchy.ultrametric import check_distances
+from phasebook.sampling.features import distances
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt, State
 from phasebook.slices.measures.splits import split_levels
-from phasebook.slices.pairs import Pairs
 
 __all__ = ["Leaves", "leaves_of", "linkage_of", "parted"]
 
@@ -41,24 +41,27 @@ class Leaves(NamedTuple):
     x0: State | None = None
 
 
-def leaves_of(distances: Float[ndarray, "step p p"], noise: Float[ndarray, " step"]) -> Leaves:
+def leaves_of(apart: Float[ndarray, "m step"], noise: Float[ndarray, " step"]) -> Leaves:
     """The leaves that starts end on, and when they part.
 
     Args:
-        distances: of the predictions of p starts at each step.
+        apart: distances of the predictions at each step of all pairs of starts i < j, in the order of SciPy's `pdist`;
+            of many starts they are what fills the memory.
         noise: sigma/alpha of each step.
     """
-    rows, columns = np.triu_indices(distances.shape[1], 1)
-    apart = distances[:, rows, columns].T
-    near = csr_array(distances[-1] <= SAME * np.median(apart[:, -1]))
+    starts = round((1 + np.sqrt(1 + 8 * len(apart))) / 2)
+    rows, columns = np.triu_indices(starts, 1)
+    final = apart[:, -1]
+    same = final <= SAME * (np.median(final) if len(final) else 0)
+    near = csr_array((same[same], (rows[same], columns[same])), shape=(starts, starts))
     count, leaf = connected_components(near, directed=False)
     different = leaf[rows] != leaf[columns]
     if count < 2:
         return Leaves(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, dtype=int), np.bincount(leaf))
     pairs = leaf[rows[different]], leaf[columns[different]]
-    heights = _averaged(split_levels(apart[different], noise), pairs, count)
-    return Leaves(heights, _averaged(apart[different, -1], pairs, count), np.unique(leaf, return_index=True)[1],
-                  np.bincount(leaf))
+    levels = split_levels(apart, noise, np.median(final[different]) / 2)
+    return Leaves(_averaged(levels[different], pairs, count), _averaged(final[different], pairs, count),
+                  np.unique(leaf, return_index=True)[1], np.bincount(leaf))
 
 
 def _averaged(values: Float[ndarray, " m"], pairs: tuple[Int[ndarray, " m"], Int[ndarray, " m"]],
@@ -80,9 +83,13 @@ def parted(model: Model, start: State, levels: Levels, feature: Feature, prompt:
         feature: by which predictions differ.
         prompt: for all points.
     """
-    pairs = Pairs.of(model, start, levels, feature, prompt)
-    leaves = leaves_of(pairs.distances, levels.heights)
-    return leaves._replace(x0=pairs.x0[-1][leaves.first])
+    rows, columns = np.triu_indices(len(start), 1)
+    apart = np.empty((len(rows), levels.steps))
+    for k, frame in enumerate(model.sweep(start, levels, prompt)):
+        apart[:, k] = distances(frame.embedded(feature), feature.unit).cpu().numpy()[rows, columns]
+        last = frame.x0
+    leaves = leaves_of(apart, levels.heights)
+    return leaves._replace(x0=last.clone().cpu()[leaves.first])
 
 
 def linkage_of(distances: Float[ndarray, "n n"]) -> Float[ndarray, "n-1 4"]:

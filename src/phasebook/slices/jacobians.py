@@ -91,15 +91,14 @@ def cell_areas(model: Model, plane: Plane, levels: Levels, step: int, feature: F
     rng = np.random.default_rng(seed)
     a0, a1, b0, b1 = plane.extent
     a, b = a0 + (a1 - a0) * rng.random(cells), b0 + (b1 - b0) * rng.random(cells)
-    corner = size / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [0, 0]])[..., None]
-    points = np.stack([(a + corner[:, 0]).ravel(), (b + corner[:, 1]).ravel()], -1)
-    e = frame_at(model, [plane], [points], levels, step, tangents=True).embedded(feature)
-    f, m = (x.reshape(5, cells, -1) for x in (e.points, e.duals))
+    corner = size / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])[..., None]
+    corners = np.stack([(a + corner[:, 0]).ravel(), (b + corner[:, 1]).ravel()], -1)
+    e = frame_at(model, [plane], [corners], levels, step).embedded(feature)
+    f, m = (x.reshape(4, cells, -1) for x in (e.points, e.duals))
     area = torch.zeros(cells, dtype=torch.float64)
     for i in (1, 3):
         triangle = pullback(f[i] - f[0], f[2] - f[0], m[i] - m[0], m[2] - m[0], feature.unit)
         area += triangle.volume.cpu() / 2
-    centre = slice(4 * cells, 5 * cells)
-    d_f, d_m = e.d_points[:, centre], e.d_duals[:, centre]
-    det = pullback(d_f[0], d_f[1], d_m[0], d_m[1], feature.unit).det
+    e = frame_at(model, [plane], [np.stack([a, b], -1)], levels, step, tangents=True).embedded(feature)
+    det = pullback(*e.d_points, *e.d_duals, feature.unit).det
     return area.numpy() / size**2, det.cpu().numpy()

@@ -33,7 +33,7 @@ def test_pictures_lie_below_their_leaves():
     pictures = np.zeros((3, 4, 4, 3))
     pictures[[2, 0, 1], ..., [0, 1, 2]] = 1
     linkage = np.array([[0, 1, 1.0, 2], [2, 3, 2.0, 3]])
-    fig = draw.dendrogram(linkage, [2, 0, 1], pictures, ["green", "blue", "red"], "height", rows=1, size=8)
+    fig = draw.dendrogram(linkage, [2, 0, 1], pictures, ["green", "blue", "red"], "height", size=8)
     sheet = Image.open(BytesIO(base64.b64decode(fig.layout.images[0].source.split(",")[1]))).convert("RGB")
     assert [int(np.argmax(sheet.getpixel((8 * k + 4, 4)))) for k in range(3)] == [0, 1, 2]
     assert [t for t in fig.data if t.text][0].text == ("red", "green", "blue")

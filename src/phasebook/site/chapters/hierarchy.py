@@ -20,7 +20,7 @@ from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.checks.memory import bytes_of_exact, bytes_of_slices, check_memory
+from phasebook.site.checks.memory import LATENT, bytes_of_exact, bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import MergeTree, PairStrip, as_bytes
@@ -86,7 +86,10 @@ class Chapter(ModelParameters):
     def _check_kept(self, name: str) -> None:
         grid, steps, starts = (self.at(key, name) for key in ("grid", "steps", "starts"))
         check_memory({"slices": self.slices, "grid": grid, "steps": steps}, bytes_of_slices(self.slices, grid, steps))
-        check_memory({"starts": starts, "steps": steps}, 10.0 * steps * starts**2)
+        entries = 3 * self.resolution**2 if name == EXACT else LATENT
+        leaves = starts / 4 if name == EXACT else starts        # of the starts of a network each may be one
+        check_memory({"starts": starts, "steps": steps, "sets": self.sets},
+                     starts**2 * (6.0 * steps + 64) + 40.0 * starts * entries + 16 * self.sets * leaves**2)
 
 
 def disjoint_parts(model: Model, parts: int, most: int, seed: int) -> list[Model]:

@@ -70,7 +70,8 @@ def beyond_gaussian(model: ExactModel, several: Sequence[Plane], first: Levels) 
     """
     end, feature = first.steps - 1, model.features["pixels"]
     slices = [slice_of(model, one, first, features=["pixels"], jacobian="exact") for one in several]
-    even = [slice_of(GaussianModel.of(model), one, first, jacobian="jvp") for one in several]
+    gaussian = GaussianModel.of(model)
+    even = [slice_of(gaussian, one, first, jacobian="jvp") for one in several]
     onto = [ridge_edges(one, [end], one.ridge(), 7) for one in slices]
     ends = np.cumsum([len(one.low) for one in onto])[:-1]
     steep = np.split(ridges_at(model, onto, first, end, feature).slope, ends)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import Levels
-from phasebook.site.checks.memory import bytes_of_slices, check_memory
+from phasebook.site.checks.memory import bytes_of_exact, bytes_of_slices, check_memory
 from phasebook.site.checks.models import Device, Seed, check_pictures
 from phasebook.site.checks.parameters import Finite, Parameters, Positive
 from phasebook.site.figures.base import table
@@ -56,11 +56,12 @@ class SliceParameters(Parameters):
 
     @model_validator(mode="after")
     def _usable(self):
-        check_pictures(self.image_set, self.resolution, self.families or None, models=self._models, double=True)
+        pictures = check_pictures(self.image_set, self.resolution, self.families or None, models=self._models,
+                                  double=True)
         if self.store:
             check_store(self.store)
         check_size(self.grid, self.steps)
-        self._check_memory()
+        self._check_memory(bytes_of_exact(len(pictures), self.resolution, self._models, double=True))
         anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))
         check_plane(Plane(anchors, tuple(self.extent), self.grid, self.normalise))
         return self
@@ -70,12 +71,12 @@ class SliceParameters(Parameters):
         """Exact models that are held at a time."""
         return 1
 
-    def _check_memory(self) -> None:
-        """ValueError for slices that take more memory than there is."""
+    def _check_memory(self, exact: float) -> None:
+        """ValueError for slices that take more memory than there is beside the bytes of the exact models."""
         kept = bytes_of_slices(1, self.grid, self.steps)
         further = bytes_of_slices(self.sets * self._models, self.sets_grid, self.steps)
         names = ("grid", "steps", "sets", "sets_grid")
-        check_memory({name: getattr(self, name) for name in names}, kept + further)
+        check_memory({name: getattr(self, name) for name in names}, exact + kept + further)
 
 
 class Chapter(SliceParameters):

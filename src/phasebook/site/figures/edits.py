@@ -12,7 +12,7 @@ from numpy import ndarray
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, layout, noise_words
+from phasebook.site.figures.base import COLOURS, layout
 from phasebook.site.figures.widget import webp
 
 __all__ = ["EditRow", "Panel", "edits_html", "scatters", "show_edits", "success_curves", "trip_curves"]
@@ -61,7 +61,7 @@ def edits_html(rows: Sequence[EditRow], k_shown: Sequence[int], noise: Float[nda
     """
     if not alt.strip():
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
-    head = ["", "source", *(f"<b>k = {k}</b><br>{noise_words(noise[k])}" for k in k_shown), "target"]
+    head = ["<br>σ/α", "source", *(f"<b>k = {k}</b><br>{noise[k]:.2g}".replace("inf", "∞") for k in k_shown), "target"]
     cells = [f'<div class="pb-head">{text}</div>' for text in head]
     for row in rows:
         cells += _row_cells(row, k_shown, largest)

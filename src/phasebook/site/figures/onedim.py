@@ -18,6 +18,7 @@ from phasebook.site.figures.widget import webp
 __all__ = ["dendrogram", "lines", "spacetime"]
 
 # white to mid grey, even in lightness: the blue tree and the red geodesic stay readable on all of it
+WIDTH, TREE, LEAST = 900, 360, 20      # pixels: of a wide page, of the height of a tree, of a leaf's picture
 GREYS = [[0, "#ffffff"], [1, "#7d7d7d"]]
 BLUE, RED = COLOURS[0], "#c1121f"
 
@@ -112,8 +113,8 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
 
 
 def dendrogram(linkage: Float[ndarray, "m-1 4"], order: Sequence[int], thumbnails: Float[ndarray, "m y x 3"],
-               labels: Sequence[str], y_title: str, rows: int = 8, size: int = 24) -> go.Figure:
-    """A mode tree as a dendrogram; below each leaf its picture, in staggered rows.
+               labels: Sequence[str], y_title: str, size: int = 24) -> go.Figure:
+    """A mode tree as a dendrogram; below each leaf its picture, in as many staggered rows as they need.
 
     Args:
         linkage: SciPy's, heights already as drawn.
@@ -121,7 +122,6 @@ def dendrogram(linkage: Float[ndarray, "m-1 4"], order: Sequence[int], thumbnail
         thumbnails: pictures of the leaves, in [0, 1].
         labels: what hovering says.
         y_title: of the heights.
-        rows: of pictures.
         size: of a picture, in pixels.
 
     Returns:
@@ -139,17 +139,19 @@ def dendrogram(linkage: Float[ndarray, "m-1 4"], order: Sequence[int], thumbnail
         place[m + i], height[m + i] = (place[a] + place[b]) / 2, h
         links.append(np.array([[place[a], height[a]], [place[a], h], [place[b], h], [place[b], height[b]]]))
     fig = go.Figure(_tree(links, "merges", showlegend=False).update(line={"width": 1}))
+    rows = -(-LEAST * m // WIDTH)
     strip, span = _strip(thumbnails[np.asarray(order)], rows, size)
+    pixels = rows**2 * WIDTH / span                 # a picture is as wide as `rows` leaves, and no narrower than LEAST
     top = linkage[:, 2].max() * 1.02
-    depth = 0.42 * (top - floor)
+    depth = pixels / TREE * (top - floor)
     fig.add_layout_image(source=strip, xref="x", yref="y", x=-0.5, y=height[0], sizex=span, sizey=depth,
-                         sizing="stretch", xanchor="left", yanchor="top", layer="below")
+                         sizing="contain", xanchor="left", yanchor="top", layer="below")
     fig.add_trace(go.Scatter(x=np.arange(m), y=np.full(m, height[0]), mode="markers", hoverinfo="text",
                              text=[labels[i] for i in order], marker={"size": 3, "color": BLUE}, showlegend=False))
     fig.update_xaxes(visible=False, range=[-0.5, span - 0.5])
     ticks = [v for v in range(0, 200, 2) if floor <= v <= top]
     fig.update_yaxes(title=y_title, range=[height[0] - depth, top], tickvals=ticks, zeroline=False)
-    return layout(fig, height=620).update_layout(margin={"b": 10})
+    return layout(fig, height=round(TREE + pixels + 50)).update_layout(margin={"b": 10})
 
 
 def _strip(pictures: Float[ndarray, "m y x 3"], rows: int, size: int) -> tuple[str, float]:

@@ -175,8 +175,8 @@ def cells_and_basins(cases: Sequence[Cells], axis: Float[ndarray, " g"]) -> go.F
                                      name="walls of the transport cells", showlegend=row == column == 1), row, column)
     fig.update_xaxes(title_text="z₁ (latent)", range=[axis[0], axis[-1]], constrain="domain")
     for k in range(2 * len(cases)):
-        fig.update_yaxes(title_text="z₂", range=[axis[0], axis[-1]], scaleanchor=f"x{k + 1 if k else ''}",
-                         row=k // 2 + 1, col=k % 2 + 1)
+        fig.update_yaxes(title_text="z₂", range=[axis[0], axis[-1]], constrain="domain",
+                         scaleanchor=f"x{k + 1 if k else ''}", row=k // 2 + 1, col=k % 2 + 1)
     return layout(fig, height=400 * len(cases), legend={"x": 0, "y": -0.08, "orientation": "h"})
 
 
@@ -203,7 +203,7 @@ def stretching(levels: Sequence[str], maps: Float[ndarray, "k g g"], axis: Float
                                  visible=k == first, name="walls of the one-shot transport"))
     fig.update_layout(sliders=[_slider(levels, 2, "noise level σ/α = ", first)])
     fig.update_xaxes(title_text="z₁ (latent)", range=[axis[0], axis[-1]], constrain="domain")
-    fig.update_yaxes(title_text="z₂ (latent)", range=[axis[0], axis[-1]], scaleanchor="x")
+    fig.update_yaxes(title_text="z₂ (latent)", range=[axis[0], axis[-1]], constrain="domain", scaleanchor="x")
     return layout(fig, height=600, legend={"x": 0, "y": 1.06, "orientation": "h"})
 
 

@@ -32,7 +32,7 @@ STYLE = """<style>
 .pb-strip .pb-head{text-align:center}.pb-strip .pb-sharp{image-rendering:pixelated}
 .pb-strip .pb-up{writing-mode:vertical-rl;transform:rotate(180deg);display:flex;justify-content:space-between;
 align-self:stretch;text-align:center}
-.pb-strip .pb-right{display:flex;justify-content:space-between}
+.pb-strip .pb-right{display:flex;justify-content:space-between;padding:0 .4em}
 .pb-strip .pb-bar{display:grid;grid-template-columns:14px auto;gap:4px;align-self:stretch;min-height:120px}
 .pb-strip .pb-bar i{display:block;border-radius:2px}
 .pb-strip .pb-ticks{position:relative}
@@ -121,7 +121,8 @@ def _image(uri: str, alt: str, sharp: bool = False) -> str:
 def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Sequence[float], maps: Sequence[Map],
                thumbnails: UInt8[ndarray, "shown row col y x 3"] | None = None, *, alt: str, across: int = 3,
                size: int = 40) -> str:
-    """Several steps side by side, `across` to a band: the grid of predicted images on top, a row of each map below.
+    """Several steps side by side, `across` to a band: the grid of predicted images on top, below it a row of each map
+    under its name.
 
     `noise` is sigma/alpha of every step; `thumbnails` go with `steps`.
     """
@@ -141,12 +142,9 @@ def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Seq
         for field in maps:
             sharp = field.values.shape[1] < 64
             shown = [_image(webp(field.picture(steps[k])), f"{field.label} at step {steps[k]}", sharp) for k in band]
-            cells += [_up(extent), *shown, *blank, _bar(field)]
-            if len(maps) > 1 or thumbnails is None:
-                cells += ["<div></div>", f'<div class="pb-head" style="grid-column:span {across}">{field.label}</div>',
-                          "<div></div>"]
-        cells += ["<div></div>", *[_right(extent)] * len(band), *blank,
-                  "<div></div>" if len(maps) > 1 else f"<div>{maps[0].label}</div>"]
+            cells += ["<div></div>", f'<div class="pb-head" style="grid-column:span {across}">{field.label}</div>',
+                      "<div></div>", _up(extent), *shown, *blank, _bar(field)]
+        cells += ["<div></div>", *[_right(extent)] * len(band), *blank, "<div></div>"]
     return (f'{STYLE}<div class="pb-strip pb-figure" role="group" aria-label="{escape(alt, quote=True)}" '
             f'style="grid-template-columns:{columns}">{"".join(cells)}</div>')
 

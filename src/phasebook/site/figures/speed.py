@@ -25,5 +25,5 @@ def cost_curves(seconds: Mapping[str, tuple[Sequence[float], Sequence[float]]]) 
         line = {"mode": "lines+markers", "line_color": COLOURS[0], "showlegend": False}
         fig.add_scatter(x=list(sizes), y=list(took), **line, **at)
         fig.update_xaxes(title=name, type="log", tickvals=list(sizes), ticktext=[f"{x:g}" for x in sizes], **at)
-        fig.update_yaxes(title="s" if at["col"] == 1 else None, **at, **log_axis(took))
+        fig.update_yaxes(title="seconds" if at["col"] == 1 else None, **at, **log_axis(took))
     return layout(fig, height=230 * rows + 60)
