@@ -20,10 +20,11 @@ from pathlib import Path
 
 import psutil
 
-SIZES = {"exact": {"grid": 301, "steps": 50}, "network": {"grid": 41, "steps": 10}}
+# So long that starting workers is a small part, and in so many tiles of one size that none waits for another's last.
+SIZES = {"exact": {"grid": 442, "steps": 50, "tile": 26}, "network": {"grid": 52, "steps": 10, "tile": 13}}
 
 
-def _alone(name: str, engine: str, workers: int, grid: int, steps: int) -> dict:
+def _alone(name: str, engine: str, workers: int, grid: int, steps: int, tile: int) -> dict:
     """In a process of its own: seconds by the clock and of processor time, those of its workers with them, without what
     a process does once before it asks for a slice."""
     from phasebook.models.sources import ExactSource, PipelineSource
@@ -36,7 +37,8 @@ def _alone(name: str, engine: str, workers: int, grid: int, steps: int) -> dict:
     plane = partial(Plane.random, seed=6, grid=grid)
     start, before = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder, _descendants() as spent:
-        store_slice(source, plane, steps, Path(folder) / "slice.zarr", engine=engine, workers=workers, read=False)
+        store_slice(source, plane, steps, Path(folder) / "slice.zarr", engine=engine, workers=workers, tile=tile,
+                    read=False)
     own = time.process_time() - before
     return {"clock": time.perf_counter() - start, "own": own, "workers": sum(spent.values())}
 
@@ -65,7 +67,8 @@ def _descendants() -> Iterator[dict[int, float]]:
 
 
 def _measured(name: str, engine: str, workers: int, size: dict) -> dict:
-    command = [sys.executable, __file__, name, engine, str(workers), str(size["grid"]), str(size["steps"])]
+    numbers = (workers, *(size[key] for key in ("grid", "steps", "tile")))
+    command = [sys.executable, __file__, name, engine, *map(str, numbers)]
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=one_thread)
     return json.loads(done.stdout.splitlines()[-1])
