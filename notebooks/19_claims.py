@@ -13,7 +13,7 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Of its {verdicts: sentences of the paper}. They are taken as printed or in a precise form that we give to them, and
+# Of its 89 sentences 40 hold, 7 hold with a correction, 14 fail, 21 are undecided and 7 were not tested here. They are taken as printed or in a precise form that we give to them, and
 # only they say how the paper fares. The first table below counts them in its top row. The rows beneath count claims that
 # this book adds and tests of its solvers against known answers: they say whether the book can be trusted, and nothing
 # about the paper.

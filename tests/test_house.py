@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +14,8 @@ import pytest
 import yaml
 
 from phasebook.site.build import runner
-from phasebook.site.results.claims import Verdict
+from phasebook.site.results.claims import Verdict, stated
+from phasebook.site.results.places import of_model
 
 ROOT = runner.root()
 HEAVY = {"diffusers", "transformers", "open_clip"}
@@ -156,6 +158,15 @@ def test_tracked_verdicts_are_known_words():
     verdicts = json.loads((ROOT / "tests" / "reference" / "verdicts.json").read_text(encoding="utf-8"))
     assert set(verdicts.values()) <= set(get_args(Verdict))
     assert len(verdicts) >= 40
+
+
+def test_the_answer_of_the_claims_counts_the_tracked_verdicts():
+    verdicts = json.loads((ROOT / "tests" / "reference" / "verdicts.json").read_text(encoding="utf-8"))
+    told = {name: claim for source in runner.chapters() for name, claim in stated(source.stem).items()}
+    n = Counter(v for name, v in verdicts.items() if told[of_model(name, told)].kind in ("paper", "reading"))
+    words = (f"Of its {n.total()} sentences {n['holds']} hold, {n['holds with correction']} hold with a correction, "
+             f"{n['fails']} fail, {n['undecided']} are undecided and {n['not tested here']} were not tested here.")
+    assert words in (ROOT / "notebooks" / "19_claims.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("source", runner.chapters(), ids=lambda s: s.stem)

@@ -1,7 +1,7 @@
 """The front page: the live diagram, and how many claims have which verdict, both made when the pages are built.
 
-`book/intro.md` holds the words and two marks: `{live}`, and `{verdicts: GROUP}` for each group of claims that the
-chapter of claims counts; the numbers come from that chapter's results file, and its own answer has such a mark too.
+`book/intro.md` holds the words and two marks: `{live}`, and `{verdicts: GROUP}` for each group of claims that chapter
+14 counts; the numbers come from that chapter's results file.
 """
 
 import json
@@ -49,7 +49,7 @@ def verdicts(results: Path, group: str) -> str:
 
 def fill(app, docname: str, source: list[str]) -> None:
     """The page's text with its marks replaced, in place."""
-    if docname not in (PAGE, f"book/chapters/{CLAIMS}"):
+    if docname != PAGE:
         return
     results = Path(app.srcdir) / "book" / "chapters" / f"{CLAIMS}.results.json"
     text = VERDICTS.sub(lambda mark: verdicts(results, mark[1]), source[0])
