@@ -82,7 +82,7 @@ def split_levels(apart: Float[ndarray, "p step"], noise: Float[ndarray, " step"]
 
 
 def _checked(apart: Float[ndarray, "p step"]) -> Float[ndarray, "p step"]:
-    apart = numbers("apart", apart, "finite distances (pair, step)").astype(np.float64)
+    apart = numbers("apart", apart, "finite distances (pair, step)").astype(np.float64, copy=False)
     if apart.ndim != 2 or 0 in apart.shape:
         raise ValueError(f"apart: shape {apart.shape}; takes finite distances (pair, step)")
     return apart
