@@ -315,3 +315,15 @@ def test_printed_inequalities_fail_at_an_early_time():
         gaps.append(torus_gap(rho, eps**2, eps, 64, whole))
     assert slope(lengths, speeds) == pytest.approx(1, abs=0.02)
     assert slope(lengths, gaps) == pytest.approx(3, abs=0.02)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda rho: brenier(rho, 0.0, 16), "t = 0: takes a heat time other than 0"),
+    (lambda rho: brenier(rho, np.nan, 16), "t = nan: takes a heat time"),
+    (lambda rho: brenier(rho, 0.1, 0), "n = 0: takes a whole number >= 2"),
+    (lambda rho: brenier_circle(rho, "a", 16), "t = 'a': takes a heat time"),
+    (lambda rho: brenier_circle(rho, 0.1, 2.5), "n = 2.5: takes a whole number >= 1"),
+])
+def test_no_heat_time_and_no_grid_are_refused(call, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        call(TorusDensity([[1.0]], [0.3], [0.0]))

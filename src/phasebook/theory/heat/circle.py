@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import number, whole
 from phasebook.theory.heat.torus import TorusDensity, grid_points
 
 __all__ = ["CircleMap", "brenier_circle"]
@@ -56,7 +57,11 @@ def brenier_circle(density: TorusDensity, t: float, n: int = 256) -> CircleMap:
         density: d = 1.
         t: heat time, length^2; negative for the map back.
         n: points of the circle for the mean that fixes the constant c (spectrally accurate).
+
+    Raises:
+        ValueError: no heat time, or no points.
     """
+    t, n = number("t", t, "a heat time"), whole("n", n, 1)
     x = grid_points(n, 1)[:, 0]
     target, turn, before = density.heat(t), 0.0, np.inf
     for _ in range(30):

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator, gmres
 
+from phasebook.arguments import number, whole
 from phasebook.theory.heat.spectral import Spectral, spectral
 from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
@@ -156,9 +157,13 @@ def brenier(density: TorusDensity, t: float, n: int, *, max_steps: int = 30) -> 
         max_steps: of Newton's method.
 
     Raises:
+        ValueError: no heat time, or no grid.
         RuntimeError: where the corrections do not shrink or the iterate cannot be kept convex: the grid is then too
             coarse, or t too large, for this density.
     """
+    t, n = number("t", t, "a heat time other than 0"), whole("n", n, 2)
+    if t == 0:
+        raise ValueError("t = 0: takes a heat time other than 0, at which every map is the identity")
     eq = _Equation(density, t, n)
     c, state = eq.start()
     before, converged = np.inf, False
