@@ -231,13 +231,13 @@ show(portraits(columns, axis, len(columns and named_target(shown).shares)),
 # distance; coverage and slope are in the ledger:
 
 # %%
-lines = []
-for (target, name, steps, kind), row in rows.items():
-    if (steps, kind) == (1, "trajectory"):
-        before, after = raw[target, name, 1, "untrained"].score, row.score
-        scores = (after.leak, before.leak, after.distance, before.distance)
-        lines.append((words(name) if target == p.targets[0] else "", words(target), *(told(median_interval(score)) for score in scores)))
-display(HTML(table(("layer", "target", "leak", "leak before", "distance", "distance before"), lines, "Students in one step, after and before training: medians over seeds with intervals")))
+for measure in ("leak", "distance"):
+    lines = []
+    for (target, name, steps, kind), row in rows.items():
+        if (steps, kind) == (1, "trajectory"):
+            scores = (getattr(one.score, measure) for one in (row, raw[target, name, 1, "untrained"]))
+            lines.append((words(name) if target == p.targets[0] else "", words(target), *(told(median_interval(score)) for score in scores)))
+    display(HTML(table(("layer", "target", "after training", "before"), lines, f"Students in one step, {measure}: medians over seeds with intervals")))
 
 # %% tags=["hide-input"]
 for name in ("moe_hard", "potential_hard"):

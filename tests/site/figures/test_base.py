@@ -37,6 +37,8 @@ def test_a_log_axis_has_labels_enough_and_none_beyond_it(low, high):
     axis = base.log_axis(np.array([low, np.nan, -1.0]), np.array([high, 0.0]))
     assert 3 <= len(axis["tickvals"]) <= 8 and all(low / 1.1 <= v <= 1.1 * high for v in axis["tickvals"])
     assert len(set(axis["ticktext"])) == len(axis["tickvals"])
+    gaps = np.diff(np.log(axis["tickvals"]))
+    assert gaps.min() >= np.log(1.21 * high / low) / 8 - 1e-9          # no label lies on another
 
 
 def test_labels_of_a_log_axis():

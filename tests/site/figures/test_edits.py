@@ -10,7 +10,7 @@ def test_rows_name_their_pictures_and_frame_one():
     picture = np.zeros((4, 4, 3))
     row = EditRow("a <b>", "c", picture, np.zeros((2, 4, 4, 3)), picture, 1)
     page = edits_html([row], [0, 5], np.linspace(9, 1, 6), alt="two", title="model")
-    assert page.count("<img") == 4 and page.count("class=pb-star") == 1 and "k = 5" in page
+    assert page.count("<img") == 4 and page.count("class=pb-star") == 1 and "<b>5</b>" in page
     assert "a &lt;b&gt; → c, resumed at step 5 (k*)" in page and "<b>c</b>" in page
     with pytest.raises(ValueError, match="alt: empty"):
         edits_html([row], [0, 5], np.ones(6), alt=" ")

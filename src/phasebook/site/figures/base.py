@@ -51,13 +51,22 @@ def log_axis(*values: Float[ndarray, "*s"], most: int = 8) -> dict:
     low, high = (shown.min() / 1.1, shown.max() * 1.1) if len(shown) else (1.0, 1.0)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), range(1, 10)):
-        ticks = [(m, k) for k in decades for m in digits if low <= m * 10.0**k <= high]
+        inside = [(m, k) for k in decades for m in digits if low <= m * 10.0**k <= high]
+        ticks = _apart(inside, (high / low) ** (1 / most))
         if len(ticks) > 2:
-            ticks = ticks[::-(-len(ticks) // most)]
             plain = 1e-3 <= low and high <= 1e4
             return {"type": "log", "tickvals": [float(f"{m}e{k}") for m, k in ticks],
                     "ticktext": [f"{m * 10.0**k:g}" if plain else power_words(k, m) for m, k in ticks]}
     return {"type": "log"}
+
+
+def _apart(ticks: Sequence[tuple[int, int]], least: float) -> list[tuple[int, int]]:
+    """Those of m 10^k, rising, that are `least` times the one before or more, so that no label lies on another."""
+    kept: list[tuple[int, int]] = []
+    for m, k in ticks:
+        if not kept or m / kept[-1][0] * 10.0 ** (k - kept[-1][1]) >= least * (1 - 1e-9):
+            kept.append((m, k))
+    return kept
 
 
 def power_words(k: int, times: int = 1) -> str:

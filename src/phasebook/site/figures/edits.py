@@ -61,7 +61,7 @@ def edits_html(rows: Sequence[EditRow], k_shown: Sequence[int], noise: Float[nda
     """
     if not alt.strip():
         raise ValueError("alt: empty; a figure needs an alternative text that says what it shows")
-    head = ["<br>σ/α", "source", *(f"<b>k = {k}</b><br>{noise[k]:.2g}".replace("inf", "∞") for k in k_shown), "target"]
+    head = ["k<br>σ/α", "source", *(f"<b>{k}</b><br>{noise[k]:.2g}".replace("inf", "∞") for k in k_shown), "target"]
     cells = [f'<div class="pb-head">{text}</div>' for text in head]
     for row in rows:
         cells += _row_cells(row, k_shown, largest)
