@@ -30,6 +30,7 @@ WORKERS = {             # what dask is told of workers on this machine
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT,     # dask's own faults every tile in anew
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": KEPT,
     "distributed.worker.profile.enabled": False,            # which looks at a worker a hundred times a second
+    "distributed.admin.tick.interval": "1s",                # and this fifty times
 }
 FORKED = {"distributed.worker.multiprocessing-method": "forkserver"}        # imports are paid once for all workers
 Place = tuple[int, int]
