@@ -66,7 +66,7 @@ print(f"relative distance from the flow map, one map and four composed: {'below'
 _ = ledger.claim("chain.line_exact", max(off))
 
 # %% [markdown]
-# So the statement "in one dimension flow and optimal transport coincide" is right on the line. It is wrong already on a circle.
+# That flow and optimal transport coincide in one dimension is right on the line. It is wrong already on a circle.
 #
 # ## What one map misses
 #

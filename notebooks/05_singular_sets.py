@@ -107,7 +107,7 @@ show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential
 # convex with $C^2$ boundary and $f, g$ Hölder, $C^{2,\alpha}$ up to the boundary {cite:p}`caffarelli1996boundary`.
 # :::
 #
-# The proof of Theorem B.2 quotes: 'bounded above and below on uniformly convex domains, then the potential is globally $C^{2,\alpha}$'. Hölder
+# The proof of Theorem B.2 quotes: 'bounded above and below on uniformly convex domains, then the potential $\phi_k$ is globally $C^{2,\alpha}$'. Hölder
 # continuity is missing there (bounds give $C^{1,\alpha}$), and for $t_k > 0$ the supports are not bounded.
 #
 # :::{prf:theorem} Smooth positive densities on the whole space
@@ -175,7 +175,7 @@ print(f"length of the tear: disk {far.tears.length:.3f}, Gaussian {even:.3f}, ma
 #
 # ## What a tear looks like from the target
 #
-# The proof of Theorem B.2 says that $S_k$ is 'precisely the preimage of the interface where the convexity of the target support fails'. An L has one
+# The proof of Theorem B.2 says that $S_k$ corresponds precisely to 'the preimage of the interface where the convexity of the target support fails'. An L has one
 # reentrant corner. Its two sides are the interface, the missing edge of the hull joins their ends.
 
 # %% mystnb={"figure": {"caption": "Four targets of the chapter's source. Move the slider: the L, a horseshoe, an annulus, a disk with a hole off the centre. Tears are orange.", "name": "fig-shapes"}}

@@ -290,7 +290,7 @@ rows = [
     ("steep regions, line", "a wide Gaussian between two narrow ones", monotone.falls(wide), "two regions merge into one"),
     ("steep regions, line", "twelve equal atoms of the same shape", monotone.falls(equal), "the same merger"),
     ("steep regions, line", f"{len(several)} random mixtures", sum(map(monotone.falls, counted)), f"in {fallen} of them regions merge or fade"),
-    ("steep regions, plane", "the chapter's atoms, counted in the image", monotone.falls(regions), f"counts {regions}"),
+    ("steep regions, plane", "the chapter's atoms, counted in the image", monotone.falls(regions), "counts " + ", ".join(map(str, regions))),
     ("mass of steep regions, line", "the wide Gaussian", monotone.falls(wide_mass, 1e-3), "ridges sharpen"),
     ("mass of steep regions, plane", "the chapter's atoms", monotone.falls(steep_mass, 1e-3), "per mille " + ", ".join(f"{1e3 * m:.3g}" for m in steep_mass)),
     ("union of preimages (2)", "any", 0, "none: true by definition"),
@@ -310,6 +310,7 @@ ledger.claim("singular.drift", max(drifts) if drifts else None, note=f"from slop
              if drifts else "no boundary is as steep as the threshold")
 ledger.claim("modes.line_falls", lost_on_line, note=f"{p.mode_steps} random steps of random mixtures")
 ledger.claim("modes.triangle", window[0] * np.sqrt(2), note=f"the count goes 1, then 4, then 3: it falls {lost_in_plane} time as the noise does")
+ledger.claim("singular.steep_regions_any", monotone.falls(wide) + monotone.falls(equal), note="a wide Gaussian between two narrow ones, and twelve equal atoms of the same shape; threshold 5")
 ledger.claim("singular.steep_regions", fallen, note=f"of {len(several)} random mixtures, threshold {p.lipschitz_threshold:g}")
 
 # %% [markdown]

@@ -255,7 +255,7 @@ ledger.claim("modes.collapse_asymptotic", median_interval(trend), note=f"12 clou
 print("relative error in time by dimension: " + ", ".join(f"{e:+.0%}" for e in errors.mean(0)))
 
 # %% [markdown]
-# The measured collapse comes earlier than the formula's, by a fifth in four dimensions and a few per cent in 256.
+# The measured collapse comes earlier than the formula's, by nearly a quarter in four dimensions and a few per cent in 256.
 #
 # The second result {cite:p}`yang2023lipschitz` is that the rate at which the noise prediction $\varepsilon(x, t)$ turns at fixed $x$, its Lipschitz constant in time, diverges as $t \to 0$. In the VP schedule $\sigma \sim \sqrt t$. For smooth data
 # $\varepsilon = -\sigma \nabla \log p_t$ turns like $\sigma' \sim t^{-1/2}$. For atoms $\varepsilon$ itself is $(x - \alpha x_i)/\sigma$ near each of them. Where samples are, $|x - \alpha x_i| \sim \sigma$, it turns like $1/t$, once the noise is smaller than every gap;
@@ -347,7 +347,7 @@ print(f"{counts[0]} modes at σ/α = {grown.ratios[0]:.1f}, one from {grown.rati
 #
 # Shown: on the line the mode tree is a theorem and is computed without missing a mode; detection by relative height gives the same modes below the
 # threshold $1/(n \sqrt e)$ and another tree far above it. The split of two equal clusters is where clones agree with probability 0.7752; the speciation formula gives that moment where the clusters are far apart. The collapse formula is
-# asymptotic, with errors of a fifth in low dimension. The Lipschitz constant in time diverges as quoted, under the VP schedule.
+# asymptotic, with errors of a quarter in low dimension. The Lipschitz constant in time diverges as quoted, under the VP schedule.
 #
 # Not shown: that what holds for modes holds for basins of the flow, which is what the word 'phase' is about in the rest of the paper; and any statement
 # about the geodesic that the paper draws into the same figure. That is the next chapter's subject.

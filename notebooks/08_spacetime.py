@@ -238,7 +238,7 @@ ledger.claim("spacetime.published_energy", max(np.divide(energies["geodesic"], p
              note="" if same_toy else "published for another mixture, or for more nodes or points")
 
 # %% [markdown]
-# The flow has half as much energy again as the geodesic, and is longer by a tenth of a per cent. As curves, flow lines are nearly geodesics here; comparing energies mostly compared the clocks. (The published geodesics lie 3 to 5 % above the minimum of the energy; ours reach it to $10^{-4}$.)
+# The flow has half as much energy again as the geodesic and more, and is longer by a tenth of a per cent. As curves, flow lines are nearly geodesics here; comparing energies mostly compared the clocks. (The published geodesics lie 3 to 5 % above the minimum of the energy; ours reach it to $10^{-4}$.)
 #
 # Now the paper's red curve: between `endpoints`, for the mixture and for atoms. Dijkstra's algorithm on a graph over spacetime shares nothing with splines and gradients; a geodesic caught in a local minimum would be longer than its path.
 

@@ -360,11 +360,11 @@ show(compared(apart_there, {"geodesic": [m.length for m in edit], "straight line
 # Seven points are few. The same curves, as splines through them, are measured again at twenty-five: both lengths of each stand in the results file.
 #
 # The code published with {cite:t}`karczewski2025spacetime` draws new probes at every point and clamps at zero the product $d\eta_j\, d\mu_j$ of each coordinate and that of the time, one by one. Only their sum has a sign; what one coordinate gives and another takes is counted in full on the one side and not at all on the other, and so is half of the noise.
-# By how much that raises an energy is in the table, and for the same curves at twenty-five points in the results file: what coordinates cancel does not depend on the number of points; what the probes' noise adds grows with it, since their noise stays while terms shrink. The unbiased sum, clamped nowhere, costs no more.
+# By how much that raises an energy is in the table, and for the same curves at twenty-five points in the results file, where it is somewhat less. The unbiased sum, clamped nowhere, costs no more.
 #
 # ## What was shown, and what was not
 #
-# Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves; that they end at $\pi$ for every pair; the crossover of atoms with a width; that in between distances are close to a tree, and that this is the pictures' own. For a network: its moments against the exact trace, its geodesics below straight lines and beside flow paths, and an edit distance
+# Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves; that they end at $\pi$ for every pair; the crossover of atoms with a width; that in between distances are close to a tree, and that this is the pictures' own. For a network: its moments against the exact trace, its geodesics below straight lines and, at low levels where their lengths are not to be trusted, below flow paths; and an edit distance
 # with its error.
 #
 # Not shown: that the search ends at the shortest curve. Some of what its curves gain is the network's error, as their negative terms show. And a network's Jacobian is not quite symmetric, as that of a true posterior is.

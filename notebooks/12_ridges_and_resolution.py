@@ -143,7 +143,7 @@ ledger.claim("slice.two_pictures", worst, note="the worst of the steps shown",
 print(f"two pictures: slope by tangents over that of the formula, the worst of {len(looked)} steps: {worst:.3f}")
 
 # %% [markdown]
-# Over some eleven orders of magnitude the climb finds the slope of {eq}`eq-two-pictures` to a few parts in a hundred thousand, while the difference quotient
+# Over some eleven orders of magnitude the climb finds the slope of {eq}`eq-two-pictures` to better than one part in a thousand, while the difference quotient
 # has fallen behind before $\nu = 0.3$. So the instrument can be trusted where no grid can follow. Everything below asks how much of this simple case
 # is left when there are hundreds of pictures.
 #
@@ -242,7 +242,7 @@ ledger.number("slope_on_ridges", {f"{nu[k]:.3g}": float(np.median(v)) for k, v i
 # Coarse boundaries do sharpen, and far more than the noise alone would have it: while $\nu$ falls by a third, their width falls a hundredfold, since the
 # factors of {eq}`eq-two-pictures` multiply up. The two eigenvalues of the metric on them are not comparable at all: the smaller is about a trillionth of the
 # larger. What looked like a second direction in the map of $\det G$ was lent by the grid. And slopes at large noise are about twice those of the Gaussian, no more. On data of unit
-# variance the first five steps already have walls on nearly every slice, two to three thousand times as steep.
+# variance the first five steps already have walls on nearly every slice, some thousand times as steep.
 #
 # ## What finite differences see
 #
@@ -283,7 +283,7 @@ print(f"the mean of S grows like (N - 1)^p: p = {np.median(firsts):.1f} at the f
 #
 # ## Is a boundary a curve?
 #
-# Zooms into boundaries of half precision images have been called fractal. Those of an exact model can be looked at in double precision: at every step its map is
+# Zooms into half precision images suggest grain at every scale. Boundaries of an exact model can be looked at in double precision: at every step its map is
 # smooth, however steep, so that a boundary should be a curve like any other. We find a point of one by bisection and cover a window of side $10^{-3}$ around it with
 # boxes, halving those alone in which the likeliest picture of the last step changes. A curve passes through twice as many boxes of half the size, dimension one; grain
 # that fills an area through four times as many. As a control the latents are rounded to half precision first, for as many octaves as it can tell points apart.

@@ -16,11 +16,11 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# They are not those of its training set, and whether they are those of its architecture is open. Beyond chance the maps of a network and of the exact denoiser of its own pictures agree little,
+# Those of its training set hardly, and whether they are those of its architecture is open. Beyond chance the maps of a network and of the exact denoiser of its own pictures agree little,
 # where boundaries begin (`pipeline.data_onset`) and where they form (`pipeline.data_forming`), and the exact denoisers of two halves of the data agree not at all (`pipeline.halves_onset`,
-# `pipeline.halves_forming`): their boundaries are walls between single pictures. A U-Net and a transformer agree more (`pipeline.architecture_onset`, `pipeline.architecture_forming`). But the
-# denoiser of a Gaussian, which knows mean and covariance of the data and has no boundary at all, agrees with them nearly as well
-# (`pipeline.beyond_covariance_onset`, `pipeline.beyond_covariance_forming`): what these two networks share may be no more than that.
+# `pipeline.halves_forming`): their boundaries are walls between single pictures. For a U-Net and a transformer the numbers are larger (`pipeline.architecture_onset`, `pipeline.architecture_forming`). But the
+# denoiser of a Gaussian knows mean and covariance of the data and has no boundary at all, and by how much the two networks agree better with each other than with it
+# is not decided (differences: `pipeline.beyond_covariance_onset`, `pipeline.beyond_covariance_forming`): what they share may be no more than that.
 # :::
 #
 # What would have refuted 'data': maps that agree no better on the same slice than on different ones. What would have refuted
@@ -174,8 +174,8 @@ for name, net in nets.items():
 
 # %% [markdown]
 # The pictures begin as one blur and end as several, with passages between them in which the network draws something
-# halfway: an emoji, a fair attempt at one, or a melted mixture. The maps brighten from the first step to the last, in
-# both features, and where two pictures meet there is a ridge. It is broad. A network is smooth, and nothing makes it
+# halfway: an emoji, a fair attempt at one, or a melted mixture. The maps brighten over the first half of the
+# steps and change little afterwards, in both features, and where two pictures meet there is a ridge. It is broad. A network is smooth, and nothing makes it
 # land on the data. Now the same slice in the exact denoiser of its data:
 
 # %% mystnb={"figure": {"caption": "One slice in every column of the comparison, a row each: log(10\u207b\u2078 + tr G) of the predicted latent at six noise levels, on one colour scale. The columns are those of the first network; another takes its step of the nearest noise.", "name": "fig-side-by-side"}} tags=["hide-input"]
@@ -328,8 +328,8 @@ for name in networks:
             ledger.number(f"{label}_{networks[name].title}", np.median(value[name], 0), "rank correlation, median over slices")
 
 # %% [markdown]
-# At the largest noise the two maps agree, and more than slices do anyway. But all slices look alike there, so that little is left beyond chance to agree on, and there are no
-# boundaries yet ({doc}`16_temporal_transitions`). Below, the two curves of {numref}`fig-agreement` come together, while single slices go their own ways. From then on the exact denoiser's ridges are walls between
+# At the largest noise the two maps agree, and more than slices do anyway. But all slices look alike there, and there are no
+# boundaries yet ({doc}`16_temporal_transitions`). Below, both curves of {numref}`fig-agreement` fall and stay a tenth or so apart: of what there is to agree on beyond chance most is gone, and single slices go their own ways. From then on the exact denoiser's ridges are walls between
 # training pictures, and the network, which was to generalise, has not learnt them; it keeps a few broad ridges of its
 # own, some along the same lines ({numref}`fig-side-by-side`), most not. The kinds of the final pictures ask the same of what is drawn: the same basins
 # would give one, strangers nought. Whether what is the network's own comes of an architecture or of what a network has generalised, a network and its data cannot say:
@@ -392,15 +392,15 @@ for name, s in networks.items():
 # `models` brings its own. The table is read against its own ends: 1 for two models with the same
 # boundaries, 0 for maps that agree no better than those of different slices; and against the rows of the Gaussian, whose maps have no boundary.
 #
-# With the default parameters the two networks are the nearest pair. One is a U-Net with
-# noise that Stable Diffusion adds and the other a transformer with flow matching; they have in common the autoencoder, the words, and the pictures on which their training ended. But nearly as near to either is the
-# Gaussian. So their agreement is no evidence for boundaries that any network would draw: a swelling of the metric that follows from mean and covariance alone would give it. A difference, taken slice by
+# With the default parameters no pair is nearer than the two networks, but the transformer is as near to the Gaussian. One is a U-Net with
+# noise that Stable Diffusion adds and the other a transformer with flow matching; they have in common the autoencoder, the words, and the pictures on which their training ended. The U-Net is
+# nearer to the transformer than to the Gaussian, by a difference that is not decided. So their agreement is no evidence for boundaries that any network would draw: a swelling of the metric that follows from mean and covariance alone would give it. A difference, taken slice by
 # slice, decides neither way on twelve slices. What the exact denoisers add to the Gaussian they do not share with it, nor with the networks, nor with one another: it is the walls between the single pictures of a
 # half. That speaks against the exact denoiser of a training set as an account of a network's boundaries, in both windows.
 #
 # ## What was shown, and what was not
 #
-# A trained network shows the course that the paper describes, with softer outlines than the exact denoiser. A network's metric is flat at large noise; its ridges keep full rank and a
+# A trained network shows the course that the paper describes, with softer outlines than the exact denoiser, but for the branching of ridges, which is undecided for the one and fails for the other. A network's metric is flat at large noise; its ridges keep full rank and a
 # slope within reach of a grid; late, pattern and mean of $S$ stand still. Its boundaries are not those of its training set. The exact denoiser to which it is
 # compared memorises, so what is tested late is generalisation. The two networks have an autoencoder in common; what it does to a latent both have learnt. They differ in backbone, objective and sampler at once,
 # and there is one training of each: what two trainings of one backbone share would be the yardstick, and is not at hand.

@@ -18,7 +18,7 @@
 # Hardly. On a scale from other slices' basins, 0, to the same basins, 1: a transformer whose training ended on the same pictures as the U-Net's shares next to nothing with it
 # (`basins.of_any_backbone`), nor does the exact denoiser of these pictures (`basins.of_data`), and the exact denoisers of two halves of the data share as little with one another
 # (`basins.of_both_halves`). The network alone keeps a part of its own basins, under twice as many steps (`basins.under_steps`) and under guidance 5 (`basins.under_guidance`); half is
-# decided for neither. So which single picture a latent ends on belongs to a model and its sample of data, not to the distribution, and not to the data alone.
+# decided for neither. So what a latent ends on belongs to one model, trained once, and its sample of data, not to the distribution, and not to the data alone.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that

@@ -19,7 +19,7 @@
 # For two families of pictures, yes, to the percent: at the noise level that the largest eigenvalue names, two clones of one noisy picture share
 # their family with a probability of 0.77 (0.76 to 0.78), and the theory without a parameter says 0.7752. With all sixteen families at once half of the decision
 # is made at 0.7 of that level, since most families part along lesser axes than the first. The variance of what a trip changes
-# peaks beside it. Single pictures are settled at 0.4. And ridges wait: on fifty slices of the exact model, on grids of 25 and 49 lines, not one stands before the speciation level (on 13 lines ten do:
+# peaks beside it. Single pictures are settled at 0.4. And ridges wait: on fifty slices of the exact model, on grids of 25 and 49 lines, not one stands before the speciation level (undecided over all grids, for on 13 lines ten do:
 # neighbours lie so far apart there that a swell will do), and the first comes at 0.7 of it (median), about where the families are settled. Of two factors the one with the larger share of the variance comes first, beyond what
 # shuffled labels would give: what an icon shows before its style, and the style before it once it is exaggerated.
 # :::
@@ -325,7 +325,7 @@ for name, one in here.items():
 # The thing takes two fifths of the variance, the style little more than a hundredth. That the style has the lower level, by a twelfth, proves nothing by itself:
 # shuffled styles would have about the same, since a label of no meaning is settled with the picture. But things and styles that are both shuffled have equal levels, to a hundredth,
 # so that the lead of the thing is its own (0.93, on every set). Exaggerated eightfold, the style takes nearly six tenths of the variance, and is settled at twice the level of the thing.
-# A share says which factor comes first, not by how much: here thirty to one gives a twelfth. The style as it is, is settled two hundredths
+# A share says which factor comes first, not by how much: here thirty to one gives a twelfth. The style as it is, is settled one or two hundredths
 # before shuffled styles would be: artists draw one thing so much alike that the style is a fine
 # detail, and a hierarchy 'style, then thing' does not exist in these data. For a network on icons the same number is read off the samples of its
 # slices, trained on `icons a` or `icons b`.
@@ -334,7 +334,7 @@ for name, one in here.items():
 #
 # The theory of two Gaussian classes holds for two families of pictures without a parameter; with many families its level is that of the first split, not
 # of the whole decision. The variance of what a trip changes peaks where the class is settled. Ridges of a slice come after speciation, on grids fine enough to tell
-# a ridge from a swell. Of two factors the larger is settled first, whichever of the two it is.
+# a ridge from a swell; over all three grids together it is undecided. Of two factors the larger is settled first, whichever of the two it is.
 #
 # Not shown: that the collapse level is the right one for a network, which has no single pictures to collapse on; and anything about classes by
 # meaning. Families here are families by looks. No network is among the default models: trips, slices and factors with intervals take it some hundred thousand evaluations, many

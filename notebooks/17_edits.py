@@ -199,7 +199,7 @@ for s in cast:
                          **p.sampling(s.name))
     ledger.number(f"k_star_shown_{s.name}", dict(zip(few.titles, shown[s.name].k_star, strict=True)), "step; -1: from no k")
 
-# %% mystnb={"figure": {"caption": "The paper's Fig. 3. Rows: edits; columns: the step k at which sampling resumes under the target prompt; orange frame: k*, the largest k at which the edit succeeds.", "name": "fig-edits"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The paper's Fig. 3. Rows: edits; columns: the step k at which sampling resumes under the target prompt; orange frame: k*, the largest k at which the edit succeeds; a row without one succeeds from none.", "name": "fig-edits"}} tags=["hide-input"]
 show_edits({s.title: (*edit_rows(shown[s.name], s), s.levels.sigma_over_alpha) for s in cast},
            alt="rows of pictures: for small k the target, for large k the source; alike pictures change at larger k than "
                "unlike ones")
@@ -373,8 +373,8 @@ for s in cast:
     for name, key in (NEAR | {"edit.boundary_costs_as_much": "surplus"}).items():
         e = estimates.get(key)
         ledger.claim(name, e, model=s.name, note=failed if e else "no such pairs here")
-        print(f"{s.title}, {SAID[key]}: " + ("no such pairs here" if e is None else f"{e.value:.1f} " + (
-            f"({e.low:.1f} to {e.high:.1f})" if np.isfinite(e.low) else f"(n = {e.n}: too few for an interval)")))
+        print(f"{s.title}, {SAID[key]}: " + ("no such pairs here" if e is None else f"{e.value:z.1f} " + (
+            f"({e.low:z.1f} to {e.high:z.1f})" if np.isfinite(e.low) else f"(n = {e.n}: too few for an interval)")))
 
 # %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* (-1: from no step) against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]
@@ -386,7 +386,7 @@ if panels:
 # In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side.
 # The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then only a dozen pairs are left, of which more than half succeed from no step: far too few to decide anything. All of the network's claims on neighbours are undecided.
 #
-# A coarse boundary costs more steps than a fine one, as the abstract says. It is the distance of the pictures again: at equal distance the two kinds of boundary
+# A coarse boundary costs more steps than a fine one. It is the distance of the pictures again: at equal distance the two kinds of boundary
 # cost the same, to within two hundredths of the sampler. Among neighbours the split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their
 # noise, and the noise between the pictures decides both when the paths part and how far the edit must go back.
 #
@@ -403,7 +403,7 @@ if panels:
 # itself is costly, at equal likeness, we do not find.
 #
 # Thirteen statements are asked of the exact model and ten of the network, at 95 % each: were all true at the very edge of their bounds, about one in twenty would be
-# called wrongly, and a single verdict should be read with that in mind. Of fewer than 60 edits no interval is given, and nothing is decided.
+# called wrongly, and a single verdict should be read with that in mind. Of fewer than 60 edits (of the two together, where neighbours are compared with pairs at random) no interval is given, and nothing is decided.
 #
 # What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes them, and the chapter on claims lists them);
 # and anything about edits of real photographs, which lie off the model's paths and whose inversion is another problem {cite:p}`mokady2023null`. The network is

@@ -16,7 +16,7 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# A leak. Between two parts at distance $D$ a generator with Lipschitz constant $L$ puts about $0.4\, D/L$ of its samples nowhere, in any dimension, and every
+# A leak. Between two parts at distance $D$ a generator with Lipschitz constant $L$ puts at least some $0.4\, D/L$ of its samples nowhere, in any dimension, and every
 # student that we trained obeys (`few.leak_bound`, its constant over the one demanded). No leak at all takes a jump; a small one takes a large constant and no more.
 # Layers that jump leak less than an MLP of the same size and budget (`few.hard_layers_leak_less`), and less than their own soft versions, which are continuous
 # (`few.jumps_beyond_pieces`). But this they do not learn: with pieces that begin at data they leak as little before their first update (`few.hard_layers_owe_training`).
@@ -400,7 +400,7 @@ ledger.claim("few.steps_leak_less_at_equal_cost", more.get(("mlp", "trajectory")
              note=", ".join(chain) if more else "no student in four steps")
 
 # %% [markdown]
-# At equal cost steps helped the soft potential, whose slopes multiply to hundreds. The MLP leaks more in four steps than in one, and the claim fails: with a quarter of
+# At equal cost steps helped most the soft potential, whose slopes multiply to hundreds. The MLP leaks more in four steps than in one, and the claim fails: with a quarter of
 # the weights and of the updates each map is so much blunter that four of them do not make up for it. The hard potential has hardly anything to lose. The corollary
 # says what steps can do; it does not say that a budget divided by four will do it. Taught the trajectory, the hard potential has another trouble: its pieces collapse each
 # intermediate state onto points, from which the next step can only pick.
@@ -457,7 +457,7 @@ show(planes([words(name) for name, _ in first], [faces.near(v) for _, v in first
 #
 # The hard potential in one step has as many phases as its teacher, and in four it has half of its boundaries at its first step, where the teacher has them later: earlier
 # holds, fewer fails. The MLP has one phase, since at this grid hardly any of its walls is sharp, so fewer holds; in four steps no plane of it has a boundary of which
-# one could ask when it formed, and earlier is not tested. So what distillation loses in sharp boundaries it loses to the slope of the student's layer, not to distillation.
+# one could ask when it formed, and earlier is not tested. So what a student loses in sharp boundaries it loses to the slope of the student's layer, not to distillation.
 #
 # ## A trained network
 #

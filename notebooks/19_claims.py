@@ -13,7 +13,8 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Of its 89 sentences 40 hold, 7 hold with a correction, 14 fail, 21 are undecided and 7 were not tested here. They are taken as printed or in a precise form that we give to them, and
+# Of 88 verdicts on its sentences 40 hold, 7 hold with a correction, 14 fail, 20 are undecided and 7 were not tested here; some
+# sentences have several, one for each model or reading. They are taken as printed or in a precise form that we give to them, and
 # only they say how the paper fares. The first table below counts them in its top row. The rows beneath count claims that
 # this book adds and tests of its solvers against known answers: they say whether the book can be trusted, and nothing
 # about the paper.
@@ -59,7 +60,7 @@ for name, reason in reasons.items():
 # Five verdicts are possible. A statement **holds** when its whole interval meets the bound; a number without
 # uncertainty is an interval of one point. It **fails** when no point of the interval meets it: that includes every
 # 'always' for which a counterexample was computed. It **holds with correction** when it fails as printed but a repaired
-# form, given in the row, holds. It is **undecided** when the interval lies on both sides of the bound, so that more
+# form, given in the row, holds. It is **undecided** when the interval lies on both sides of the bound, or the data are too few for an interval, so that more
 # data would be needed to say either. What was not run is **not tested here**, and nothing is concluded from it.
 
 # %%
@@ -107,7 +108,7 @@ HTML(filter_form(chapters))
 # ## The paper's sentences that fail, or need repair
 #
 # These rows come first because they are what a reader of the paper most needs to know. Each note says how the number
-# was made; the chapter named by the first word of the claim shows the measurement.
+# was made; the line of links beneath a claim leads to the measurement.
 
 # %% tags=["hide-input"]
 from phasebook.site.results.tables import claims_table
@@ -137,7 +138,7 @@ HTML(claims_table([c for c in paper if c.verdict == "holds"]))
 HTML(claims_table([c for c in paper if c.verdict in ("undecided", "not tested here")]))
 
 # %% [markdown]
-# An undecided row is not a weak 'holds' nor a weak 'fails'. Its interval says how far the data of this book reach.
+# An undecided row is not a weak 'holds' nor a weak 'fails'. Its interval says how far the data of this book reach; where there is none, the data are too few for one.
 #
 # ## What this book adds
 #

@@ -164,8 +164,9 @@ def test_the_answer_of_the_claims_counts_the_tracked_verdicts():
     verdicts = json.loads((ROOT / "tests" / "reference" / "verdicts.json").read_text(encoding="utf-8"))
     told = {name: claim for source in runner.chapters() for name, claim in stated(source.stem).items()}
     n = Counter(v for name, v in verdicts.items() if told[of_model(name, told)].kind in ("paper", "reading"))
-    words = (f"Of its {n.total()} sentences {n['holds']} hold, {n['holds with correction']} hold with a correction, "
-             f"{n['fails']} fail, {n['undecided']} are undecided and {n['not tested here']} were not tested here.")
+    words = (f"Of {n.total()} verdicts on its sentences {n['holds']} hold, {n['holds with correction']} hold with a "
+             f"correction, {n['fails']} fail, {n['undecided']} are undecided and {n['not tested here']} were not "
+             "tested here;")
     assert words in (ROOT / "notebooks" / "19_claims.py").read_text(encoding="utf-8")
 
 

@@ -163,7 +163,7 @@ def mark(app, doctree) -> None:
         several = [i for i, owner in app.env.phasebook_owners.items() if box and i != words == owner]
         behind = []
         for k, i in enumerate(several or [words] * (words in claims)):
-            who = f"{'; ' if k else ''}{i.removeprefix(words)[1:].replace('_', ' ')} " if several[1:] else ""
+            who = f"{'; ' if k else ''}{i.removeprefix(words)[1:].replace('_', '-')} " if several[1:] else ""
             behind += [Text(f"{who}{measured(claims[i])} " if box else " "), chip(app, i)]
         parent, at = name.parent, name.parent.index(name)
         if box and behind:                  # a reader of an answer wants the number; the chip leads to the name

@@ -34,7 +34,7 @@ def diagram() -> str:
 
 
 def verdicts(results: Path, group: str) -> str:
-    """'73 sentences of the paper: 17 hold, ...' from the results file of the chapter of claims.
+    """'73 solvers against oracles: 70 hold, ...' from the results file of the chapter of claims.
 
     Raises:
         ValueError: the chapter counted no such group.

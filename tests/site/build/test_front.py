@@ -32,7 +32,7 @@ def test_counts_are_those_of_the_results(home, monkeypatch):
     monkeypatch.setattr(front, "diagram", lambda: "<p>diagram</p>")
     source = [TEXT]
     front.fill(SimpleNamespace(srcdir=home), front.PAGE, source)
-    assert "8 sentences of the paper: 5 hold, 1 fails, 2 are undecided" in source[0]
+    assert "8 verdicts on sentences of the paper: 5 hold, 1 fails, 2 are undecided" in source[0]
     assert "```{raw} html\n<p>diagram</p>\n```" in source[0]
     assert front.LIVE not in source[0] and not front.VERDICTS.search(source[0])
 
@@ -45,7 +45,7 @@ def test_other_pages_stay_as_they_are(home):
 
 def test_a_group_that_nobody_counted_is_refused(home):
     results = home / "book" / "chapters" / f"{front.CLAIMS}.results.json"
-    with pytest.raises(ValueError, match="takes sentences of the paper"):
+    with pytest.raises(ValueError, match="takes verdicts on sentences"):
         front.verdicts(results, "sentences")
 
 

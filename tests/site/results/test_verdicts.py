@@ -66,9 +66,9 @@ def test_the_paper_is_counted_apart():
     found = results(a="paper", b="reading", c="book", d="check", e="check")
     counted = verdicts.count(found.claims)
     assert {group: words["holds"] for group, words in counted.items()} == {
-        "sentences of the paper": 2, "claims of this book": 1, "solvers against oracles": 2}
+        "verdicts on sentences of the paper": 2, "claims of this book": 1, "solvers against oracles": 2}
     assert sum(sum(words.values()) for words in counted.values()) == 5
-    assert "<td>sentences of the paper</td><td>2</td>" in verdicts.count_table(found.claims)
+    assert "<td>verdicts on sentences of the paper</td><td>2</td>" in verdicts.count_table(found.claims)
     bars = verdicts.count_figure([found]).data
     assert [b.x[0] for b in bars if b.name == "holds"] == [2, 3]
     assert {b.name for b in bars} == set(verdicts.VERDICTS) and "undecided" in verdicts.VERDICTS

@@ -22,7 +22,7 @@ __all__ = ["Chapter", "count", "count_figure", "count_table", "filter_form", "pr
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 SHADES = dict(zip(VERDICTS, (COLOURS[2], COLOURS[4], COLOURS[1], COLOURS[5], "#999999"), strict=True))
 GROUPS: dict[str, tuple[Kind, ...]] = {
-    "sentences of the paper": ("paper", "reading"),
+    "verdicts on sentences of the paper": ("paper", "reading"),
     "claims of this book": ("book",),
     "solvers against oracles": ("check",),
 }
