@@ -59,7 +59,8 @@ def test_a_page_printed_a_second_after_it_is_there_has_its_figures(site):
             if not blank or os.getloadavg()[0] < os.cpu_count():
                 break
     assert drawn and blank == {}
-    assert min(np.median(grey) for grey in drawn.values()) > 150          # dark ink on white paper
+    # dark ink on white paper: a map may be dark, what is around it is not
+    assert min(np.quantile(grey, 0.9) for grey in drawn.values()) > 240
 
 
 def one(address: str) -> bytes:
