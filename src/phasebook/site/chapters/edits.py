@@ -39,6 +39,7 @@ Guidance = Annotated[float, Field(ge=0, le=10_000)]
 Count = Annotated[int, Field(ge=0, le=2000)]
 Place = Annotated[Finite, Field(ge=-1e6, le=1e6)]
 SHOWN = 10              # columns of pictures
+RESUMED = 45            # copies of what is resumed that live at a time: states, logits, what judges see of them
 
 
 class Chapter(ModelParameters):
@@ -140,7 +141,7 @@ class Chapter(ModelParameters):
         state = 2 * len(images) if name == EXACT else 3 * (_size_of(name) or 512)**2 // 48
         most = max(count, self.at("neighbours", name), len(self.edits))
         check_memory({"pairs": count, "neighbours": self.at("neighbours", name), "steps": steps},
-                     4.0 * most * state * (len(self.k_at(name)) + 2 * steps))
+                     4.0 * most * state * (RESUMED * len(self.k_at(name)) + 2 * steps))
 
     def _check_exact(self) -> None:
         model = ExactModel.of(load_images(self.image_set, 8, self.families or None))
