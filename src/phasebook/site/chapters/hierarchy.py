@@ -89,7 +89,7 @@ class Chapter(ModelParameters):
         entries = 3 * self.resolution**2 if name == EXACT else LATENT
         leaves = starts / 4 if name == EXACT else starts        # of the starts of a network each may be one
         check_memory({"starts": starts, "steps": steps, "sets": self.sets},
-                     starts**2 * (6.0 * steps + 64) + 40.0 * starts * entries + 16 * self.sets * leaves**2)
+                     starts**2 * (14.0 * steps + 64) + 40.0 * starts * entries + 16 * self.sets * leaves**2)
 
 
 def disjoint_parts(model: Model, parts: int, most: int, seed: int) -> list[Model]:
