@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -165,6 +166,20 @@ def test_a_failing_cell_is_one_line_and_keeps_what_was_there(house, phasebook, t
         assert last == "phasebook: 01_toy: cell 4: ValueError: factor 13 fails in two lines"
         assert bool(option) == any("Traceback" in line for line in rest) and bool(option) == bool(rest)
     assert {f.name: f.read_bytes() for f in out.iterdir()} == before
+
+
+def test_checks_of_two_chapters_do_not_run_at_once(house, edit):
+    """A library that imports its parts when asked for them gave half of itself to one of two lanes."""
+    edit("p = ", """import sys, time
+assert "checking" not in sys.modules
+sys.modules["checking"] = sys
+time.sleep(0.2)
+del sys.modules["checking"]
+p = """)
+    source = runner.find_chapter("01_toy")
+    with ThreadPoolExecutor(2) as lanes:
+        for done in [lanes.submit(runner.check, source, {}) for _ in range(2)]:
+            done.result()
 
 
 def test_a_full_disk_leaves_neither_file(house, phasebook, edit, tmp_path, capsys):

@@ -8,6 +8,7 @@ A run is skipped when nothing it depends on, and nothing that it wrote, has chan
 
 import ast
 import json
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "root", "run", "run_page",
 ]
 
+CHECKING = threading.Lock()
 UNDRAWN = "*Not drawn with these parameters.*"
 
 
@@ -42,21 +44,23 @@ class Run(NamedTuple):
 def check(source: Path, changes: Mapping[str, Any]) -> None:
     """Run the parameters cell, the changes and the checking cell, as papermill will. ParameterError where they refuse.
 
-    No chapter code beyond those two cells runs.
+    No chapter code beyond those two cells runs. One check at a time: libraries that import their parts when these are
+    asked for do it wrong in two threads at once.
     """
-    parameters, checking = sources.checked_cells(source)
-    known = sources.defaults(source)
-    for name, value in changes.items():
-        if name not in known:
-            raise ParameterError(unknown_parameter(name, value, known))
-        if not _is_text(value):
-            raise ParameterError(f"{name} = {value!a}: holds characters that are not text; takes UTF-8")
-    namespace: dict[str, Any] = {"__name__": f"phasebook_chapter_{source.stem}"}
-    exec(compile(parameters, f"{source.name} (parameters)", "exec"), namespace)
-    namespace.update(changes)
-    exec(compile(checking, f"{source.name} (check)", "exec"), namespace)
-    if not any(isinstance(value, Parameters) for value in namespace.values()):
-        raise ChapterError(f"{source.stem}: the cell after the parameters makes no Parameters model")
+    with CHECKING:
+        parameters, checking = sources.checked_cells(source)
+        known = sources.defaults(source)
+        for name, value in changes.items():
+            if name not in known:
+                raise ParameterError(unknown_parameter(name, value, known))
+            if not _is_text(value):
+                raise ParameterError(f"{name} = {value!a}: holds characters that are not text; takes UTF-8")
+        namespace: dict[str, Any] = {"__name__": f"phasebook_chapter_{source.stem}"}
+        exec(compile(parameters, f"{source.name} (parameters)", "exec"), namespace)
+        namespace.update(changes)
+        exec(compile(checking, f"{source.name} (check)", "exec"), namespace)
+        if not any(isinstance(value, Parameters) for value in namespace.values()):
+            raise ChapterError(f"{source.stem}: the cell after the parameters makes no Parameters model")
 
 
 def _is_text(value: Any) -> bool:
