@@ -64,6 +64,14 @@ def test_the_forecast_holds_from_pure_noise():
     assert 4 < told.sum() < 24 and np.array_equal(told, (final[:, 3] > 0.5).numpy())
 
 
+def test_between_equal_pictures_there_is_no_way_and_every_edit_succeeds():
+    x, levels = torch.tensor([[[1.0, 2.0, 0.5, 0.5]]] * 3).double(), log_snr_levels(4, 30.0, 0.05)
+    same = x[0] / 2
+    carried = way(x, same, same, levels.alpha[1:4])
+    assert (carried == 0).all() and carried.shape == (1, 3)
+    assert foretold(levels, carried, gap(same, same), 3.0, np.array([1, 2, 3])).all()
+
+
 def test_the_way_is_that_of_the_state_in_pixels(exact, images):
     """Rebuilt in pixels: the inverted state less its picture, projected on the difference of the two pictures."""
     pairs = pick_pairs(images.pixels, images.names, images.family, 1, 0)

@@ -10,6 +10,7 @@ from scipy.integrate import OdeSolver
 from phasebook import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.sampling import samplers
 from phasebook.sampling.levels import Levels, log_snr_levels, scaled_linear_levels
 from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import invert, normal_start, resume, sample
@@ -276,6 +277,19 @@ def test_resuming_from_levels_of_their_own_is_sampling():
     done = resume(model, start, first, levels)
     torch.testing.assert_close(done.x, frames[-1].after)
     torch.testing.assert_close(done.x0[:3], frames[-1].x0[:3])
+
+
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_points_that_are_resumed_a_few_at_a_time_end_as_all_at_once(monkeypatch, together):
+    model = ExactModel.of(images())
+    names, levels = model.names, scaled_linear_levels(6)
+    x = normal_start(model, 5, 5)
+    first, prompt = torch.tensor([2, 0, 6, 0, 5]), model.prompt([names[i % len(names)] for i in range(5)], 3.0)
+    whole = resume(model, x, first, levels, prompt, eta=0.5, seed=1)
+    monkeypatch.setattr(samplers, "TOGETHER", together)
+    parts = resume(model, x, first, levels, prompt, eta=0.5, seed=1)
+    torch.testing.assert_close(parts, whole, rtol=1e-6, atol=1e-6)
+    assert torch.equal(parts.x[2], x[2])
 
 
 def test_starts_depend_on_their_seed_alone():

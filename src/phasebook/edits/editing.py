@@ -18,7 +18,7 @@ from torch import Tensor
 from phasebook.edits.judges import Judge, apart, picked
 from phasebook.edits.pairs import EditPairs
 from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Embedding, Frame, Model, Prompt, State
+from phasebook.sampling.protocols import Frame, Model, Prompt, State
 from phasebook.sampling.samplers import Resumed, invert, normal_start, resume
 
 __all__ = ["Edits", "edit", "k_star", "make", "monotone", "round_trip"]
@@ -156,42 +156,33 @@ def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], 
     asked = model.prompt([*pairs.target] * len(k_values), guidance, negative)
     begin = torch.as_tensor(k_values).repeat_interleave(e)                      # k outside, edits inside
     final = resume(model, inverted[k_values].flatten(0, 1), begin, levels, asked, eta=eta, seed=seed).x0
-    results = Frame(model, levels.steps - 1, final)
-    to_source, to_target, preference = _judged(judge, results, Frame(model, levels.steps - 1, made.x0), pairs)
+    to_source, to_target, preference, moved = _judged(judge, model, levels.steps - 1, final.split(e), made.x0, pairs)
     return Edits(
-        pairs, levels, k_values, _by_edit(to_source, e), _by_edit(to_target, e),
-        None if preference is None else _by_edit(preference, e), _by_edit(_moved(results, made.x0[:e]), e),
+        pairs, levels, k_values, to_source, to_target, preference, moved,
         model.norm(made.x[:e] - made.x[e:]).cpu().numpy(), _parting(model, inversion.x, back, levels, generic),
         inversion.converged[:, back[:e]].numpy(), inverted, final.unflatten(0, (-1, e)).transpose(0, 1),
         made.x0[:e], made.x0[e:])
 
 
-def _by_edit(values: Float[Tensor, " ke"], e: int) -> Float[ndarray, "e k"]:
-    """Numbers of all results, a row an edit."""
-    return values.view(-1, e).T.cpu().numpy()
+def _judged(judge: Judge, model: Model, step: int, results: Sequence[State], made: State,
+            pairs: EditPairs) -> tuple[ndarray, ndarray, ndarray | None, ndarray]:
+    """What the judge says of the results of every k, and how far their pixels have moved: (e, k) each.
 
-
-def _judged(judge: Judge, results: Frame, made: Frame,
-            pairs: EditPairs) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Distances of all results from source and target, and which words suit them."""
-    e = len(pairs)
-    times = len(results.x0) // e
-    source, target = [*pairs.source] * times, [*pairs.target] * times
-    pictures, both = judge.embed(results), judge.embed(made)
-    of_sources, of_targets = (_repeated(picked(both, part), times) for part in (slice(e), slice(e, None)))
-    return (judge.nearness(pictures, of_sources, source), judge.nearness(pictures, of_targets, target),
-            judge.preference(pictures, source, target))
-
-
-def _repeated(embedding: Embedding, times: int) -> Embedding:
-    return Embedding(embedding.points.repeat(times, 1), embedding.duals.repeat(times, 1))
-
-
-def _moved(results: Frame, source: State) -> Float[Tensor, " ke"]:
-    """Root mean square difference of pixels of all results to their sources."""
-    pixels = results.model.features["pixels"]
-    before = pixels(Frame(results.model, results.step, source))
-    return apart(results.embedded(pixels), _repeated(before, len(results.x0) // len(source))) * pixels.unit
+    One k at a time, since what judges look at is many times a state.
+    """
+    e, pixels = len(pairs), model.features["pixels"]
+    both = judge.embed(Frame(model, step, made))
+    source, target = picked(both, slice(e)), picked(both, slice(e, None))
+    before = Frame(model, step, made[:e]).embedded(pixels)
+    rows = []
+    for x0 in results:
+        frame = Frame(model, step, x0)
+        pictures = judge.embed(frame)
+        rows.append((judge.nearness(pictures, source, pairs.source), judge.nearness(pictures, target, pairs.target),
+                     judge.preference(pictures, pairs.source, pairs.target),
+                     apart(frame.embedded(pixels), before) * pixels.unit))
+    return tuple(None if column[0] is None else torch.stack(column, 1).cpu().numpy()
+                 for column in zip(*rows, strict=True))
 
 
 def _parting(model: Model, inverted: Float[Tensor, "s+1 m *s"], back: Int[ndarray, " 2e"], levels: Levels,

@@ -99,7 +99,8 @@ def gap(source: Float[Tensor, "e 2n"], target: Float[Tensor, "e 2n"]) -> Float[n
 
 def way(x: Float[Tensor, "k e 2n"], source: Float[Tensor, "e 2n"], target: Float[Tensor, "e 2n"],
         alpha: Float[ndarray, " k"]) -> Float[ndarray, "e k"]:
-    """What states carry of the way from source to target: `alpha eta = <x - alpha x_s, dx> / |dx|^2`.
+    """What states carry of the way from source to target: `alpha eta = <x - alpha x_s, dx> / |dx|^2`; 0 where there is
+    no way.
 
     Args:
         x: states `(q, c)` at the levels k.
@@ -111,7 +112,8 @@ def way(x: Float[Tensor, "k e 2n"], source: Float[Tensor, "e 2n"], target: Float
     n = q.shape[-1]
     along = (x[..., :n] * c).sum(-1).cpu().numpy()
     own = alpha[:, None] * (source[:, :n] * c).sum(-1).cpu().numpy()
-    return ((along - own) / gap(source, target) ** 2).T
+    square = np.broadcast_to(gap(source, target) ** 2, along.shape)
+    return np.divide(along - own, square, out=np.zeros_like(along), where=square > 0).T
 
 
 def thresholds(k_star: ndarray, levels: Levels) -> Float[ndarray, " e"]:

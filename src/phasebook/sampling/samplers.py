@@ -32,6 +32,8 @@ from phasebook.sampling.solve import solve_step
 
 __all__ = ["Inversion", "Resumed", "check_kinds", "invert", "normal_start", "resume", "sample"]
 
+TOGETHER = 2048         # points that `resume` advances at a time: full batches for networks, a bound for the memory
+
 
 def normal_start(model: Model, seed: int, count: int = 1) -> State:
     """States of `count` standard normal latents, each from a generator of its own seeded `seed`, `seed + 1`, ..."""
@@ -173,19 +175,20 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
     clean = x.clone()
     with tqdm(total=int((levels.steps - first).sum()), desc="resume", disable=not progress) as bar:
         for step in range(levels.steps):
-            active = (first <= step).nonzero()[:, 0].to(x.device)
-            if len(active) == 0:
-                continue
-            own = prompt and prompt.pick(active)
-            (prediction, _), after, _ = _advance(model, x[active], None, levels, step, own)
-            if (point := first_not_finite(prediction.x0)) is not None:
-                raise ValueError(f"denoise: the prediction is not finite at step {step}, point {int(active[point])}")
-            clean[active] = prediction.x0
-            if eta:
-                a, b, spread = levels.mixing(step, eta)
-                after = a * prediction.x0 + b * prediction.eps + spread * normal_start(model, seed + step)
-            x[active] = after
-            bar.update(len(active))
+            begun = (first <= step).nonzero()[:, 0].to(x.device)
+            for i in range(0, len(begun), TOGETHER):
+                active = begun[i:i + TOGETHER]
+                own = prompt and prompt.pick(active)
+                (prediction, _), after, _ = _advance(model, x[active], None, levels, step, own)
+                if (point := first_not_finite(prediction.x0)) is not None:
+                    point = int(active[point])
+                    raise ValueError(f"denoise: the prediction is not finite at step {step}, point {point}")
+                clean[active] = prediction.x0
+                if eta:
+                    a, b, spread = levels.mixing(step, eta)
+                    after = a * prediction.x0 + b * prediction.eps + spread * normal_start(model, seed + step)
+                x[active] = after
+                bar.update(len(active))
     return Resumed(x, clean)
 
 

@@ -39,7 +39,8 @@ Guidance = Annotated[float, Field(ge=0, le=10_000)]
 Count = Annotated[int, Field(ge=0, le=2000)]
 Place = Annotated[Finite, Field(ge=-1e6, le=1e6)]
 SHOWN = 10              # columns of pictures
-RESUMED = 45            # copies of what is resumed that live at a time: states, logits, what judges see of them
+RESUMED = 16            # copies of what is resumed that live at a time: states, clean ones, log-priors, what is kept
+JUDGED = 6              # copies of the pictures of one k: decoded, flat, in a judge's coordinates
 
 
 class Chapter(ModelParameters):
@@ -138,10 +139,11 @@ class Chapter(ModelParameters):
         count, steps = self.at("pairs", name), self.at("steps", name)
         if count:
             pick_pairs(images.pixels, images.names, images.family, count, self.seed)
-        state = 2 * len(images) if name == EXACT else 3 * (_size_of(name) or 512)**2 // 48
+        picture = 0 if name == EXACT else 3 * (_size_of(name) or 512)**2
+        state = 2 * len(images) if name == EXACT else picture // 48
         most = max(count, self.at("neighbours", name), len(self.edits))
         check_memory({"pairs": count, "neighbours": self.at("neighbours", name), "steps": steps},
-                     4.0 * most * state * (RESUMED * len(self.k_at(name)) + 2 * steps))
+                     4.0 * most * (state * (RESUMED * len(self.k_at(name)) + 4 * steps) + JUDGED * picture))
 
     def _check_exact(self) -> None:
         model = ExactModel.of(load_images(self.image_set, 8, self.families or None))
