@@ -10,7 +10,7 @@ from phasebook.machine import free_memory
 
 __all__ = ["bytes_of_exact", "bytes_of_latents", "bytes_of_slices", "check_memory"]
 
-PROCESS = 1.1e9             # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
+PROCESS = 1.3e9             # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
 NUMBER = 4                  # bytes of a float32
 ENTRIES = 10                # of a point of a slice at a step: metric and jumps, and the metric by tangents
 TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)
