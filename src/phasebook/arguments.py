@@ -85,6 +85,9 @@ def tensor_of(label: str, value: object, takes: str) -> Tensor:
         tensor = torch.as_tensor(np.asarray(value, order="C") if isinstance(value, ndarray) else value)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{label}: gives a {type(value).__name__}; takes {takes}") from None
+    if tensor.layout != torch.strided or tensor.is_meta:
+        kind = "tensor without numbers" if tensor.is_meta else "sparse tensor"
+        raise ValueError(f"{label}: gives a {kind}; takes {takes}")
     if tensor.is_complex():
         raise ValueError(f"{label}: gives complex numbers; takes {takes}")
     return tensor

@@ -1,5 +1,7 @@
 """A model of one's own: a function of (x, alpha, sigma)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,42 @@ def test_a_function_may_change_its_argument():
         return x0
 
     np.testing.assert_array_equal(small(rude).values("trace"), small(two_dimensional).values("trace"))
+
+
+def reusing(function, width):
+    """The function, whose answers all come in the same memory."""
+    memory = torch.zeros(9999, width, dtype=torch.float64)
+
+    def answer(*given):
+        values = function(*given)
+        memory[:len(values)] = values
+        return memory[:len(values)]
+
+    return answer
+
+
+def test_a_function_may_give_the_same_memory_each_time():
+    plain, reused = Denoiser((2,), two_dimensional), Denoiser((2,), reusing(two_dimensional, 2))
+    plane, heun = Plane.random((2,), seed=0, grid=5), replace(plain.levels(8), order=2)
+    x = plain.start(plane.latents([0.2, 1.5, 0.1], [0.1, 0.4, 0.7]))
+    for levels in (plain.levels(8), heun):
+        one, other = (slice_of(m, plane, levels, jacobian="jvp") for m in (plain, reused))
+        for exact in (False, True):
+            np.testing.assert_array_equal(one.values("trace", exact=exact), other.values("trace", exact=exact))
+        one, other = ([frame.x0 for frame in sample(m, x, levels)] for m in (plain, reused))
+        assert torch.equal(torch.stack(one), torch.stack(other))
+    each = np.array([3, 1, 2])
+    assert torch.equal(plain.predict_each(x, heun, each).x0, reused.predict_each(x, heun, each).x0)
+    lost = reusing(lambda x, alpha, sigma: two_dimensional(x.detach(), alpha, sigma), 2)
+    refuses(lambda: small(lost, jacobian="jvp"), "tangents: denoise gives an array, or leaves torch")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_tangents_of_half_precision_are_not_held_against_its_rounding(dtype):
+    plane = Plane.random((2,), seed=0, grid=3)
+    models = [Denoiser((2,), lambda x, alpha, sigma: torch.tanh(x), dtype=d) for d in (dtype, torch.float64)]
+    half, double = (slice_of(m, plane, m.levels(4), jacobian="jvp").values("trace", exact=True) for m in models)
+    np.testing.assert_allclose(half, double, rtol=0.2, atol=1e-2)
 
 
 def test_fingerprints_tell_closures_and_networks_apart():
@@ -174,6 +212,8 @@ def test_what_a_model_cannot_be_made_of(options, words):
     (lambda x, a, s: x + 1j * x**2, "denoise: gives complex numbers"), (lambda x, a, s: 3.0, "denoise: gives a float"),
     (lambda x, a, s: np.full(x.shape, "a"), "denoise: gives a ndarray; takes"),
     (lambda x, a, s: (x.numpy() + 1j), "denoise: gives complex numbers"),
+    (lambda x, a, s: x.to_sparse(), "denoise: gives a sparse tensor; takes"),
+    (lambda x, a, s: x.to("meta"), "denoise: gives a tensor without numbers; takes"),
 ])
 def test_answers_that_are_no_real_numbers(denoise, words):
     refuses(lambda: small(denoise), words)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook import Plane, slice_of
+from phasebook import Denoiser, Plane, slice_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Latent, Normalised, OfPixels, distances, final_distances, named_features
 from phasebook.sampling.protocols import Frame
@@ -125,3 +125,62 @@ def test_a_constant_feature_loses_no_tangents_and_one_that_leaves_torch_does(mod
     assert not s.values("trace", exact=True).any()
     refuses(lambda: slice_of(model, plane, model.levels(2), features={"left": left}, jacobian="jvp"),
             "tangents: the feature 'left' leaves torch")
+
+
+def colours(x0):
+    return (x0[:, :, None, None] / 9 + 0.5).expand(-1, 3, 2, 2)
+
+
+def a_slice(**options):
+    """300 points and more, so that pictures come in two parts."""
+    model = Denoiser((3,), lambda x, alpha, sigma: torch.tanh(alpha * x), decode=colours)
+    return slice_of(model, Plane.random((3,), seed=0, grid=18), model.levels(2), **options)
+
+
+def mean(pixels):
+    return pixels.mean((2, 3))
+
+
+def reusing(function):
+    memory = np.zeros((999, 3))
+
+    def answer(pixels):
+        memory[:len(pixels)] = function(pixels)
+        return memory[:len(pixels)]
+
+    return answer
+
+
+def test_a_feature_may_give_the_same_memory_each_time():
+    s = a_slice(features={"one": mean, "same": reusing(mean)})
+    np.testing.assert_array_equal(s.values("trace", "same"), s.values("trace", "one"))
+    refuses(lambda: a_slice(features={"same": reusing(mean)}, jacobian="jvp"), "tangents: the feature 'same' leaves")
+
+
+def test_a_feature_may_change_its_pictures_and_other_features_do_not_see_it():
+    def rude(pixels):
+        return pixels.mul_(0).mean((2, 3))
+
+    one, other = a_slice(features={"mean": mean}), a_slice(features={"rude": rude, "mean": mean})
+    np.testing.assert_array_equal(one.values("trace", "mean"), other.values("trace", "mean"))
+
+
+def test_a_network_in_half_precision_that_has_gradients_is_a_feature():
+    """Squares of its numbers are beyond half precision, and it is called as it is, without `no_grad`."""
+    weights = torch.nn.Parameter(torch.full((3,), 20000.0))
+    s = a_slice(features={"single": lambda p: weights.detach() * mean(p), "half": lambda p: (weights * mean(p)).half()})
+    assert s.values("det", "single").max() > 65504
+    half, single = s.values("trace", "half"), s.values("trace", "single")
+    assert np.abs(half - single).max() < 0.2 * single.max()
+    assert np.isfinite(s.between([0.1, 0.9], [0.1, 0.2], "half").distances).all()
+    field = a_slice(fields={"first": lambda frame: weights[0] * frame.x0[:, 0]}).data["first"]
+    assert np.isfinite(field).all()
+
+
+@pytest.mark.parametrize("function, words", [
+    (lambda p: p[:, :, 0, :len(p) % 2 + 1], "feature 'f': gives 3 numbers for a picture, then 6; takes a function"),
+    (lambda p: mean(p).to_sparse(), "feature 'f': gives a sparse tensor; takes"),
+])
+def test_answers_that_are_no_coordinates(function, words):
+    model = Denoiser((3,), lambda x, alpha, sigma: x, decode=colours)
+    refuses(lambda: OfPixels(function, name="f")(Frame(model, 0, torch.zeros(256 + 3, 3).double())), words)

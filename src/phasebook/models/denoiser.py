@@ -98,7 +98,7 @@ class Denoiser(Model):
         return Prediction.of(x0, x, levels, step, read)
 
     def _asked(self, x: State, alpha: float, sigma: float) -> State:
-        """The function's answer as a tensor; it gets a copy, which it may change."""
+        """The function's answer, copied: it may give the same memory each time. It gets a copy, which it may change."""
         try:
             x0 = self.denoise(x.clone(), alpha, sigma)
         except RuntimeError as error:
@@ -109,16 +109,17 @@ class Denoiser(Model):
         takes = "a function that gives a tensor or an array of real numbers"
         if not isinstance(x0, Tensor | ndarray):
             raise ValueError(f"denoise: gives a {type(x0).__name__}; takes {takes}")
-        lost = not isinstance(x0, Tensor) or unpack_dual(x0).tangent is None
-        if lost and unpack_dual(x).tangent is not None and not self._constant(x0, x, alpha, sigma):
+        kept = tensor_of("denoise", x0, takes).to(x, copy=True)
+        lost = not isinstance(x0, Tensor) or unpack_dual(kept).tangent is None
+        if lost and unpack_dual(x).tangent is not None and not self._constant(x0, kept, x, alpha, sigma):
             raise ValueError("tangents: denoise gives an array, or leaves torch on the way; takes a function of "
                              "tensors, or jacobian='differences'")
-        return tensor_of("denoise", x0, takes).to(x)
+        return kept
 
-    def _constant(self, x0: Tensor | ndarray, x: State, alpha: float, sigma: float) -> bool:
-        """Whether the function gives the same elsewhere: then it has no tangents to lose."""
+    def _constant(self, x0: Tensor | ndarray, kept: State, x: State, alpha: float, sigma: float) -> bool:
+        """Whether the function gives what is kept of `x0` elsewhere, too: then it has no tangents to lose."""
         other = self.denoise(2 * unpack_dual(x).primal + 1, alpha, sigma)
-        return isinstance(x0, Tensor) and isinstance(other, Tensor) and torch.equal(other, x0)
+        return isinstance(x0, Tensor) and isinstance(other, Tensor) and torch.equal(other.to(kept), kept)
 
     def push(self, x: State, dx: Float[Tensor, "t p *s"], levels: Levels, step: int,
              prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
@@ -139,7 +140,7 @@ class Denoiser(Model):
             h = 1e-3 * float(x[:1].norm()) / max(float(dx[0, :1].norm()), 1e-30)
             up, down = (self.predict(x[:1] + s * h * dx[0, :1], levels, step).x0 for s in (1, -1))
             near, exact = (up - down) / (2 * h), slope.x0[0, :1]
-            rounding = 1e-2 * float(dx[0, :1].norm())
+            rounding = (1e-2 + torch.finfo(x.dtype).eps / 1e-3) * float(dx[0, :1].norm())
             if float((near - exact).norm()) > 0.2 * float(exact.norm()) + rounding:
                 raise ValueError("tangents: denoise differs from its derivative; takes a function of tensors "
                                  "throughout, or jacobian='differences'")

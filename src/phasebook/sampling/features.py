@@ -18,6 +18,7 @@ __all__ = ["Latent", "Normalised", "OfPixels", "distances", "final_distances", "
            "root_mean_square"]
 
 STARTS, STEPS = 32, 10              # independent starts and sampler steps for a yardstick
+HALF = (torch.float16, torch.bfloat16)
 
 
 def distances(embedding: Embedding, unit: float) -> Float[Tensor, "p p"]:
@@ -53,7 +54,7 @@ class Latent(_Base):
 
     def __call__(self, frame: Frame) -> Embedding:
         """The states, flat."""
-        flat = frame.x0.flatten(1).float() if frame.x0.dtype in (torch.float16, torch.bfloat16) else frame.x0.flatten(1)
+        flat = frame.x0.flatten(1).float() if frame.x0.dtype in HALF else frame.x0.flatten(1)
         slope = None if frame.dx0 is None else frame.dx0.flatten(2).to(flat)
         return Embedding(flat, flat, slope, slope)
 
@@ -84,9 +85,10 @@ class OfPixels(_Base):
         """That of a function which has one: by it slices of two networks' features are told apart."""
         return getattr(self.function, "fingerprint", None)
 
+    @torch.no_grad()
     def __call__(self, frame: Frame) -> Embedding:
         """The function of the frame's pixels; tangents by forward-mode differentiation through the decoder."""
-        flat = torch.cat([self._of(pixels) for pixels in frame.pictures()])
+        flat = self._all(frame)
         if frame.dx0 is None:
             return Embedding(flat, flat)
         both = pushed(lambda x0: (self._kept(frame.model.decode(x0)),))
@@ -94,18 +96,36 @@ class OfPixels(_Base):
             slope = torch.stack([both(frame.x0, d)[1] for d in frame.dx0])
         return Embedding(flat, flat, slope, slope)
 
+    def _all(self, frame: Frame) -> Float[Tensor, "p k"]:
+        """The function of all pictures; copied part by part, since it may give the same memory each time."""
+        flat, done = torch.empty(0), 0
+        for pixels in frame.pictures():
+            values = self._of(pixels)
+            if done == 0:
+                flat = values.new_empty(len(frame.x0), values.shape[1])
+            if values.shape[1] != flat.shape[1]:
+                raise ValueError(f"{self.label}: gives {flat.shape[1]} numbers for a picture, then {values.shape[1]}; "
+                                 "takes a function that gives as many for each")
+            flat[done:done + len(values)] = values
+            done += len(values)
+        return flat
+
     def _of(self, pixels: Pixels) -> Float[Tensor, "p k"]:
+        """The function of a copy, which it may change: the pictures are those of the next feature as well."""
         takes = "a function that gives a number or a row for each picture"
-        values = tensor_of(self.label, self.function(pixels), takes)
+        values = tensor_of(self.label, self.function(pixels.clone()), takes)
         if values.ndim < 1 or len(values) != len(pixels) or values.numel() == 0:
             raise ValueError(f"{self.label}: gives shape {tuple(values.shape)} for {len(pixels)} pictures; takes "
                              f"{takes}")
-        values = values if values.is_floating_point() else values.double()       # bytes would wrap in differences
+        if not values.is_floating_point():
+            values = values.double()            # bytes would wrap in differences
+        elif values.dtype in HALF:
+            values = values.float()             # squares beyond 65504 and 11 bits are no metric
         return values.reshape(len(values), -1)
 
     def _kept(self, pixels: Pixels) -> Float[Tensor, "p k"]:
         """The function of pixels with tangents. ValueError where it has lost them, unless it is constant."""
-        values = self._of(pixels)
+        values = self._of(pixels).clone()       # the next call may write to the same memory
         if forward_ad.unpack_dual(values).tangent is None and not torch.equal(values, self._of(1 - pixels)):
             raise ValueError(f"tangents: the {self.label} leaves torch on the way; takes a function of tensors "
                              "throughout, or jacobian='differences'")

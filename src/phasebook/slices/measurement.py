@@ -143,7 +143,7 @@ def _entries(metric: Metric) -> dict[str, Tensor]:
 
 
 def _numbers(value: Tensor | ndarray) -> ndarray:
-    return np.asarray(value.cpu() if isinstance(value, Tensor) else value)
+    return np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
 
 
 def _place(step: int, alpha: float, beta: float) -> str:
