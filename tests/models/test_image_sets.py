@@ -330,6 +330,15 @@ def test_so_is_one_of_a_set(folder, monkeypatch):
         read_picture(folder / "large.png", "source_image")
 
 
+def test_a_picture_that_pillow_takes_for_a_bomb_is_too_large(folder, monkeypatch):
+    Image.new("L", (3000, 3000)).save(folder / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000_000)
+    with pytest.raises(ValueError, match=r"cannot read 'large.png' \(more than 100000000 pixels\)"):
+        load_images(folder, 16)
+    with pytest.raises(ValueError, match="source_image: more pixels than Pillow opens; takes at most 100000000 in all"):
+        read_picture(folder / "large.png", "source_image")
+
+
 @pytest.mark.parametrize("mode, kind", [("F", "floating-point"), ("I", "whole")])
 def test_pixels_of_unknown_range_are_refused_in_words(folder, mode, kind):
     Image.new(mode, (16, 16), 1).save(folder / "c.tif")

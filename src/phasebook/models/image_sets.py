@@ -78,8 +78,9 @@ def load_images(name: str | Path = "families", resolution: int = 64,
     their EXIF says, cropped to their middle square and put on white where they are transparent; they have at most
     16 bits a channel. Its sub-directories, if any, are the families, and pictures beside these form one more, of the
     directory's own name. Files are pictures by their suffix (`.png`, `.jpg` and others, see `picture_files.SUFFIXES`),
-    and a picture that cannot be read, such as any `.svg` or `.heic`, is refused; files of other suffixes, and hidden
-    ones, are passed over. Equal pictures are kept: an atom that occurs twice has twice the weight.
+    and a picture that cannot be read, such as any `.svg` or `.heic`, is refused; files of other suffixes, hidden ones,
+    links that lead nowhere and links to other directories are passed over. Equal pictures are kept: an atom that
+    occurs twice has twice the weight.
 
     Args:
         name: of a set that is shipped, or a directory of pictures.
@@ -219,7 +220,8 @@ def _directory(name: str | Path, resolution: int) -> list[_Row]:
             picture = _fitted(_opened(root / path), resolution)
         except Exception as error:  # corrupt files make Pillow's readers raise some ten different kinds
             size = f"{error} pixels, and at most {LARGEST} in all" if isinstance(error, _OtherSize) else ""
-            known = {_NoRange: "32-bit pixels", UnicodeEncodeError: "its name is not UTF-8"}
+            known = {_NoRange: "32-bit pixels", UnicodeEncodeError: "its name is not UTF-8",
+                     Image.DecompressionBombError: f"more than {LARGEST} pixels"}
             reason = size or known.get(type(error), type(error).__name__)
             unreadable.append(f"{path.as_posix()!r} ({reason})")
         else:
@@ -253,6 +255,8 @@ def read_picture(path: str | Path, label: str, sizes: Sequence[int] = ()) -> Flo
     except _OtherSize as error:
         takes = " or ".join(f"{side} x {side}" for side in dict.fromkeys(sizes)) or f"at most {LARGEST} in all"
         raise ValueError(f"{label}: {error} pixels; takes {takes}") from None
+    except Image.DecompressionBombError:        # Pillow's own bound, which is higher
+        raise ValueError(f"{label}: more pixels than Pillow opens; takes at most {LARGEST} in all") from None
     except _NoRange as error:
         raise ValueError(f"{label}: {error}") from None
     except Exception as error:  # corrupt files make Pillow's readers raise some ten different kinds

@@ -95,6 +95,25 @@ def test_own_levels_and_methods(tmp_path, method, kind, change):
     assert held_by_own(pipeline(kind, tmp_path, scheduler=betas(f"{method}DiscreteScheduler", **change))) <= 1e-5
 
 
+@pytest.mark.parametrize("change", [{}, {"use_karras_sigmas": True}], ids=str)
+def test_a_network_of_pixels_is_told_times_between_those_of_its_training(tmp_path, change):
+    """diffusers' own loop over Euler's scheduler, in units of the data."""
+    pipe = pipeline("ddpm", tmp_path, scheduler=betas("EulerDiscreteScheduler", timestep_spacing="linspace", **change))
+    model = PipelineModel.of(pipe, "own", sampler="own")
+    levels, z = model.levels(STEPS), noise(2, model.shape)
+    assert (levels.timestep != levels.timestep.round()).any()
+    ours = run(model, z, STEPS, None)
+    pipe.scheduler.set_timesteps(STEPS)
+    x, theirs = z / float(levels.alpha[0]), []
+    with torch.no_grad():
+        for time in pipe.scheduler.timesteps:
+            raw = pipe.unet(pipe.scheduler.scale_model_input(x, time), time).sample
+            x = pipe.scheduler.step(raw, time, x).prev_sample
+            theirs.append(x)
+    scale = torch.as_tensor(1 / levels.alpha[1:], dtype=ours.dtype).view(-1, 1, 1, 1, 1)
+    assert apart(ours * scale, torch.stack(theirs)) <= 1e-5
+
+
 @pytest.mark.parametrize("kind", ["DDIM", "DDPM", "PNDM", "LMSDiscrete", "EulerDiscrete", "EulerAncestralDiscrete",
                                   "HeunDiscrete", "DPMSolverMultistep", "DPMSolverSinglestep", "KDPM2Discrete",
                                   "KDPM2AncestralDiscrete", "DEISMultistep", "UniPCMultistep"])

@@ -42,6 +42,15 @@ def test_parts_that_do_not_fit_are_one_line(folder, change):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
 
 
+def test_pictures_of_one_channel_are_refused_with_what_is_taken():
+    import diffusers
+
+    network = diffusers.UNet2DModel(sample_size=8, in_channels=1, out_channels=1, block_out_channels=(8,),
+                                    norm_num_groups=4, down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",))
+    with pytest.raises(ValueError, match=r"a picture \(1, 8, 8\), where three colours are taken"):
+        PipelineModel.of(diffusers.DDPMPipeline(network, diffusers.DDPMScheduler()), "grey")
+
+
 @pytest.mark.parametrize("part", ["unet", "vae"])
 def test_weights_that_are_no_numbers_are_refused_in_memory(folder, part):
     from diffusers import StableDiffusionPipeline

@@ -339,6 +339,10 @@ class Unconditional(Family):
     def encode(self, pipe, text, negative, guidance):
         return {}
 
+    def call(self, pipe, x, time, c):
+        # a plain number would be cut to a whole one, and Euler's and Karras' levels lie between times of training
+        return pipe.unet(x, torch.as_tensor(time, device=x.device), return_dict=False)[0]
+
 
 FAMILIES: dict[str, Family] = {f.pipeline: f for f in (
     StableDiffusion(), StableDiffusionXL(), StableDiffusion3(), Flux(), PixArt(), ClassConditional(),

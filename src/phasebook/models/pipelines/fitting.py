@@ -94,8 +94,9 @@ def check_geometry(label: str, model: "phasebook.models.pipelines.pipeline.Pipel
         if not outline and not large and not all(bool(part.isfinite().all()) for part in (y, picture, back)):
             raise RuntimeError("a latent of zeros becomes numbers that are not finite")
         if y.shape != x.shape or picture.shape[1] != 3 or back.shape != x.shape:
-            raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a "
-                               f"picture {tuple(picture.shape)[1:]}, and a latent {tuple(back.shape)[1:]} again")
+            raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a picture "
+                               f"{tuple(picture.shape)[1:]}, where three colours are taken, and a latent "
+                               f"{tuple(back.shape)[1:]} again")
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
         if outline and ("meta tensor" in str(error) or isinstance(error, NotImplementedError)):
             return          # a number decides there, which an outline has not
