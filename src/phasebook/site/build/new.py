@@ -5,6 +5,7 @@ test. The chapter runs as it stands; its author replaces it piece by piece.
 """
 
 import re
+from keyword import iskeyword
 from pathlib import Path
 
 from phasebook.site.build.files import publish
@@ -16,6 +17,7 @@ __all__ = ["make"]
 
 TEMPLATE = Path(__file__).with_name("template")
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+LONGEST = 60            # letters of a name, which is a title as well
 
 
 def make(name: str) -> list[Path]:
@@ -30,8 +32,7 @@ def make(name: str) -> list[Path]:
     Raises:
         ParameterError: a name that is none, or one that is taken.
     """
-    if not NAME.fullmatch(name):
-        raise ParameterError(f"NAME = {name!r}: takes small letters, digits and single underscores, a letter first")
+    _check(name)
     number = 1 + max(int(source.stem[:2]) for source in chapters())
     stem, home = f"{number:02d}_{name}", root()
     if number > 99:
@@ -41,17 +42,36 @@ def make(name: str) -> list[Path]:
              "smoke": home / "notebooks" / "params" / "smoke" / f"{number:02d}.yaml",
              "parameters": home / "src" / "phasebook" / "site" / "chapters" / f"{name}.py",
              "test": home / "tests" / "site" / "chapters" / f"test_{name}.py"}
-    taken = [file for file in files.values() if file.exists()]
+    same = [source for source in chapters() if source.stem[3:] == name]      # `phasebook run` would take the first
+    taken = same + [file for file in files.values() if file.exists()]
     if taken:
         raise ParameterError(f"NAME = {name!r}: there is a file {taken[0].relative_to(home)}")
     words = name.replace("_", " ")
-    marks = {"STEM": stem, "SUBJECT": name, "PREFIX": name.split("_")[0].rstrip("0123456789") or "own",
-             "NUMBER": str(number), "TITLE_LOWER": f"on {words}", "TITLE": words.capitalize()}
+    marks = {"STEM": stem, "SUBJECT": name, "PREFIX": _prefix(name), "NUMBER": str(number),
+             "TITLE_LOWER": f"on {words}", "TITLE": words.capitalize()}
     texts = {file: _filled(part, marks) for part, file in files.items()}
     for file in files.values():
         file.parent.mkdir(parents=True, exist_ok=True)
     publish(texts | {home / "_toc.yml": _contents((home / "_toc.yml").read_text(encoding="utf-8"), stem)})
     return list(files.values())
+
+
+def _check(name: str) -> None:
+    """ParameterError unless files and a module can be called so."""
+    if not NAME.fullmatch(name) or len(name) > LONGEST:
+        shown = name if len(name) <= LONGEST else name[:LONGEST] + "..."
+        raise ParameterError(f"NAME = {shown!r}: takes small letters, digits and single underscores, a letter first, at "
+                             f"most {LONGEST} in all")
+    if iskeyword(name):
+        raise ParameterError(f"NAME = {name!r}: is a word of Python's, and no module can be called so; takes another")
+
+
+def _prefix(name: str) -> str:
+    """What the ids of the chapter's claims begin with: its first word, and the whole name where that is taken."""
+    first = re.sub("[^a-z]", "", name.split("_")[0])
+    files = (root() / "notebooks" / "claims").glob("*.yaml")
+    taken = any(f"\n{first}.order:" in "\n" + file.read_text(encoding="utf-8") for file in files)
+    return f"{first}.{name}" if taken else first
 
 
 def _filled(part: str, marks: dict[str, str]) -> str:
