@@ -60,8 +60,8 @@ def _check(name: str) -> None:
     """ParameterError unless files and a module can be called so."""
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         shown = name if len(name) <= LONGEST else name[:LONGEST] + "..."
-        raise ParameterError(f"NAME = {shown!r}: takes small letters, digits and single underscores, a letter first, at "
-                             f"most {LONGEST} in all")
+        raise ParameterError(f"NAME = {shown!r}: takes small letters, digits and single underscores, a letter first, "
+                             f"at most {LONGEST} in all")
     if iskeyword(name):
         raise ParameterError(f"NAME = {name!r}: is a word of Python's, and no module can be called so; takes another")
 
