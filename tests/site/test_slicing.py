@@ -29,6 +29,10 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
 @pytest.mark.parametrize("arguments, said", [
     (["--status"], "no store there"), ([], "MODEL: none given"), (["no/such/model/at/all"], "no such directory"),
     (["exact", "--image-set", "nothing"], "image_set = 'nothing'"),
+    (["exact", "--variant", "fp16"], "variant = 'fp16': is a pipeline's, and MODEL is exact"),
+    (["exact", "--small-vae", "x"], "small_vae = 'x': is a pipeline's"),
+    (["assets/icons-unet-a", "--image-set", "emoji"], "image_set = 'emoji': is the exact model's, and MODEL is assets"),
+    (["exact", "--workers", "3"], "workers = 3: of --engine dask, and engine = 'local' is one process"),
     (["exact", *SMALL, "--features", "smell"], "features = 'smell'"),
     (["exact", *SMALL, "--features", "icons-unet-a/unet"], "features = 'icons-unet-a/unet'"),
     (["exact", *SMALL, "--features", "icons-clip-b", "icons-clip-b"], "takes directories of different names"),
@@ -39,7 +43,7 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", *SMALL, "--dtype", "float16"], "dtype = 'float16'"),
     (["exact", *SMALL, "--batch", "0"], "batch = 0: takes a whole number >= 1"),
     (["exact", *SMALL, "--sampler", "own"], "sampler = 'own': the exact model has no scheduler; takes 'ddim'"),
-    (["icons-unet-a", *SMALL, "--sampler", "heun"], "sampler = 'heun': takes 'ddim' or 'own'"),
+    (["icons-unet-a", "--sampler", "heun"], "sampler = 'heun': takes 'ddim' or 'own'"),
     (["exact", *SMALL, "--guidance", "nan"], "guidance = nan: takes a finite number"),
 ], ids=str)
 def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):

@@ -9,6 +9,8 @@ from phasebook.site.checks.parameters import ParameterError
 
 __all__ = ["add_arguments"]
 
+IMAGES = {"image_set": "families", "resolution": 64}       # of the exact model
+
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """What the verb takes.
@@ -35,8 +37,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--prompt", default="", help="of a pipeline, or of the exact model")
     verb.add_argument("--negative", default="", help="negative prompt")
     verb.add_argument("--guidance", type=float, default=1.0)
-    verb.add_argument("--image-set", default="families", help="of the exact model")
-    verb.add_argument("--resolution", type=int, default=64, help="of the exact model")
+    verb.add_argument("--image-set", default=IMAGES["image_set"], help="of the exact model")
+    verb.add_argument("--resolution", type=int, default=IMAGES["resolution"], help="of the exact model")
     for name in ("revision", "variant"):
         verb.add_argument(f"--{name}", help="of a pipeline")
     verb.add_argument("--dtype", default="float32")
@@ -90,6 +92,7 @@ def _made(options: argparse.Namespace) -> None:
     from phasebook.slices.stores.store import check_store
 
     number("guidance", options.guidance, "a finite number")       # also where no prompt would look at it
+    _check_used(options)
     check_store(options.store)          # before minutes of loading a model
     prompt = {"texts": options.prompt, "guidance": options.guidance, "negative": options.negative}
     exact, plain = options.model == "exact", not options.prompt and not options.negative
@@ -100,6 +103,18 @@ def _made(options: argparse.Namespace) -> None:
                 engine=options.engine, workers=options.workers, threads=options.threads, tries=options.tries,
                 read=False, progress=True)
     _status(options.store)
+
+
+def _check_used(options: argparse.Namespace) -> None:
+    """ParameterError for an option that this model or engine would pass over without a word."""
+    exact = options.model == "exact"
+    others = {"revision": None, "variant": None, "small_vae": None} if exact else IMAGES
+    given = [name for name, usual in others.items() if options.model and getattr(options, name) != usual]
+    if given:
+        takes = "a pipeline's" if exact else "the exact model's"
+        raise ParameterError(f"{given[0]} = {getattr(options, given[0])!r}: is {takes}, and MODEL is {options.model}")
+    if options.workers is not None and options.engine == "local":
+        raise ParameterError(f"workers = {options.workers}: of --engine dask, and engine = 'local' is one process")
 
 
 def _source(options: argparse.Namespace):
