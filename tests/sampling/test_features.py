@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook import Denoiser, Plane, slice_of
+from phasebook import Denoiser, ExactModel, Plane, slice_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Latent, Normalised, OfPixels, distances, final_distances, named_features
-from phasebook.sampling.protocols import Frame
+from phasebook.sampling.protocols import Embedding, Frame
 from phasebook.sampling.samplers import normal_start, sample
-from tests.builders import build, noise, refuses
+from tests.builders import build, images, noise, refuses
 
 STEPS = 4
 
@@ -75,6 +75,42 @@ def test_normalised_points_have_norm_one_and_ask_the_feature_once(model):
     torch.testing.assert_close(unit.norm(dim=1), torch.ones(5))
     torch.testing.assert_close(unit, torch.nn.functional.normalize(frame.embedded(plain).points, dim=1))
     assert asked == [5]
+
+
+def test_points_with_duals_are_normalised_by_their_own_inner_product():
+    """The exact model's coordinates are weights, and their duals products with the pictures."""
+    exact = ExactModel.of(images(), dtype=torch.float64)
+    *_, frame = exact.sweep(normal_start(exact, 0, 5), exact.levels(3))
+    unit = Normalised(exact.features["pixels"])
+    pictures = torch.nn.functional.normalize(exact.weights(frame.x0) @ exact.atoms, dim=1)
+    torch.testing.assert_close(distances(unit(frame), unit.unit), torch.cdist(pictures, pictures), atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_function_that_answers_in_half_precision_is_measured_in_float32(dtype):
+    """Neighbours whose pictures differ by a thousandth; and a constant, whose metric is none."""
+    model = Denoiser((4,), lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2), name="half",
+                     decode=lambda x: (x[:, :1, None, None] / 99 + 0.5).expand(-1, 3, 8, 8))
+    plane = Plane.random((4,), seed=0, grid=9)
+
+    def feature(pixels):
+        return (pixels.flatten(1) / 64).to(dtype)
+
+    features = {"half": feature, "none": lambda p: torch.ones(len(p), 2, dtype=dtype),
+                "full": lambda p: feature(p).double()}
+    s = slice_of(model, plane, model.levels(2), features=features)
+    for name in ("jump_alpha", "trace", "det"):
+        np.testing.assert_allclose(s.values(name, "half"), s.values(name, "full"), rtol=1e-4, atol=1e-12)
+        assert not s.values(name, "none").any()
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e5, 1e8])
+def test_distances_do_not_depend_on_the_origin(offset):
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + offset
+    apart = (x[:, None] - x).norm(dim=-1)
+    torch.testing.assert_close(distances(Embedding(x, x), 2.0), 2 * apart, atol=0, rtol=1e-9)
+    same = torch.cat([x[:1].float() + 0.1] * 3)
+    assert not distances(Embedding(same, same), 1.0).any()
 
 
 def test_distances_are_those_of_the_coordinates(model):

@@ -18,15 +18,22 @@ __all__ = ["Latent", "Normalised", "OfPixels", "distances", "final_distances", "
            "root_mean_square"]
 
 STARTS, STEPS = 32, 10              # independent starts and sampler steps for a yardstick
-HALF = (torch.float16, torch.bfloat16)
+FAR = 1e-6              # of squared lengths: points that spread less lie far from the origin
+HALVES = (torch.float16, torch.bfloat16)
 
 
 def distances(embedding: Embedding, unit: float) -> Float[Tensor, "p p"]:
     """Distances of all points, in float64; exactly 0 where float32 leaves nothing but rounding."""
-    product = embedding.points.double() @ embedding.duals.double().T
+    points, duals = embedding.points.double(), embedding.duals.double()
+    lengths, least = (points * duals).sum(-1).abs().max(), 1e-9
+    around, around_duals = points - points.mean(0), duals - duals.mean(0)
+    if (spread := (around * around_duals).sum(-1).abs().max()) < FAR * lengths:     # products would cancel
+        points, duals = around, around_duals
+        least = max(least, (4 * torch.finfo(embedding.points.dtype).eps) ** 2 * float(lengths / spread.clamp(1e-300)))
+    product = points @ duals.T
     product = (product + product.T) / 2
     square = product.diagonal()[:, None] + product.diagonal() - 2 * product
-    square = torch.where(square > 1e-9 * product.diagonal().abs().max(), square, 0.0)
+    square = torch.where(square > least * product.diagonal().abs().max(), square, 0.0)
     return square.sqrt().fill_diagonal_(0) * unit
 
 
@@ -54,7 +61,7 @@ class Latent(_Base):
 
     def __call__(self, frame: Frame) -> Embedding:
         """The states, flat."""
-        flat = frame.x0.flatten(1).float() if frame.x0.dtype in HALF else frame.x0.flatten(1)
+        flat = frame.x0.flatten(1).float() if frame.x0.dtype in HALVES else frame.x0.flatten(1)
         slope = None if frame.dx0 is None else frame.dx0.flatten(2).to(flat)
         return Embedding(flat, flat, slope, slope)
 
@@ -119,7 +126,7 @@ class OfPixels(_Base):
                              f"{takes}")
         if not values.is_floating_point():
             values = values.double()            # bytes would wrap in differences
-        elif values.dtype in HALF:
+        elif values.dtype in HALVES:
             values = values.float()             # squares beyond 65504 and 11 bits are no metric
         return values.reshape(len(values), -1)
 
@@ -147,9 +154,13 @@ class Normalised(_Base):
         self.at = feature.at
 
     def __call__(self, frame: Frame) -> Embedding:
-        """Points of norm one."""
-        flat = F.normalize(frame.embedded(self.feature).points, dim=-1)
-        return Embedding(flat, flat)
+        """Points of norm one, by the feature's own inner product."""
+        f = frame.embedded(self.feature)
+        if f.duals is f.points:
+            flat = F.normalize(f.points, dim=-1)
+            return Embedding(flat, flat)
+        norm = (f.points * f.duals).sum(-1, keepdim=True).clamp(min=1e-24).sqrt()
+        return Embedding(f.points / norm, f.duals / norm)
 
 
 def named_features(model: Model,
