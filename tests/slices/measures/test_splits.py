@@ -30,6 +30,12 @@ def test_levels_lie_between_the_steps_around_the_crossing():
     assert (level <= noise[step - 1] * (1 + 1e-12)).all() and (level >= noise[step] * (1 - 1e-12)).all()
 
 
+def test_a_single_step_is_the_last_one():
+    """Nothing lies before it: who is apart there parts at the height of the last step, which is 0."""
+    assert split_levels(np.array([[0.6], [0.1]]), [3.0], 0.5).tolist() == [0.0, 0.0]
+    assert split_steps(np.array([[0.6], [0.1]]), 0.5).tolist() == [0, 1]
+
+
 def test_lists_are_levels_too():
     assert split_levels(APART.tolist(), [8.0, 4.0, 2.0, 1.0], 0.5) == pytest.approx(
         split_levels(APART, np.array([8.0, 4.0, 2.0, 1.0]), 0.5))
@@ -43,6 +49,10 @@ def test_lists_are_levels_too():
     (lambda: split_levels(APART, [1.0, 2.0, 3.0, 4.0]), "one a step, falling"),
     (lambda: split_levels(APART, [3.0, 2.0, 1.0, 0.0]), "takes 4 numbers > 0"),
     (lambda: split_levels(APART, [np.inf, 2.0, 1.0, 0.5]), "noise: NaN or Inf at"),
+    (lambda: split_steps(APART[:1], [0.1, 0.2, 0.3]), "threshold: shape .*; takes one number, or one for each"),
+    (lambda: split_steps(APART, np.nan), "threshold: NaN or Inf"),
+    (lambda: split_steps(APART, "half"), "threshold = 'half'"),
+    (lambda: split_levels(APART, [4.0, 3.0, 2.0, 1.0], [0.1, 0.2]), r"threshold: shape \(2,\)"),
 ])
 def test_bad_inputs_are_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:

@@ -45,7 +45,7 @@ def split_steps(apart: Float[ndarray, "p step"],
         Steps from 0; the number of steps for a pair that never parts.
 
     Raises:
-        ValueError: unless `apart` is a finite array (p, step).
+        ValueError: unless `apart` is a finite array (p, step), and `threshold` one number or one a pair.
     """
     beyond = _beyond(apart, threshold)
     return np.where(beyond.any(1), beyond.argmax(1), beyond.shape[1])
@@ -65,19 +65,20 @@ def split_levels(apart: Float[ndarray, "p step"], noise: Float[ndarray, " step"]
         Natural logarithms of noise ratios, >= 0; 0 for a pair that never parts.
 
     Raises:
-        ValueError: unless `apart` is a finite array (p, step), and `noise` as many positive numbers as steps, falling.
+        ValueError: unless `apart` is a finite array (p, step), `noise` as many positive numbers as steps, falling, and
+            `threshold` one number or one a pair.
     """
     beyond = _beyond(apart, threshold)
     apart, noise = np.asarray(apart, dtype=np.float64), numbers("noise", noise, "one noise level a step, falling")
     if noise.shape != apart.shape[1:] or noise.min() <= 0 or (np.diff(noise) > 0).any():
         raise ValueError(f"noise = {brief(noise.tolist())}: takes {apart.shape[1]} numbers > 0, one a step, falling")
     height = np.log(noise / noise[-1])
-    limit = np.broadcast_to(median_half(apart) if threshold is None else threshold, len(apart))
-    after = np.maximum(beyond.argmax(1), 1)
-    rows = np.arange(len(apart))
-    low, high = apart[rows, after - 1], apart[rows, after]
+    limit, rows = _limits(apart, threshold), np.arange(len(apart))
+    before = np.maximum(beyond.argmax(1) - 1, 0)
+    after = np.minimum(before + 1, apart.shape[1] - 1)                  # of a single step there is none before it
+    low, high = apart[rows, before], apart[rows, after]
     part = np.clip((limit - low) / np.maximum(high - low, 1e-300), 0, 1)
-    crossing = height[after - 1] + part * (height[after] - height[after - 1])
+    crossing = height[before] + part * (height[after] - height[before])
     return np.where(beyond.any(1), crossing, 0.0)
 
 
@@ -91,5 +92,13 @@ def _checked(apart: Float[ndarray, "p step"]) -> Float[ndarray, "p step"]:
 def _beyond(apart: Float[ndarray, "p step"], threshold: float | Float[ndarray, " p"] | None) -> ndarray:
     """Whether each pair is further apart than its threshold, and at all, at each step."""
     apart = _checked(apart)
-    limit = median_half(apart) if threshold is None else threshold
-    return (apart > np.reshape(limit, (-1, 1))) & (apart > 0)
+    return (apart > _limits(apart, threshold)[:, None]) & (apart > 0)
+
+
+def _limits(apart: Float[ndarray, "p step"], threshold: float | Float[ndarray, " p"] | None) -> Float[ndarray, " p"]:
+    """The threshold of each pair. ValueError unless it is one finite number, or one a pair."""
+    takes = f"one number, or one for each of {len(apart)} pairs"
+    limits = numbers("threshold", median_half(apart) if threshold is None else threshold, takes)
+    if limits.shape not in ((), (len(apart),)):
+        raise ValueError(f"threshold: shape {limits.shape}; takes {takes}")
+    return np.broadcast_to(limits, len(apart))
