@@ -9,6 +9,7 @@ from phasebook.sampling.protocols import Embedding
 from phasebook.slices.adaptive import adaptive_basins, evaluator, full_basins, same_basins
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
+from tests.builders import refuses
 
 
 def of(function, grid):
@@ -98,10 +99,35 @@ def test_same_basins_by_hand():
     assert same_basins(one, np.array([[0, 0, 0, 1], [0, 0, 1, 1]])) == 7 / 8
 
 
-@pytest.mark.parametrize("wrong", [{"grid": 2}, {"coarse": 0}, {"ridge": 0.0}])
-def test_refuses(wrong):
-    with pytest.raises(ValueError, match="take 3 or more, 1 or more, and a positive number"):
-        adaptive_basins(of(circle, 9)[0], **{"grid": 9, "ridge": 0.5} | wrong)
+@pytest.mark.parametrize("wrong, words", [
+    ({"grid": 2}, "grid = 2: takes a whole number >= 3"), ({"grid": 9.5}, "grid = 9.5"), ({"grid": "9"}, "grid = '9'"),
+    ({"coarse": 0}, "coarse = 0: takes a whole number >= 1"), ({"coarse": 2.5}, "coarse = 2.5"),
+    ({"ridge": 0.0}, "ridge = 0.0: takes a positive number"), ({"ridge": np.nan}, "ridge = nan"),
+    ({"ridge": None}, "ridge = None"), ({"probes": -1}, "probes = -1"), ({"seed": -1}, "seed = -1"),
+])
+def test_refuses(wrong, words):
+    refuses(lambda: adaptive_basins(of(circle, 9)[0], **{"grid": 9, "ridge": 0.5} | wrong), words)
+
+
+def test_a_prediction_that_is_not_finite_is_named_and_not_filled_in():
+    """All comparisons with NaN are false: it would lie in the basin of its neighbours."""
+    def half(x, y):
+        return np.where((x > 0.6) & (y > 0.6), np.nan, 0.0)
+
+    refuses(lambda: adaptive_basins(of(half, 33)[0], 33, 0.5), "evaluate: the prediction is not finite at row 21,")
+    refuses(lambda: adaptive_basins(lambda at: torch.zeros(len(at), 2), 9, 0.5), "evaluate: gives a Tensor; takes")
+    few = Embedding(torch.zeros(3, 1), torch.zeros(3, 1))
+    refuses(lambda: adaptive_basins(lambda at: few, 9, 0.5), "evaluate: gives a Embedding; takes")
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"model": "exact"}, "model: a str; takes a model"), ({"levels": 20}, "levels = 20: takes a Levels"),
+    ({"plane": (0, 1)}, "plane = (0, 1): takes a Plane"), ({"step": 20}, "step = 20: takes a step from 0 to 19"),
+])
+def test_an_evaluator_refuses_before_it_is_asked(small, wrong, words):
+    usual = {"model": small, "plane": Plane.random(small.shape, 0, grid=9), "levels": small.levels(20), "step": 19,
+             "feature": small.features["pixels"]}
+    refuses(lambda: evaluator(**usual | wrong), words)
 
 
 def test_what_is_kept_holds_the_estimate_and_the_figure_says_it(tmp_path):

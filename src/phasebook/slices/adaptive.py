@@ -22,8 +22,10 @@ from numpy import ndarray
 from scipy.interpolate import griddata
 from scipy.optimize import linear_sum_assignment
 
+from phasebook.arguments import brief, first_not_finite, number, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
+from phasebook.sampling.samplers import check_kinds
 from phasebook.slices.measures.basins import basin_labels
 from phasebook.slices.measures.phases import link
 from phasebook.slices.measures.ridges import frame_at
@@ -110,10 +112,10 @@ class Adaptive:
         """A map that is known at the evaluated points, interpolated linearly between them; no other value is read."""
         at = np.argwhere(self.evaluated)
         rest = np.argwhere(~self.evaluated)
-        whole = np.where(self.evaluated, values, 0.0)
+        full = np.where(self.evaluated, values, 0.0)
         if len(rest):
-            whole[tuple(rest.T)] = griddata(at, values[self.evaluated], rest)
-        return whole
+            full[tuple(rest.T)] = griddata(at, values[self.evaluated], rest)
+        return full
 
 
 def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Feature,
@@ -130,7 +132,15 @@ def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Fe
 
     Returns:
         A function of points (row, column), index [m, 2].
+
+    Raises:
+        ValueError: for an argument in another's place, or a step that the sampler does not have.
     """
+    check_kinds(model, levels, prompt)
+    if not isinstance(plane, Plane):
+        raise ValueError(f"plane = {brief(plane)}: takes a Plane, such as Plane.random(model.shape, seed=0)")
+    step = whole("step", step, 0, levels.steps - 1, "a step")
+
     def evaluate(points: Int[ndarray, "m 2"]) -> Embedding:
         at = np.stack([plane.alpha[points[:, 0]], plane.beta[points[:, 1]]], -1)
         f = frame_at(model, [plane], [at], levels, step, prompt).embedded(feature)
@@ -154,7 +164,7 @@ class _Known:
         at = np.argwhere(wanted & ~self.evaluated)
         if len(at):
             first = int(self.evaluated.sum())
-            self.parts = [_joined([*self.parts, self.evaluate(at)])]
+            self.parts = [_joined([*self.parts, _checked(self.evaluate(at), at)])]
             self.stands[tuple(at.T)] = first + np.arange(len(at))
             self.evaluated[tuple(at.T)] = True
         return len(at)
@@ -218,6 +228,16 @@ class _Known:
         return Estimate(share.value * part, share.low * part, share.high * part, len(at))
 
 
+def _checked(f: Embedding, at: Int[ndarray, "m 2"]) -> Embedding:
+    """What an evaluation gave. ValueError unless it is a finite prediction for each of these points."""
+    if not isinstance(f, Embedding) or len(f.points) != len(at):
+        raise ValueError(f"evaluate: gives a {type(f).__name__}; takes a function that gives the Embedding of points "
+                         "(row, column), as evaluator(...) does")
+    if (k := first_not_finite(f.points)) is not None:           # NaN lies apart from nothing: it would be filled in
+        raise ValueError(f"evaluate: the prediction is not finite at row {at[k, 0]}, column {at[k, 1]}")
+    return f
+
+
 def _joined(parts: list[Embedding]) -> Embedding:
     points = torch.cat([f.points for f in parts])
     plain = all(f.duals is f.points for f in parts)
@@ -241,11 +261,11 @@ def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int 
         The basins, the points that were evaluated, and the estimate of what was missed.
 
     Raises:
-        ValueError: for a grid of fewer than 3 points, no cell, or a ridge that is not positive.
+        ValueError: for a grid of fewer than 3 points, no cell, a ridge that is not positive, or predictions that are
+            not finite.
     """
-    if grid < 3 or coarse < 1 or not ridge > 0:
-        raise ValueError(f"grid, coarse, ridge = {grid}, {coarse}, {ridge}: take 3 or more, 1 or more, and a positive "
-                         "number")
+    grid, coarse, probes = whole("grid", grid, 3), whole("coarse", coarse, 1), whole("probes", probes, 0)
+    ridge, seed = number("ridge", ridge, "a positive number", above=0), whole("seed", seed, 0)
     known = _Known(evaluate, grid, ridge)
     lines = np.unique(np.linspace(0, grid - 1, coarse + 1).round().astype(int))
     wanted = np.zeros((grid, grid), dtype=bool)
