@@ -40,6 +40,14 @@ def test_seeded_anchors_depend_on_the_seed_alone():
     assert a.shape == (3, 3, 8, 8) and np.array_equal(a, b) and not np.allclose(a, c)
 
 
+def test_anchors_in_half_precision_span_a_plane_that_half_precision_cannot_hold():
+    corners = np.array([[4e4, 0], [-4e4, 0], [0, 4e4]], dtype=np.float16)
+    with np.errstate(all="raise"):
+        plane = Plane(corners, normalise=False)
+    np.testing.assert_array_equal(plane.latents([1.0], [0.0]), corners[1:2].astype(float))
+    refuses(lambda: Plane(corners * [1, 0]), "anchors: the three latents lie on one line")
+
+
 def test_anchors_from_a_file(tmp_path):
     z = seeded_anchors((3, 8, 8), 4)
     for dtype in (np.float16, np.float32, np.float64):
@@ -124,6 +132,7 @@ def test_an_extent_that_is_none_is_refused(extent):
     ({"anchors": "z.npy"}, "anchors = 'z.npy': takes three latents"),
     ({"anchors": [[1, 2], [3]]}, "takes three latents"),
     ({"anchors": np.full((3, 2), np.nan)}, "anchors: NaN or Inf at [0, 0]"),
+    ({"anchors": np.arange(3.0)[:, None]}, "anchors: the three latents lie on one line"),
     ({"anchors": np.ones((2, 2))}, "anchors: shape (2, 2)"), ({"anchors": np.eye(3) * 1j}, "takes three latents"),
 ])
 def test_bad_fields_are_one_line(fields, words):

@@ -87,11 +87,11 @@ def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], 
     if anchors.shape != (3, *shape):
         raise ValueError(f"{label}: shape {anchors.shape}; takes {(3, *shape)}, three latents")
     numbers(label, anchors, "three latents")
-    if (size := float(np.abs(anchors).max())) > LARGEST:
-        raise ValueError(f"{label}: a number of size {size:.3g} in it; takes numbers up to {LARGEST:g}")
-    edges = np.stack([anchors[1] - anchors[0], anchors[2] - anchors[0]]).reshape(2, -1).astype(np.float64)
-    size = np.linalg.svd(edges, compute_uv=False)
-    if size[-1] <= 1e-5 * max(size[0], np.abs(anchors).max(), 1e-300):
+    flat = anchors.reshape(3, -1).astype(np.float64)        # differences of float16 may be beyond float16
+    if (largest := float(np.abs(flat).max())) > LARGEST:
+        raise ValueError(f"{label}: a number of size {largest:.3g} in it; takes numbers up to {LARGEST:g}")
+    size = np.linalg.svd(flat[1:] - flat[0], compute_uv=False)
+    if len(size) < 2 or size[-1] <= 1e-5 * max(size[0], largest, 1e-300):
         raise ValueError(f"{label}: the three latents lie on one line or coincide; take three that span a plane")
 
 
