@@ -182,6 +182,15 @@ def test_bad_calls_of_an_exact_model_are_one_line(wide, call, words):
     refuses(lambda: call(wide), words)
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1e-100, 1e12])
+def test_points_of_any_scale_have_the_norm_that_is_asked_for(scale):
+    points = np.random.default_rng(0).normal(size=(5, 3))
+    atoms = ExactModel.of_points(points * scale).atoms
+    torch.testing.assert_close(atoms, ExactModel.of_points(points).atoms)
+    assert float((atoms**2).sum(1).mean().sqrt()) == pytest.approx(NORM)
+    assert float(ExactModel.of_points(np.full((3, 2), 0.1 * scale)).atoms.abs().max()) < 1e-12 * max(scale, 1)
+
+
 def test_points_have_no_pictures():
     """Their coordinates would be clipped to [0, 1] and shown as pixels."""
     model = ExactModel.of_points(np.random.default_rng(0).normal(size=(5, 3)))

@@ -1,10 +1,12 @@
 """The Gaussian control against its denoiser in pixel space."""
 
+import numpy as np
+import pytest
 import torch
 
-from phasebook.models.exact import ExactModel
+from phasebook.models.exact import NORM, ExactModel
 from phasebook.models.gaussian import GaussianModel
-from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.sampling.levels import Levels, scaled_linear_levels
 from tests.builders import images, plain_ddim, refuses
 
 
@@ -29,6 +31,18 @@ def test_gaussian_control_equals_its_flow():
         torch.testing.assert_close(frame.x0.square().sum(1), x0.flatten(1).square().sum(1), atol=1e-8, rtol=1e-8)
         pixels = exact.mean + x0.flatten(1) / exact.scale
         torch.testing.assert_close(control.decode(frame.x0).flatten(1), pixels.clamp(0, 1), atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("norm", [1e-10, 1e10])
+def test_the_gaussian_control_knows_no_unit(norm):
+    """Rescaled data under rescaled noise have the same pictures."""
+    z = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64).numpy()
+    shown = []
+    for scale in (NORM, norm):
+        model = GaussianModel.of(ExactModel.of(images(), dtype=torch.float64, norm=scale))
+        levels = Levels("one", np.array([0.3, 0.9]), scale * np.array([0.2, 0.1]), np.array([-1]))
+        shown.append(model.decode(model.predict(model.start(z * scale), levels, 0).x0))
+    torch.testing.assert_close(shown[1], shown[0], atol=1e-9, rtol=0)
 
 
 def test_a_gaussian_takes_no_words():

@@ -134,8 +134,9 @@ class ExactModel(Model):
             raise ValueError(f"points: shape {array.shape}; takes {takes}")
         check_place(torch.float32, device)
         norm, x = _norm(norm), torch.as_tensor(array, dtype=torch.float64)
-        x = x - x.mean(0)
-        scale = norm / float((x**2).sum(1).mean().sqrt().clamp(min=1e-9))
+        size, x = float(x.abs().max()), x - x.mean(0)
+        rms = float((x**2).sum(1).mean().sqrt())
+        scale = norm / rms if rms > 1e-14 * size else 1.0           # of equal points only rounding is left
         names = tuple(str(i) for i in range(len(x)))
         return cls((x * scale).float().to(device), torch.zeros(x.shape[1], device=device), 1.0, (x.shape[1],),
                    np.zeros(len(x), dtype=int), ("points",), names, pictures=False)

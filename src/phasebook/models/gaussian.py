@@ -41,7 +41,7 @@ class GaussianModel(Model):
         if not isinstance(exact, ExactModel):
             raise ValueError(f"exact = {brief(exact)}: takes an ExactModel, such as ExactModel.of(images)")
         variance, axes = torch.linalg.eigh(exact.gram.to(torch.float64))
-        keep = variance > 1e-9 * variance[-1].clamp(min=1e-9)
+        keep = variance > 1e-9 * variance[-1].clamp(min=0)
         return cls(exact, axes[:, keep] / variance[keep].sqrt(), variance[keep] / len(exact.atoms))
 
     @property
