@@ -130,15 +130,27 @@ def test_what_is_no_number_or_no_share_is_refused():
             median_interval(values)
     with pytest.raises(ValueError, match="^draws = 0: takes a whole number >= 1"):
         grouped_bootstrap(np.mean, np.arange(30), 0, draws=0)
+    with pytest.raises(ValueError, match="^least = 1: takes a whole number >= 2"):
+        grouped_bootstrap(np.mean, np.zeros(5, dtype=int), 0, least=1)
+    with pytest.raises(ValueError, match=r"^groups: shape \(5, 2\); takes a list"):
+        grouped_bootstrap(np.mean, np.zeros((5, 2), dtype=int), 0)
     with pytest.raises(ValueError, match=r"^x, y, given: shapes \(3,\), \(2,\); takes lists of one length"):
         spearman([1, 2, 3], [1, 2])
 
 
 @pytest.mark.parametrize("x, y", [([1, 2], [1, 0]), ([1, 2], [1, -1]), ([2, 2], [1, 3]), ([1], [1]), ([], []),
-                                  ([1, 2, 3], [1, 2]), ([0, 1], [1, 2]), ([1, 2], [1, np.inf]), ([1, np.nan], [1, 2])])
+                                  ([1, 2, 3], [1, 2]), ([0, 1], [1, 2]), ([1, 2], [1, np.inf]),
+                                  ([1e300, np.nextafter(1e300, 2e300)], [1, 2]), ([1, np.nan], [1, 2])])
 def test_a_power_is_of_positive_numbers(x, y):
     with pytest.raises(ValueError, match="^x, y = .*: takes positive numbers, as many of x as of y, and two different"):
         slope_interval(x, y)
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1e-6, 1e-9])
+def test_a_slope_over_a_narrow_range_is_that_of_the_power(spread):
+    """Of x that are nearly equal the logarithms are as well; y = x^2 up to their rounding."""
+    x = 1e5 * np.linspace(1, 1 + spread, 21)
+    assert slope_interval(x, (x / 1e5) ** 2 * 3e9).value == pytest.approx(2, abs=1e-14 / spread)
 
 
 def test_a_slope_is_covered():

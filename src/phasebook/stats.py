@@ -113,12 +113,13 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         statistic does not exist.
 
     Raises:
-        ValueError: for no draw.
+        ValueError: for no draw, groups that are no list, or fewer than two groups at least.
     """
     from phasebook.arguments import whole  # loads torch, which the command line need not pay
 
-    draws = whole("draws", draws, 1)
-    groups = np.asarray(groups)
+    draws, least = whole("draws", draws, 1), whole("least", least, 2)
+    if (groups := np.asarray(groups)).ndim != 1:
+        raise ValueError(f"groups: shape {groups.shape}; takes a list, one a datum")
     if len(groups) == 0 or not np.isfinite(value := statistic(np.arange(len(groups)))):
         return None
     names = np.unique(groups)
@@ -153,15 +154,16 @@ def slope_interval(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> Estimate
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     positive = np.isfinite([*x.flat, *y.flat]).all() and min([*x.flat, *y.flat], default=0) > 0
-    if x.ndim != 1 or x.shape != y.shape or not positive or len(np.unique(x)) < 2:
+    if x.ndim != 1 or x.shape != y.shape or not positive or not np.ptp(np.log(x)) > 0:
         raise ValueError(f"x, y = {x.tolist()}, {y.tolist()}: takes positive numbers, as many of x as of y, and two "
                          "different ones of x")
     a, b = np.log(x), np.log(y)
-    centred, n = a - a.mean(), len(a)
-    value = float(centred @ b / (centred @ centred))
+    # both are centred: of x that are close together rounding alone would outweigh the slope
+    centred, rise, n = a - a.mean(), b - b.mean(), len(a)
+    value = float(centred @ rise / (centred @ centred))
     if n < 3:
         return Estimate(value, -np.inf, np.inf, n)
-    left = b - b.mean() - value * centred
+    left = rise - value * centred
     half = stdtrit(n - 2, (1 + LEVEL) / 2) * np.sqrt(left @ left / (n - 2) / (centred @ centred))
     return Estimate(value, float(value - half), float(value + half), n)
 
