@@ -158,3 +158,22 @@ def test_many_generators_are_asked_at_once():
     each = [least_constant(one, target.gaps) for one in masses]
     assert least_constant(masses, target.gaps).tolist() == each and each[0] == 0 < min(each[1:])
     refuses(lambda: least_leak([[0.4, 0.5]], PAIR, 3.0), "shares = ", "takes those of one target")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_masses_in_short_formats_are_reckoned_with_in_float64(dtype):
+    masses, p, width = np.array([0.3, 0.6], dtype), np.array([0.3, 0.9], dtype), np.array([0.5, 0.01], dtype)
+    wide = least_constant(masses.astype(float), PAIR)
+    assert least_constant(masses, PAIR.astype(dtype)) == pytest.approx(wide, rel=1e-14)
+    np.testing.assert_allclose(leak_of_two(p, width), leak_of_two(p.astype(float), width.astype(float)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: least_leak([0.2, 0.2], PAIR, 1.0), "takes shares of all parts, of sum 1"),
+    (lambda: sectors_leak(1, 0.5), "parts = 1: takes a whole number >= 2"),
+    (lambda: sectors_leak(2.5, 0.5), "parts = 2.5"), (lambda: sectors_leak(3, -0.5), "width = -0.5"),
+    (lambda: slabs_leak(1, 0.5), "parts = 1: takes a whole number >= 2"),
+    (lambda: slabs_leak(3, np.nan), "width = nan: takes a number from 0 on"),
+])
+def test_fewer_parts_than_two_and_shares_of_some_have_no_leak(call, words):
+    refuses(call, words)

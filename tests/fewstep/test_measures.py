@@ -18,6 +18,7 @@ from phasebook.fewstep.measures import (
     slope_below,
 )
 from phasebook.fewstep.targets import latents, named_target
+from tests.builders import refuses
 
 Z = torch.as_tensor(latents(256, 2, 0), dtype=torch.float32)
 
@@ -86,6 +87,22 @@ def test_the_sliced_distance_of_a_shift():
     """The mean square of a projection of a unit shift is 1/2 in the plane."""
     x = np.random.default_rng(0).standard_normal((50, 2))
     assert sliced_distance((x + [2.0, 0.0])[None], x, directions=4000)[0] == pytest.approx(2 / 2**0.5, rel=0.03)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: demanded_on_axis(np.array([0.0, np.nan, 1.0])), "values: NaN or Inf at [1]"),      # nothing, it said
+    (lambda: demanded_on_axis([]), "values: shape (0,)"), (lambda: demanded_on_axis(np.eye(9)), "values: shape (9, 9)"),
+    (lambda: demanded_on_axis("ab"), "values = 'ab': takes a list of numbers"),
+    (lambda: sliced_distance(np.zeros((1, 5, 2)), np.zeros((1, 2))), "x, y: shapes (1, 5, 2), (1, 2)"),
+    (lambda: sliced_distance(np.zeros((5, 2)), np.zeros((5, 2))), "x, y: shapes (5, 2), (5, 2)"),
+])
+def test_what_cannot_be_measured_is_refused(call, words):
+    refuses(call, words)
+
+
+def test_a_list_of_values_is_a_sample():
+    values = np.random.default_rng(0).standard_normal(500)
+    assert demanded_on_axis(values.tolist()) == demanded_on_axis(values) > 0
 
 
 @pytest.mark.parametrize("sign, least, most", [(1, 0.0, 0.005), (-1, 0.1, 1.0)])

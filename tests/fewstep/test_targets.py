@@ -5,6 +5,7 @@ import pytest
 
 from phasebook.fewstep.targets import TARGETS, denoised, flowed, latents, named_target, of_pictures
 from phasebook.mixtures.latent_flow import latent_flow
+from tests.builders import refuses
 
 Z = latents(64, 2, 0)
 
@@ -46,6 +47,22 @@ def test_pictures_come_back_whole():
     assert np.allclose(again, pixels.reshape(5, -1), atol=1e-12)
     assert target.mixture.means.shape == (5, 4) and target.deviation == pytest.approx(1, rel=0.01)
     assert target.part(target.mixture.means).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("pixels, words", [
+    (np.full((1, 2, 2, 3), 0.5), "pixels: 1 pictures, 1 different"),
+    (np.full((3, 2, 2, 3), 0.3), "pixels: 3 pictures, 1 different"),
+    (np.arange(12.0).reshape(3, 4)[[0, 1, 2, 0]], "pixels: 4 pictures, 3 different; takes two or more, all different"),
+])
+def test_equal_pictures_are_no_parts(pixels, words):
+    """Two of them have no distance to take a width from."""
+    refuses(lambda: of_pictures(pixels), words)
+
+
+@pytest.mark.parametrize("levels", [[], [0.1, 1.0], [1.0, 0.0], [[1.0, 0.5]]])
+def test_a_flow_goes_down(levels):
+    """Upwards it would take a single step, however long."""
+    refuses(lambda: flowed(named_target("eight").mixture, Z, levels), "levels = ", "takes noise levels > 0, descending")
 
 
 def test_the_gap_is_the_least_distance_of_two_parts():

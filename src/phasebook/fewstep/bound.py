@@ -22,7 +22,7 @@ from scipy.optimize import brentq, differential_evolution
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
-from phasebook.arguments import brief, numbers
+from phasebook.arguments import brief, number, numbers, whole
 
 __all__ = ["chained_constant", "least_constant", "least_leak", "leak_of_two", "searched_leak", "sectors_leak",
            "slabs_leak"]
@@ -47,7 +47,7 @@ def leak_of_two(p: Float[ndarray, "*b"], width: Float[ndarray, "*b"]) -> Float[n
         given = numbers(name, value, takes)
         if not ((given >= 0) & (given <= (1 if name == "p" else np.inf))).all():
             raise ValueError(f"{name} = {brief(value)}: takes {takes}")
-    p, width = np.asarray(p), np.asarray(width)
+    p, width = np.asarray(p, dtype=np.float64), np.asarray(width, dtype=np.float64)
     return ndtr(ndtri(p) + width) - p
 
 
@@ -76,10 +76,10 @@ def chained_constant(constants: Sequence[float], fresh: Sequence[float] = ()) ->
     s = numbers("fresh", fresh, takes)
     if s.ndim != 1 or len(s) not in (0, len(L) - 1) or not ((s >= 0) & (s <= 1)).all():
         raise ValueError(f"fresh = {brief(fresh)}: takes {takes}")
-    whole = float(L[0])
+    chained = float(L[0])
     for constant, mixed in zip(L[1:].tolist(), s.tolist() or [0.0] * (len(L) - 1), strict=True):
-        whole = constant and constant * math.hypot(math.sqrt(1 - mixed**2) * whole, mixed)     # inf beyond floats
-    return whole
+        chained = constant and constant * math.hypot(math.sqrt(1 - mixed**2) * chained, mixed)  # inf beyond floats
+    return chained
 
 
 def _splits(gaps: Float[ndarray, "m m"]) -> Iterator[tuple[list[int], list[int], float]]:
@@ -94,8 +94,8 @@ def _splits(gaps: Float[ndarray, "m m"]) -> Iterator[tuple[list[int], list[int],
 
 def _checked(masses: Float[ndarray, "*b m"], gaps: Float[ndarray, "m m"]) -> tuple[ndarray, ndarray]:
     """Both as arrays; ValueError unless they are masses of parts and distances between them."""
-    masses = numbers("masses", masses, "numbers from 0 on, of sum at most 1")
-    gaps = numbers("gaps", gaps, "a distance from 0 on for each two parts")
+    masses = numbers("masses", masses, "numbers from 0 on, of sum at most 1").astype(np.float64, copy=False)
+    gaps = numbers("gaps", gaps, "a distance from 0 on for each two parts").astype(np.float64, copy=False)
     if not masses.ndim or not (masses >= 0).all() or not (masses.sum(-1) <= 1 + 1e-9).all():
         raise ValueError(f"masses = {brief(masses.tolist())}: takes numbers from 0 on, of sum at most 1")
     m = masses.shape[-1]
@@ -148,6 +148,8 @@ def least_leak(shares: Float[ndarray, " m"], gaps: Float[ndarray, "m m"], consta
     shares, gaps = _checked(shares, gaps)
     if shares.ndim > 1:
         raise ValueError(f"shares = {brief(shares.tolist())}: takes those of one target")
+    if abs(shares.sum() - 1) > 1e-6:
+        raise ValueError(f"shares = {brief(shares.tolist())}: takes shares of all parts, of sum 1")
     if not constant > 0:
         raise ValueError(f"constant = {constant}: takes a number above 0")
     kept = 1.0
@@ -165,7 +167,9 @@ def least_leak(shares: Float[ndarray, " m"], gaps: Float[ndarray, "m m"], consta
 
 
 def sectors_leak(parts: int, width: float) -> float:
-    """Of `parts` equal sectors of the plane, `width` apart: the mass of the strips between them."""
+    """Of `parts` equal sectors of the plane, `width` apart: the mass of the strips between them. ValueError for fewer
+    than two, or a width below 0."""
+    parts, width = whole("parts", parts, 2), number("width", width, "a number from 0 on", least=0)
     if parts == 2:
         return float(1 - 2 * ndtr(-width / 2))
     half = np.pi / parts
@@ -175,7 +179,9 @@ def sectors_leak(parts: int, width: float) -> float:
 
 
 def slabs_leak(parts: int, width: float) -> float:
-    """Of `parts` parallel slabs of equal mass, `width` apart."""
+    """The same of `parts` parallel slabs of equal mass."""
+    parts, width = whole("parts", parts, 2), number("width", width, "a number from 0 on", least=0)
+
     def last(p: float) -> float:
         edge = ndtri(p)
         for _ in range(parts - 2):

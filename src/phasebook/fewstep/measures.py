@@ -13,6 +13,7 @@ from numpy import ndarray
 from scipy.stats import beta
 from torch import Tensor
 
+from phasebook.arguments import numbers
 from phasebook.fewstep.bound import least_constant
 from phasebook.fewstep.students import Student
 from phasebook.fewstep.targets import Target
@@ -129,7 +130,12 @@ def sliced_distance(x: Float[ndarray, "s p d"], y: Float[ndarray, "p d"], direct
         y: as many points.
         directions: random ones.
         seed: of these.
+
+    Raises:
+        ValueError: for another number of points, or of coordinates.
     """
+    if np.ndim(x) != 3 or np.shape(x)[1:] != np.shape(y):
+        raise ValueError(f"x, y: shapes {np.shape(x)}, {np.shape(y)}; take samples (s, p, d) and as many points (p, d)")
     axes = np.random.default_rng(seed).standard_normal((y.shape[1], directions))
     axes = axes / np.linalg.norm(axes, axis=0)
     there = np.sort((y @ axes).T)
@@ -181,7 +187,13 @@ def demanded_on_axis(values: Float[ndarray, " p"]) -> float:
     Args:
         values: at independent latents, none of which the function was chosen by: along an axis fitted to them they
             lie further apart than along it anywhere else.
+
+    Raises:
+        ValueError: for no value, or one that is not finite.
     """
+    values = numbers("values", values, "a list of numbers")
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"values: shape {values.shape}; takes a list of numbers, one at least")
     edges, level = np.quantile(values, WINDOWS), 1 - MISSED / math.comb(len(WINDOWS), 2)
     asked = [0.0]
     for i, a in enumerate(edges):

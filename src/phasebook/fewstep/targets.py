@@ -14,6 +14,7 @@ from numpy import ndarray
 from scipy.special import ndtri, softmax
 from scipy.stats import qmc
 
+from phasebook.arguments import brief, numbers
 from phasebook.mixtures.latent_flow import far_level, whitening
 from phasebook.mixtures.mixtures import Mixture
 
@@ -146,8 +147,14 @@ def of_pictures(pixels: Float[ndarray, "n *pixel"]) -> tuple[Target, Float[ndarr
     Returns:
         The target in d = n - 1 dimensions, of unit mean variance, and the matrix that leads back:
         `mean pixels + x @ back`.
+
+    Raises:
+        ValueError: for fewer than two pictures, or two that are equal.
     """
     flat = np.asarray(pixels, dtype=float).reshape(len(pixels), -1)
+    different = len(np.unique(flat, axis=0))
+    if different < max(2, len(flat)):
+        raise ValueError(f"pixels: {len(flat)} pictures, {different} different; takes two or more, all different")
     centred = flat - flat.mean(0)
     u, s, v = np.linalg.svd(centred, full_matrices=False)
     d = len(flat) - 1
@@ -186,7 +193,13 @@ def flowed(mixture: Mixture, z: Float[ndarray, "p d"], levels: Float[ndarray, " 
 
     Returns:
         The states y at the levels.
+
+    Raises:
+        ValueError: for levels that are not positive or rise.
     """
+    levels = numbers("levels", levels, "noise levels > 0, descending")
+    if levels.ndim != 1 or not len(levels) or levels.min() <= 0 or (np.diff(levels) > 0).any():
+        raise ValueError(f"levels = {brief(levels.tolist())}: takes noise levels > 0, descending")
     s = far_level(mixture, float(levels[0]))
     mean, root = whitening(mixture, s)
     y, path = mean + z @ root, []
