@@ -90,6 +90,9 @@ def test_nearby_pairs_are_neighbours_across_the_largest_jumps():
     np.testing.assert_allclose(gaps, [[0, s.plane.spacing[1]]] * 3, atol=1e-12)
     assert (pairs[:, 0, 1] == s.plane.beta[2]).all()
     assert np.diff(np.sort(pairs[:, 0, 0])).min() > 0.2
+    for count in (0, -1, 2.5):
+        with pytest.raises(ValueError, match=f"^count = {count}: takes a whole number >= 1"):
+            nearby_pairs(s, count)
 
 
 @pytest.mark.parametrize("pairs", [[[[0.1, 0.2], [0.1, 0.2]]], [[[0.1, 0.2], [1.5, 0.2]]], [[[0.1, 0.2]]]])

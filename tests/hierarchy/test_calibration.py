@@ -132,6 +132,13 @@ def test_blends_run_from_twin_to_tree():
     assert (blended(d, 0.5, 0) ** 2).sum() == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.parametrize("share", [-0.5, 1.5, np.nan, "all"])
+def test_a_blend_has_a_share_of_the_tree(share):
+    """Beyond 0 and 1 a root of a negative number would make complex points."""
+    d = distances_of(np.random.default_rng(0).standard_normal((8, 3)))
+    refuses(lambda: blended(d, share, 0), "share = ", "takes 0 to 1")
+
+
 def test_an_area_takes_scores_on_both_sides():
     for trees, twins in (([], [1]), ([1], []), ([], [])):
         refuses(lambda trees=trees, twins=twins: area_under_curve(trees, twins), "trees, twins", "one score each")

@@ -33,6 +33,17 @@ def test_shares_are_those_of_the_analysis_of_variance():
     assert chance.eta > 0.15 and abs(chance.omega) < 0.05         # 23 / 119 by chance
 
 
+def test_classes_of_one_picture_each_tell_nothing_beyond_chance():
+    points, a, _ = two_factors()
+    gram = points @ points.T
+    alone = variance_share(gram, np.arange(len(points)))
+    assert alone.eta == pytest.approx(1) and np.isnan(alone.omega)
+    refuses(lambda: variance_share(gram, a[:5]), "labels: 5; takes one for each of 120 pictures")
+    refuses(lambda: variance_share(np.ones((4, 4)), [0, 0, 1, 1]), "gram: all 4 points are equal")
+    refuses(lambda: variance_share(gram * np.nan, a), "gram: NaN or Inf")
+    refuses(lambda: variance_share(gram[:7], a), "gram: shape (7, 120)")
+
+
 @pytest.mark.parametrize("style, thing, first", [(2.5, 0.8, "style"), (0.6, 2.0, "thing")])
 def test_the_larger_factor_is_settled_first(style, thing, first):
     points, a, b = two_factors(style=style, thing=thing)

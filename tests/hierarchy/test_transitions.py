@@ -111,10 +111,24 @@ def test_what_has_no_trips_and_no_collapse():
     for ratios in ([], [0.0], [1.0, -1.0], [np.nan], ["a"]):
         refuses(lambda ratios=ratios: exact_trips(points, labels, ratios, 8, 0), "ratios")
     refuses(lambda: exact_trips(points, labels, [1.0], 0, 0), "samples = 0: takes a whole number >= 1")
+    refuses(lambda: exact_trips(points, labels[:3], [1.0], 8, 0), "gram, labels: shapes (4, 4), (3,)")
     same = np.full((5, 3), 0.1)
     for gram in (np.zeros((5, 5)), same @ same.T, np.ones((1, 1))):
         refuses(lambda gram=gram: collapse_of(gram), "points are equal; takes two different ones")
     refuses(lambda: collapse_of(np.ones((2, 3))), "gram: shape (2, 3)")
+
+
+def test_what_no_sampler_visits():
+    """A step before the first is counted from the end; more than a thousand states would share their noise."""
+    model = Denoiser((2,), lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2), name="one")
+    levels, x0 = model.levels(4), torch.zeros(3, 2, dtype=torch.float64)
+    for step in (-1, 4, 1.5):
+        refuses(lambda step=step: there_and_back(model, x0, levels, step), f"step = {step}: takes a step from 0 to 3")
+        refuses(lambda step=step: sampled_trips(model, x0, levels, [step], len), f"at = {step}: takes steps")
+    refuses(lambda: sampled_trips(model, x0, levels, [], len), "at: no step; takes one at least")
+    refuses(lambda: there_and_back(model, x0, levels, 1, clones=0), "clones = 0")
+    many = torch.zeros(1001, 2, dtype=torch.float64)
+    refuses(lambda: there_and_back(model, many, levels, 1), "x0: 1001 states; takes 1000 at most")
 
 
 def test_the_collapse_of_an_even_cloud_is_the_known_formula():

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from phasebook.arguments import whole
 from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate, grouped_bootstrap, share_interval, spearman
@@ -122,7 +123,11 @@ def nearby_pairs(s: Slice, count: int, apart: float = 0.15) -> Float[ndarray, "c
 
     Returns:
         (alpha, beta) of both points of each pair.
+
+    Raises:
+        ValueError: for no pair.
     """
+    count = whole("count", count, 1)
     jump = _jumps(s)[:, -1]
     alpha, beta = s.plane.alpha, s.plane.beta
     n = len(alpha)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.stats import norm
 
-from phasebook.arguments import numbers
+from phasebook.arguments import number, numbers
 from phasebook.hierarchy.trees import TREES, average_tree, distances_of, known_tree, tree_points, twin_points
 from phasebook.hierarchy.ultrametric import LIKENESS
 from phasebook.stats import Estimate, grouped_bootstrap
@@ -196,7 +196,11 @@ def blended(final: Float[ndarray, "n n"], share: float, seed: int) -> Float[ndar
         final: distances of the leaves.
         share: of the variance that the tree has: 0 for the twin, 1 for the tree.
         seed: of both.
+
+    Raises:
+        ValueError: for a share outside 0..1, or no distance matrix.
     """
+    share = number("share", share, "0 to 1", least=0, most=1)
     twin = _unit(twin_points(final, seed)) * (1 - share) ** 0.5
     tree = _unit(tree_points(average_tree(final), DIMENSION, seed)) * share**0.5
     width = max(twin.shape[1], tree.shape[1])

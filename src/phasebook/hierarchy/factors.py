@@ -14,9 +14,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from phasebook.arguments import whole
-from phasebook.hierarchy.transitions import falling, posteriors, settled, there_and_back
+from phasebook.hierarchy.transitions import falling, posteriors, settled, there_and_back, visited_steps
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prompt, State
+from phasebook.slices.measures.statistics import centred_gram
 
 __all__ = ["VarianceShare", "exact_levels", "factor_split", "sampled_levels", "variance_share"]
 
@@ -24,7 +25,8 @@ __all__ = ["VarianceShare", "exact_levels", "factor_split", "sampled_levels", "v
 class VarianceShare(NamedTuple):
     """Attributes:
     eta: share of the variance between the classes.
-    omega: the same without what chance gives; may be slightly negative.
+    omega: the same without what chance gives; may be slightly negative. NaN where each picture is a class of its own,
+        which chance gives all.
     deviation: the largest standard deviation of the class means, the speciation level of the factor alone.
     """
 
@@ -39,16 +41,20 @@ def variance_share(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"]) -> V
     Args:
         gram: inner products of the pictures; they need not be centred.
         labels: the class of each picture.
+
+    Raises:
+        ValueError: for inner products of no pictures or of equal ones, or another number of labels.
     """
-    gram, (_, place) = np.asarray(gram, dtype=np.float64), np.unique(labels, return_inverse=True)
-    n, sizes = len(gram), np.bincount(place)
-    centred = gram - gram.mean(0) - gram.mean(1, keepdims=True) + gram.mean()
+    centred, (_, place) = centred_gram(gram), np.unique(labels, return_inverse=True)
+    n, sizes = len(centred), np.bincount(place)
+    if len(place) != n:
+        raise ValueError(f"labels: {len(place)}; takes one for each of {n} pictures")
     member = np.eye(len(sizes))[place] / np.sqrt(sizes)
     between = member.T @ centred @ member               # of the class means, weighted by the roots of their sizes
     inside, total = np.trace(between), np.trace(centred)
     k = len(sizes)
     error = (total - inside) / max(1, n - k)
-    omega = (inside - (k - 1) * error) / (total + error)
+    omega = (inside - (k - 1) * error) / (total + error) if k < n else np.nan
     top = np.sqrt(max(np.linalg.eigvalsh(between)[-1], 0) / n)
     return VarianceShare(float(inside / total), float(omega), float(top))
 
@@ -86,8 +92,11 @@ def sampled_levels(model: Model, x0: State, levels: Levels, at: Sequence[int],
         factors: by name, the class of each state of a frame, such as the style of the nearest picture.
         prompt: for all points, or one a point.
         seed: of the noise.
+
+    Raises:
+        ValueError: for no step, one that the sampler does not have, or more than a thousand states.
     """
-    last, visited = levels.steps - 1, sorted(at)
+    last, visited = levels.steps - 1, visited_steps(at, levels)
     before = {name: label(Frame(model, last, x0)) for name, label in factors.items()}
     kept = {name: [] for name in factors}
     for number, step in enumerate(visited):

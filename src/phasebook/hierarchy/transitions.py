@@ -26,7 +26,9 @@ from phasebook.slices.measures.statistics import centred_gram
 from phasebook.slices.slice import Slice
 
 __all__ = ["Trips", "collapse_of", "exact_trips", "falling", "first_ridge", "pair_clones", "peak", "peak_over_class",
-           "posteriors", "sampled_trips", "settled", "susceptibility", "there_and_back"]
+           "posteriors", "sampled_trips", "settled", "susceptibility", "there_and_back", "visited_steps"]
+
+MOST = 1000             # states that are noised at a time: each has seeds of its own
 
 
 class Trips(NamedTuple):
@@ -90,10 +92,13 @@ def exact_trips(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], ratios:
         seed: of the noise.
 
     Raises:
-        ValueError: for no level, one that is not positive, or no sample.
+        ValueError: for no level, one that is not positive, no sample, or another number of labels than pictures.
     """
     gram, (names, which) = np.asarray(gram, dtype=np.float64), np.unique(labels, return_inverse=True)
     labels, samples = np.asarray(labels), whole("samples", samples, 1)
+    if gram.ndim != 2 or gram.shape != (len(which),) * 2:
+        raise ValueError(f"gram, labels: shapes {gram.shape}, {labels.shape}; take inner products (n, n) of n pictures "
+                         "and a label for each")
     ratios = falling(ratios)
     origin = np.random.default_rng(seed + 1).permutation(np.arange(samples) % len(gram))
     own, member = np.arange(samples), np.eye(len(names))[which]
@@ -126,7 +131,14 @@ def there_and_back(model: Model, x0: State, levels: Levels, step: int, prompt: P
 
     Returns:
         The last predictions of each clone.
+
+    Raises:
+        ValueError: for a step that the sampler does not have, no clone, or more than a thousand states, which would
+            share their noise.
     """
+    step, clones = whole("step", step, 0, levels.steps - 1, "a step"), whole("clones", clones, 1)
+    if len(x0) > MOST:
+        raise ValueError(f"x0: {len(x0)} states; takes {MOST} at most")
     noise = normal_start(model, seed, len(x0))
     noisy = float(levels.alpha[step]) * x0 + float(levels.sigma[step]) * noise
     ends = []
@@ -136,7 +148,7 @@ def there_and_back(model: Model, x0: State, levels: Levels, step: int, prompt: P
             prediction = model.predict(x, levels, k, prompt)
             alpha, sigma = levels.alpha[k:k + 2], levels.sigma[k:k + 2]
             kept = sigma[1] * (alpha[0] * sigma[1]) / (alpha[1] * sigma[0])
-            fresh = normal_start(model, seed + 1000 * (1 + k + levels.steps * clone), len(x0))
+            fresh = normal_start(model, seed + MOST * (1 + k + levels.steps * clone), len(x0))
             spread = float(np.sqrt(max(sigma[1]**2 - kept**2, 0)))
             x = float(alpha[1]) * prediction.x0 + float(kept) * prediction.eps + spread * fresh
         ends.append(prediction.x0)
@@ -155,10 +167,13 @@ def sampled_trips(model: Model, x0: State, levels: Levels, at: Sequence[int],
         label: of the states of a frame, such as the kind of the nearest picture.
         prompt: for all points, or one a point.
         seed: of the noise.
+
+    Raises:
+        ValueError: for no step, one that the sampler does not have, or more than a thousand states.
     """
-    last, rows = levels.steps - 1, []
+    last, rows, at = levels.steps - 1, [], visited_steps(at, levels)
     before = label(Frame(model, last, x0))
-    for number, step in enumerate(sorted(at)):
+    for number, step in enumerate(at):
         ends = there_and_back(model, x0, levels, step, prompt, seed + 10_000_000 * number)
         one, two = (label(Frame(model, last, end)) for end in ends)
         change = [model.norm(end - x0).cpu().double().numpy() for end in ends]
@@ -166,7 +181,15 @@ def sampled_trips(model: Model, x0: State, levels: Levels, at: Sequence[int],
         square = (change[0]**2 + change[1]**2) / 2
         rows.append((kept, (one == two).astype(float), np.full(len(before), np.nan), sum(change) / 2, square))
     columns = (np.stack(column) for column in zip(*rows, strict=True))
-    return Trips(levels.heights[sorted(at)], *columns, before)
+    return Trips(levels.heights[at], *columns, before)
+
+
+def visited_steps(at: Sequence[int], levels: Levels) -> list[int]:
+    """Steps of a sampler in order. ValueError for none, or one that it does not have."""
+    steps = sorted(whole("at", step, 0, levels.steps - 1, "steps") for step in at)
+    if not steps:
+        raise ValueError("at: no step; takes one at least")
+    return steps
 
 
 def settled(noise: Float[ndarray, " r"], kept: Float[ndarray, " r"]) -> float:
