@@ -137,6 +137,18 @@ def test_heights_end_where_noise_does_not():
     assert np.array_equal(levels.heights, levels.sigma_over_alpha)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_levels_in_short_formats_are_mixed_in_float64(dtype):
+    """The noise of a fine step is a small difference of large numbers."""
+    alpha, sigma = np.array([0.3, 0.301], dtype), np.array([0.954, 0.9535], dtype)
+    short = Levels("short", alpha, sigma, np.array([1]))
+    assert short.alpha.dtype == short.sigma.dtype == np.float64
+    wide = Levels("wide", alpha.astype(float), sigma.astype(float), np.array([1]))
+    assert short.mixing(0, 1.0) == wide.mixing(0, 1.0)
+    (a, b), (s, t) = alpha.astype(float), sigma.astype(float)
+    assert short.mixing(0, 1.0)[2] == pytest.approx(t * np.sqrt(1 - (a * t / (b * s)) ** 2), rel=1e-9)
+
+
 def test_a_step_is_one_of_the_sampler():
     mine = scaled_linear_levels(5)
     for step in (-1, 5, 1.5):

@@ -40,7 +40,8 @@ class Levels:
         if not isinstance(self.name, str):
             raise ValueError(f"name = {brief(self.name)}: takes a text")
         for key in ("alpha", "sigma", "timestep"):
-            object.__setattr__(self, key, numbers(key, getattr(self, key), "an array of numbers"))
+            given = numbers(key, getattr(self, key), "an array of numbers")
+            object.__setattr__(self, key, given if key == "timestep" else given.astype(np.float64))
         a, s, t = self.alpha, self.sigma, self.timestep
         if a.ndim != 1 or len(a) < 2 or s.shape != a.shape or t.shape != (len(a) - 1,):
             raise ValueError(f"alpha, sigma, timestep: shapes {a.shape}, {s.shape}, {t.shape}; takes (S + 1,), "
