@@ -259,6 +259,21 @@ def test_tangents_lost_half_way_are_an_error_in_a_flow_too():
         slice_of(half, Plane.random((2,), 0, grid=3), levels, jacobian="jvp")
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+def test_tangents_in_short_formats_are_not_held_against_rounding(dtype, mean):
+    """A difference of neighbouring numbers of these formats is all rounding: in half precision, or far from zero."""
+    def normal(x, alpha, sigma):
+        return mean + alpha * (x - alpha * mean) / (alpha**2 + sigma**2)
+
+    model = Denoiser((8,), normal, dtype=dtype, name=f"{mean}")
+    plane, levels = Plane.random((8,), seed=0, grid=3), model.levels(4)
+    found = slice_of(model, plane, levels, jacobian="jvp").values("trace", exact=True)
+    wide = Denoiser((8,), normal, name=f"{mean}")
+    true = slice_of(wide, plane, levels, jacobian="jvp").values("trace", exact=True)
+    np.testing.assert_allclose(found, true, rtol=0.1)
+
+
 @pytest.mark.parametrize("tensors", [True, False])
 def test_a_constant_function_loses_no_tangents(tensors):
     def constant(x, alpha, sigma):

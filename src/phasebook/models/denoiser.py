@@ -137,10 +137,11 @@ class Denoiser(Model):
         """
         value, slope = super().push(x, dx, levels, step, prompt)
         if not self._tried:
-            h = 1e-3 * float(x[:1].norm()) / max(float(dx[0, :1].norm()), 1e-30)
+            eps = torch.finfo(x.dtype).eps          # a step is longer in half precision, or it would be rounding
+            h = max(1e-3, eps**0.5) * float(x[:1].norm()) / max(float(dx[0, :1].norm()), 1e-30)
             up, down = (self.predict(x[:1] + s * h * dx[0, :1], levels, step).x0 for s in (1, -1))
             near, exact = (up - down) / (2 * h), slope.x0[0, :1]
-            rounding = (1e-2 + torch.finfo(x.dtype).eps / 1e-3) * float(dx[0, :1].norm())
+            rounding = 1e-2 * float(dx[0, :1].norm()) + 4 * eps * float(up.norm()) / max(h, 1e-30)
             if float((near - exact).norm()) > 0.2 * float(exact.norm()) + rounding:
                 raise ValueError("tangents: denoise differs from its derivative; takes a function of tensors "
                                  "throughout, or jacobian='differences'")
