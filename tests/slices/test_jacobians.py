@@ -16,6 +16,8 @@ def test_growth_of_a_jump_and_of_a_smooth_map():
     means = {n: np.array([7.0, 3.0 * (n - 1), 0.0]) for n in (11, 21, 41)}
     np.testing.assert_allclose(growth(means), [0, 1, 0], atol=1e-12)
     assert growth({11: np.ones(2)}) is None
+    for unit in (1e-30, 1e30):
+        np.testing.assert_allclose(growth({n: unit * y for n, y in means.items()}), [0, 1, 0], atol=1e-12)
 
 
 @pytest.mark.parametrize("name, det, trace, tolerance", [("linear", 0, 0, 1e-6), ("sine", 0, 0, 0.02),

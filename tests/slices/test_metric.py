@@ -71,6 +71,15 @@ def test_float32_determinants_survive_nearly_parallel_columns():
     assert torch.isfinite(pullback(torch.zeros(3), torch.zeros(3)).det)
 
 
+@pytest.mark.parametrize("scale", [1e-18, 1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_parallel_columns_span_nothing_at_any_scale(scale, dtype):
+    u = scale * torch.tensor([1.0, 2.0, 3.0], dtype=dtype)
+    assert float(pullback(u, 2 * u).det) < 1e-12 * 196 * scale**4
+    tilted = pullback(u, 2 * u + scale * torch.tensor([0.0, 0.0, 1e-2], dtype=dtype))
+    assert float(tilted.det) == pytest.approx(5e-4 * scale**4, rel=1e-3)
+
+
 def test_jumps_are_distances_of_neighbours():
     f = grid(4, surface)
     up, right = jumps(f, f, 2.0)

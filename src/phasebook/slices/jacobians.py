@@ -31,7 +31,7 @@ def growth(means: dict[int, Float[ndarray, " step"]]) -> Float[ndarray, " step"]
     x = np.log([n - 1 for n in means])
     y = np.stack(list(means.values()))
     slope = np.polyfit(x, np.log(np.maximum(y, 1e-300)), 1)[0]
-    return np.where((y > 1e-20).all(0), slope, 0.0)
+    return np.where((y > 1e-20 * y.max()).all(0), slope, 0.0)       # beside the other steps: means have a unit
 
 
 def grid_exponents(model: Model, plane: Plane, levels: Levels, steps: Sequence[int], feature: Feature,

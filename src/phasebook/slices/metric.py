@@ -57,7 +57,7 @@ def pullback(f_a: Float[Tensor, "*p k"], f_b: Float[Tensor, "*p k"], m_a: Float[
     m_a, m_b = f_a if m_a is None else m_a, f_b if m_b is None else m_b
     aa, ab, bb = _inner(f_a, m_a), _inner(f_a, m_b), _inner(f_b, m_b)
     # by Cauchy and Schwarz |slope| <= 1; round-off says otherwise only where both columns vanish
-    slope = (ab / torch.maximum(aa, bb).clamp(min=1e-30)).clamp(-1, 1)
+    slope = (ab / torch.maximum(aa, bb).clamp(min=torch.finfo(aa.dtype).tiny)).clamp(-1, 1)
     one = torch.ones_like(slope)
     p, r = (torch.where(bb > aa, x, y)[..., None] for x, y in ((one, -slope), (-slope, one)))
     rest, rest_dual = (p * f_a).addcmul_(r, f_b), (p * m_a).addcmul_(r, m_b)

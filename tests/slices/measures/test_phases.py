@@ -38,6 +38,8 @@ def test_watershed_parts_valleys_at_their_ridges():
     assert watershed_labels(cross, 0.1).max() == 3
     assert watershed_labels(0.05 * cross, 0.1).max() == 0                # nothing that deep
     assert watershed_labels(np.ones((9, 9)), 0.1).max() == 0
+    for sea in (1e9, -1e9):
+        assert np.array_equal(watershed_labels(np.round(height, 3) + sea, 0.1), watershed_labels(height, 0.1))
 
 
 def test_shallow_valleys_are_no_basins():

@@ -22,6 +22,9 @@ __all__ = ["Nesting", "Phases", "areas", "boundary", "boundary_length", "connect
            "nesting", "nesting_over_steps", "persistence", "phases_of", "telling_counts", "watershed_labels"]
 
 
+FAR = 1e3               # heights above the sea, in their own range, from which they are taken above their least
+
+
 def watershed_labels(height: Float[ndarray, "a b"], depth: float) -> Int[ndarray, "a b"]:
     """Basins of a height: valleys that a path must climb `depth` or more to leave, flooded to the divides.
 
@@ -42,6 +45,7 @@ def watershed_labels(height: Float[ndarray, "a b"], depth: float) -> Int[ndarray
         raise ValueError(f"depth = {depth!r}: takes a positive number")
     if np.ptp(h) < depth:
         return np.zeros(h.shape, dtype=np.int64)
+    h = h - h.min() if np.abs(h).max() > FAR * np.ptp(h) else h         # where steps between plateaus would be lost
     # valleys survive where filling up by `depth` leaves them below their surroundings (h-minima)
     filled = reconstruction(h + depth, h, method="erosion", footprint=np.ones((3, 3)))
     markers = label(_regional_minima(filled), connectivity=2)
