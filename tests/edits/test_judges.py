@@ -36,6 +36,17 @@ def test_recognition_is_brute_force(exact):
     assert found.tolist() == torch.cdist(x @ exact.model.atoms, exact.model.atoms).argmin(1).tolist()
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_recognition_does_not_depend_on_the_origin(offset):
+    """In float32, where products of points far away have no digit of their distances left."""
+    draw = torch.Generator().manual_seed(0)
+    known = torch.randn(50, 8, generator=draw) + offset
+    pictures = known + 0.2 * torch.randn(50, 8, generator=draw)
+    judge = Judge(OfPixels(torch.flatten), tuple(map(str, range(50))), Embedding(known, known))
+    nearest = (pictures[:, None].double() - known).norm(dim=-1).argmin(1)
+    assert judge.recognise(Embedding(pictures, pictures)).tolist() == nearest.tolist()
+
+
 def test_words_that_suit_better_are_preferred(worded):
     dark, light = (torch.full((1, 3, 4, 4), v).double() for v in (0.1, 0.9))
     pictures = worded.judge.embed(Frame(worded.model, 11, torch.cat([dark, light])))

@@ -1,5 +1,6 @@
 """Which edits are made."""
 
+import numpy as np
 import pytest
 
 from phasebook.edits.pairs import listed, pick_pairs
@@ -21,6 +22,15 @@ def test_one_family_has_no_pairs():
     hearts = load_images("families", 8, ["hearts"])
     with pytest.raises(ValueError, match="two families"):
         pick_pairs(hearts.pixels, hearts.names, hearts.family, 4, 0)
+
+
+def test_what_are_no_pictures_of_families(images):
+    some = images.pixels, images.names, images.family
+    assert pick_pairs(images.pixels, images.names, list(images.family), 5, 0) == pick_pairs(*some, 5, 0)
+    grey = np.zeros((4, 2, 2, 3))
+    for pixels, words in (((255 * images.pixels).astype(np.uint8), "pixels: uint8; takes floating-point numbers in"),
+                          (np.nan * images.pixels, "with NaN or Inf"), (grey, "pixels, names, family: 4, ")):
+        refuses(lambda pixels=pixels: pick_pairs(pixels, images.names, images.family, 4, 0), words)
 
 
 def test_listed_edits_have_starts_of_their_own():

@@ -105,6 +105,7 @@ def test_thresholds_lie_between_steps():
     noise = np.array([8.0, 4.0, 1.0])
     levels = SimpleNamespace(heights=noise)
     np.testing.assert_allclose(thresholds(np.array([0, 1, 2]), levels), [32**0.5, 2, 1])
+    np.testing.assert_allclose(thresholds([-1, 1], levels), [np.nan, 2])         # no step succeeds, nothing is lost
 
 
 @pytest.mark.parametrize("bonus, known", [(0.001, 35.70), (0.1, 3.741)])
@@ -117,3 +118,11 @@ def test_the_constant_of_a_small_bonus(bonus, known):
 def test_a_bonus_that_is_none_is_refused(bonus):
     with pytest.raises(ValueError, match="log_prior = .*takes a number above 0"):
         two_picture_constant(bonus)
+
+
+def test_the_constant_tends_to_one_and_takes_steps():
+    assert two_picture_constant(1e100) == pytest.approx(1, abs=1e-6)
+    with pytest.raises(ValueError, match="log_prior = 1e[+]200: takes a number above 0, up to 1e100"):
+        two_picture_constant(1e200)
+    with pytest.raises(ValueError, match="steps = 0: takes a whole number >= 1"):
+        two_picture_constant(1.0, 0)

@@ -51,9 +51,16 @@ def pick_pairs(pixels: Float[ndarray, "n y x 3"], names: Sequence[str], family: 
         seed: of the draw.
 
     Raises:
-        ValueError: for no edit, and where no family has two different pictures, or there is only one family.
+        ValueError: for no edit, pixels that are no fractions, other numbers of names or families than pictures, and
+            where no family has two different pictures, or there is only one family.
     """
-    flat, count = pixels.reshape(len(pixels), -1), whole("count", count, 1)
+    pixels, family, count = np.asarray(pixels), np.asarray(family), whole("count", count, 1)
+    if pixels.dtype.kind != "f" or not np.isfinite(pixels).all():
+        raise ValueError(f"pixels: {pixels.dtype}{' with NaN or Inf' if pixels.dtype.kind == 'f' else ''}; takes "
+                         "floating-point numbers in [0, 1]")
+    if not len(pixels) == len(names) == len(family):
+        raise ValueError(f"pixels, names, family: {len(pixels)}, {len(names)}, {len(family)}; takes one each a picture")
+    flat = pixels.reshape(len(pixels), -1)
     partners = [np.flatnonzero((family == family[i]) & _unlike(flat, i)) for i in range(len(flat))]
     able = [i for i, others in enumerate(partners) if len(others)]
     if not able or len(np.unique(family)) < 2:

@@ -18,7 +18,7 @@ from numpy import ndarray
 from scipy.special import expit
 from torch import Tensor
 
-from phasebook.arguments import number
+from phasebook.arguments import number, whole
 from phasebook.edits.editing import Edits, k_star
 from phasebook.sampling.levels import Levels
 
@@ -36,9 +36,10 @@ def two_picture_constant(log_prior: float, steps: int = 400) -> float:
         steps: of the midpoint rule for each six units of s; there are more than six for a small lambda.
 
     Raises:
-        ValueError: for a lambda that is not positive.
+        ValueError: for a lambda that is not positive, or no step.
     """
-    number("log_prior", log_prior, "a number above 0", above=0)
+    log_prior = number("log_prior", log_prior, "a number above 0, up to 1e100", above=0, most=1e100)
+    steps = whole("steps", steps, 1)
     low, high = 1e-3 * log_prior * min(1.0, log_prior), 10.0 * log_prior       # succeeds, fails
     for _ in range(50):
         middle = np.sqrt(low * high)
@@ -117,7 +118,8 @@ def way(x: Float[Tensor, "k e 2n"], source: Float[Tensor, "e 2n"], target: Float
 
 
 def thresholds(k_star: ndarray, levels: Levels) -> Float[ndarray, " e"]:
-    """The noise level sigma/alpha at which success is lost, between `k*` and the next step (geometric mean)."""
-    noise = levels.heights
-    following = np.minimum(np.asarray(k_star) + 1, len(noise) - 1)
-    return np.sqrt(noise[k_star] * noise[following])
+    """The noise level sigma/alpha at which success is lost, between `k*` and the next step (geometric mean); NaN for a
+    `k*` of -1, of an edit that succeeds from no step."""
+    noise, k_star = levels.heights, np.asarray(k_star)
+    following = np.minimum(k_star + 1, len(noise) - 1)
+    return np.where(k_star < 0, np.nan, np.sqrt(noise[k_star] * noise[following]))
