@@ -6,7 +6,7 @@ import torch
 
 from phasebook.models.entropy import entropy, half_level, membership, sampled_entropies
 from phasebook.models.exact import ExactModel
-from tests.builders import images
+from tests.builders import images, refuses
 
 
 def test_entropies_have_the_right_ends_and_order():
@@ -39,3 +39,15 @@ def test_entropy_of_uniform_and_grouped():
     assert float(entropy(p)) == pytest.approx(np.log(4))
     assert float(entropy(p @ membership(np.array([0, 0, 1, 1])))) == pytest.approx(np.log(2))
     assert float(entropy(torch.tensor([1.0, 0.0]))) == 0
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"ratios": [1.0, 0.0]}, "ratios = [1.0, 0.0]: takes noise levels > 0"), ({"ratios": []}, "ratios = []"),
+    ({"ratios": [np.nan]}, "ratios: NaN or Inf"), ({"ratios": [-1.0]}, "ratios = [-1.0]"),
+    ({"samples": 0}, "samples = 0: takes a whole number >= 1"),
+    ({"labelings": {"half": np.zeros(2, dtype=int)}}, "labelings: 'half' has 2; takes one for each of 4 atoms"),
+])
+def test_what_has_no_posterior_is_refused(change, words):
+    usual = {"gram": np.eye(4), "ratios": [1.0], "labelings": {"atom": np.arange(4)}, "samples": 5, "seed": 0}
+    assert sampled_entropies(**usual).values["atom"].shape == (1, 5)
+    refuses(lambda: sampled_entropies(**usual | change), words)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from phasebook.models.views import affine, latent_views
+from tests.builders import refuses
 
 
 def vae():
@@ -23,6 +24,10 @@ def test_nothing_moves_by_nothing_and_white_stays_white():
     assert float((still - x).abs().max()) < 1e-4
     white = torch.ones(2, 3, 16, 16)
     torch.testing.assert_close(affine(white, torch.Generator().manual_seed(1)), white)
+
+
+def test_pictures_that_are_not_square_are_refused():
+    refuses(lambda: affine(torch.ones(2, 3, 8, 16), torch.Generator()), "pixels: 8 x 16; takes square pictures")
 
 
 def test_the_first_view_is_the_picture_itself():

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import brief, numbers, whole
+
 __all__ = ["Sampled", "entropy", "full_entropy", "half_level", "membership", "sampled_entropies"]
 
 
@@ -46,8 +48,17 @@ def sampled_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r"],
         labelings: a label for each atom, by name.
         samples: pairs (x_0, eps) per level, the same for all levels.
         seed: of the draws.
+
+    Raises:
+        ValueError: for no level, one that is not positive, no sample, or a labeling of another number of atoms.
     """
-    gram = gram.to(torch.float64)
+    ratios, samples = numbers("ratios", ratios, "noise levels > 0"), whole("samples", samples, 1)
+    if ratios.ndim != 1 or not len(ratios) or ratios.min() <= 0:
+        raise ValueError(f"ratios = {brief(ratios.tolist())}: takes noise levels > 0, one at least")
+    for name, labels in labelings.items():
+        if len(labels) != len(gram):
+            raise ValueError(f"labelings: {name!r} has {len(labels)}; takes one for each of {len(gram)} atoms")
+    gram = torch.as_tensor(gram).to(torch.float64)
     generator = torch.Generator().manual_seed(seed)
     values, vectors = torch.linalg.eigh(gram)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T

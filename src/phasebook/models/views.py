@@ -24,16 +24,19 @@ def affine(pixels: Float[Tensor, "n 3 y x"], generator: torch.Generator, degrees
            scale: tuple[float, float] = (0.9, 1.04), shift: float = 0.05) -> Float[Tensor, "n 3 y x"]:
     """Each picture turned, resized and moved at random on white.
 
-    Pictures are enlarged twofold before they are resampled, so that edges stay sharp.
-
     Args:
         pixels: in [-1, 1].
         generator: of the random numbers.
         degrees: the largest angle.
         scale: the smallest and the largest factor.
         shift: the largest move, in widths.
+
+    Raises:
+        ValueError: for pictures that are not square: turned, they would be sheared.
     """
     n, y = len(pixels), pixels.shape[-2]
+    if pixels.shape[-1] != y:
+        raise ValueError(f"pixels: {y} x {pixels.shape[-1]}; takes square pictures")
     angle = uniform(generator, n, -degrees, degrees) * math.pi / 180
     size = uniform(generator, n, *scale)
     cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
