@@ -145,6 +145,7 @@ def test_arguments_are_not_changed():
 
 @pytest.mark.parametrize("change, words", [
     ({"E": ONE[:5]}, "take three arrays of one shape"), ({"E": np.full((N, N), np.nan)}, "E: NaN or Inf at"),
+    ({"E": 1e200 * ONE}, "E, G: a number of size 1e+200 in it; takes numbers up to 1e+150"),
     ({"E": -ONE}, "takes E, G >= 0"), ({"F": 2 * ONE}, "F² <= E G"), ({"spacing": (0.1, 0.0)}, "spacing = (0.1, 0.0)"),
     ({"points": [[0, 0], [101, 5]]}, "outside the grid"), ({"points": [[0, 0]]}, "n >= 2"),
     ({"points": [[0.5, 0], [1, 5]]}, "integers"), ({"reach": 0}, "reach = 0"), ({"reach": 2.5}, "reach = 2.5"),

@@ -5,6 +5,7 @@ import pytest
 from skimage.measure import points_in_poly
 
 from phasebook.slices.zoom import box_counts, box_dimension, crossings, window_at
+from tests.builders import refuses
 
 
 def test_a_circle_has_dimension_one_over_ten_octaves():
@@ -64,3 +65,14 @@ def test_crossings_measure_how_far_a_circle_has_moved():
     np.testing.assert_allclose(one, 1.0, atol=1e-7)
     np.testing.assert_allclose(two - one, 1e-3, atol=1e-7)
     assert np.isnan(crossings(of(2.0), low, high, ends)).all()
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"size": 0.0}, "size = 0.0: takes a positive number"), ({"size": -1.0}, "size = -1.0"),
+    ({"octaves": -1}, "octaves = -1: takes a whole number >= 0"), ({"octaves": 2.5}, "octaves = 2.5"),
+    ({"corner": (0.0,)}, "corner = (0.0,): takes two numbers"), ({"corner": None}, "corner = None: takes two numbers"),
+])
+def test_windows_that_are_none_are_refused(wrong, words):
+    usual = {"label": lambda x: (x[:, 0] > 0.5).astype(int), "corner": (0.0, 0.0), "size": 1.0, "octaves": 2}
+    assert box_counts(**usual).tolist() == [1, 2, 4]
+    refuses(lambda: box_counts(**usual | wrong), words)

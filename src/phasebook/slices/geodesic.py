@@ -28,6 +28,7 @@ from phasebook.slices.descent import descended_by_levels
 __all__ = ["Geodesics", "Surface", "geodesics"]
 
 NODES = 49                      # of a curve
+LARGEST = 1e150                 # in a metric: the square of a larger one is beyond float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,8 @@ class Surface:
         if len({E.shape, F.shape, G.shape}) > 1 or E.ndim != 2 or min(E.shape) < 2:
             raise ValueError(f"E, F, G: shapes {E.shape}, {F.shape}, {G.shape}; take three arrays of one shape (a, b), "
                              "both >= 2")
+        if (size := max(E.max(), G.max())) > LARGEST:
+            raise ValueError(f"E, G: a number of size {size:.3g} in it; takes numbers up to {LARGEST:g}")
         takes = "two positive numbers (alpha, beta)"
         if (spacing := numbers("spacing", self.spacing, takes)).shape != (2,) or spacing.min() <= 0:
             raise ValueError(f"spacing = {brief(self.spacing)}: takes {takes}")

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from phasebook.arguments import brief, number, numbers, whole
+
 __all__ = ["box_counts", "box_dimension", "crossings", "window_at"]
 
 PLACES = np.stack(np.meshgrid([0, 1, 2], [0, 1, 2], indexing="ij"), -1).reshape(9, 2)       # in halves of a box
@@ -28,7 +30,13 @@ def box_counts(label: Callable[[Float[ndarray, "m 2"]], Int[ndarray, " m"]], cor
         size: of a side of the window.
         octaves: how often boxes are halved. A box counts where labels differ at its corners, middles of sides, or
             centre.
+
+    Raises:
+        ValueError: for a corner that is no two numbers, a size that is not positive, or octaves that are no number.
     """
+    size, octaves = number("size", size, "a positive number", above=0), whole("octaves", octaves, 0)
+    if numbers("corner", corner, "two numbers").shape != (2,):
+        raise ValueError(f"corner = {brief(corner)}: takes two numbers, the smallest alpha and beta")
     boxes, counts = np.zeros((1, 2), dtype=np.int64), []
     for k in range(octaves + 1):
         places, where = np.unique((2 * boxes[:, None] + PLACES).reshape(-1, 2), axis=0, return_inverse=True)

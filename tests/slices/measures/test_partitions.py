@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
 from phasebook.slices.measures.partitions import clusters, displacement, shared_basins, shared_information
+from tests.builders import refuses
 
 
 def stripes(at, n=12):
@@ -52,6 +53,16 @@ def test_beyond_chance_is_one_for_the_same_basins_and_zero_for_strangers():
         shared_basins(first[:1], first[:1])
 
 
+@pytest.mark.parametrize("call, words", [
+    (lambda: shared_information([0, 1, 2], [0, 1]), "first, second: 3 and 2 labels; take as many of each"),
+    (lambda: shared_information([], []), "first, second: 0 and 0 labels"),
+    (lambda: displacement(stripes(4), stripes(4)[:5], (0.1, 0.1)), "first, second: shapes (12, 12), (5, 12)"),
+    (lambda: displacement([0, 1], [1, 0], (0.1, 0.1)), "first, second: shapes (2,), (2,)"),
+])
+def test_labels_of_other_points_are_refused(call, words):
+    refuses(call, words)
+
+
 def test_clusters_are_pictures_that_lie_close():
     rng = np.random.default_rng(0)
     points = np.repeat(np.eye(3) * 10, 5, axis=0) + 0.1 * rng.standard_normal((15, 3))
@@ -61,7 +72,7 @@ def test_clusters_are_pictures_that_lie_close():
 
 
 def test_a_boundary_that_moves_is_displaced_by_that_much():
-    assert displacement(stripes(4), stripes(4), (0.1, 0.1)) == 0
+    assert displacement(stripes(4), stripes(4).tolist(), (0.1, 0.1)) == 0
     assert displacement(stripes(4), stripes(7), (0.5, 0.1)) == pytest.approx(0.3)
     assert displacement(stripes(4).T, stripes(6).T, (0.5, 0.1)) == pytest.approx(1.0)
     assert displacement(stripes(4), np.zeros((12, 12), int), (0.1, 0.1)) is None

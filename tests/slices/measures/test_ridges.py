@@ -80,3 +80,13 @@ def test_profile_of_a_smooth_place_has_one_curve(wide):
 def test_a_step_that_is_none_is_refused(small):
     with pytest.raises(ValueError, match="step = 9"):
         frame_at(small, [Plane(seeded_anchors(small.shape, 1))], [np.zeros((1, 2))], scaled_linear_levels(4), 9)
+
+
+def test_a_frame_that_is_not_finite_is_named():
+    """A sweep that stops at its step never comes to look at it."""
+    model = Denoiser((2,), lambda x, alpha, sigma: torch.where(x[:, :1] > 0.5, torch.nan, x), name="holes")
+    plane = Plane(ANCHORS, grid=3, normalise=False)
+    at = [np.array([[0.1, 0.0], [0.2, 0.0]]), np.array([[0.25, 0.5], [0.75, 0.5]])]
+    with pytest.raises(ValueError, match="denoise: the prediction is not finite at step 0, alpha = 0.75, beta = 0.5"):
+        frame_at(model, [plane, plane], at, model.levels(1), 0)
+    assert len(frame_at(model, [plane], at[:1], model.levels(1), 0).x0) == 2

@@ -77,6 +77,16 @@ def test_contrast_of_a_plane_is_that_of_its_latents(normalise):
     assert normalise or whole == pytest.approx(1)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_contrast_has_no_unit(unit):
+    """One point of nine is three times as steep; or it alone has a slope; or none."""
+    square = np.ones((1, 3, 3))
+    square[0, 1, 1] = 9
+    for values, expected in ((square, 3.0), (square - 1, np.inf), (0 * square, 1.0)):
+        one = SimpleNamespace(values=lambda name, feature=None, values=values: unit**2 * values)
+        assert st.contrast(one, 0) == pytest.approx(expected)
+
+
 def test_observations_of_a_gaussian(small):
     """No ridge, hence no overlap; nothing branches."""
     one = slice_of(GaussianModel.of(small), Plane(seeded_anchors(small.shape, 3), grid=7), scaled_linear_levels(20))

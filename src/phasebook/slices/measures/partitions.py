@@ -28,7 +28,13 @@ def shared_information(first: Int[ndarray, " p"], second: Int[ndarray, " p"]) ->
 
     Returns:
         0 to 1; 1 where both are constant, 0 where one is.
+
+    Raises:
+        ValueError: for no labels, or other numbers of them.
     """
+    if np.size(first) != np.size(second) or not np.size(first):
+        raise ValueError(f"first, second: {np.size(first)} and {np.size(second)} labels; take as many of each, one at "
+                         "least")
     a, b = (np.unique(np.ravel(labels), return_inverse=True)[1] for labels in (first, second))
     joint = link(a, b) / len(a)
     entropies = [_entropy(joint.sum(axis)) for axis in (1, 0)]
@@ -99,7 +105,13 @@ def displacement(first: Int[ndarray, "a b"], second: Int[ndarray, "a b"],
 
     Returns:
         In units of the slice; None where one has no boundary.
+
+    Raises:
+        ValueError: for labels of different grids.
     """
+    first, second = np.asarray(first), np.asarray(second)
+    if first.ndim != 2 or first.shape != second.shape:
+        raise ValueError(f"first, second: shapes {first.shape}, {second.shape}; take labels of one grid")
     lines = [_edges(labels) for labels in (first, second)]
     if not all(line.any() for line in lines):
         return None

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import first_not_finite
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
 from phasebook.slices.metric import pullback
@@ -73,7 +74,8 @@ def ridge_edges(one: Slice, steps: Sequence[int], ridge: float, most: int, featu
 
 def frame_at(model: Model, planes: Sequence[Plane], points: Sequence[Float[ndarray, "m 2"]], levels: Levels, step: int,
              prompt: Prompt | None = None, tangents: bool = False) -> Frame:
-    """The predictions at points (alpha, beta) of several planes, at one step, as one frame."""
+    """The predictions at points (alpha, beta) of several planes, at one step, as one frame. ValueError for a step that
+    there is not, or a prediction that is not finite."""
     parts = [plane.coefficients(at[:, 0], at[:, 1]) for plane, at in zip(planes, points, strict=True)]
     start = torch.cat([model.start(plane.anchors, c) for plane, (c, _) in zip(planes, parts, strict=True)])
     dx = None
@@ -83,6 +85,10 @@ def frame_at(model: Model, planes: Sequence[Plane], points: Sequence[Float[ndarr
         dx = torch.cat(along, 1)
     for frame in model.sweep(start, levels, prompt, tangents=dx):
         if frame.step == step:
+            if (k := first_not_finite(frame.x0)) is not None:
+                alpha, beta = np.concatenate(points)[k]
+                raise ValueError(f"denoise: the prediction is not finite at step {step}, alpha = {alpha:.6g}, beta = "
+                                 f"{beta:.6g}")
             return frame
     raise ValueError(f"step = {step}: takes a step from 0 to {levels.steps - 1}")
 

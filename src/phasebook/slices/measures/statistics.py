@@ -188,9 +188,12 @@ def observations(one: Slice, noise: Float[ndarray, " step"], feature: str | None
 
 
 def contrast(one: Slice, step: int, feature: str | None = None) -> float:
-    """The largest slope at a step over the median one."""
+    """The largest slope at a step over the median one: 1 where nothing changes, infinite where most points do not."""
     slope = np.sqrt(one.values("largest", feature)[step])
-    return float(slope.max() / np.median(slope)) if slope.max() > 1e-9 else 1.0
+    largest, median = float(slope.max()), float(np.median(slope))
+    if not median > 0:
+        return np.inf if largest > 0 else 1.0
+    return largest / median
 
 
 def plane_contrast(plane: Plane) -> float:
