@@ -1,10 +1,12 @@
 """Neighbours on two sides of a boundary."""
 
 import numpy as np
+import pytest
 import torch
 
 from phasebook.edits.neighbours import neighbours
 from phasebook.sampling.samplers import normal_start, resume
+from tests.builders import refuses
 
 
 def test_neighbours_are_samples_of_starts_at_their_angle(exact, images):
@@ -43,3 +45,13 @@ def test_a_model_that_blends_has_no_boundary(worded):
     judge = Judge(feature, ("darker", "lighter"), feature(Frame(worded.model, 11, values)))
     found = neighbours(worded.model, judge, np.array([0, 1]), 40, 0.01, 6, levels=worded.levels, seed=0)
     assert found.parted > 0 and len(found.pairs) == 0
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"count": 0}, "count = 0: takes a whole number >= 1"), ({"halvings": 0.5}, "halvings = 0.5"),
+    ({"halvings": -1}, "halvings = -1: takes a whole number >= 0"), ({"angle": np.nan}, "angle = nan"),
+    ({"angle": 0.0}, "angle = 0.0: takes a positive number"), ({"family": [0, 1]}, "family: 2; takes one for each of"),
+])
+def test_arcs_that_are_none_are_refused(exact, images, wrong, words):
+    usual = {"family": images.family, "count": 2, "angle": 0.1, "halvings": 1} | wrong
+    refuses(lambda: neighbours(exact.model, exact.judge, levels=exact.levels, **usual), words)

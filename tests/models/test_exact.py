@@ -172,6 +172,7 @@ def test_what_an_exact_model_cannot_be_made_of(call, words):
 @pytest.mark.parametrize("call, words", [
     (lambda m: m.start(np.zeros((1, 3))), "latents: shape (1, 3); this model takes (m, 3, 6, 6)"),
     (lambda m: m.prompt("family 1", "strong"), "guidance = 'strong': takes a finite number"),
+    (lambda m: m.prompt("family 1", 1e308), "guidance = 1e+308: its bonus is beyond float64; takes a smaller one"),
     (lambda m: m.prompt("family 1", np.inf), "guidance = inf"), (lambda m: m.prompt("", negative=3), "negative = 3"),
     (lambda m: list(m.sweep(m.start(latents(5, m.shape)), m.levels(2), m.prompt(["family 1"] * 3))),
      "prompt: of 3 points; takes one for all 5, or one a point"),

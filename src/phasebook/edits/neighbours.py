@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from phasebook.arguments import number, whole
 from phasebook.edits.judges import Judge, apart, picked
 from phasebook.edits.pairs import EditPairs
 from phasebook.sampling.levels import Levels
@@ -63,7 +64,15 @@ def neighbours(model: Model, judge: Judge, family: Int[np.ndarray, " n"], count:
         levels: of the sampler.
         prompt: the generic one.
         seed: of the starts.
+
+    Raises:
+        ValueError: for no arc, an angle that is not positive, halvings that are no number, another number of families
+            than known pictures, or a judge that knows none.
     """
+    count, halvings = whole("count", count, 1), whole("halvings", halvings, 0)
+    angle, family = number("angle", angle, "a positive number, in radians", above=0), np.asarray(family)
+    if judge.known is not None and len(family) != len(judge.names):
+        raise ValueError(f"family: {len(family)}; takes one for each of {len(judge.names)} known pictures")
     one, other = normal_start(model, seed, count), normal_start(model, seed + count, count)
     low = torch.zeros(count, dtype=torch.float64)
     high = low + angle * 2**halvings

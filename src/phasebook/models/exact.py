@@ -211,12 +211,16 @@ class ExactModel(Model):
             The prompt.
 
         Raises:
-            ValueError: for a text that names no atom, or a guidance that is no number.
+            ValueError: for a text that names no atom, or a guidance that is no number or too large a one.
         """
         guidance, single = number("guidance", guidance, "a finite number"), listed(texts, negative)
         known = {text: self._named(text) for text in {*single, negative}}
         rows = torch.stack([known[text].to(self.atoms) for text in single]) - known[negative].to(self.atoms)
-        return Prompt({"log_prior": rows * self.bonus * guidance}, guidance)
+        log_prior = rows * self.bonus * guidance
+        if not bool(log_prior.isfinite().all()):
+            raise ValueError(f"guidance = {guidance:g}: its bonus is beyond {str(self.dtype).removeprefix('torch.')}; "
+                             "takes a smaller one")
+        return Prompt({"log_prior": log_prior}, guidance)
 
     def _named(self, text: str) -> Tensor:
         wanted = text.strip().casefold()
