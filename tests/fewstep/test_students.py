@@ -7,6 +7,7 @@ import torch
 from phasebook.fewstep.layers import LAYERS
 from phasebook.fewstep.students import distil, fresh_noise, lessons, levels_of
 from phasebook.fewstep.targets import latents, named_target
+from tests.builders import refuses
 
 LESSON = lessons(named_target("two_disks"), latents(256, 2, 0))
 OTHER = lessons(named_target("eight"), latents(256, 2, 0))
@@ -84,3 +85,16 @@ def test_layers_learn_from_the_same_batches_and_soft_ones_begin_as_hard_ones(mon
 def test_the_part_of_fresh_noise_is_that_of_the_sampler():
     (part,) = fresh_noise(2)
     assert part**2 / (1 - part**2) == pytest.approx(0.6**2)
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"layer": "cnn"}, "layer = 'cnn': takes one of mlp, moe_soft"), ({"taught": []}, "taught: no lesson"),
+    ({"kinds": ["copy"]}, "kinds = ['copy']: takes a list of trajectory, consistency"),     # was taught consistency
+    ({"kinds": "trajectory"}, "kinds = 'trajectory': takes a list"), ({"kinds": []}, "kinds = []"),
+    ({"temperature": 0.0}, "temperature = 0.0: takes a positive number"), ({"seeds": 0}, "seeds = 0: takes a whole"),
+    ({"budget": -1}, "budget = -1: takes a whole number >= 0"), ({"weights": 2.5}, "weights = 2.5"),
+    ({"steps": 3}, "steps = 3: takes 1, 2 or 4"),
+])
+def test_what_is_no_student_is_refused(wrong, words):
+    usual = SMALL | {"layer": "mlp", "taught": [LESSON], "steps": 2, "budget": 0}
+    refuses(lambda: distil(**usual | wrong), words)

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import brief, number, whole
 from phasebook.fewstep.layers import LAYERS, Layer, matched
 from phasebook.fewstep.targets import Target, flowed
 
@@ -159,7 +160,18 @@ def distil(layer: str, taught: Sequence[Lesson], steps: int, kinds: Sequence[str
 
     Returns:
         The students by target and kind.
+
+    Raises:
+        ValueError: for a layer, a kind or a number of steps that is unknown, no lesson, or a setting that is none.
     """
+    if layer not in LAYERS:
+        raise ValueError(f"layer = {layer!r}: takes one of {', '.join(LAYERS)}")
+    if isinstance(kinds, str) or not kinds or not set(kinds) <= set(KINDS):
+        raise ValueError(f"kinds = {brief(kinds)}: takes a list of {', '.join(KINDS)}")
+    if not taught:
+        raise ValueError("taught: no lesson; takes one at least")
+    weights, seeds, budget = whole("weights", weights, 1), whole("seeds", seeds, 1), whole("budget", budget, 0)
+    temperature = number("temperature", temperature, "a positive number", above=0)
     kinds = ("trajectory",) if steps == 1 else tuple(kinds)
     names = [(one.target.name, kind) for one in taught for kind in kinds]
     tasks = [pair for one in taught for kind in kinds for pair in one.pairs(steps, kind)]
