@@ -45,6 +45,25 @@ def test_the_gaussian_control_knows_no_unit(norm):
     torch.testing.assert_close(shown[1], shown[0], atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["subset", "latents", "duplicates"])
+def test_the_gaussian_has_the_mean_of_atoms_that_are_not_centred(kind):
+    """Against the covariance matrix written out."""
+    whole = ExactModel.of(images(), dtype=torch.float64)
+    views = 3 + torch.randn(2, 12, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+    model = {"subset": whole.subset(np.arange(5)), "duplicates": whole.subset([0, 1, 1, 2]),
+             "latents": ExactModel.of_latents(views, images())}[kind]
+    atoms = model.atoms.double().numpy()
+    mean, covariance = atoms.mean(0), np.cov(atoms.T, bias=True)
+    control = GaussianModel.of(model)
+    z = 9 * torch.randn(4, *model.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).numpy()
+    for alpha, sigma in ((0.1, 9.0), (0.5, 3.0), (0.9, 0.3)):
+        levels = Levels("one", np.array([alpha, 1.0]), np.array([sigma, 0.1]), np.array([-1]))
+        gain = alpha * covariance @ np.linalg.inv(alpha**2 * covariance + sigma**2 * np.eye(len(mean)))
+        expected = mean + (z.reshape(4, -1) - alpha * mean) @ gain.T
+        said = control.predict(control.start(z), levels, 0).x0.double() @ control.axes.T @ model.atoms.double()
+        np.testing.assert_allclose(said, expected, atol=1e-9 if kind != "latents" else 2e-4)
+
+
 def test_a_gaussian_takes_no_words():
     model = GaussianModel.of(ExactModel.of(images()))
     assert model.prompt("").conditions == {}

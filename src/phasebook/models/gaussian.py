@@ -16,33 +16,46 @@ from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixel
 
 __all__ = ["GaussianModel"]
 
+CENTRED = 1e-9          # of the atoms' mean square: the square of a mean that is rounding
+
 
 @dataclass(frozen=True, eq=False)
 class GaussianModel(Model):
     """The Gaussian N(mean, covariance of the atoms), whose denoiser is linear. Build it with `GaussianModel.of(exact)`.
 
-    On principal axis r (variance `s_r`): `xhat_r = alpha s_r / (alpha^2 s_r + sigma^2) x_r`. A latent decomposes over
-    the axes as `x = sum_r y_r v_r + rest`, `v_r = sum_i axes_ir x_i` of norm one; the rest is denoised to zero. States
-    are the coordinates y.
+    On principal axis r (variance `s_r`, mean `m_r`): `xhat_r = m_r + alpha s_r / (alpha^2 s_r + sigma^2) (x_r - alpha
+    m_r)`. A latent decomposes over the axes as `x = sum_r y_r v_r + rest`, `v_r = sum_i axes_ir x_i` of norm one; the
+    rest is denoised to zero. States are the coordinates y. Where the mean of the atoms is not 0 (latents of another
+    model, a subset), what of it lies off the axes of the covariance is one more axis, of variance 0.
 
     Attributes:
         exact: the model of the atoms.
         axes: (n, r).
         variance: (r,).
+        mean: of the atoms (r,).
     """
 
     exact: ExactModel
     axes: Float[Tensor, "n r"]
     variance: Float[Tensor, " r"]
+    mean: Float[Tensor, " r"]
 
     @classmethod
     def of(cls, exact: ExactModel) -> "GaussianModel":
         """The Gaussian fitted to the atoms of an exact model (its prior being uniform). ValueError for another."""
         if not isinstance(exact, ExactModel):
             raise ValueError(f"exact = {brief(exact)}: takes an ExactModel, such as ExactModel.of(images)")
-        variance, axes = torch.linalg.eigh(exact.gram.to(torch.float64))
+        gram, n = exact.gram.to(torch.float64), len(exact.atoms)
+        variance, axes = torch.linalg.eigh(gram - gram.mean(0) - gram.mean(1, keepdim=True) + gram.mean())
         keep = variance > 1e-9 * variance[-1].clamp(min=0)
-        return cls(exact, axes[:, keep] / variance[keep].sqrt(), variance[keep] / len(exact.atoms))
+        axes, variance = axes[:, keep] / variance[keep].sqrt(), variance[keep] / n
+        axes = axes - axes.mean(0)                      # of sum 0: combinations of differences of atoms
+        mean = axes.T @ gram.mean(1)
+        off = 1 / n - axes @ mean                       # the mean off the axes, as a combination of the atoms
+        if (rest := off @ gram @ off) > CENTRED * gram.diagonal().mean():
+            axes = torch.cat([axes, (off / rest.sqrt())[:, None]], 1)
+            variance, mean = torch.cat([variance, rest.new_zeros(1)]), torch.cat([mean, rest.sqrt()[None]])
+        return cls(exact, axes, variance, mean)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,8 +89,8 @@ class GaussianModel(Model):
                 read: int | None = None) -> Prediction:
         """The linear denoiser, and the noise that follows from it."""
         alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
-        s = self.variance.to(x)
-        x0 = alpha * s / (alpha**2 * s + sigma**2) * x
+        s, mean = self.variance.to(x), self.mean.to(x)
+        x0 = mean + alpha * s / (alpha**2 * s + sigma**2) * (x - alpha * mean)
         return Prediction.of(x0, x, levels, step, read)
 
     def decode(self, x0: State) -> Pixels:
