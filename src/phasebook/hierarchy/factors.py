@@ -25,8 +25,7 @@ __all__ = ["VarianceShare", "exact_levels", "factor_split", "sampled_levels", "v
 class VarianceShare(NamedTuple):
     """Attributes:
     eta: share of the variance between the classes.
-    omega: the same without what chance gives; may be slightly negative. NaN where each picture is a class of its own,
-        which chance gives all.
+    omega: the same without what chance gives; may be slightly negative, and NaN where each picture is its own class.
     deviation: the largest standard deviation of the class means, the speciation level of the factor alone.
     """
 

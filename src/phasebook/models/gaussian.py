@@ -23,10 +23,13 @@ CENTRED = 1e-9          # of the atoms' mean square: the square of a mean that i
 class GaussianModel(Model):
     """The Gaussian N(mean, covariance of the atoms), whose denoiser is linear. Build it with `GaussianModel.of(exact)`.
 
-    On principal axis r (variance `s_r`, mean `m_r`): `xhat_r = m_r + alpha s_r / (alpha^2 s_r + sigma^2) (x_r - alpha
-    m_r)`. A latent decomposes over the axes as `x = sum_r y_r v_r + rest`, `v_r = sum_i axes_ir x_i` of norm one; the
-    rest is denoised to zero. States are the coordinates y. Where the mean of the atoms is not 0 (latents of another
-    model, a subset), what of it lies off the axes of the covariance is one more axis, of variance 0.
+    On principal axis r, of variance `s_r` and mean `m_r`:
+
+        xhat_r = m_r + alpha s_r / (alpha^2 s_r + sigma^2) (x_r - alpha m_r).
+
+    A latent decomposes over the axes as `x = sum_r y_r v_r + rest`, `v_r = sum_i axes_ir x_i` of norm one; the rest is
+    denoised to zero. States are the coordinates y. Where the mean of the atoms is not 0 (latents of another model, a
+    subset), what of it lies off the axes of the covariance is one more axis, of variance 0.
 
     Attributes:
         exact: the model of the atoms.
