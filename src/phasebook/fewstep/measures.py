@@ -38,8 +38,8 @@ def constant_below(generator: Generator, z: Float[Tensor, "p d"], students: int,
     """The Lipschitz constant of each student, from below: the steepest secant of length 0.002 that an ascent meets.
 
     From the steepest of the given points it climbs by random moves that shrink, on the largest singular value of the
-    Jacobian by centred differences. What is returned is a difference quotient of the map itself, so it never exceeds
-    the constant; how far below it stays is not known.
+    Jacobian by centred differences. What is returned is a difference quotient of the map itself, so it exceeds the
+    constant by rounding alone (float32: 1e-4 of it, for values of order one); how far below it stays is not known.
 
     Args:
         generator: the students' map.
