@@ -1,8 +1,14 @@
 """The API page: what is public, and docstrings that are words and formulas."""
 
 import importlib.util
+import inspect
+from io import StringIO
 
 import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+from docutils.parsers.rst import roles
+from sphinx.ext.napoleon import Config, GoogleDocstring
 
 from phasebook.site.build import runner
 
@@ -33,3 +39,34 @@ def test_a_table_stays_as_it_is_drawn():
     lines = ["Words:", "", "| a | b |", "|---|---|", "| 1 | 2 |", "More."]
     api.plain(None, "module", "m", None, None, lines)
     assert lines == ["Words:", "", "::", "", "    | a | b |", "    |---|---|", "    | 1 | 2 |", "", "More."]
+
+
+def public():
+    """Every public name of the library with its docstring, and those of its classes' members."""
+    for module in map(importlib.import_module, api.public_modules("phasebook")):
+        yield module.__name__, module.__doc__
+        for name in module.__all__:
+            thing = getattr(module, name)
+            yield f"{module.__name__}.{name}", inspect.getdoc(thing) if callable(thing) else None
+            own = inspect.isclass(thing) and thing.__module__.startswith("phasebook")      # and no alias of a type
+            yield from ((f"{module.__name__}.{name}.{part}", inspect.getdoc(value)) for part, value in
+                    (vars(thing).items() if own else ())
+                        if not part.startswith("_") and (callable(value) or isinstance(value, property | classmethod)))
+
+
+def test_every_docstring_can_be_read():
+    """As Sphinx reads it when the pages are built, which one that it cannot read stops."""
+    for role in ("class", "exc", "func", "meth", "mod", "attr", "obj", "ref", "doc"):
+        roles.register_local_role(role, lambda name, raw, text, *rest, **more: ([nodes.literal(raw, text)], []))
+    config = Config(napoleon_numpy_docstring=False, napoleon_use_ivar=True, napoleon_attr_annotations=False)
+    config.strip_signature_backslash = True         # a name may end with an underscore
+    faults, said = [], StringIO()
+    for name, words in public():
+        lines = (words or "").split("\n")
+        api.plain(None, "", name, None, None, lines)
+        publish_doctree(str(GoogleDocstring(lines, config, what="function")),
+                        settings_overrides={"report_level": 2, "halt_level": 5, "warning_stream": said})
+        if said.getvalue():
+            faults.append(f"{name}: {said.getvalue().splitlines()[0]}")
+            said.truncate(said.seek(0))
+    assert faults == []
