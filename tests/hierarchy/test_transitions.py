@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from phasebook.hierarchy import transitions
 from phasebook.hierarchy.transitions import (
     collapse_of,
     exact_trips,
@@ -20,6 +21,7 @@ from phasebook.mixtures.regimes import clone_probability, collapse_ratio
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import log_snr_levels
+from phasebook.sampling.samplers import normal_start
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import share_interval
@@ -119,7 +121,7 @@ def test_what_has_no_trips_and_no_collapse():
 
 
 def test_what_no_sampler_visits():
-    """A step before the first is counted from the end; more than a thousand states would share their noise."""
+    """A step before the first would be counted from the end."""
     model = Denoiser((2,), lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2), name="one")
     levels, x0 = model.levels(4), torch.zeros(3, 2, dtype=torch.float64)
     for step in (-1, 4, 1.5):
@@ -127,8 +129,21 @@ def test_what_no_sampler_visits():
         refuses(lambda step=step: sampled_trips(model, x0, levels, [step], len), f"at = {step}: takes steps")
     refuses(lambda: sampled_trips(model, x0, levels, [], len), "at: no step; takes one at least")
     refuses(lambda: there_and_back(model, x0, levels, 1, clones=0), "clones = 0")
-    many = torch.zeros(1001, 2, dtype=torch.float64)
-    refuses(lambda: there_and_back(model, many, levels, 1), "x0: 1001 states; takes 1000 at most")
+
+
+def test_no_two_of_many_states_share_their_noise(monkeypatch):
+    """A slice of 41 x 41 points has more than a thousand."""
+    drawn = []
+
+    def start(model, seed, count):
+        drawn.append(range(seed, seed + count))
+        return normal_start(model, seed, count)
+
+    monkeypatch.setattr(transitions, "normal_start", start)
+    model = Denoiser((2,), lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2), name="one")
+    there_and_back(model, torch.zeros(1681, 2, dtype=torch.float64), model.levels(4), 1)
+    seeds = [seed for some in drawn for seed in some]
+    assert len(drawn) == 7 and len(seeds) == len(set(seeds)) == 7 * 1681
 
 
 def test_the_collapse_of_an_even_cloud_is_the_known_formula():

@@ -93,7 +93,7 @@ def sampled_levels(model: Model, x0: State, levels: Levels, at: Sequence[int],
         seed: of the noise.
 
     Raises:
-        ValueError: for no step, one that the sampler does not have, or more than a thousand states.
+        ValueError: for no step, or one that the sampler does not have.
     """
     last, visited = levels.steps - 1, visited_steps(at, levels)
     before = {name: label(Frame(model, last, x0)) for name, label in factors.items()}

@@ -28,7 +28,7 @@ from phasebook.slices.slice import Slice
 __all__ = ["Trips", "collapse_of", "exact_trips", "falling", "first_ridge", "pair_clones", "peak", "peak_over_class",
            "posteriors", "sampled_trips", "settled", "susceptibility", "there_and_back", "visited_steps"]
 
-MOST = 1000             # states that are noised at a time: each has seeds of its own
+SEEDS = 1000            # of the noise of a step, one a state: as many are kept apart where there are fewer states
 
 
 class Trips(NamedTuple):
@@ -122,7 +122,7 @@ def there_and_back(model: Model, x0: State, levels: Levels, step: int, prompt: P
 
     Args:
         model: any.
-        x0: clean states, at most a thousand.
+        x0: clean states.
         levels: of the sampler.
         step: the level to go to, from 0.
         prompt: for all points, or one a point.
@@ -133,12 +133,10 @@ def there_and_back(model: Model, x0: State, levels: Levels, step: int, prompt: P
         The last predictions of each clone.
 
     Raises:
-        ValueError: for a step that the sampler does not have, no clone, or more than a thousand states, which would
-            share their noise.
+        ValueError: for a step that the sampler does not have, or no clone.
     """
     step, clones = whole("step", step, 0, levels.steps - 1, "a step"), whole("clones", clones, 1)
-    if len(x0) > MOST:
-        raise ValueError(f"x0: {len(x0)} states; takes {MOST} at most")
+    seeds = max(SEEDS, len(x0))
     noise = normal_start(model, seed, len(x0))
     noisy = float(levels.alpha[step]) * x0 + float(levels.sigma[step]) * noise
     ends = []
@@ -148,7 +146,7 @@ def there_and_back(model: Model, x0: State, levels: Levels, step: int, prompt: P
             prediction = model.predict(x, levels, k, prompt)
             alpha, sigma = levels.alpha[k:k + 2], levels.sigma[k:k + 2]
             kept = sigma[1] * (alpha[0] * sigma[1]) / (alpha[1] * sigma[0])
-            fresh = normal_start(model, seed + MOST * (1 + k + levels.steps * clone), len(x0))
+            fresh = normal_start(model, seed + seeds * (1 + k + levels.steps * clone), len(x0))
             spread = float(np.sqrt(max(sigma[1]**2 - kept**2, 0)))
             x = float(alpha[1]) * prediction.x0 + float(kept) * prediction.eps + spread * fresh
         ends.append(prediction.x0)
@@ -169,7 +167,7 @@ def sampled_trips(model: Model, x0: State, levels: Levels, at: Sequence[int],
         seed: of the noise.
 
     Raises:
-        ValueError: for no step, one that the sampler does not have, or more than a thousand states.
+        ValueError: for no step, or one that the sampler does not have.
     """
     last, rows, at = levels.steps - 1, [], visited_steps(at, levels)
     before = label(Frame(model, last, x0))
