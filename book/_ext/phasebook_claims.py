@@ -303,8 +303,7 @@ def completed(app, row: re.Match) -> str:
     if claim is None:
         return row[0]
     attributes = "".join(f' data-{key}="{claim[key]}"' for key in ("kind", "verdict", "chapter"))
-    told = stated(claim["chapter"])
-    name = of_model(row[1], told)
+    name = app.env.phasebook_owners[row[1]]
     where = app.env.phasebook_places.get(name)
     links = " ".join(links_of(app, claim, name, where)) if where else ""
     return f'<tr id="{row[1]}" role="row"{attributes}>{row[2]}<div class="pb-note pb-links">{links}</div></td>'

@@ -4,7 +4,6 @@ A reader in a hurry meets a picture on the first screen or two; the argument kee
 """
 
 import re
-from copy import deepcopy
 
 from docutils.nodes import Element, Text, admonition, caption, container, figure, paragraph, raw, reference
 
@@ -42,7 +41,7 @@ def copied(chosen: Element, number: str) -> Element | None:
     words = next(iter(chosen.findall(caption)), None)
     below = paragraph("", "", reference("", "", Text(f"Fig. {number}"), refid=chosen["ids"][0], internal=True),
                       Text(", from below. "), classes=["pb-note"])
-    below += [deepcopy(child) for child in (words.children if words else [])]
+    below += [child.deepcopy() for child in (words.children if words else [])]     # copy.deepcopy takes the page along
     return container("", raw("", html, format="html"), below, classes=["pb-lead"])
 
 
