@@ -88,34 +88,59 @@ def copy(tmp_path_factory) -> Path:
     return folder
 
 
-def runs(copy: Path, *tests: str) -> subprocess.CompletedProcess:
-    """pytest on some tests, with the copy in place of the package."""
+# what the package stands on is imported once; each run, of which a line tells, is a copy of the process that did
+SERVER = """
+import os, sys
+import hypothesis, pydantic, pytest, scipy.optimize, scipy.stats, torch, xarray
+for line in sys.stdin:
+    out, *arguments = line.split()
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT), 1)
+        os._exit(pytest.main(arguments))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(copy, tmp_path_factory):
+    """pytest on some tests, with the copy in place of the package: its exit code, and what it said."""
     variables = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", HOME: str(ROOT),
                  "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}         # a quarter of the time of so small a run
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--noconftest", "-p", "no:cacheprovider"]
-    if any(test.endswith(".ipynb") for test in tests):
-        command += ["-p", "nbval.plugin", "--nbval-lax", "--nbval-current-env"]
-    return subprocess.run([*command, *(f"tests/{test}" for test in tests)], cwd=ROOT, env=os.environ | variables,
-                          capture_output=True, text=True)
+    server = subprocess.Popen([sys.executable, "-c", SERVER], cwd=ROOT, env=os.environ | variables, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    logs = tmp_path_factory.mktemp("logs")
+
+    def run(*tests: str) -> tuple[int, str]:
+        options = ["-q", "-x", "--noconftest", "-p", "no:cacheprovider"]
+        if any(test.endswith(".ipynb") for test in tests):
+            options += ["-p", "nbval.plugin", "--nbval-lax", "--nbval-current-env"]
+        log = logs / str(len(list(logs.iterdir())))
+        print(log, *options, *(f"tests/{test}" for test in tests), file=server.stdin, flush=True)
+        return int(server.stdout.readline()), log.read_text(encoding="utf-8")
+
+    yield run
+    server.stdin.close()
+    server.wait()
 
 
-def test_all_of_them_pass_on_an_unchanged_copy(copy):
+def test_all_of_them_pass_on_an_unchanged_copy(copy, runs):
     tests = [mutation.test for mutation in MUTATIONS if "::" in mutation.test]      # nbval replays the others anyway
-    done = runs(copy, *tests)
-    assert done.returncode == 0, done.stdout[-2000:]
+    code, said = runs(*tests)
+    assert code == 0, said[-2000:]
     where = subprocess.run([sys.executable, "-c", "import phasebook; print(phasebook.__file__)"], cwd=ROOT, text=True,
                            env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True)
     assert where.stdout.startswith(str(copy))
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.module)
-def test_a_changed_quantity_is_noticed(copy, mutation):
+def test_a_changed_quantity_is_noticed(copy, runs, mutation):
     file = copy / "phasebook" / mutation.module
     whole = file.read_text(encoding="utf-8")
     assert whole.count(mutation.line) == 1
     file.write_text(whole.replace(mutation.line, mutation.changed), encoding="utf-8")
     try:
-        done = runs(copy, mutation.test)
+        code, said = runs(mutation.test)
     finally:
         file.write_text(whole, encoding="utf-8")
-    assert done.returncode == 1 and "1 failed" in done.stdout and "error" not in done.stdout.splitlines()[-1]
+    assert code == 1 and "1 failed" in said and "error" not in said.splitlines()[-1]
