@@ -8,6 +8,8 @@ import importlib
 import pkgutil
 import re
 
+from sphinx.addnodes import desc_signature
+
 PAGE, MARK = "book/api", "{rooms}"
 HIDDEN = ("phasebook.site", "phasebook.cli")        # the book's own machinery
 
@@ -71,6 +73,13 @@ def skip(app, what, name, thing, skipped, options) -> bool | None:
     return True if words.startswith("Alias for field number") else None
 
 
+def shorten(app, domain, kind, content) -> None:
+    """What a class holds is not listed among the contents: of a thousand names nobody finds one."""
+    if kind in ("attribute", "method", "property"):
+        for name in content.parent.findall(desc_signature):
+            name["_toc_name"] = ""
+
+
 def configure(app, config) -> None:
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:.*", r"(?!phasebook\b).*")]
     config.add_module_names = False
@@ -87,5 +96,6 @@ def setup(app) -> dict:
     app.connect("config-inited", configure)
     app.connect("source-read", fill)
     app.connect("autodoc-skip-member", skip)
+    app.connect("object-description-transform", shorten)
     app.connect("autodoc-process-docstring", plain, priority=400)      # before napoleon adds its own markup
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

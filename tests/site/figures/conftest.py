@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import sync_playwright
 
+from phasebook.site.build.pdf import NAMES
+
 FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync".split()
 PATIENCE = 60_000       # ms; the machine may be busy
 
@@ -14,7 +16,7 @@ PATIENCE = 60_000       # ms; the machine may be busy
 @pytest.fixture(scope="module")
 def browser():
     """Chromium; required only where CI is set."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None and not os.environ.get("CI"):
         pytest.skip("no Chromium on this machine (Debian: apt install chromium); required only where CI is set")
     with sync_playwright() as play:

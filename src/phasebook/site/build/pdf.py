@@ -17,7 +17,8 @@ from phasebook.site.build.sources import ChapterError
 
 __all__ = ["contents", "printed", "write"]
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# the first is the same without the windows that nobody sees, a quarter quicker
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run")
 SIDES = ("top", "bottom", "left", "right")
