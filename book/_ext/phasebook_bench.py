@@ -8,9 +8,6 @@ import re
 
 from docutils.nodes import caption, figure, raw
 
-from phasebook.site.build import bench
-from phasebook.site.figures.base import html_of
-from phasebook.site.figures.speed import cost_curves
 from phasebook.site.paths import root
 
 PAGE, MARK = "book/speed", re.compile(r"\{bench: (cpu|cuda) (table|short|curves)\}")
@@ -20,7 +17,11 @@ CAPTION = ("What a slice of the exact model costs against each of its sizes, the
 
 
 def filled(machine: str, what: str) -> str:
-    """What stands in place of a mark, as Markdown."""
+    """What stands in place of a mark, as Markdown. A book without the page does without these imports."""
+    from phasebook.site.build import bench
+    from phasebook.site.figures.base import html_of
+    from phasebook.site.figures.speed import cost_curves
+
     place = root() / "benchmarks" / "results" / f"{machine}.json"
     if what != "curves":
         return bench.page(place) if what == "table" else bench.short(place)

@@ -10,11 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
 from phasebook.site.build.sources import CLAIMS
-from phasebook.site.figures.live import live_html
-from phasebook.slices.plane import seeded_anchors
 
 PAGE, LIVE, VERDICTS = "book/intro", "{live}", re.compile(r"\{verdicts: ([a-z ]+)\}")
 SEEDS, STEPS, STEP = (6, 7, 8, 9), 30, 12           # the first seed is that of the chapters on slices
@@ -27,7 +23,13 @@ WORDS = {"holds": ("holds", "hold"),
 
 
 def diagram() -> str:
-    """The live diagram of the emoji, on planes through twelve random latents."""
+    """The live diagram of the emoji, on planes through twelve random latents. A book without it does without these
+    imports."""
+    from phasebook.models.exact import ExactModel
+    from phasebook.models.image_sets import load_images
+    from phasebook.site.figures.live import live_html
+    from phasebook.slices.plane import seeded_anchors
+
     model = ExactModel.of(load_images("families", 64))
     bank = np.concatenate([seeded_anchors(model.shape, seed) for seed in SEEDS])
     return live_html(model, bank, model.levels(STEPS), alt=ALT, step=STEP)
