@@ -165,6 +165,12 @@ def test_every_mode_becomes_rgb_on_white(folder, mode, colour, expected):
     assert np.allclose(load_images(folder, resolution=16).pixels[2], expected, atol=1 / 255)
 
 
+def test_sixteen_bits_become_the_nearest_eight(folder):
+    ramp = np.arange(0, 1 << 16, 256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(ramp).save(folder / "c.png")
+    assert np.abs(load_images(folder, resolution=16).pixels[2, ..., 0] - ramp / 65535).max() <= 0.501 / 255
+
+
 def test_palette_picture_with_a_transparent_colour(folder):
     picture = Image.new("P", (16, 16), 0)
     picture.putpalette([*RED, *GREEN])

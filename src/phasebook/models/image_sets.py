@@ -284,7 +284,7 @@ def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
             raise _OtherSize(f"{image.width} x {image.height}")
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):       # Pillow's own conversion cuts 16 bits off at 255
-            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+            image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
         elif image.mode in ("I", "F"):
             kind = "whole" if image.mode == "I" else "floating-point"
             raise _NoRange(f"pixels are 32-bit {kind} numbers of unknown range; takes 8 or 16 bits a channel")
