@@ -35,6 +35,28 @@ def test_the_folders_of_a_killed_process_go_at_the_next_use(tmp_path, monkeypatc
     assert set(tmp_path.iterdir()) == own
 
 
+LEFT = """
+import os, sys, tempfile, threading, time
+tempfile.tempdir = sys.argv[1]
+from phasebook.scratch import clear, scratch
+def use(seconds):
+    while True:
+        with scratch("kernel") as folder:
+            (folder / "kernel.json").write_text("{}")
+            time.sleep(seconds)
+for seconds in (0, 0, 0.01, 60):
+    threading.Thread(target=use, args=(seconds,), daemon=True).start()
+time.sleep(0.3)
+clear()
+os._exit(3)
+"""
+
+
+def test_folders_of_threads_that_are_left_as_they_are_go_with_the_process(tmp_path):
+    assert subprocess.run([sys.executable, "-c", LEFT, tmp_path], capture_output=True).returncode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("use", ["remove", "scratch"])
 def test_an_interruption_of_the_removal_comes_after_it(tmp_path, monkeypatch, use):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from phasebook.scratch import clear
 from phasebook.site import process
 
 __all__ = ["main"]
@@ -77,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
         number = getattr(error, "number", signal.SIGINT)
         if any(thread.name == "lane" for thread in threading.enumerate()):      # in the middle of an import, perhaps
             sys.stdout.flush()
+            clear()
             _leave(number)
         print(INTERRUPTED, file=sys.stderr)
         return 128 + number

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,10 +18,13 @@ try:
 except ImportError:         # without locks of files nothing is known of another process, and its folders stay
     fcntl = None
 
-__all__ = ["remove", "scratch"]
+__all__ = ["clear", "remove", "scratch"]
 
 PREFIX = "phasebook-"
 OURS = re.compile(PREFIX + "(?:kernel|model|clip|vision)-[a-z0-9_]{8}")      # a folder of a user's own stays
+TRIES = 5
+IN_USE: set[Path] = set()
+MAKING = threading.Lock()
 
 
 @contextmanager
@@ -36,8 +40,16 @@ def scratch(use: str) -> Iterator[Path]:
         yield folder
     finally:
         remove(folder)
+        IN_USE.discard(folder)
         if held is not None:
             os.close(held)
+
+
+def clear() -> None:
+    """Remove all folders in use, and let no thread make one any more: before an end that leaves threads as they are."""
+    MAKING.acquire()        # for good
+    for folder in list(IN_USE):
+        remove(folder)
 
 
 def remove(folder: Path) -> None:
@@ -47,19 +59,29 @@ def remove(folder: Path) -> None:
         folder: may be absent.
     """
     try:
-        shutil.rmtree(folder, ignore_errors=True)
+        _emptied(folder)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        _emptied(folder)
         raise
+
+
+def _emptied(folder: Path) -> None:
+    for _ in range(TRIES):          # whoever uses it may still put something there
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
 
 
 def _claimed(prefix: str) -> tuple[Path, int | None]:
     """A new folder and its lock; another one where a sweep of another process took it before it was locked."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        with MAKING:
+            folder = Path(tempfile.mkdtemp(prefix=prefix))
+            IN_USE.add(folder)
         held = _lock(folder)
         if folder.is_dir():
             return folder, held
+        IN_USE.discard(folder)
 
 
 def _lock(folder: Path) -> int | None:

@@ -6,7 +6,6 @@ import of the library does none of this.
 
 import ctypes
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -16,12 +15,13 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from phasebook.scratch import remove
+
 __all__ = ["end_with_make", "follow", "tune"]
 
 PARENT = "PHASEBOOK_PARENT"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3     # malloc.h
 KEPT = 1 << 30
-TRIES = 5
 
 
 def tune() -> None:
@@ -74,10 +74,7 @@ def follow(folder: Path) -> None:
 def _wait(parent: int, folder: Path) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
-    for _ in range(TRIES):          # the kernel beside this thread may still put something there
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            break
+    remove(folder)
     if os.getpgrp() == os.getpid():             # what this process started goes with it
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
