@@ -57,6 +57,21 @@ def test_folders_of_threads_that_are_left_as_they_are_go_with_the_process(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+AGAIN = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from phasebook.scratch import scratch
+with scratch("kernel") as folder:
+    pass
+(folder / "profile_default").mkdir(parents=True)
+"""
+
+
+def test_a_folder_that_is_made_again_behind_its_use_goes_with_the_process(tmp_path):
+    assert subprocess.run([sys.executable, "-c", AGAIN, tmp_path], capture_output=True).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("use", ["remove", "scratch"])
 def test_an_interruption_of_the_removal_comes_after_it(tmp_path, monkeypatch, use):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -47,6 +47,7 @@ def _signals(end: Callable[[int], NoReturn]) -> Iterator[None]:
     def stop(number: int, frame: object) -> NoReturn:
         for n in kept:
             signal.signal(n, signal.SIG_IGN)
+        vars(sys)["unraisablehook"] = lambda _: None    # what was half-made complains where it is taken apart
         end(number)
 
     before = [signal.signal(n, stop) for n in kept]

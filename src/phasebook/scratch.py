@@ -4,6 +4,7 @@ A folder is held by a lock that the system frees when its process is gone, howev
 left by a killed run.
 """
 
+import atexit
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ __all__ = ["clear", "remove", "scratch"]
 PREFIX = "phasebook-"
 OURS = re.compile(PREFIX + "(?:kernel|model|clip|vision)-[a-z0-9_]{8}")      # a folder of a user's own stays
 TRIES = 5
-IN_USE: set[Path] = set()
+MADE: list[tuple[int, Path]] = []       # by which process: a copy of this one ends by itself
 MAKING = threading.Lock()
 
 
@@ -40,16 +41,22 @@ def scratch(use: str) -> Iterator[Path]:
         yield folder
     finally:
         remove(folder)
-        IN_USE.discard(folder)
         if held is not None:
             os.close(held)
 
 
 def clear() -> None:
-    """Remove all folders in use, and let no thread make one any more: before an end that leaves threads as they are."""
+    """Remove all folders that this process made, and let no thread make one any more: it ends.
+
+    One whose use has ended may be there again: a kernel that is stopped as it starts makes a home for itself.
+    """
     MAKING.acquire()        # for good
-    for folder in list(IN_USE):
-        remove(folder)
+    for process, folder in MADE:
+        if process == os.getpid():
+            remove(folder)
+
+
+atexit.register(clear)      # before all others, so called after them: nbclient's ends kernels
 
 
 def remove(folder: Path) -> None:
@@ -77,11 +84,10 @@ def _claimed(prefix: str) -> tuple[Path, int | None]:
     while True:
         with MAKING:
             folder = Path(tempfile.mkdtemp(prefix=prefix))
-            IN_USE.add(folder)
+            MADE.append((os.getpid(), folder))
         held = _lock(folder)
         if folder.is_dir():
             return folder, held
-        IN_USE.discard(folder)
 
 
 def _lock(folder: Path) -> int | None:
