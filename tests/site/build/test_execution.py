@@ -160,7 +160,7 @@ def at_random_moments(here: Path, most: float, count: int, stopped_at: Callable)
     """What is wrong after `count` stops between the start and half as long again as a run takes, four at a time."""
     def one(seed):
         number, whom = STOPS[seed % len(STOPS)]
-        place = here / str(seed)
+        place = here / f"{seed} here"
         place.mkdir()
         moment = most * (1.5 * random.Random(seed).random() + 0.05)
         return [f"{number!r} to the {whom} after {moment:.2f} s: {line}" for line in
@@ -213,7 +213,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="processes are found through /proc")
 def test_stops_of_a_book_at_random_moments(prose, here):
-    """Of two chapters, a page and the site: the next build gives the same bytes as one that was left alone."""
+    """Of two chapters, a page and the site: the next build gives the bytes of one left alone elsewhere."""
     source, claims = prose / "notebooks" / "01_toy.py", prose / "notebooks" / "claims"
     (prose / "notebooks" / "02_toy.py").write_text(source.read_text().replace("01_toy", "02_toy")
                                                    .replace("toy.double", "toy.twice"))
