@@ -150,3 +150,12 @@ def test_points_that_are_none_are_refused(alpha, beta, words):
 def test_one_number_is_the_shape_of_vectors_and_an_array_an_extent():
     plane = Plane.random(2, 0, extent=np.array([0.0, 1.0, -1.0, 1.0]), grid=np.int64(4))
     assert plane.anchors.shape == (3, 2) and plane.extent == (0.0, 1.0, -1.0, 1.0) and type(plane.grid) is int
+
+
+def test_fields_of_any_number_type_become_one():
+    """An extent of whole numbers is the same as one of floats: stores are told apart by their text."""
+    plane = Plane(np.eye(3, dtype=np.uint8), (0, 1, np.int8(-1), np.float32(2)), 3, np.bool_(False))
+    assert [type(end) for end in plane.extent] == [float] * 4 and type(plane.normalise) is bool
+    for dtype in (np.uint8, np.int64, np.longdouble, np.float64):
+        assert Plane(np.eye(3, dtype=dtype)).anchors.dtype == np.float64
+    assert Plane(np.eye(3, dtype=np.float16)).anchors.dtype == np.float16

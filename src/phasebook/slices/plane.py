@@ -169,11 +169,13 @@ class Plane:
         return cls(seeded_anchors(shape, seed), extent, grid, normalise)
 
     def __post_init__(self):
-        object.__setattr__(self, "anchors", numbers("anchors", self.anchors, "three latents, an array (3, *shape)"))
+        anchors = numbers("anchors", self.anchors, "three latents, an array (3, *shape)")
+        object.__setattr__(self, "anchors", anchors if anchors.dtype in FLOATS else anchors.astype(np.float64))
         object.__setattr__(self, "grid", whole("grid", self.grid, 2, MOST))
-        object.__setattr__(self, "extent", tuple(check_extent(self.extent)))
+        object.__setattr__(self, "extent", tuple(float(end) for end in check_extent(self.extent)))
         if not isinstance(self.normalise, bool | np.bool_):
             raise ValueError(f"normalise = {brief(self.normalise)}: takes True or False")
+        object.__setattr__(self, "normalise", bool(self.normalise))
         check_anchors(self.anchors, self.anchors.shape[1:])
 
     @property

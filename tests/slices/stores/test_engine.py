@@ -6,6 +6,7 @@ import threading
 import time
 import types
 
+import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
@@ -13,6 +14,7 @@ from phasebook.models.denoiser import Denoiser
 from phasebook.slices.plane import Plane
 from phasebook.slices.stores import engine, workers
 from phasebook.slices.stores.engine import store_slice
+from phasebook.slices.stores.reading import open_store
 from phasebook.slices.stores.store import stored
 from phasebook.slices.stores.workers import EngineError
 from tests.slices.stores.small_stores import files, made
@@ -186,3 +188,19 @@ def test_what_cannot_even_be_counted_is_refused(tmp_path):
     with pytest.raises(ValueError, match="^workers = 1000000: more than fit into memory; takes "):
         store_slice(source(), PLANE, 3, tmp_path / "x.zarr", engine="dask", workers=1_000_000)
     assert not (tmp_path / "x.zarr").exists()
+
+
+def test_an_extent_is_the_same_however_it_is_written(tmp_path):
+    """Whole numbers and floats are equal, and have another text: all tiles were lost, and done under another hash."""
+    path, anchors = tmp_path / "x.zarr", np.array([[0.0, 0], [1, 0], [0, 1]])
+    for extent in ((0, 1, -1, 1), (0.0, 1.0, -1.0, 1.0)):
+        s = store_slice(source(), Plane(anchors, extent, 5, False), 2, path, tile=3)
+        assert np.isfinite(s.values("E")).all()
+        assert stored(path)[0].status().done == 4
+
+
+@pytest.mark.parametrize("dtype, normalise", [(np.uint8, False), (np.longdouble, np.bool_(True))])
+def test_planes_of_any_number_type_are_kept(tmp_path, dtype, normalise):
+    plane = Plane(np.array([[0, 0], [1, 3], [5, 1]], dtype=dtype), (0.1, 1, 0.1, 1), 4, normalise)
+    kept = store_slice(source(), plane, 2, tmp_path / "x.zarr")
+    assert kept.data.identical(open_store(tmp_path / "x.zarr").data) and np.isfinite(kept.values("E")).all()
