@@ -133,6 +133,9 @@ def test_fingerprints_tell_closures_and_networks_apart():
     prints = [Denoiser((2,), f).fingerprint for f in functions]
     assert len(set(prints)) == len(prints)
     assert Denoiser((2,), scaled(1.0)).fingerprint == prints[0]
+    drawn = [Denoiser((2,), one, decode=lambda x, c=c: c * x[:, :, None, None]).fingerprint for c in (1.0, 2.0)]
+    assert len({*drawn, prints[4]}) == 3
+    assert Denoiser((2,), one, name="n").fingerprint == Denoiser((2,), other, name="n").fingerprint
 
 
 @pytest.mark.parametrize("call, message", [

@@ -13,6 +13,7 @@ from torch.autograd.forward_ad import unpack_dual
 
 from phasebook.arguments import brief, check_place, latent_shape, numbers, tensor_of
 from phasebook.sampling.features import Latent, OfPixels
+from phasebook.sampling.fingerprints import fingerprint_of
 from phasebook.sampling.levels import Levels, log_snr_levels
 from phasebook.sampling.protocols import Model, Pixels, Prediction, Prompt, State
 
@@ -28,8 +29,8 @@ class Denoiser(Model):
             same shape. Tangents need a function that torch can differentiate forwards.
         decode: pictures (p, 3, y, x) in [0, 1] of clean states, tensor or array; what lies a little outside is clipped.
             Without it the model has no pictures.
-        name: enters the fingerprint; by default the function's source, the values it closes over, and the weights of a
-            network among them.
+        name: of the fingerprint, in place of what the functions are: their code, and the values, other functions and
+            networks that they use.
         levels: noise levels by number of steps.
         dtype: of the states.
         device: where they live.
@@ -57,8 +58,8 @@ class Denoiser(Model):
         self.denoise = denoise
         self._decode, self._levels = decode, levels
         self.dtype, self.device = dtype, device
-        said = name.encode() if name else _described(denoise)
-        self.fingerprint = sha256(f"{shape} ".encode() + said).hexdigest()[:16]
+        said = name or fingerprint_of(denoise, *([] if decode is None else [decode]))
+        self.fingerprint = sha256(f"{shape} {said}".encode()).hexdigest()[:16]
         self._tried = False
         self.features = {"latent": Latent(shape)}
         if decode:
@@ -223,21 +224,3 @@ def _check_takes(name: str, function: Callable, *arguments: str) -> None:
         signature.bind(*arguments)
     except TypeError:
         raise ValueError(f"{name}: a function of {signature}; takes {takes}") from None
-
-
-def _described(value: object) -> bytes:
-    """What tells one function from another: its source, the values it closes over, the weights of a network."""
-    if isinstance(value, torch.nn.Module):
-        weights = [(name, w.detach().float().cpu().numpy().tobytes()) for name, w in value.state_dict().items()]
-        return repr(type(value)).encode() + b"".join(name.encode() + w for name, w in weights)
-    if isinstance(value, Tensor | ndarray):
-        return np.ascontiguousarray(torch.as_tensor(value).detach().cpu().numpy()).tobytes()
-    if not callable(value):
-        return repr(value).encode()
-    try:
-        said = inspect.getsource(value).encode()
-    except (OSError, TypeError):
-        code = getattr(value, "__code__", None)
-        said = code.co_code if code else repr(type(value)).encode()
-    cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
-    return said + b"".join(_described(cell) for cell in [*cells, *(getattr(value, "__defaults__", None) or ())])

@@ -155,6 +155,18 @@ def test_batches_of_a_model_and_of_a_feature_tell_stores_apart(small, tmp_path):
             begun(path, **change)
 
 
+def test_functions_of_one_name_tell_stores_apart(tmp_path):
+    """What lies in a store by one function of pixels, or in one unit, is not continued by another."""
+    def begun(factor=1.0, unit=1.0):
+        function = OfPixels(lambda pixels: factor * pixels.flatten(1), unit)
+        return made(_other(), tmp_path / "x.zarr", features={"mine": function}, fields=[], pictures=0, grid=4)
+
+    assert begun().data.identical(begun().data)
+    for change in ({"factor": 2.0}, {"unit": 0.5}):
+        with pytest.raises(ValueError, match="holds another slice .weights = "):
+            begun(**change)
+
+
 def test_places_that_hold_something_else_are_refused(small, copy, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").write_text("dear")

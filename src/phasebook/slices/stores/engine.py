@@ -47,7 +47,7 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
         levels: of the sampler, or the number of steps of the model's own.
         path: of the store: a folder, or a URL that fsspec knows, such as `s3://bucket/slice.zarr`.
         prompt: from `model.prompt`, or its arguments: `{"texts": "a red cat", "guidance": 3.0}`.
-        features: see `slice_of`, as for the next; functions are told apart by their names and, where
+        features: see `slice_of`, as for the next; functions are told apart by their names and their code or, where
             they have one, their `fingerprint`.
         jacobian: see `slice_of`.
         fields: names of the model's `fields`.

@@ -14,6 +14,7 @@ import torch
 from numpy import ndarray
 from torch.utils.flop_counter import FlopCounterMode
 
+from phasebook.sampling.fingerprints import fingerprint_of
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
 from phasebook.slices.measurement import Arrays, Measurement, coordinates_of, specification
@@ -211,7 +212,7 @@ def _specified(work: Work, m: Measurement, plane: Plane, features: dict[str, dic
     start = m.model.start(plane.anchors[:1])
     return specification(m, plane) | {
         "at": {name: f["at"] for name, f in features.items()},
-        "weights": {name: _weights(f) for name, f in m.features.items() if getattr(f, "fingerprint", None)},
+        "weights": {name: said for name, f in m.features.items() if (said := _weights(f, m.model))},
         "fields": list(m.fields), "kept": m.kept, "pick": m.pick.tolist() if m.kept else [],
         "source": _options(work.source, m.model),
         "dtype": str(start.dtype), "device": start.device.type, "tile": min(work.tile, plane.grid),
@@ -219,10 +220,15 @@ def _specified(work: Work, m: Measurement, plane: Plane, features: dict[str, dic
     }
 
 
-def _weights(feature: Feature) -> str:
-    """A network's fingerprint, and how many pictures it is given at a time."""
-    batch = getattr(getattr(feature, "function", feature), "batch", None)
-    return feature.fingerprint if batch is None else f"{feature.fingerprint}, {batch} at a time"
+def _weights(feature: Feature, model: Model) -> str | None:
+    """What tells a feature from others of its name: a network's fingerprint, and how many pictures it is given at a
+    time; of somebody's own function its code; and its unit. None for one of the model's own."""
+    if any(feature is one for one in model.features.values()):
+        return None
+    inner = getattr(feature, "function", feature)
+    said, batch = getattr(feature, "fingerprint", None) or fingerprint_of(inner), getattr(inner, "batch", None)
+    said = said if batch is None else f"{said}, {batch} at a time"
+    return said if feature.unit == 1 else f"{said}, unit {float(feature.unit)!r}"
 
 
 def _options(source: Source, model: Model) -> dict | None:

@@ -1,0 +1,132 @@
+"""What tells one function of somebody's own from another, so that a store of one is not continued with the other.
+
+A function is its code, what it closes over, its defaults and the global names that it reads; an object what its class
+and its attributes are. Equal ones have the same fingerprint in any process of one version of Python, with or without
+their source.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from hashlib import sha256
+from types import CodeType, FunctionType, MethodType, ModuleType
+
+import numpy as np
+import torch
+from numpy import ndarray
+from torch import Tensor
+
+__all__ = ["fingerprint_of"]
+
+PLAIN = (type(None), bool, int, float, complex, str, bytes)
+
+
+def fingerprint_of(*values: object) -> str:
+    """Of functions, objects, arrays and networks: 16 hexadecimal digits.
+
+    Args:
+        values: any; what has a text `fingerprint` of its own is known by that.
+
+    Returns:
+        The same text for equal values. What leaves no trace in code or attributes, such as the state of a library in C,
+        is not seen.
+    """
+    return _said(tuple(values), {}).hex()[:16]
+
+
+def _joined(kind: str, *parts: bytes) -> bytes:
+    digest = sha256(kind.encode())
+    for part in parts:
+        digest.update(b"%d " % len(part) + part)
+    return digest.digest()
+
+
+def _said(value: object, seen: dict[int, tuple[object, bytes]]) -> bytes:
+    """The digest of a value; of one that is being looked at, its place among those that are."""
+    if isinstance(value, PLAIN):
+        return _joined(type(value).__name__, repr(value).encode())
+    if id(value) not in seen:
+        seen[id(value)] = value, b"%d" % len(seen)         # held, so that its id stays its own
+        seen[id(value)] = value, _parts(value, seen)
+    return seen[id(value)][1]
+
+
+def _parts(value: object, seen: dict) -> bytes:
+    """The digest of what a value is made of."""
+    each = lambda kind, *parts: _joined(kind, *(_said(part, seen) for part in parts))  # noqa: E731
+    if isinstance(value, type | ModuleType):
+        return _joined("name", _name(value))
+    if isinstance(own := getattr(value, "fingerprint", None), str):
+        return _joined("fingerprint", own.encode())
+    if isinstance(value, torch.nn.Module):
+        own = {k: v for k, v in vars(value).items() if isinstance(v, PLAIN) and k[0] != "_" and k != "training"}
+        forward = getattr(type(value).forward, "__code__", None)
+        return each("network", type(value), forward, own, dict(value.state_dict()))
+    if isinstance(value, Tensor | ndarray | np.generic):
+        return _array(value, each)
+    if isinstance(value, Mapping):
+        return _joined("mapping", *sorted(each("item", *item) for item in value.items()))
+    if isinstance(value, set | frozenset):
+        return _joined("set", *sorted(each("element", one) for one in value))
+    if isinstance(value, list | tuple):
+        return each("list", *value)
+    if isinstance(value, partial):
+        return each("partial", value.func, value.args, value.keywords)
+    if isinstance(value, MethodType):
+        return each("method", value.__func__, value.__self__)
+    if isinstance(value, CodeType):
+        return each("code", value.co_code, value.co_names, value.co_consts)
+    if isinstance(value, FunctionType):
+        usual = value.__defaults__, value.__kwdefaults__
+        return each("function", value.__code__, *usual, _cells(value), _globals(value))
+    return _object(value, each)
+
+
+def _object(value: object, each) -> bytes:
+    """Of anything else: its class with the code of its methods, and its attributes; its text where it has none."""
+    own = getattr(value, "__dict__", None)
+    if own is None:
+        text = repr(value)
+        return each("text", type(value), getattr(value, "__qualname__", "") if " at 0x" in text else text)
+    methods = {name: one.__code__ for name, one in vars(type(value)).items() if isinstance(one, FunctionType)}
+    return each("object", type(value), methods, own)
+
+
+def _array(value: Tensor | ndarray | np.generic, each) -> bytes:
+    kind = f"{value.dtype} {tuple(value.shape)}"
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().to_dense().resolve_conj().contiguous()
+        value = value.view(torch.uint8).numpy() if value.ndim else value.reshape(1).view(torch.uint8).numpy()
+    elif value.dtype.hasobject:
+        return each(kind, value.tolist())
+    return _joined(kind, np.ascontiguousarray(value).tobytes())
+
+
+def _cells(function: FunctionType) -> list:
+    """What a function closes over; a name that has no value yet is left out."""
+    held = []
+    for cell in function.__closure__ or ():
+        try:
+            held.append(cell.cell_contents)
+        except ValueError:
+            continue
+    return held
+
+
+def _globals(function: FunctionType) -> dict[str, object]:
+    """The global values that a function reads; of functions and classes of other modules their names."""
+    there, found = function.__globals__, {}
+    for name in sorted(_read(function.__code__) & there.keys()):
+        value = there[name]
+        foreign = callable(value) and getattr(value, "__module__", None) != function.__module__
+        found[name] = _name(value) if foreign and isinstance(value, FunctionType) else value
+    return found
+
+
+def _read(code: CodeType) -> set[str]:
+    """Names in a function's code, and in that of the functions within it."""
+    return set(code.co_names).union(*(_read(one) for one in code.co_consts if isinstance(one, CodeType)))
+
+
+def _name(value: object) -> bytes:
+    name = getattr(value, "__qualname__", getattr(value, "__name__", ""))
+    return f"{getattr(value, '__module__', '')}.{name}".encode()

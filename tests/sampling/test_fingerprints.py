@@ -1,0 +1,112 @@
+"""Fingerprints: others for what computes something else, the same in another process."""
+
+import subprocess
+import sys
+import textwrap
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from phasebook.sampling.fingerprints import fingerprint_of
+
+FACTOR = 1.0
+
+
+def scaled(x, c=1.0):
+    return c * x
+
+
+def by_a_global(x):
+    return FACTOR * scaled(x)
+
+
+class Scaled:
+    def __init__(self, c):
+        self.c = c
+
+    def __call__(self, x):
+        return self.c * x
+
+    def twice(self, x):
+        return 2 * self.c * x
+
+
+def closed(value):
+    def function(x):
+        return x * value
+    return function
+
+
+def keyword(c):
+    def function(x, *, c=c):
+        return c * x
+    return function
+
+
+def executed(text):
+    names = {}
+    exec(f"f = lambda x: {text}", names)         # without a source, as of a line that was typed
+    return names["f"]
+
+
+def network(c):
+    linear = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(linear.weight, c)
+    torch.nn.init.zeros_(linear.bias)
+    return linear
+
+
+def recursive(c):
+    def function(x):
+        return function(x - 1) if x > 0 else c
+    return function
+
+
+LONG = np.zeros(5000)
+OTHER = np.where(np.arange(5000) == 2000, 1.0, 0.0)
+TWO = [lambda x: 1 + x, lambda x: 1 - x]
+
+
+@pytest.mark.parametrize("one, other", [
+    (partial(scaled, c=1.0), partial(scaled, c=2.0)), (Scaled(1.0), Scaled(2.0)),
+    (Scaled(1.0).twice, Scaled(2.0).twice), (Scaled(1.0).twice, Scaled(1.0)), (closed(1.0), closed(2.0)),
+    (closed([LONG]), closed([OTHER])),
+    (closed({"a": LONG}), closed({"a": OTHER})), (closed(Scaled(LONG)), closed(Scaled(OTHER))),
+    (closed(np.zeros((2, 3))), closed(np.zeros((3, 2)))), (keyword(1.0), keyword(2.0)), tuple(TWO),
+    (executed("2 * x"), executed("3 * x")), (executed("x.sin()"), executed("x.cos()")), (network(1.0), network(2.0)),
+    (closed(torch.ones(3, dtype=torch.bfloat16)), closed(torch.zeros(3, dtype=torch.bfloat16))),
+    (closed(torch.ones((), dtype=torch.complex64)), closed(torch.ones((), dtype=torch.bool))),
+    (closed(np.array(["a"])), closed(np.array(["b"]))), (closed(np.array([None])), closed(np.array([1], dtype=object))),
+    (recursive(1.0), recursive(2.0)), (closed({"a", "b"}), closed({"a", "c"})), (np.sin, np.cos),
+    (torch.sin, torch.cos),
+], ids=range(22))
+def test_what_computes_something_else_has_another(one, other):
+    assert fingerprint_of(one) != fingerprint_of(other)
+    assert fingerprint_of(one) == fingerprint_of(one)
+
+
+def test_a_global_value_is_part_of_what_reads_it(monkeypatch):
+    before = fingerprint_of(by_a_global)
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    changed = fingerprint_of(by_a_global)
+    monkeypatch.setitem(globals(), "scaled", closed(3.0))
+    assert len({before, changed, fingerprint_of(by_a_global)}) == 3
+
+
+def test_equal_ones_have_the_same_in_another_process():
+    text = textwrap.dedent("""
+        import torch
+        from functools import partial
+        from phasebook.sampling.fingerprints import fingerprint_of
+        WORDS = {"a", "b", "c"}
+        class Own:
+            def __init__(self): self.lock, self.seen = object(), [self]
+            def __call__(self, x): return x
+        def f(x, own=Own()): return torch.sin(x) if x in {"p", "q", "r"} else (WORDS, own)
+        print(fingerprint_of(f, partial(f, 2), Own(), lambda x: f(x)))
+    """)
+    said = {subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True,
+                           env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed}).stdout for seed in "12"}
+    assert len(said) == 1 and len(said.pop()) == 17
