@@ -9,6 +9,7 @@ import torch
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
+from phasebook.sampling.features import OfPixels
 from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
 from phasebook.sampling.samplers import sample
 from phasebook.slices import sweep
@@ -168,6 +169,9 @@ def one(frame):
     ({"pictures": 2, "keep": []}, ["keep, pictures = [], 2: takes steps from 0 to 3 with pictures >= 1"]),
     ({"pictures": 2, "keep": [1.5]}, ["keep = 1.5"]), ({"pictures": 2, "keep": [4]}, ["keep = 4"]),
     ({"keep": [1]}, ["keep, pictures = [1], 0"]), ({"jacobian": None}, ["jacobian = None"]),
+    ({"features": {"": drawn}}, ["features: the name ''; takes a text"]), ({"features": {"\ud800": drawn}}, ["name '"]),
+    ({"features": {"mine": OfPixels(drawn, at=[])}}, ["features: 'mine' is measured at steps []; takes one or more"]),
+    ({"features": {"mine": OfPixels(drawn, at=[1, 4])}}, ["'mine' is measured at steps [1, 4]", "from 0 to 3"]),
 ])
 def test_bad_options_are_one_line(options, words):
     refuses(lambda: measured(**options), *words)

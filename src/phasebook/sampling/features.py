@@ -190,7 +190,7 @@ def named_features(model: Model,
         features = {str(name): name for name in ([features] if isinstance(features, str) else features)}
     chosen: dict[str, Feature] = {}
     for name, feature in features.items():
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name or not name.isprintable():
             raise ValueError(f"features: the name {brief(name)}; takes a text")
         if isinstance(feature, str):
             if feature not in own:

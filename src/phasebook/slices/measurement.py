@@ -143,7 +143,12 @@ def _entries(metric: Metric) -> dict[str, Tensor]:
 
 
 def _numbers(value: Tensor | ndarray) -> ndarray:
-    return np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
+    """An array of a type that files know: no brain floats, no long doubles."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        value = value.float() if value.dtype == torch.bfloat16 else value
+    value = np.asarray(value)
+    return value.astype(np.float64) if value.dtype.kind == "f" and value.dtype.itemsize > 8 else value
 
 
 def _place(step: int, alpha: float, beta: float) -> str:

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy import ndarray
 from tqdm import tqdm
 
-from phasebook.arguments import whole
+from phasebook.arguments import brief, whole
 from phasebook.sampling.features import named_features
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
@@ -111,6 +111,11 @@ def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | 
     if plane.anchors.shape[1:] != tuple(model.shape):
         raise ValueError(f"plane: latents of shape {plane.anchors.shape[1:]}; this model takes {tuple(model.shape)}")
     chosen = named_features(model, features)
+    for name, feature in chosen.items():
+        at = range(1) if feature.at is None else sorted(feature.at)
+        if not at or at[0] < 0 or at[-1] >= levels.steps:
+            raise ValueError(f"features: {name!r} is measured at steps {brief(at)}; takes one or more from 0 to "
+                             f"{levels.steps - 1}")
     pictures = whole("pictures", pictures, 0)
     kept = kept_steps(keep, pictures, levels.steps)
     return Measurement(model, levels, prompt, chosen, check_fields(fields), jacobian, kept,

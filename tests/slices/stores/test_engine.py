@@ -17,6 +17,7 @@ from phasebook.slices.stores.engine import store_slice
 from phasebook.slices.stores.reading import open_store
 from phasebook.slices.stores.store import stored
 from phasebook.slices.stores.workers import EngineError
+from phasebook.slices.sweep import slice_of
 from tests.slices.stores.small_stores import files, made
 
 ANY = "127.0.0.1:0"
@@ -150,12 +151,50 @@ def test_an_error_of_the_numbers_is_not_tried_again(tmp_path):
     ({"engine": "foo"}, "engine = 'foo': takes local, dask, an address"),
     ({"engine": None}, "engine = None: takes local"), ({"fields": "atom"}, "fields = 'atom': takes a list of names"),
     ({"tile": 1}, "tile = 1: takes a whole number >= 2"), ({"tries": 0}, "tries = 0"), ({"workers": 0}, "workers = 0"),
-    ({"fields": ["smell"]}, "fields = 'smell': takes atom"),
+    ({"fields": ["smell"]}, "fields = 'smell': takes atom"), ({"fields": {"atom": len}}, "fields = {'atom': .*a list"),
+    ({"fields": None}, "fields = None: takes a list of names"),
 ], ids=str)
 def test_refusals(small, tmp_path, change, said):
     with pytest.raises(ValueError, match=f"^{said}"):
         made(small, tmp_path / "x.zarr", **change)
     assert not (tmp_path / "x.zarr").exists()
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "", "zarr.json", "x.part"])
+def test_a_field_whose_name_is_no_folders_is_refused(tmp_path, name):
+    model = source()()
+    model.fields = {name: lambda frame: frame.x0[:, 0]}
+    with pytest.raises(ValueError, match="^fields = .*takes names that can be those of folders"):
+        store_slice(model, PLANE, 2, tmp_path / "store" / "x.zarr", fields=[name])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x.zarr"])
+def test_a_place_that_is_none_is_refused(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="^store = .*: takes the path of a folder, or a URL"):
+        store_slice(source(), PLANE, 2, path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_source_that_gives_no_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="^model: the source gives a NoneType; takes a function that loads a model"):
+        store_slice(lambda: None, PLANE, 2, tmp_path / "x.zarr")
+
+
+def test_fields_of_any_number_type_are_kept(tmp_path):
+    """Truth, brain floats and long doubles: the first was written and could not be read, the others not be written."""
+    model = source()()
+    half = lambda frame: frame.x0[:, 0].bfloat16()  # noqa: E731
+    model.fields = {"right": lambda frame: frame.x0[:, 0] > 0, "half": half,
+                    "long": lambda frame: frame.x0[:, 0].numpy().astype(np.longdouble)}
+    kept = store_slice(model, PLANE, 2, tmp_path / "x.zarr", fields=list(model.fields), tile=5)
+    there = slice_of(model, PLANE, model.levels(2), fields=model.fields)
+    for name, kind in (("right", "bool"), ("half", "float32"), ("long", "float64")):
+        assert kept.data[name].dtype == there.data[name].dtype == kind
+        np.testing.assert_array_equal(kept.data[name], there.data[name])
+    (tmp_path / "x.zarr/checksum/c/0/0/0").unlink()
+    assert not open_store(tmp_path / "x.zarr").data.right[:, :5, :5].any()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "/nowhere/scheduler.json", "slurm"])

@@ -58,7 +58,7 @@ def _are_variables(variables: dict, spec: dict) -> bool:
     others = exact | set(spec["fields"]) | ({"picture"} if spec["pick"] else set())
     sizes = [whole("size", size, 1) for _, trailing in variables.values() for size in trailing]
     shapes = all((len(trailing) == 3) == (name == "picture") for name, (_, trailing) in variables.items())
-    kinds = all(isinstance(kind, str) and np.dtype(kind).kind in "fiu" for kind, _ in variables.values())
+    kinds = all(isinstance(kind, str) and np.dtype(kind).kind in "fiub" for kind, _ in variables.values())
     return MEASURED <= set(variables) <= MEASURED | others and shapes and kinds and all(sizes)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from phasebook.arguments import whole
+from phasebook.arguments import brief, whole
 from phasebook.machine import free_memory
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
@@ -72,8 +72,8 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
     """
     _check(tile=tile, threads=threads, tries=tries, **({} if workers is None else {"workers": workers}))
     check_engine(engine)
-    if isinstance(fields, str):
-        raise ValueError(f"fields = {fields!r}: takes a list of names")
+    if isinstance(fields, str | Mapping) or not hasattr(fields, "__iter__"):
+        raise ValueError(f"fields = {brief(fields)}: takes a list of names")
     live = hasattr(source, "predict")
     if live and not is_local(engine):
         raise ValueError(f"engine = {engine!r}: takes a model that each worker can load: ExactSource, PipelineSource "

@@ -13,6 +13,7 @@ from secrets import token_hex
 from stat import S_ISREG
 from tempfile import TemporaryFile
 
+from phasebook.arguments import brief
 from phasebook.machine import free_memory, process_runs
 
 __all__ = ["Place", "place_of"]
@@ -205,6 +206,8 @@ def place_of(url: str | Path) -> Place:
     from fsspec.implementations.local import LocalFileSystem
 
     text = str(url)
+    if not isinstance(url, str | os.PathLike):
+        raise ValueError(f"store = {brief(url)}: takes the path of a folder, or a URL such as s3://bucket/slice.zarr")
     if not text:
         raise ValueError("store = '': takes the path of a folder, or a URL such as s3://bucket/slice.zarr")
     if "\0" in text:

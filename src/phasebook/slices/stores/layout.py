@@ -104,4 +104,4 @@ def hash_of(spec: dict) -> str:
 
 def fill_of(dtype: np.dtype) -> float | int:
     """What stands where a tile is not done."""
-    return np.nan if dtype.kind == "f" else 0 if dtype.kind == "u" else -1
+    return np.nan if dtype.kind == "f" else -1 if dtype.kind == "i" else 0

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from hashlib import sha256
+from re import fullmatch
 from uuid import uuid4
 
 import numpy as np
@@ -25,6 +26,7 @@ from phasebook.slices.tiles import Tile
 __all__ = ["Description", "Source", "Work", "computed", "described", "opened"]
 
 Source = Callable[[], Model]
+NAME = r"\w[\w -]*"     # of a variable, which has a folder of its own
 COPIES = 6              # of a tile's states, and of its features, that live at a time
 
 
@@ -101,6 +103,8 @@ def opened(work: Work) -> Measurement:
         ValueError: as `slice_of` does.
     """
     model = work.source()
+    if not hasattr(model, "predict"):
+        raise ValueError(f"model: the source gives a {type(model).__name__}; takes a function that loads a model")
     levels = work.levels if isinstance(work.levels, Levels) else model.levels(work.levels)
     prompt = model.prompt(**work.prompt) if isinstance(work.prompt, Mapping) else work.prompt
     return measurement_of(model, _plane(work, model), levels, prompt, work.features, work.jacobian,
@@ -116,6 +120,9 @@ def _fields(model: Model, names: Sequence[str]) -> dict[str, Callable[[Frame], n
     unknown = [name for name in names if name not in own]
     if unknown:
         raise ValueError(f"fields = {unknown[0]!r}: takes {', '.join(own) or 'none'} of this model")
+    odd = [name for name in names if not fullmatch(NAME, name)]
+    if odd:
+        raise ValueError(f"fields = {odd[0]!r}: takes names that can be those of folders, such as entropy_atom")
     return {name: own[name] for name in names}
 
 
