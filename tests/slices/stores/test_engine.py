@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -219,6 +220,27 @@ def test_what_does_not_fit_is_refused(small, monkeypatch, tmp_path, capsys):
     with pytest.raises(ValueError, match=r"^read = True: .*B of memory for all of .*; takes False"):
         made(small, tmp_path / "x.zarr")
     assert made(small, tmp_path / "x.zarr", read=False) is None
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("jacobian", ["differences", "jvp"])
+def test_the_evaluations_that_are_told_are_those_that_are_made(tmp_path, monkeypatch, jacobian, order):
+    asked, told, real = [], [], engine.Cost.check
+
+    def check(cost, *given):
+        told.append(cost.calls)
+        asked.clear()               # those of the first look
+        real(cost, *given)
+
+    def denoise(x, alpha, sigma):
+        asked.append(len(x))
+        return (x * alpha).tanh()
+
+    monkeypatch.setattr(engine.Cost, "check", check)
+    model = Denoiser((2,), denoise, name="counted")
+    levels = replace(model.levels(3), order=order)
+    store_slice(model, PLANE, levels, tmp_path / "x.zarr", tile=5, jacobian=jacobian)
+    assert told == [sum(asked)]
 
 
 def test_what_cannot_even_be_counted_is_refused(tmp_path):

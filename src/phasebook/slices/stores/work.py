@@ -190,6 +190,7 @@ def described(work: Work) -> Description:
         variables = {name: (value.dtype.str, _trailing(name, value))
                      for name, value in arrays.whole.items()}
         calls = m.levels.evaluations * (2 if m.prompt is not None and m.prompt.guidance > 1 else 1)
+        calls *= 2 if m.jacobian == "jvp" else 1        # one a tangent
         return Description(_specified(work, m, plane, features), plane, variables, coordinates_of(m, plane), m.levels,
                            features, counter.get_total_flops() / 4, calls, point_bytes, resident)
 
