@@ -304,6 +304,29 @@ def test_urls(small, whole, tmp_path):
     assert made(small, "memory://big/url.zarr").data.identical(a.data)
 
 
+def test_a_url_with_folders_and_one_that_fails_in_its_own_way(small, whole, tmp_path, monkeypatch):
+    """What is behind a cache or on another machine may have real folders; errors there are of any kind."""
+    import fsspec
+
+    made(small, f"simplecache::file://{tmp_path}/deep/cached.zarr")
+    assert files(tmp_path / "deep/cached.zarr") == files(whole)
+    made(small, "memory://odd.zarr")
+    system = type(fsspec.filesystem("memory"))
+    for method, said in (("cat_file", "cannot be read"), ("pipe_file", "cannot be written"), ("ls", "cannot be read"),
+                         ("find", "cannot be read")):
+        def fails(*_, **__):
+            raise RuntimeError("token\nhas expired")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(system, method, fails)
+            with pytest.raises(OSError, match=rf"^store = 'memory://.*: {said} \(token has expired\); tiles that"):
+                place = place_of("memory://odd.zarr")
+                made(small, "memory://new.zarr") if method in ("pipe_file", "ls") else place.times("checksum")
+                place.get(ROOT)
+    with pytest.raises(ValueError, match="^store = '~nobody-here/x': nobody here has that home"):
+        place_of("~nobody-here/x")
+
+
 def test_a_store_that_was_moved_goes_on(small, whole, copy, tmp_path, counted):
     """Under a name with spaces, by a link, and by URL."""
     place = tmp_path / "my slice, größer?.zarr"

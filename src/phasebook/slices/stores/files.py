@@ -57,9 +57,10 @@ class Place(ABC):
     def tidy(self) -> None:  # noqa: B027  (nothing to do but where files are renamed)
         """Remove what a writer that died has left behind."""
 
-    def failed(self, what: str, error: OSError) -> OSError:
+    def failed(self, what: str, error: Exception) -> OSError:
         """An error in one line."""
-        reason = " ".join((error.strerror or str(error) or type(error).__name__).lower().split())
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = " ".join(str(said).lower().split())[:300]
         return OSError(f"store = {self.url!r}: {what} ({reason}); tiles that are done stay, and the same call goes on")
 
 
@@ -148,7 +149,7 @@ class _Folder(Place):
 
 
 class _Remote(Place):
-    """Behind an fsspec file system."""
+    """Behind an fsspec file system, each of which has errors of its own kinds."""
 
     def __init__(self, url: str, system, root: str):
         self.url, self.system, self.root = url, system, root.rstrip("/")
@@ -156,32 +157,39 @@ class _Remote(Place):
     def get(self, key: str) -> bytes | None:
         try:
             return self.system.cat_file(f"{self.root}/{key}")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
-        except OSError as error:
+        except Exception as error:
             raise self.failed("cannot be read", error) from None
 
     def put(self, key: str, data: bytes) -> None:
+        path = f"{self.root}/{key}"
         try:
-            self.system.pipe_file(f"{self.root}/{key}", data)
-        except (OSError, NotImplementedError) as error:
-            raise self.failed("cannot be written", OSError(str(error))) from None
+            try:
+                self.system.pipe_file(path, data)
+            except FileNotFoundError:               # of one that has real folders
+                self.system.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+                self.system.pipe_file(path, data)
+        except Exception as error:
+            raise self.failed("cannot be written", error) from None
 
     def times(self, key: str) -> dict[str, float]:
-        self.system.invalidate_cache()
         try:
+            self.system.invalidate_cache()
             entries = self.system.find(f"{self.root}/{key}", detail=True)
         except FileNotFoundError:
             return {}
+        except Exception as error:
+            raise self.failed("cannot be read", error) from None
         return {path.removeprefix(self.root + "/"): _when(entry) for path, entry in entries.items()}
 
     def names(self) -> list[str]:
-        self.system.invalidate_cache()
         try:
+            self.system.invalidate_cache()
             return [entry.rstrip("/").rsplit("/", 1)[-1] for entry in self.system.ls(self.root, detail=False)]
         except FileNotFoundError:
             return []
-        except OSError as error:
+        except Exception as error:
             raise self.failed("cannot be read", error) from None
 
 
@@ -194,6 +202,14 @@ def _when(entry: dict) -> float:
         if isinstance(value, int | float):
             return float(value)
     return float("nan")
+
+
+def _home(text: str) -> Path:
+    """A local path; ~ is the home of a user who has one."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"store = {text!r}: nobody here has that home; takes the path of a folder") from None
 
 
 def place_of(url: str | Path) -> Place:
@@ -213,7 +229,7 @@ def place_of(url: str | Path) -> Place:
     if "\0" in text:
         raise ValueError(f"store = {text!r}: takes a path without a null character")
     if "://" not in text:
-        return _Folder(text, Path(text).expanduser())
+        return _Folder(text, _home(text))
     try:
         system, root = url_to_fs(text)
     except Exception as error:  # file systems that miss something of theirs raise some six kinds
