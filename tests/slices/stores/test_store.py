@@ -381,6 +381,40 @@ def test_two_writers_at_once(small, whole, tmp_path):
     assert [writer.exitcode for writer in writers] == [0, 0] and files(path) == files(whole)
 
 
+@pytest.mark.parametrize("url", ["{}/race.zarr", "memory://race.zarr"])
+def test_of_two_slices_begun_at_one_place_at_once_one_is_refused(small, tmp_path, monkeypatch, url):
+    """The other has begun, and is done, between this one's look and its root."""
+    url = url.format(tmp_path)
+    kind = type(place_of(url))
+    real = kind.put
+
+    def put(place, key, data, new=False):
+        monkeypatch.setattr(kind, "put", real)
+        made(small, url, steps=5)
+        return real(place, key, data, new)
+
+    monkeypatch.setattr(kind, "put", put)
+    with pytest.raises(ValueError, match="holds another slice .*steps = 5 there, 4 here"):
+        made(small, url)
+    assert np.isfinite(made(small, url, steps=5).values("E")).all()
+
+
+def test_tiles_that_somebody_removes_on_the_way_are_not_given_as_nan(small, whole, tmp_path, monkeypatch):
+    path, real, before = tmp_path / "x.zarr", workers.computed, []
+
+    def computed(work, ends):
+        before.append(ends)
+        if len(before) == 5:
+            shutil.rmtree(path)
+        return real(work, ends)
+
+    monkeypatch.setattr(workers, "computed", computed)
+    with pytest.raises(OSError, match=r"^store = .*: 4 tiles that were done are lost, .*; the same call goes on$"):
+        made(small, path)
+    made(small, path)
+    assert files(path) == files(whole) and len(before) == 9 + 4
+
+
 def test_a_full_disk_keeps_what_is_done(small, whole, tmp_path, capfd):
     """A limit on the size of a file in place of a full disk: the first chunk that is larger cannot be written."""
     path = tmp_path / "full.zarr"

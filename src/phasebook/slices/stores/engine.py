@@ -97,7 +97,7 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
         if len(missing) < len(store.tiles()):
             missing.reverse()       # beside another writer, who began at the beginning
         _sweep(run, work, store, missing, progress)
-        store.place.tidy()
+        Store.begun(path, about).check_done(read)           # whatever others have done there meanwhile
         if not read:
             return None
         measured = opened(work) if live else None

@@ -32,8 +32,8 @@ class Place(ABC):
         """What is in a file; None where there is none. Nothing of one that is larger than memory: it is not ours."""
 
     @abstractmethod
-    def put(self, key: str, data: bytes) -> None:
-        """Write a file, whole or not at all. OSError in one line."""
+    def put(self, key: str, data: bytes, new: bool = False) -> bool:
+        """Write a file, whole or not at all; False where it was to be `new` and is there. OSError in one line."""
 
     @abstractmethod
     def times(self, key: str) -> dict[str, float]:
@@ -81,14 +81,14 @@ class _Folder(Place):
         except OSError as error:
             raise self.failed("cannot be read", error) from None
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, new: bool = False) -> bool:
         path = self.root / key
         for attempt in range(TRIES):
             part = path.with_name(f".{path.name}.{os.getpid()}.{token_hex(4)}.part")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 part.write_bytes(data)
-                return os.replace(part, path)
+                return _moved(part, path, new)
             except FileNotFoundError as error:      # another writer has tidied it away
                 if attempt == TRIES - 1:
                     raise self.failed("cannot be written", error) from None
@@ -148,6 +148,19 @@ class _Folder(Place):
                     path.unlink(missing_ok=True)
 
 
+def _moved(part: Path, path: Path, new: bool) -> bool:
+    """A file under its name at last; False where it was to be new and one is there."""
+    if new:
+        try:
+            os.link(part, path)
+            return True
+        except OSError:                             # also where there are no links
+            if path.is_file():
+                return False
+    os.replace(part, path)
+    return True
+
+
 class _Remote(Place):
     """Behind an fsspec file system, each of which has errors of its own kinds."""
 
@@ -162,14 +175,17 @@ class _Remote(Place):
         except Exception as error:
             raise self.failed("cannot be read", error) from None
 
-    def put(self, key: str, data: bytes) -> None:
-        path = f"{self.root}/{key}"
+    def put(self, key: str, data: bytes, new: bool = False) -> bool:
+        path, how = f"{self.root}/{key}", {"mode": "create"} if new else {}
         try:
             try:
-                self.system.pipe_file(path, data)
+                self.system.pipe_file(path, data, **how)
             except FileNotFoundError:               # of one that has real folders
                 self.system.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-                self.system.pipe_file(path, data)
+                self.system.pipe_file(path, data, **how)
+            return True
+        except FileExistsError:
+            return False
         except Exception as error:
             raise self.failed("cannot be written", error) from None
 

@@ -22,6 +22,7 @@ from phasebook.slices.stores.work import Description
 
 __all__ = ["Status", "Store", "check_store", "stored"]
 
+BEGINNINGS = 3                  # another writer may be faster, of another slice even
 PAUSE = 20                      # times the median between two tiles: an interruption
 
 
@@ -85,10 +86,15 @@ class Store(Layout):
         """
         store = cls(place_of(url), json.loads(json.dumps(about.spec)), about.variables)
         frame = frame_of(about, store)
-        if not store._is_begun(frame):
-            for key in [*(key for key in frame if key != ROOT), ROOT]:        # it counts as a store once it has a root
+        for _ in range(BEGINNINGS):
+            new = store.place.get(ROOT) is None
+            if store._is_begun(frame):
+                break
+            for key in frame.keys() - {ROOT}:
                 if store.place.get(key) != frame[key]:
                     store.place.put(key, frame[key])
+            if store.place.put(ROOT, frame[ROOT], new):         # it counts as a store once it has a root
+                break
         store.place.tidy()
         return store
 
@@ -165,6 +171,17 @@ class Store(Layout):
         if None in chunks.values() or self.checksum(chunks) != mark:
             return None
         return chunks | {self.mark(tile): mark}
+
+    def check_done(self, whole: bool) -> None:
+        """OSError, one line, where a tile that was written is there no longer: its folder was removed, say.
+
+        Args:
+            whole: look at the numbers, and not at the marks alone.
+        """
+        is_there = self.sound if whole else self.marked
+        if lost := sum(not is_there(tile) for tile in self.tiles()):
+            raise OSError(f"store = {self.place.url!r}: {lost} tiles that were done are lost, to somebody else who "
+                          "wrote or removed files there; the same call goes on")
 
     def marked(self, tile: tuple[int, int]) -> bool:
         """Whether a tile has a mark; cheaper than `sound`, and true of a damaged tile."""
