@@ -381,6 +381,24 @@ def test_two_writers_at_once(small, whole, tmp_path):
     assert [writer.exitcode for writer in writers] == [0, 0] and files(path) == files(whole)
 
 
+def test_a_slice_of_a_prompt_is_read_with_one(small, tmp_path):
+    """Without it, distances of its points would be those of the plain distribution."""
+    prompt = small.prompt("a")
+    kept = made(small, tmp_path / "x.zarr", prompt=prompt)
+    with pytest.raises(ValueError, match="^prompt: none given; store = .* was asked for one; takes the same"):
+        open_store(tmp_path / "x.zarr", small)
+    read = open_store(tmp_path / "x.zarr", small, prompt)
+    assert np.array_equal(*(s.between([0.1, 0.9], [0.2, 0.3]).distances for s in (kept, read)))
+
+
+def test_files_that_another_program_is_writing_are_left_alone(small, whole, copy):
+    for name in ("x.part", "E/big.tar.gz.part", ".E.99999999999999999999.0123abcd.part"):
+        (copy / name).write_bytes(b"half")
+    (copy / f"E/c/.0.{2**22 + 1}.0123abcd.part").write_bytes(b"of a writer that died")
+    made(small, copy)
+    assert len(list(copy.rglob("*.part"))) == 3
+
+
 @pytest.mark.parametrize("url", ["{}/race.zarr", "memory://race.zarr"])
 def test_of_two_slices_begun_at_one_place_at_once_one_is_refused(small, tmp_path, monkeypatch, url):
     """The other has begun, and is done, between this one's look and its root."""

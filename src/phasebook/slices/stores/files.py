@@ -9,6 +9,7 @@ import shutil
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
+from re import fullmatch
 from secrets import token_hex
 from stat import S_ISREG
 from tempfile import TemporaryFile
@@ -19,6 +20,7 @@ from phasebook.machine import free_memory, process_runs
 __all__ = ["Place", "place_of"]
 
 TRIES = 5
+PART = r"\..+\.(\d{1,9})\.[0-9a-f]{8}\.part"       # a file that process is writing
 SMALL = 1 << 20         # bytes that always fit
 
 
@@ -142,8 +144,8 @@ class _Folder(Place):
 
     def tidy(self) -> None:
         for path in list(self.root.rglob("*.part")):
-            writer = path.name.split(".")[-3]
-            if not (writer.isdigit() and process_runs(int(writer))):
+            ours = fullmatch(PART, path.name)
+            if ours and not process_runs(int(ours[1])):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 

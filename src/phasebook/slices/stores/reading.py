@@ -41,16 +41,20 @@ def open_store(path: str | Path, model: Model | None = None, prompt: Prompt | No
     Args:
         path: of the store, or a URL that fsspec knows.
         model: that was swept; only `Slice.between` needs it.
-        prompt: that it was asked for; likewise.
+        prompt: that it was asked for; likewise, where it was asked for one.
 
     Raises:
-        ValueError: where there is no store, or one of another model, or its coordinates are damaged.
+        ValueError: where there is no store, or one of another model, or of a prompt and none is given with the model,
+            or its coordinates are damaged.
         OSError: where it cannot be read.
     """
     store, attributes, root = stored(path)
     spec = store.spec
     if model is not None and model.fingerprint != spec["model"]:
         raise ValueError(f"model: {model.fingerprint}; store = {store.place.url!r} is of another, {spec['model']}")
+    if model is not None and spec["prompt"] and (prompt is None or not prompt.conditions):
+        raise ValueError(f"prompt: none given; store = {store.place.url!r} was asked for one; takes the same, from "
+                         "model.prompt")
     data = _decoded(store, attributes, root)
     levels = Levels(spec["schedule"], data.level_alpha.values, data.level_sigma.values, data.timestep.values,
                     spec.get("order", 1))
