@@ -6,12 +6,14 @@ import threading
 import time
 import types
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
 from phasebook.models.denoiser import Denoiser
+from phasebook.models.sources import ExactSource
 from phasebook.slices.plane import Plane
 from phasebook.slices.stores import engine, workers
 from phasebook.slices.stores.engine import store_slice
@@ -258,6 +260,13 @@ def test_an_extent_is_the_same_however_it_is_written(tmp_path):
         s = store_slice(source(), Plane(anchors, extent, 5, False), 2, path, tile=3)
         assert np.isfinite(s.values("E")).all()
         assert stored(path)[0].status().done == 4
+
+
+def test_the_store_of_a_source_with_options_goes_on(tmp_path):
+    """Options of a source have an order of their own, which is not that of the text in the store."""
+    for _ in range(2):
+        s = store_slice(ExactSource("families", 8), partial(Plane.random, seed=1, grid=3), 2, tmp_path / "x.zarr")
+    assert np.isfinite(s.values("E")).all()
 
 
 @pytest.mark.parametrize("dtype, normalise", [(np.uint8, False), (np.longdouble, np.bool_(True))])

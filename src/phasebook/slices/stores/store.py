@@ -104,8 +104,8 @@ class Store(Layout):
         attributes = sealed(data)
         if attributes is not None:
             theirs = json.loads(attributes["spec"])
-            both = {**self.spec, **theirs}      # as text, which is what the hash sees: 0 is not 0.0
-            differing = [name for name in both if json.dumps(theirs.get(name)) != json.dumps(self.spec.get(name))]
+            text = lambda spec, name: json.dumps(spec.get(name), sort_keys=True)  # noqa: E731  (as the hash sees it)
+            differing = [name for name in {**self.spec, **theirs} if text(theirs, name) != text(self.spec, name)]
             if differing:
                 said = [f"{n} = {_brief(theirs.get(n))} there, {_brief(self.spec.get(n))} here" for n in differing]
                 raise ValueError(f"store = {self.place.url!r}: holds another slice ({'; '.join(said[:4])}); takes a "
