@@ -165,7 +165,7 @@ HTML(claims_table([c for c in everything if c.kind == "check"]))
 # Many verdicts here rest on an interval, and each was read by itself. A decided verdict is false when its interval lies on one side of
 # the bound and the truth on the other. The intervals cover 95 % at the sizes in use, which is tested by simulation, so for a bound with one end that
 # happens with a probability of at most 2.5 %. A bound with two ends can be missed on either side: a false *fails* of such a one has up to 5 %. Over a whole book it adds up. Were every interval stretched about its estimate until all of
-# them hold *together* with 95 % (Bonferroni), some verdicts would be undecided. Those are the ones with the least margin.
+# them hold *together* with 95 % (Bonferroni), some verdicts would be undecided, or a statement would lose the correction with which it holds. Those are the ones with the least margin.
 
 # %%
 from phasebook.site.figures.base import table
@@ -174,7 +174,7 @@ from phasebook.site.results.chance import chances
 by_chance = chances(everything)
 HTML(table(("verdicts", "number"), [("that rest on an interval", by_chance.intervals), ("decided ones among them", by_chance.decided),
                                      ("of these false by chance alone, on average at most", f"{by_chance.false:.1f}"),
-                                     (f"undecided, were all intervals {by_chance.factor:.2f} times as wide", ", ".join(by_chance.lost) or "none")], "Verdicts and chance"))
+                                     (f"other ones, were all intervals {by_chance.factor:.2f} times as wide", ", ".join(by_chance.lost) or "none")], "Verdicts and chance"))
 
 # %% [markdown]
 # A verdict in the last row is not wrong. It is one that a reader who looks at the whole table should not lean on alone.

@@ -5,7 +5,7 @@ import pytest
 
 from phasebook.site.results.chance import chances
 from phasebook.site.results.claims import verdict
-from phasebook.site.results.ledger import Claim
+from phasebook.site.results.ledger import Claim, Correction
 
 
 def claim(name, estimate, interval, bound=">= 0"):
@@ -45,3 +45,18 @@ def test_stretched_intervals_hold_all_together():
         plain += one.decided > 0
         kept += one.decided > len(one.lost)
     assert plain > 48 and kept <= 9
+
+
+def test_a_correction_has_an_interval_of_its_own():
+    """A statement fails by far and its correction holds by a hair, or the statement fails without any interval."""
+    def corrected(name, estimate, interval, correction):
+        return Claim(id=f"toy.{name}", kind="book", reference="toy", statement="A number is large.", bound=">= 0",
+                     estimate=estimate, interval=interval, verdict="holds with correction",
+                     correction=Correction(statement="Another is small.", bound="<= 1", **correction))
+
+    near = corrected("near", -9.0, (-10.0, -8.0), {"estimate": 0.5, "interval": (0.1, 0.9)})
+    far = corrected("far", -9.0, None, {"estimate": 0.5, "interval": (0.49, 0.51)})
+    plain = corrected("plain", -9.0, (-10.0, -8.0), {"estimate": 0.5, "interval": None})
+    one = chances([near, far, plain])
+    assert (one.intervals, one.decided, one.lost) == (3, 3, ("toy.near",)) and one.false == pytest.approx(4 * 0.025)
+    assert one.factor == pytest.approx(2.498 / 1.960, rel=1e-3)                # four intervals behind three verdicts

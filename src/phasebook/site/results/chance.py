@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import norm
 
 from phasebook.site.results.claims import limits, verdict
-from phasebook.site.results.ledger import Claim
+from phasebook.site.results.ledger import Claim, Correction
 
 __all__ = ["Chances", "chances"]
 
@@ -25,11 +25,11 @@ DECIDED = ("holds", "holds with correction", "fails")
 
 class Chances(NamedTuple):
     """Attributes:
-    intervals: claims that rest on an interval with two ends.
+    intervals: claims that rest on an interval with two ends, their own or that of the correction with which they hold.
     decided: those among them that are not undecided.
-    false: decided verdicts that chance alone may make false, at most, on average (`TAIL` each, or twice that).
+    false: decided verdicts that chance alone may make false, at most, on average (`TAIL` an interval, or twice that).
     factor: by which an interval is stretched so that all hold together.
-    lost: ids of the decided verdicts that the stretched intervals leave undecided.
+    lost: ids of the decided verdicts that are others by the stretched intervals.
     """
 
     intervals: int
@@ -45,20 +45,34 @@ def chances(claims: Iterable[Claim]) -> Chances:
     Args:
         claims: of one chapter or of many; those without an interval do not count.
     """
-    resting = [c for c in claims if c.interval is not None and None not in c.interval]
-    decided = [c for c in resting if c.verdict in DECIDED]
-    factor = float(norm.isf(TAIL / max(1, len(resting))) / norm.isf(TAIL))
-    lost = tuple(c.id for c in decided if _stretched(c, factor) == "undecided")
-    return Chances(len(resting), len(decided), sum(map(_risk, decided)), factor, lost)
+    resting = [(c, behind) for c in claims if (behind := _behind(c))]
+    decided = [(c, behind) for c, behind in resting if c.verdict in DECIDED]
+    factor = float(norm.isf(TAIL / max(1, sum(len(behind) for _, behind in resting))) / norm.isf(TAIL))
+    lost = tuple(c.id for c, _ in decided if _stretched(c, factor) != c.verdict)
+    false = sum(_risk(c, one) for c, behind in decided for one in behind)
+    return Chances(len(resting), len(decided), false, factor, lost)
 
 
-def _risk(claim: Claim) -> float:
-    """The largest probability with which chance alone makes this verdict false."""
-    two_ended = np.isfinite(limits(claim.bound)).all()
-    return TAIL if claim.verdict == "holds" or not two_ended else 2 * TAIL
+def _behind(claim: Claim) -> list[Claim | Correction]:
+    """Whose intervals a verdict rests on: of a statement, and of the correction with which it holds."""
+    both = [claim, claim.correction] if claim.verdict == "holds with correction" else [claim]
+    return [one for one in both if one.interval is not None and None not in one.interval]
+
+
+def _risk(claim: Claim, one: Claim | Correction) -> float:
+    """The largest probability with which chance alone makes this verdict false by one of its intervals."""
+    holds = one is claim.correction or claim.verdict == "holds"
+    return TAIL if holds or not np.isfinite(limits(one.bound)).all() else 2 * TAIL
 
 
 def _stretched(claim: Claim, factor: float) -> str:
-    """The verdict of a claim whose interval is `factor` times as wide about its estimate."""
-    ends = (claim.estimate + factor * (end - claim.estimate) for end in claim.interval)
-    return verdict(claim.estimate, tuple(ends), claim.bound)
+    """The verdict of a claim whose intervals are `factor` times as wide about their estimates."""
+    corrected = None
+    if claim.verdict == "holds with correction":
+        corrected = verdict(claim.correction.estimate, _wider(claim.correction, factor), claim.correction.bound)
+    return verdict(claim.estimate, _wider(claim, factor), claim.bound, corrected)
+
+
+def _wider(one: Claim | Correction, factor: float) -> tuple[float | None, ...] | None:
+    ends = one.interval or ()
+    return tuple(end if end is None else one.estimate + factor * (end - one.estimate) for end in ends) or None

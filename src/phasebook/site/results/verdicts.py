@@ -142,7 +142,7 @@ def _count_of(results: Results, groups: list[str], word: str) -> int:
 
 
 def title(chapter: str) -> str:
-    """'07_one_dimension' -> '5  one dimension'."""
+    """'07_one_dimension' -> '7  one dimension'."""
     number, _, name = chapter.partition("_")
     return f"{int(number)}  {name.replace('_', ' ')}"
 
