@@ -226,8 +226,9 @@ show_live(exact, bank, named_levels(p.schedule, 30), step=12, alt="Live diagram 
 # :::
 #
 # A schedule is fixed, however, so another scale of the data means another window on the axis $\nu$. Pictures with a root mean square norm of 12.8 are met by
-# Stable Diffusion's schedule at $\nu = 2.1$. At unit variance in every entry, as Stable Diffusion has it, the window opens at $\nu = 0.24$: the first step is
-# past the first split. What holds of large noise must be read at $\nu \ge 1$, wherever a schedule puts it; where it does not reach so far, there is nothing
+# Stable Diffusion's schedule at $\nu = 2.1$. At unit variance in every entry, the scale on which Stable Diffusion keeps its latents, the window opens at $\nu = 0.24$: the first step is
+# past the first split. (For these pictures, a quarter of whose variance lies on the first axis. The less lies there, the higher a window opens at the same scale:
+# for the latents of {doc}`13_network_and_data`, with a twelfth, near 1.5. For Stable Diffusion's own it was not measured.) What holds of large noise must be read at $\nu \ge 1$, wherever a schedule puts it; where it does not reach so far, there is nothing
 # to read.
 #
 # At the other end there is nothing to find out:
@@ -333,7 +334,8 @@ show(curves(shares, {name: table[:, k] for name, k in at.items()}, xtitle="ridge
 # {cite:t}`sclocchi2025phase`. In the exact model this is a question about entropies. Given $x_t$, how much is still open about the family of the picture, and
 # how much about the picture? We mark the noise level at which half of each entropy is gone. Any grouping has *some* such level, so two nulls stand beside it:
 # the same family sizes with the pictures shuffled among them, and, for the emoji, Unicode's own groups, which sort pictures by what they mean, not by how
-# they look. The interval is over families: what would another choice of families have given?
+# they look. The interval draws the families that
+# noisy pictures come from: how much hangs on these sixteen? The mixture that they are told apart in stays as it is.
 
 # %%
 ratios, rng = np.geomspace(30, 0.03, 37), np.random.default_rng(p.seed)

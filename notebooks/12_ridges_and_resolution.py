@@ -214,8 +214,9 @@ show(curves(nu[climbed], {"exact, on the ridge": np.array([np.median(exact_slope
 #
 # Another sentence of the paper sits badly with a flat metric at large noise: 'regions with large Lipschitz constants appear even in the very first denoising
 # steps'. What is large? The map of a Gaussian of the same covariance has no boundaries; its slope is what the spread of the data gives by itself. We call ten times that slope large, and
-# take tangents, since differences across a wall have a ceiling. The sentence may also be one about a *schedule*: on data of unit variance in every entry, as Stable Diffusion
-# has them, it begins at $\nu = 0.24$, after the first split. So the same slices of the same pictures are looked at on that scale too.
+# take tangents, since differences across a wall have a ceiling. The sentence may also be one about a *schedule*: these pictures at unit variance in every entry, the
+# scale of Stable Diffusion's latents, are met first at $\nu = 0.24$, after the first split. So the same slices are looked at on that scale too; where the schedule meets Stable Diffusion's own latents
+# on the axis $\nu$ was not measured.
 
 # %%
 ratio = lambda a, b: [x / y if x and y else None for x, y in zip(a, b, strict=True)]

@@ -17,7 +17,7 @@
 # :::{admonition} Answer
 # :class: tip
 # Those of its training set hardly, and whether they are those of its architecture is open. Beyond chance the maps of a network and of the exact denoiser of its own pictures agree little,
-# where boundaries begin (`pipeline.data_onset`) and where they form (`pipeline.data_forming`), and the exact denoisers of two halves of the data agree not at all (`pipeline.halves_onset`,
+# where boundaries begin (`pipeline.data_onset`) and where they form (`pipeline.data_forming`); those of the exact denoisers of two halves of the data cannot be told from chance (`pipeline.halves_onset`,
 # `pipeline.halves_forming`): their boundaries are walls between single pictures. For a U-Net and a transformer the numbers are larger (`pipeline.architecture_onset`, `pipeline.architecture_forming`). But the
 # denoiser of a Gaussian knows mean and covariance of the data and has no boundary at all, and by how much the two networks agree better with each other than with it
 # is not decided (differences: `pipeline.beyond_covariance_onset`, `pipeline.beyond_covariance_forming`): what they share may be no more than that.
@@ -97,7 +97,7 @@ from phasebook.stats import median_interval
 # The paper's own object is a text-to-image latent diffusion model, its pictures measured through CLIP. Here is a small one of that kind, trained for this
 # book on icons: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable Diffusion's schedule. Beside it stands a
 # diffusion transformer of the same size, on the same latents and words, with flow matching. Their cards lie beside the weights. Both learnt half of the pictures of 398 things that look
-# alike in the styles of six artists, `icons a` (the U-Net had begun with all 1382 things). The other half, `icons b`, shows the same things in the same styles. They go through the same slice code as the exact model. So does Stable Diffusion itself, under the
+# alike in the styles of six artists, `icons a` (the U-Net had begun with this half of all 1382 things, of which its exact denoiser has only the 398). The other half, `icons b`, shows the same things in the same styles. They go through the same slice code as the exact model. So does Stable Diffusion itself, under the
 # parameters in `notebooks/params/sd15`, where there is a GPU. Unlike the authors' our default has no guidance: guidance sharpens towards a prompt, and
 # the exact denoiser to which we compare has none.
 #
@@ -248,7 +248,7 @@ for name in networks:
 
 # %% [markdown]
 # The network's $S$ starts from as little as that of the exact denoiser and rises by more than four orders of magnitude in {numref}`fig-two-means`, but later, and ends lower. Late on
-# its ridges stand still and the mean of $S$ of CLIP features has come to rest, as the paper reports. That basins only ever branch is refuted for the transformer and undecided for the U-Net: a
+# its ridges stand still and the mean of $S$ of CLIP features has come to rest, as the paper reports (of the U-Net's twenty steps only the last two are late, so that of it this says little). That basins only ever branch is refuted for the transformer and undecided for the U-Net: a
 # network's ridges come late and are low, and a basin that closes again is not rare.
 #
 # ## Does the determinant go blind here as well?
@@ -395,8 +395,8 @@ for name, s in networks.items():
 # With the default parameters no pair is nearer than the two networks, but the transformer is as near to the Gaussian. One is a U-Net with
 # noise that Stable Diffusion adds and the other a transformer with flow matching; they have in common the autoencoder, the words, and the pictures on which their training ended. The U-Net is
 # nearer to the transformer than to the Gaussian, by a difference that is not decided. So their agreement is no evidence for boundaries that any network would draw: a swelling of the metric that follows from mean and covariance alone would give it. A difference, taken slice by
-# slice, decides neither way on twelve slices. What the exact denoisers add to the Gaussian they do not share with it, nor with the networks, nor with one another: it is the walls between the single pictures of a
-# half. That speaks against the exact denoiser of a training set as an account of a network's boundaries, in both windows.
+# slice, decides neither way on twelve slices. The exact denoisers agree hardly with the Gaussian, and with one another not to be told from chance: what they have is the walls between the single pictures of a
+# half. With the networks they agree little, with one of the four intervals not clear of a half. That speaks against the exact denoiser of a training set as an account of a network's boundaries.
 #
 # ## What was shown, and what was not
 #

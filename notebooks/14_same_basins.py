@@ -18,7 +18,7 @@
 # Hardly. On a scale from other slices' basins, 0, to the same basins, 1: a transformer whose training ended on the same pictures as the U-Net's shares next to nothing with it
 # (`basins.of_any_backbone`), nor does the exact denoiser of these pictures (`basins.of_data`), and the exact denoisers of two halves of the data share as little with one another
 # (`basins.of_both_halves`). The network alone keeps a part of its own basins, under twice as many steps (`basins.under_steps`) and under guidance 5 (`basins.under_guidance`); half is
-# decided for neither. So what a latent ends on belongs to one model, trained once, and its sample of data, not to the distribution, and not to the data alone.
+# decided for neither. So what a latent ends on is no matter of the distribution, nor of the data alone; whether it is one of the backbone or of a single training these columns cannot tell.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that
@@ -158,7 +158,7 @@ ledger.claim("basins.networks_nearer", over_slices(nearer), note="" if len(neare
 # ## Where guidance puts the boundaries
 #
 # Shared information does not tell whether a boundary has moved a little or been drawn anew. So we measure the mean distance from each boundary of one
-# column to the nearest of another, both ways, in units of $\alpha$ and $\beta$; a grid's spacing is the least that it sees. Beside guidance stands the
+# column to the nearest of another, both ways, in units of $\alpha$ and $\beta$; a boundary is seen to move by half a spacing at the least, and a mean over boundaries may be smaller. Beside guidance stands the
 # other number of steps, which ought to move nothing, and beside both the boundaries of another slice, which have nothing in common with these.
 
 # %%
@@ -182,7 +182,8 @@ for name, one in (steps_moved | guidance_moved).items():
     ledger.number(f"displacement_null_{name}", strangers[name] and strangers[name].value, "the same, to the next slice's boundaries")
 
 # %% [markdown]
-# The displacement under other steps is the error of the sampler, and what guidance moves is to be read above it. Guidance draws all latents towards one prompt;
+# The displacement under other steps is the error of the sampler, and what guidance moves is to be read above it. All of it is less than a spacing, since boundaries fill so small a grid: those of another
+# slice are but half a spacing away, and that is the upper end of the scale. Guidance lies between the two ends, with an interval that overlaps with both. Guidance draws all latents towards one prompt;
 # whether the basins that the prompt does not favour shrink by it is not measured here.
 #
 # ## What was shown, and what was not

@@ -403,7 +403,7 @@ if panels:
 # itself is costly, at equal likeness, we do not find.
 #
 # Thirteen statements are asked of the exact model and ten of the network, at 95 % each: were all true at the very edge of their bounds, about one in twenty would be
-# called wrongly, and a single verdict should be read with that in mind. Of fewer than 60 edits (of the two together, where neighbours are compared with pairs at random) no interval is given, and nothing is decided.
+# called wrongly, and a single verdict should be read with that in mind. Of fewer than 60 edits (of either kind, where neighbours are compared with pairs at random) no interval is given, and nothing is decided.
 #
 # What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes them, and the chapter on claims lists them);
 # and anything about edits of real photographs, which lie off the model's paths and whose inversion is another problem {cite:p}`mokady2023null`. The network is

@@ -16,7 +16,7 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# A leak. Between two parts at distance $D$ a generator with Lipschitz constant $L$ puts at least some $0.4\, D/L$ of its samples nowhere, in any dimension, and every
+# A leak. Between two parts of equal mass at distance $D$ a generator with a Lipschitz constant $L$ well above $D$ puts at least some $0.4\, D/L$ of its samples nowhere, in any dimension, and every
 # student that we trained obeys (`few.leak_bound`, its constant over the one demanded). No leak at all takes a jump; a small one takes a large constant and no more.
 # Layers that jump leak less than an MLP of the same size and budget (`few.hard_layers_leak_less`), and less than their own soft versions, which are continuous
 # (`few.jumps_beyond_pieces`). But this they do not learn: with pieces that begin at data they leak as little before their first update (`few.hard_layers_owe_training`).
