@@ -166,3 +166,12 @@ def test_labels_of_trips_are_names(names):
     x, which = np.random.default_rng(1).normal(size=(30, 4)), np.arange(30) % 3
     one, other = (exact_trips(x @ x.T, labels, [1.0], 60, 0) for labels in (which, names[which]))
     assert (one.label == other.label).all() and (other.origin == names[one.origin]).all()
+
+
+def test_trips_start_from_pictures_of_all_labels():
+    """Sets of pictures are in order: the first pictures alone would be those of the first labels."""
+    x, labels = np.random.default_rng(2).normal(size=(60, 4)), np.arange(60) // 10
+    assert set(exact_trips(x @ x.T, labels, [1.0], 40, 0).origin.tolist()) == set(range(6))
+    drawn = [exact_trips(x @ x.T, np.arange(60), [1.0], 90, k).origin for k in range(40)]
+    spare = np.stack([np.bincount(origin, minlength=60) for origin in drawn])
+    assert spare.min() == 1 and spare.max() == 2 and spare[:, 30:].mean() == pytest.approx(1.5, abs=0.05)

@@ -51,3 +51,10 @@ def test_what_has_no_posterior_is_refused(change, words):
     usual = {"gram": np.eye(4), "ratios": [1.0], "labelings": {"atom": np.arange(4)}, "samples": 5, "seed": 0}
     assert sampled_entropies(**usual).values["atom"].shape == (1, 5)
     refuses(lambda: sampled_entropies(**usual | change), words)
+
+
+def test_samples_left_over_come_from_any_atom():
+    x = torch.as_tensor(np.random.default_rng(0).standard_normal((40, 3)))
+    drawn = [sampled_entropies(x @ x.T, np.ones(1), {"atom": np.arange(40)}, 60, k).origin for k in range(40)]
+    counts = np.bincount(np.concatenate(drawn), minlength=40)
+    assert counts[:20].sum() == pytest.approx(counts[20:].sum(), rel=0.1)

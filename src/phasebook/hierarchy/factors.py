@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from phasebook.arguments import whole
-from phasebook.hierarchy.transitions import falling, posteriors, settled, there_and_back, visited_steps
+from phasebook.hierarchy.transitions import falling, posteriors, settled, starts_of, there_and_back, visited_steps
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prompt, State
 from phasebook.slices.measures.statistics import centred_gram
@@ -70,7 +70,7 @@ def exact_levels(gram: Float[ndarray, "n n"], factors: Mapping[str, Int[ndarray,
         seed: of the noise.
     """
     ratios, samples = falling(ratios), whole("samples", samples, 1)
-    origin = np.random.default_rng(seed + 1).permutation(np.arange(samples) % len(gram))
+    origin = starts_of(samples, len(gram), seed + 1)
     kept = {name: [] for name in factors}
     for weights in posteriors(np.asarray(gram, dtype=np.float64), ratios, origin, seed):
         for name, labels in factors.items():

@@ -26,7 +26,7 @@ from phasebook.slices.measures.statistics import centred_gram
 from phasebook.slices.slice import Slice
 
 __all__ = ["Trips", "collapse_of", "exact_trips", "falling", "first_ridge", "pair_clones", "peak", "peak_over_class",
-           "posteriors", "sampled_trips", "settled", "susceptibility", "there_and_back", "visited_steps"]
+           "posteriors", "sampled_trips", "settled", "starts_of", "susceptibility", "there_and_back", "visited_steps"]
 
 SEEDS = 1000            # of the noise of a step, one a state: as many are kept apart where there are fewer states
 
@@ -72,6 +72,20 @@ def posteriors(gram: Float[ndarray, "n n"], ratios: Sequence[float], origin: Int
         yield weights / weights.sum(1, keepdims=True)
 
 
+def starts_of(samples: int, pictures: int, seed: int) -> Int[ndarray, " s"]:
+    """Pictures to start from, each as often as the others; what is left over goes to some at random, not to the first
+    ones: sets of pictures are in the order of families, or of styles.
+
+    Args:
+        samples: how many.
+        pictures: of how many.
+        seed: of the choice and the order.
+    """
+    rng = np.random.default_rng(seed)
+    rounds = [rng.permutation(pictures) for _ in range(-(-samples // pictures))]
+    return np.concatenate(rounds)[:samples]
+
+
 def falling(ratios: Float[ndarray, " r"]) -> Float[ndarray, " r"]:
     """Noise levels sigma/alpha from the largest down. ValueError unless there are some, all positive."""
     given = np.ravel(numbers("ratios", ratios, "noise levels > 0")).astype(np.float64)
@@ -88,7 +102,7 @@ def exact_trips(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], ratios:
         gram: inner products of the pictures.
         labels: one for each picture.
         ratios: sigma/alpha.
-        samples: (picture, noise) pairs; the pictures in turn.
+        samples: (picture, noise) pairs, see `starts_of`.
         seed: of the noise.
 
     Raises:
@@ -100,7 +114,7 @@ def exact_trips(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], ratios:
         raise ValueError(f"gram, labels: shapes {gram.shape}, {labels.shape}; take inner products (n, n) of n pictures "
                          "and a label for each")
     ratios = falling(ratios)
-    origin = np.random.default_rng(seed + 1).permutation(np.arange(samples) % len(gram))
+    origin = starts_of(samples, len(gram), seed + 1)
     own, member = np.arange(samples), np.eye(len(names))[which]
     square = np.diag(gram)[origin, None] + np.diag(gram) - 2 * gram[origin]
     square = square.clip(0)

@@ -64,7 +64,7 @@ def sampled_entropies(gram: Float[Tensor, "n n"], ratios: Float[ndarray, " r"],
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     n = len(gram)
     noise = torch.randn(samples, n, generator=generator, dtype=torch.float64) @ root
-    origin = torch.arange(samples) % n if samples >= n else torch.randperm(n, generator=generator)[:samples]
+    origin = torch.cat([torch.randperm(n, generator=generator) for _ in range(-(-samples // n))])[:samples]
     groups = {name: membership(labels).to(gram) for name, labels in labelings.items()}
     rows = {name: [] for name in labelings}
     for ratio in ratios:
