@@ -372,8 +372,7 @@ ledger.number("half_level", {k: v for k, v in halves.items() if v}, "sigma/alpha
 print("; ".join(f"{k}: half gone at nu = {v / deviation:.2f}" for k, v in halves.items() if v))
 
 # %% [markdown]
-# Families that look alike are settled before the picture is (five hundred draws take the first eighty of the 420 pictures twice; with all equally often the ratio of
-# the levels is 1.19 in place of 1.23); shuffled families of the same sizes only after it, since one must then know nearly the picture
+# Families that look alike are settled before the picture is; shuffled families of the same sizes only after it, since one must then know nearly the picture
 # itself. Unicode's groups lie much nearer to their shuffled twin in {numref}`fig-entropies`: the hierarchy is one of images, and the diffusion knows of
 # meanings only what they share in looks. It is a fact about the chosen data, and another set of pictures can have none of it.
 #
