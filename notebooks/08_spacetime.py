@@ -19,7 +19,7 @@
 # :::{admonition} Answer
 # :class: tip
 # Less than one hopes, in both. For Gaussian data, which have no hierarchy, spacetime is hyperbolic, and distances at low noise are ultrametric up to a
-# constant, whatever points are compared. For images and an exact denoiser it is a sphere on which any two images are equally far apart: no tree at all. Trees in measured
+# constant, whatever points are compared that lie within $2\sqrt{2d}$ standard deviations of each other. For images and an exact denoiser it is a sphere on which any two images are equally far apart: no tree at all. Trees in measured
 # distances therefore prove nothing unless they beat these two. The pullback metric of the flow is flat on the *whole* latent space, but a
 # two-dimensional slice of it, which is what the paper measures, is curved, most of all along its ridges.
 # :::
@@ -74,15 +74,17 @@ ledger = Ledger("08_spacetime", p)
 #
 # :::{prf:proposition} Ultrametric for free
 # :label: prop-free
-# For Gaussian data, any three points at one height satisfy $d(x, z) \le \max(d(x, y), d(y, z)) + 2 \sqrt{2d} \log 2$, and Gromov's $\delta$ of any four is at most $\sqrt{2d} \log 2$. Both constants are the best ones.
+# For Gaussian data, let points at one height $s$ be no farther apart than $2\sqrt{2d\,(V - s^2)}$, so that their half circles stay below $\sqrt V$. Any three of them satisfy $d(x, z) \le \max(d(x, y), d(y, z)) + 2 \sqrt{2d} \log 2$, and Gromov's $\delta$ of any four is at most $\sqrt{2d} \log 2$. Both constants are the best ones.
 # :::
 #
 # :::{prf:proof}
-# $|x - z| \le 2 \max(|x - y|, |y - z|)$, and $\operatorname{arsinh}(2a) \le \operatorname{arsinh}(a) + \log 2$. For four points use Ptolemy's inequality, $|xz||yw| \le |xy||zw| + |xw||yz|$, twice the larger of the two, in the same way; as $s \to 0$ distances become
-# $2 \sqrt{2d} \log |\Delta y|$ plus a constant, and three equally spaced points, or four harmonic ones on a line, leave no slack.
+# $|x - z| \le 2 \max(|x - y|, |y - z|)$, and $\operatorname{arsinh}(2a) \le \operatorname{arsinh}(a) + \log 2$. For four points let $\bar y$ be the mirror image of $y$ in the border of the half-space. Then
+# $e^{d(x, y) / (2 \sqrt{2d})}$ is $|xy| + |x \bar y|$ over twice the height. Write Ptolemy's inequality $|xz||yw| \le |xy||zw| + |xw||yz|$ four times, with $z$ and $w$ as they are, one of them mirrored, the other, and both, and add. As $|xy| \le |x \bar y|$, the sum is the same inequality for the
+# exponentials, and its right side at most twice the larger of its two terms. As $s \to 0$ distances become $2 \sqrt{2d} \log |\Delta y|$ plus a constant, and three equally spaced points, or four harmonic ones on a line, leave no slack.
 # :::
 #
-# Distances meanwhile grow like $\log (1/s)$: seen from far enough, everything is a tree {cite:p}`gromov1987hyperbolic`. Nothing in this mentions clusters. We check distances by polygons that start at a straight line of the chart and know nothing but
+# Distances meanwhile grow like $\log (1/s)$: seen from far enough, everything is a tree {cite:p}`gromov1987hyperbolic`. Nothing in this mentions clusters. Two draws of the data are about $\sqrt{2 d V}$ apart, half of what the proposition allows; between points much farther apart the way runs along
+# the height of pure noise and its length grows in proportion, so that no constant would do. We check distances by polygons that start at a straight line of the chart and know nothing but
 # posterior covariances, and the constants on random points.
 
 # %%
@@ -139,7 +141,7 @@ show(draw.lines({"distances": {"largest": (1 / widths, side[:, 0, 2]), "second":
 #
 # :::{prf:proposition} Atoms in general position
 # :label: prop-sphere
-# For $n$ affinely independent atoms the posteriors fill the open simplex of weights, at every noise level, and spacetime is the sphere of radius 2: $d(w, w') = 2 \arccos \sum_i \sqrt{w_i w'_i}$. Clean images are at distance $\pi$ from each other.
+# For $n$ affinely independent atoms the posteriors fill the open simplex of weights, at every noise level, and spacetime is the positive orthant of the sphere of radius 2: $d(w, w') = 2 \arccos \sum_i \sqrt{w_i w'_i}$. Clean images are at distance $\pi$ from each other.
 # On a line, $k \ge 0$ can bind: for equal atoms at $-1, 0, 1$ it says $w_0^2 \ge w_{-1} w_1$, the shortest way between the outer two runs along $k = 0$, and its length is $\int \sqrt{\operatorname{Var}_q[x_0]}\, dq = 4.074720$.
 # :::
 #
@@ -347,7 +349,7 @@ ledger.claim("spacetime.memoryless", max(powers, key=lambda power: abs(power - 1
 #
 # ## What was shown, and what was not
 #
-# Shown: spacetime is hyperbolic for Gaussian data, where it is ultrametric up to a constant whatever one compares, and spherical for pictures and an exact denoiser, where all are equally far apart; three atoms on a line lie in between. Geodesics meet both closed forms, improve the published energies and are the shortest paths of a grid. The pullback metric of the flow is flat on
+# Shown: spacetime is hyperbolic for Gaussian data, where it is ultrametric up to a constant whatever one compares within a few standard deviations, and spherical for pictures and an exact denoiser, where all are equally far apart; three atoms on a line lie in between. Geodesics meet both closed forms, improve the published energies and are the shortest paths of a grid. The pullback metric of the flow is flat on
 # the whole space and curved on a slice.
 #
 # Not shown here: what a *trained* denoiser's spacetime looks like, where the second moment comes from an estimated divergence, and what lies between sphere and half-space, which the next chapter takes up; and that geodesics and the tree of modes have anything to do with each other beyond being drawn in one picture; and how the curvature of a slice enters the paper's argument, which uses $\det G$ alone.

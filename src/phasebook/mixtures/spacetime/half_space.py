@@ -10,8 +10,13 @@ that is `sqrt(2 d)` times the hyperbolic half-space in `(y / sqrt(2 d), s)`. Two
 noise; beyond, `t <= T` binds.
 
 From `arcsinh(2a) <= arcsinh(a) + log 2` follows that any three points at one height satisfy
-`d(x, z) <= max(d(x, y), d(y, z)) + 2 sqrt(2d) log 2`: an ultrametric up to a constant, whatever the points. In the
-same way Ptolemy's inequality bounds Gromov's delta by `sqrt(2d) log 2`.
+`d(x, z) <= max(d(x, y), d(y, z)) + 2 sqrt(2d) log 2`: an ultrametric up to a constant, for points no farther apart
+than `2 sqrt(2d (V - s^2))`; of three in a row beyond it the excess grows with the gap. Gromov's delta is at most
+`sqrt(2d) log 2`: with `y'` the mirror image of y in the plane `s = 0`, and heights h,
+
+    exp(d(x, y) / (2 sqrt(2d))) = (|x y| + |x y'|) / (2 sqrt(h_x h_y)),
+
+and Ptolemy's inequality for four points, with none, one or both of two mirrored, adds up to itself for these numbers.
 """
 
 import numpy as np
