@@ -276,7 +276,7 @@ show(curves(ratio_panels(sweeps, constants), named, ["|ratio − 1|, map", "|rat
 # %% [markdown]
 # Over the whole range the markers of {numref}`fig-errors` sit on lines that contain nothing fitted. A plot over five decades forgives much, so we
 # divide: the ratios approach 1 in proportion to $\varepsilon$, along the lines that {eq}`eq-beta` draws ({numref}`fig-ratios`). Agreement at the next order is a far
-# stricter test than agreement of the constant: an error of one part in a thousand in $\|\nabla Q\|$ would bend every marker off its line.
+# stricter test than agreement of the constant: an error of one part in a thousand in $\|\nabla Q\|$ would bend the markers of small $\varepsilon$ off their line.
 # What is measured for (12) on the torus is the cost of the coupling of step 4, an upper bound of $W_2$ that exceeds it by a relative $O(\varepsilon^2)$ (the package's tests compare it with
 # $W_2$ linearised at $\mu_t^{\mathrm{OT}}$: one part in ten thousand at $\varepsilon = 0.1$; the next chapter bounds $W_2$ from below too); on the line it is $W_2$.
 

@@ -15,7 +15,7 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# The expansions (18), (24), (27) and (31) hold with the rates that are claimed. The assumption (7) cannot be met on $\mathbb R^d$, and the two inequalities (35) and (36) fail as printed; each can
+# The expansions (18), (24), (27) and (31) hold with the rates that are claimed, the first two for densities smoother than the paper assumes, which does no harm. The assumption (7) cannot be met on $\mathbb R^d$, and the two inequalities (35) and (36) fail as printed; each can
 # be mended, so that they hold with a correction, and the theorem stands. It needs $\nabla Q$ to be square integrable, less than the four derivatives that are assumed. A corner in the density
 # costs the second order: $\tfrac74$, $\tfrac54$ or $\tfrac34$ is left, according to its sharpness.
 # :::
@@ -117,8 +117,9 @@ for number, (t, residual) in rates.items():
     print(f"({number}): order {fitted:.3f}" if fitted else f"({number}): too few usable eps")
 
 # %% [markdown]
-# All four rates hold. A remark on (18): a remainder of third order takes six derivatives of $\rho$, and the paper assumes four. But the cube is never used.
-# What follows, (19), needs a remainder of order $t^2$, hence $C^4$ at most, and the theorem itself less than that, as the section on corners shows. It is a blemish, not a hole.
+# All four rates hold on these two densities, which are analytic. Of two of them the paper assumes too little: a remainder of third order in (18) takes six derivatives of $\rho$, one of second order in (24) five, and four are there.
+# For $1 + \tfrac12 \sum k^{-5.1} \cos kx$ on the circle, which is of class $C^4$, the remainder of (18) is of order 2.05 and that of (24), in $L^2$, of order 1.8. But neither rate is used.
+# What follows from (18), (19), needs a remainder of order $t^2$, hence $C^4$ at most; of (24) the proof takes a difference of order $t$; and the theorem itself needs less than that, as the section on corners shows. It is a blemish, not a hole.
 #
 # The assumption
 #
@@ -244,12 +245,12 @@ show(curves([panel], ["ε / length²"], ["‖T − (Id − (ε/2) ∇ log ρ)‖
      alt="Log-log plot: four series of dots on four lines, the steeper the smoother the density.")
 
 # %% [markdown]
-# The sharper the corner in {numref}`fig-corners`, the flatter the line. At a jump of the density, an edge of the data's support for instance, a short step of length $\varepsilon$ is off by $\varepsilon^{3/4}$, and halving the step gains little. At the threshold $k = 3$ the second order is met, though slowly: measured over predicted is 0.993 at $\varepsilon = 10^{-3}$ and 0.998 at $10^{-4}$, with a distance from 1 that falls as $\sqrt\varepsilon$. This is the regime that matters for data on a lower-dimensional set, where the
+# The sharper the corner in {numref}`fig-corners`, the flatter the line. At a jump of the density, an edge of the data's support for instance, a short step of length $\varepsilon$ is off by $\varepsilon^{3/4}$, and halving the step gains little. At the threshold $k = 3$ the second order is met, though slowly: measured over predicted is 0.993 at $\varepsilon = 10^{-3}$ and 0.998 at $10^{-4}$, with a distance from 1 that falls as $\sqrt\varepsilon$. Densities below the threshold are those that matter for data on a lower-dimensional set, where the
 # theorem's constant is infinite at $t = 0$ and large for a while after.
 #
 # ## What was shown, and what was not
 #
-# The four expansions of the proof have the rates that it claims. It needs a compact domain or decay in place of (7), and $C_0\varepsilon$ in place of $C_0 t$ in (35); with these, (12) and (13) follow as printed.
+# The four expansions of the proof have the rates that it claims where the density is smooth enough. It needs a compact domain or decay in place of (7), and $C_0\varepsilon$ in place of $C_0 t$ in (35); with these, (12) and (13) follow as printed.
 # Four derivatives are more than enough: a square integrable $\nabla Q$ is what counts, and for the three corners below that threshold both the order and the constant are known.
 #
 # The corners were treated on the line and the circle alone, each at a single point; in higher dimensions, where a density may break along a surface, we have no statement. The rates were measured on

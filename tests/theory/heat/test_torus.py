@@ -5,6 +5,7 @@ import time
 import numpy as np
 import ot
 import pytest
+from scipy.special import zeta
 
 from phasebook.theory.heat import torus
 from phasebook.theory.heat.circle import brenier_circle
@@ -52,6 +53,20 @@ def test_heat_and_taylor():
     waves = np.cos(rho.angles(x)) * rho.amplitude
     plain = rho.heat(t)(x) - rho(x) + waves @ (t / 2 * square) - waves @ (t**2 / 8 * square**2)
     assert rho.taylor_remainder(x, t) == pytest.approx(plain, rel=1e-9)
+
+
+def test_four_derivatives_are_too_few_for_the_rates_of_18_and_24():
+    """`1 + sum k^-p cos(k x) / 2` with p = 5.1 is of class C^4: orders (p - 1)/2 and, in L2, (2 p - 3)/4."""
+    p, top = 5.1, 1000
+    k = np.arange(1.0, top + 1)
+    rho, x = TorusDensity(k[:, None], k**-p / 2, np.zeros(top)), grid_points(4096, 1)
+    times, weight, score, ratio = np.logspace(-4, -2.5, 5), rho(x), rho.score(x), rho.grad_ratio(x)
+    # largest at x = 0, where all waves add up; those beyond the last have left nothing of themselves
+    beyond = [(times**j / (-2) ** j / max(j, 1)) * zeta(p - 2 * j, top + 1) / 2 for j in range(3)]
+    taylor = [abs(rho.taylor_remainder(x[:1], t)[0] - left) for t, left in zip(times, sum(beyond), strict=True)]
+    velocity = [mean_norm((score - rho.heat(t).score(x)) / 2 + t / 4 * ratio, weight) for t in times]
+    assert abs(slope(times, taylor) - 2.05) < 0.001
+    assert abs(slope(times, velocity) - 1.8) < 0.01
 
 
 def test_increment_keeps_its_digits():
