@@ -111,7 +111,7 @@ for s, by_flow, by_formula in zip(noise, slope, formula, strict=True):
 # :::
 #
 # With $D = 2R$, $R$ the radius of a ball that holds the data, the same integral is that of Mikulincer and Shenfeld {cite:p}`mikulincer2023lipschitz`;
-# for log-concave data such flows are even contractions {cite:p}`kim2012generalization`. The bound knows no dimension. How near do other data come?
+# for data that are more log-concave than the latents such flows are even contractions {cite:p}`kim2012generalization`. The bound knows no dimension. How near do other data come?
 #
 # ## Steepness, measured where it is wide
 #

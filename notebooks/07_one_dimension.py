@@ -209,7 +209,7 @@ ledger.claim("modes.scale_space", max(appeared))
 #
 # $$ \mathbb E\bigl[p^2 + (1 - p)^2\bigr], \qquad p = \frac1{1 + e^{-2 a (a + z)}}, $$ (eq-clones)
 #
-# which at the mode split, where $a = 1$, is $0.7752$ in any dimension and for any two such clusters. A quarter of the decisions is still to come; 'decided' is a crossover, not an instant.
+# which at the mode split, where $a = 1$, is $0.7752$ in any dimension and for any two such clusters. In more than a fifth of all cases they still end in different ones; 'decided' is a crossover, not an instant.
 # The formula says $r^2 = M^2 + v - 1$. That is the split where $M^2$ is large against $v$ and $1$, as in many dimensions, and something else where it is not.
 
 # %% tags=["nbval-check-output"]

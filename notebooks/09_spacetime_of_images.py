@@ -147,7 +147,7 @@ show(strips(rows), alt="Rows of nine pictures. At high noise all are one grey av
 #
 # A model that generalises gives each picture a neighbourhood. Let it be a Gaussian of variance $w^2$. Near one atom the posterior is then that of Gaussian data: by the half-space, sinking from height $w$ to $s$, $1/s^2 = 1/w^2 + 1/r^2$, takes the length $\sqrt{2d} \log(w/s)$, at either end. In between there is the sphere:
 #
-# $$ d \approx \pi + \sqrt{2d}\, \log\Bigl(1 + \frac{w^2}{r^2}\Bigr). $$ (eq-width)
+# $$ \text{distance} \approx \pi + \sqrt{2d}\, \log\Bigl(1 + \frac{w^2}{r^2}\Bigr). $$ (eq-width)
 #
 # The distance is $\pi$ while $r \gg w$ and grows without bound below; at $r = w$ it grows at half its final rate $2 \sqrt{2d}$ for each unit of $\log 1/r$. We measure both.
 

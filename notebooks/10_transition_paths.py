@@ -19,7 +19,7 @@
 # :class: tip
 # They find it: on alanine dipeptide paths along the geodesic climb about 1.2 kJ/mol above the lowest pass, which agrees with what was published. But a straight tether at one noise level climbs only 2.4 more, and
 # that null stands below every published competitor. A bound on the noise narrows the distributions on the way; keeping out of a region works when overlap is what is penalised. A small denoiser
-# learned from equilibrium samples has the denoised means nearly right and the energies of geodesics wrong by a factor of two and more.
+# learned from equilibrium samples has the denoised means nearly right within wells and the energies of geodesics too large, that of the free one about twice.
 # :::
 
 # %% tags=["parameters"]
@@ -249,7 +249,7 @@ show(draw.lines(panels, ["share of the way"] * 2, [f"E {names[0]}"] * 2),
 #
 # ## What was shown, and what was not
 #
-# Shown: exact denoisers of two energies, geodesics confirmed by closed form and by a second optimiser, the lowest pass as a bound that no path beats, published MaxEnergy reproduced on a scan of our own, beside a null that comes close; both constraints, judged by the paths.
+# Shown: exact denoisers of two energies, geodesics confirmed by closed form and by a second optimiser, the lowest pass as a bound that no path beats by more than a step can skip, published MaxEnergy reproduced on a scan of our own, beside a null that comes close; both constraints, judged by the paths.
 #
 # Not shown: anything beyond two coordinates, where quadrature ends; other molecules; rates or probabilities of the crossings, which MaxEnergy says nothing about; a geodesic found *with* the learned denoiser, and the training on walkers that the published one had.
 
