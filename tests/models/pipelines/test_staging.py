@@ -103,6 +103,19 @@ def test_a_text_encoder_cannot_choose_kernels_weights_or_quantisers(model):
     assert PipelineModel.load(model).shape == (4, 8, 8)
 
 
+def test_a_text_encoder_is_told_where_a_prompt_ends_if_it_says_so(model):
+    """A key that diffusers alone knows; without it words and padding are one to the network."""
+    from diffusers import StableDiffusionPipeline
+
+    plain = PipelineModel.load(model).prompt("red apple").conditions["embeddings"][0]
+    edit(model / "text_encoder" / "config.json", use_attention_mask=True)
+    theirs, _ = StableDiffusionPipeline.from_pretrained(model, use_safetensors=True).encode_prompt(
+        "red apple", "cpu", 1, False)
+    ours = PipelineModel.load(model).prompt("red apple").conditions["embeddings"][0]
+    torch.testing.assert_close(ours, theirs)
+    assert (ours - plain).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("file, key, value, words", [
     ("scheduler/scheduler_config.json", "num_train_timesteps", 10**9, "num_train_timesteps = 1000000000"),
     ("scheduler/scheduler_config.json", "num_train_timesteps", True, "num_train_timesteps = True"),
@@ -211,6 +224,27 @@ def test_a_broken_tokenizer_is_one_line(model, name, content):
     file.unlink() if content is None else file.write_text(content)
     refused(lambda: PipelineModel.load(model), "tokenizer")
     refused(lambda: tokenizer_of(model), "tokenizer")
+
+
+@pytest.mark.parametrize("way", ["added_tokens.json", "additional_special_tokens", "extra_special_tokens"])
+def test_words_that_were_added_to_a_tokenizer_are_read(model, way):
+    """As textual inversion adds one, in a file of its own or by the configuration: diffusers reads both."""
+    from diffusers import StableDiffusionPipeline
+
+    folder = model / "tokenizer"
+    table = json.loads((folder / "tokenizer.json").read_text())["model"]
+    if way == "added_tokens.json":      # as transformers wrote it until it had tables of one file
+        (folder / "tokenizer.json").unlink()
+        (folder / "vocab.json").write_text(json.dumps(table["vocab"]))
+        (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, table["merges"])]))
+        (folder / way).write_text(json.dumps({"<toy>": len(table["vocab"])}))
+    else:
+        edit(folder / "tokenizer_config.json", **{way: ["<toy>"]})
+    theirs = StableDiffusionPipeline.from_pretrained(model, use_safetensors=True).tokenizer
+    ours = PipelineModel.load(model).pipe.tokenizer
+    assert ours("red <toy>").input_ids == theirs("red <toy>").input_ids
+    assert max(ours("red <toy>").input_ids) == len(table["vocab"])
+    refused(lambda: PipelineModel.load(model).prompt("red <toy>"), "prompt = 'red <toy>'", "has no weights for")
 
 
 def test_open_clip_does_not_prefer_another_file(clip):

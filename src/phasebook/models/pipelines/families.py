@@ -92,13 +92,17 @@ class Family:
         """ValueError names the first text that the pipeline has no place for; `negative_prompt` is one."""
 
     def conditions(self, pipe, text: str, negative: str, guidance: float) -> dict[str, Float[Tensor, "k ..."]]:
-        """What `encode` gives; ValueError for a text that has no place here, or would be cut."""
+        """What `encode` gives; ValueError for a text that has no place here, would be cut, or has no weights."""
         self.check_words(pipe, prompt=text, negative_prompt=negative)
         for tokenizer in self.tokenizers(pipe):
             check_length(tokenizer, prompt=text, negative_prompt=negative)
         for tokenizer, most in self.sentences(pipe):
             check_length(tokenizer, most, prompt=text, negative_prompt=negative)
-        return self.encode(pipe, text, negative, guidance)
+        try:
+            return self.encode(pipe, text, negative, guidance)
+        except IndexError:      # of a table of weights
+            raise ValueError(f"prompt = {brief(text)}, negative_prompt = {brief(negative)}: has a word that its text "
+                             "encoder has no weights for, though its tokenizer knows it; takes others") from None
 
     def encode(self, pipe, text: str, negative: str, guidance: float) -> dict[str, Float[Tensor, "k ..."]]:
         """Conditions of one text by name; with guidance > 1 those of the negative prompt come first (k = 2)."""

@@ -24,10 +24,13 @@ __all__ = ["check_names_no_code", "no_weights", "read_config", "staged", "staged
 CODE = {"auto_map", "custom_code", "custom_pipeline", "custom_pipelines", "custom_generate", "hf_model_name",
         "hf_model_pretrained", "_module", "__module__", "module", "python", "timm_model_name", "timm_model_pretrained",
         "tokenizer_file", "tokenizer_kwargs", "trust_remote_code", "vocab_file", "merges_file", "processor_class"}
-TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "special_tokens_map.json", "spiece.model")
-TOKENIZER_KEYS = {"add_prefix_space", "added_tokens_decoder", "backend", "bos_token", "clean_up_tokenization_spaces",
-                  "do_lower_case", "eos_token", "errors", "extra_ids", "legacy", "max_length", "model_max_length",
-                  "pad_token", "padding_side", "sp_model_kwargs", "tokenizer_class", "truncation_side", "unk_token"}
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "special_tokens_map.json", "spiece.model",
+                   "added_tokens.json")
+TABLES = {"vocab.json", "added_tokens.json"}        # words by number: any word may stand there
+TOKENIZER_KEYS = {"add_prefix_space", "added_tokens_decoder", "additional_special_tokens", "backend", "bos_token",
+                  "clean_up_tokenization_spaces", "cls_token", "do_lower_case", "eos_token", "errors", "extra_ids",
+                  "extra_special_tokens", "legacy", "mask_token", "max_length", "model_max_length", "pad_token",
+                  "padding_side", "sep_token", "sp_model_kwargs", "tokenizer_class", "truncation_side", "unk_token"}
 TOKENIZERS = {"CLIPTokenizer", "CLIPTokenizerFast", "T5Tokenizer", "T5TokenizerFast"}
 LARGEST = 64 << 20          # bytes of a configuration or a tokenizer's table
 
@@ -93,8 +96,10 @@ def weight_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
 
 def _known(config: type) -> set[str]:
     """Keys of a configuration of transformers that describe the model, of what the library would do besides none: it
-    takes kernels of attention from a hub, weights of another name, and quantisers."""
-    return set(config().to_dict()) - {"quantization_config", "_name_or_path", "architectures", "dtype"}
+    takes kernels of attention from a hub, weights of another name, and quantisers. `use_attention_mask` is diffusers'
+    own: whether its pipelines tell a text encoder where a prompt ends."""
+    own = set(config().to_dict()) - {"quantization_config", "_name_or_path", "architectures", "dtype"}
+    return own | {"use_attention_mask"}
 
 
 def _signature(kind: type) -> set[str]:
@@ -126,7 +131,7 @@ def _stage_tokenizer(stage: Layout, source: Path, target: Path) -> None:
         stage.add(file, target / file.name)
         if file.suffix == ".json":
             check_names_no_code(label, f"{source.name}/{file.name}", read_config(label, target / file.name, "tokenizer")
-                                if file.name != "vocab.json" else None)
+                                if file.name not in TABLES else None)
 
 
 @contextmanager
