@@ -10,6 +10,7 @@ import torch
 from phasebook import Plane, slice_of
 from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.sampling.levels import Levels
 from phasebook.sampling.samplers import invert, resume, sample
 from tests.builders import apart, betas, edit, noise, pipeline, refuses, run
 
@@ -93,6 +94,19 @@ def held_by_own(pipe, guidance=3.0):
 def test_own_levels_and_methods(tmp_path, method, kind, change):
     """Between the times of training as well: linspace and Karras' levels lie there."""
     assert held_by_own(pipeline(kind, tmp_path, scheduler=betas(f"{method}DiscreteScheduler", **change))) <= 1e-5
+
+
+@pytest.mark.parametrize("change", [{"use_karras_sigmas": True, "sigma_max": 20.0}, {"use_exponential_sigmas": True}],
+                         ids=str)
+def test_own_levels_may_lie_beyond_those_of_training(tmp_path, change):
+    """A scheduler's own sigma_min and sigma_max: the network is told the nearest time of its training."""
+    scheduler = betas("EulerDiscreteScheduler", sigma_min=0.002, **change)
+    assert held_by_own(pipeline("sd", tmp_path, scheduler=scheduler)) <= 1e-5
+    model = PipelineModel.of(pipeline("sd", tmp_path, scheduler=scheduler), "own", sampler="own")
+    assert model.levels(STEPS).sigma[-2] < 0.0021 and model.levels(STEPS).timestep[-1] == 0
+    off = model.levels(STEPS).sigma
+    other = Levels("off", 1 - off, off, model.levels(STEPS).timestep)
+    refuses(lambda: model.predict(noise(1), other, 1), "levels = 'off'", "takes this model's own levels")
 
 
 @pytest.mark.parametrize("change", [{}, {"use_karras_sigmas": True}], ids=str)
@@ -335,6 +349,35 @@ def test_schedulers_without_ddims_levels_are_refused_in_memory(tmp_path, kind):
 def test_schedules_that_own_samplers_do_not_have(tmp_path, kind, change, words):
     pipe = pipeline("sdxl", tmp_path, scheduler=betas(kind, **change))
     refuses(lambda: PipelineModel.of(pipe, "mine", sampler="own"), "model = 'mine': ", words)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"trained_betas": [0.01] * 500}, "trained_betas of shape (500,), from 0.01 to 0.01: takes 1000 numbers"),
+    ({"trained_betas": []}, "trained_betas of shape (0,)"), ({"trained_betas": "a"}, "trained_betas = 'a': takes 1000"),
+    ({"trained_betas": np.full(1000, 1.0)}, "trained_betas of shape (1000,), from 1 to 1"),
+    ({"beta_start": 0.0}, "beta_start = 0.0: takes a number from 0 to 1, ends excluded"),
+    ({"beta_end": 1.0}, "beta_end = 1.0: takes a number from 0 to 1, ends excluded"),
+])
+def test_betas_of_which_there_are_no_levels(tmp_path, change, words):
+    pipe = pipeline("sd", tmp_path)
+    pipe.scheduler.register_to_config(**change)
+    refuses(lambda: PipelineModel.of(pipe, "mine"), "model = 'mine': ", words)
+
+
+def test_a_table_of_betas_in_memory_is_taken(tmp_path):
+    scheduler = betas(trained_betas=np.linspace(0.001, 0.03, 1000))
+    assert held(PipelineModel.of(pipeline("sd", tmp_path, scheduler=scheduler), "table"), 3.0, "ugly", 5)[0] <= 1e-5
+
+
+@pytest.mark.parametrize("change, steps, words", [
+    ({"shift": 1e8}, 4, "no levels for them (alpha = 0"), ({"shift": 1e-9}, 4, "levels are not finite"),
+    ({"shift_terminal": 0.1}, 1, "levels are not finite"),
+])
+def test_steps_of_which_a_scheduler_has_no_levels(tmp_path, change, steps, words):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    pipe = pipeline("sd3", tmp_path, scheduler=FlowMatchEulerDiscreteScheduler(**change))
+    refuses(lambda: PipelineModel.of(pipe, "flow").levels(steps), f"steps = {steps}: ", words, "takes another number")
 
 
 @pytest.mark.parametrize("change, words", [

@@ -330,11 +330,13 @@ def test_flow_matching_schedulers(copy):
 def test_schedules_that_mean_something_else(copy):
     config = copy / "scheduler" / "scheduler_config.json"
     edit(config, thresholding=True)
-    refuses("thresholds", copy)
+    refuses("thresholding = True: its scheduler thresholds; takes thresholding = False", copy)
     edit(config, thresholding=False, rescale_betas_zero_snr=True)
-    refuses("pure noise", copy)
+    refuses("rescale_betas_zero_snr = True: .* pure noise; takes rescale_betas_zero_snr = False", copy)
     edit(config, rescale_betas_zero_snr=False, beta_schedule="mystery")
-    refuses("beta_schedule = 'mystery'", copy)
+    refuses("beta_schedule = 'mystery': takes one of linear, scaled_linear, squaredcos_cap_v2", copy)
+    edit(config, beta_schedule="linear", prediction_type="original_sample")
+    refuses("prediction_type = 'original_sample': takes one of epsilon, sample, v_prediction", copy)
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])

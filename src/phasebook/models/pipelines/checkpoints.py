@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from phasebook.arguments import brief, number, whole
+from phasebook.arguments import brief, number, numbers, whole
 from phasebook.models.assets import ROOT
 from phasebook.models.pipelines.families import Family, family_of
 from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
@@ -21,7 +21,7 @@ __all__ = ["DTYPES", "FLOWS", "SCHEDULERS", "cause", "check_complete", "check_de
            "pipeline_parts", "quiet"]
 
 DTYPES = ("float32", "bfloat16", "float16")
-SCHEDULES = {"linear", "scaled_linear", "squaredcos_cap_v2"}
+SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")
 SPACINGS = ("leading", "linspace", "trailing")
 SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
               "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
@@ -151,15 +151,26 @@ def check_scheduler(label: str, config: Mapping[str, Any], flow: bool) -> None:
         return _check_shift(label, config)
     if str(config.get("prediction_type", "")).startswith("flow") or config.get("use_flow_sigmas"):
         raise ValueError(f"{label}: its scheduler is one of flow matching; takes one with noise levels from betas")
-    if config.get("trained_betas") is None and config.get("beta_schedule", "linear") not in sorted(SCHEDULES):
-        raise ValueError(f"{label}: beta_schedule = {brief(config['beta_schedule'])} is unknown to DDIM")
-    for key in ("beta_start", "beta_end"):
-        number(f"{label}: {key}", config.get(key, 0.01), "a number from 0 to 1", 0, 1)
+    _check_betas(label, config, total)
     if config.get("clip_sample"):
         number(f"{label}: clip_sample_range", config.get("clip_sample_range", 1.0), "a number > 0", above=0)
     whole(f"{label}: steps_offset", config.get("steps_offset", 0), 0, total - 1)
     if (spacing := config.get("timestep_spacing", "leading")) not in SPACINGS:
         raise ValueError(f"{label}: timestep_spacing = {brief(spacing)}: takes one of {', '.join(SPACINGS)}")
+
+
+def _check_betas(label: str, config: Mapping[str, Any], total: int) -> None:
+    if (table := config.get("trained_betas")) is not None:
+        takes = f"{total} numbers from 0 to 1, ends excluded, as num_train_timesteps says"
+        table = numbers(f"{label}: trained_betas", table, takes)
+        if table.shape != (total,) or not (0 < table.min() and table.max() < 1):
+            raise ValueError(f"{label}: trained_betas of shape {table.shape}, from {table.min(initial=1):g} to "
+                             f"{table.max(initial=0):g}: takes {takes}")
+        return
+    if (schedule := config.get("beta_schedule", "linear")) not in SCHEDULES:
+        raise ValueError(f"{label}: beta_schedule = {brief(schedule)}: takes one of {', '.join(SCHEDULES)}")
+    for key in ("beta_start", "beta_end"):
+        number(f"{label}: {key}", config.get(key, 0.01), "a number from 0 to 1, ends excluded", most=1 - 1e-9, above=0)
 
 
 def _check_shift(label: str, config: Mapping[str, Any]) -> None:

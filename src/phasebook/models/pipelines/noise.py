@@ -22,6 +22,7 @@ from phasebook.sampling.levels import Levels
 __all__ = ["Betas", "Flow", "Noise", "check_sampler", "noise_of"]
 
 TABLE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type")
+KINDS = ("epsilon", "sample", "v_prediction")
 OWN = ("EulerDiscreteScheduler", "HeunDiscreteScheduler")
 CLOCK = 0.02        # by which sigma may miss that of its time: between the times of a table it is interpolated
 
@@ -46,9 +47,16 @@ class Noise(Protocol):
         ...
 
 
-def _check_finite(steps: int, levels: Float[ndarray, " s+1"]) -> None:
-    if not np.isfinite(levels).all():
-        raise ValueError(f"steps = {steps}: the scheduler's noise levels are not finite")
+def _levels(name: str, alpha: Float[ndarray, " s+1"], sigma: Float[ndarray, " s+1"], time: Float[ndarray, " s"],
+            order: int = 1) -> Levels:
+    """Levels; ValueError names the number of steps for which a scheduler's numbers are none."""
+    takes = "takes another number of steps, or another scheduler"
+    if not (np.isfinite(alpha) & np.isfinite(sigma)).all():
+        raise ValueError(f"steps = {len(time)}: the scheduler's noise levels are not finite; {takes}")
+    try:
+        return Levels(name, alpha, sigma, time, order)
+    except ValueError as error:
+        raise ValueError(f"steps = {len(time)}: the scheduler has no levels for them ({error}); {takes}") from None
 
 
 def _check_clock(levels: Levels, total: Float[ndarray, " s+1"], trained: Float[ndarray, " s"]) -> None:
@@ -87,7 +95,11 @@ class Betas:
     def check(self, levels: Levels) -> None:
         """Variance-preserving levels, each at its place in the table."""
         table = np.sqrt(1 - self.scheduler.alphas_cumprod.numpy().astype(np.float64))
-        trained = np.interp(levels.timestep, np.arange(len(table)), table)
+        time, sigma = levels.timestep, levels.sigma[:-1]
+        trained = np.interp(time, np.arange(len(table)), table)
+        if self.own is not None:        # its sigma_min and sigma_max may lie beyond the table, whose ends are told then
+            trained = np.where(time <= 0, np.minimum(trained, sigma), trained)
+            trained = np.where(time >= len(table) - 1, np.maximum(trained, sigma), trained)
         _check_clock(levels, levels.alpha**2 + levels.sigma**2, trained)
 
     def levels(self, steps: int, name: str) -> Levels:
@@ -109,8 +121,7 @@ class Betas:
             raise ValueError(f"steps = {steps}: uneven times under {self.scheduler.config.timestep_spacing!r} spacing; "
                              f"take a divisor of {most}")
         # 1 - alpha^2 in float32, as the scheduler has it: near the clean end it differs from the exact one
-        _check_finite(steps, alpha2)
-        return Levels(name, np.sqrt(alpha2, dtype=np.float64), np.sqrt(1 - alpha2, dtype=np.float64), time)
+        return _levels(name, np.sqrt(alpha2, dtype=np.float64), np.sqrt(1 - alpha2, dtype=np.float64), time)
 
     def _owns(self, steps: int, name: str) -> Levels:
         """sigma/alpha as Euler's or Heun's method has them, to 0 at the end; Heun's lists inner levels twice."""
@@ -118,9 +129,8 @@ class Betas:
         ratio, time = self.own.sigmas.double().cpu().numpy(), self.own.timesteps.cpu().numpy()
         if self.own.order == 2:
             ratio, time = (np.append(values[:1], values[1::2]) for values in (ratio, time))
-        _check_finite(steps, ratio)
         alpha = 1 / np.sqrt(1 + ratio**2)
-        return Levels(name, alpha, ratio * alpha, time, self.own.order)
+        return _levels(name, alpha, ratio * alpha, time, self.own.order)
 
     def split(self, x: Tensor, raw: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
         """By the scheduler's prediction type; the picture is clipped where the scheduler says so."""
@@ -170,8 +180,7 @@ class Flow:
         else:
             self.scheduler.set_timesteps(int(steps), **options)
         sigma = self.scheduler.sigmas.double().cpu().numpy()
-        _check_finite(steps, sigma)
-        return Levels(name, 1 - sigma, sigma, self.scheduler.timesteps.double().cpu().numpy())
+        return _levels(name, 1 - sigma, sigma, self.scheduler.timesteps.double().cpu().numpy())
 
     def check(self, levels: Levels) -> None:
         """`alpha + sigma = 1`, and sigma the time as a share of all."""
@@ -257,10 +266,12 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
     except (ValueError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0][:120]
         raise ValueError(f"{label}: its schedule is none of DDIM's ({reason})") from None
-    if ddim.config.thresholding or ddim.config.rescale_betas_zero_snr:
-        raise ValueError(f"{label}: its scheduler thresholds, or ends on pure noise; neither is supported")
-    if ddim.config.prediction_type not in ("epsilon", "sample", "v_prediction"):
-        raise ValueError(f"{label}: prediction_type = {ddim.config.prediction_type!r} is unknown")
+    for key, does in (("thresholding", "thresholds"), ("rescale_betas_zero_snr", "begins with pure noise")):
+        if ddim.config[key]:
+            raise ValueError(f"{label}: {key} = {brief(ddim.config[key])}: its scheduler {does}; takes {key} = False")
+    if ddim.config.prediction_type not in KINDS:
+        raise ValueError(f"{label}: prediction_type = {brief(ddim.config.prediction_type)}: takes one of "
+                         f"{', '.join(KINDS)}")
     if sampler == "ddim" or kind in ("DDIMScheduler", "DDPMScheduler"):
         return Betas(ddim)
     if kind not in OWN:
