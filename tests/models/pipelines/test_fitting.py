@@ -61,6 +61,15 @@ def test_weights_that_are_no_numbers_are_refused_in_memory(folder, part):
         PipelineModel.of(pipe, "mine")
 
 
+def test_a_text_encoder_whose_weights_are_no_numbers_is_refused_in_memory(folder):
+    """Zeros take the place of its words where a latent is tried out."""
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True)
+    list(pipe.text_encoder.parameters())[-1].data[0] = float("nan")
+    refuses(lambda: PipelineModel.of(pipe, "mine"), "model = 'mine': ", "an empty prompt becomes numbers that are not")
+
+
 @pytest.mark.parametrize("pictures, words", [
     (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), "uint8 from 0 to 0; takes floating-point numbers"),
     (255 * torch.ones(1, 3, 16, 16), "float32 from 255 to 255"), (torch.full((1, 3, 16, 16), torch.nan), "from nan"),

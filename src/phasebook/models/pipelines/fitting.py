@@ -91,6 +91,8 @@ def check_geometry(label: str, model: "phasebook.models.pipelines.pipeline.Pipel
             y = model.family.guided(model.pipe, x, 1, conditions, 1.0)
             picture = model.pixels(y)
             back = encoded(model.encoder, picture, model.family.place(model.encoder))
+        if not outline and not all(bool(c.isfinite().all()) for c in prompt.conditions.values()):
+            raise RuntimeError("an empty prompt becomes numbers that are not finite")
         if not outline and not large and not all(bool(part.isfinite().all()) for part in (y, picture, back)):
             raise RuntimeError("a latent of zeros becomes numbers that are not finite")
         if y.shape != x.shape or picture.shape[1] != 3 or back.shape != x.shape:
