@@ -48,6 +48,15 @@ def test_latents_after_every_step_are_diffusers_own(pipes, kind, guidance, negat
     assert matters > 1e-5           # so the equality says something about the prompt
 
 
+@pytest.mark.parametrize("kind", TEXT)
+def test_a_single_step_is_diffusers_own(pipes, kind):
+    """PixArt's call gives the predicted picture then, whatever the scheduler ends on."""
+    negative = "" if kind in ("flux", "dit") else "blurry, ugly"
+    model = PipelineModel.of(pipes[kind], kind)
+    assert held(model, 5.0, negative, 1)[0] <= 1e-5
+    assert kind != "pixart" or model.levels(1).sigma[-1] == 0 < model.levels(2).sigma[-1]
+
+
 @pytest.mark.parametrize("change", [
     {"prediction_type": "v_prediction"}, {"prediction_type": "sample"}, {"timestep_spacing": "trailing"},
     {"steps_offset": 0, "set_alpha_to_one": True}, {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},

@@ -4,13 +4,16 @@ Everything else about a pipeline is the same for all: `pipeline.PipelineModel`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from phasebook.arguments import brief
+from phasebook.sampling.levels import Levels
 
 __all__ = ["FAMILIES", "Family", "check_length", "family_of"]
 
@@ -87,6 +90,10 @@ class Family:
     def place(self, vae) -> tuple[float | Tensor, float | Tensor]:
         """`(s, m)` by which the pipeline reads a clean latent: its VAE decodes `s x_0 / scaling_factor + m`."""
         return 1.0, (getattr(vae.config, "shift_factor", None) or 0.0) if self.flow and vae is not None else 0.0
+
+    def placed(self, levels: Levels) -> Levels:
+        """Levels of the pipeline's scheduler as its own call ends them."""
+        return levels
 
     def check_words(self, pipe, **words: str) -> None:
         """ValueError names the first text that the pipeline has no place for; `negative_prompt` is one."""
@@ -272,6 +279,11 @@ class PixArt(Family):
 
     def sentences(self, pipe):
         return [(pipe.tokenizer, 120)]
+
+    def placed(self, levels):
+        if levels.steps > 1:
+            return levels       # of a single step diffusers takes the predicted picture itself
+        return replace(levels, alpha=np.append(levels.alpha[:1], 1.0), sigma=np.append(levels.sigma[:1], 0.0))
 
     def encode(self, pipe, text, negative, guidance):
         guided = guidance > 1

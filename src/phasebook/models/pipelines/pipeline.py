@@ -194,7 +194,7 @@ class PipelineModel(Model):
         Raises:
             ValueError: for a number of steps that it has no levels for.
         """
-        return self.noise.levels(steps, self.name)
+        return self.family.placed(self.noise.levels(steps, self.name))
 
     def start(self, latents: Float[ndarray, "m c y x"],
               coefficients: Float[ndarray, "p m"] | None = None) -> Float[Tensor, "p c y x"]:
