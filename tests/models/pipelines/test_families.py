@@ -306,6 +306,14 @@ def test_every_kind_passes_the_trial_of_its_shapes(pipes, tmp_path, kind):
         PipelineModel.check(tmp_path / kind)
 
 
+@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "flux"])
+def test_lengths_to_which_prompts_are_filled_up_are_bounded(pipes, tmp_path, kind):
+    """Flux cuts no prompt of its CLIP's, but fills them up as well: of ten million words that takes minutes."""
+    pipes[kind].save_pretrained(tmp_path / kind)
+    edit(tmp_path / kind / "tokenizer" / "tokenizer_config.json", model_max_length=10**7)
+    refuses(lambda: PipelineModel.check(tmp_path / kind), "model_max_length = 10000000: takes a whole number from 2 to")
+
+
 @pytest.mark.parametrize("kind", ["KDPM2DiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])
 def test_other_samplers_of_second_order_are_refused(tmp_path, kind):
     pipe = pipeline("sd", tmp_path, scheduler=betas(kind))

@@ -15,13 +15,13 @@ from torch import Tensor
 from phasebook.arguments import brief
 from phasebook.sampling.levels import Levels
 
-__all__ = ["FAMILIES", "Family", "check_length", "family_of"]
+__all__ = ["CLIP_WORDS", "FAMILIES", "Family", "check_length", "family_of"]
 
 Pair = tuple[str, str]
 TEXT = [("transformers", "CLIPTextModel")]
 PROJECTED = [("transformers", "CLIPTextModelWithProjection")]
 T5 = [("transformers", "T5EncoderModel")]
-WORDS = [("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast")]
+CLIP_WORDS = [("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast")]
 WORDS_T5 = [("transformers", "T5Tokenizer"), ("transformers", "T5TokenizerFast")]
 VAE = [("diffusers", "AutoencoderKL"), ("diffusers", "AutoencoderTiny")]
 UNET = [("diffusers", "UNet2DConditionModel")]
@@ -144,7 +144,7 @@ class StableDiffusion(Family):
     """Stable Diffusion 1.x and 2.x."""
 
     pipeline = "StableDiffusionPipeline"
-    parts = {"text_encoder": TEXT, "tokenizer": WORDS, "unet": UNET, "vae": VAE}
+    parts = {"text_encoder": TEXT, "tokenizer": CLIP_WORDS, "unet": UNET, "vae": VAE}
 
     def encode(self, pipe, text, negative, guidance):
         guided = guidance > 1
@@ -159,8 +159,8 @@ class StableDiffusionXL(Family):
     """Stable Diffusion XL: two text encoders, and the picture's size as a condition."""
 
     pipeline = "StableDiffusionXLPipeline"
-    parts = {"text_encoder": TEXT, "text_encoder_2": PROJECTED, "tokenizer": WORDS, "tokenizer_2": WORDS, "unet": UNET,
-             "vae": VAE}
+    parts = {"text_encoder": TEXT, "text_encoder_2": PROJECTED, "tokenizer": CLIP_WORDS,
+             "tokenizer_2": CLIP_WORDS, "unet": UNET, "vae": VAE}
     optional = ("text_encoder", "tokenizer")
     upcasts = True
 
@@ -193,9 +193,9 @@ class StableDiffusion3(Family):
 
     pipeline = "StableDiffusion3Pipeline"
     network = "transformer"
-    parts = {"text_encoder": PROJECTED, "text_encoder_2": PROJECTED, "text_encoder_3": T5, "tokenizer": WORDS,
-             "tokenizer_2": WORDS, "tokenizer_3": WORDS_T5, "transformer": [("diffusers", "SD3Transformer2DModel")],
-             "vae": VAE}
+    parts = {"text_encoder": PROJECTED, "text_encoder_2": PROJECTED, "text_encoder_3": T5, "tokenizer": CLIP_WORDS,
+             "tokenizer_2": CLIP_WORDS, "tokenizer_3": WORDS_T5,
+             "transformer": [("diffusers", "SD3Transformer2DModel")], "vae": VAE}
     optional = ("text_encoder_3", "tokenizer_3")
     flow = True
 
@@ -222,7 +222,7 @@ class Flux(Family):
 
     pipeline = "FluxPipeline"
     network = "transformer"
-    parts = {"text_encoder": TEXT, "text_encoder_2": T5, "tokenizer": WORDS, "tokenizer_2": WORDS_T5,
+    parts = {"text_encoder": TEXT, "text_encoder_2": T5, "tokenizer": CLIP_WORDS, "tokenizer_2": WORDS_T5,
              "transformer": [("diffusers", "FluxTransformer2DModel")], "vae": VAE}
     flow = True
 

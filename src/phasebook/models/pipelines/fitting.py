@@ -14,7 +14,7 @@ import torch
 
 from phasebook.arguments import brief, whole
 from phasebook.models.pipelines.checkpoints import cause, check_pipeline
-from phasebook.models.pipelines.families import Family, family_of
+from phasebook.models.pipelines.families import CLIP_WORDS, Family, family_of
 from phasebook.models.pipelines.loading import load_parts
 from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.models.pipelines.outlines import LARGEST
@@ -50,8 +50,9 @@ def understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
         says = hasattr(value, "model_max_length" if "tokenizer" in part else "config")
         if not says or weights and not isinstance(value, torch.nn.Module):
             raise ValueError(f"{label}: its {part} is {brief(value)}; takes a {family.pipeline} with one")
-    for tokenizer in family.tokenizers(pipe):           # prompts are filled up to this length
-        whole(f"{label}: model_max_length", tokenizer.model_max_length, 2, WORDS)
+    for part, kinds in family.parts.items():            # prompts are filled up to this length, for CLIP
+        if kinds is CLIP_WORDS and (tokenizer := getattr(pipe, part, None)) is not None:
+            whole(f"{label}: model_max_length", tokenizer.model_max_length, 2, WORDS)
     _check_size(label, family.size(pipe))
     noise = noise_of(label, pipe.scheduler, family.tokens(pipe), type(family).__name__ == "Flux", family.flow, sampler)
     if getattr(pipe, family.network).config.get("time_cond_proj_dim"):

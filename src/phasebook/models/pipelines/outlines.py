@@ -14,6 +14,7 @@ __all__ = ["LARGEST", "check_counts", "outline", "weights_at_most"]
 FLOATS = ("F32", "F16", "BF16", "F64")
 LARGEST = 4096      # latent pixels on a side
 COUNT = 10**7       # of anything in a part's configuration: libraries make lists of as many entries
+SPARE = 10**6       # numbers more than twice those in a part's files that its configuration may ask for
 PLACES = 10**9      # numbers in a table of places; Stable Diffusion 3.5's has a third of it
 
 
@@ -54,6 +55,9 @@ def outline(kind: type, place: Path, variant: str | None = None, network: bool =
             module = kind.from_config(kind.load_config(place))
         else:
             module = kind(kind.config_class.from_pretrained(place))
+    asked, held = sum(w.numel() for w in module.state_dict().values()), sum(map(math.prod, shapes.values()))
+    if asked > 2 * held + SPARE:            # a table may have two names, and one place in the file
+        raise ValueError(f"its configuration asks for {asked} numbers, and its weights have {held}")
     for key, tensor in module.state_dict().items():
         if shapes.get(key, list(tensor.shape)) != list(tensor.shape):
             raise ValueError(f"{key} has the shape {shapes[key]}, and {list(tensor.shape)} in config.json")
