@@ -1,11 +1,12 @@
-"""Langevin paths: the stationary law of a quadratic energy, and energies that are looked at."""
+"""Langevin paths: the stationary law of a quadratic energy, energies that are looked at, and the null of chapter 10."""
 
 import numpy as np
 import pytest
 
+from phasebook.models.assets import asset
 from phasebook.paths.geodesic import curve_of, tether
 from phasebook.paths.langevin import transition_paths
-from phasebook.paths.potential import of_formula
+from phasebook.paths.potential import of_formula, of_grid
 
 
 def bowl(x):
@@ -30,3 +31,14 @@ def test_max_energy_is_the_largest_on_the_way():
     run = transition_paths(BOWL, 1.0, eta, 20, 10, 1e-3, np.random.default_rng(1))
     assert (run.max_energy >= BOWL.read(run.position)[..., 0].max(0)).all()
     assert run.max_energy.mean() == pytest.approx(2.0, abs=0.3)
+
+
+def test_a_tether_with_more_noise_climbs_as_low_as_the_geodesic():
+    """Alanine dipeptide with the settings of chapter 10, whose geodesic reaches 37.5 kJ/mol on average."""
+    energy = of_grid(np.load(asset("alanine/scan.npy")), 1.0)
+    wells, rng = energy.within(np.array([[-2.55, 2.7], [0.95, -0.4]])), np.random.default_rng(5)
+    runs = {level: transition_paths(energy, 1.0, tether(wells, level, 512), 100, 32, 0.0016, rng)
+            for level in (3.2, 4.0)}
+    assert all((np.linalg.norm(run.position[-1] - wells[1], axis=1) < 0.6).mean() >= 0.97 for run in runs.values())
+    assert runs[3.2].max_energy.mean() == pytest.approx(37.4, abs=0.4)
+    assert runs[4.0].max_energy.mean() == pytest.approx(39.9, abs=0.4)
