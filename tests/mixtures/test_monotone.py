@@ -82,3 +82,12 @@ def test_drift_is_large_at_birth_and_small_from_the_ridge_on(levels):
     assert drift(track, 0.0) == pytest.approx(0.0910, abs=2e-4)
     assert 1e-3 < drift(track, 5.0) < 2.5e-3
     assert drift(track, 1e300) is None
+
+
+@pytest.mark.parametrize("data, moved", [
+    (wide_among_narrow(5.0), 0.050),
+    (Mixture.atoms([[-0.38], [0.69], [0.75], [1.69]], np.array([0.676, 0.021, 0.027, 0.276])), 0.0205)])
+def test_a_ridge_may_move_by_several_per_cent(data, moved):
+    size = np.abs(data.means).max()
+    tracks = boundary_tracks(data, size * np.geomspace(0.5, 0.05, 200))
+    assert max(drift(track, 5.0) or 0 for track in tracks) == pytest.approx(moved, rel=0.1)
