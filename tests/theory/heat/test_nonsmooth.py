@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import gamma
 
 from phasebook.theory.heat import gaussians
 from phasebook.theory.heat.corners import SplitNormal, TwoExponentials
@@ -10,10 +11,11 @@ from phasebook.theory.heat.nonsmooth import (
     bernoulli_density,
     bernoulli_fit,
     bernoulli_grad_q_norm,
+    c4_remainders,
     corner_error,
     corner_fit,
 )
-from phasebook.theory.heat.torus import grid_points, mean_norm
+from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 from tests.builders import refuses
 
 LAPLACE = TwoExponentials(1.0, 1.0)
@@ -58,6 +60,19 @@ def test_threshold():
     assert fit.order == pytest.approx(2, abs=5e-3) and fit.ratio == pytest.approx(1, abs=1e-3)
 
 
+def test_remainders_of_a_density_that_is_c4_and_no_smoother():
+    """(18) against its Mellin transform, `int h^(s - 1) (e^-h - 1 + h - h^2 / 2) dh = Gamma(s)` at s = -2.05; (24)
+    against the same density by its modes one by one."""
+    times = np.array([1e-5, 1e-4, 1e-3])
+    taylor, velocity = c4_remainders(times, 8192)
+    assert taylor == pytest.approx(abs(gamma(-2.05)) / 4 * (times / 2) ** 2.05, rel=1e-5)
+    assert slope(times, velocity) == pytest.approx(1.8, abs=0.01)
+    k, x = np.arange(1.0, 513), grid_points(2048, 1)
+    rho = TorusDensity(k[:, None], k**-5.1 / 2, np.zeros(512))
+    left = (rho.score(x) - rho.heat(1e-3).score(x)) / 2 + 1e-3 / 4 * rho.grad_ratio(x)
+    assert velocity[2] == pytest.approx(mean_norm(left, rho(x)), rel=1e-3)
+
+
 def test_errors_take_heat_times():
     """No heat time would leave panels without a width, and a search for their end without one."""
     for eps in (0.0, -1.0, np.nan):
@@ -66,3 +81,6 @@ def test_errors_take_heat_times():
     refuses(lambda: bernoulli_density(0), "modes = 0: takes a whole number >= 1")
     for epsilons in ([1e-4], [], [1e-3, 1e-4], [0.0, 1e-4]):
         refuses(lambda e=epsilons: bernoulli_fit(e), "epsilons = ", "takes ascending heat times > 0, two at least")
+    for times in ([0.0], [-1e-5, 1e-5], [[1e-5]]):
+        refuses(lambda t=times: c4_remainders(t), "times = ", "takes heat times > 0")
+    refuses(lambda: c4_remainders([1e-5], 0), "modes = 0: takes a whole number >= 1")
