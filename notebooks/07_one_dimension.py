@@ -250,12 +250,13 @@ ledger.claim("modes.clones_at_formula", share_interval(int(agree.sum()), len(agr
 dimensions = [4, 16, 64, 256]
 errors = np.array([[regimes.collapse_error(p.samples, d, np.random.default_rng([p.seed, cloud, d])) for d in dimensions]
                    for cloud in range(12)])
-trend = np.polyfit(np.log(dimensions), errors.T, 1)[0]
-ledger.claim("modes.collapse_asymptotic", median_interval(trend), note=f"12 clouds of {p.samples} samples, d = 4 to 256")
+trend = np.polyfit(np.log(dimensions), np.abs(errors).T, 1)[0]
+ledger.claim("modes.collapse_error_falls", median_interval(trend), note=f"12 clouds of {p.samples} samples, d = 4 to 256")
 print("relative error in time by dimension: " + ", ".join(f"{e:+.0%}" for e in errors.mean(0)))
 
 # %% [markdown]
-# The measured collapse comes earlier than the formula's, by nearly a quarter in four dimensions and a few per cent in 256.
+# The measured collapse comes earlier than the formula's, on average by nearly a quarter in four dimensions and by two per cent in 256. In one cloud of these it comes
+# later in the two largest dimensions, so the claim is about the size of the error, not its sign.
 #
 # The second result {cite:p}`yang2023lipschitz` is that the rate at which the noise prediction $\varepsilon(x, t)$ turns at fixed $x$, its Lipschitz constant in time, diverges as $t \to 0$. In the VP schedule $\sigma \sim \sqrt t$. For smooth data
 # $\varepsilon = -\sigma \nabla \log p_t$ turns like $\sigma' \sim t^{-1/2}$. For atoms $\varepsilon$ itself is $(x - \alpha x_i)/\sigma$ near each of them. Where samples are, $|x - \alpha x_i| \sim \sigma$, it turns like $1/t$, once the noise is smaller than every gap;
