@@ -74,8 +74,8 @@ class PipelineModel(Model):
             batch: latents at a time.
             small_vae: directory or hub id of an AutoencoderTiny that decodes in place of the pipeline's VAE.
             compiled: torch.compile the network (CUDA only).
-            sampler: 'ddim', the paper's choice, or 'own': levels as the pipeline's own scheduler places them. A flow
-                model has its own.
+            sampler: 'ddim', the paper's choice, or 'own': levels as the pipeline's own scheduler places them. DDIM
+                places them as the scheduler does, and by 'leading' where that takes linspace. A flow model has its own.
 
         Returns:
             The model.
