@@ -159,7 +159,7 @@ def of_grid(energy: Float[ndarray, "n m"], kT: float) -> Potential:
     energy, kT = numbers("energy", energy, "a grid (n, m) of energies"), number("kT", kT, "a temperature > 0", above=0)
     if energy.ndim != 2 or 0 in energy.shape:
         raise ValueError(f"energy: shape {energy.shape}; takes a grid (n, m) of energies")
-    with np.errstate(over="ignore", invalid="ignore"):      # next to no temperature: no mass but at the lowest nodes
+    with np.errstate(all="ignore"):     # next to no temperature: no mass but at the lowest nodes
         mass = np.nan_to_num(np.exp((energy.min() - energy) / kT), nan=1.0)     # 0 / 0 where such a kT is flushed to 0
     cut = [int(mass.sum(1 - axis).argmin()) for axis in (0, 1)]
     low = np.array([-np.pi + 2 * np.pi * cut[i] / energy.shape[i] for i in (0, 1)])
