@@ -16,8 +16,6 @@ from phasebook.sampling.protocols import Embedding, Feature, Frame, Pixels
 
 __all__ = ["Judge", "Texts", "apart", "picked"]
 
-FAR = 1e-4              # of squared lengths: known pictures that spread less lie far from the origin
-
 
 class Texts(Protocol):
     """A model of pictures and words, such as CLIP."""
@@ -102,16 +100,7 @@ class Judge:
         """
         if self.known is None:
             raise ValueError("judge: knows no pictures by name; takes Judge(..., names=, known=)")
-        pictures, (points, duals, *_) = self._near_origin(pictures)
-        own = (pictures.points * pictures.duals).sum(-1)[:, None]
-        square = own + (points * duals).sum(-1) - 2 * pictures.points @ duals.T
+        (points, duals), (known, known_duals) = (
+            (f.points - self.known.points.mean(0), f.duals - self.known.duals.mean(0)) for f in (pictures, self.known))
+        square = (known * known_duals).sum(-1) - 2 * points @ known_duals.T      # less what all have in common
         return square.argmin(1)
-
-    def _near_origin(self, pictures: Embedding) -> tuple[Embedding, Embedding]:
-        """Pictures and known ones less the mean of these, where that is so far away that products would cancel."""
-        around = Embedding(self.known.points - self.known.points.mean(0), self.known.duals - self.known.duals.mean(0))
-        spread, lengths = ((f.points * f.duals).sum(-1).abs().max() for f in (around, self.known))
-        if spread >= FAR * lengths:
-            return pictures, self.known
-        moved = (mine - theirs.mean(0) for mine, theirs in zip(pictures[:2], self.known[:2], strict=True))
-        return Embedding(*moved), around

@@ -18,18 +18,16 @@ __all__ = ["Latent", "Normalised", "OfPixels", "distances", "final_distances", "
            "root_mean_square"]
 
 STARTS, STEPS = 32, 10              # independent starts and sampler steps for a yardstick
-FAR = 1e-6              # of squared lengths: points that spread less lie far from the origin
 HALVES = (torch.float16, torch.bfloat16)
 
 
 def distances(embedding: Embedding, unit: float) -> Float[Tensor, "p p"]:
     """Distances of all points, in float64; exactly 0 where float32 leaves nothing but rounding."""
     points, duals = embedding.points.double(), embedding.duals.double()
-    lengths, least = (points * duals).sum(-1).abs().max(), 1e-9
-    around, around_duals = points - points.mean(0), duals - duals.mean(0)
-    if (spread := (around * around_duals).sum(-1).abs().max()) < FAR * lengths:     # products would cancel
-        points, duals = around, around_duals
-        least = max(least, (4 * torch.finfo(embedding.points.dtype).eps) ** 2 * float(lengths / spread.clamp(1e-300)))
+    lengths = (points * duals).sum(-1).abs().max()
+    points, duals = points - points.mean(0), duals - duals.mean(0)      # products of far points would cancel
+    spread = (points * duals).sum(-1).abs().max().clamp(1e-300)
+    least = max(1e-9, (4 * torch.finfo(embedding.points.dtype).eps) ** 2 * float(lengths / spread))
     product = points @ duals.T
     product = (product + product.T) / 2
     square = product.diagonal()[:, None] + product.diagonal() - 2 * product
