@@ -30,6 +30,7 @@
 models = ["icons-unet-a", "icons-transformer-a"]    # pipelines: directories or hub ids; exact denoisers are compared with the first
 trained_on = "icons a"      # the data they were trained on: icons a, icons b, a list with one for each; '' if not at hand
 other_half = "icons b"      # pictures that the first was not trained on, where it is known on which it was; '' if not at hand
+same_backbone = "icons-unet-b"  # another training of the first network's backbone, on the other half; '' if none is at hand
 views = 1                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"
 negative_prompt = ""
@@ -80,7 +81,7 @@ from phasebook.site.chapters.network import (
 )
 from phasebook.site.chapters.slices import planes
 from phasebook.site.chapters.two_models import DrawnBy, basin_of, toggle_album
-from phasebook.site.checks.models import judge_of, subjects
+from phasebook.site.checks.models import judge_of, subjects, trained_subject
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.slices import Map, curves, overlaid, show_strip, strip_html
@@ -347,6 +348,10 @@ for name in networks:
 # %%
 maps = {s.title: maps_of(noise[name], runs[name]) for name, s in networks.items()}
 several = planes(networks[first].model.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
+kin = trained_subject(p, p.same_backbone, like=first) if p.same_backbone else None
+if kin:
+    maps[kin.title] = maps_of(kin.levels.sigma_over_alpha / deviation_of(kin, unseen, p.seed),
+                              [slice_of(kin.model, one, kin.levels, prompt=kin.prompt) for one in several])
 beside = {"exact, own data": data[first], "exact, other half": unseen, "Gaussian of own data": data[first] and GaussianModel.of(data[first])}
 for title, model in beside.items():
     if model:
@@ -372,7 +377,8 @@ absent = "a column is not at hand, or reaches no noise level of the window"
 own, other, gauss = "exact, own data", "exact, other half", "Gaussian of own data"
 for key, window in windows.items():
     each = between(one, two, key)
-    asked = {"halves": between(own, other, key), "architecture": each,
+    backbone = between(networks[first].title, kin and kin.title, key)
+    asked = {"halves": between(own, other, key), "architecture": each, "backbone": backbone, "follow_data": each - backbone,
              "networks_nearer": each - (between(one, own, key) + between(two, own, key)) / 2,
              "beyond_covariance": each - np.maximum(between(one, gauss, key), between(two, gauss, key))}
     for name, values in asked.items():

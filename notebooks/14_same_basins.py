@@ -25,7 +25,7 @@
 # differ in as few things as can be had. Their parameter is a list, so that any number of networks stands side by side.
 
 # %% tags=["parameters"]
-models = ["icons-unet-a", "icons-transformer-a"]    # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture
+models = ["icons-unet-a", "icons-transformer-a", "icons-unet-b"]    # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture, a third of the first's backbone another training of it
 data = ["icons a", "icons b"]   # exact denoisers beside them
 trained_on = "icons a"      # which of them holds the training data of the first model; '' if none does
 views = 0                   # small variations of each training picture in the exact denoiser of the data
@@ -141,14 +141,16 @@ exact = [name for name in names if name.startswith("exact")]
 strongest = f"guidance {max(p.guidances):g}" if p.guidances else ""
 twice = f"{2 * p.at('steps', p.models[0])} steps"
 own, other = f"exact, {p.trained_on}", networks[1].title if len(networks) > 1 else ""
-asked = {"of_data": (base, own), "of_any_backbone": (base, other),
+again = next((n.title for n in networks[2:] if type(n.model.network) is type(networks[0].model.network)), "")
+asked = {"of_data": (base, own), "of_any_backbone": (base, other), "of_one_backbone": (base, again),
          "of_both_halves": (exact[0], exact[1]) if len(exact) > 1 else ("", ""), "under_guidance": (base, strongest), "under_steps": (base, twice)}
 for claim, (first, second) in asked.items():
     share = of(first, second)
     ledger.claim(f"basins.{claim}", share, note=f"{first} and {second}" if share else "not among the columns")
     print(f"{first} and {second}: measured on {share.n} slices" if share else f"{claim.replace('_', ' ')}: not among the columns")
-nearer = pairs[base, other].beyond - pairs[base, own].beyond if {own, other} <= set(made) else np.empty(0)
-ledger.claim("basins.networks_nearer", over_slices(nearer), note="" if len(nearer) else "not among the columns")
+for claim, (one, two) in {"networks_nearer": (other, own), "follow_data": (other, again)}.items():
+    more = pairs[base, one].beyond - pairs[base, two].beyond if {one, two} <= set(made) else np.empty(0)
+    ledger.claim(f"basins.{claim}", over_slices(more), note="" if len(more) else "not among the columns")
 
 # %% [markdown]
 # What would refute 'data': a network that shares no more with the exact denoiser of its data than with other slices, while it shares nearly all with

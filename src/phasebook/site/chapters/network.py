@@ -14,12 +14,13 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.icons import alike
 from phasebook.models.image_sets import ImageSet
 from phasebook.models.pipelines.parity import diffusers_steps
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start, sample
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, check_memory
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents, check_trained
 from phasebook.slices.measures.statistics import agreement, largest_deviation
 from phasebook.slices.plane import seeded_anchors
 from phasebook.slices.slice import Slice
@@ -53,6 +54,7 @@ class Chapter(ModelParameters):
     ridges: Annotated[int, Field(ge=1, le=200)]
     trained_on: PerModel(Literal["icons a", "icons b", ""])
     other_half: Literal["icons a", "icons b", ""]
+    same_backbone: str
     views: Annotated[int, Field(ge=0, le=16)]
     seed: Seed
 
@@ -71,10 +73,27 @@ class Chapter(ModelParameters):
             check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
                          3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
         check_data({*own, self.unseen}, self.views)
+        self._check_kin()
         for name, trained_on in zip(self.models, own, strict=True):
             if trained_on:
                 check_latents(name, self.variant, PICTURE_SIDE, "trained_on", trained_on)
         return self
+
+    def _check_kin(self) -> None:
+        """Whether a second training of the first network's backbone is one."""
+        name, first, label = self.same_backbone, self.models[0], f"same_backbone = {self.same_backbone!r}"
+        if not name:
+            return
+        if name in self.models or not self.unseen:
+            raise ValueError(f"{label}: takes a network that is not among models = {self.models} and was trained on "
+                             f"other_half = {self.other_half!r}; '' where none is at hand")
+        check_trained(name, "same_backbone", self.at("steps", first), self.revision, self.variant, prompt=self.prompt,
+                      negative_prompt=self.negative_prompt)
+        check_latents(name, self.variant, PICTURE_SIDE, "same_backbone", name)
+        one, other = (PipelineModel.check(each, self.variant or None) for each in (first, name))
+        if one and other and type(one.network) is not type(other.network):
+            raise ValueError(f"{label}: has a {type(other.network).__name__}; takes a network of the backbone of "
+                             f"{first}, a {type(one.network).__name__}")
 
     @property
     def unseen(self) -> str:

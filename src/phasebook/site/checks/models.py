@@ -25,7 +25,7 @@ from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.site.results.ledger import slug
 
 __all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_latents",
-           "check_pictures", "check_trained", "judge_of", "subjects"]
+           "check_pictures", "check_trained", "judge_of", "subjects", "trained_subject"]
 
 Device = Annotated[str, AfterValidator(check_device)]
 Steps = Annotated[int, Field(ge=2, le=500)]
@@ -209,18 +209,32 @@ def subjects(p: ModelParameters, judge: Tower | None = None,
     """
     loaded = []
     for name in p.models:
-        steps = p.at("steps", name)
         if name == EXACT:
             images = load_images(p.image_set, p.resolution, p.families or None)
             model = ExactModel.of(images, p.device, **exact)
-            loaded.append(Subject(name, model, named_levels(p.schedule, steps), None, model.features, images))
-            continue
-        model = PipelineModel.load(name, revision=p.revision or None, variant=p.variant or None, dtype=p.dtype,
-                                   device=p.device, batch=p.batch)
-        features = {"latent": model.features["latent"]}
-        if judge:
-            features["clip"] = OfPixels(judge, at=(judged_at or {}).get(name))
-            features["clip_normalised"] = Normalised(features["clip"])
-        prompt = model.prompt(p.prompt, p.at("guidance", name), p.negative_prompt)
-        loaded.append(Subject(name, model, model.levels(steps), prompt, features, None))
+            levels = named_levels(p.schedule, p.at("steps", name))
+            loaded.append(Subject(name, model, levels, None, model.features, images))
+        else:
+            loaded.append(trained_subject(p, name, judge, (judged_at or {}).get(name)))
     return loaded
+
+
+def trained_subject(p: ModelParameters, name: str, judge: Tower | None = None, at: list[int] | None = None,
+                    like: str = "") -> Subject:
+    """A network, loaded.
+
+    Args:
+        p: the chapter's parameters.
+        name: of a directory, or hub id.
+        judge: adds the features `clip` and `clip_normalised` of decoded pictures.
+        at: the steps at which these are measured; all by default.
+        like: the one of the chapter's models whose steps and guidance it takes, where it is none itself.
+    """
+    model = PipelineModel.load(name, revision=p.revision or None, variant=p.variant or None, dtype=p.dtype,
+                               device=p.device, batch=p.batch)
+    features = {"latent": model.features["latent"]}
+    if judge:
+        features["clip"] = OfPixels(judge, at=at)
+        features["clip_normalised"] = Normalised(features["clip"])
+    prompt = model.prompt(p.prompt, p.at("guidance", like or name), p.negative_prompt)
+    return Subject(name, model, model.levels(p.at("steps", like or name)), prompt, features, None)
