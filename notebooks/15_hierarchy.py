@@ -380,7 +380,7 @@ for one in models_here:
 # ## Straight inside, curved across
 #
 # 'Within a single mode, the latent geometry is flat: a straight line in latent space corresponds to a geodesic
-# interpolation. However, when the geodesic crosses a boundary, it curves.' We take random pairs of points whose chords have
+# interpolation. However, when the geodesic crosses a boundary, it curves, and the generated image changes abruptly.' We take random pairs of points whose chords have
 # 0.15 to 0.4 of the slice's side, and ask how much longer the straight line is than the geodesic. A share of its length
 # would say nothing inside a phase, where all lengths vanish; the natural unit is the height of a ridge. But by that unit everything
 # is flat where ridges are low, across a boundary as well. So the claim compares: what there is inside a phase must be a fifth, at most, of
