@@ -30,7 +30,7 @@
 models = ["icons-unet-a", "icons-transformer-a"]    # pipelines: directories or hub ids; exact denoisers are compared with the first
 trained_on = "icons a"      # the data they were trained on: icons a, icons b, a list with one for each; '' if not at hand
 other_half = "icons b"      # pictures that the first was not trained on, where it is known on which it was; '' if not at hand
-same_backbone = "icons-unet-b"  # another training of the first network's backbone, on the other half; '' if none is at hand
+same_backbone = "icons-unet-b"  # another network of the first one's backbone, trained on the other half; passed over if it is of another; '' if not at hand
 views = 1                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"
 negative_prompt = ""
@@ -348,7 +348,7 @@ for name in networks:
 # %%
 maps = {s.title: maps_of(noise[name], runs[name]) for name, s in networks.items()}
 several = planes(networks[first].model.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
-kin = trained_subject(p, p.same_backbone, like=first) if p.same_backbone else None
+kin = trained_subject(p, p.kin, like=first) if p.kin else None
 if kin:
     maps[kin.title] = maps_of(kin.levels.sigma_over_alpha / deviation_of(kin, unseen, p.seed),
                               [slice_of(kin.model, one, kin.levels, prompt=kin.prompt) for one in several])

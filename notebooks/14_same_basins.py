@@ -25,9 +25,10 @@
 # differ in as few things as can be had. Their parameter is a list, so that any number of networks stands side by side.
 
 # %% tags=["parameters"]
-models = ["icons-unet-a", "icons-transformer-a", "icons-unet-b"]    # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture, a third of the first's backbone another training of it
+models = ["icons-unet-a", "icons-transformer-a"]    # pipelines of one latent space: directories or hub ids; the first is varied, the second another architecture
 data = ["icons a", "icons b"]   # exact denoisers beside them
 trained_on = "icons a"      # which of them holds the training data of the first model; '' if none does
+same_backbone = "icons-unet-b"  # another network of the first one's backbone, trained on the other half; passed over if it is of another; '' if not at hand
 views = 0                   # small variations of each training picture in the exact denoiser of the data
 prompt = "emoji"
 negative_prompt = ""
@@ -64,7 +65,7 @@ from IPython.display import HTML, display
 from phasebook.site.chapters.basins import basins_of, columns, finals
 from phasebook.site.chapters.network import over_slices
 from phasebook.site.chapters.slices import planes
-from phasebook.site.checks.models import judge_of, subjects
+from phasebook.site.checks.models import judge_of, subjects, trained_subject
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.divisions import partitions
 from phasebook.site.results.tables import told
@@ -106,7 +107,8 @@ ledger.number("shared_by_chance", float(np.median(scale["other cells"].own)), "s
 networks = subjects(p)
 judge = judge_of(p)
 several = planes(networks[0].model.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
-made = columns(p, networks)
+kin = trained_subject(p, p.kin, like=p.models[0]) if p.kin else None
+made = columns(p, networks + [kin] * bool(kin))
 pictures = {name: finals(column, several, judge) for name, column in made.items()}
 basins = basins_of(pictures, p.cut)
 names, base = list(made), networks[0].title
@@ -141,8 +143,7 @@ exact = [name for name in names if name.startswith("exact")]
 strongest = f"guidance {max(p.guidances):g}" if p.guidances else ""
 twice = f"{2 * p.at('steps', p.models[0])} steps"
 own, other = f"exact, {p.trained_on}", networks[1].title if len(networks) > 1 else ""
-again = next((n.title for n in networks[2:] if type(n.model.network) is type(networks[0].model.network)), "")
-asked = {"of_data": (base, own), "of_any_backbone": (base, other), "of_one_backbone": (base, again),
+asked = {"of_data": (base, own), "of_any_backbone": (base, other), "of_one_backbone": (base, again := kin.title if kin else ""),
          "of_both_halves": (exact[0], exact[1]) if len(exact) > 1 else ("", ""), "under_guidance": (base, strongest), "under_steps": (base, twice)}
 for claim, (first, second) in asked.items():
     share = of(first, second)

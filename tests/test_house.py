@@ -142,7 +142,7 @@ def test_only_sources_and_shipped_assets_are_tracked():
     names = [f.relative_to(ROOT).as_posix() for f in tracked()]
     assert [n for n in names if n.endswith(".ipynb") and not n.startswith("tests/reference/")] == []
     assert [n for n in names if n.startswith(("_build/", "book/chapters/")) and not n.endswith(".gitkeep")] == []
-    assert sum((ROOT / n).stat().st_size for n in names) < 105e6        # 86 MB of weights, as told in the README
+    assert sum((ROOT / n).stat().st_size for n in names) < 126e6        # 106 MB of weights, as told in the README
 
 
 def test_table_of_contents_holds_every_chapter_and_page():

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from phasebook.models.assets import asset
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.protocols import Frame
-from phasebook.site.build import runner
+from phasebook.site.build import runner, sources
+from phasebook.site.chapters import basins, network
 from phasebook.site.chapters.network import (
     DATA,
     Maps,
@@ -120,6 +122,22 @@ def test_noise_that_a_sampler_does_not_reach_is_left_out():
 def test_the_other_half_is_another():
     with pytest.raises(ParameterError, match="other_half = 'icons a': the first network was trained on it"):
         runner.check(runner.find_chapter("13"), {"trained_on": "icons a", "other_half": "icons a"})
+
+
+@pytest.mark.parametrize("stem, chapter", [("13", network.Chapter), ("14", basins.Chapter)])
+def test_another_network_of_one_backbone_is_known_by_its_parameters(tmp_path, stem, chapter):
+    """Passed over are the chapter's own networks, other backbones, and all where nobody knows what was learnt."""
+    given = sources.defaults(runner.find_chapter(stem))
+    kin = lambda **own: chapter.read(given | own).kin  # noqa: E731
+    again, narrow = tmp_path / "again", build(tmp_path)
+    again.symlink_to(asset("icons-unet-a"))
+    assert kin(same_backbone=str(again)) == str(again)
+    assert kin(same_backbone=str(again), models=["icons-transformer-a"]) == ""
+    assert kin(same_backbone="icons-unet-a", models=["./icons-unet-a"]) == ""
+    assert kin(same_backbone=str(narrow)) == kin(same_backbone="") == ""
+    assert kin(same_backbone=str(again), trained_on="") == ""
+    with pytest.raises(ParameterError, match="same_backbone = 'nowhere/x': "):
+        kin(same_backbone="nowhere/x")
 
 
 def test_training_pictures_are_those_of_a_half():

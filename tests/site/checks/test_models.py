@@ -122,13 +122,14 @@ def test_nothing_is_said_beside_the_refusal_of_a_long_prompt(foreign, chapter, c
 def test_a_network_that_has_no_latents_of_its_data_is_refused(monkeypatch, chapter, words):
     pixels = SimpleNamespace(encoder=None, shape=(3, 64, 64), **STABLE)
     monkeypatch.setattr(PipelineModel, "check", lambda *given: pixels)
-    assert words in refusal(chapter, {})
+    own = {} if chapter == "temporal_transitions" else {"same_backbone": ""}
+    assert words in refusal(chapter, own)
 
 
 def test_networks_of_two_latent_spaces_have_no_common_slice(monkeypatch):
     shapes = {"icons-unet-a": (4, 16, 16), "icons-transformer-a": (4, 8, 8)}
     monkeypatch.setattr(PipelineModel, "check", lambda name, *given: SimpleNamespace(shape=shapes[name], **STABLE))
-    assert "takes models of one latent space, (4, 16, 16)" in refusal("same_basins", {})
+    assert "takes models of one latent space, (4, 16, 16)" in refusal("same_basins", {"same_backbone": ""})
 
 
 def test_levels_that_a_model_has_not_are_refused(tmp_path):

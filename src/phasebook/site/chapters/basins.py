@@ -13,10 +13,10 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Model, Pixels, Prompt, State
-from phasebook.site.chapters.network import PICTURE_SIDE, check_data, own_data
+from phasebook.site.chapters.network import PICTURE_SIDE, WithKin, check_data, own_data
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import check_memory
-from phasebook.site.checks.models import EXACT, ModelParameters, Seed, Steps, Subject, check_latents
+from phasebook.site.checks.models import EXACT, Seed, Steps, Subject, check_latents
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.slices.measures.partitions import clusters
 from phasebook.slices.plane import Plane
@@ -29,7 +29,7 @@ FEATURE = 4 * 512                    # of what CLIP says about it
 Guidance = Annotated[Finite, Field(ge=0, le=100)]
 
 
-class Chapter(ModelParameters):
+class Chapter(WithKin):
     """Networks in one latent space, each in several settings, beside exact denoisers of sets of pictures."""
 
     image_set: Literal["families"] = "families"
@@ -63,10 +63,12 @@ class Chapter(ModelParameters):
                 raise ValueError(f"{name} = {value}: takes each once{beside}")
         if self.sets < 2:
             raise ValueError(f"sets = {self.sets}: takes at least 2; other slices are the null")
-        points, columns = self.sets_grid**2, len(self.models) + len(self.guidances) + len(self.step_counts)
+        points = self.sets_grid**2
+        columns = len(self.models) + bool(self.kin) + len(self.guidances) + len(self.step_counts)
         check_data(self.data, self.views, points, "data")
         check_memory({"sets": self.sets, "sets_grid": self.sets_grid},
                      points * (PICTURE + 2 * FEATURE * self.sets * (columns + len(self.data))))
+        self.check_kin()
         self._check_latents()
         return self
 

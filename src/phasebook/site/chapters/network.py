@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from phasebook.models.exact import ExactModel
 from phasebook.models.icons import alike
 from phasebook.models.image_sets import ImageSet
+from phasebook.models.pipelines.loading import check_available
 from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.views import latent_views
@@ -21,14 +22,15 @@ from phasebook.sampling.samplers import normal_start, sample
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, check_memory
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents, check_trained
+from phasebook.site.results.ledger import slug
 from phasebook.slices.measures.statistics import agreement, largest_deviation
 from phasebook.slices.plane import seeded_anchors
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate, median_interval
 
-__all__ = ["DATA", "PICTURE_SIDE", "Chapter", "Maps", "agreement_within", "check_data", "datasets", "deviation_of",
-           "from_diffusers", "maps_at", "maps_of", "nearest_kind", "nearest_steps", "over_slices", "own_data",
-           "training_pictures"]
+__all__ = ["DATA", "PICTURE_SIDE", "Chapter", "Maps", "WithKin", "agreement_within", "check_data", "datasets",
+           "deviation_of", "from_diffusers", "maps_at", "maps_of", "nearest_kind", "nearest_steps", "over_slices",
+           "own_data", "training_pictures"]
 
 DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
 PICTURE_SIDE = 64       # pixels of these
@@ -37,7 +39,36 @@ LEVELS = 6              # of noise in a window, at which maps of two samplers ar
 LEAST = 1e-30           # tr G below which a map is flat
 
 
-class Chapter(ModelParameters):
+class WithKin(ModelParameters):
+    """Parameters of a chapter that knows another network of its first one's backbone."""
+
+    same_backbone: str
+
+    @property
+    def kin(self) -> str:
+        """`same_backbone`, if it is none of `models` and has the parameters of the first, number by number; else ''.
+        Of a hub id this is taken on trust; where it is not known what the first one has learnt there is none."""
+        name, first = self.same_backbone, self.models[0]
+        if not name or not self.at("trained_on", first) or slug(name) in map(slug, self.models):
+            return ""
+        one, other = (PipelineModel.check(each, self.variant or None, "same_backbone") for each in (first, name))
+        if one is None or other is None:
+            return name
+        shapes = [{key: x.shape for key, x in model.network.state_dict().items()} for model in (one, other)]
+        return name if one.shape == other.shape and shapes[0] == shapes[1] else ""
+
+    def check_kin(self) -> None:
+        """ValueError, one line, for such a network that is not there, or cannot be asked what the first one is."""
+        if not self.same_backbone:
+            return
+        check_available(self.same_backbone, self.revision or None, self.variant or None, "same_backbone")
+        if name := self.kin:
+            check_trained(name, "same_backbone", self.at("steps", self.models[0]), self.revision, self.variant,
+                          prompt=self.prompt, negative_prompt=self.negative_prompt)
+            check_latents(name, self.variant, PICTURE_SIDE, "same_backbone", name)
+
+
+class Chapter(WithKin):
     """Networks, each beside the exact denoiser of its data. Nothing here is asked of the exact model of pictures."""
 
     image_set: Literal["families"] = "families"
@@ -54,7 +85,6 @@ class Chapter(ModelParameters):
     ridges: Annotated[int, Field(ge=1, le=200)]
     trained_on: PerModel(Literal["icons a", "icons b", ""])
     other_half: Literal["icons a", "icons b", ""]
-    same_backbone: str
     views: Annotated[int, Field(ge=0, le=16)]
     seed: Seed
 
@@ -73,27 +103,11 @@ class Chapter(ModelParameters):
             check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
                          3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
         check_data({*own, self.unseen}, self.views)
-        self._check_kin()
+        self.check_kin()
         for name, trained_on in zip(self.models, own, strict=True):
             if trained_on:
                 check_latents(name, self.variant, PICTURE_SIDE, "trained_on", trained_on)
         return self
-
-    def _check_kin(self) -> None:
-        """Whether a second training of the first network's backbone is one."""
-        name, first, label = self.same_backbone, self.models[0], f"same_backbone = {self.same_backbone!r}"
-        if not name:
-            return
-        if name in self.models or not self.unseen:
-            raise ValueError(f"{label}: takes a network that is not among models = {self.models} and was trained on "
-                             f"other_half = {self.other_half!r}; '' where none is at hand")
-        check_trained(name, "same_backbone", self.at("steps", first), self.revision, self.variant, prompt=self.prompt,
-                      negative_prompt=self.negative_prompt)
-        check_latents(name, self.variant, PICTURE_SIDE, "same_backbone", name)
-        one, other = (PipelineModel.check(each, self.variant or None) for each in (first, name))
-        if one and other and type(one.network) is not type(other.network):
-            raise ValueError(f"{label}: has a {type(other.network).__name__}; takes a network of the backbone of "
-                             f"{first}, a {type(one.network).__name__}")
 
     @property
     def unseen(self) -> str:
