@@ -16,9 +16,9 @@
 # :::{admonition} Answer
 # :class: tip
 # Hardly. On a scale from other slices' basins, 0, to the same basins, 1: a transformer whose training ended on the same pictures as the U-Net's shares next to nothing with it
-# (`basins.of_any_backbone`), nor does the exact denoiser of these pictures (`basins.of_data`), and the exact denoisers of two halves of the data share as little with one another
+# (`basins.of_any_backbone`), nor does a U-Net of the same backbone that has learnt the other half (`basins.of_one_backbone`), nor the exact denoiser of these pictures (`basins.of_data`), and the exact denoisers of two halves share as little with one another
 # (`basins.of_both_halves`). The network alone keeps a part of its own basins, under twice as many steps (`basins.under_steps`) and under guidance 5 (`basins.under_guidance`); half is
-# decided for neither. So what a latent ends on is no matter of the distribution, nor of the data alone; whether it is one of the backbone or of a single training these columns cannot tell.
+# decided for neither. So what a latent ends on is no matter of the distribution, nor of the pictures alone, nor of the backbone alone, and which of the two weighs more is open (`basins.follow_data`): it is one of a single training.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that
@@ -131,12 +131,12 @@ for a in names:
 
 # %% mystnb={"figure": {"caption": "Three slices, and how each model divides them, a row each: one colour for each basin, that of the first row's basin with which it shares most points.", "name": "fig-same-basins"}} tags=["hide-input"]
 shown = np.stack([basins[name].reshape(-1, p.sets_grid, p.sets_grid)[:3] for name in names])
-show(partitions(names, shown), alt="Basins of three slices as the U-Net, the transformer, other guidance, other steps and two exact denoisers divide them, a row each: "
+show(partitions(names, shown), alt="Basins of three slices as the U-Net, the transformer, a U-Net of the other half, other guidance, other steps and two exact denoisers divide them, a row each: "
      "only other steps and guidance keep some of the outlines")
 
 # %% [markdown]
 # The claims read the table where the thing in question differs, each with an interval over slices, and one difference slice by slice. Guidance, steps and the two halves of
-# the data differ in that thing alone; the two networks in backbone, objective, sampler, and in what they saw first.
+# the data differ in that thing alone; U-Net and transformer in backbone, objective, sampler, and in what they saw first; the two U-Nets in the half they learnt, in the seed, and in that the first began with all things of its half.
 
 # %% tags=["hide-input", "nbval-check-output"]
 exact = [name for name in names if name.startswith("exact")]
@@ -156,7 +156,8 @@ for claim, (one, two) in {"networks_nearer": (other, own), "follow_data": (other
 # %% [markdown]
 # What would refute 'data': a network that shares no more with the exact denoiser of its data than with other slices, while it shares nearly all with
 # itself at another number of steps. What would refute 'architecture': two backbones that share as much as one does with itself. The row of steps is the
-# yardstick for both, since nothing but the sampler's error differs there. A second training of one backbone would be the better one; there is none.
+# yardstick for both, since nothing but the sampler's error differs there. A second training of one backbone on the same
+# pictures would be the better one; there is none. The second U-Net has learnt other pictures of the same things, so what it shares with the first is the backbone's or the distribution's.
 #
 # ## Where guidance puts the boundaries
 #
@@ -193,9 +194,9 @@ for name, one in (steps_moved | guidance_moved).items():
 #
 # Shown: how much of the division of a slice survives a change of one thing, for every column that is at hand, on a scale whose two ends are known.
 #
-# Not shown: a second training of either backbone, from other seeds, which would tell a backbone from a run of it; other samplers. Where a parameter names a single
+# Not shown: a second training of either backbone on the same pictures, from another seed, which would tell the pictures from the run; other samplers. Where a parameter names a single
 # network the row of architectures is not tested. The CLIP model by which pictures are told apart has learnt the other half of the
-# icons, not the pictures of the network's; pictures that it takes for one another are of one basin here. Six statements rest on intervals of 95 %.
+# icons, that of the second U-Net, and not the pictures of the other networks; pictures that it takes for one another are of one basin here. Eight statements rest on intervals of 95 %.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()
