@@ -16,15 +16,16 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Those of its training set hardly, and whether they are those of its architecture is open. Beyond chance the maps of a network and of the exact denoiser of its own pictures agree little,
+# Those of its training set hardly, and what it shares with other networks does not go with the backbone as far as we see. Beyond chance the maps of a network and of the exact denoiser of its own pictures agree little,
 # where boundaries begin (`pipeline.data_onset`) and where they form (`pipeline.data_forming`); those of the exact denoisers of two halves of the data cannot be told from chance (`pipeline.halves_onset`,
-# `pipeline.halves_forming`): their boundaries are walls between single pictures. For a U-Net and a transformer the numbers are larger (`pipeline.architecture_onset`, `pipeline.architecture_forming`). But the
+# `pipeline.halves_forming`): their boundaries are walls between single pictures. For a U-Net and a transformer that learnt the same half the numbers are larger (`pipeline.architecture_onset`, `pipeline.architecture_forming`), and for two U-Nets that learnt
+# two halves no larger than these (`pipeline.backbone_onset`, `pipeline.backbone_forming`; differences: `pipeline.follow_data_onset`, `pipeline.follow_data_forming`). But the
 # denoiser of a Gaussian knows mean and covariance of the data and has no boundary at all, and by how much the two networks agree better with each other than with it
 # is not decided (differences: `pipeline.beyond_covariance_onset`, `pipeline.beyond_covariance_forming`): what they share may be no more than that.
 # :::
 #
 # What would have refuted 'data': maps that agree no better on the same slice than on different ones. What would have refuted
-# 'architecture': two backbones that agree by more than the covariance of their data makes them. We begin with a known answer, diffusers' own sampler, and end with the comparison.
+# 'architecture': two backbones that agree by more than the covariance of their data makes them, or one backbone that, having learnt other pictures, agrees with itself no more than with another. We begin with a known answer, diffusers' own sampler, and end with the comparison.
 
 # %% tags=["parameters"]
 models = ["icons-unet-a", "icons-transformer-a"]    # pipelines: directories or hub ids; exact denoisers are compared with the first
@@ -98,7 +99,7 @@ from phasebook.stats import median_interval
 # The paper's own object is a text-to-image latent diffusion model, its pictures measured through CLIP. Here is a small one of that kind, trained for this
 # book on icons: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable Diffusion's schedule. Beside it stands a
 # diffusion transformer of the same size, on the same latents and words, with flow matching. Their cards lie beside the weights. Both learnt half of the pictures of 398 things that look
-# alike in the styles of six artists, `icons a` (the U-Net had begun with this half of all 1382 things, of which its exact denoiser has only the 398). The other half, `icons b`, shows the same things in the same styles. They go through the same slice code as the exact model. So does Stable Diffusion itself, under the
+# alike in the styles of six artists, `icons a` (the U-Net had begun with this half of all 1382 things, of which its exact denoiser has only the 398). The other half, `icons b`, shows the same things in the same styles; a second U-Net, of the same layers, has learnt it. They go through the same slice code as the exact model. So does Stable Diffusion itself, under the
 # parameters in `notebooks/params/sd15`, where there is a GPU. Unlike the authors' our default has no guidance: guidance sharpens towards a prompt, and
 # the exact denoiser to which we compare has none.
 #
@@ -206,7 +207,7 @@ show_albums({networks[name].title: toggle_album(nets[name], twin, spread) for na
 # ## Observations (i) to (iii) on a dozen slices
 #
 # The windows of noise are those of {doc}`11_phase_boundaries`, in units of the largest standard deviation of the data. Each claim is a median over
-# slices with an interval that covers whatever their distribution. The ledger of this chapter makes ten statements a network, and eight on columns; at a level of
+# slices with an interval that covers whatever their distribution. The ledger of this chapter makes ten statements a network, and twelve on columns; at a level of
 # 95 % one interval in twenty misses, so a single surprise among them is no news.
 
 # %%
@@ -339,10 +340,10 @@ for name in networks:
 # ## Another architecture, another half
 #
 # So the columns that would tell: the exact denoiser of the pictures that a network was trained on, the network, a second network of another
-# architecture, and the exact denoiser of as many pictures of the same things that neither has been shown. And one that has no boundaries at all, the denoiser of a Gaussian with the mean and the covariance
+# architecture, a third one of the first's backbone that has learnt the other half, and the exact denoiser of the pictures of that half. And one that has no boundaries at all, the denoiser of a Gaussian with the mean and the covariance
 # of the training latents: its maps show what is shared for so little. Each pair is one comparison of maps beyond chance, at equal $\nu$: samplers of different kinds place their steps differently, so maps are
 # interpolated between steps. Two windows count, where boundaries begin, $0.5 \le \nu < 1$, and where they form, $0.1 \le \nu < 0.5$. If boundaries belong to the distribution, the two exact
-# denoisers agree; if to the architecture, the two networks differ; and a network that has learnt the distribution, not its sample, is as near to either
+# denoisers agree; if to the architecture, the two networks differ and the two of one backbone agree; and a network that has learnt the distribution, not its sample, is as near to either
 # exact denoiser.
 
 # %%
@@ -398,18 +399,18 @@ for name, s in networks.items():
 # `models` brings its own. The table is read against its own ends: 1 for two models with the same
 # boundaries, 0 for maps that agree no better than those of different slices; and against the rows of the Gaussian, whose maps have no boundary.
 #
-# With the default parameters no pair is nearer than the two networks, but the transformer is as near to the Gaussian. One is a U-Net with
-# noise that Stable Diffusion adds and the other a transformer with flow matching; they have in common the autoencoder, the words, and the pictures on which their training ended. The U-Net is
-# nearer to the transformer than to the Gaussian, by a difference that is not decided. So their agreement is no evidence for boundaries that any network would draw: a swelling of the metric that follows from mean and covariance alone would give it. A difference, taken slice by
-# slice, decides neither way on twelve slices. The exact denoisers agree hardly with the Gaussian, and with one another not to be told from chance: what they have is the walls between the single pictures of a
-# half. With the networks they agree little, with one of the four intervals not clear of a half. That speaks against the exact denoiser of a training set as an account of a network's boundaries.
+# With the default parameters no pair is nearer than two networks are, and it matters little which two. The transformer is as near to the U-Net of the other half as to that of its own, and the two U-Nets,
+# one backbone, are no nearer to each other than to the transformer. So neither the backbone nor the half sorts the networks. What they share, whoever they are, may be what any of them learns of the distribution, or no more than
+# the swelling of the metric that follows from mean and covariance alone: to the Gaussian they are nearly as near where boundaries begin, and by how much less is decided neither there nor below. A difference, taken slice by
+# slice, decides little on twelve slices. The exact denoisers agree hardly with the Gaussian, and with one another not to be told from chance: what they have is the walls between the single pictures of a
+# half. With the networks they agree little. That speaks against the exact denoiser of a training set as an account of a network's boundaries.
 #
 # ## What was shown, and what was not
 #
 # A trained network shows the course that the paper describes, with softer outlines than the exact denoiser, but for the branching of ridges, which is undecided for the one and fails for the other. A network's metric is flat at large noise; its ridges keep full rank and a
 # slope within reach of a grid; late, pattern and mean of $S$ stand still. Its boundaries are not those of its training set. The exact denoiser to which it is
-# compared memorises, so what is tested late is generalisation. The two networks have an autoencoder in common; what it does to a latent both have learnt. They differ in backbone, objective and sampler at once,
-# and there is one training of each: what two trainings of one backbone share would be the yardstick, and is not at hand.
+# compared memorises, so what is tested late is generalisation. All networks have an autoencoder in common; what it does to a latent all have learnt. U-Net and transformer differ in backbone, objective and sampler at once,
+# the two U-Nets in pictures, seed, and in that the first began with all things of its half. There is one training of each: what two trainings of one backbone on the same pictures share would be the yardstick, and is not at hand.
 #
 # What was not shown: anything about DreamShaper-8, which was not run for these pages; whether a larger or longer
 # trained network comes closer to the exact denoiser or moves away from it; and what guidance does to the boundaries. The network has learnt a thousand
