@@ -15,8 +15,8 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# Hardly. On a scale from other slices' basins, 0, to the same basins, 1: a transformer whose training ended on the same pictures as the U-Net's shares next to nothing with it
-# (`basins.of_any_backbone`), nor does a U-Net of the same backbone that has learnt the other half (`basins.of_one_backbone`), nor the exact denoiser of these pictures (`basins.of_data`), and the exact denoisers of two halves share as little with one another
+# Hardly. On a scale from other slices' basins, 0, to the same basins, 1: a transformer whose training ended on the same pictures as the U-Net's shares little with it
+# (`basins.of_any_backbone`), a U-Net of the same backbone that has learnt the other half hardly more (`basins.of_one_backbone`), the exact denoiser of these pictures no more (`basins.of_data`), and the exact denoisers of two halves as little with one another
 # (`basins.of_both_halves`). The network alone keeps a part of its own basins, under twice as many steps (`basins.under_steps`) and under guidance 5 (`basins.under_guidance`); half is
 # decided for neither. So what a latent ends on is no matter of the distribution, nor of the pictures alone, nor of the backbone alone, and which of the two weighs more is open (`basins.follow_data`): it is one of a single training.
 # :::
