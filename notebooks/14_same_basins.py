@@ -135,7 +135,7 @@ show(partitions(names, shown), alt="Basins of three slices as the U-Net, the tra
      "only other steps and guidance keep some of the outlines")
 
 # %% [markdown]
-# The claims read the table where the thing in question differs, each with an interval over slices, and one difference slice by slice. Guidance, steps and the two halves of
+# The claims read the table where the thing in question differs, each with an interval over slices, and two differences slice by slice. Guidance, steps and the two halves of
 # the data differ in that thing alone; U-Net and transformer in backbone, objective, sampler, and in what they saw first; the two U-Nets in the half they learnt, in the seed, and in that the first began with all things of its half.
 
 # %% tags=["hide-input", "nbval-check-output"]
