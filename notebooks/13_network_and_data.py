@@ -399,10 +399,10 @@ for name, s in networks.items():
 # `models` brings its own. The table is read against its own ends: 1 for two models with the same
 # boundaries, 0 for maps that agree no better than those of different slices; and against the rows of the Gaussian, whose maps have no boundary.
 #
-# With the default parameters no pair is nearer than two networks are, and it matters little which two. The transformer is as near to the U-Net of the other half (0.61 where boundaries begin, 0.47 where they form) as to that of its own (0.63 and 0.41),
-# and the two U-Nets, one backbone, are no nearer to each other (0.45 and 0.27). So neither the backbone nor the half sorts the networks, as far as twelve slices tell: the intervals are wide, and every difference is undecided.
-# What networks share, whoever they are, may be what any of them learns of the distribution, or no more than the swelling of the metric that follows from mean and covariance alone. The Gaussian agrees with them, too, by 0.27 to 0.45 where boundaries begin and
-# by 0.07 to 0.24 where they form; whether U-Net and transformer agree with each other by more is not decided. The exact denoisers agree hardly with the Gaussian, and with one another not to be told from chance: what they have is the walls between the single pictures of a
+# With the default parameters the nearest pairs are a U-Net and the transformer, and it matters little which U-Net, that of the transformer's half or that of the other. The two U-Nets, one backbone, are no nearer to each other;
+# where boundaries begin they are as near as the transformer is to the Gaussian. So neither the backbone nor the half sorts the networks, as far as twelve slices tell: the intervals are wide, and every difference that is claimed is undecided.
+# What networks share, whoever they are, may be what any of them learns of the distribution, or no more than the swelling of the metric that follows from mean and covariance alone: where boundaries begin the Gaussian agrees with all three, with
+# intervals clear of nought, and whether U-Net and transformer agree with each other by more is not decided. The exact denoisers agree hardly with the Gaussian, and with one another not to be told from chance: what they have is the walls between the single pictures of a
 # half. With the networks they agree little. That speaks against the exact denoiser of a training set as an account of a network's boundaries.
 #
 # ## What was shown, and what was not

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ class WithKin(ModelParameters):
 
     same_backbone: str
 
-    @property
+    @cached_property        # two models in outlines, asked for by every check and by the chapter
     def kin(self) -> str:
         """`same_backbone`, if it is none of `models` and has the parameters of the first, number by number; else ''.
         Of a hub id this is taken on trust; where it is not known what the first one has learnt there is none."""
