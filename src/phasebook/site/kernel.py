@@ -2,16 +2,32 @@
 
 An ordinary IPython kernel in a tuned process. It ends when the runner does, and takes the folder of its connection
 file with it. A plain papermill run uses the installed kernel and does without.
+
+A build starts a score of kernels, and each would spend two to five seconds of a processor on the same imports. With
+`--nursery FOLDER` this process makes them once, and then forks a kernel for each order on its standard input.
 """
 
+import atexit
+import gc
+import json
 import os
+import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+from phasebook.scratch import remove
 from phasebook.site import process
 
 __all__ = ["main"]
+
+# what models import when they are loaded, which a chapter's own lines do not show
+LATER = {
+    "phasebook.models.pipelines.loading":
+        "from diffusers import AutoencoderKL, StableDiffusion3Pipeline, StableDiffusionPipeline",
+    "phasebook.models.clip": "import open_clip",
+}
 
 
 def main() -> None:
@@ -28,5 +44,51 @@ def main() -> None:
     launch_new_instance()
 
 
+def nursery(folder: Path) -> None:
+    """Import what the first line of input says, then fork a kernel for each further one, until the input ends.
+
+    Nothing here starts a thread: a fork has none but the one that made it.
+
+    Args:
+        folder: removed at the end.
+    """
+    process.tune()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)       # the system buries them; the runner sees that they are gone
+    import ipykernel.kernelapp  # noqa: F401
+
+    _imported(json.loads(sys.stdin.readline()))
+    gc.freeze()         # pages of what is there are not written to, and stay shared
+    parent = os.getpid()
+    for order in sys.stdin:
+        if not os.fork():
+            _born(parent, **json.loads(order))
+            return main()
+    remove(folder)
+
+
+def _imported(lines: list[str]) -> None:
+    for line in lines:
+        with suppress(Exception):       # the chapter whose line it is will say so
+            exec(line, {})
+    for name, line in LATER.items():
+        if name in sys.modules:
+            exec(line, {})
+
+
+def _born(parent: int, arguments: list[str], environment: dict[str, str], where: str, log: str) -> None:
+    """Become a kernel's process: tell the runner which, and take what it would have given to one of its own."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.write(1, b"%d\n" % os.getpid())
+    nothing, said = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for old, new in ((nothing, 0), (said, 1), (said, 2)):
+        os.dup2(old, new)
+    os.environ.clear()
+    os.environ.update(environment | {process.PARENT: str(parent)})
+    os.chdir(where)
+    sys.argv[1:] = arguments
+
+
 if __name__ == "__main__":
-    main()
+    atexit.register(os._exit, 0)        # after all others: taking torch and diffusers apart again takes two seconds
+    nursery(Path(sys.argv[2])) if sys.argv[1] == "--nursery" else main()

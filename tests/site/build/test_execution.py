@@ -13,7 +13,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import pytest
+
+from phasebook.site.build.execution import execute, nursery
+from phasebook.site.build.sources import ChapterError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and sockets of Unix")
 
@@ -226,3 +230,26 @@ def test_stops_of_a_book_at_random_moments(prose, here):
     whole = content(here / "first" / "to")
     assert {"book/chapters/01_toy.ipynb", "book/chapters/02_toy.ipynb", "_build/html/index.html"} <= set(whole)
     assert at_random_moments(here, most, MANY or 1, partial(book_stopped_at, whole)) == []
+
+
+def of_one_cell(code: str) -> nbformat.NotebookNode:
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return book
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="handles of processes of Linux")
+def test_kernels_of_a_nursery(here, monkeypatch):
+    """They have what it imported, and the rest as one that was started alone; they go when it does."""
+    monkeypatch.chdir(here)
+    code = ("import os, sys; print('wave' in sys.modules, os.environ['LATER'], os.getcwd(), os.read(0, 1) == b'', "
+            "os.environ['OMP_NUM_THREADS'], os.getpgrp() == os.getpid())")
+    with nursery(["import no_such_module", "import wave"]) as kernels:
+        for expected in "é", "again":
+            monkeypatch.setenv("LATER", expected)
+            done = execute(of_one_cell(code), "toy", {}, False, 1, kernels)
+            assert done.cells[0].outputs[0].text == f"True {expected} {here} True 1 True\n"
+        for whom, line in (("getpid", "died"), ("getppid", "died"), ("getpid", "died before it was there")):
+            ends = of_one_cell(f"import os, time; os.kill(os.{whom}(), 9); time.sleep(60)")
+            with pytest.raises(ChapterError, match=f"toy: Kernel {line}"):
+                execute(ends, "toy", {}, False, 1, kernels)

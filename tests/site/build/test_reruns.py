@@ -33,7 +33,7 @@ SMALL = {"11": "-p grid 7 -p steps 6 -p sets 2 -p sets_grid 5 -p resolution 8 -p
          "8": "--grid 5 --steps 3"}
 
 
-def here(notebook, name, changes, progress, threads=None):
+def here(notebook, name, changes, progress, threads=None, nursery=None):
     """Stands in for `execution.execute`: the cells one after another, the last one's outputs kept."""
     book = copy.deepcopy(notebook)
     shell = InteractiveShell.instance()

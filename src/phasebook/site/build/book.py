@@ -17,8 +17,9 @@ from pathlib import Path
 
 from phasebook.machine import cores, free_memory
 from phasebook.site.build import layout, runner
+from phasebook.site.build.execution import Nursery, nursery
 from phasebook.site.build.files import publish, writable
-from phasebook.site.build.sources import CLAIMS, ChapterError
+from phasebook.site.build.sources import CLAIMS, ChapterError, imports
 from phasebook.site.results.ledger import Results, versions
 
 __all__ = ["build", "compare_verdicts", "verdicts"]
@@ -50,20 +51,18 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
     changes = {source: runner.profile(profile, source) for source in sources}
     home = _home(profile, to)
     out = home / "book" / "chapters"
-    for source in runner.pages():       # before the chapter of claims, which depends on all that lies in the folder
-        seconds = runner.run_page(source, out)
-        say(f"{source.stem}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
-
+    pages = runner.pages()
     lanes = max(1, min(LANES, cores(), int(min(free_memory(), 1e15) // ROOM)))
 
     def one(source: Path) -> None:
-        place = f"[{sources.index(source) + 1}/{len(sources)}] {source.stem}"
+        place = source.stem if source in pages else f"[{sources.index(source) + 1}/{len(sources)}] {source.stem}"
         say(f"{place} ...")
-        seconds = _run(source, changes[source], home, lanes)
+        seconds = _run(source, changes.get(source), home, lanes, kernels)
         say(f"{place}: " + (f"{seconds:.1f} s" if seconds else "unchanged"))
 
-    _side_by_side(one, sources[-2::-1], lanes)      # the later ones are the longer ones
-    one(sources[-1])
+    with nursery(imports([*sources, *pages])) as kernels:
+        _side_by_side(one, [*pages, *sources[-2::-1]], lanes)      # the later ones are the longer ones
+        one(sources[-1])            # depends on all that lies in the folder
     if profile == "default":
         current = verdicts(out)
         if accept:
@@ -99,17 +98,20 @@ def _side_by_side(task: Callable[[Path], None], sources: list[Path], lanes: int)
         raise errors[0]
 
 
-def _run(source: Path, changes: dict, home: Path, lanes: int) -> float:
-    """Run one chapter of a build, of which `lanes` run at a time; the seconds it took.
+def _run(source: Path, changes: dict | None, home: Path, lanes: int, kernels: Nursery | None) -> float:
+    """Run one chapter, or a page, which takes no changes, of a build, of which `lanes` run at a time; the seconds.
 
     Each has one thread, so that rounding, and what a search ends in, is the same on few cores and on many.
     """
-    out = home / "book" / "chapters"
+    out, bar = home / "book" / "chapters", sys.stderr.isatty() and lanes == 1
+    if changes is None:
+        return runner.run_page(source, out, threads=1, nursery=kernels)
     if source.stem != CLAIMS:
-        done = runner.run(source, changes, out, progress=sys.stderr.isatty() and lanes == 1, threads=1)
+        done = runner.run(source, changes, out, progress=bar, threads=1, nursery=kernels)
     else:       # it reads what the others left in this build; from here its path is the same in every build
         with chdir(home):
-            done = runner.run(source, {**changes, "results": "book/chapters"}, out, progress=sys.stderr.isatty())
+            changes = {**changes, "results": "book/chapters"}
+            done = runner.run(source, changes, out, progress=bar, threads=1, nursery=kernels)
     if done.seconds:
         _note(home / TIMES, source.stem, done.seconds)
     return done.seconds

@@ -5,9 +5,15 @@ user's home, where two runs take each other's and a read-only home stops them. T
 module in the working directory that shadows an installed one stay out.
 """
 
+import json
 import os
+import select
+import signal
+import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +26,7 @@ from phasebook.scratch import scratch
 from phasebook.site import process
 from phasebook.site.build.sources import ChapterError
 
-__all__ = ["execute"]
+__all__ = ["Nursery", "execute", "nursery"]
 
 LONGEST_SOCKET = 95     # bytes; the system takes 103 to 107, and a number is added
 
@@ -28,33 +34,137 @@ LONGEST_SOCKET = 95     # bytes; the system takes 103 to 107, and a number is ad
 # of GNU's OpenMP, half a millisecond: a thread of a chapter that has the machine to itself waits so long before it
 # sleeps, and gradients through a small network take 0.6 of the time
 SPINS = "30000"
+COMMAND = [sys.executable, "-P", "-m", "phasebook.site.kernel"]
 PATIENCE = 2.0           # seconds in which a kernel may end by itself, once it is told to
+
+
+class Nursery:
+    """Forks kernels of one thread from a process that has imported what they need: see `phasebook.site.kernel`.
+
+    Args:
+        folder: of its own.
+        lines: import statements of the notebooks to come.
+    """
+
+    def __init__(self, folder: Path, lines: Sequence[str]):
+        self._folder, self._lines, self._asking = folder, lines, threading.Lock()
+        self._host: subprocess.Popen | None = None
+
+    def kernel(self, **order: Any) -> "Forked":
+        """A new kernel.
+
+        Args:
+            order: as `phasebook.site.kernel` takes it.
+
+        Raises:
+            RuntimeError: the nursery is gone.
+        """
+        with self._asking:
+            try:
+                if self._host is None:          # a book in which nothing has changed needs none
+                    self._host = self._begun()
+                self._tell(order)
+                return Forked(int(self._host.stdout.readline()))
+            except (OSError, ValueError):
+                raise RuntimeError("Kernel died before it was there") from None
+
+    def end(self) -> None:
+        """End it, and so its kernels, which see that it is gone."""
+        if self._host is not None:
+            self._host.kill()
+            self._host.communicate()
+
+    def _begun(self) -> subprocess.Popen:
+        with open(self._folder / "kernel.log", "ab") as log:
+            self._host = subprocess.Popen(
+                [*COMMAND, "--nursery", str(self._folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                text=True, start_new_session=True, env={**os.environ, **_environment(1)})
+        self._tell(self._lines)
+        return self._host
+
+    def _tell(self, what: Any) -> None:
+        self._host.stdin.write(json.dumps(what) + "\n")
+        self._host.stdin.flush()
+
+
+class Forked:
+    """A kernel that is no child of this process, for jupyter_client, which takes a `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int):
+        self.pid, self.returncode = pid, None
+        self._seen = os.pidfd_open(pid)         # readable once it is gone
+
+    def poll(self) -> int | None:
+        """None as long as it lives; what it ended with is not known."""
+        if self.returncode is None and select.select([self._seen], [], [], 0)[0]:
+            os.close(self._seen)
+            self.returncode = 1
+        return self.returncode
+
+    wait = poll         # called once it is gone
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to it and to what it started; ProcessLookupError where it is gone."""
+        os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
+    terminate = kill        # asked for where a signal found nobody
+
+
+@contextmanager
+def nursery(lines: Sequence[str]) -> Iterator[Nursery | None]:
+    """A nursery for as long as the context lasts; None where the system has no handle of a process that is no child.
+
+    Args:
+        lines: import statements of the notebooks to come.
+    """
+    if not hasattr(os, "pidfd_open"):
+        yield None
+        return
+    with scratch("kernel") as folder:
+        one = Nursery(folder, lines)
+        try:
+            yield one
+        finally:
+            one.end()
+
+
+def _environment(threads: int | None) -> dict[str, str]:
+    if threads:
+        return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
+    return {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", SPINS)}
 
 
 class Kernel(AsyncKernelManager):
     """`phasebook.site.kernel` in this interpreter; what the process itself says goes to a file beside its socket."""
 
     threads = Int(None, allow_none=True, config=True, help="of OpenMP, where the environment does not say")
+    nursery: Nursery | None = None
 
     @property
     def kernel_spec(self) -> KernelSpec:
         folder = str(Path(self.connection_file).parent)
-        command = [sys.executable, "-P", "-m", "phasebook.site.kernel", "-f", "{connection_file}",
-                   "--HistoryManager.enabled=False"]
-        env = {"IPYTHONDIR": folder, process.PARENT: str(os.getpid())}
-        if self.threads:
-            env["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(self.threads))
-        else:
-            env["GOMP_SPINCOUNT"] = os.environ.get("GOMP_SPINCOUNT", SPINS)
-        return KernelSpec(argv=command, display_name="Python 3", language="python", env=env)
+        command = [*COMMAND, "-f", "{connection_file}", "--HistoryManager.enabled=False"]
+        return KernelSpec(argv=command, display_name="Python 3", language="python",
+                          env=_environment(self.threads) | {"IPYTHONDIR": folder, process.PARENT: str(os.getpid())})
 
-    async def start_kernel(self, **options: Any) -> None:
-        with open(Path(self.connection_file).with_name("kernel.log"), "ab") as log:
-            await super().start_kernel(stdout=log, stderr=log, **options)
+    async def _async_launch_kernel(self, command: list[str], **options: Any) -> None:
+        log = Path(self.connection_file).with_name("kernel.log")
+        if self.nursery is None:
+            with open(log, "ab") as said:
+                return await super()._async_launch_kernel(command, stdout=said, stderr=said, **options)
+        self.provisioner.process = self.nursery.kernel(
+            arguments=command[len(COMMAND):], environment=options["env"], where=options.get("cwd") or os.getcwd(),
+            log=str(log))
 
 
 def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, Any],
-            progress: bool, threads: int | None = None) -> nbformat.NotebookNode:
+            progress: bool, threads: int | None = None, nursery: Nursery | None = None) -> nbformat.NotebookNode:
     """The executed notebook.
 
     Args:
@@ -63,6 +173,7 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
         changes: parameters that differ from the literals.
         progress: whether a bar is drawn.
         threads: of OpenMP; None leaves them to the machine.
+        nursery: where the kernel comes from; None starts one.
 
     Raises:
         ChapterError: a cell failed, or the kernel died; one line.
@@ -75,8 +186,8 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
         try:
             return papermill.execute_notebook(
                 notebook, None, parameters=dict(changes), kernel_name="python3", progress_bar=bar,
-                config=Config(KernelManager=_connection(folder) | {"threads": threads}), kernel_manager_class=Kernel,
-                record_timing=False)
+                config=Config(KernelManager=_connection(folder) | {"threads": threads}),
+                kernel_manager_class=type("Kernel", (Kernel,), {"nursery": nursery}), record_timing=False)
         except papermill.PapermillExecutionError as error:
             message = " ".join(str(error.evalue).split())
             failure = ChapterError(f"{name}: cell {error.exec_count}: {error.ename}: {message}")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import nbformat
 
 from phasebook.site.build import cache, sources
-from phasebook.site.build.execution import execute
+from phasebook.site.build.execution import Nursery, execute
 from phasebook.site.build.files import publish, sweep, writable
 from phasebook.site.build.sources import ChapterError, chapters, find_chapter, given, notebook, pages, profile
 from phasebook.site.checks.parameters import ParameterError, Parameters, unknown_parameter
@@ -73,10 +73,11 @@ def _is_text(value: Any) -> bool:
 
 
 def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool = True,
-        threads: int | None = None) -> Run:
+        threads: int | None = None, nursery: Nursery | None = None) -> Run:
     """Execute a chapter with changed parameters into `out`; nothing is written unless all of it succeeded.
 
-    `threads` of a numeric library (default: as many as there are cores, or as OMP_NUM_THREADS says).
+    `threads` of a numeric library (default: as many as there are cores, or as OMP_NUM_THREADS says). A build gives the
+    `nursery` that its kernels come from.
 
     Raises ParameterError (bad parameters or an unusable folder, before anything runs) and ChapterError (a cell failed).
     """
@@ -93,7 +94,7 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
         check(source, changes)
     start = time.perf_counter()
     with writable(out, "-o"):
-        executed = execute(notebook(source), source.stem, changes, progress, threads)
+        executed = execute(notebook(source), source.stem, changes, progress, threads, nursery)
         text = ledger(source, executed).model_dump_json(indent=1) + "\n"
         _finish(executed)
         cache.sign(executed, changes, key, text)
@@ -101,7 +102,7 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
     return Run(page, results, time.perf_counter() - start)
 
 
-def run_page(source: Path, out: Path) -> float:
+def run_page(source: Path, out: Path, threads: int | None = None, nursery: Nursery | None = None) -> float:
     """Execute a page that is no chapter into `out`; the seconds it took, 0 where it was up to date."""
     page = out / f"{source.stem}.ipynb"
     key = cache.cache_key(source, {})
@@ -109,7 +110,7 @@ def run_page(source: Path, out: Path) -> float:
         return 0.0
     start = time.perf_counter()
     with writable(out, "-o"):
-        executed = execute(notebook(source), source.stem, {}, progress=False)
+        executed = execute(notebook(source), source.stem, {}, False, threads, nursery)
         _finish(executed)
         cache.sign(executed, {}, key, "")
         _publish(source, {page: nbformat.writes(executed) + "\n"})

@@ -5,6 +5,7 @@ A chapter is `notebooks/NN_name.py` and leaves a ledger; a page is any other `no
 
 import ast
 import threading
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from phasebook.site.paths import root
 
 __all__ = [
     "CLAIMS", "ChapterError", "chapters", "checked_cells", "defaults", "find_chapter", "given", "notebook",
-    "number_cells", "pages", "parsed", "profile", "round_trip",
+    "imports", "number_cells", "pages", "parsed", "profile", "round_trip",
 ]
 
 PARSER = threading.Lock()
@@ -122,6 +123,12 @@ def parsed(code: str) -> ast.Module:
     """The syntax tree of `code`. Chapters are built by threads, and Python 3.11 cannot make two trees at a time."""
     with PARSER:
         return ast.parse(code)
+
+
+def imports(sources: Iterable[Path]) -> list[str]:
+    """The import statements of notebooks, each once."""
+    lines = (line for source in sources for line in parsed(source.read_text(encoding="utf-8")).body)
+    return list(dict.fromkeys(ast.unparse(line) for line in lines if isinstance(line, ast.Import | ast.ImportFrom)))
 
 
 def defaults(source: Path) -> dict[str, Any]:
