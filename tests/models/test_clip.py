@@ -1,11 +1,8 @@
 """Features by open_clip: names and tags, words, and every checkpoint that must be refused."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import open_clip
 import pytest
@@ -99,15 +96,3 @@ def test_numbers_out_of_proportion_are_refused_at_once(copy, place, value, words
         with pytest.raises(ValueError, match=re.escape(words)) as refused:
             call(copy)
         assert "\n" not in str(refused.value)
-
-
-def test_no_network_is_one_quick_line(tmp_path):
-    """In a process of its own: the hub's address, read at import, leads nowhere."""
-    code = ("import time\nfrom phasebook.models.clip import ClipFeatures\nt = time.time()\n"
-            "try: ClipFeatures.load('ViT-B-32-quickgelu', 'openai')\n"
-            "except ValueError as e: print(round(time.time() - t), str(e))")
-    nowhere = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | nowhere)
-    lines = done.stdout.strip().splitlines()
-    assert len(lines) == 1 and "not in the local cache, and cannot be fetched from the hub" in lines[0]
-    assert float(lines[0].split()[0]) < 60
