@@ -86,20 +86,32 @@ class Watch:
 
 
 @contextmanager
-def opened(browser: Browser, folder: Path, file: Path, width: int = 1280, theme: str = "light"):
-    """A page, loaded and drawn, and its watch."""
+def blank(browser: Browser, folder: Path, width: int = 1280, theme: str = "light"):
+    """An empty page and its watch."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, offline=True)
     context.set_default_timeout(PATIENCE)
     page, watch = context.new_page(), Watch(folder)
     watch.follow(page)
+    yield page, watch
+    context.close()
+
+
+def load(page: Page, watch: Watch, file: Path) -> None:
+    """Until all is drawn."""
     page.goto(file.as_uri())
     try:
         page.wait_for_function(READY, timeout=PATIENCE)
     except Error:
         undone = page.eval_on_selector_all(UNDRAWN, "(all) => all.map((n) => n.outerHTML.slice(0, 200))")
         pytest.fail(f"{file.name}: not drawn within {PATIENCE} ms: {undone}; {watch.complaints}")
-    yield page, watch
-    context.close()
+
+
+@contextmanager
+def opened(browser: Browser, folder: Path, file: Path):
+    """A page, loaded and drawn, and its watch."""
+    with blank(browser, folder) as (page, watch):
+        load(page, watch, file)
+        yield page, watch
 
 
 def pages(folder: Path) -> list[Path]:
@@ -120,12 +132,14 @@ ALIKE = [".bd-header", ".bd-sidebar-primary", ".bd-footer", ".highlight"]
 FEWER = """(whole) => { const few = (all) => [...all].slice(12).forEach((n) => n.remove());
   few(document.querySelectorAll('dl.py'));                        // of the library's names
   few(document.querySelectorAll('.page-toc li li'));
+  few(document.querySelectorAll('.indextable li'));
   document.querySelectorAll('tbody').forEach((n) => few(n.rows)); // the ledger
-  const drawn = '.pb-plotly svg, mjx-container svg' + (whole ? '' : ', .highlight pre');
+  document.querySelector('.onlyprint')?.remove();                 // no screen shows it
+  const drawn = '.pb-plotly svg, mjx-container svg, mjx-assistive-mml' + (whole ? '' : ', .highlight pre');
   document.querySelectorAll(drawn).forEach((n) => n.replaceChildren()); }"""
 COLOURS = ["color-contrast", "link-in-text-block"]       # rules that a theme may break
 AXE = """([skip, rules]) => axe.run({exclude: skip.map((one) => [one])},
-  {resultTypes: ['violations'], ...(rules ? {runOnly: rules} : {})})
+  {resultTypes: ['violations'], preload: false, ...(rules ? {runOnly: rules} : {})})
   .then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
     .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target} ${n.html.slice(0, 120)}`)))"""
 
@@ -133,7 +147,6 @@ AXE = """([skip, rules]) => axe.run({exclude: skip.map((one) => [one])},
 def findings(page: Page, whole: bool = True, rules: list[str] | None = None) -> list[str]:
     """What axe-core calls serious or critical; on the whole page, or in what it does not have in common with others;
     by all its rules, or by some."""
-    page.evaluate(AXE_SCRIPT)
     asked = [IMAGES if whole else IMAGES + ALIKE, rules]
     first = page.evaluate(AXE, asked)
     if first:           # boxes that scroll are made stops half a second after loading
@@ -157,33 +170,56 @@ SETTINGS = [(1280, "light"), (1280, "dark"), (768, "dark"), (768, "light"), (360
 
 @pytest.mark.parametrize("part", range(4))      # of like length, for workers
 def test_every_page_is_whole_without_a_network(browser, folder, part):
-    """Loaded once, and read in every setting."""
-    for file in sorted(pages(folder), key=lambda f: f.stat().st_size)[part::4]:
-        with opened(browser, folder, file) as (page, watch):
-            undrawn = page.locator(".pb-plotly:not(.pb-missing):not(:has(.main-svg))").count()
-            silent = page.locator(".pb-plotly:not([role=img][aria-label])").count()
-            assert (undrawn, silent) == (0, 0), f"{file.name}: figures undrawn, without a label"
-            assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, f"{file.name}: an equation is not read"
-            alts = page.eval_on_selector_all(".bd-article img", "(all) => all.map((i) => i.alt || i.src)")
-            bare = [a for a in alts if a.endswith((".png", ".svg", ".jpg", ".jpeg", ".webp"))]
-            assert bare == [], f"{file.name}: pictures without alternative text"
-            if re.match(r"\d\d_", file.name):
-                first = page.locator(".bd-article :is(.pb-lead, figure, .pb-explorer)").first
-                assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
-            assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
+    """Loaded once, at a desk by day, and read in every setting. One tab, which keeps its compiled scripts."""
+    coloured = {*pages_with(folder, "pb-explorer"), *pages_with(folder, "heatmap")[::3]}
+    with blank(browser, folder) as (page, watch):
+        for file in sorted(pages(folder), key=lambda f: f.stat().st_size)[part::4]:
+            page.set_viewport_size({"width": 1280, "height": 900})
+            load(page, watch, file)
+            is_whole(page, file)
+            seen = {}
             for width, theme in SETTINGS:
                 where = f"{file.name}, {width} px, {theme}"
                 page.set_viewport_size({"width": width, "height": 900})
                 turned(page, theme)             # what is near; the rest is drawn anew where it is reached
                 fits(page, where, width)
                 assert width < 768 or page.evaluate(CUT) == [], f"{where}: wider than its box"
+                if width == 1280 and file in coloured:
+                    seen[theme] = fields(page)
                 assert watch.complaints == [], where
+            if seen:
+                same_colours(file, **seen)
             page.set_viewport_size({"width": 1280, "height": 900})
             whole = file.name.startswith(("intro", "01_", "11_"))
             page.evaluate(FEWER, whole)
-            for theme, rules in (("dark", None), ("light", COLOURS)):
+            page.evaluate(AXE_SCRIPT)
+            for theme in ("dark", "light"):
                 turned(page, theme)
-                assert findings(page, whole, rules) == [], f"{file.name}, {theme}: not accessible"
+                found = findings(page, whole, COLOURS if theme == "light" else None)
+                assert found == [], f"{file.name}, {theme}: not accessible"
+            assert watch.complaints == [], file.name        # nor are any the next page's
+
+
+def is_whole(page: Page, file: Path) -> None:
+    """Figures, equations and pictures are there, with their texts; a figure comes soon, and few stops of the Tab key."""
+    undrawn = page.locator(".pb-plotly:not(.pb-missing):not(:has(.main-svg))").count()
+    silent = page.locator(".pb-plotly:not([role=img][aria-label])").count()
+    assert (undrawn, silent) == (0, 0), f"{file.name}: figures undrawn, without a label"
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, f"{file.name}: an equation is not read"
+    alts = page.eval_on_selector_all(".bd-article img", "(all) => all.map((i) => i.alt || i.src)")
+    bare = [a for a in alts if a.endswith((".png", ".svg", ".jpg", ".jpeg", ".webp"))]
+    assert bare == [], f"{file.name}: pictures without alternative text"
+    if re.match(r"\d\d_", file.name):
+        first = page.locator(".bd-article :is(.pb-lead, figure, .pb-explorer)").first
+        assert first.bounding_box()["y"] <= 1500, f"{file.name}: no figure above 1500 px"
+    assert page.evaluate(STOPS) <= 60, f"{file.name}: too many stops of the Tab key"
+
+
+def same_colours(file: Path, light: list[dict], dark: list[dict]) -> None:
+    """The dark theme spares the data."""
+    for by_day, by_night in zip(light, dark, strict=True):
+        off = np.abs(by_day["pixels"] - by_night["pixels"]).max(axis=-1)
+        assert np.mean(off > 3) < 0.02, f"{file.name}: {by_day['selector']} changes its colours in the dark"
 
 
 def fits(page: Page, where: str, width: int) -> None:
@@ -208,10 +244,12 @@ def test_the_root_leads_to_the_book(browser, folder):
         page.wait_for_selector(".bd-article h1", timeout=PATIENCE)
 
 
-def test_a_phone_never_scrolls_sideways(browser, folder):
+def test_a_phone_at_night_opens_dark_and_never_scrolls_sideways(browser, folder):
     """Loaded there; the test above makes all pages narrow."""
-    for file in pages(folder)[::5]:
-        with opened(browser, folder, file, width=360) as (page, watch):
+    with blank(browser, folder, width=360, theme="dark") as (page, watch):
+        for file in pages(folder)[::5]:
+            load(page, watch, file)
+            assert page.evaluate("document.documentElement.dataset.theme") == "dark", file.name
             fits(page, file.name, 360)
             assert watch.complaints == [], file.name
 
@@ -233,6 +271,7 @@ def fields(page: Page) -> list[dict]:
             inner = {"x": box["x"] + 0.3 * box["width"], "y": box["y"] + 0.3 * box["height"],
                      "width": 0.25 * box["width"], "height": 0.25 * box["height"]}
             found.append({"selector": selector, "pixels": pixels(page, inner)})
+    page.evaluate("scrollTo(0, 0)")     # where it is read on
     return found
 
 
@@ -244,24 +283,6 @@ SETTLED = """[...document.querySelectorAll('.pb-plotly')].every((n) => { const b
 def turned(page: Page, theme: str) -> None:
     page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
     page.wait_for_function(SETTLED, timeout=PATIENCE)
-
-
-def test_a_page_opens_dark_where_that_is_asked_for(browser, folder):
-    with opened(browser, folder, pages_with(folder, "heatmap")[0], theme="dark") as (page, watch):
-        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-        assert watch.complaints == []
-
-
-def test_the_dark_theme_spares_the_data(browser, folder):
-    files = pages_with(folder, "pb-explorer") + pages_with(folder, "heatmap")[::3]
-    for file in dict.fromkeys(files):
-        with opened(browser, folder, file) as (page, _):
-            light_fields = fields(page)
-            turned(page, "dark")
-            dark_fields = fields(page)
-        for light, dark in zip(light_fields, dark_fields, strict=True):
-            off = np.abs(light["pixels"] - dark["pixels"]).max(axis=-1)
-            assert np.mean(off > 3) < 0.02, f"{file.name}: {light['selector']} changes its colours in the dark"
 
 
 def test_figures_follow_a_change_of_theme_and_width(browser, folder):
@@ -474,8 +495,9 @@ def test_the_ledger_reads_well_without_scripts(browser, folder):
 
 def test_a_verdict_in_the_text_is_a_word_and_a_sign_in_both_themes(browser, folder):
     file = min(pages_with(folder, "pb-recorded"), key=lambda f: f.stat().st_size)
-    for theme in ("light", "dark"):
-        with opened(browser, folder, file, theme=theme) as (page, _):
+    with opened(browser, folder, file) as (page, _):
+        for theme in ("light", "dark"):
+            turned(page, theme)
             chip = page.locator(".pb-recorded a.pb-chip .pb-verdict").first
             assert len(chip.inner_text()) > 3
             assert chip.evaluate("(n) => getComputedStyle(n, '::before').content") not in ("none", '""', "normal")
