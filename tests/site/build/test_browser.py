@@ -201,7 +201,7 @@ def test_every_page_is_whole_without_a_network(browser, folder, part):
 
 
 def is_whole(page: Page, file: Path) -> None:
-    """Figures, equations and pictures are there, with their texts; a figure comes soon, and few stops of the Tab key."""
+    """Figures, equations and pictures are there, with their texts; a figure comes soon; few stops of the Tab key."""
     undrawn = page.locator(".pb-plotly:not(.pb-missing):not(:has(.main-svg))").count()
     silent = page.locator(".pb-plotly:not([role=img][aria-label])").count()
     assert (undrawn, silent) == (0, 0), f"{file.name}: figures undrawn, without a label"
