@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from phasebook.models.exact import ExactModel
+from phasebook.models.icons import GENERIC
 from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
@@ -28,11 +29,13 @@ from phasebook.site.chapters.network import training_pictures
 from phasebook.slices.adaptive import Evaluate, adaptive_basins, evaluator, full_basins, same_basins
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.slice import RIDGE
+from phasebook_training.measures import load
 
 KEPT = Path(__file__).parent / "results" / "adaptive_sets.json"
 TABLES = Path(__file__).parents[1] / "_build" / "bench"
 SETS, GRID, FIRST = 20, 101, 6
 GRIDS = (51, 101, 201, 401, 801)
+TRAINED, STEPS, GUIDANCE = ("icons-unet-a", "icons-transformer-a"), 8, 3.0      # against single calls
 # the network's size stands in its name: a whole grid in float32 and fifty steps would take an hour a set
 NETWORKS = {"network": ("icons-unet-a", "4 steps, bfloat16, basins of the nearest training picture"),
             "student": ("icons-unet-a-in-1", "its own one step, basins of the nearest training picture")}
@@ -261,6 +264,35 @@ def _against_learner(of: Subject, seed: int, grid: int) -> tuple[float, float, f
     return same_basins(found.labels, whole), theirs, ours, peer
 
 
+def _against_calls(name: str, grid: int, calls: int = 24) -> dict:
+    """Seconds of a trained model's basins along their boundaries, against one call of its pipeline for every point (the
+    authors' way, of which some are timed). Neither side decodes."""
+    model = PipelineModel.load(known_directory(name))
+    levels, feature = model.levels(STEPS), NearestPicture(model)
+    plane = Plane(seeded_anchors(model.shape, FIRST), grid=grid)
+    evaluate = evaluator(model, plane, levels, STEPS - 1, feature, model.prompt(GENERIC, GUIDANCE))
+    evaluate(np.zeros((1, 2), dtype=int))
+    start = time.perf_counter()
+    found = adaptive_basins(evaluate, grid, RIDGE)
+    ours = time.perf_counter() - start
+
+    pipe = load(known_directory(name))
+    options = {"max_sequence_length": pipe.tokenizer.model_max_length} if hasattr(pipe, "transformer") else {}
+    at = np.linspace(0, 1, calls + 1)
+    points, seconds = torch.as_tensor(plane.latents(at, at), dtype=torch.float32), []
+    for point in points:
+        start = time.perf_counter()
+        pipe(GENERIC, guidance_scale=GUIDANCE, num_inference_steps=STEPS, latents=point[None], output_type="latent",
+             **options)
+        seconds.append(time.perf_counter() - start)
+    peer = float(np.median(seconds[1:])) * grid**2          # the first one is slower
+    missed = f", at most {found.missed.high:.4f} in a wrong one" if found.missed else ""
+    return {"name": f"{name}, basins of {grid} x {grid}, {STEPS} steps, guidance {GUIDANCE:g}", "ours_s": ours,
+            "peer_s": peer, "ratio": peer / ours, "target": ">= 8",
+            "detail": f"along the boundaries, {found.share:.3f} of the points, {found.labels.max() + 1} basins{missed}"
+                      f"; peer: a pipeline call for each point, the median of {calls}"}
+
+
 def rows(sets: int = SETS, grid: int = GRID, grids: tuple[int, ...] = GRIDS, seconds: float = 240,
          seeds: int = 3) -> list[dict]:
     """Exact model, shipped network and its student against their whole grids; the exponents of the cost; Learner2D."""
@@ -268,6 +300,7 @@ def rows(sets: int = SETS, grid: int = GRID, grids: tuple[int, ...] = GRIDS, sec
     found = [*_against_whole("exact", sets, np.inf, grid), *_exponents(exact, grids, few)]
     found += [_fine(exact, FIRST, grids[-2]), *_learner(exact, few)]
     here = [name for name, (place, _) in NETWORKS.items() if known_directory(place)]
+    found += [_against_calls(name, grid) for name in TRAINED if known_directory(name)]
     return found + [row for name in here for row in _against_whole(name, sets, seconds / len(here), grid)]
 
 
