@@ -97,7 +97,9 @@ def blank(browser: Browser, folder: Path, width: int = 1280, theme: str = "light
 
 
 def load(page: Page, watch: Watch, file: Path) -> None:
-    """Until all is drawn."""
+    """Until all is drawn; on a first visit, also where the tab has shown another page."""
+    if page.url != "about:blank":       # the theme keeps what it chose
+        page.evaluate("localStorage.clear(); sessionStorage.clear();")
     page.goto(file.as_uri())
     try:
         page.wait_for_function(READY, timeout=PATIENCE)
@@ -132,7 +134,6 @@ ALIKE = [".bd-header", ".bd-sidebar-primary", ".bd-footer", ".highlight"]
 FEWER = """(whole) => { const few = (all) => [...all].slice(12).forEach((n) => n.remove());
   few(document.querySelectorAll('dl.py'));                        // of the library's names
   few(document.querySelectorAll('.page-toc li li'));
-  few(document.querySelectorAll('.indextable li'));
   document.querySelectorAll('tbody').forEach((n) => few(n.rows)); // the ledger
   document.querySelector('.onlyprint')?.remove();                 // no screen shows it
   const drawn = '.pb-plotly svg, mjx-container svg, mjx-assistive-mml' + (whole ? '' : ', .highlight pre');
