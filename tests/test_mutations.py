@@ -106,7 +106,8 @@ for line in sys.stdin:
 def runs(copy, tmp_path_factory):
     """pytest on some tests, with the copy in place of the package: its exit code, and what it said."""
     variables = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", HOME: str(ROOT),
-                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}         # a quarter of the time of so small a run
+                 "PYTEST_ADDOPTS": "",
+                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}       # a quarter of the time of so small a run
     server = subprocess.Popen([sys.executable, "-c", SERVER], cwd=ROOT, env=os.environ | variables, text=True,
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     logs = tmp_path_factory.mktemp("logs")

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from phasebook.scratch import remove
@@ -54,6 +55,8 @@ def nursery(folder: Path) -> None:
     """
     process.tune()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)       # the system buries them; the runner sees that they are gone
+    answers = os.dup(1)
+    os.dup2(2, 1)       # what an import prints is no answer
     import ipykernel.kernelapp  # noqa: F401
 
     _imported(json.loads(sys.stdin.readline()))
@@ -61,25 +64,24 @@ def nursery(folder: Path) -> None:
     parent = os.getpid()
     for order in sys.stdin:
         if not os.fork():
+            os.setsid()
+            os.write(answers, b"%d\n" % os.getpid())
+            os.close(answers)
             _born(parent, **json.loads(order))
             return main()
     remove(folder)
 
 
 def _imported(lines: list[str]) -> None:
-    for line in lines:
-        with suppress(Exception):       # the chapter whose line it is will say so
-            exec(line, {})
-    for name, line in LATER.items():
-        if name in sys.modules:
+    os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")     # as plotly finds in a kernel; here it sees none
+    for line in chain(lines, (later for name, later in LATER.items() if name in sys.modules)):
+        with suppress(Exception, SystemExit):       # whoever needs it will say so
             exec(line, {})
 
 
 def _born(parent: int, arguments: list[str], environment: dict[str, str], where: str, log: str) -> None:
-    """Become a kernel's process: tell the runner which, and take what it would have given to one of its own."""
+    """Take what the runner would have given to a process of its own."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.setsid()
-    os.write(1, b"%d\n" % os.getpid())
     nothing, said = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for old, new in ((nothing, 0), (said, 1), (said, 2)):
         os.dup2(old, new)

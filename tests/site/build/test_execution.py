@@ -242,13 +242,14 @@ def of_one_cell(code: str) -> nbformat.NotebookNode:
 def test_kernels_of_a_nursery(here, monkeypatch):
     """They have what it imported, and the rest as one that was started alone; they go when it does."""
     monkeypatch.chdir(here)
-    code = ("import os, sys; print('wave' in sys.modules, os.environ['LATER'], os.getcwd(), os.read(0, 1) == b'', "
+    code = ("import os, sys, plotly.io; print('wave' in sys.modules, plotly.io.renderers.default,"
+            " os.environ.get('PLOTLY_RENDERER'), os.environ['LATER'], os.getcwd(), os.read(0, 1) == b'', "
             "os.environ['OMP_NUM_THREADS'], os.getpgrp() == os.getpid())")
-    with nursery(["import no_such_module", "import wave"]) as kernels:
+    with nursery(["import no_such_module", "import wave, plotly.io; print('1')"]) as kernels:
         for expected in "é", "again":
             monkeypatch.setenv("LATER", expected)
             done = execute(of_one_cell(code), "toy", {}, False, 1, kernels)
-            assert done.cells[0].outputs[0].text == f"True {expected} {here} True 1 True\n"
+            assert done.cells[0].outputs[0].text == f"True plotly_mimetype None {expected} {here} True 1 True\n"
         for whom, line in (("getpid", "died"), ("getppid", "died"), ("getpid", "died before it was there")):
             ends = of_one_cell(f"import os, time; os.kill(os.{whom}(), 9); time.sleep(60)")
             with pytest.raises(ChapterError, match=f"toy: Kernel {line}"):

@@ -43,3 +43,11 @@ def test_two_readings_of_a_source_are_equal(house):
     source = house / "notebooks" / "01_toy.py"
     assert nbformat.writes(sources.notebook(source)) == nbformat.writes(sources.notebook(source))
     assert sources.defaults(source) == {"factor": 2, "path": "", "rows": [1.0]}
+
+
+def test_imports_of_this_package_are_known_and_a_source_that_cannot_be_read_has_none(tmp_path):
+    texts = {"a": b"from phasebook.stats import sem as s\nimport numpy\nfrom phasebook import Plane\n", "b": b"a = (\n",
+             "c": b"caf\xe9 = 1\n", "d": b"from phasebook.stats import sem as s\nfrom os import path\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text)
+    assert sources.imports(tmp_path / name for name in texts) == ["from phasebook.stats import sem as s"]

@@ -6,6 +6,7 @@ A chapter is `notebooks/NN_name.py` and leaves a ledger; a page is any other `no
 import ast
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -126,9 +127,16 @@ def parsed(code: str) -> ast.Module:
 
 
 def imports(sources: Iterable[Path]) -> list[str]:
-    """The import statements of notebooks, each once."""
-    lines = (line for source in sources for line in parsed(source.read_text(encoding="utf-8")).body)
-    return list(dict.fromkeys(ast.unparse(line) for line in lines if isinstance(line, ast.Import | ast.ImportFrom)))
+    """The statements of notebooks that import from this package, each once.
+
+    Others stay out: some libraries look at their import whether they are in a notebook.
+    """
+    lines = []
+    for source in sources:
+        with suppress(SyntaxError, ValueError):     # its own run will say so
+            lines += parsed(source.read_text(encoding="utf-8")).body
+    own = [line for line in lines if isinstance(line, ast.ImportFrom) and str(line.module).startswith("phasebook.")]
+    return list(dict.fromkeys(map(ast.unparse, own)))
 
 
 def defaults(source: Path) -> dict[str, Any]:
