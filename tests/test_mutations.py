@@ -1,8 +1,6 @@
 """Tests that bite: one quantity of a module is changed in a copy of the package, and a small named test must fail."""
 
-import compileall
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -82,9 +80,8 @@ MUTATIONS = [
 def copy(tmp_path_factory) -> Path:
     """The package, to be spoilt."""
     folder = tmp_path_factory.mktemp("mutated")
-    shutil.copytree(ROOT / "src" / "phasebook", folder / "phasebook", ignore=shutil.ignore_patterns("__pycache__"))
-    # compiled once; a hash of the source says when a file was spoilt, which its time and size need not
-    compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+    # with what is compiled of it: a changed file is younger. Another worker may be writing such a file
+    shutil.copytree(ROOT / "src" / "phasebook", folder / "phasebook", ignore=shutil.ignore_patterns("*.pyc.*"))
     return folder
 
 

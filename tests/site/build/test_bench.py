@@ -52,6 +52,8 @@ def test_adaptive_rows_at_small_sizes(monkeypatch, tmp_path):
         assert row["target"] == "<= 1" and 0 < row["ratio"] < 2
     student = adaptive.one_set(adaptive.subject("student"), 6, 9, tmp_path / "student.npy", np.inf)
     assert student["share"] == student["same"] == 1                     # so few points are their own coarse grid
+    row = adaptive._against_calls("icons-unet-a", 5, calls=2)
+    assert row["ratio"] == row["peer_s"] / row["ours_s"] > 0 and "1.000 of the points" in row["detail"]
 
 
 def test_targets_are_read():
