@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import nbformat
 import pytest
@@ -254,3 +255,13 @@ def test_kernels_of_a_nursery(here, monkeypatch):
             ends = of_one_cell(f"import os, time; os.kill(os.{whom}(), 9); time.sleep(60)")
             with pytest.raises(ChapterError, match=f"toy: Kernel {line}"):
                 execute(ends, "toy", {}, False, 1, kernels)
+
+
+def test_a_system_without_handles_of_processes_has_no_nursery(monkeypatch):
+    for refuses in (OSError(38, "not implemented"), PermissionError(1, "not permitted")):
+        monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=refuses), raising=False)
+        with nursery([]) as kernels:
+            assert kernels is None
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    with nursery([]) as kernels:
+        assert kernels is None

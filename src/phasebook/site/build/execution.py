@@ -123,7 +123,9 @@ def nursery(lines: Sequence[str]) -> Iterator[Nursery | None]:
     Args:
         lines: import statements of the notebooks to come.
     """
-    if not hasattr(os, "pidfd_open"):
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):       # another system, an old one, or a container that forbids it
         yield None
         return
     with scratch("kernel") as folder:
