@@ -268,19 +268,17 @@ def _against_calls(name: str, grid: int, calls: int = 24) -> dict:
     """Seconds of a trained model's basins along their boundaries, against one call of its pipeline for every point (the
     authors' way, of which some are timed). Neither side decodes."""
     model = PipelineModel.load(known_directory(name))
-    levels, feature = model.levels(STEPS), NearestPicture(model)
-    plane = Plane(seeded_anchors(model.shape, FIRST), grid=grid)
-    evaluate = evaluator(model, plane, levels, STEPS - 1, feature, model.prompt(GENERIC, GUIDANCE))
+    of = Subject(model, model.levels(STEPS), NearestPicture(model), model.prompt(GENERIC, GUIDANCE))
+    evaluate, ridge = of.setting(FIRST, grid)
     evaluate(np.zeros((1, 2), dtype=int))
     start = time.perf_counter()
-    found = adaptive_basins(evaluate, grid, RIDGE)
+    found = adaptive_basins(evaluate, grid, ridge)
     ours = time.perf_counter() - start
 
     pipe = load(known_directory(name))
     options = {"max_sequence_length": pipe.tokenizer.model_max_length} if hasattr(pipe, "transformer") else {}
-    at = np.linspace(0, 1, calls + 1)
-    points, seconds = torch.as_tensor(plane.latents(at, at), dtype=torch.float32), []
-    for point in points:
+    seconds = []
+    for point in torch.randn(calls + 1, *model.shape, generator=torch.Generator().manual_seed(FIRST)):
         start = time.perf_counter()
         pipe(GENERIC, guidance_scale=GUIDANCE, num_inference_steps=STEPS, latents=point[None], output_type="latent",
              **options)

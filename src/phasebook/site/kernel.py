@@ -54,12 +54,12 @@ def nursery(folder: Path) -> None:
         folder: removed at the end.
     """
     process.tune()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)       # the system buries them; the runner sees that they are gone
     answers = os.dup(1)
     os.dup2(2, 1)       # what an import prints is no answer
     import ipykernel.kernelapp  # noqa: F401
 
     _imported(json.loads(sys.stdin.readline()))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)       # the system buries them; the runner sees that they are gone
     gc.freeze()         # pages of what is there are not written to, and stay shared
     parent = os.getpid()
     for order in sys.stdin:

@@ -62,7 +62,7 @@ class Nursery:
         with self._asking:
             try:
                 if self._host is None:          # a book in which nothing has changed needs none
-                    self._host = self._begun()
+                    self._begin()
                 self._tell(order)
                 return Forked(int(self._host.stdout.readline()))
             except (OSError, ValueError):
@@ -74,13 +74,12 @@ class Nursery:
             self._host.kill()
             self._host.communicate()
 
-    def _begun(self) -> subprocess.Popen:
+    def _begin(self) -> None:
         with open(self._folder / "kernel.log", "ab") as log:
             self._host = subprocess.Popen(
                 [*COMMAND, "--nursery", str(self._folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 text=True, start_new_session=True, env={**os.environ, **_environment(1)})
         self._tell(self._lines)
-        return self._host
 
     def _tell(self, what: Any) -> None:
         self._host.stdin.write(json.dumps(what) + "\n")

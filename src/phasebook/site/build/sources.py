@@ -20,8 +20,8 @@ from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.paths import root
 
 __all__ = [
-    "CLAIMS", "ChapterError", "chapters", "checked_cells", "defaults", "find_chapter", "given", "notebook",
-    "imports", "number_cells", "pages", "parsed", "profile", "round_trip",
+    "CLAIMS", "ChapterError", "chapters", "checked_cells", "defaults", "find_chapter", "given", "imports",
+    "notebook", "number_cells", "pages", "parsed", "profile", "round_trip",
 ]
 
 PARSER = threading.Lock()
