@@ -1,6 +1,7 @@
 """Shared by all tests: the smoke-profile book, built once, and how tests are spread over workers."""
 
 import fcntl
+import gc
 import logging
 import os
 from pathlib import Path
@@ -45,6 +46,12 @@ def pytest_collection_modifyitems(items):
     others = [item for name, item in groups if name not in ("smoke", "site")]
     begin, pages = ([item for name, item in groups if name == one] for one in ("smoke", "site"))
     items[:] = begin + others[:len(others) // 2] + pages + others[len(others) // 2:]
+
+
+def pytest_collection_finish():
+    """What the libraries hold stays: each look at half a million objects takes half a second."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,7 @@ def nursery(folder: Path) -> None:
     process.tune()
     answers = os.dup(1)
     os.dup2(2, 1)       # what an import prints is no answer
+    gc.disable()
     import ipykernel.kernelapp  # noqa: F401
 
     _imported(json.loads(sys.stdin.readline()))
@@ -64,6 +65,7 @@ def nursery(folder: Path) -> None:
     parent = os.getpid()
     for order in sys.stdin:
         if not os.fork():
+            gc.enable()
             os.setsid()
             os.write(answers, b"%d\n" % os.getpid())
             os.close(answers)
