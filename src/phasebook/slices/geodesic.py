@@ -82,17 +82,29 @@ class Surface:
         size = np.maximum(np.sqrt(E + G + 2 * det), 1e-300)
         return np.stack([(E + det) / size, F / size, (G + det) / size], -1)
 
+    @cached_property
+    def _cells(self) -> dict[int, tuple[list[ndarray], Float[ndarray, "a-1 b-1 4 3"]]]:
+        return {}
+
+    def _bilinear(self, every: int) -> tuple[list[ndarray], Float[ndarray, "a-1 b-1 4 3"]]:
+        """The lines that are kept along each side, and in each cell the root's coefficients of 1, u, v and u v."""
+        if every not in self._cells:
+            keep = [np.unique(np.append(np.arange(0, n, every), n - 1)) for n in self.shape]
+            m = self.root[np.ix_(*keep)]
+            du, dv = np.diff(m, axis=0), np.diff(m, axis=1)
+            self._cells[every] = keep, np.stack([m[:-1, :-1], du[:, :-1], dv[:-1], np.diff(du, axis=1)], 2)
+        return self._cells[every]
+
     def at(self, x: Float[ndarray, "*p 2"], every: int = 1) -> Float[ndarray, "*p 3"]:
         """(E, F, G) per unit of the grid at positions; `every` = 2 leaves out every other line of the grid."""
-        keep = [np.unique(np.append(np.arange(0, n, every), n - 1)) for n in self.shape]
-        m = self.root[np.ix_(*keep)]
+        keep, cells = self._bilinear(every)
         low, part = [], []
         for axis, nodes in enumerate(keep):
-            i = np.clip(np.searchsorted(nodes, x[..., axis], side="right") - 1, 0, len(nodes) - 2)
+            i = np.clip((x[..., axis] // every).astype(int), 0, len(nodes) - 2)
             low.append(i)
             part.append(((x[..., axis] - nodes[i]) / (nodes[i + 1] - nodes[i]))[..., None])
-        (i, j), (u, v) = low, part
-        r = (1 - u) * ((1 - v) * m[i, j] + v * m[i, j + 1]) + u * ((1 - v) * m[i + 1, j] + v * m[i + 1, j + 1])
+        c, (u, v) = cells[tuple(low)], part
+        r = c[..., 0, :] + u * (c[..., 1, :] + v * c[..., 3, :]) + v * c[..., 2, :]
         aa, ab, bb = np.moveaxis(r, -1, 0)
         return np.stack([aa**2 + ab**2, ab * (aa + bb), bb**2 + ab**2], -1)
 
