@@ -95,9 +95,21 @@ def test_with_iterations_sampling_returns_from_every_step(models, kind):
     settled = done.converged.flip(0).cummin(0).values.flip(0)       # every step on the way has converged
     assert settled.float().mean() > (0.05 if kind == "sample" else 0.6)     # random noise read as a picture is steep
     assert off[settled].max() <= 1e-4
+    for step in range(STEPS):
+        torch.testing.assert_close(done.x0[step], model.predict(done.x[step], levels_, step, prompt).x0)
     once = invert(model, last.after, levels_, prompt)
+    assert once.x0 is None
     rough = resume(model, once.x[:STEPS].flatten(0, 1), first, levels_, prompt).x
     assert ((rough - last.after.repeat(STEPS, 1, 1, 1)) ** 2).mean() > 10 * off[settled].mean()
+
+
+def test_iterations_ask_no_more_than_they_say(models, monkeypatch):
+    """One look before the first step back, then one for each update and one for the guess, which itself asks nobody."""
+    model, asked = models["v"], []
+    predict = type(model).predict
+    monkeypatch.setattr(type(model), "predict", lambda *args, **more: asked.append(args) or predict(*args, **more))
+    invert(model, noise(1), model.levels(STEPS), model.prompt("cat face"), iterations=2, tolerance=1e-30)
+    assert len(asked) == 1 + 3 * STEPS
 
 
 def test_the_solution_is_the_one_that_scipy_finds(models):

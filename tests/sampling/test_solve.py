@@ -9,9 +9,10 @@ from phasebook.sampling.solve import rms, solve_step
 def test_a_step_too_steep_for_the_plain_iteration_is_still_solved():
     """F(x) = 5 x: the plain iteration with rate 1 multiplies the error by -4; halving the rate saves it."""
     target = torch.tensor([[1.0], [-2.0]], dtype=torch.float64)
-    found = solve_step(lambda y: 5 * y, target, target, 1.0, 60, 1e-9)
+    found = solve_step(lambda y: (5 * y, -y), target, target, 1.0, 60, 1e-9)
     torch.testing.assert_close(found.x, target / 5, rtol=1e-8, atol=1e-9)
-    with_one = solve_step(lambda y: 5 * y, target, target, 1.0, 1, 1e-9)
+    assert torch.equal(found.x0, -found.x)
+    with_one = solve_step(lambda y: (5 * y, -y), target, target, 1.0, 1, 1e-9)
     assert (with_one.residual == (4 * target[:, 0]).abs()).all()        # the guess was better than the first update
 
 
@@ -24,5 +25,5 @@ def test_the_size_of_differences_in_half_precision_is_that_of_their_numbers(dtyp
 
 
 def test_a_step_in_half_precision_is_solved_from_afar():
-    found = solve_step(lambda y: 0.5 * y + 1, torch.full((1, 3), 301.0).half(), torch.zeros(1, 3).half(), 1.0, 30, 0.5)
+    found = solve_step(lambda y: (0.5 * y + 1, y), torch.full((1, 3), 301.0).half(), torch.zeros(1, 3).half(), 1.0, 30, 0.5)
     assert float(found.residual) <= 0.5 and float((found.x - 600).abs().max()) <= 1

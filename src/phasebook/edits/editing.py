@@ -19,7 +19,7 @@ from phasebook.edits.judges import Judge, apart, picked
 from phasebook.edits.pairs import EditPairs
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prompt, State
-from phasebook.sampling.samplers import Resumed, invert, normal_start, resume
+from phasebook.sampling.samplers import Inversion, Resumed, invert, normal_start, resume
 
 __all__ = ["Edits", "edit", "k_star", "make", "monotone", "round_trip"]
 
@@ -159,7 +159,7 @@ def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], 
     to_source, to_target, preference, moved = _judged(judge, model, levels.steps - 1, final.split(e), made.x0, pairs)
     return Edits(
         pairs, levels, k_values, to_source, to_target, preference, moved,
-        model.norm(made.x[:e] - made.x[e:]).cpu().numpy(), _parting(model, inversion.x, back, levels, generic),
+        model.norm(made.x[:e] - made.x[e:]).cpu().numpy(), _parting(model, inversion, back, levels, generic),
         inversion.converged[:, back[:e]].numpy(), inverted, final.unflatten(0, (-1, e)).transpose(0, 1),
         made.x0[:e], made.x0[e:])
 
@@ -185,14 +185,15 @@ def _judged(judge: Judge, model: Model, step: int, results: Sequence[State], mad
                  for column in zip(*rows, strict=True))
 
 
-def _parting(model: Model, inverted: Float[Tensor, "s+1 m *s"], back: Int[ndarray, " 2e"], levels: Levels,
+def _parting(model: Model, inversion: Inversion, back: Int[ndarray, " 2e"], levels: Levels,
              generic: Prompt | None) -> Float[ndarray, "e step"]:
     """Distances of the predictions of source and target along their inversions."""
     e = len(back) // 2
     columns = []
     for step in range(levels.steps):
-        x0 = model.predict(inverted[step], levels, step, generic).x0[back]
-        columns.append(model.norm(x0[:e] - x0[e:]).cpu().numpy())
+        known = inversion.x0 is not None
+        x0 = inversion.x0[step] if known else model.predict(inversion.x[step], levels, step, generic).x0
+        columns.append(model.norm(x0[back[:e]] - x0[back[e:]]).cpu().numpy())
     return np.stack(columns, 1)
 
 

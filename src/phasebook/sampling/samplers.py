@@ -12,8 +12,9 @@ takes the place of that at the first, `x_{k+1} += alpha_{k+1} h (eps' - eps) / 2
 Aittala, Aila, Laine 2022, algorithm 1, in units of the data); the last step has no second end.
 
 Inversion. Backwards, `x_k = alpha_k xhat_0 + sigma_k eps` needs the prediction at the `x_k` that is looked for. Taking
-it at `x_{k+1}` instead, with the network asked at step k, is diffusers' DDIMInverseScheduler. `solve.solve_step` goes
-on from there until the sampler's own step leads from `x_k` to `x_{k+1}`.
+it at `x_{k+1}` instead, with the network asked at step k, is diffusers' DDIMInverseScheduler. With iterations the
+prediction is guessed from those at the two levels before, which costs nothing and is nearer, and `solve.solve_step`
+goes on from there until the sampler's own step leads from `x_k` to `x_{k+1}`.
 """
 
 from collections.abc import Iterator
@@ -214,11 +215,13 @@ class Inversion(NamedTuple):
             iterated.
         converged: whether it is within the tolerance; without iterations nothing is checked, and no point counts as
             converged.
+        x0: `x0[k]`, what the model predicts at `x[k]`; None where nothing was iterated.
     """
 
     x: Float[Tensor, "s+1 p *s"]
     residual: Float[Tensor, "s p"]
     converged: Bool[Tensor, "s p"]
+    x0: Float[Tensor, "s p *s"] | None
 
 
 @torch.no_grad()
@@ -249,18 +252,26 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
     _check(model, x, levels, prompt)
     stop, iterations = whole("stop", stop, 0, levels.steps - 1, "a step"), whole("iterations", iterations, 0)
     tolerance = number("tolerance", tolerance, "a positive number", above=0)
-    states = x.new_zeros(levels.steps + 1, *x.shape)
+    states, x0 = x.new_zeros(levels.steps + 1, *x.shape), x.new_zeros(levels.steps, *x.shape)
     residual = torch.full((levels.steps, len(x)), torch.inf)
     states[-1] = x
     for step in tqdm(range(levels.steps - 1, stop - 1, -1), desc="invert", disable=not progress):
-        back = model.predict(x, levels, step, prompt, read=step + 1)
-        _check_finite(back.x0, step)
-        guess = float(levels.alpha[step]) * back.x0 + float(levels.sigma[step]) * back.eps
+        if iterations and step + 1 < levels.steps:
+            ahead = x0[step + 1] if step + 2 == levels.steps else 2 * x0[step + 1] - x0[step + 2]
+            back = Prediction.of(ahead, x, levels, step + 1)
+        else:
+            back = model.predict(x, levels, step, prompt, read=step + 1)
+            _check_finite(back.x0, step)
+        x = float(levels.alpha[step]) * back.x0 + float(levels.sigma[step]) * back.eps
 
-        def advance(y: State, step=step) -> State:
-            return _advance(model, y, None, levels, step, prompt)[1]
+        def advance(y: State, step=step) -> tuple[State, State]:
+            (prediction, _), after, _ = _advance(model, y, None, levels, step, prompt)
+            return after, prediction.x0
 
-        rate = float(levels.alpha[step] / levels.alpha[step + 1]) or 1.0      # see solve_step of pure noise
-        x, left = solve_step(advance, x, guess, rate, iterations, tolerance, model.norm)
-        states[step], residual[step] = x, left.float().cpu()
-    return Inversion(states, residual, residual <= tolerance)
+        if iterations:
+            rate = float(levels.alpha[step] / levels.alpha[step + 1]) or 1.0      # see solve_step of pure noise
+            x, left, x0[step] = solve_step(advance, states[step + 1], x, rate, iterations, tolerance, model.norm)
+            _check_finite(x0[step], step)
+            residual[step] = left.float().cpu()
+        states[step] = x
+    return Inversion(states, residual, residual <= tolerance, x0 if iterations else None)

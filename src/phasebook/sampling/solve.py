@@ -26,10 +26,11 @@ def rms(x: Float[Tensor, "p *latent"]) -> Float[Tensor, " p"]:
 
 
 class Solved(NamedTuple):
-    """`x` with `|F(x) - target|` = `residual` (p,), infinite where nothing was iterated."""
+    """`x` with `|F(x) - target|` = `residual` (p,), and the `x0` that F has read there."""
 
     x: Tensor
     residual: Float[Tensor, " p"]
+    x0: Tensor
 
 
 def _mixed(history: list[tuple[Tensor, Tensor]], rate: float) -> Tensor:
@@ -49,24 +50,25 @@ def _mixed(history: list[tuple[Tensor, Tensor]], rate: float) -> Tensor:
     return base + (weights.view(*weights.shape[:2], *(1,) * (y.ndim - 1)).to(moves) * moves).sum(1)
 
 
-def solve_step(advance: Callable[[Tensor], Tensor], target: Tensor, first: Tensor, rate: float, iterations: int,
-               tolerance: float, norm: Callable[[Tensor], Tensor] = rms) -> Solved:
-    """Solve `advance(x) = target` from the guess `first`, point by point, in at most `iterations` updates.
+def solve_step(advance: Callable[[Tensor], tuple[Tensor, Tensor]], target: Tensor, first: Tensor, rate: float,
+               iterations: int, tolerance: float, norm: Callable[[Tensor], Tensor] = rms) -> Solved:
+    """Solve `F(x) = target` from the guess `first`, point by point, in at most `iterations` >= 1 updates.
 
-    Stops when every residual is at most `tolerance`. The best state met is returned with its residual.
+    Stops when every residual is at most `tolerance`. The best state met is returned with its residual. `advance` gives
+    F(x) and what it has read in x.
     """
     column = (-1, *(1,) * (target.ndim - 1))
     least = torch.full((len(target),), torch.inf, device=target.device)
-    if iterations == 0:
-        return Solved(first, least)
     y = best = first
     gap, speed, history = torch.zeros_like(target), torch.full_like(least, 2 * rate), []
     for update in range(iterations + 1):
-        off = target - advance(y)
+        after, x0 = advance(y)
+        off = target - after
         size = norm(off).to(least)
         better = size < least
         at = better.view(column)
         best, gap, least = torch.where(at, y, best), torch.where(at, off, gap), torch.where(better, size, least)
+        seen = torch.where(at, x0, seen) if update else x0
         speed = torch.where(better, speed, speed / 2)
         history = [*history[1 - MEMORY:], (y, off)]
         settled = least <= tolerance
@@ -74,4 +76,4 @@ def solve_step(advance: Callable[[Tensor], Tensor], target: Tensor, first: Tenso
             break
         plain = best + (speed / 2).view(column).to(gap) * gap
         y = torch.where(settled.view(column), best, torch.where(at, _mixed(history, rate), plain))
-    return Solved(best, least)
+    return Solved(best, least, seen)
