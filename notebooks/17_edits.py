@@ -157,7 +157,7 @@ show(trip_curves({name: error.max(1) for name, error in trips.items()}, 1e-6),
          "many orders of magnitude larger")
 
 # %% [markdown]
-# Solved to the end, the inversion is exact as far as the solver went. In the network most ways back do not settle to the tolerance; all of them are counted, and
+# Solved to the end, the inversion is exact as far as the solver went. In the network nearly a third of the ways back do not settle to the tolerance; all of them are counted, and
 # the worst misses its source by a little less than the bound allows. First order is off by orders of magnitude more, and in the exact model still lands near
 # enough for the sampler to find the same picture: every path ends on one of the data. Near the clean end a network's answers change fast with the latent, and
 # there first order costs most. Under guidance they change faster still; that is why inversions run without it.
@@ -268,7 +268,7 @@ if by_level:
 # Success falls once: of the exact model's edits none is regained after it was lost. The exact model has no half-way, so preservation and
 # success are mirror images there. The network's curves fall in the second half of its sampler, within five steps of sixteen, while the distance from the source shrinks all the
 # way: there is a half-way, and it counts as no success. Some of its edits succeed from no $k$: the lines above count them. Its inversions stop after three
-# iterations a step, and a third of the steps have not settled by then.
+# iterations a step, and of its steps nearly a fifth have not settled by then.
 #
 # ## What two pictures foretell
 #

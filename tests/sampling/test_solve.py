@@ -25,5 +25,6 @@ def test_the_size_of_differences_in_half_precision_is_that_of_their_numbers(dtyp
 
 
 def test_a_step_in_half_precision_is_solved_from_afar():
-    found = solve_step(lambda y: (0.5 * y + 1, y), torch.full((1, 3), 301.0).half(), torch.zeros(1, 3).half(), 1.0, 30, 0.5)
+    target, first = torch.full((1, 3), 301.0).half(), torch.zeros(1, 3).half()
+    found = solve_step(lambda y: (0.5 * y + 1, y), target, first, 1.0, 30, 0.5)
     assert float(found.residual) <= 0.5 and float((found.x - 600).abs().max()) <= 1

@@ -143,7 +143,7 @@ class Chapter(ModelParameters):
         state = 2 * len(images) if name == EXACT else picture // 48
         most = max(count, self.at("neighbours", name), len(self.edits))
         check_memory({"pairs": count, "neighbours": self.at("neighbours", name), "steps": steps},
-                     4.0 * most * (state * (RESUMED * len(self.k_at(name)) + 4 * steps) + JUDGED * picture))
+                     4.0 * most * (state * (RESUMED * len(self.k_at(name)) + 6 * steps) + JUDGED * picture))
 
     def _check_exact(self) -> None:
         model = ExactModel.of(load_images(self.image_set, 8, self.families or None))
