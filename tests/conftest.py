@@ -10,6 +10,7 @@ import pytest
 
 from phasebook.site import process
 
+gc.disable()        # until all is collected, see below
 process.tune()      # before anything loads torch; kernels inherit how threads wait
 if "PYTEST_XDIST_WORKER" in os.environ:         # workers share the processors: a tenth less time
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -51,6 +52,7 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish():
     """What the libraries hold stays: each look at half a million objects takes half a second."""
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 20, 20)
 
 
