@@ -18,6 +18,19 @@ from phasebook.slices.sweep import slice_of
 from tests.builders import refuses
 
 
+def test_pictures_that_a_feature_has_looked_at_are_not_decoded_again(small, monkeypatch):
+    plane, levels = Plane(seeded_anchors(small.shape, 1), grid=5), scaled_linear_levels(4)
+    decode, decoded = small.decode, []
+    monkeypatch.setattr(type(small), "decode", lambda self, x0: decoded.append(len(x0)) or decode(x0))
+    alone = slice_of(small, plane, levels, pictures=3, keep=[0, 3])
+    assert decoded == [9, 9]
+    decoded.clear()
+    seen = {"pixels": OfPixels(lambda pixels: pixels.flatten(1), at=[3])}
+    beside = slice_of(small, plane, levels, features=seen, pictures=3, keep=[0, 3])
+    assert decoded == [9, 25]
+    np.testing.assert_array_equal(beside.pictures([0, 3]), alone.pictures([0, 3]))
+
+
 def test_a_slice_equals_pixel_space_point_by_point(wide):
     plane = Plane(seeded_anchors(wide.shape, 1), (-0.2, 1.1, 0.0, 1.3), 5)
     levels = scaled_linear_levels(9)

@@ -130,6 +130,12 @@ class Frame:
                 self._decoded.append(pixels)
             yield pixels
 
+    def pictures_at(self, points: Int[Tensor, " k"]) -> Pixels:
+        """The predicted pictures of some points; not decoded again where a feature has looked at all."""
+        if sum(map(len, self._decoded)) == len(self.x0):
+            return torch.stack([self._decoded[point // PICTURES][point % PICTURES] for point in points.tolist()])
+        return self.model.decode(self.x0[points])
+
     def embedded(self, feature: "Feature") -> Embedding:
         """The frame through a feature; computed once, however many features build on it."""
         if id(feature) not in self._embedded:

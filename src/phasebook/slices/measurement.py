@@ -104,13 +104,13 @@ class Measurement:
         (r0, r1), (c0, c1) = span(tile, "picture", self.pick)
         top, _, left, _ = tile.window
         rows, columns = torch.as_tensor(self.pick[r0:r1] - top), torch.as_tensor(self.pick[c0:c1] - left)
-        states = tile.grid(frame.x0)[rows][:, columns]
-        pixels = self.model.decode(states.flatten(0, 1)).float().cpu()
+        points = tile.grid(torch.arange(len(frame.x0)))[rows][:, columns].flatten()
+        pixels = frame.pictures_at(points).float().cpu()
         if (k := first_not_finite(pixels)) is not None:
             i, j = self.pick[r0 + k // len(columns)], self.pick[c0 + k % len(columns)]
             raise ValueError(f"decode: the picture {_place(frame.step, tile.plane.alpha[i], tile.plane.beta[j])}")
         pixels = (pixels * 255).round().byte().movedim(1, -1)
-        return pixels.unflatten(0, tuple(states.shape[:2])).numpy()
+        return pixels.unflatten(0, (len(rows), len(columns))).numpy()
 
 
 def _one_a_point(name: str, value: Tensor | ndarray, frame: Frame) -> Tensor | ndarray:
