@@ -110,7 +110,8 @@ def runs(copy, tmp_path_factory):
     logs = tmp_path_factory.mktemp("logs")
 
     def run(*tests: str) -> tuple[int, str]:
-        options = ["-q", "-x", "--noconftest", "-p", "no:cacheprovider"]
+        # of the second that so small a run takes the last plugin looks through the libraries' objects for most
+        options = ["-q", "-x", "--noconftest", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
         if any(test.endswith(".ipynb") for test in tests):
             options += ["-p", "nbval.plugin", "--nbval-lax", "--nbval-current-env"]
         log = logs / str(len(list(logs.iterdir())))
