@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasebook.site.build import runner
+from phasebook.site.build import sources
+from phasebook.site.paths import root
 from phasebook.site.results.claims import Stated, limits, stated, verdict
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
@@ -103,9 +104,9 @@ def test_a_bad_file_of_claims_is_one_line_that_names_it(tmp_path, monkeypatch, t
 
 
 def test_files_of_claims_belong_to_chapters_and_share_no_id():
-    folder = runner.root() / "notebooks" / "claims"
+    folder = root() / "notebooks" / "claims"
     names = sorted(f.stem for f in folder.glob("*"))
-    assert set(names) <= {s.stem for s in runner.chapters()}
+    assert set(names) <= {s.stem for s in sources.chapters()}
     ids = [i for name in names for i in stated(name)]
     assert len(ids) == len(set(ids))
     for name in names:
