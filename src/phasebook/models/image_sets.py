@@ -9,8 +9,9 @@ on the arguments alone.
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -148,9 +149,9 @@ def _fitted(picture: Image.Image, resolution: int) -> Image.Image:
 def _emoji(only_families: bool) -> list[_Row]:
     """All emoji, or those of a family."""
     rows = []
-    for entry, cell in _cells():
+    for entry, cut in _cells():
         if entry["family"] or not only_families:
-            rows.append(_Row(cell, entry["name"], entry["caption"], entry["family"] or "other", entry["group"]))
+            rows.append(_Row(cut(), entry["name"], entry["caption"], entry["family"] or "other", entry["group"]))
     return rows
 
 
@@ -159,22 +160,22 @@ def _captioned(only_known: bool) -> list[_Row]:
     from phasebook.models.icons import alike
 
     rows, known = [], set(alike().whats) if only_known else ()
-    for entry, cell in _cells():
+    for entry, cut in _cells():
         caption, kind = entry["caption"], kind_of(entry)
         if kind and (caption in known or not only_known):
-            rows.append(_Row(cell, caption, caption, kind, kind))
+            rows.append(_Row(cut(), caption, caption, kind, kind))
     return rows
 
 
-def _cells() -> Iterator[tuple[dict[str, str], Image.Image]]:
-    """The tracked sprite, cut by its table."""
+def _cells() -> Iterator[tuple[dict[str, str], Callable[[], Image.Image]]]:
+    """The table of the tracked sprite, and what cuts each of its pictures out."""
     with open(asset("emoji/emoji.csv"), encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     with Image.open(asset("emoji/emoji.png")) as sprite:
         sheet = sprite.convert("RGB")
     for entry in table:
         y, x = divmod(int(entry["index"]), COLUMNS)
-        yield entry, sheet.crop((x * CELL, y * CELL, (x + 1) * CELL, (y + 1) * CELL))
+        yield entry, partial(sheet.crop, (x * CELL, y * CELL, (x + 1) * CELL, (y + 1) * CELL))
 
 
 def _icons() -> list[_Row]:

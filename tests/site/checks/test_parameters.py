@@ -158,9 +158,8 @@ def near_the_edge(schema: dict, root: dict, default) -> st.SearchStrategy:
 
 
 @st.composite
-def within(draw, model: type[Parameters], defaults: dict) -> dict:
+def within(draw, schema: dict, defaults: dict) -> dict:
     """A few parameters of a chapter, with values of their types."""
-    schema = model.model_json_schema()
     names = draw(st.lists(st.sampled_from(list(defaults)), min_size=1, max_size=4, unique=True))
     return {name: draw(near_the_edge(schema["properties"][name], schema, defaults[name])) for name in names}
 
@@ -168,11 +167,12 @@ def within(draw, model: type[Parameters], defaults: dict) -> dict:
 @pytest.mark.parametrize("source", runner.chapters(), ids=lambda s: s.stem)
 def test_any_value_is_taken_or_refused_in_one_line(source):
     defaults, smoke = sources.defaults(source), runner.profile("smoke", source)
+    schema = chapter_of(source).model_json_schema()
     refused = {True: 0, False: 0}
 
     @settings(max_examples=60, deadline=None, database=None, derandomize=True,
               suppress_health_check=[HealthCheck.too_slow])
-    @given(changed(defaults | smoke) | within(chapter_of(source), defaults | smoke))
+    @given(changed(defaults | smoke) | within(schema, defaults | smoke))
     def holds(changes):
         refusal = False
         try:
