@@ -40,6 +40,7 @@ Count = Annotated[int, Field(ge=0, le=2000)]
 Place = Annotated[Finite, Field(ge=-1e6, le=1e6)]
 SHOWN = 10              # columns of pictures
 RESUMED = 16            # copies of what is resumed that live at a time: states, clean ones, log-priors, what is kept
+INVERTED = 5            # states of each step: source and target on their ways back, what is read there, what is edited
 JUDGED = 6              # copies of the pictures of one k: decoded, flat, in a judge's coordinates
 
 
@@ -141,9 +142,10 @@ class Chapter(ModelParameters):
             pick_pairs(images.pixels, images.names, images.family, count, self.seed)
         picture = 0 if name == EXACT else 3 * (_size_of(name) or 512)**2
         state = 2 * len(images) if name == EXACT else picture // 48
+        inverted = INVERTED * (2 if name == EXACT else 1)       # the exact model's are in double precision
         most = max(count, self.at("neighbours", name), len(self.edits))
         check_memory({"pairs": count, "neighbours": self.at("neighbours", name), "steps": steps},
-                     4.0 * most * (state * (RESUMED * len(self.k_at(name)) + 6 * steps) + JUDGED * picture))
+                     4.0 * most * (state * (RESUMED * len(self.k_at(name)) + inverted * steps) + JUDGED * picture))
 
     def _check_exact(self) -> None:
         model = ExactModel.of(load_images(self.image_set, 8, self.families or None))
