@@ -63,6 +63,7 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.levels import named_levels
+from phasebook.site.chapters.slices import PICTURES
 from phasebook.site.figures.base import show
 from phasebook.site.figures.explorer import show_explorer
 from phasebook.site.figures.live import show_live
@@ -160,7 +161,7 @@ print(f"largest relative variation of S over the slice without normalisation, at
 
 # %%
 plane = Plane(z, tuple(p.extent), p.grid, p.normalise)
-ds = swept(p.store, exact, plane, levels, [p.feature], fields=list(exact.fields), pictures=13)
+ds = swept(p.store, exact, plane, levels, [p.feature], fields=list(exact.fields), pictures=PICTURES)
 shown, rest = ds.telling(6), ds.resting()
 log_s = Map("log(10⁻⁸ + det G)", np.log(1e-8 + ds.values("det")))
 log_t = Map("log(10⁻⁸ + tr G)", np.log(1e-8 + ds.values("trace")))

@@ -24,10 +24,11 @@ from phasebook.slices.stores.store import check_store
 from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate
 
-__all__ = ["Chapter", "Extent", "SliceParameters", "anchors_of", "by_scale", "check_plane", "check_size", "opening",
-           "planes", "swept"]
+__all__ = ["PICTURES", "Chapter", "Extent", "SliceParameters", "anchors_of", "by_scale", "check_plane", "check_size",
+           "opening", "planes", "swept"]
 
 MOST_NUMBERS = 60_000_000
+PICTURES = 13           # that the chapter on phase boundaries keeps along each side of its slice
 Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
 Sets = Annotated[int, Field(ge=1, le=200)]
 SetsGrid = Annotated[int, Field(ge=2, le=201)]
@@ -71,9 +72,14 @@ class SliceParameters(Parameters):
         """Exact models that are held at a time."""
         return 1
 
+    @property
+    def _pictures(self) -> int:
+        """Pictures that are kept along each side of the slice."""
+        return 0
+
     def _check_memory(self, exact: float) -> None:
         """ValueError for slices that take more memory than there is beside the bytes of the exact models."""
-        kept = bytes_of_slices(1, self.grid, self.steps)
+        kept = bytes_of_slices(1, self.grid, self.steps, self._pictures, self.resolution)
         further = bytes_of_slices(self.sets * self._models, self.sets_grid, self.steps)
         names = ("grid", "steps", "sets", "sets_grid")
         check_memory({name: getattr(self, name) for name in names}, exact + kept + further)
@@ -89,6 +95,10 @@ class Chapter(SliceParameters):
     def _models(self) -> int:
         """One for each scale."""
         return len(self.norms)
+
+    @property
+    def _pictures(self) -> int:
+        return PICTURES
 
 
 def check_size(grid: int, steps: int) -> None:

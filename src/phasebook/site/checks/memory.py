@@ -12,7 +12,7 @@ __all__ = ["bytes_of_exact", "bytes_of_latents", "bytes_of_slices", "check_memor
 
 PROCESS = 1.3e9             # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
 NUMBER = 4                  # bytes of a float32
-ENTRIES = 10                # of a point of a slice at a step: metric and jumps, and the metric by tangents
+POINT = 88                  # bytes of a point of a slice at a step: metric, by tangents too, in float64; jumps, fields
 TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)
 COPIES = 8                  # of a tile's states: predictions, tangents, logits
 DECODED = 7e6               # bytes of a latent while a network of the shipped ones' size decodes it
@@ -46,9 +46,9 @@ def bytes_of_latents(pictures: int, views: int, points: int = TILE) -> float:
     return n * (2 * LATENT * NUMBER + 3 * 64**2 * NUMBER) + n**2 * (NUMBER + 24) + swept
 
 
-def bytes_of_slices(slices: int, grid: int, steps: int) -> float:
-    """Of slices that are kept whole."""
-    return float(slices) * grid**2 * steps * ENTRIES * NUMBER
+def bytes_of_slices(slices: int, grid: int, steps: int, pictures: int = 0, resolution: int = 64) -> float:
+    """Of slices that are kept whole, with about `pictures` decoded along each side at every step."""
+    return float(slices) * steps * (grid**2 * POINT + min(pictures, grid)**2 * 3 * resolution**2)
 
 
 def check_memory(named: Mapping[str, object], need: float) -> None:
