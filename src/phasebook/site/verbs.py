@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -120,7 +121,7 @@ def _run(options: argparse.Namespace) -> None:
     defaults = sources.defaults(source)
     changes |= {name: _typed(value, defaults.get(name)) for name, value in options.parameters}
     out = options.out or runner.root() / "book" / "chapters"
-    done = runner.run(source, changes, out, progress=sys.stderr.isatty())
+    done = runner.run(source, changes, out, progress=sys.stderr.isatty(), say=partial(print, flush=True))
     print(f"{done.notebook} ({done.seconds:.1f} s)" if done.seconds else f"{done.notebook} (unchanged)")
     print(done.results)
 

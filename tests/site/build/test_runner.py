@@ -146,7 +146,7 @@ def test_command_line_wins_over_file_over_profile(house, phasebook, tmp_path):
 def test_digits_given_for_text_are_text(house, phasebook, tmp_path, monkeypatch, given, taken):
     changes = {}
 
-    def run(source, found, out, progress):
+    def run(source, found, out, progress, say):
         changes.update(found)
         return runner.Run(out, out, 0.0)
 

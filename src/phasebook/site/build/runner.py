@@ -10,7 +10,7 @@ import ast
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from phasebook.site.build import cache, sources
 from phasebook.site.build.execution import Nursery, execute
 from phasebook.site.build.files import publish, sweep, writable
 from phasebook.site.build.sources import ChapterError, chapters, find_chapter, given, notebook, pages, profile
+from phasebook.site.checks.memory import stated
 from phasebook.site.checks.parameters import ParameterError, Parameters, unknown_parameter
 from phasebook.site.paths import root
 from phasebook.site.results.ledger import Results
@@ -41,7 +42,7 @@ class Run(NamedTuple):
     seconds: float
 
 
-def check(source: Path, changes: Mapping[str, Any]) -> None:
+def check(source: Path, changes: Mapping[str, Any]) -> Parameters:
     """Run the parameters cell, the changes and the checking cell, as papermill will. ParameterError where they refuse.
 
     No chapter code beyond those two cells runs. One check at a time: libraries that import their parts when these are
@@ -59,8 +60,10 @@ def check(source: Path, changes: Mapping[str, Any]) -> None:
         exec(compile(parameters, f"{source.name} (parameters)", "exec"), namespace)
         namespace.update(changes)
         exec(compile(checking, f"{source.name} (check)", "exec"), namespace)
-        if not any(isinstance(value, Parameters) for value in namespace.values()):
+        chosen = next((value for value in namespace.values() if isinstance(value, Parameters)), None)
+        if chosen is None:
             raise ChapterError(f"{source.stem}: the cell after the parameters makes no Parameters model")
+        return chosen
 
 
 def _is_text(value: Any) -> bool:
@@ -73,11 +76,11 @@ def _is_text(value: Any) -> bool:
 
 
 def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool = True,
-        threads: int | None = None, nursery: Nursery | None = None) -> Run:
+        threads: int | None = None, nursery: Nursery | None = None, say: Callable[[str], None] = lambda _: None) -> Run:
     """Execute a chapter with changed parameters into `out`; nothing is written unless all of it succeeded.
 
     `threads` of a numeric library (default: as many as there are cores, or as OMP_NUM_THREADS says). A build gives the
-    `nursery` that its kernels come from.
+    `nursery` that its kernels come from. Before a kernel starts, `say` is told what memory the run will take at most.
 
     Raises ParameterError (bad parameters or an unusable folder, before anything runs) and ChapterError (a cell failed).
     """
@@ -85,13 +88,12 @@ def run(source: Path, changes: Mapping[str, Any], out: Path, *, progress: bool =
     sweep(out)
     before = cache.signature(page, results)
     checked = before.get("parameters") == cache.of_parameters(changes)
-    if not checked:                 # before the files that parameters name are read: they may be anything
-        check(source, changes)
+    chosen = None if checked else check(source, changes)    # before the files that it names, which may be anything
     key = cache.cache_key(source, changes)
     if checked and before["key"] == key:
         return Run(page, results, 0.0)
-    if checked:
-        check(source, changes)
+    chosen = chosen or check(source, changes)
+    say(f"{source.stem}: at most {stated(chosen.memory()) / 1e9:.1f} GB of memory")
     start = time.perf_counter()
     with writable(out, "-o"):
         executed = execute(notebook(source), source.stem, changes, progress, threads, nursery)

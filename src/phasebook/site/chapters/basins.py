@@ -13,9 +13,9 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Model, Pixels, Prompt, State
-from phasebook.site.chapters.network import PICTURE_SIDE, WithKin, check_data, own_data
+from phasebook.site.chapters.network import PICTURE_SIDE, WithKin, memory_of_data, own_data
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
-from phasebook.site.checks.memory import check_memory
+from phasebook.site.checks.memory import named
 from phasebook.site.checks.models import EXACT, Seed, Steps, Subject, check_latents
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.slices.measures.partitions import clusters
@@ -63,14 +63,16 @@ class Chapter(WithKin):
                 raise ValueError(f"{name} = {value}: takes each once{beside}")
         if self.sets < 2:
             raise ValueError(f"sets = {self.sets}: takes at least 2; other slices are the null")
-        points = self.sets_grid**2
-        columns = len(self.models) + bool(self.kin) + len(self.guidances) + len(self.step_counts)
-        check_data(self.data, self.views, points, "data")
-        check_memory({"sets": self.sets, "sets_grid": self.sets_grid},
-                     points * (PICTURE + 2 * FEATURE * self.sets * (columns + len(self.data))))
         self.check_kin()
         self._check_latents()
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`."""
+        points = self.sets_grid**2
+        columns = len(self.models) + bool(self.kin) + len(self.guidances) + len(self.step_counts) + len(self.data)
+        return super().memory() | memory_of_data(self.data, self.views, points, "data") | {
+            named(sets=self.sets, sets_grid=self.sets_grid): points * (PICTURE + 2 * FEATURE * self.sets * columns)}
 
     def _check_latents(self) -> None:
         """Whether the networks that are here share one latent space, and the data lie in it."""

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.chapters.heat import Means, Modes, Stds, check_waves
+from phasebook.site.chapters.heat import Means, Modes, Stds, memory_of_waves
+from phasebook.site.checks.memory import check_memory
 from phasebook.site.checks.parameters import Parameters, Positive
 from phasebook.theory.heat.expansion import resolving_grid
 from phasebook.theory.heat.line import check_mixture
@@ -41,9 +42,13 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _densities(self):
         check_mixture(self.mixture_means, self.mixture_stds, self.mixture_weights)
-        check_waves("torus_modes", self.torus_modes, "grid", self.grid, FINEST)
+        check_memory(self.memory())         # before the grids are refined
         check_modes(self.torus_modes, grid=self.grid)
         check_modes(self.circle_modes, d=1, grid=128, name="circle_modes")
         torus_grid(TorusDensity.from_rows(self.torus_modes), self.grid)
         circle_grid(TorusDensity.from_rows(self.circle_modes, 1))
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`."""
+        return memory_of_waves(self.torus_modes, "grid", self.grid, FINEST)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from phasebook.site.checks.memory import check_memory
+from phasebook.site.checks.memory import named
 from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.theory.cells.power_cells import check_atoms
 
@@ -45,14 +45,17 @@ class Chapter(Parameters):
         except ValueError as error:
             words = str(error).replace("atom_weights", "line_weights").replace("atoms", "line_atoms")
             raise ValueError(words) from None
-        check_memory({"grid": self.grid, "atoms": f"{len(self.atoms)} atoms"}, 160.0 * self.grid**2 * len(self.atoms))
         if self.tree_branches > self.tree_dimension + 1:
             raise ValueError(f"tree_branches = {self.tree_branches}: takes 2 to tree_dimension + 1 = "
                              f"{self.tree_dimension + 1}")
         if self.tree_branches**self.tree_depth > 2048:
             raise ValueError(f"tree_depth = {self.tree_depth}: tree_branches ** tree_depth is "
                              f"{self.tree_branches**self.tree_depth}; takes at most 2048 leaves")
-        leaves = self.tree_branches**self.tree_depth
-        check_memory({"tree_dimension": self.tree_dimension, "tree_depth": f"{self.tree_depth} ({leaves} leaves)"},
-                     8.0 * leaves**2 * (self.tree_dimension + 4))
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`."""
+        leaves = self.tree_branches**self.tree_depth
+        tree = named(tree_dimension=self.tree_dimension, tree_depth=f"{self.tree_depth} ({leaves} leaves)")
+        return {named(grid=self.grid, atoms=f"{len(self.atoms)} atoms"): 160.0 * self.grid**2 * len(self.atoms),
+                tree: 8.0 * leaves**2 * (self.tree_dimension + 4)}

@@ -25,7 +25,7 @@ from phasebook.models.vocabulary import picture_size, unknown_word
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.protocols import Embedding, Frame, Prompt, State
 from phasebook.sampling.samplers import Resumed
-from phasebook.site.checks.memory import check_memory
+from phasebook.site.checks.memory import named
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
 from phasebook.site.checks.parameters import Finite, Positive
 from phasebook.site.figures.edits import EditRow, Panel
@@ -136,16 +136,25 @@ class Chapter(ModelParameters):
             raise ValueError(f"k_values = {k}: takes rising steps from 0 to {steps - 1} (steps - 1)")
 
     def _check_pairs(self, name: str, images: ImageSet) -> None:
-        """Whether the pictures have as many pairs, and the edits of all of them fit into memory."""
-        count, steps = self.at("pairs", name), self.at("steps", name)
-        if count:
+        """Whether the pictures have as many pairs."""
+        if count := self.at("pairs", name):
             pick_pairs(images.pixels, images.names, images.family, count, self.seed)
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: the edits of each model."""
+        parts = super().memory()
+        for name in self.models:
+            pairs, steps, neighbours = (self.at(key, name) for key in ("pairs", "steps", "neighbours"))
+            parts[named(models=name, pairs=pairs, neighbours=neighbours, steps=steps)] = self._bytes_of_edits(name)
+        return parts
+
+    def _bytes_of_edits(self, name: str) -> float:
         picture = 0 if name == EXACT else 3 * (_size_of(name) or 512)**2
-        state = 2 * len(images) if name == EXACT else picture // 48
+        state = 2 * len(self.pictures(name, 8)) if name == EXACT else picture // 48
         inverted = INVERTED * (2 if name == EXACT else 1)       # the exact model's are in double precision
-        most = max(count, self.at("neighbours", name), len(self.edits))
-        check_memory({"pairs": count, "neighbours": self.at("neighbours", name), "steps": steps},
-                     4.0 * most * (state * (RESUMED * len(self.k_at(name)) + inverted * steps) + JUDGED * picture))
+        most = max(self.at("pairs", name), self.at("neighbours", name), len(self.edits))
+        kept = RESUMED * len(self.k_at(name)) + inverted * self.at("steps", name)
+        return 4.0 * most * (state * kept + JUDGED * picture)
 
     def _check_exact(self) -> None:
         model = ExactModel.of(load_images(self.image_set, 8, self.families or None))

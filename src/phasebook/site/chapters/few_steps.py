@@ -18,7 +18,7 @@ from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.loading import check_available
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.staging import read_config
-from phasebook.site.checks.memory import LATENT, check_memory
+from phasebook.site.checks.memory import LATENT, named
 from phasebook.site.checks.models import Seed
 from phasebook.site.checks.parameters import Parameters
 from phasebook.slices.measures.basins import basin_count, basin_labels
@@ -86,8 +86,7 @@ class Chapter(Parameters):
         if self.students is not None and not student_places(self.network, self.students):
             raise ValueError(f"students = {self.students!r}: holds no in-1/model; takes what `phasebook train "
                              "student-unet-a` left, or null")
-        self._check_memory()
-        self._check_network()
+        self._teacher_steps()
         self._check_even("width", 2, self.steps_student)
         self._check_even("width_emoji", self.pictures - 1, self.steps_emoji)
         return self
@@ -102,26 +101,24 @@ class Chapter(Parameters):
         dims, width = (self.pictures - 1, self.width_emoji) if emoji else (2, self.width)
         return LAYERS["mlp"].count(dims, width)
 
-    def _check_memory(self) -> None:
-        """What students answer at many points at once, and what is foreseen on the planes."""
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: what students answer at many points at once, and what is foreseen on all planes: on those
+        of the network nothing where it has no students."""
         dims, plane = self.pictures - 1, self.seeds * self.grid**2
         counted = max(self.paths, COUNTED)
         hidden = max(counted * self._widest(2, self.weights()),
                      max(self.paths, self.grid**2) * self._widest(dims, self.weights(emoji=True)))
         foreseen = 5 * self.steps_teacher + 3 * len(self.layers) * sum(self.steps_emoji)
-        check_memory({name: getattr(self, name) for name in ("seeds", "paths", "grid", "steps_teacher", "pictures")},
-                     4.0 * ARRAYS * self.seeds * hidden + 8.0 * plane * (dims * foreseen + 3 * self.pictures))
-
-    def _check_network(self) -> None:
-        """What the network and its students foresee on their planes; nothing where there are none."""
-        places = student_places(self.network, self.students)
-        steps = self._teacher_steps(places)
         points = self.network_planes * self.network_grid**2 + self.starts
-        check_memory({name: getattr(self, name) for name in ("network_planes", "network_grid", "starts")},
-                     4.0 * FORESEEN * steps * points * LATENT)
+        return {named(seeds=self.seeds, paths=self.paths): 4.0 * ARRAYS * self.seeds * hidden,
+                named(seeds=self.seeds, grid=self.grid, steps_teacher=self.steps_teacher, pictures=self.pictures):
+                    8.0 * plane * (dims * foreseen + 3 * self.pictures),
+                named(network_planes=self.network_planes, network_grid=self.network_grid, starts=self.starts):
+                    4.0 * FORESEEN * self._teacher_steps() * points * LATENT}
 
-    def _teacher_steps(self, places: dict[int, Path]) -> int:
+    def _teacher_steps(self) -> int:
         """Of the teacher, which is that of all students; 0 for none. Students that were named are held against it."""
+        places = student_places(self.network, self.students)
         records = {place: student_record(place) for place in places.values()}
         first = next(iter(records), None)
         for place, record in records.items():

@@ -20,8 +20,16 @@ from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.checks.memory import LATENT, bytes_of_exact, bytes_of_slices, check_memory
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
+from phasebook.site.checks.memory import LATENT, bytes_of_slices, named
+from phasebook.site.checks.models import (
+    EXACT,
+    ModelParameters,
+    PerModel,
+    Seed,
+    Subject,
+    check_pictures,
+    memory_of_pictures,
+)
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import MergeTree, PairStrip, as_bytes
 from phasebook.slices.measures.splits import final_half, split_levels
@@ -62,15 +70,11 @@ class Chapter(ModelParameters):
     def _usable(self):
         check_pairs(self.pair_coordinates, self.extent)
         sizes = {name: len(check_pictures(name, self.resolution, parameter="compared")) for name in self.compared}
-        check_memory({"compared": self.compared, "resolution": self.resolution},
-                     sum(bytes_of_exact(n, self.resolution) for n in sizes.values()))
         own = {}
         if EXACT in self.models:
             own[EXACT] = len(load_images(self.image_set, 8, self.families or None))
         for name, n in (own | sizes).items():
             self._check_parts(self.models[0] if name in sizes else name, n)
-        for name in self.models:
-            self._check_kept(name)
         return self
 
     def _check_parts(self, name: str, pictures: int) -> None:
@@ -83,13 +87,20 @@ class Chapter(ModelParameters):
             raise ValueError(f"sets = {self.sets}: takes at most {pictures // 4}, so that each has four of {pictures} "
                              "pictures")
 
-    def _check_kept(self, name: str) -> None:
-        grid, steps, starts = (self.at(key, name) for key in ("grid", "steps", "starts"))
-        check_memory({"slices": self.slices, "grid": grid, "steps": steps}, bytes_of_slices(self.slices, grid, steps))
-        entries = 3 * self.resolution**2 if name == EXACT else LATENT
-        leaves = starts / 4 if name == EXACT else starts        # of the starts of a network each may be one
-        check_memory({"starts": starts, "steps": steps, "sets": self.sets},
-                     starts**2 * (14.0 * steps + 64) + 40.0 * starts * entries + 16 * self.sets * leaves**2)
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: slices, and the distances of all starts at all steps with trees of them."""
+        parts = super().memory()
+        for name in self.compared:
+            parts |= memory_of_pictures(name, self.resolution, parameter="compared")
+        for name in self.models:
+            grid, steps, starts = (self.at(key, name) for key in ("grid", "steps", "starts"))
+            entries = 3 * self.resolution**2 if name == EXACT else LATENT
+            leaves = starts / 4 if name == EXACT else starts        # of the starts of a network each may be one
+            parts[named(models=name, slices=self.slices, grid=grid, steps=steps)] = \
+                bytes_of_slices(self.slices, grid, steps)
+            parts[named(models=name, starts=starts, steps=steps, sets=self.sets)] = \
+                starts**2 * (14.0 * steps + 64) + 40.0 * starts * entries + 16 * self.sets * leaves**2
+        return parts
 
 
 def disjoint_parts(model: Model, parts: int, most: int, seed: int) -> list[Model]:

@@ -21,7 +21,7 @@ from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start, sample
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
-from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, check_memory
+from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, named
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents, check_trained
 from phasebook.site.results.ledger import slug
 from phasebook.slices.measures.statistics import agreement, largest_deviation
@@ -29,8 +29,8 @@ from phasebook.slices.plane import seeded_anchors
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate, median_interval
 
-__all__ = ["DATA", "PICTURE_SIDE", "Chapter", "Maps", "WithKin", "agreement_within", "check_data", "datasets",
-           "deviation_of", "from_diffusers", "maps_at", "maps_of", "nearest_kind", "nearest_steps", "over_slices",
+__all__ = ["DATA", "PICTURE_SIDE", "Chapter", "Maps", "WithKin", "agreement_within", "datasets", "deviation_of",
+           "from_diffusers", "maps_at", "maps_of", "memory_of_data", "nearest_kind", "nearest_steps", "over_slices",
            "own_data", "training_pictures"]
 
 DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
@@ -99,16 +99,20 @@ class Chapter(WithKin):
         if self.other_half and self.other_half == own[0]:
             raise ValueError(f"other_half = {self.other_half!r}: the first network was trained on it; takes the other "
                              "half")
-        for name in self.models:        # the network's slices, and those of the exact denoisers beside it
-            grid, steps = self.at("grid", name), self.at("steps", name)
-            check_memory({"grid": grid, "steps": steps, "sets": self.sets, "sets_grid": self.sets_grid},
-                         3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps)))
-        check_data({*own, self.unseen}, self.views)
         self.check_kin()
         for name, trained_on in zip(self.models, own, strict=True):
             if trained_on:
                 check_latents(name, self.variant, PICTURE_SIDE, "trained_on", trained_on)
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: slices of each network, and of the exact denoisers beside it."""
+        parts = super().memory()
+        for name in self.models:
+            grid, steps = self.at("grid", name), self.at("steps", name)
+            parts[named(models=name, grid=grid, steps=steps, sets=self.sets, sets_grid=self.sets_grid)] = \
+                3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps))
+        return parts | memory_of_data({*(self.at("trained_on", name) for name in self.models), self.unseen}, self.views)
 
     @property
     def unseen(self) -> str:
@@ -116,8 +120,9 @@ class Chapter(WithKin):
         return self.other_half if self.at("trained_on", self.models[0]) else ""
 
 
-def check_data(names: Collection[str], views: int, points: int = 0, parameter: str = "trained_on") -> None:
-    """ValueError where exact denoisers of training data do not fit into memory.
+def memory_of_data(names: Collection[str], views: int, points: int = 0,
+                   parameter: str = "trained_on") -> dict[str, float]:
+    """Exact denoisers of training data, as a part of what a run keeps in memory.
 
     Args:
         names: of `DATA`.
@@ -125,8 +130,8 @@ def check_data(names: Collection[str], views: int, points: int = 0, parameter: s
         points: that are swept together.
         parameter: that named them.
     """
-    need = sum(bytes_of_latents(DATA[name], views, points) for name in names if name)
-    check_memory({"views": views, parameter: ", ".join(sorted(names))}, need)
+    part = named(**{"views": views, parameter: ", ".join(sorted(names))})
+    return {part: sum(bytes_of_latents(DATA[name], views, points) for name in names if name)}
 
 
 def training_pictures(name: str) -> ImageSet:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from phasebook.mixtures.setting import check_interval
-from phasebook.site.checks.memory import check_memory
-from phasebook.site.checks.models import check_pictures
+from phasebook.site.checks.memory import named
+from phasebook.site.checks.models import check_pictures, memory_of_pictures
 from phasebook.site.checks.parameters import Finite, Fraction, Parameters, Seed
 
 __all__ = ["Chapter", "Numbers"]
@@ -49,5 +49,9 @@ class Chapter(Parameters):
         check_interval(self.interval)
         if self.images is not None:
             check_pictures(self.images, parameter="images")
-        check_memory({"clones": self.clones}, 8.0 * CLOUD * 4 * self.clones)
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`."""
+        pictures = {} if self.images is None else memory_of_pictures(self.images, parameter="images")
+        return pictures | {named(clones=self.clones): 8.0 * CLOUD * 4 * self.clones}

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import Levels
-from phasebook.site.checks.memory import bytes_of_exact, bytes_of_slices, check_memory
-from phasebook.site.checks.models import Device, Seed, check_pictures
+from phasebook.site.checks.memory import bytes_of_slices, named
+from phasebook.site.checks.models import Device, Seed, check_pictures, memory_of_pictures
 from phasebook.site.checks.parameters import Finite, Parameters, Positive
 from phasebook.site.figures.base import table
 from phasebook.site.results.claims import verdict
@@ -57,12 +57,10 @@ class SliceParameters(Parameters):
 
     @model_validator(mode="after")
     def _usable(self):
-        pictures = check_pictures(self.image_set, self.resolution, self.families or None, models=self._models,
-                                  double=True)
+        check_pictures(self.image_set, self.resolution, self.families or None)
         if self.store:
             check_store(self.store)
         check_size(self.grid, self.steps)
-        self._check_memory(bytes_of_exact(len(pictures), self.resolution, self._models, double=True))
         anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))
         check_plane(Plane(anchors, tuple(self.extent), self.grid, self.normalise))
         return self
@@ -77,12 +75,13 @@ class SliceParameters(Parameters):
         """Pictures that are kept along each side of the slice."""
         return 0
 
-    def _check_memory(self, exact: float) -> None:
-        """ValueError for slices that take more memory than there is beside the bytes of the exact models."""
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: the exact models, and slices that are kept."""
         kept = bytes_of_slices(1, self.grid, self.steps, self._pictures, self.resolution)
         further = bytes_of_slices(self.sets * self._models, self.sets_grid, self.steps)
-        names = ("grid", "steps", "sets", "sets_grid")
-        check_memory({name: getattr(self, name) for name in names}, exact + kept + further)
+        part = named(grid=self.grid, steps=self.steps, sets=self.sets, sets_grid=self.sets_grid)
+        return {part: kept + further} | memory_of_pictures(
+            self.image_set, self.resolution, self.families or None, models=self._models, double=True)
 
 
 class Chapter(SliceParameters):

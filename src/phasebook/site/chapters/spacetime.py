@@ -8,8 +8,8 @@ from phasebook.mixtures.schedules import schedule as schedule_named
 from phasebook.mixtures.setting import check_interval, mixture_on_line
 from phasebook.mixtures.spacetime.chart import check_endpoints
 from phasebook.site.chapters.one_dimension import Numbers
-from phasebook.site.checks.memory import check_memory
-from phasebook.site.checks.models import check_pictures
+from phasebook.site.checks.memory import named
+from phasebook.site.checks.models import check_pictures, memory_of_pictures
 from phasebook.site.checks.parameters import Finite, Parameters, Seed
 
 __all__ = ["Chapter"]
@@ -70,7 +70,6 @@ class Chapter(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_interval(self.interval)
-        check_memory({"triples": self.triples}, 8.0 * 130 * self.triples)
         if self.images is not None:
             check_pictures(self.images, parameter="images")
         check_endpoints(self.endpoints, schedule_named(self.schedule))
@@ -78,3 +77,8 @@ class Chapter(Parameters):
         if self.points < self.nodes + 2:
             raise ValueError(f"nodes = {self.nodes}: takes at most points - 2 = {self.points - 2}")
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`."""
+        pictures = {} if self.images is None else memory_of_pictures(self.images, parameter="images")
+        return pictures | {named(triples=self.triples): 8.0 * 130 * self.triples}

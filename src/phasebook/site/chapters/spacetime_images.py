@@ -16,14 +16,15 @@ from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.spacetime.atoms import free_distance, great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
 from phasebook.mixtures.spacetime.polygon import polygon_length
+from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.towers import Tower
 from phasebook.models.vision import check_features
 from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.chapters.network import DATA
-from phasebook.site.checks.memory import LATENT, check_memory
-from phasebook.site.checks.models import Device, Seed, check_pictures, check_trained
+from phasebook.site.checks.memory import LATENT, named
+from phasebook.site.checks.models import Device, Seed, check_pictures, check_trained, memory_of_pictures
 from phasebook.site.checks.parameters import Finite, Parameters
 from phasebook.spacetime.expectations import (
     FINEST,
@@ -93,11 +94,6 @@ class Chapter(Parameters):
         if len(small) < 4 * self.sets or len(small) < self.subset:
             raise ValueError(f"image_set = {self.image_set!r}: {len(small)} pictures; takes {4 * self.sets} or more, "
                              f"four for each of sets = {self.sets}")
-        check_memory({"image_set": repr(self.image_set), "noise": self.noise},
-                     8.0 * len(small) * ((len(self.noise) + 8) * len(small) + 4 * 3 * PIXELS**2))
-        batch = PROBED * self.batch if self.device == "cpu" else 0.0
-        check_memory({"pairs": self.pairs, "curve_points": self.curve_points, "batch": self.batch}, batch +
-                     8.0 * CURVES * (self.pairs + 2 * self.flows + len(self.levels)) * self.curve_points * LATENT)
         for name, count in (("endpoints", len(small)), ("pair", DATA[self.pictures])):
             value = getattr(self, name)
             if max(value) >= count or value[0] == value[1]:
@@ -115,6 +111,17 @@ class Chapter(Parameters):
                              f"side; takes a latent diffusion pipeline of {PIXELS}, as the icons have")
         check_features(self.judge, self.pretrained or None, "judge")
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: tables of all pictures at each level, states along all curves, a batch that is probed."""
+        n = len(load_images(self.image_set, 8))
+        curves = self.pairs + 2 * self.flows + len(self.levels)
+        return memory_of_pictures(self.image_set) | {
+            named(image_set=repr(self.image_set), noise=self.noise):
+                8.0 * n * ((len(self.noise) + 8) * n + 4 * 3 * PIXELS**2),
+            named(pairs=self.pairs, curve_points=self.curve_points):
+                8.0 * CURVES * curves * self.curve_points * LATENT,
+            named(batch=self.batch): PROBED * self.batch if self.device == "cpu" else 0.0}
 
 
 def affine_rank(points: Float[ndarray, "n d"]) -> int:

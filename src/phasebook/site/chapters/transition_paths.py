@@ -11,7 +11,7 @@ from phasebook.paths.barrier import minimax_energy
 from phasebook.paths.denoiser import DEEPEST, Boltzmann
 from phasebook.paths.geodesic import curve_of, overlaps
 from phasebook.paths.potential import FORMULAS, Potential, of_formula, of_grid
-from phasebook.site.checks.memory import check_memory
+from phasebook.site.checks.memory import named
 from phasebook.site.checks.parameters import Finite, Parameters, Seed
 from phasebook.slices.plane import read_array
 
@@ -98,8 +98,6 @@ class Chapter(Parameters):
                 if ((share < 0) | (share > 1)).any():
                     ends = [f"{a:.2f} to {a + b:.2f}" for a, b in zip(surface.low, surface.size, strict=True)]
                     raise ValueError(f"{name} = {place}: outside the potential; takes {' by '.join(ends)}")
-        check_memory({name: getattr(self, name) for name in ("paths", "curve_points", "samples")},
-                     16.0 * (RUNS * self.paths * self.curve_points + COPIES * self.samples))
         if np.allclose(*surface.within(np.array(self.endpoints))):
             raise ValueError(f"endpoints = {self.endpoints}: takes two different places")
         for name, level in (("least_level", self.least_level), ("avoid_level", self.avoid_level)):
@@ -109,6 +107,11 @@ class Chapter(Parameters):
         self._check_nodes(surface)
         self._check_density(surface)
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`."""
+        return {named(paths=self.paths, curve_points=self.curve_points): 16.0 * RUNS * self.paths * self.curve_points,
+                named(samples=self.samples): 16.0 * COPIES * self.samples}
 
     def _check_nodes(self, surface: Potential) -> None:
         """Sums over nodes h apart miss integrals against noise of variance 1/k by `2 exp(-2 pi^2 / (k h^2))`."""

@@ -16,9 +16,9 @@ from phasebook.models.icons import icons
 from phasebook.models.image_sets import load_images
 from phasebook.sampling.protocols import Frame, State
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.chapters.network import PICTURE_SIDE, check_data, deviation_of, nearest_kind, own_data
+from phasebook.site.chapters.network import PICTURE_SIDE, deviation_of, memory_of_data, nearest_kind, own_data
 from phasebook.site.chapters.slices import Extent, opening
-from phasebook.site.checks.memory import bytes_of_slices, check_memory
+from phasebook.site.checks.memory import bytes_of_slices, named
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents
 from phasebook.site.figures.base import table
 from phasebook.slices.measures.statistics import largest_deviation
@@ -58,21 +58,26 @@ class Chapter(ModelParameters):
     def _usable(self):
         if self.models[0] != EXACT:
             raise ValueError(f"models = {self.models}: takes 'exact' first; the theory is tested there")
-        for name in self.models:
-            slices, grid, steps = (self.at(key, name) for key in ("slices", "grid", "steps"))
-            check_memory({"slices": slices, "grid": grid, "steps": steps}, bytes_of_slices(slices, grid, steps))
-        pictures = len(load_images(self.image_set, 8, self.families or None))
-        check_memory({"samples": self.samples, "image_set": repr(self.image_set)},
-                     8.0 * POSTERIORS * self.samples * pictures)
-        if self.factor_sets:
-            check_memory({"factor_sets": self.factor_sets}, ICONS)
-        if self.trained:
-            own = {self.at("trained_on", name) for name in self.trained}
-            check_data(own, self.views, max(self.at("starts", name) for name in self.trained))
         for name in self.trained:
             if trained_on := self.at("trained_on", name):
                 check_latents(name, self.variant, PICTURE_SIDE, "trained_on", trained_on)
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`."""
+        parts = super().memory()
+        for name in self.models:
+            slices, grid, steps = (self.at(key, name) for key in ("slices", "grid", "steps"))
+            parts[named(models=name, slices=slices, grid=grid, steps=steps)] = bytes_of_slices(slices, grid, steps)
+        pictures = len(load_images(self.image_set, 8, self.families or None))
+        parts[named(samples=self.samples, image_set=repr(self.image_set))] = \
+            8.0 * POSTERIORS * self.samples * pictures
+        if self.factor_sets:
+            parts[named(factor_sets=self.factor_sets)] = ICONS
+        if self.trained:
+            own = {self.at("trained_on", name) for name in self.trained}
+            parts |= memory_of_data(own, self.views, max(self.at("starts", name) for name in self.trained))
+        return parts
 
 
 class Traveller:

@@ -1,16 +1,18 @@
 """What a chapter will keep in memory, estimated from its parameters and held against what is free here.
 
-An estimate counts the arrays that live at the same time, in bytes. It is refused where it is more than is free, so
-that a run which cannot end does not begin.
+An estimate counts the arrays that live at the same time, in bytes, part by part: `Parameters.memory` of each chapter.
+Their sum is stated when a run begins, and refused where it is more than is free, so that a run which cannot end does
+not begin.
 """
 
 from collections.abc import Mapping
 
 from phasebook.machine import free_memory
 
-__all__ = ["bytes_of_exact", "bytes_of_latents", "bytes_of_slices", "check_memory"]
+__all__ = ["bytes_of_exact", "bytes_of_latents", "bytes_of_slices", "check_memory", "named", "stated"]
 
-PROCESS = 1.3e9             # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
+KERNEL = 1.3e9              # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
+RUNNER = 0.9e9              # the process that checked the parameters and waits for the kernel
 NUMBER = 4                  # bytes of a float32
 POINT = 88                  # bytes of a point of a slice at a step: metric, by tangents too, in float64; jumps, fields
 TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)
@@ -51,15 +53,28 @@ def bytes_of_slices(slices: int, grid: int, steps: int, pictures: int = 0, resol
     return float(slices) * steps * (grid**2 * POINT + min(pictures, grid)**2 * 3 * resolution**2)
 
 
-def check_memory(named: Mapping[str, object], need: float) -> None:
-    """ValueError where a run needs more memory than is free.
+def named(**values: object) -> str:
+    """A part of an estimate, by the parameters that decide it: `grid, steps = 9, 5`."""
+    return f"{', '.join(values)} = {', '.join(map(str, values.values()))}"
+
+
+def stated(parts: Mapping[str, float]) -> float:
+    """Bytes of a run at its peak, of its two processes.
 
     Args:
-        named: the parameters that decide, by name.
-        need: bytes, beside those of the process itself.
+        parts: bytes of arrays, by what `named` calls them.
     """
-    free, need = free_memory(), need + PROCESS
+    return KERNEL + RUNNER + sum(parts.values())
+
+
+def check_memory(parts: Mapping[str, float]) -> None:
+    """ValueError where a run needs more memory than is free; its line names the largest part.
+
+    Args:
+        parts: as `stated` takes them.
+    """
+    free, need = free_memory(), stated(parts)
     if need > free:
-        names, values = ", ".join(named), ", ".join(str(value) for value in named.values())
-        raise ValueError(f"{names} = {values}: about {need / 1e9:.3g} GB of memory; takes what fits into the "
-                         f"{free / 1e9:.3g} GB that are free")
+        most = max(parts, key=parts.__getitem__, default="memory")
+        raise ValueError(f"{most}: about {need / 1e9:.3g} GB of memory; takes what fits into the {free / 1e9:.3g} GB "
+                         "that are free")

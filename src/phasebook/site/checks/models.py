@@ -20,12 +20,12 @@ from phasebook.models.vision import check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
-from phasebook.site.checks.memory import DECODED, bytes_of_exact, check_memory
+from phasebook.site.checks.memory import DECODED, bytes_of_exact, named
 from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.site.results.ledger import slug
 
 __all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_latents",
-           "check_pictures", "check_trained", "judge_of", "subjects", "trained_subject"]
+           "check_pictures", "check_trained", "judge_of", "memory_of_pictures", "subjects", "trained_subject"]
 
 Device = Annotated[str, AfterValidator(check_device)]
 Steps = Annotated[int, Field(ge=2, le=500)]
@@ -78,9 +78,16 @@ class ModelParameters(Parameters):
             check_trained(name, "models", self.at("steps", name), self.revision, self.variant, prompt=self.prompt,
                           negative_prompt=self.negative_prompt)
         self._check_judge()
-        if self.trained and self.device == "cpu":
-            check_memory({"batch": self.batch}, DECODED * self.batch)
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: the exact model, and what networks have at hand while a batch goes through them."""
+        parts = {}
+        if EXACT in self.models:
+            parts |= memory_of_pictures(self.image_set, self.resolution, self.families or None)
+        if self.trained and self.device == "cpu":
+            parts[named(batch=self.batch)] = DECODED * self.batch
+        return parts
 
     def _check_judge(self) -> None:
         if self.pretrained and not (self.trained and self.judge):
@@ -147,14 +154,19 @@ def check_latents(name: str, variant: str, side: int, parameter: str, value: obj
                          f"{tuple(model.shape)}; takes what the network was trained on")
 
 
-def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None, parameter: str = "image_set",
-                   models: int = 1, double: bool = False) -> ImageSet:
-    """The image set at 8 x 8 pixels. ValueError, one line, where it is none, its pictures are all equal, or the exact
-    models of it at `resolution` need more memory than is free; see `memory.bytes_of_exact`."""
+def memory_of_pictures(name: str, resolution: int = 64, families: list[str] | None = None,
+                       parameter: str = "image_set", models: int = 1, double: bool = False) -> dict[str, float]:
+    """The part of exact models of an image set in what a run keeps in memory; see `memory.bytes_of_exact`."""
+    count = len(load_images(name, 8, families))
+    part = named(**{parameter: repr(name), "resolution": f"{resolution} ({count} pictures)"})
+    return {part: bytes_of_exact(count, resolution, models, double)}
+
+
+def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None,
+                   parameter: str = "image_set") -> ImageSet:
+    """The image set at 8 x 8 pixels. ValueError, one line, where it is none, or its pictures are all equal."""
     try:
         small = load_images(name, 8, families)
-        check_memory({parameter: repr(name), "resolution": f"{resolution} ({len(small)} pictures)"},
-                     bytes_of_exact(len(small), resolution, models, double))
         if _equal(small) and _equal(load_images(name, resolution, families)):
             raise ValueError(f"image_set = {name!r}: all {len(small)} pictures are equal; takes two different ones")
     except ValueError as error:

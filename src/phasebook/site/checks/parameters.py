@@ -18,6 +18,8 @@ from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from phasebook.site.checks.memory import check_memory
+
 __all__ = ["Count", "Finite", "Fraction", "ParameterError", "Parameters", "Positive", "Seed",
            "unknown_parameter"]
 
@@ -60,6 +62,10 @@ class Parameters(BaseModel):
                 raise ValueError(f"text is not accepted here ({_takes(cls, info.field_name)})") from None
         return value
 
+    def memory(self) -> dict[str, float]:
+        """Bytes of the arrays that a run keeps at its peak, part by part: see `checks.memory`."""
+        return {}
+
     @classmethod
     def read(cls, namespace: Mapping[str, Any]) -> Self:
         """The model from a notebook's globals, or ParameterError with one line.
@@ -72,11 +78,16 @@ class Parameters(BaseModel):
         if unknown:
             raise ParameterError(unknown_parameter(unknown[0], given[unknown[0]], cls.model_fields))
         try:
-            return cls(**given)
+            chosen = cls(**given)
         except ValidationError as error:
             raise ParameterError(_one_line(cls, error)) from None
         except OSError as error:        # a name that the file system will not even look for
             raise ParameterError(_unreadable(given, error)) from None
+        try:
+            check_memory(chosen.memory())
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
+        return chosen
 
 
 def unknown_parameter(name: str, value: Any, known: Iterable[str]) -> str:
