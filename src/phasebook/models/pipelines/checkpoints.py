@@ -13,7 +13,8 @@ from typing import Any
 
 from phasebook.arguments import brief, number, numbers, whole
 from phasebook.models.assets import ROOT
-from phasebook.models.pipelines.families import Family, family_of
+from phasebook.models.pipelines.families import family_of
+from phasebook.models.pipelines.family import Family
 from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
 
 __all__ = ["DTYPES", "FLOWS", "SCHEDULERS", "cause", "check_complete", "check_device", "check_dtype", "check_pipeline",

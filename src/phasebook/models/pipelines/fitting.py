@@ -14,7 +14,8 @@ import torch
 
 from phasebook.arguments import brief, whole
 from phasebook.models.pipelines.checkpoints import cause, check_pipeline
-from phasebook.models.pipelines.families import CLIP_WORDS, Family, family_of
+from phasebook.models.pipelines.families import CLIP_WORDS, family_of
+from phasebook.models.pipelines.family import Family
 from phasebook.models.pipelines.loading import load_parts
 from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.models.pipelines.outlines import LARGEST

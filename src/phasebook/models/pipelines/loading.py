@@ -13,7 +13,7 @@ from phasebook.models.pipelines.checkpoints import (
     pipeline_parts,
     quiet,
 )
-from phasebook.models.pipelines.families import Family
+from phasebook.models.pipelines.family import Family
 from phasebook.models.pipelines.noise import Noise, noise_of
 from phasebook.models.pipelines.outlines import outline
 from phasebook.models.pipelines.staging import read_config, staged, staged_part

@@ -21,7 +21,7 @@ from torch import Tensor
 from phasebook.arguments import brief, number, whole
 from phasebook.models.denoiser import checked_latents, combined, listed
 from phasebook.models.pipelines.checkpoints import check_dtype, check_settings, digest_of, known_directory
-from phasebook.models.pipelines.families import Family
+from phasebook.models.pipelines.family import Family
 from phasebook.models.pipelines.fitting import check_directory, check_geometry, understood
 from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
 from phasebook.models.pipelines.noise import Noise, check_sampler

@@ -17,7 +17,7 @@ from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images, read_picture
 from phasebook.models.pipelines.checkpoints import known_directory
-from phasebook.models.pipelines.families import check_length
+from phasebook.models.pipelines.family import check_length
 from phasebook.models.pipelines.loading import tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.vision import has_no_words

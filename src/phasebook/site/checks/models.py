@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.models.pipelines.checkpoints import cause, check_device, known_directory
-from phasebook.models.pipelines.families import check_length
+from phasebook.models.pipelines.family import check_length
 from phasebook.models.pipelines.loading import check_available, noise_at, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.vae import encoded
