@@ -91,7 +91,8 @@ def latent_flow(mixture: Mixture, z: Float[ndarray, "*b d"], levels: Float[ndarr
     z = np.asarray(z, dtype=float)
     s = far_level(mixture, levels[0])
     mean, root = whitening(mixture, s)
-    y, J = mean + z @ root, np.broadcast_to(root, (*z.shape, len(mean))) if jacobian else None
+    y = (mean + z.reshape(-1, len(mean)) @ root).T.copy()
+    J = np.repeat(root[:, :, None], y.shape[1], 2) if jacobian else None
     states = []
     for level in levels:
         steps = max(1, int(np.ceil(rate * np.log(s / level)))) if s > level else 0
@@ -99,8 +100,9 @@ def latent_flow(mixture: Mixture, z: Float[ndarray, "*b d"], levels: Float[ndarr
             y, J = runge_kutta(mixture, y, J, s * (level / s) ** (step / steps), np.log(level / s) / steps)
         s = level
         states.append((y, J))
-    return LatentFlow(levels, np.stack([y for y, _ in states]),
-                      np.stack([J for _, J in states]) if jacobian else None)
+    shape = (len(levels), *z.shape)
+    return LatentFlow(levels, np.stack([y.T for y, _ in states]).reshape(shape),
+                      np.stack([np.moveaxis(J, 2, 0) for _, J in states]).reshape(*shape, -1) if jacobian else None)
 
 
 def far_level(mixture: Mixture, level: float) -> float:
@@ -120,29 +122,31 @@ def whitening(mixture: Mixture, s: float) -> tuple[Float[ndarray, " d"], Float[n
 
 
 def _rate(mixture, y, J, s):
-    """`dy / d log s` and `dJ / d log s`; the posterior is taken once for both. Means and covariances as in Mixture."""
-    apart = y[..., None, :] - mixture.means
+    """`dy / d log s` and `dJ / d log s`, as `runge_kutta` takes both; the posterior is taken once for both. Means and
+    covariances as in Mixture."""
     total = mixture.variances + s**2
-    log_terms = np.log(mixture.weights) - (apart**2).sum(-1) / (2 * total) - y.shape[-1] / 2 * np.log(total)
-    r = np.exp(log_terms - log_terms.max(-1, keepdims=True))
-    r /= r.sum(-1, keepdims=True)
-    pull = (s**2 / total)[:, None] * apart                    # y - E[x_0 | y, component]
-    mean = (r[..., None, :] @ pull)[..., 0, :]
+    apart = y - mixture.means[:, :, None]
+    square = (apart**2).sum(1)
+    log_terms = (np.log(mixture.weights) - len(y) / 2 * np.log(total))[:, None] - square / (2 * total[:, None])
+    r = np.exp(log_terms - log_terms.max(0))
+    r /= r.sum(0)
+    pull = (s**2 / total)[:, None, None] * apart              # y - E[x_0 | y, component]
+    mean = (r[:, None] * pull).sum(0)
     if J is None:
         return mean, None
-    centred = pull - mean[..., None, :]
-    spread = np.swapaxes(r[..., None] * centred, -1, -2) @ centred / s**2
-    within = (r @ (mixture.variances / total))[..., None, None]
-    return mean, (1 - within) * J - spread @ J
+    centred = pull - mean
+    spread = np.einsum("nip,njp->ijp", r[:, None] * centred, centred) / s**2
+    within = (mixture.variances / total) @ r
+    return mean, (1 - within) * J - np.einsum("ijp,jkp->ikp", spread, J)
 
 
 def runge_kutta(mixture, y, J, s, h):
-    """One classical step of the flow.
+    """One classical step of the flow. Points come last here, so that sums over coordinates are sums of long rows.
 
     Args:
         mixture: the data.
-        y: positions at level s, heat frame.
-        J: derivatives that move along, or None.
+        y: positions (d, p) at level s, heat frame.
+        J: derivatives (d, k, p) that move along, or None.
         s: noise level.
         h: step in log s; positive goes up in noise.
 

@@ -56,14 +56,15 @@ def source_of(mixture: Mixture, y: Float[ndarray, "*b d"], s: float, rate: int =
         Latents and the derivative of the latent by y.
     """
     y = np.asarray(y, dtype=float)
-    d = y.shape[-1]
+    shape, d = y.shape, y.shape[-1]
     log_s = _stable_steps(mixture, s, rate)
-    M = np.broadcast_to(np.eye(d), (*y.shape, d))
+    y = y.reshape(-1, d).T.copy()
+    M = np.repeat(np.eye(d)[:, :, None], y.shape[1], 2)
     for here, there in zip(log_s[:-1], log_s[1:], strict=True):
         y, M = runge_kutta(mixture, y, M, np.exp(here), there - here)
     mean, root = whitening(mixture, np.exp(log_s[-1]))
     inverse = np.linalg.inv(root)
-    return Source((y - mean) @ inverse, inverse @ M)
+    return Source(((y.T - mean) @ inverse).reshape(shape), (inverse @ np.moveaxis(M, 2, 0)).reshape(*shape, d))
 
 
 def _stable_steps(mixture, s, rate):

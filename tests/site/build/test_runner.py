@@ -13,7 +13,8 @@ import nbformat
 import pytest
 
 from phasebook.site.build import cache, runner
-from phasebook.site.checks.parameters import ParameterError
+from phasebook.site.checks.memory import KERNEL, RUNNER
+from phasebook.site.checks.parameters import ParameterError, Parameters
 from phasebook.site.results.ledger import Results
 
 
@@ -153,6 +154,15 @@ def test_digits_given_for_text_are_text(house, phasebook, tmp_path, monkeypatch,
     monkeypatch.setattr(runner, "run", run)
     assert phasebook("run", "1", "-p", "path", given, "-p", "factor", "7", "-o", tmp_path) == 0
     assert changes == {"path": taken, "factor": 7}
+
+
+def test_a_run_says_what_memory_it_takes_before_its_files_are_there(house, phasebook, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Parameters, "memory", lambda chosen: {"factor": 1e9 * chosen.factor})
+    assert phasebook("run", "1", "-p", "factor", "7", "-o", tmp_path) == 0
+    first, *files = capsys.readouterr().out.splitlines()
+    assert first == f"01_toy: at most {(KERNEL + RUNNER) / 1e9 + 7:.1f} GB of memory" and len(files) == 2
+    assert phasebook("run", "1", "-p", "factor", "7", "-o", tmp_path) == 0
+    assert "memory" not in capsys.readouterr().out                  # nothing runs
 
 
 def test_a_failing_cell_is_one_line_and_keeps_what_was_there(house, phasebook, tmp_path, capsys):
