@@ -162,7 +162,7 @@ def test_a_run_says_what_memory_it_takes_before_its_files_are_there(house, phase
     first, *files = capsys.readouterr().out.splitlines()
     assert first == f"01_toy: at most {(KERNEL + RUNNER) / 1e9 + 7:.1f} GB of memory" and len(files) == 2
     assert phasebook("run", "1", "-p", "factor", "7", "-o", tmp_path) == 0
-    assert "memory" not in capsys.readouterr().out                  # nothing runs
+    assert "GB of memory" not in capsys.readouterr().out            # nothing runs
 
 
 def test_a_failing_cell_is_one_line_and_keeps_what_was_there(house, phasebook, tmp_path, capsys):

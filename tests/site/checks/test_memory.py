@@ -1,15 +1,19 @@
 """What a run will keep in memory is estimated from above, and refused where it is not free."""
 
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
+from phasebook.models.assets import asset
 from phasebook.site.build import runner
 from phasebook.site.checks import memory
 from phasebook.site.checks.memory import KERNEL, bytes_of_exact, check_memory, named, stated
+from phasebook.site.checks.models import memory_of_network
 from phasebook.site.checks.parameters import ParameterError
 
 
@@ -69,6 +73,29 @@ def test_the_line_names_the_largest_part_and_what_all_need(monkeypatch):
         check_memory(parts)
     monkeypatch.setattr(memory, "free_memory", lambda: stated(parts))
     check_memory(parts)
+
+
+@pytest.mark.parametrize("chapter, changes", [("hierarchy", {"compared": ["digits", "icons"], "starts": [400, 8]}),
+                                              ("temporal_transitions", {"samples": 20_000}),
+                                              ("same_basins", {"views": 4})])
+def test_parts_that_fit_one_by_one_are_refused_together(monkeypatch, chapter, changes):
+    source = next(source for source in runner.chapters() if source.stem[3:] == chapter)
+    monkeypatch.setattr(memory, "free_memory", lambda: float("inf"))
+    parts = runner.check(source, runner.profile("smoke", source) | changes).memory()
+    assert max(parts.values()) < 0.9 * sum(parts.values())
+    monkeypatch.setattr(memory, "free_memory", lambda: stated({}) + 1.05 * max(parts.values()))
+    assert "GB of memory" in refusal(chapter, changes)
+
+
+def test_weights_of_a_network_are_counted_as_their_files_say():
+    numbers = 0
+    for file in asset("icons-unet-a").glob("*/*.safetensors"):
+        with safe_open(file, "pt") as held:
+            numbers += sum(math.prod(held.get_slice(key).get_shape()) for key in held.keys())
+    for dtype, width in (("float32", 4), ("bfloat16", 2)):
+        found, = memory_of_network("icons-unet-a", dtype=dtype).values()
+        assert found == pytest.approx((width + 4) * numbers, rel=1e-3)
+    assert memory_of_network("somebody/model") == {}                # a hub id that is not here
 
 
 PEAK = """

@@ -19,7 +19,7 @@ from phasebook.models.pipelines.loading import check_available
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.staging import read_config
 from phasebook.site.checks.memory import LATENT, named
-from phasebook.site.checks.models import Seed
+from phasebook.site.checks.models import Seed, memory_of_network
 from phasebook.site.checks.parameters import Parameters
 from phasebook.slices.measures.basins import basin_count, basin_labels
 
@@ -110,11 +110,12 @@ class Chapter(Parameters):
                      max(self.paths, self.grid**2) * self._widest(dims, self.weights(emoji=True)))
         foreseen = 5 * self.steps_teacher + 3 * len(self.layers) * sum(self.steps_emoji)
         points = self.network_planes * self.network_grid**2 + self.starts
-        return {named(seeds=self.seeds, paths=self.paths): 4.0 * ARRAYS * self.seeds * hidden,
-                named(seeds=self.seeds, grid=self.grid, steps_teacher=self.steps_teacher, pictures=self.pictures):
-                    8.0 * plane * (dims * foreseen + 3 * self.pictures),
-                named(network_planes=self.network_planes, network_grid=self.network_grid, starts=self.starts):
-                    4.0 * FORESEEN * self._teacher_steps() * points * LATENT}
+        return memory_of_network(self.network, parameter="network") | {
+            named(seeds=self.seeds, paths=self.paths): 4.0 * ARRAYS * self.seeds * hidden,
+            named(seeds=self.seeds, grid=self.grid, steps_teacher=self.steps_teacher, pictures=self.pictures):
+                8.0 * plane * (dims * foreseen + 3 * self.pictures),
+            named(network_planes=self.network_planes, network_grid=self.network_grid, starts=self.starts):
+                4.0 * FORESEEN * self._teacher_steps() * points * LATENT}
 
     def _teacher_steps(self) -> int:
         """Of the teacher, which is that of all students; 0 for none. Students that were named are held against it."""

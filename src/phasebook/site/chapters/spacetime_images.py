@@ -24,7 +24,14 @@ from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.chapters.network import DATA
 from phasebook.site.checks.memory import LATENT, named
-from phasebook.site.checks.models import Device, Seed, check_pictures, check_trained, memory_of_pictures
+from phasebook.site.checks.models import (
+    Device,
+    Seed,
+    check_pictures,
+    check_trained,
+    memory_of_network,
+    memory_of_pictures,
+)
 from phasebook.site.checks.parameters import Finite, Parameters
 from phasebook.spacetime.expectations import (
     FINEST,
@@ -116,7 +123,7 @@ class Chapter(Parameters):
         """See `Parameters`: tables of all pictures at each level, states along all curves, a batch that is probed."""
         n = len(load_images(self.image_set, 8))
         curves = self.pairs + 2 * self.flows + len(self.levels)
-        return memory_of_pictures(self.image_set) | {
+        return memory_of_pictures(self.image_set) | memory_of_network(self.model, parameter="model") | {
             named(image_set=repr(self.image_set), noise=self.noise):
                 8.0 * n * ((len(self.noise) + 8) * n + 4 * 3 * PIXELS**2),
             named(pairs=self.pairs, curve_points=self.curve_points):

@@ -12,7 +12,7 @@ from phasebook.machine import free_memory
 __all__ = ["bytes_of_exact", "bytes_of_latents", "bytes_of_slices", "check_memory", "named", "stated"]
 
 KERNEL = 1.3e9              # an interpreter with torch, and what is in float64 at a time (`models.atoms`)
-RUNNER = 0.9e9              # the process that checked the parameters and waits for the kernel
+RUNNER = 1.1e9              # the process that checked the parameters and waits for the kernel
 NUMBER = 4                  # bytes of a float32
 POINT = 88                  # bytes of a point of a slice at a step: metric, by tangents too, in float64; jumps, fields
 TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)

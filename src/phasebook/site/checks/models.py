@@ -20,12 +20,13 @@ from phasebook.models.vision import check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
-from phasebook.site.checks.memory import DECODED, bytes_of_exact, named
+from phasebook.site.checks.memory import DECODED, NUMBER, bytes_of_exact, named
 from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.site.results.ledger import slug
 
 __all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_latents",
-           "check_pictures", "check_trained", "judge_of", "memory_of_pictures", "subjects", "trained_subject"]
+           "check_pictures", "check_trained", "judge_of", "memory_of_network", "memory_of_pictures", "subjects",
+           "trained_subject"]
 
 Device = Annotated[str, AfterValidator(check_device)]
 Steps = Annotated[int, Field(ge=2, le=500)]
@@ -85,6 +86,8 @@ class ModelParameters(Parameters):
         parts = {}
         if EXACT in self.models:
             parts |= memory_of_pictures(self.image_set, self.resolution, self.families or None)
+        for name in self.trained:
+            parts |= memory_of_network(name, self.variant, self.dtype)
         if self.trained and self.device == "cpu":
             parts[named(batch=self.batch)] = DECODED * self.batch
         return parts
@@ -160,6 +163,16 @@ def memory_of_pictures(name: str, resolution: int = 64, families: list[str] | No
     count = len(load_images(name, 8, families))
     part = named(**{parameter: repr(name), "resolution": f"{resolution} ({count} pictures)"})
     return {part: bytes_of_exact(count, resolution, models, double)}
+
+
+def memory_of_network(name: str, variant: str = "", dtype: str = "float32", parameter: str = "models",
+                      ) -> dict[str, float]:
+    """The part of a pipeline's weights, with the file that they are read from; none for a hub id."""
+    outline = PipelineModel.check(name, variant or None, parameter)
+    if outline is None:
+        return {}
+    numbers = sum(w.numel() for part in outline.family.modules(outline.pipe) for w in part.state_dict().values())
+    return {named(**{parameter: repr(name), "dtype": dtype}): numbers * (getattr(torch, dtype).itemsize + NUMBER)}
 
 
 def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None,
