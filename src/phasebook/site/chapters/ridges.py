@@ -10,8 +10,10 @@ from pydantic import Field, model_validator
 
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
+from phasebook.models.image_sets import load_images
 from phasebook.sampling.levels import Levels
 from phasebook.site.chapters.slices import SliceParameters
+from phasebook.site.checks.memory import NUMBER, named
 from phasebook.site.checks.parameters import Positive
 from phasebook.slices.measures.ridges import ridge_edges, ridges_at
 from phasebook.slices.measures.statistics import steepest
@@ -20,6 +22,7 @@ from phasebook.slices.sweep import slice_of
 
 __all__ = ["Chapter", "beyond_gaussian", "nearest_steps", "without"]
 
+SWEPT = 20              # numbers of a point for each picture while it is swept
 NEAR = 0.15             # of a logarithm: a step whose noise lies further off is at another noise level
 
 
@@ -36,6 +39,12 @@ class Chapter(SliceParameters):
         if (self.refined_grid - 1) % 4:
             raise ValueError(f"refined_grid = {self.refined_grid}: takes a multiple of 4, and one")
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: of the finest of three grids all points are swept together."""
+        pictures = len(load_images(self.image_set, 8, self.families or None))
+        return super().memory() | {
+            named(refined_grid=self.refined_grid): NUMBER * SWEPT * self.refined_grid**2 * pictures}
 
 
 def nearest_steps(noise: Float[ndarray, " step"], values: Sequence[float]) -> list[int]:
