@@ -20,16 +20,8 @@ from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.checks.memory import LATENT, bytes_of_slices, named
-from phasebook.site.checks.models import (
-    EXACT,
-    ModelParameters,
-    PerModel,
-    Seed,
-    Subject,
-    check_pictures,
-    memory_of_pictures,
-)
+from phasebook.site.checks.memory import LATENT, NUMBER, bytes_of_exact, bytes_of_slices, named
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import MergeTree, PairStrip, as_bytes
 from phasebook.slices.measures.splits import final_half, split_levels
@@ -90,8 +82,11 @@ class Chapter(ModelParameters):
     def memory(self) -> dict[str, float]:
         """See `Parameters`: slices, and the distances of all starts at all steps with trees of them."""
         parts = super().memory()
-        for name in self.compared:
-            parts |= memory_of_pictures(name, self.resolution, parameter="compared")
+        for name in self.compared:          # the pictures, and an exact model of a part of them at a time
+            n = len(load_images(name, 8))
+            part = min(self.at("starts", self.models[0]) // 4, n // self.sets)
+            parts[named(compared=repr(name), resolution=self.resolution)] = \
+                3.0 * n * self.resolution**2 * (2 * NUMBER + 1) + bytes_of_exact(part, self.resolution)
         for name in self.models:
             grid, steps, starts = (self.at(key, name) for key in ("grid", "steps", "starts"))
             entries = 3 * self.resolution**2 if name == EXACT else LATENT
