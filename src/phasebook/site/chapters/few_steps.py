@@ -1,5 +1,6 @@
 """Parameters of the chapter on few steps and their checks; sharp boundaries of teacher and students."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -86,7 +87,7 @@ class Chapter(Parameters):
         if self.students is not None and not student_places(self.network, self.students):
             raise ValueError(f"students = {self.students!r}: holds no in-1/model; takes what `phasebook train "
                              "student-unet-a` left, or null")
-        self._teacher_steps()
+        _ = self.teacher_steps
         self._check_even("width", 2, self.steps_student)
         self._check_even("width_emoji", self.pictures - 1, self.steps_emoji)
         return self
@@ -115,9 +116,10 @@ class Chapter(Parameters):
             named(seeds=self.seeds, grid=self.grid, steps_teacher=self.steps_teacher, pictures=self.pictures):
                 8.0 * plane * (dims * foreseen + 3 * self.pictures),
             named(network_planes=self.network_planes, network_grid=self.network_grid, starts=self.starts):
-                4.0 * FORESEEN * self._teacher_steps() * points * LATENT}
+                4.0 * FORESEEN * self.teacher_steps * points * LATENT}
 
-    def _teacher_steps(self) -> int:
+    @cached_property        # asked for by the check and by the memory
+    def teacher_steps(self) -> int:
         """Of the teacher, which is that of all students; 0 for none. Students that were named are held against it."""
         places = student_places(self.network, self.students)
         records = {place: student_record(place) for place in places.values()}

@@ -22,7 +22,16 @@ from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start, sample
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import bytes_of_latents, bytes_of_slices, named
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents, check_trained
+from phasebook.site.checks.models import (
+    EXACT,
+    ModelParameters,
+    PerModel,
+    Seed,
+    Subject,
+    check_latents,
+    check_trained,
+    memory_of_network,
+)
 from phasebook.site.results.ledger import slug
 from phasebook.slices.measures.statistics import agreement, largest_deviation
 from phasebook.slices.plane import seeded_anchors
@@ -57,6 +66,11 @@ class WithKin(ModelParameters):
             return name
         shapes = [{key: x.shape for key, x in model.network.state_dict().items()} for model in (one, other)]
         return name if one.shape == other.shape and shapes[0] == shapes[1] else ""
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: such a network as well."""
+        own = memory_of_network(self.kin, self.variant, self.dtype, "same_backbone") if self.kin else {}
+        return super().memory() | own
 
     def check_kin(self) -> None:
         """ValueError, one line, for such a network that is not there, or cannot be asked what the first one is."""
