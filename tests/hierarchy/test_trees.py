@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import cophenet, linkage
+from scipy.linalg import sqrtm
 from scipy.spatial.distance import pdist, squareform
 
 from phasebook.hierarchy.trees import (
@@ -42,6 +43,12 @@ def test_a_twin_has_the_spectrum_and_not_the_tree():
                                   comb_tree(16)])
 def test_tree_points_have_the_trees_distances(tree):
     np.testing.assert_allclose(distances_of(tree_points(tree, 20_000, 3)), tree, rtol=0.05)
+
+
+def test_one_seed_is_one_tree_on_every_processor():
+    tree = regular_tree([2, 2, 2], [4, 2, 1])       # its covariance has equal eigenvalues, whose vectors are any
+    noise = np.random.default_rng(3).standard_normal((8, 5))
+    np.testing.assert_allclose(tree_points(tree, 5, 3), sqrtm((16 - tree**2) / 2).real @ noise / 5**0.5, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", TREES)

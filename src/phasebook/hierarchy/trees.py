@@ -94,7 +94,7 @@ def tree_points(tree: Float[ndarray, "n n"], dimension: int, seed: int) -> Float
         raise ValueError(f"tree: shape {u.shape}, no ultrametric; takes distances of the leaves of a tree, as "
                          "regular_tree gives")
     values, vectors = np.linalg.eigh((u.max() ** 2 - u**2) / 2)
-    root = vectors * np.sqrt(values.clip(0))
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T      # equal values leave vectors to the processor, not this
     return root @ np.random.default_rng(seed).standard_normal((len(u), dimension)) / dimension**0.5
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.linalg import helmert
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
@@ -74,9 +75,7 @@ def random_tree(depth: int, branches: int, ratio: float, dimension: int, rng: np
     branches = whole("branches", branches, 2, dimension + 1)
     if (ratio := number("ratio", ratio, "a number in (0, 1)", above=0)) >= 1:
         raise ValueError(f"ratio = {ratio:g}: takes a number in (0, 1)")
-    corners = np.eye(branches) - 1 / branches
-    corners /= np.linalg.norm(corners, axis=1, keepdims=True)
-    simplex = corners @ np.linalg.svd(corners)[2][:branches - 1].T              # (branches, branches - 1)
+    simplex = helmert(branches).T * (branches / (branches - 1))**0.5          # (branches, branches - 1), of length 1
     x = np.zeros((1, dimension))
     for generation in range(depth):
         turns = np.linalg.qr(rng.normal(size=(len(x), dimension, branches - 1)))[0]

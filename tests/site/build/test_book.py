@@ -27,6 +27,20 @@ def test_verdicts_are_compared_with_the_tracked_list(house, phasebook):
         book.compare_verdicts({})
 
 
+def test_a_verdict_that_wavers_with_the_seed_may_waver_on_another_machine(house):
+    for file, text in ((book.TRACKED, {"toy.near": "undecided", "toy.double": "holds"}),
+                       (book.SEEDS, {"wavers": ["toy.near"], "verdicts": {"toy.near": ["undecided", "fails"],
+                                                                         "toy.double": ["holds", "undecided"]}})):
+        (house / file).parent.mkdir(parents=True, exist_ok=True)
+        (house / file).write_text(json.dumps(text))
+    said = []
+    book.compare_verdicts({"toy.near": "fails", "toy.double": "holds"}, said.append)
+    assert len(said) == 1 and said[0].startswith("toy.near: undecided -> fails, as with other seeds")
+    for near, double in (("holds", "holds"), ("absent", "holds"), ("fails", "undecided")):
+        with pytest.raises(runner.ChapterError, match="1 verdicts differ"):
+            book.compare_verdicts({"toy.near": near, "toy.double": double}, said.append)
+
+
 def test_a_claim_of_two_chapters_is_refused(house, phasebook):
     out = house / "book" / "chapters"
     assert phasebook("run", "1", "-o", out) == 0
