@@ -27,20 +27,6 @@ def test_verdicts_are_compared_with_the_tracked_list(house, phasebook):
         book.compare_verdicts({})
 
 
-def test_a_verdict_that_wavers_with_the_seed_may_waver_on_another_machine(house):
-    for file, text in ((book.TRACKED, {"toy.near": "undecided", "toy.double": "holds"}),
-                       (book.SEEDS, {"wavers": ["toy.near"], "verdicts": {"toy.near": ["undecided", "fails"],
-                                                                         "toy.double": ["holds", "undecided"]}})):
-        (house / file).parent.mkdir(parents=True, exist_ok=True)
-        (house / file).write_text(json.dumps(text))
-    said = []
-    book.compare_verdicts({"toy.near": "fails", "toy.double": "holds"}, said.append)
-    assert len(said) == 1 and said[0].startswith("toy.near: undecided -> fails, as with other seeds")
-    for near, double in (("holds", "holds"), ("absent", "holds"), ("fails", "undecided")):
-        with pytest.raises(runner.ChapterError, match="1 verdicts differ"):
-            book.compare_verdicts({"toy.near": near, "toy.double": double}, said.append)
-
-
 def test_a_claim_of_two_chapters_is_refused(house, phasebook):
     out = house / "book" / "chapters"
     assert phasebook("run", "1", "-o", out) == 0
@@ -61,6 +47,10 @@ def test_a_folder_that_cannot_be_built_in_is_one_line(house, phasebook, tmp_path
 def test_an_unknown_profile_is_refused_before_anything_is_made(house, phasebook, tmp_path, capsys):
     assert phasebook("book", "--profile", "huge", "--to", tmp_path / "to") == 2
     assert "profile = 'huge'" in capsys.readouterr().err and not (tmp_path / "to").exists()
+
+
+def test_the_chapter_that_is_begun_first_is_there():
+    assert book.LONGEST in {source.stem for source in runner.chapters()}
 
 
 def test_chapters_run_a_few_at_a_time():

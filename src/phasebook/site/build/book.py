@@ -25,7 +25,6 @@ from phasebook.site.results.ledger import Results, versions
 __all__ = ["build", "compare_verdicts", "verdicts"]
 
 TRACKED = Path("tests", "reference", "verdicts.json")
-SEEDS = Path("benchmarks", "results", "stability.json")     # what other seeds gave
 TIMES = Path("_build", "times.json")
 LONGEST = "13_network_and_data"                             # begun first: no lane waits for it at the end
 LANE = "lane"           # what their threads are called
@@ -70,7 +69,7 @@ def build(profile: str = "default", to: Path | None = None, *, accept: bool = Fa
         current = verdicts(out)
         if accept:
             publish({runner.root() / TRACKED: json.dumps(current, indent=1, sort_keys=True) + "\n"})
-        compare_verdicts(current, say)
+        compare_verdicts(current)
     return layout.lay_out(home, say)
 
 
@@ -159,25 +158,12 @@ def verdicts(folder: Path) -> dict[str, str]:
     return current
 
 
-def compare_verdicts(current: dict[str, str], say: Callable[[str], None] = print) -> None:
-    """ChapterError, naming each change, when verdicts differ from the tracked list.
-
-    A claim on record as wavering with the seed (`phasebook stability`) lies at its bound, where the rounding of another
-    processor does what another seed does: a change to a verdict that stands there is said, and is no error.
-
-    Args:
-        current: verdicts by claim.
-        say: what takes a line for each of those.
-    """
-    tracked, seeds = ({} if not file.is_file() else json.loads(file.read_text(encoding="utf-8"))
-                      for file in (runner.root() / TRACKED, runner.root() / SEEDS))
-    changed = []
-    for i in sorted(set(tracked) | set(current)):
-        before, now = tracked.get(i, "absent"), current.get(i, "absent")
-        if before != now and i in seeds.get("wavers", ()) and {before, now} <= set(seeds["verdicts"][i]):
-            say(f"{i}: {before} -> {now}, as with other seeds ({SEEDS})")
-        elif before != now:
-            changed.append(f"{i}: {before} -> {now}")
+def compare_verdicts(current: dict[str, str]) -> None:
+    """ChapterError, naming each change, when verdicts differ from the tracked list."""
+    file = runner.root() / TRACKED
+    tracked = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    changed = [f"{i}: {tracked.get(i, 'absent')} -> {current.get(i, 'absent')}"
+               for i in sorted(set(tracked) | set(current)) if tracked.get(i) != current.get(i)]
     if changed:
         raise ChapterError(f"{len(changed)} verdicts differ from {TRACKED} (`phasebook book --accept` takes the new "
                            "ones): " + "; ".join(changed))
