@@ -196,7 +196,7 @@ for s in cast:
     made = make(s.model, few, levels=s.levels, seed=p.seed + 1000, starts=p.start_points(s), **p.making(s.name))
     made = with_source(made, s, p.source_image, generic[s.name], p.seed)
     shown[s.name] = edit(s.model, judges[s.name], few, p.k_at(s.name), made, levels=s.levels, generic=generic[s.name],
-                         **p.sampling(s.name))
+                         parting=False, **p.sampling(s.name))
     ledger.number(f"k_star_shown_{s.name}", dict(zip(few.titles, shown[s.name].k_star, strict=True)), "step; -1: from no k")
 
 # %% mystnb={"figure": {"caption": "The paper's Fig. 3. Rows: edits; columns: the step k at which sampling resumes under the target prompt; orange frame: k*, the largest k at which the edit succeeds; a row without one succeeds from none.", "name": "fig-edits"}} tags=["hide-input"]
@@ -222,7 +222,7 @@ albums = {}
 for s in cast:
     made = make(s.model, pairs, levels=s.levels, seed=p.seed + 1000, **p.making(s.name))
     chosen = edit(s.model, judges[s.name], pairs, spread_steps(p.k_at(s.name)), made, levels=s.levels, generic=generic[s.name],
-                  **p.sampling(s.name))
+                  parting=False, **p.sampling(s.name))
     albums[s.title] = edit_album(chosen, s.model, generic[s.name])
 
 # %% mystnb={"figure": {"caption": "Edits to choose, made beforehand: source, what the model reads in it once it is noised to step k, and the result of sampling on from there under the target's prompt; one for each model.", "name": "fig-choose"}} tags=["hide-input"]

@@ -83,6 +83,9 @@ def test_edits_of_one_source_share_its_picture(exact, images):
     single = edit(exact.model, exact.judge, alone, [5, 15], only, levels=exact.levels, tolerance=1e-8)
     np.testing.assert_allclose(together.to_target[3], single.to_target[0], atol=1e-6)
     np.testing.assert_allclose(together.parting[3], single.parting[0], atol=1e-6)
+    sources = edit(exact.model, exact.judge, pairs, [5, 15], made, levels=exact.levels, tolerance=1e-8, parting=False)
+    assert sources.parting is None and np.array_equal(sources.converged, together.converged)
+    np.testing.assert_allclose(sources.to_target, together.to_target, atol=1e-6)
 
 
 def test_starts_are_those_of_the_seed_or_given(exact, images):

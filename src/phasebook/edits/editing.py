@@ -48,7 +48,8 @@ class Edits:
         preference: (e, k) by how much the target's words suit the result better than the source's, or None.
         moved: (e, k) root mean square difference of pixels to the source.
         distance: (e) of the two clean latents, in the model's norm.
-        parting: (e, step) of the two predictions along both inversions, in the model's norm.
+        parting: (e, step) of the two predictions along both inversions, in the model's norm; None where the targets
+            were not followed back.
         converged: (step, e) of the source's inversion.
         inverted: (step + 1, e, ...) the source's states at every level.
         pictures: (e, k, ...) the results, as clean states to decode.
@@ -64,7 +65,7 @@ class Edits:
     preference: Float[ndarray, "e k"] | None
     moved: Float[ndarray, "e k"]
     distance: Float[ndarray, " e"]
-    parting: Float[ndarray, "e step"]
+    parting: Float[ndarray, "e step"] | None
     converged: Bool[ndarray, "step e"]
     inverted: Float[Tensor, "step+1 e *s"]
     pictures: Float[Tensor, "e k *s"]
@@ -121,17 +122,18 @@ def make(model: Model, pairs: EditPairs, *, levels: Levels, guidance: float, neg
     return Resumed(made.x[back], made.x0[back])
 
 
-def _shared(pairs: EditPairs) -> tuple[Int[ndarray, " m"], Int[ndarray, " 2e"]]:
-    """Which of the 2 e pictures differ, and which of these each one is: edits of a group share their source."""
-    groups, texts = [*pairs.group, *pairs.group], [*pairs.source, *pairs.target]
-    keys = [f"{group} {text}" for group, text in zip(groups, texts, strict=True)]
+def _shared(pairs: EditPairs, targets: bool = True) -> tuple[Int[ndarray, " m"], Int[ndarray, " n"]]:
+    """Which of the pictures, e sources and e targets, or of the sources alone, differ, and which of these each one is:
+    edits of a group share their source."""
+    sides = (pairs.source, pairs.target) if targets else (pairs.source,)
+    keys = [f"{group} {text}" for side in sides for group, text in zip(pairs.group, side, strict=True)]
     _, first, back = np.unique(keys, return_index=True, return_inverse=True)
     return first, back
 
 
 def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], made: Resumed, *, levels: Levels,
          generic: Prompt | None = None, guidance: float = 1.0, negative: str = "", eta: float = 0.0, seed: int = 0,
-         iterations: int = 20, tolerance: float = 1e-5) -> Edits:
+         iterations: int = 20, tolerance: float = 1e-5, parting: bool = True) -> Edits:
     """Make all edits from all steps.
 
     Args:
@@ -148,9 +150,10 @@ def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], 
         seed: of that noise.
         iterations: of each inverted step, at most; 0 is first order.
         tolerance: of an inverted step, in the model's norm.
+        parting: whether the targets are followed back as well, which takes as long again and serves nothing else.
     """
     e, k_values = len(pairs), np.asarray(k_values, dtype=int)
-    first, back = _shared(pairs)
+    first, back = _shared(pairs, parting)
     inversion = invert(model, made.x[first], levels, generic, iterations=iterations, tolerance=tolerance)
     inverted = inversion.x[:, back[:e]]
     asked = model.prompt([*pairs.target] * len(k_values), guidance, negative)
@@ -159,7 +162,8 @@ def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], 
     to_source, to_target, preference, moved = _judged(judge, model, levels.steps - 1, final.split(e), made.x0, pairs)
     return Edits(
         pairs, levels, k_values, to_source, to_target, preference, moved,
-        model.norm(made.x[:e] - made.x[e:]).cpu().numpy(), _parting(model, inversion, back, levels, generic),
+        model.norm(made.x[:e] - made.x[e:]).cpu().numpy(),
+        _parting(model, inversion, back, levels, generic) if parting else None,
         inversion.converged[:, back[:e]].numpy(), inverted, final.unflatten(0, (-1, e)).transpose(0, 1),
         made.x0[:e], made.x0[e:])
 

@@ -42,6 +42,7 @@ from phasebook.sampling.protocols import Feature, Frame, Model, Pixels, Predicti
 __all__ = ["ExactModel", "NORM"]
 
 NORM = 0.4 * 1024**0.5
+FEW, PLANES = 3, 32     # latents whose products are kept together, and of how many planes
 BONUS = 12.0            # of a prompt, in nats; more than the logarithm of the number of pictures
 
 
@@ -194,10 +195,26 @@ class ExactModel(Model):
 
     def start(self, latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, "p m"] | None = None) -> State:
         """`(q, 0)` with `q_i = <z, x_i>` of latents, or of combinations of a few; summed in float64."""
-        latents = checked_latents(latents, self.shape)
-        wide = torch.as_tensor(latents, dtype=torch.float64, device=self.atoms.device).flatten(1)
-        q = combined(products_with(self.atoms, wide).cpu().numpy(), coefficients).to(self.atoms)
+        latents = np.ascontiguousarray(checked_latents(latents, self.shape), dtype=np.float64)
+        q = combined(self._products(latents), coefficients).to(self.atoms)
         return torch.cat([q, torch.zeros_like(q)], 1)
+
+    def _products(self, latents: Float[ndarray, "m *latent"]) -> Float[ndarray, "m n"]:
+        """`<z, x_i>`. Those of a few, as the anchors of a plane, are asked for with every new point of it, and kept."""
+        few = latents.tobytes() if len(latents) <= FEW else None
+        found = self._known.get(few)
+        if found is None:
+            wide = torch.as_tensor(latents, device=self.atoms.device).flatten(1)
+            found = products_with(self.atoms, wide).cpu().numpy()
+            if few is not None:
+                if len(self._known) == PLANES:
+                    del self._known[next(iter(self._known))]
+                self._known[few] = found
+        return found
+
+    @cached_property
+    def _known(self) -> dict[bytes, Float[ndarray, "m n"]]:
+        return {}
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
         """A log-prior on the atoms that a text names.

@@ -264,8 +264,8 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
             _check_finite(back.x0, step)
         x = float(levels.alpha[step]) * back.x0 + float(levels.sigma[step]) * back.eps
 
-        def advance(y: State, step=step) -> tuple[State, State]:
-            (prediction, _), after, _ = _advance(model, y, None, levels, step, prompt)
+        def advance(y: State, points: Int[Tensor, " m"], step=step) -> tuple[State, State]:
+            (prediction, _), after, _ = _advance(model, y, None, levels, step, prompt and prompt.pick(points))
             return after, prediction.x0
 
         if iterations:

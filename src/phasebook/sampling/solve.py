@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 __all__ = ["Solved", "rms", "solve_step"]
@@ -50,20 +50,31 @@ def _mixed(history: list[tuple[Tensor, Tensor]], rate: float) -> Tensor:
     return base + (weights.view(*weights.shape[:2], *(1,) * (y.ndim - 1)).to(moves) * moves).sum(1)
 
 
-def solve_step(advance: Callable[[Tensor], tuple[Tensor, Tensor]], target: Tensor, first: Tensor, rate: float,
-               iterations: int, tolerance: float, norm: Callable[[Tensor], Tensor] = rms) -> Solved:
+def solve_step(advance: Callable[[Tensor, Int[Tensor, " m"]], tuple[Tensor, Tensor]], target: Tensor, first: Tensor,
+               rate: float, iterations: int, tolerance: float, norm: Callable[[Tensor], Tensor] = rms) -> Solved:
     """Solve `F(x) = target` from the guess `first`, point by point, in at most `iterations` >= 1 updates.
 
-    Stops when every residual is at most `tolerance`. The best state met is returned with its residual. `advance` gives
-    F(x) and what it has read in x.
+    A point whose residual is at most `tolerance` is not looked at again. The best state met is returned with its
+    residual.
+
+    Args:
+        advance: gives F(x), and what it has read in x, of some points: their states, and which of all they are.
+        target: F(x) of each point.
+        first: the guess.
+        rate: see above.
+        iterations: updates at most.
+        tolerance: of the residual.
+        norm: of the residual.
     """
     column = (-1, *(1,) * (target.ndim - 1))
+    points = torch.arange(len(target), device=target.device)        # that have not settled, as all that follows
     least = torch.full((len(target),), torch.inf, device=target.device)
     y = best = first
     gap, speed, history = torch.zeros_like(target), torch.full_like(least, 2 * rate), []
+    found = Solved(first.clone(), least.clone(), torch.zeros_like(first))
     for update in range(iterations + 1):
-        after, x0 = advance(y)
-        off = target - after
+        after, x0 = advance(y, points)
+        off = target[points] - after
         size = norm(off).to(least)
         better = size < least
         at = better.view(column)
@@ -71,9 +82,13 @@ def solve_step(advance: Callable[[Tensor], tuple[Tensor, Tensor]], target: Tenso
         seen = torch.where(at, x0, seen) if update else x0
         speed = torch.where(better, speed, speed / 2)
         history = [*history[1 - MEMORY:], (y, off)]
-        settled = least <= tolerance
-        if update == iterations or bool(settled.all()):
+        for whole, part in zip(found, (best, least, seen), strict=True):
+            whole[points] = part
+        on = ~(least <= tolerance)
+        if update == iterations or not bool(on.any()):
             break
         plain = best + (speed / 2).view(column).to(gap) * gap
-        y = torch.where(settled.view(column), best, torch.where(at, _mixed(history, rate), plain))
-    return Solved(best, least, seen)
+        y = torch.where(at, _mixed(history, rate), plain)
+        points, y, best, gap, least, seen, speed = (part[on] for part in (points, y, best, gap, least, seen, speed))
+        history = [(state[on], missed[on]) for state, missed in history]
+    return found

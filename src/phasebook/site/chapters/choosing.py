@@ -50,7 +50,7 @@ def edit_album(edits: Edits, model: Model, generic: Prompt | None) -> Album:
     n = round(len(edits.pairs)**0.5)
     sources, targets = edits.pairs.source[::n], edits.pairs.target[:n]
     k_values = edits.k_values.tolist()
-    noised = [model.predict(edits.inverted[k], edits.levels, k, generic).x0[::n] for k in k_values]
+    noised = [model.predict(edits.inverted[k, ::n], edits.levels, k, generic).x0 for k in k_values]
     denoised = np.stack([_pictures(model, x0) for x0 in noised], 1)
     results = np.stack([_pictures(model, x0) for x0 in edits.pictures])
     noise = [f"k = {k}, {noise_words(edits.levels.sigma_over_alpha[k])}" for k in k_values]
