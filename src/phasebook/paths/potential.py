@@ -55,8 +55,8 @@ class Potential:
         if not self.periodic:
             place = np.clip(place, 0, n - 1 - 1e-9)
         corner = np.floor(place).astype(int)
-        i, j = np.moveaxis(corner, -1, 0)
-        s, t = np.moveaxis((place - corner)[..., None, :], -1, 0)
+        beyond = place - corner
+        i, j, s, t = corner[..., 0], corner[..., 1], beyond[..., :1], beyond[..., 1:]
         i, j, up, right = i % n, j % n, (i + 1) % n, (j + 1) % n
         near = self.table[i, j] * (1 - t) + self.table[i, right] * t
         return near * (1 - s) + (self.table[up, j] * (1 - t) + self.table[up, right] * t) * s

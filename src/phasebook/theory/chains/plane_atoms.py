@@ -51,8 +51,9 @@ class Atoms:
         """
         mean = self.weights @ self.y
         y = self.y - mean                                          # fewer digits lost where the atoms are far from 0
-        terms = ((x - mean) @ y.T - (y**2).sum(1) / 2) / s**2 + np.log(self.weights)
-        return mean + softmax(terms, axis=-1) @ y
+        flat = (np.asarray(x) - mean).reshape(-1, 2)
+        terms = (y @ flat.T - (y**2).sum(1)[:, None] / 2) / s**2 + np.log(self.weights)[:, None]   # (atom, point): sums
+        return mean + (softmax(terms, axis=0).T @ y).reshape(np.shape(x))                         # over atoms are short
 
     def posterior(self, x: Float[ndarray, "*b 2"], s: float):
         """The law at x, and what is known of the data from x.
