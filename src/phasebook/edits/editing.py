@@ -192,13 +192,10 @@ def _judged(judge: Judge, model: Model, step: int, results: Sequence[State], mad
 def _parting(model: Model, inversion: Inversion, back: Int[ndarray, " 2e"], levels: Levels,
              generic: Prompt | None) -> Float[ndarray, "e step"]:
     """Distances of the predictions of source and target along their inversions."""
-    e = len(back) // 2
-    columns = []
-    for step in range(levels.steps):
-        known = inversion.x0 is not None
-        x0 = inversion.x0[step] if known else model.predict(inversion.x[step], levels, step, generic).x0
-        columns.append(model.norm(x0[back[:e]] - x0[back[e:]]).cpu().numpy())
-    return np.stack(columns, 1)
+    e, read = len(back) // 2, inversion.x0
+    if read is None:
+        read = (model.predict(inversion.x[k], levels, k, generic).x0 for k in range(levels.steps))
+    return np.stack([model.norm(x0[back[:e]] - x0[back[e:]]).cpu().numpy() for x0 in read], 1)
 
 
 def round_trip(model: Model, prompt: Prompt | None, count: int, *, levels: Levels, seed: int = 0, iterations: int = 20,
