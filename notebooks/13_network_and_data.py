@@ -400,7 +400,7 @@ for name, s in networks.items():
 # boundaries, 0 for maps that agree no better than those of different slices; and against the rows of the Gaussian, whose maps have no boundary.
 #
 # With the default parameters the nearest pairs are a U-Net and the transformer, and it matters little which U-Net, that of the transformer's half or that of the other. The two U-Nets, one backbone, are no nearer to each other;
-# where boundaries begin they are as near as the transformer is to the Gaussian. So neither the backbone nor the half sorts the networks, as far as twelve slices tell: the intervals are wide, and every difference that is claimed is undecided.
+# where boundaries begin they are as near as the transformer is to the Gaussian. So neither the backbone nor the half sorts the networks, as far as twelve slices tell: the intervals are wide, and every difference that is claimed is undecided. With two other sets of anchors some of the differences hold, and none fails.
 # What networks share, whoever they are, may be what any of them learns of the distribution, or no more than the swelling of the metric that follows from mean and covariance alone: where boundaries begin the Gaussian agrees with all three, with
 # intervals clear of nought, and whether U-Net and transformer agree with each other by more is not decided. The exact denoisers agree hardly with the Gaussian, and with one another not to be told from chance: what they have is the walls between the single pictures of a
 # half. With the networks they agree little. That speaks against the exact denoiser of a training set as an account of a network's boundaries.
