@@ -201,3 +201,24 @@ def test_points_have_no_pictures():
                  lambda: OfPixels(root_mean_square)(last)):
         with pytest.raises(ValueError, match="the atoms are points, not pictures"):
             call()
+
+
+def test_products_with_the_anchors_of_a_plane_are_taken_once(monkeypatch):
+    """The key is what the latents are, not who holds them: an array that was changed in place is another one."""
+    from phasebook.models import exact as module
+
+    taken, real = [], module.products_with
+    monkeypatch.setattr(module, "products_with", lambda atoms, z: taken.append(len(z)) or real(atoms, z))
+    rng = np.random.default_rng(0)
+    model = ExactModel.of_points(rng.normal(size=(5, 4)))
+    anchors, c = rng.normal(size=(3, 4)), rng.normal(size=(7, 3))
+    first = model.start(anchors, c)
+    assert torch.equal(model.start(anchors.copy(), c), first) and taken == [3]
+    torch.testing.assert_close(first[:, :5], (torch.as_tensor(c @ anchors) @ model.atoms.double().T).float())
+    anchors[0] += 1
+    assert not torch.equal(model.start(anchors, c), first) and taken == [3, 3]
+    model.start(rng.normal(size=(9, 4)))                                # many latents are not kept
+    for _ in range(2 * module.PLANES):
+        model.start(rng.normal(size=(3, 4)), c)
+    assert len(model._known) == module.PLANES
+    torch.testing.assert_close(model.start(anchors - [[1], [0], [0]], c), first)
