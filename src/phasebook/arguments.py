@@ -3,6 +3,7 @@
 What a user's own function gives is checked here as well, as far as its kind and its numbers go.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy import ndarray
 from torch import Tensor
 
 __all__ = ["brief", "check_place", "first_not_finite", "latent_shape", "number", "numbers", "tensor_of", "whole"]
+
+ENTRIES = 10**9         # of a latent
 
 
 def brief(value: object) -> str:
@@ -64,8 +67,9 @@ def numbers(name: str, value: object, takes: str) -> ndarray:
 def latent_shape(shape: object) -> tuple[int, ...]:
     """The shape of one latent; a single number is one of vectors. ValueError unless all are positive integers."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-    if not sizes or not all(_is_whole(size) and size > 0 for size in sizes):
-        raise ValueError(f"shape = {brief(shape)}: takes positive integers, the shape of one latent")
+    if not sizes or not all(_is_whole(size) and size > 0 for size in sizes) or math.prod(map(int, sizes)) > ENTRIES:
+        raise ValueError(f"shape = {brief(shape)}: takes positive integers, the shape of one latent, of {ENTRIES:.0e} "
+                         "entries at most")
     return tuple(int(size) for size in sizes)
 
 
@@ -74,9 +78,13 @@ def check_place(dtype: torch.dtype, device: str) -> None:
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ValueError(f"dtype = {brief(dtype)}: takes a floating-point type, such as torch.float32")
     try:
-        torch.empty(0, dtype=dtype, device=device)
+        kind = torch.empty(0, dtype=dtype, device=device).device.type
     except (RuntimeError, TypeError, AssertionError):
-        raise ValueError(f"device = {brief(device)}: not here; takes 'cpu', or 'cuda' where there is one") from None
+        kind = "meta"
+    if kind == "meta":          # shapes alone
+        raise ValueError(f"device = {brief(device)}: not here; takes 'cpu', or 'cuda' where there is one")
+    if torch.finfo(dtype).bits < 16:
+        raise ValueError(f"dtype = {dtype}: takes one that can be added, of 16 bits or more")
 
 
 def tensor_of(label: str, value: object, takes: str) -> Tensor:

@@ -1,6 +1,8 @@
 """The registry of image sets: what each set holds, and one line for each thing it cannot hold."""
 
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -384,3 +386,33 @@ def test_the_root_of_the_disk_is_one_line():
     with pytest.raises(ValueError, match="^image_set = '/': ") as caught:
         load_images("/", 8)
     assert "\n" not in str(caught.value)
+
+
+def sixteen_bits(path, values, clear=None):
+    """A PNG of 16 bits a channel, grey or RGB, one number of which is transparent."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 2 * (values.ndim - 2), 0, 0, 0)
+    through = b"" if clear is None else chunk(b"tRNS", np.array(clear, ">u2").tobytes())
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + through + chunk(b"IDAT", zlib.compress(rows))
+                     + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize("clear", [1000, (800, 1800, 2800)])
+def test_what_is_transparent_in_sixteen_bits_is_white(folder, clear):
+    values = np.full((16, 16, *np.shape(clear)), clear)
+    values[:8] = 30000
+    for given in (None, np.atleast_1d(clear)):
+        sixteen_bits(folder / "c.png", values, given)
+        pixels = load_images(folder, resolution=16).pixels[2]
+        assert np.allclose(pixels[:8], 30000 / 65535, atol=1 / 255)
+        assert np.allclose(pixels[8:], np.divide(clear, 65535) if given is None else 1, atol=1 / 255)
+
+
+@pytest.mark.parametrize("most", [65535, 1000])
+def test_a_grey_map_of_sixteen_bits_is_read(tmp_path, most):
+    values = np.full((16, 16), most // 4, ">u2")
+    (tmp_path / "a.pgm").write_bytes(b"P5 16 16 %d\n" % most + values.tobytes())
+    assert np.allclose(read_picture(tmp_path / "a.pgm", "picture"), 0.25, atol=1 / 255)

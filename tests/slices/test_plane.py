@@ -121,6 +121,11 @@ def test_a_seed_that_is_none_is_refused(seed):
     refuses(lambda: Plane.random((2,), seed), "seed = ", "takes a whole number from 0")
 
 
+@pytest.mark.parametrize("shape", [(10**12,), (2,) * 70])
+def test_latents_that_no_memory_holds_are_refused(shape):
+    refuses(lambda: Plane.random(shape, 0), "shape = (", "of 1e+09 entries at most")
+
+
 @pytest.mark.parametrize("extent", EXTENTS)
 def test_an_extent_that_is_none_is_refused(extent):
     refuses(lambda: Plane.random((2,), 0, extent=extent), "extent = ", "takes four finite numbers")
@@ -133,6 +138,7 @@ def test_an_extent_that_is_none_is_refused(extent):
     ({"anchors": [[1, 2], [3]]}, "takes three latents"),
     ({"anchors": np.full((3, 2), np.nan)}, "anchors: NaN or Inf at [0, 0]"),
     ({"anchors": np.arange(3.0)[:, None]}, "anchors: the three latents lie on one line"),
+    ({"anchors": np.zeros((3, 0))}, "anchors: shape (3, 0); takes three latents of two entries or more"),
     ({"anchors": np.ones((2, 2))}, "anchors: shape (2, 2)"), ({"anchors": np.eye(3) * 1j}, "takes three latents"),
 ])
 def test_bad_fields_are_one_line(fields, words):

@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-from phasebook.arguments import brief, check_place, latent_shape, numbers, tensor_of
+from phasebook.arguments import brief, check_place, latent_shape, numbers, tensor_of, whole
 from phasebook.sampling.features import Latent, OfPixels
 from phasebook.sampling.fingerprints import fingerprint_of
 from phasebook.sampling.levels import Levels, log_snr_levels
@@ -90,8 +90,10 @@ class Denoiser(Model):
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
         """The function at the level of `step`, and the noise that follows from it at the level of `read`."""
-        if x.ndim < 2 or tuple(x.shape[1:]) != self.shape:
-            raise ValueError(f"x: shape {tuple(x.shape)}; takes states (p, {', '.join(map(str, self.shape))})")
+        if not isinstance(x, Tensor) or x.ndim < 2 or tuple(x.shape[1:]) != self.shape:
+            said = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+            raise ValueError(f"x: {said}; takes states (p, {', '.join(map(str, self.shape))})")
+        step, read = whole("step", step, 0, levels.steps - 1), read and whole("read", read, 0, levels.steps)
         x0 = self._asked(x, float(levels.alpha[step]), float(levels.sigma[step]))
         if x0.shape != x.shape:
             raise ValueError(f"denoise: gives shape {tuple(x0.shape)} for {tuple(x.shape)}; takes a function that "

@@ -283,9 +283,15 @@ def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
             raise _OtherSize(f"{image.width} x {image.height}")
         if image.width * image.height > LARGEST:
             raise _OtherSize(f"{image.width} x {image.height}")
+        scaled = image.mode == "I" and image.format == "PPM"            # by Pillow, to 16 bits
+        halved = "RGB;16B" in map(str, next(iter(image.tile), ()))      # of each channel the upper byte is read
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I;16"):       # Pillow's own conversion cuts 16 bits off at 255
-            image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+        clear = image.info.get("transparency")
+        if halved and clear is not None:
+            image.info["transparency"] = tuple(value >> 8 for value in clear)
+        if image.mode.startswith("I;16") or scaled:     # Pillow's own conversion cuts 16 bits off at 255
+            values = np.asarray(image)
+            image = Image.fromarray(np.where(values == clear, 255, np.rint(values / 257)).astype(np.uint8))
         elif image.mode in ("I", "F"):
             kind = "whole" if image.mode == "I" else "floating-point"
             raise _NoRange(f"pixels are 32-bit {kind} numbers of unknown range; takes 8 or 16 bits a channel")

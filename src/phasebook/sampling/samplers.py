@@ -17,7 +17,7 @@ prediction is guessed from those at the two levels before, which costs nothing a
 goes on from there until the sampler's own step leads from `x_k` to `x_{k+1}`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +51,10 @@ def check_kinds(model: Model, levels: Levels, prompt: Prompt | None) -> None:
         raise ValueError(f"levels = {brief(levels)}: takes a Levels, such as model.levels(50)")
     if prompt is not None and not isinstance(prompt, Prompt):
         raise ValueError(f"prompt = {brief(prompt)}: takes a Prompt, such as model.prompt('a red cat')")
+    conditions = {} if prompt is None else prompt.conditions
+    named = isinstance(conditions, Mapping) and conditions.values()
+    if named is False or not all(isinstance(c, torch.Tensor) and c.ndim for c in named):
+        raise ValueError(f"prompt: its conditions are {brief(conditions)}; takes tensors by name, points first")
 
 
 def _check(model: Model, x: State, levels: Levels, prompt: Prompt | None) -> None:
@@ -126,8 +130,12 @@ def sample(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
     """
     _check(model, x, levels, prompt)
     first = whole("first", first, 0, levels.steps - 1, "a step")
-    if tangents is not None and tangents.shape[1:] != x.shape:
-        raise ValueError(f"tangents: {_named(tangents)}; takes derivatives of x, (t, {', '.join(map(str, x.shape))})")
+    if tangents is not None:
+        takes = f"takes derivatives of x, a tensor (t, {', '.join(map(str, x.shape))})"
+        if not isinstance(tangents, torch.Tensor):
+            raise ValueError(f"tangents: a {type(tangents).__name__}; {takes}")
+        if tangents.shape[1:] != x.shape or tangents.dtype != x.dtype or len(tangents) == 0:
+            raise ValueError(f"tangents: {_named(tangents)}; {takes}, {str(x.dtype).removeprefix('torch.')}")
     for step in range(first, levels.steps):
         (prediction, slope), after, tangents = _advance(model, x, tangents, levels, step, prompt)
         yield Frame(model, step, prediction.x0, x, after, slope and slope.x0)

@@ -84,6 +84,8 @@ def read_array(path: str | Path, label: str, takes: str) -> ndarray:
 
 def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], label: str = "anchors") -> None:
     """ValueError unless there are three finite latents of `shape` that span a plane."""
+    if anchors.size == 0:
+        raise ValueError(f"{label}: shape {anchors.shape}; takes three latents of two entries or more")
     if anchors.shape != (3, *shape):
         raise ValueError(f"{label}: shape {anchors.shape}; takes {(3, *shape)}, three latents")
     numbers(label, anchors, "three latents")

@@ -83,7 +83,8 @@ def test_pictures_that_are_none_are_not_encoded(folder, pictures, words):
 
 @pytest.mark.parametrize("part, change, words", [
     ("unet", {"cross_attention_dim": 24}, r"\.weight has the shape \[\d+, 16\], and \[\d+, 24\] in config.json"),
-    ("unet", {"class_embed_type": "timestep"}, "its parts do not fit together"),
+    ("unet", {"class_embed_type": "timestep"}, "unet lacks 4 of its weights"),
+    ("unet", {"class_embed_type": "identity"}, "its parts do not fit together"),
     ("unet", {"sample_size": 0}, "sample_size = 0; takes 1 to 4096"),
     ("unet", {"sample_size": [8, 10**5]}, "sample_size = .8, 100000.; takes 1 to 4096"),
     ("unet", {"layers_per_block": 10**9}, "the number 1000000000 in config.json; takes up to 10000000"),

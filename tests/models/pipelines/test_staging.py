@@ -196,14 +196,33 @@ def test_every_part_is_whole(model, part):
     tensors = load(weights.read_bytes())
     first = next(iter(tensors))
     save_file({k: v for k, v in tensors.items() if k != first}, weights)
-    refused(lambda: PipelineModel.load(model), f"{part} lacks 1 of its weights")
+    for call in (PipelineModel.load, PipelineModel.check):          # the one reads them, the other their names
+        refused(lambda call=call: call(model), f"{part} lacks 1 of its weights")
     broken = tensors[first].clone()
     broken.view(-1)[0] = torch.nan
     save_file(tensors | {first: broken}, weights)
+    refused(lambda: check_available(model), f"{part} has weights that are not finite")
     refused(lambda: PipelineModel.load(model), f"{part} has weights that are not finite")
     weights.rename(weights.with_name("weights.safetensors"))
     refused(lambda: PipelineModel.load(model), f"{part} has no weights", "only weights.safetensors")
     refused(lambda: check_available(model), f"{part} has no weights")
+
+
+def test_another_part_s_weights_are_no_older_names_of_its_own(model):
+    unet, vae = (next((model / part).glob("*.safetensors")) for part in ("unet", "vae"))
+    shutil.copy(unet, vae)
+    refused(lambda: PipelineModel.check(model), "vae lacks")
+
+
+def test_a_list_of_shards_is_one_that_libraries_read(model):
+    weights, = (model / "unet").glob("*.safetensors")
+    shard = weights.rename(weights.with_name("diffusion_pytorch_model-00001-of-00001.safetensors"))
+    index = {"metadata": {}, "weight_map": dict.fromkeys(load(shard.read_bytes()), shard.name)}
+    listed = model / "unet" / "diffusion_pytorch_model.safetensors.index.json"
+    listed.write_text(json.dumps(index))
+    assert PipelineModel.load(model).shape == (4, 8, 8)
+    listed.write_text(json.dumps({"weight_map": index["weight_map"]}))
+    refused(lambda: PipelineModel.check(model), "unet has no weights")
 
 
 def test_without_its_text_encoder_a_pipeline_is_refused(model):

@@ -70,6 +70,9 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
     ("same_basins", {"guidances": [5.0, 5.0]}, "guidances = [5.0, 5.0]: takes each once"),
     ("same_basins", {"step_counts": [3]}, "step_counts = [3]: takes each once, and not 3"),
     ("same_basins", {"data": ["icons a", "icons a"]}, "data = ['icons a', 'icons a']: takes each once"),
+    ("phase_boundaries", {"norms": [12.8, 6.4, 12.8]}, "norms = [12.8, 6.4, 12.8]: takes each once"),
+    ("hierarchy", {"compared": ["digits", "digits"]}, "compared = ['digits', 'digits']: takes each once"),
+    ("phase_boundaries", {"grid\nx": 5}, "'grid\\nx' = 5: unknown parameter (did you mean grid?)"),
     ("same_basins", {"models": ["icons-unet-a", "./icons-unet-a"]}, "two are called 'icons_unet_a'"),
     ("network_and_data", {"models": ["icons-unet-a/", "icons-unet-a"]}, "two are called 'icons_unet_a'"),
     ("network_and_data", {"revision": "main"}, "revision = 'main': of a hub id"),
@@ -89,6 +92,15 @@ def test_sets_without_two_pictures_are_refused(equal, tmp_path, chapter, name):
 ])
 def test_what_would_fail_later_is_refused_now(chapter, changes, words):
     assert words in refusal(chapter, changes)
+
+
+def test_a_batch_counts_at_the_size_of_its_latents(tmp_path):
+    """A network of pictures of 4096 pixels on a side has weights like any other, and nothing else that is small."""
+    shutil.copytree(asset("icons-unet-a"), tmp_path / "wide")
+    config = tmp_path / "wide" / "unet" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"sample_size": 1024}))
+    own = {"models": [str(tmp_path / "wide")], "trained_on": "", "other_half": "", "same_backbone": ""}
+    assert refusal("network_and_data", own | {"batch": 90}).startswith("batch = 90: about 2.")
 
 
 def test_the_last_value_of_a_list_holds_for_all_further_models(tmp_path):

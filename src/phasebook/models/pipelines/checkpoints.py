@@ -7,6 +7,7 @@ safetensors only: a file that would have to be unpickled is never opened.
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteSch
               "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
               "DPMSolverSinglestepScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
               "DEISMultistepScheduler", "UniPCMultistepScheduler")
+SOON_READ = 10**8       # bytes of a file
 TIMES = 100_000         # of a table of noise levels; it is usually of 1000
 FLOWS = ("FlowMatchEulerDiscreteScheduler",)
 
@@ -91,7 +93,8 @@ def known_directory(name: str | Path) -> Path | None:
 
 
 def check_weights(label: str, files: Iterable[Path]) -> None:
-    """ValueError names the first of `files` that is no whole safetensors file: its header is read, its size checked."""
+    """ValueError names the first of `files` that is no whole safetensors file: its header is read, its size checked,
+    and of a file that is soon read every number."""
     from safetensors import SafetensorError, safe_open
 
     for file in files:
@@ -101,6 +104,18 @@ def check_weights(label: str, files: Iterable[Path]) -> None:
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{label}: {file.name} in {file.parent} is corrupted or truncated ({cause(error)}); "
                              "fetch or train it again") from None
+        said = file.stat()
+        if said.st_size <= SOON_READ and (name := _not_finite(file, said.st_mtime_ns, said.st_size)):
+            raise ValueError(f"{label}: {file.name} in {file.parent} has weights that are not finite ({name})")
+
+
+@lru_cache(maxsize=64)
+def _not_finite(file: Path, _changed: int, _size: int) -> str | None:
+    """The first tensor of a file that has a number that is not finite, or None; once for a file that stays as it is."""
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as opened:
+        return next((name for name in opened.keys() if not bool(opened.get_tensor(name).isfinite().all())), None)
 
 
 def pipeline_parts(label: str, folder: Path) -> tuple[Family, dict[str, tuple[str, str]]]:

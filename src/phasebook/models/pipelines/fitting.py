@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["check_directory", "check_geometry", "understood"]
 
 WORDS = 4096                # of a prompt; CLIP has 77
-RUN_ONCE = 50_000_000       # weights of a network that is run once when it is loaded; of a larger one the shapes are
+RUN_ONCE = 2e11             # weights times places of a latent: a network with fewer is run once when it is loaded
 
 
 def understood(label: str, pipe, sampler: str) -> tuple[Family, Noise]:
@@ -83,7 +83,7 @@ def check_geometry(label: str, model: "phasebook.models.pipelines.pipeline.Pipel
 
     weights = sum(w.numel() for w in model.network.parameters())
     outline = model.device.type == "meta"
-    large = weights > RUN_ONCE and not outline
+    large = weights * model.shape[1] * model.shape[2] > RUN_ONCE and not outline
     shapes = FakeTensorMode(allow_non_fake_inputs=True) if large else nullcontext()
     try:
         prompt = model.prompt("")

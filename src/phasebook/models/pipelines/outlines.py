@@ -1,7 +1,7 @@
 """Parts of a model as shapes alone: what a configuration asks for, held against the weights before these are read."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -58,12 +58,26 @@ def outline(kind: type, place: Path, variant: str | None = None, network: bool =
     asked, held = sum(w.numel() for w in module.state_dict().values()), sum(map(math.prod, shapes.values()))
     if asked > 2 * held + SPARE:            # a table may have two names, and one place in the file
         raise ValueError(f"its configuration asks for {asked} numbers, and its weights have {held}")
+    _check_names(place, module, shapes)
     for key, tensor in module.state_dict().items():
         if shapes.get(key, list(tensor.shape)) != list(tensor.shape):
             raise ValueError(f"{key} has the shape {shapes[key]}, and {list(tensor.shape)} in config.json")
         if tensor.is_floating_point() and kinds.get(key, FLOATS[0]) not in FLOATS:
             raise ValueError(f"{key} is {kinds[key]} in its file; takes {', '.join(FLOATS)}")
     return module
+
+
+def _check_names(place: Path, module, shapes: Mapping[str, list[int]]) -> None:
+    """ValueError where weights of a module are in none of its files. Libraries take some by older names; of diffusers'
+    these have as many numbers, and of transformers' nothing is said here."""
+    tied = set(getattr(module, "_tied_weights_keys", None) or ())
+    own = dict(module.named_parameters())
+    lacking = [key for key in own if key not in shapes and key not in tied]
+    older = [math.prod(shape) for key, shape in shapes.items() if key not in module.state_dict()]
+    diffusers = hasattr(module, "load_config")
+    short = len(lacking) == len(own) or sum(own[key].numel() for key in lacking) > sum(older)
+    if lacking and (short if diffusers else not older):
+        raise ValueError(f"{place.name} lacks {len(lacking)} of its weights ({lacking[0]}, ...)")
 
 
 def check_counts(values: Any) -> None:

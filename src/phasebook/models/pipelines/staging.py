@@ -85,7 +85,9 @@ def weight_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
     if not index.is_file():
         return []
     try:
-        shards = sorted(set(read_config(stem, index, "list of weights")["weight_map"].values()))
+        listed = read_config(stem, index, "list of weights")
+        shards = sorted(set(listed["weight_map"].values()))
+        dict(listed["metadata"])            # libraries ask for it
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
     plain = [name for name in shards if isinstance(name, str) and Path(name).name == name]

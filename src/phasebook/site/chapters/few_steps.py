@@ -43,6 +43,8 @@ RIDGE = 0.2             # a jump over this share of the distance of two pictures
 class Chapter(Parameters):
     """What the chapter takes."""
 
+    distinct = ("targets", "chained", "layers", "steps_student")
+
     targets: Annotated[list[Name], Field(min_length=1, max_length=4)]
     chained: list[Name]
     layers: Annotated[list[Kind], Field(min_length=2, max_length=6)]
@@ -68,9 +70,6 @@ class Chapter(Parameters):
 
     @model_validator(mode="after")
     def _usable(self):
-        for name in ("targets", "chained", "layers", "steps_student"):
-            if len(set(value := getattr(self, name))) < len(value):
-                raise ValueError(f"{name} = {value}: takes each once")
         if "mlp" not in self.layers:
             raise ValueError(f"layers = {self.layers}: takes a list with mlp, to which the others are compared")
         if 1 not in self.steps_student or not set(self.steps_student) <= set(COUNTS):

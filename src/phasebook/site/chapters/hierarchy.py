@@ -41,6 +41,8 @@ Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidat
 class Chapter(ModelParameters):
     """The parameters of chapter 15."""
 
+    distinct = ("compared", "ridges")
+
     judge: str = ""             # nothing here is judged by CLIP
     pretrained: str = ""
     compared: list[str]

@@ -87,6 +87,8 @@ class SliceParameters(Parameters):
 class Chapter(SliceParameters):
     """Phase boundaries on slices, at several scales of the data."""
 
+    distinct = ("norms",)
+
     norms: Annotated[list[Annotated[Positive, Field(ge=0.01, le=1e4)]], Field(min_length=1, max_length=6)]
     null_images: Annotated[int, Field(ge=20, le=1600)]
 

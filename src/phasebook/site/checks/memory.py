@@ -17,7 +17,8 @@ NUMBER = 4                  # bytes of a float32
 POINT = 88                  # bytes of a point of a slice at a step: metric, by tangents too, in float64; jumps, fields
 TILE = 2_500                # points of a slice that are swept together (`slices.sweep`)
 COPIES = 8                  # of a tile's states: predictions, tangents, logits
-DECODED = 7e6               # bytes of a latent while a network of the shipped ones' size decodes it
+SIDE = 16                   # of a latent of the shipped networks
+DECODED = 7e6               # bytes of such a latent while a network of their size decodes it
 LATENT = 2048               # entries of a latent whose model is not loaded yet
 
 

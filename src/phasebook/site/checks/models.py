@@ -20,7 +20,7 @@ from phasebook.models.vision import check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
-from phasebook.site.checks.memory import DECODED, NUMBER, bytes_of_exact, named
+from phasebook.site.checks.memory import DECODED, NUMBER, SIDE, bytes_of_exact, named
 from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.site.results.ledger import slug
 
@@ -89,7 +89,7 @@ class ModelParameters(Parameters):
         for name in self.trained:
             parts |= memory_of_network(name, self.variant, self.dtype)
         if self.trained and self.device == "cpu":
-            parts[named(batch=self.batch)] = DECODED * self.batch
+            parts[named(batch=self.batch)] = self.batch * max(_decoded(name, self.variant) for name in self.trained)
         return parts
 
     def _check_judge(self) -> None:
@@ -173,6 +173,13 @@ def memory_of_network(name: str, variant: str = "", dtype: str = "float32", para
         return {}
     numbers = sum(w.numel() for part in outline.family.modules(outline.pipe) for w in part.state_dict().values())
     return {named(**{parameter: repr(name), "dtype": dtype}): numbers * (getattr(torch, dtype).itemsize + NUMBER)}
+
+
+def _decoded(name: str, variant: str) -> float:
+    """Bytes of a latent of a pipeline's size while a network as wide as the shipped ones decodes it."""
+    outline = PipelineModel.check(name, variant or None, "models")
+    plane = SIDE**2 if outline is None else outline.shape[1] * outline.shape[2]
+    return DECODED * max(1.0, plane / SIDE**2)
 
 
 def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None,

@@ -14,9 +14,9 @@ import json
 import types
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from phasebook.site.checks.memory import check_memory
 
@@ -42,7 +42,13 @@ class ParameterError(ValueError):
 
 
 class Parameters(BaseModel):
-    """Base of every chapter's parameter model: frozen, strict about names and types."""
+    """Base of every chapter's parameter model: frozen, strict about names and types.
+
+    Attributes:
+        distinct: names of lists that have no entry twice.
+    """
+
+    distinct: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
 
@@ -61,6 +67,14 @@ class Parameters(BaseModel):
             except (ValueError, RecursionError):
                 raise ValueError(f"text is not accepted here ({_takes(cls, info.field_name)})") from None
         return value
+
+    @model_validator(mode="after")
+    def _distinct(self):
+        for name in self.distinct:
+            value = getattr(self, name)
+            if any(entry in value[:k] for k, entry in enumerate(value)):
+                raise ValueError(f"{name} = {_short(value)}: takes each once")
+        return self
 
     def memory(self) -> dict[str, float]:
         """Bytes of the arrays that a run keeps at its peak, part by part: see `checks.memory`."""
@@ -94,7 +108,8 @@ def unknown_parameter(name: str, value: Any, known: Iterable[str]) -> str:
     """The line that refuses a parameter which a chapter does not have."""
     near = get_close_matches(name, known := list(known), 1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    return f"{name} = {_short(value)}: unknown parameter{hint}; known are {', '.join(known)}"
+    said = name if name.isprintable() else repr(name)
+    return f"{said} = {_short(value)}: unknown parameter{hint}; known are {', '.join(known)}"
 
 
 def _unreadable(given: Mapping[str, Any], error: OSError) -> str:
