@@ -70,6 +70,7 @@ def test_phases_by_cut_and_by_field(one):
 
 def test_only_kept_pictures_and_carried_tangents(one):
     assert one.pictures([11]).shape == (1, 3, 3, 8, 8, 3)
+    assert one.pictures({11}).shape == one.pictures(np.array([11])).shape == (1, 3, 3, 8, 8, 3)
     with pytest.raises(ValueError, match="no pictures of step 5"):
         one.pictures([5])
     with pytest.raises(ValueError, match="no tangents were carried"):
@@ -96,6 +97,7 @@ def test_a_height_that_is_none_is_refused(one, value):
 @pytest.mark.parametrize("call, words", [
     (lambda s: s.telling(2.5), "count = 2.5: takes a whole number >= 2"), (lambda s: s.telling("a"), "count = 'a'"),
     (lambda s: s.telling(0), "count = 0"), (lambda s: s.pictures(0), "steps = 0: takes a list of some of [0, 11]"),
+    (lambda s: s.pictures(np.array([[0, 11]])), "steps: an array of shape (1, 2); takes a list of some of [0, 11]"),
     (lambda s: s.pictures(["a"]), "no pictures of step a"), (lambda s: s.between([], []), "alpha, beta: no point"),
     (lambda s: s.between("a", [0.5]), "takes n numbers of each"), (lambda s: s.between(None, 0.5), "alpha, beta = nan"),
     (lambda s: s.values("det", ["pixels"]), "feature = ['pixels']: not measured here"),

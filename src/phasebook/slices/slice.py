@@ -279,8 +279,8 @@ class Slice:
         kept = self.data.kept.values.tolist()
         if not hasattr(steps, "__iter__"):
             raise ValueError(f"steps = {brief(steps)}: takes a list of some of {kept}")
-        if np.ndim(steps) != 1:
-            raise ValueError(f"steps: an array of shape {np.shape(steps)}; takes a list of some of {kept}")
+        if isinstance(steps, ndarray) and steps.ndim != 1:
+            raise ValueError(f"steps: an array of shape {steps.shape}; takes a list of some of {kept}")
         missing = [k for k in steps if k not in kept]
         if missing:
             raise ValueError(f"steps: no pictures of step {missing[0]} were kept; takes some of {kept}")
