@@ -132,7 +132,7 @@ def pages_with(folder: Path, mark: str) -> list[Path]:
 IMAGES = [".pb-plotly svg", "mjx-container"]
 ALIKE = [".bd-header", ".bd-sidebar-primary", ".bd-footer", ".highlight"]
 FEWER = """(whole) => { const few = (all) => [...all].slice(12).forEach((n) => n.remove());
-  few(document.querySelectorAll('dl.py'));                        // of the library's names
+  few(document.querySelectorAll('dl.py, section section:has(> h3), .genindextable li'));  // of the library's names
   few(document.querySelectorAll('.page-toc li li'));
   document.querySelectorAll('tbody').forEach((n) => few(n.rows)); // the ledger
   document.querySelector('.onlyprint')?.remove();                 // no screen shows it
@@ -191,7 +191,7 @@ def test_every_page_is_whole_without_a_network(browser, folder, part):
             if seen:
                 same_colours(file, **seen)
             page.set_viewport_size({"width": 1280, "height": 900})
-            whole = file.name.startswith(("intro", "01_", "11_"))
+            whole = file.name.startswith(("intro", "01_"))
             page.evaluate(FEWER, whole)
             page.evaluate(AXE_SCRIPT)
             for theme in ("dark", "light"):

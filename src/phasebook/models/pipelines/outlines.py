@@ -55,11 +55,12 @@ def outline(kind: type, place: Path, variant: str | None = None, network: bool =
             module = kind.from_config(kind.load_config(place))
         else:
             module = kind(kind.config_class.from_pretrained(place))
-    asked, held = sum(w.numel() for w in module.state_dict().values()), sum(map(math.prod, shapes.values()))
+    weights = module.state_dict()
+    asked, held = sum(w.numel() for w in weights.values()), sum(map(math.prod, shapes.values()))
     if asked > 2 * held + SPARE:            # a table may have two names, and one place in the file
         raise ValueError(f"its configuration asks for {asked} numbers, and its weights have {held}")
     _check_names(place, module, shapes)
-    for key, tensor in module.state_dict().items():
+    for key, tensor in weights.items():
         if shapes.get(key, list(tensor.shape)) != list(tensor.shape):
             raise ValueError(f"{key} has the shape {shapes[key]}, and {list(tensor.shape)} in config.json")
         if tensor.is_floating_point() and kinds.get(key, FLOATS[0]) not in FLOATS:
@@ -73,7 +74,8 @@ def _check_names(place: Path, module, shapes: Mapping[str, list[int]]) -> None:
     tied = set(getattr(module, "_tied_weights_keys", None) or ())
     own = dict(module.named_parameters())
     lacking = [key for key in own if key not in shapes and key not in tied]
-    older = [math.prod(shape) for key, shape in shapes.items() if key not in module.state_dict()]
+    known = module.state_dict()
+    older = [math.prod(shape) for key, shape in shapes.items() if key not in known]
     diffusers = hasattr(module, "load_config")
     short = len(lacking) == len(own) or sum(own[key].numel() for key in lacking) > sum(older)
     if lacking and (short if diffusers else not older):

@@ -26,7 +26,7 @@ from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.protocols import Embedding, Frame, Prompt, State
 from phasebook.sampling.samplers import Resumed
 from phasebook.site.checks.memory import named
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, small_pictures
 from phasebook.site.checks.parameters import Finite, Positive
 from phasebook.site.figures.edits import EditRow, Panel
 from phasebook.slices.measures.splits import split_steps
@@ -89,18 +89,19 @@ class Chapter(ModelParameters):
                 for label, text in _labelled(self.edits):
                     check_length(tokenizer, **{label: text})
         for name in self.models:
-            self._check_pairs(name, self.pictures(name, 8))
+            self._check_pairs(name, self.pictures(name, small=True))
         self._check_points()
         if self.source_image:
             read_picture(self.source_image, f"source_image = {self.source_image!r}", self._sizes())
         return self
 
-    def pictures(self, name: str, resolution: int | None = None) -> ImageSet:
+    def pictures(self, name: str, small: bool = False) -> ImageSet:
         """The pictures that edits of one model are drawn from and judged by: an exact model's own, or those of things
-        that networks know."""
+        that networks know; small ones tell their numbers and names."""
+        families = self.families or None
         chosen = self.image_set if name == EXACT else self.network_set
         try:
-            return load_images(chosen, resolution or self.resolution, self.families or None)
+            return small_pictures(chosen, families) if small else load_images(chosen, self.resolution, families)
         except ValueError as error:
             own = "image_set" if name == EXACT else "network_set"
             raise ValueError(str(error).replace("image_set =", f"{own} =", 1)) from None
@@ -150,14 +151,14 @@ class Chapter(ModelParameters):
 
     def _bytes_of_edits(self, name: str) -> float:
         picture = 0 if name == EXACT else 3 * (_size_of(name) or 512)**2
-        state = 2 * len(self.pictures(name, 8)) if name == EXACT else picture // 48
+        state = 2 * len(self.pictures(name, small=True)) if name == EXACT else picture // 48
         inverted = INVERTED * (2 if name == EXACT else 1)       # the exact model's are in double precision
         most = max(self.at("pairs", name), self.at("neighbours", name), len(self.edits))
         kept = RESUMED * len(self.k_at(name)) + inverted * self.at("steps", name)
         return 4.0 * most * (state * kept + JUDGED * picture)
 
     def _check_exact(self) -> None:
-        model = ExactModel.of(load_images(self.image_set, 8, self.families or None))
+        model = ExactModel.of(small_pictures(self.image_set, self.families or None))
         for label, text in _labelled(self.edits):
             try:
                 model.prompt(text)

@@ -21,7 +21,15 @@ from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.checks.memory import LATENT, NUMBER, bytes_of_exact, bytes_of_slices, named
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_pictures
+from phasebook.site.checks.models import (
+    EXACT,
+    ModelParameters,
+    PerModel,
+    Seed,
+    Subject,
+    check_pictures,
+    small_pictures,
+)
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import MergeTree, PairStrip, as_bytes
 from phasebook.slices.measures.splits import final_half, split_levels
@@ -66,7 +74,7 @@ class Chapter(ModelParameters):
         sizes = {name: len(check_pictures(name, self.resolution, parameter="compared")) for name in self.compared}
         own = {}
         if EXACT in self.models:
-            own[EXACT] = len(load_images(self.image_set, 8, self.families or None))
+            own[EXACT] = len(small_pictures(self.image_set, self.families or None))
         for name, n in (own | sizes).items():
             self._check_parts(self.models[0] if name in sizes else name, n)
         return self
@@ -85,7 +93,7 @@ class Chapter(ModelParameters):
         """See `Parameters`: slices, and the distances of all starts at all steps with trees of them."""
         parts = super().memory()
         for name in self.compared:          # the pictures, and an exact model of a part of them at a time
-            n = len(load_images(name, 8))
+            n = len(small_pictures(name))
             part = min(self.at("starts", self.models[0]) // 4, n // self.sets)
             parts[named(compared=repr(name), resolution=self.resolution)] = \
                 3.0 * n * self.resolution**2 * (2 * NUMBER + 1) + bytes_of_exact(part, self.resolution)

@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
-from phasebook.models.image_sets import load_images
 from phasebook.sampling.levels import Levels
 from phasebook.site.chapters.slices import SliceParameters
 from phasebook.site.checks.memory import NUMBER, named
+from phasebook.site.checks.models import small_pictures
 from phasebook.site.checks.parameters import Positive
 from phasebook.slices.measures.ridges import ridge_edges, ridges_at
 from phasebook.slices.measures.statistics import steepest
@@ -42,7 +42,7 @@ class Chapter(SliceParameters):
 
     def memory(self) -> dict[str, float]:
         """See `Parameters`: of the finest of three grids all points are swept together."""
-        pictures = len(load_images(self.image_set, 8, self.families or None))
+        pictures = len(small_pictures(self.image_set, self.families or None))
         return super().memory() | {
             named(refined_grid=self.refined_grid): NUMBER * SWEPT * self.refined_grid**2 * pictures}
 

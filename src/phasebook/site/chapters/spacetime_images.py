@@ -16,7 +16,6 @@ from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.spacetime.atoms import free_distance, great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
 from phasebook.mixtures.spacetime.polygon import polygon_length
-from phasebook.models.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.towers import Tower
 from phasebook.models.vision import check_features
@@ -31,6 +30,7 @@ from phasebook.site.checks.models import (
     check_trained,
     memory_of_network,
     memory_of_pictures,
+    small_pictures,
 )
 from phasebook.site.checks.parameters import Finite, Parameters
 from phasebook.spacetime.expectations import (
@@ -121,7 +121,7 @@ class Chapter(Parameters):
 
     def memory(self) -> dict[str, float]:
         """See `Parameters`: tables of all pictures at each level, states along all curves, a batch that is probed."""
-        n = len(load_images(self.image_set, 8))
+        n = len(small_pictures(self.image_set))
         curves = self.pairs + 2 * self.flows + len(self.levels)
         return memory_of_pictures(self.image_set) | memory_of_network(self.model, parameter="model") | {
             named(image_set=repr(self.image_set), noise=self.noise):

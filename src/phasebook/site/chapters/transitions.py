@@ -13,13 +13,12 @@ from phasebook.hierarchy.factors import exact_levels, sampled_levels
 from phasebook.hierarchy.transitions import Trips, exact_trips, first_ridge, sampled_trips
 from phasebook.models.exact import ExactModel
 from phasebook.models.icons import icons
-from phasebook.models.image_sets import load_images
 from phasebook.sampling.protocols import Frame, State
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.network import PICTURE_SIDE, deviation_of, memory_of_data, nearest_kind, own_data
 from phasebook.site.chapters.slices import Extent, opening
 from phasebook.site.checks.memory import bytes_of_slices, named
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents
+from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents, small_pictures
 from phasebook.site.figures.base import table
 from phasebook.slices.measures.statistics import largest_deviation
 from phasebook.slices.plane import Plane
@@ -69,7 +68,7 @@ class Chapter(ModelParameters):
         for name in self.models:
             slices, grid, steps = (self.at(key, name) for key in ("slices", "grid", "steps"))
             parts[named(models=name, slices=slices, grid=grid, steps=steps)] = bytes_of_slices(slices, grid, steps)
-        pictures = len(load_images(self.image_set, 8, self.families or None))
+        pictures = len(small_pictures(self.image_set, self.families or None))
         parts[named(samples=self.samples, image_set=repr(self.image_set))] = \
             8.0 * POSTERIORS * self.samples * pictures
         if self.factor_sets:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_origin
 
@@ -9,7 +10,7 @@ import torch
 from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import ImageSet, load_images
+from phasebook.models.image_sets import IMAGE_SETS, RESOLUTIONS, ImageSet, load_images
 from phasebook.models.pipelines.checkpoints import cause, check_device, known_directory
 from phasebook.models.pipelines.family import check_length
 from phasebook.models.pipelines.loading import check_available, noise_at, tokenizer_of
@@ -25,12 +26,13 @@ from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.site.results.ledger import slug
 
 __all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_latents",
-           "check_pictures", "check_trained", "judge_of", "memory_of_network", "memory_of_pictures", "subjects",
-           "trained_subject"]
+           "check_pictures", "check_trained", "judge_of", "memory_of_network", "memory_of_pictures", "small_pictures",
+           "subjects", "trained_subject"]
 
 Device = Annotated[str, AfterValidator(check_device)]
 Steps = Annotated[int, Field(ge=2, le=500)]
 EXACT = "exact"
+SMALL = RESOLUTIONS[0]
 
 
 def PerModel(kind: Any) -> Any:
@@ -71,7 +73,7 @@ class ModelParameters(Parameters):
         if EXACT in self.models:
             check_pictures(self.image_set, self.resolution, self.families or None)
         else:
-            load_images(self.image_set, 8, self.families or None)
+            small_pictures(self.image_set, self.families or None)
         if self.revision and all(known_directory(name) for name in self.trained):
             raise ValueError(f"revision = {self.revision!r}: of a hub id, and models = {self.models} has none; takes "
                              "''")
@@ -160,7 +162,7 @@ def check_latents(name: str, variant: str, side: int, parameter: str, value: obj
 def memory_of_pictures(name: str, resolution: int = 64, families: list[str] | None = None,
                        parameter: str = "image_set", models: int = 1, double: bool = False) -> dict[str, float]:
     """The part of exact models of an image set in what a run keeps in memory; see `memory.bytes_of_exact`."""
-    count = len(load_images(name, 8, families))
+    count = len(small_pictures(name, families))
     part = named(**{parameter: repr(name), "resolution": f"{resolution} ({count} pictures)"})
     return {part: bytes_of_exact(count, resolution, models, double)}
 
@@ -182,11 +184,21 @@ def _decoded(name: str, variant: str) -> float:
     return DECODED * max(1.0, plane / SIDE**2)
 
 
+def small_pictures(name: str, families: list[str] | None = None) -> ImageSet:
+    """An image set at 8 x 8 pixels, for its numbers and names; those that are shipped are read once."""
+    return _shipped(name, families and tuple(families)) if name in IMAGE_SETS else load_images(name, SMALL, families)
+
+
+@lru_cache
+def _shipped(name: str, families: tuple[str, ...] | None) -> ImageSet:
+    return load_images(name, SMALL, families and list(families))
+
+
 def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None,
                    parameter: str = "image_set") -> ImageSet:
     """The image set at 8 x 8 pixels. ValueError, one line, where it is none, or its pictures are all equal."""
     try:
-        small = load_images(name, 8, families)
+        small = small_pictures(name, families)
         if _equal(small) and _equal(load_images(name, resolution, families)):
             raise ValueError(f"image_set = {name!r}: all {len(small)} pictures are equal; takes two different ones")
     except ValueError as error:
