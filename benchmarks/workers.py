@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 # So long that starting workers is a small part, and in so many tiles of one size that none waits for another's last.
-SIZES = {"exact": {"grid": 442, "steps": 50, "tile": 26}, "network": {"grid": 52, "steps": 10, "tile": 13}}
+SIZES = {"exact": {"grid": 650, "steps": 50, "tile": 26}, "network": {"grid": 52, "steps": 10, "tile": 13}}
 
 
 def _alone(name: str, engine: str, workers: int, grid: int, steps: int, tile: int) -> dict:
