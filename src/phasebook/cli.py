@@ -58,9 +58,24 @@ def _signals(end: Callable[[int], NoReturn]) -> Iterator[None]:
             signal.signal(n, handler)
 
 
+def _open_descriptors() -> None:
+    """Where the caller has closed one of the first three, nothing is read and what is printed is lost: the next file to
+    be opened would get its number, and be printed into."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Exit codes: 0 done, 1 a chapter, a verdict or the pages failed, 2 a bad parameter (nothing was written), 128 and
     the signal's number for an interruption."""
+    _open_descriptors()
+    try:
+        os.getcwd()
+    except OSError:
+        print("phasebook: the working folder is gone; call it from one that is there", file=sys.stderr)
+        return 2
     for stream in (sys.stdout, sys.stderr):     # a file name may hold what the terminal cannot show
         stream.reconfigure(errors="backslashreplace")
     logging.getLogger().addHandler(logging.NullHandler())       # what goes wrong is said in one line, by us

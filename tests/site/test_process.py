@@ -18,6 +18,17 @@ def test_an_import_of_torch_leaves_no_folder(tmp_path):
     assert done.returncode == 0 and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="descriptors of a shell")
+@pytest.mark.parametrize("script, said", [
+    ("{} new Bad >&-", "NAME = 'Bad'"), ("{} new Bad <&-", "NAME = 'Bad'"), ("{} new Bad 2>&-", ""),
+    ("mkdir gone && cd gone && rmdir ../gone && {} new Bad", "the working folder is gone"),
+])
+def test_what_the_caller_has_closed_or_removed_is_borne(tmp_path, script, said):
+    call = script.format(f"{sys.executable} -m phasebook.cli")
+    done = subprocess.run(["sh", "-c", call], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == bool(said)
+
+
 MADE = """
 import os, subprocess, sys
 child = "from phasebook.site import process; process.end_with_make(); print(1, flush=True); import time; time.sleep(60)"

@@ -250,7 +250,7 @@ def read_picture(path: str | Path, label: str, sizes: Sequence[int] = ()) -> Flo
             whose range nobody knows.
     """
     try:
-        picture = _opened(Path(path).expanduser(), sizes)
+        picture = _opened(Path(os.path.expanduser(path)), sizes)
     except FileNotFoundError:
         raise ValueError(f"{label}: no such file; takes a picture") from None
     except _OtherSize as error:

@@ -1,13 +1,18 @@
-"""YAML files that people write: small, each key once, text that can be written again."""
+"""YAML files that people write: small, each key a text and once, values that can be written again."""
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from phasebook.arguments import brief
+
 __all__ = ["read"]
 
 LARGEST = 1_000_000     # bytes
+BITS = 1024             # of a whole number
 
 
 class _Loader(yaml.SafeLoader):
@@ -24,13 +29,25 @@ class _Loader(yaml.SafeLoader):
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for i, key in enumerate(keys):
-        if key in keys[:i]:
+    seen = set()
+    for node_of_key, _ in node.value:
+        key = loader.construct_object(node_of_key, deep=True)
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, f"the key {brief(key)} is no text", node.start_mark)
+        if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
 
+def _number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    value = loader.construct_yaml_int(node)
+    if value.bit_length() > BITS:
+        raise yaml.constructor.ConstructorError(None, None, f"a number of {value.bit_length()} bits", node.start_mark)
+    return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _number)
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
@@ -41,6 +58,8 @@ def read(file: Path) -> Any:
         ValueError: one line, what is wrong with the file.
     """
     try:
+        if stat.S_ISFIFO(os.stat(file).st_mode):            # nobody may ever write into it
+            raise ValueError("cannot be read (is a pipe)")
         with open(file, "rb") as stream:
             raw = stream.read(LARGEST + 1)
     except OSError as error:

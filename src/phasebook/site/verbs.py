@@ -1,6 +1,7 @@
 """The verbs behind the door: what each takes and does."""
 
 import argparse
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,14 @@ from phasebook.site.results import compare
 
 __all__ = ["do"]
 
+LINE = 300              # characters of a refusal
+LONGEST = 200           # bytes of a file's name: while it is written it has a longer one
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, exit code 2, as for a bad parameter."""
+        message = message if len(message) <= LINE else f"{message[:LINE]}..."
         sys.exit(_fail(f"{message}; see {self.prog} --help", 2))
 
 
@@ -146,9 +151,12 @@ def _pdf(options: argparse.Namespace) -> None:
 
 
 def _check_file(out: Path) -> None:
-    """ParameterError where a folder stands in a file's place."""
-    if out.is_dir():
-        raise ParameterError(f"-o {out}: is a folder; takes the name of a file")
+    """ParameterError where no file can have that name, or something else has it."""
+    if len(os.fsencode(out.name)) > LONGEST:
+        raise ParameterError(f"-o {out.name[:60]}...: takes a file name of at most {LONGEST} bytes")
+    if os.path.exists(out) and not os.path.isfile(out):
+        kind = "a folder" if os.path.isdir(out) else "no file"
+        raise ParameterError(f"-o {out}: is {kind}; takes the name of a file")
 
 
 def _stability(options: argparse.Namespace) -> None:
@@ -201,13 +209,14 @@ def _bench(options: argparse.Namespace) -> None:
         raise ParameterError(f"NAME = {unknown[0]!r}: no such benchmark; known are {', '.join(files)}")
     from phasebook.site.build import bench  # torch loads in seconds, which other verbs need not pay
 
+    place = bench.record(runner.root() / "benchmarks" / "results")
     print(f"{'what':<58}{'ours s':>10}{'peer s':>10}{'ratio':>9}  target")
     for name in options.names or files:
         rows = bench.measure(files[name])
         for row in rows:
             print(f"{row['name']:<58}{row['ours_s']:>10.4g}{row['peer_s']:>10.4g}{row['ratio']:>9.3g}  "
                   f"{row['target']}  {row.get('detail', '')}")
-        place = bench.write(rows, runner.root() / "benchmarks" / "results")
+        bench.write(rows, place)
     print(place)
     if options.page:
         print(bench.page(place))

@@ -68,13 +68,38 @@ def test_rows_are_kept_beside_the_yardstick_and_shown(tmp_path):
     file.write_text(f"def rows():\n    return [{row!r}]\n")
     rows = bench.measure(file)
     assert rows[0]["holds"] is False and min(rows[0]["gflops"]) > 0
-    place = bench.write(rows, tmp_path / "results")
-    bench.write([{**rows[0], "benchmark": "another"}], tmp_path / "results")
-    assert bench.write(rows, tmp_path / "results") == place              # replaced, not added
+    place = bench.record(tmp_path / "results")
+    for found in (rows, [{**rows[0], "benchmark": "another"}], rows):       # replaced, not added
+        bench.write(found, place)
     text = bench.page(place)
     assert text.count("a row") == 2 and "**no**" in text
     assert "a row: 2 where the target is ≥ 3, 0.67 times the bound" in bench.short(place)
     assert bench.curves(place) == {"grid": ([1, 2], [0.1, 0.2]), "grid (quick)": ([1, 2], [0.1, 0.2])}
+
+
+@pytest.mark.parametrize("text", ['{"rows": [', "[]", "{}", "7"])
+def test_a_record_that_cannot_be_read_is_one_line_before_anything_is_timed(house, phasebook, capsys, text):
+    place = house / "benchmarks" / "results" / "cpu.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(text)
+    (house / "benchmarks" / "quick.py").write_text("def rows():\n    raise AssertionError\n")
+    assert phasebook("bench", "quick") == 2
+    said = capsys.readouterr().err
+    assert "cpu.json: holds no rows" in said and said.count("\n") == 1 and place.read_text() == text
+
+
+def test_a_full_disk_keeps_the_old_record(tmp_path):
+    resource = pytest.importorskip("resource")
+    place = bench.record(tmp_path)
+    bench.write([{"benchmark": "quick"}], place)
+    before, (soft, hard) = place.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, hard))
+    try:
+        with pytest.raises(OSError):
+            bench.write([{"benchmark": "another"}], place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert place.read_bytes() == before and list(tmp_path.iterdir()) == [place]
 
 
 def test_the_page_on_speed_shows_what_is_on_record(tmp_path, monkeypatch):
@@ -82,7 +107,7 @@ def test_the_page_on_speed_shows_what_is_on_record(tmp_path, monkeypatch):
     monkeypatch.setattr(extension, "root", lambda: tmp_path)
     row = {"name": "a row", "ours_s": 1.0, "peer_s": 2.0, "ratio": 2.0, "target": ">= 1", "holds": True, "detail": "",
            "gflops": [9, 9], "benchmark": "quick", "curve": {"grid": [1, 2], "seconds": [0.1, 0.2]}}
-    bench.write([row], tmp_path / "benchmarks" / "results").rename(tmp_path / "benchmarks" / "results" / "cpu.json")
+    bench.write([row], tmp_path / "benchmarks" / "results" / "cpu.json")
     source = [(runner.root() / "book" / "speed.md").read_text(encoding="utf-8")]
     extension.fill(None, extension.PAGE, source)
     assert not extension.MARK.search(source[0]) and "| a row | 1 | 2 | 2 | ≥\u00a01 | yes |" in source[0]

@@ -1,5 +1,7 @@
 """The key of a run: it covers what the run depends on, and nothing else."""
 
+import pytest
+
 from phasebook.site.build import cache
 
 
@@ -14,6 +16,13 @@ def test_key_reads_home_and_repository_paths_and_outlives_unreadable_files(house
     assert cache.cache_key(source, {"path": "[" + "0, " * 200 + "0]"})     # longer than any file name
     monkeypatch.setattr(cache, "_files", lambda path: [tmp_path / "gone"])
     assert len(cache.cache_key(source, {})) == 64
+
+
+def test_what_is_only_said_names_no_file(house, monkeypatch):
+    """A prompt may be called as a folder is, and `cpu` as well."""
+    monkeypatch.setattr(cache, "_named", lambda value: pytest.fail(value) if value == "/" else [])
+    source, said = house / "notebooks" / "01_toy.py", {"prompt": "/", "edits": [["/", "/"]]}
+    assert cache.cache_key(source, said) != cache.cache_key(source, {})
 
 
 def test_key_depends_on_imported_modules_only(house):

@@ -8,7 +8,7 @@ from phasebook.site.build.files import publish, sweep
 
 
 def test_all_are_written_and_nothing_else_is_left(tmp_path):
-    publish({tmp_path / "a": "1", tmp_path / "b": "é\n"})
+    publish({tmp_path / "a": b"1", tmp_path / "b": "é\n"})
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == {"a": b"1", "b": "é\n".encode()}
 
 
@@ -40,7 +40,8 @@ def test_an_interruption_between_the_two_leaves_what_was_there(tmp_path, monkeyp
 def test_parts_of_a_killed_process_go_and_those_of_a_running_one_stay(tmp_path):
     dead, alive = tmp_path / ".a.json.999999999.part", tmp_path / f".a.json.{os.getppid()}.part"
     another, foreign = tmp_path / ".b.ipynb.999999999.part", tmp_path / ".film.mkv.999999999.part"
-    for part in (dead, alive, another, foreign):
+    others = [tmp_path / f".c.{kind}.999999999.part" for kind in ("py", "yaml", "yml", "html", "pdf")]
+    for part in (dead, alive, another, foreign, *others):
         part.touch()
     publish({tmp_path / "a.json": "1"})
     assert {f.name for f in tmp_path.iterdir()} == {"a.json", alive.name, foreign.name}

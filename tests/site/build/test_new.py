@@ -1,10 +1,12 @@
 """Chapters from the template: names that are none, and claims that another chapter makes already."""
 
+import os
 import shutil
 
 import pytest
 import yaml
 
+from phasebook.site.build import files
 from phasebook.site.paths import root
 
 REAL = root()
@@ -29,6 +31,37 @@ def test_names_that_no_chapter_can_have(own, phasebook, capsys, name, words):
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
     assert sorted(own.rglob("*")) == before
+
+
+@pytest.mark.parametrize("stop", range(6))
+def test_one_that_was_killed_goes_on(own, phasebook, monkeypatch, stop):
+    """Before any of its six files took its place, and before the last."""
+    real, count = os.replace, iter(range(9))
+
+    def killed(*names):
+        if next(count) == stop:
+            raise MemoryError           # what a kill leaves: nothing is put back
+        real(*names)
+
+    monkeypatch.setattr(os, "replace", killed)
+    monkeypatch.setattr(files, "_restore", lambda *_: None)
+    with pytest.raises(MemoryError):
+        phasebook("new", "heat_pump")
+    monkeypatch.setattr(os, "replace", real)
+    assert phasebook("new", "heat_pump") == 0
+    written = [f.name for f in own.rglob("*heat_pump*")]
+    assert sorted(written) == ["02_heat_pump.py", "02_heat_pump.yaml", "heat_pump.py", "test_heat_pump.py"]
+    assert (own / "_toc.yml").read_text().count("02_heat_pump") == 1
+    assert "heat.heat_pump.order" in (own / "notebooks" / "claims" / "02_heat_pump.yaml").read_text()
+    assert phasebook("new", "heat_pump") == 2
+
+
+def test_a_file_of_the_user_is_not_written_over(own, phasebook, capsys):
+    mine = own / "tests" / "site" / "chapters" / "test_heat_pump.py"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine\n")
+    assert phasebook("new", "heat_pump") == 2 and "there is a file tests/site" in capsys.readouterr().err
+    assert mine.read_text() == "mine\n"
 
 
 @pytest.mark.parametrize("names, ids", [

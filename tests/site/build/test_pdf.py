@@ -108,3 +108,37 @@ def test_no_browser_is_one_line(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ChapterError, match="apt install chromium"):
         pdf.printed([], print)
+
+
+@pytest.mark.parametrize("script", ["exit 1", "kill -9 $$"])
+def test_a_browser_that_ends_is_one_line(tmp_path, monkeypatch, script):
+    browser = tmp_path / pdf.NAMES[0]
+    browser.write_text(f"#!/bin/sh\n{script}\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(ChapterError, match=f"{browser}, which prints the pages, ended") as said:
+        pdf.printed([tmp_path / "a.html"], print)
+    assert "\n" not in str(said.value)
+
+
+def test_a_full_disk_keeps_the_old_one(tmp_path):
+    resource = pytest.importorskip("resource")
+    (tmp_path / "book.pdf").write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError):
+            pdf.bound([tmp_path / "a.html"], [("A", one("https://example.org"))], tmp_path / "book.pdf")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(f.name, f.read_bytes()) for f in tmp_path.iterdir()] == [("book.pdf", b"old")]
+
+
+@pytest.mark.parametrize("out, words", [("/dev/null", "is no file"), ("x" * 250, "at most 200 bytes"),
+                                        ("/", "is a folder")])
+def test_a_name_that_no_pdf_can_have_is_one_line(house, phasebook, capsys, out, words):
+    (house / "_build" / "html").mkdir(parents=True)
+    (house / "_build" / "html" / "index.html").touch()
+    assert phasebook("pdf", "-o", out) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1

@@ -108,6 +108,7 @@ def test_bad_parameters_are_refused_before_the_files_they_name_are_read(house, p
         (["run", "1", "--profile", "../.."], "profile = '../..': no such profile; known are default, smoke"),
         (["run"], "CHAPTER"),
         (["paint"], "invalid choice: 'paint'"),
+        (["train", "clip", "--steps", "9" * 5000], "invalid int value: '999"),
         (["bench", "nothing"], "NAME = 'nothing': no such benchmark"),
         (["train", "clip", "--threads", "0"], "--threads 0: takes a number of cores"),
         *[(["run", "1", "-p", name, "7"], f"{name} = 7: unknown parameter")

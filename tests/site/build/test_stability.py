@@ -63,4 +63,6 @@ def test_no_seed_and_no_rerun_are_refused(house, phasebook, capsys):
     assert phasebook("stability", "1", "-o", house / "again") == 2
     assert "has no seed" in capsys.readouterr().err
     assert phasebook("stability", "--seeds", "0", "-o", house / "again") == 2
+    assert phasebook("stability", "--seeds", 10**11, "-o", house / "again") == 2
+    assert "--seeds 100000000000: takes a number of reruns, 1 to 1000" in capsys.readouterr().err
     assert stability.experimental() == [] and not (house / "again").exists()

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import torch
 
+from phasebook.site.build.files import publish
+from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.results.tables import in_words
 
-__all__ = ["curves", "holds", "measure", "page", "short", "write", "yardstick"]
+__all__ = ["curves", "holds", "measure", "page", "record", "short", "write", "yardstick"]
 
 
 def yardstick(size: int = 768, times: int = 8) -> float:
@@ -52,17 +54,26 @@ def measure(file: Path) -> list[dict]:
             for row in rows]
 
 
-def write(rows: Sequence[dict], folder: Path) -> Path:
-    """Rows into `cpu.json` or `cuda.json` of a folder: a benchmark's rows replace those it had there."""
+def record(folder: Path) -> Path:
+    """`cpu.json` or `cuda.json` of a folder. ParameterError where it is there and cannot be read."""
     place = folder / ("cuda.json" if torch.cuda.is_available() else "cpu.json")
+    try:
+        _rows(place)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ParameterError(f"{place}: holds no rows ({error}); takes what `phasebook bench` wrote, or no such file") \
+            from None
+    return place
+
+
+def write(rows: Sequence[dict], place: Path) -> None:
+    """Rows into a record: a benchmark's rows replace those it had there."""
     fresh = {row["benchmark"] for row in rows}
     kept = [row for row in _rows(place) if row["benchmark"] not in fresh]
     machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads(),
                "torch": torch.__version__, "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None}
-    folder.mkdir(parents=True, exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"machine": machine, "rows": sorted([*kept, *rows], key=lambda row: row["benchmark"])}, indent=1)
-    place.write_text(text + "\n")
-    return place
+    publish({place: text + "\n"})
 
 
 def page(place: Path) -> str:

@@ -20,6 +20,7 @@ from phasebook.site.paths import root
 
 __all__ = ["cache_key", "sign", "signature"]
 
+SAID = {"prompt", "negative_prompt", "edits", "revision", "variant", "device", "dtype"}     # texts that name no file
 PLACES = {f"phasebook.{name}": place for name, place in phasebook._PLACES.items()}
 
 
@@ -65,7 +66,8 @@ def cache_key(source: Path, changes: Mapping[str, Any]) -> str:
     claims = source.parent / "claims" / f"{source.stem}.yaml"
     files = [source, *_files(claims), root() / "requirements.lock", *sorted(imported(source)),
              *_files(root() / "assets")]
-    for value in _texts(list(values.values())):      # but what this chapter itself wrote there
+    naming = [value for name, value in values.items() if name not in SAID]
+    for value in _texts(naming):        # but what this chapter itself wrote there
         files += [f for f in _named(value) if not f.name.startswith(source.stem + ".")]
     for file in files:
         digest.update(os.fsencode(f"{file.name}:") + _digest(file))

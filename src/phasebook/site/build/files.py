@@ -12,11 +12,11 @@ from phasebook.site.checks.parameters import ParameterError
 
 __all__ = ["publish", "sweep", "writable"]
 
-PART = re.compile(r"\..+\.(?:ipynb|json)\.([0-9]+)\.part")
+PART = re.compile(r"\..+\.(?:html|ipynb|json|pdf|py|yaml|yml)\.([0-9]+)\.part")
 
 
-def publish(texts: Mapping[Path, str]) -> None:
-    """Write each text to its file, whole: all of them, or, where one cannot be written, none.
+def publish(texts: Mapping[Path, str | bytes]) -> None:
+    """Write each text, or what else are bytes, to its file, whole: all of them, or, where one cannot be written, none.
 
     Each is written beside its place first; then all are renamed. Where a rename fails, what stood there before stands
     there again.
@@ -30,8 +30,8 @@ def publish(texts: Mapping[Path, str]) -> None:
     before: dict[Path, bytes | None] = {}
     try:
         for file, part in parts.items():
-            with open(part, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(texts[file])
+            text = texts[file]
+            part.write_bytes(text.encode() if isinstance(text, str) else text)
         for file, part in parts.items():
             before[file] = file.read_bytes() if file.is_file() else None
             os.replace(part, file)
@@ -52,7 +52,7 @@ def _restore(file: Path, content: bytes | None) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove parts of notebooks and results that killed processes left in a folder."""
+    """Remove parts of files that killed processes left in a folder."""
     with suppress(OSError):
         for part in folder.glob(".*.part"):
             ours = PART.fullmatch(part.name)

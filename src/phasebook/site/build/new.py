@@ -33,8 +33,12 @@ def make(name: str) -> list[Path]:
         ParameterError: a name that is none, or one that is taken.
     """
     _check(name)
-    number = 1 + max(int(source.stem[:2]) for source in chapters())
-    stem, home = f"{number:02d}_{name}", root()
+    home = root()
+    toc = (home / "_toc.yml").read_text(encoding="utf-8")
+    same = [source.stem for source in chapters() if source.stem[3:] == name]    # `phasebook run` would take the first
+    begun = [stem for stem in same if f"/{stem}\n" not in f"{toc}\n"]     # a kill left them
+    number = int(begun[0][:2]) if begun else 1 + max(int(source.stem[:2]) for source in chapters())
+    stem = f"{number:02d}_{name}"
     if number > 99:
         raise ParameterError("NAME: there are 99 chapters already")
     files = {"chapter": home / "notebooks" / f"{stem}.py",
@@ -42,17 +46,17 @@ def make(name: str) -> list[Path]:
              "smoke": home / "notebooks" / "params" / "smoke" / f"{number:02d}.yaml",
              "parameters": home / "src" / "phasebook" / "site" / "chapters" / f"{name}.py",
              "test": home / "tests" / "site" / "chapters" / f"test_{name}.py"}
-    same = [source for source in chapters() if source.stem[3:] == name]      # `phasebook run` would take the first
-    taken = same + [file for file in files.values() if file.exists()]
-    if taken:
-        raise ParameterError(f"NAME = {name!r}: there is a file {taken[0].relative_to(home)}")
     words = name.replace("_", " ")
-    marks = {"STEM": stem, "SUBJECT": name, "PREFIX": _prefix(name), "NUMBER": str(number),
+    marks = {"STEM": stem, "SUBJECT": name, "PREFIX": _prefix(name, stem), "NUMBER": str(number),
              "TITLE_LOWER": f"on {words}", "TITLE": words.capitalize()}
     texts = {file: _filled(part, marks) for part, file in files.items()}
+    taken = [home / "notebooks" / f"{one}.py" for one in same if one not in begun]
+    taken += [file for file, text in texts.items() if file.exists() and file.read_bytes() != text.encode()]
+    if taken:
+        raise ParameterError(f"NAME = {name!r}: there is a file {taken[0].relative_to(home)}")
     for file in files.values():
         file.parent.mkdir(parents=True, exist_ok=True)
-    publish(texts | {home / "_toc.yml": _contents((home / "_toc.yml").read_text(encoding="utf-8"), stem)})
+    publish(texts | {home / "_toc.yml": _contents(toc, stem)})
     return list(files.values())
 
 
@@ -66,11 +70,11 @@ def _check(name: str) -> None:
         raise ParameterError(f"NAME = {name!r}: is a word of Python's, and no module can be called so; takes another")
 
 
-def _prefix(name: str) -> str:
+def _prefix(name: str, stem: str) -> str:
     """What the ids of the chapter's claims begin with: its first word, and the whole name where that is taken."""
     first = re.sub("[^a-z]", "", name.split("_")[0])
     files = (root() / "notebooks" / "claims").glob("*.yaml")
-    taken = any(f"\n{first}.order:" in "\n" + file.read_text(encoding="utf-8") for file in files)
+    taken = any(f"\n{first}.order:" in "\n" + file.read_text(encoding="utf-8") for file in files if file.stem != stem)
     return f"{first}.{name}" if taken else first
 
 

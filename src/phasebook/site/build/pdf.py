@@ -13,6 +13,7 @@ from urllib.parse import urldefrag
 
 import yaml
 
+from phasebook.site.build.files import publish
 from phasebook.site.build.sources import ChapterError
 
 __all__ = ["contents", "printed", "write"]
@@ -47,16 +48,19 @@ def contents(home: Path) -> list[Path]:
 
 @contextmanager
 def _browser() -> Iterator:
-    """Headless Chromium of this machine. ChapterError where there is none."""
-    from playwright.sync_api import sync_playwright
+    """Headless Chromium of this machine. ChapterError where there is none, or where it ends."""
+    from playwright.sync_api import Error, sync_playwright
 
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         raise ChapterError("no Chromium on this machine, which prints the pages; Debian: apt install chromium")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
+    try:
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=path, args=list(FLAGS))
+            yield browser
+            browser.close()
+    except Error as error:
+        raise ChapterError(f"{path}, which prints the pages, ended ({error.message.splitlines()[0]})") from None
 
 
 def printed(files: Sequence[Path], say: Callable[[str], None]) -> list[tuple[str, bytes]]:
@@ -122,8 +126,10 @@ def bound(files: Sequence[Path], parts: Sequence[tuple[str, bytes]], out: Path) 
         for note in page.get("/Annots", []):
             _turn_inside(writer, note.get_object(), first)
     writer.add_metadata({"/Title": parts[0][0]})
+    whole = BytesIO()
+    writer.write(whole)
     out.parent.mkdir(parents=True, exist_ok=True)
-    writer.write(out)
+    publish({out: whole.getvalue()})
 
 
 def _turn_inside(writer, note, first: dict[str, int]) -> None:

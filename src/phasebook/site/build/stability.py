@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from phasebook.arguments import brief
 from phasebook.site.build import runner, sources
 from phasebook.site.build.files import publish, writable
 from phasebook.site.build.sources import ChapterError
@@ -20,6 +21,7 @@ __all__ = ["Stability", "compared", "experimental", "other_seeds", "run"]
 
 MARKS = {"anchors_seed", "image_set"}           # who has one of these parameters measures on drawn data
 STRIDE = 100_000        # between the seeds of two runs: chapters count on from a seed by a few thousand
+MOST = 1000             # reruns
 TOLERATED = 0.05        # share of the decided verdicts that may flip
 DECIDED = {"holds": "holds", "holds with correction": "fails", "fails": "fails"}
 
@@ -97,8 +99,8 @@ def run(chosen: Sequence[Path], seeds: int, out: Path, profile: str = "default",
         ParameterError: for a chapter without a seed.
         ChapterError: more than one in twenty of the decided verdicts flips.
     """
-    if seeds < 1:
-        raise ParameterError(f"--seeds {seeds}: takes a number of reruns, at least 1")
+    if not 1 <= seeds <= MOST:
+        raise ParameterError(f"--seeds {brief(seeds)}: takes a number of reruns, 1 to {MOST}")
     chosen = list(chosen) or experimental()
     plans = [[other_seeds(s, k, runner.profile(profile, s)) for s in chosen] for k in range(seeds + 1)]
     runs = []

@@ -1,7 +1,7 @@
 """What the chapter on edits is asked for, checked before anything is computed, and how its models are set to work."""
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -169,7 +169,7 @@ class Chapter(ModelParameters):
         if self.points and len(self.points) != len(self.edits):
             raise ValueError(f"points = {self.points}: takes one (alpha, beta) for each of {len(self.edits)} edits")
         if self.points and self.anchors:
-            if not Path(self.anchors).expanduser().is_file():
+            if not os.path.isfile(os.path.expanduser(self.anchors)):
                 raise ValueError(f"anchors = {self.anchors!r}: no such file; takes a .npy file")
             if EXACT in self.models:
                 load_anchors(self.anchors, (3, self.resolution, self.resolution))

@@ -1,5 +1,6 @@
 """Parameters of the chapter on few steps and their checks; sharp boundaries of teacher and students."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -244,7 +245,7 @@ def student_places(network: str, folder: str | None) -> dict[int, Path]:
         folder: or what the trainer left, with `in-4/model` and so on.
     """
     if folder is not None:
-        places = {k: Path(folder).expanduser() / f"in-{k}" / "model" for k in COUNTS}
+        places = {k: Path(os.path.expanduser(folder)) / f"in-{k}" / "model" for k in COUNTS}
     else:
         places = {k: known_directory(f"{network}-in-{k}") for k in COUNTS}
     return {k: place for k, place in places.items() if place and (place / "student.json").is_file()}

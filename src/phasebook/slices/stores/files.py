@@ -225,7 +225,7 @@ def _when(entry: dict) -> float:
 def _home(text: str) -> Path:
     """A local path; ~ is the home of a user who has one."""
     try:
-        return Path(text).expanduser()
+        return Path(os.path.expanduser(text))
     except RuntimeError:
         raise ValueError(f"store = {text!r}: nobody here has that home; takes the path of a folder") from None
 
