@@ -22,6 +22,10 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     assert verbs.do(["slice", "--status", "-o", path]) == 0
     assert "3 of 4 tiles done" in capsys.readouterr().out
     assert np.isnan(open_store(path).values("E")).any()
+    (tmp_path / "s.zarr" / "beta" / "c" / "0").write_bytes(b"")
+    assert verbs.do(["slice", "--status", "-o", path]) == 2
+    told = capsys.readouterr()
+    assert "3 of 4 tiles done" in told.out and "beta/c/0 is damaged; the same call" in told.err
     assert verbs.do(["slice", "exact", "-o", path, *SMALL]) == 0
     assert "1 tiles" in capsys.readouterr().out and np.isfinite(open_store(path).values("E")).all()
 
@@ -32,7 +36,7 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", "--variant", "fp16"], "variant = 'fp16': is a pipeline's, and MODEL is exact"),
     (["exact", "--small-vae", "x"], "small_vae = 'x': is a pipeline's"),
     (["assets/icons-unet-a", "--image-set", "emoji"], "image_set = 'emoji': is the exact model's, and MODEL is assets"),
-    (["exact", "--workers", "3"], "workers = 3: of --engine dask, and engine = 'local' is one process"),
+    (["exact", "--workers", "3"], "workers = 3: of --engine dask, which starts them, and engine = 'local'"),
     (["exact", *SMALL, "--features", "smell"], "features = 'smell'"),
     (["exact", *SMALL, "--features", "icons-unet-a/unet"], "features = 'icons-unet-a/unet'"),
     (["exact", *SMALL, "--features", "icons-clip-b", "icons-clip-b"], "takes directories of different names"),
@@ -41,7 +45,11 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", *SMALL, "--anchors", "no.npy"], "anchors ="),
     (["exact", *SMALL, "--engine", "nowhere"], "engine = 'nowhere'"),
     (["exact", *SMALL, "--dtype", "float16"], "dtype = 'float16'"),
-    (["exact", *SMALL, "--batch", "0"], "batch = 0: takes a whole number >= 1"),
+    (["icons-unet-a", "--batch", "0"], "batch = 0: takes a whole number >= 1"),
+    (["exact", *SMALL, "--batch", "3"], "batch = 3: is a pipeline's, and MODEL is exact"),
+    (["exact", *SMALL, "--guidance", "7"], "guidance = 7.0: of a prompt, and none is given"),
+    (["exact", *SMALL, "--workers", "3", "--engine", "tcp://x:1"], "workers = 3: of --engine dask"),
+    (["exact", *SMALL, "--threads", "9999999999"], "threads = 9999999999: takes a whole number from 1 to 256"),
     (["exact", *SMALL, "--sampler", "own"], "sampler = 'own': the exact model has no scheduler; takes 'ddim'"),
     (["icons-unet-a", "--sampler", "heun"], "sampler = 'heun': takes 'ddim' or 'own'"),
     (["exact", *SMALL, "--guidance", "nan"], "guidance = nan: takes a finite number"),

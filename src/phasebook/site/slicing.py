@@ -9,6 +9,7 @@ from phasebook.site.checks.parameters import ParameterError
 
 __all__ = ["add_arguments"]
 
+BATCH = 64              # of a pipeline
 IMAGES = {"image_set": "families", "resolution": 64}       # of the exact model
 
 
@@ -43,7 +44,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         verb.add_argument(f"--{name}", help="of a pipeline")
     verb.add_argument("--dtype", default="float32")
     verb.add_argument("--device", default="cpu", help="cpu or cuda")
-    verb.add_argument("--batch", type=int, default=64, help="latents at a time, of a pipeline")
+    verb.add_argument("--batch", type=int, default=BATCH, help="latents at a time, of a pipeline")
     verb.add_argument("--sampler", default="ddim", help="ddim; own, levels and method (DDIM, Euler, Heun) of its "
                       "scheduler")
     verb.add_argument("--small-vae", help="AutoencoderTiny that decodes in place of a pipeline's VAE")
@@ -83,7 +84,9 @@ def _slice(options: argparse.Namespace) -> None:
 def _status(store: str) -> None:
     from phasebook.slices.stores.store import stored
 
-    print(f"{store}: {stored(store)[0].status()}")
+    found, attributes, _ = stored(store)
+    print(f"{store}: {found.status()}")
+    found.framed(attributes)            # an error, where what all tiles share is damaged
 
 
 def _made(options: argparse.Namespace) -> None:
@@ -108,13 +111,16 @@ def _made(options: argparse.Namespace) -> None:
 def _check_used(options: argparse.Namespace) -> None:
     """ParameterError for an option that this model or engine would pass over without a word."""
     exact = options.model == "exact"
-    others = {"revision": None, "variant": None, "small_vae": None} if exact else IMAGES
+    others = {"revision": None, "variant": None, "small_vae": None, "batch": BATCH} if exact else IMAGES
     given = [name for name, usual in others.items() if options.model and getattr(options, name) != usual]
     if given:
         takes = "a pipeline's" if exact else "the exact model's"
         raise ParameterError(f"{given[0]} = {getattr(options, given[0])!r}: is {takes}, and MODEL is {options.model}")
-    if options.workers is not None and options.engine == "local":
-        raise ParameterError(f"workers = {options.workers}: of --engine dask, and engine = 'local' is one process")
+    if exact and options.guidance != 1 and not options.prompt and not options.negative:
+        raise ParameterError(f"guidance = {options.guidance}: of a prompt, and none is given")
+    if options.workers is not None and options.engine != "dask":
+        raise ParameterError(f"workers = {options.workers}: of --engine dask, which starts them, and engine = "
+                             f"{options.engine!r}")
 
 
 def _source(options: argparse.Namespace):

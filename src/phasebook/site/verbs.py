@@ -132,7 +132,11 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    runs = [(path.stem if path.suffix else path.name, compare.read(path)) for path in options.runs]
+    names = [path.resolve().name.removesuffix(".ipynb").removesuffix(".results.json") for path in options.runs]
+    names = [str(path) if names.count(name) > 1 else name for path, name in zip(options.runs, names, strict=True)]
+    runs = [(name, compare.read(path)) for path, name in zip(options.runs, names, strict=True)]
+    if options.out.suffix not in (".html", ".htm"):
+        raise ParameterError(f"-o {options.out}: takes the name of a page, such as compare.html")
     _check_file(options.out)
     page = compare.page(runs)
     with writable(options.out.parent, "-o"):

@@ -7,6 +7,7 @@ import time
 import types
 from dataclasses import replace
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
@@ -274,3 +275,32 @@ def test_planes_of_any_number_type_are_kept(tmp_path, dtype, normalise):
     plane = Plane(np.array([[0, 0], [1, 3], [5, 1]], dtype=dtype), (0.1, 1, 0.1, 1), 4, normalise)
     kept = store_slice(source(), plane, 2, tmp_path / "x.zarr")
     assert kept.data.identical(open_store(tmp_path / "x.zarr").data) and np.isfinite(kept.values("E")).all()
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"address": 5}'])
+def test_a_file_that_names_no_scheduler_is_one_line(tmp_path, text):
+    (tmp_path / "s.json").write_bytes(text)
+    with pytest.raises(ValueError, match=r"^engine = '.*s.json': no scheduler answers there \(\w+\)$"):
+        store_slice(source(), PLANE, 2, tmp_path / "x.zarr", engine=str(tmp_path / "s.json"))
+    assert not (tmp_path / "x.zarr").exists()
+
+
+@pytest.mark.parametrize("scheme", ["tls", "tcp"])
+def test_what_answers_and_is_no_scheduler_is_one_line(tmp_path, monkeypatch, scheme):
+    """A web page, such as dask's own of its workers."""
+    monkeypatch.setattr(workers, "ANSWER", 1)
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(ValueError, match=r"^engine = '.*': no scheduler answers there \(\w+\)$"):
+        store_slice(source(), PLANE, 2, tmp_path / "x.zarr", engine=f"{scheme}://127.0.0.1:{server.server_port}")
+    server.shutdown()
+
+
+def test_a_scheduler_without_workers_is_waited_for_in_words(capsys):
+    workers._Dask(types.SimpleNamespace(nthreads=dict), 1, False)
+    assert capsys.readouterr().err == "engine: the scheduler has no workers yet, and is waited for\n"
+
+
+def test_threads_that_no_worker_can_have_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="^threads = 10000: takes a whole number from 1 to 256$"):
+        store_slice(source(), PLANE, 2, tmp_path / "x.zarr", threads=10_000)

@@ -9,20 +9,26 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
+from phasebook.models.sources import PipelineSource
 from phasebook.sampling.features import OfPixels
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.slices.plane import Plane
-from phasebook.slices.stores import workers
+from phasebook.slices.stores import engine, workers
+from phasebook.slices.stores.engine import store_slice
 from phasebook.slices.stores.files import place_of
 from phasebook.slices.stores.frame import ROOT, _seal, short
 from phasebook.slices.stores.reading import open_store
-from phasebook.slices.stores.store import stored
+from phasebook.slices.stores.store import check_store, stored
+from phasebook.slices.stores.work import _options
 from phasebook.slices.sweep import slice_of
 from tests.slices.stores.small_stores import WORDS, files, forked, made
 
@@ -181,6 +187,107 @@ def test_places_that_hold_something_else_are_refused(small, copy, tmp_path):
         open_store(made(small, "memory://another.zarr", tile=11) and "memory://another.zarr", _other())
     with pytest.raises(ValueError, match="nowhere://x.*fsspec"):
         open_store("nowhere://x")
+
+
+@pytest.mark.parametrize("text", [
+    '{"my": "notes"}', '[1, 2]', '{"zarr_format": 3, "node_type": "group", "attributes": {"spec": "", "hash": ""}}',
+])
+def test_what_others_keep_in_a_zarr_group_is_not_written_over(small, whole, tmp_path, text):
+    place = tmp_path / "mine.zarr"
+    (place / "E").mkdir(parents=True)
+    (place / ROOT).write_text(text)
+    (place / "E" / ROOT).write_text("{}")
+    for call in (check_store, lambda path: made(small, path)):
+        with pytest.raises(ValueError, match="its zarr.json is none of a slice's; takes a folder, new or of a slice"):
+            call(place)
+    assert files(place) == {ROOT: text.encode(), f"E/{ROOT}": b"{}"}
+
+
+def test_a_slice_that_xarray_has_saved_is_not_written_over(small, whole, tmp_path):
+    open_store(whole).data.to_zarr(tmp_path / "mine.zarr")
+    before = files(tmp_path / "mine.zarr")
+    with pytest.raises(ValueError, match="is none of a slice's"):
+        made(small, tmp_path / "mine.zarr", steps=5)
+    assert files(tmp_path / "mine.zarr") == before
+
+
+@pytest.mark.parametrize("count", range(0, 40, 3))
+def test_one_that_was_stopped_while_it_was_begun_goes_on(small, whole, tmp_path, monkeypatch, count):
+    """Folders without files, and parts of files, are what a kill or a full disk leaves."""
+    place, real, done = tmp_path / "s.zarr", Path.write_bytes, []
+
+    def full(path, data):
+        done.append(path)
+        if len(done) > count:
+            raise OSError(28, "No space left on device")
+        return real(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="and the same call goes on"):
+            made(small, place)
+    (place / f".zarr.json.{2**22 + 1}.0123abcd.part").write_bytes(b"of a writer that died")
+    check_store(place)
+    made(small, place)
+    assert files(place) == files(whole)
+
+
+@pytest.mark.parametrize("root", ["nothing", "a link to nothing"])
+def test_a_root_that_a_power_cut_emptied_is_mended(small, whole, copy, counted, root):
+    (copy / ROOT).unlink()
+    (copy / ROOT).write_bytes(b"") if root == "nothing" else (copy / ROOT).symlink_to(copy / "gone")
+    check_store(copy)
+    made(small, copy)
+    assert files(copy) == files(whole) and not counted
+
+
+@pytest.mark.parametrize("change", [{"free": lambda self: 1000.0}, {"free_memory": lambda: 1000.0}],
+                         ids=["disk", "memory"])
+def test_a_slice_that_does_not_fit_leaves_nothing(small, tmp_path, monkeypatch, change):
+    for name, value in change.items():
+        monkeypatch.setattr(type(place_of(tmp_path)) if name == "free" else engine, name, value)
+    with pytest.raises(ValueError, match="to write; takes a place|of memory for"):
+        made(small, tmp_path / "large.zarr")
+    assert not (tmp_path / "large.zarr").exists()
+
+
+def test_levels_of_another_name_are_the_same_slice(small, whole, copy, counted):
+    """A model's are called after the path that it was loaded from."""
+    plane, levels = Plane.random(small.shape, 3, grid=11), replace(scaled_linear_levels(4), name="elsewhere/model")
+    store_slice(small, plane, levels, copy, **WORDS)
+    assert files(copy) == files(whole) and not counted
+    levels = replace(levels, alpha=levels.alpha * 0.9)
+    with pytest.raises(ValueError, match=r"holds another slice \(levels = "):
+        store_slice(small, plane, levels, copy, **WORDS)
+
+
+def test_a_decoder_that_was_moved_is_the_same():
+    """Its numbers tell, and not its path."""
+    model, other = (SimpleNamespace(decoder=torch.nn.Linear(2, 2), encoder=None) for _ in range(2))
+    here, there = PipelineSource("m", small_vae="here"), PipelineSource("n", small_vae="there")
+    assert _options(here, model) == _options(there, model) != _options(here, other)
+    assert _options(PipelineSource("m"), model)["small_vae"] is None
+
+
+def test_a_file_of_a_writer_with_the_same_number_goes(small, whole, copy):
+    """In containers every writer may have the same one."""
+    (copy / f"E/c/.0.{os.getpid()}.0123abcd.part").write_bytes(b"of another")
+    made(small, copy)
+    assert files(copy) == files(whole)
+
+
+def test_a_folder_in_a_files_place_is_named(small, copy):
+    (copy / "E/c/0/0/0/0").unlink()
+    (copy / "E/c/0/0/0/0").mkdir()
+    with pytest.raises(OSError, match=r"E/c/0/0/0/0 cannot be written \(is a directory\)"):
+        made(small, copy)
+
+
+@pytest.mark.parametrize("kind", [",", "(1,", "f4,("])
+def test_kinds_that_numpy_cannot_even_read_are_damage(copy, kind):
+    _sealed_again(copy, "variables", lambda known: known | {"E": [kind, []]})
+    with pytest.raises(ValueError, match="its zarr.json is damaged or not of a slice"):
+        stored(copy)
 
 
 @pytest.mark.parametrize("changes", [
@@ -481,7 +588,7 @@ def test_a_disk_that_fills_up_on_the_way(small, whole, disk, monkeypatch):
         return real(work, ends)
 
     monkeypatch.setattr(workers, "computed", computed)
-    with pytest.raises(OSError, match=r"^store = .*: cannot be written \(no space left on device\); tiles that are "
+    with pytest.raises(OSError, match=r"^store = .*: \S+ cannot be written \(no space left on device\); tiles that are "
                                       r"done stay, and the same call goes on$"):
         made(small, path)
     assert stored(path)[0].status().done == 3 and not list(path.rglob("*.part"))

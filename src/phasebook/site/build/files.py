@@ -24,6 +24,7 @@ def publish(texts: Mapping[Path, str | bytes]) -> None:
     Raises:
         OSError: what stopped it, a full disk say.
     """
+    texts = {Path(os.path.realpath(file)): text for file, text in texts.items()}        # through a link, to its end
     for folder in {file.parent for file in texts}:
         sweep(folder)
     parts = {file: file.with_name(f".{file.name}.{os.getpid()}.part") for file in texts}

@@ -22,6 +22,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; } div { o
 th, td { text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid #8886; }
 caption { text-align: left; font-weight: 600; padding: 1rem 0 .3rem; }
 .differs { font-weight: 600; } small { opacity: .8; }"""
+LARGEST = 10**300       # a whole number beyond has no digits after a point
 SIGNS = {"holds": "✓", "fails": "✕", "holds with correction": "✎", "undecided": "?", "not tested here": "–"}
 
 
@@ -31,16 +32,16 @@ def read(path: Path) -> Results:
     Raises:
         ParameterError: nothing there, or nothing that is a run of a chapter; one line.
     """
-    file = path
-    if path.is_dir():
-        held = sorted([*path.glob("*.results.json")])
-        if len(held) != 1:
-            raise ParameterError(f"RUN = {str(path)!r}: holds {len(held)} results files; takes a folder with one")
-        file = held[0]
     try:
+        file, folder = path, path.is_dir()
+        if folder and len(held := sorted(path.glob("*.results.json"))) != 1:
+            raise ParameterError(f"RUN = {str(path)!r}: holds {len(held)} results files; takes a folder with one")
+        file = held[0] if folder else path
         text = file.read_text(encoding="utf-8")
         return _of_notebook(json.loads(text)) if file.suffix == ".ipynb" else Results.model_validate_json(text)
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+    except ParameterError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, StopIteration) as error:
         why = " ".join(str(error).split())[:120] or "no ledger in it"
         raise ParameterError(f"RUN = {str(path)!r}: is no run of a chapter ({why})") from None
 
@@ -68,15 +69,16 @@ def page(runs: Sequence[tuple[str, Results]]) -> str:
         raise ParameterError(f"RUN: {what}; takes two or more runs of one chapter")
     parts = [_table("Parameters that differ", names, _parameters(results)), _table("Claims", names, _claims(results)),
              _table("Numbers that differ", names, _numbers(results))]
-    title = f"{len(runs)} runs of {chapters[0]}"
+    title = escape(f"{len(runs)} runs of {chapters[0]}")
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    return (f'<!doctype html><html lang="en"><head>{head}</head>'
-            f"<body><h1>{title}</h1>{''.join(parts)}</body></html>\n")
+    whole = (f'<!doctype html><html lang="en"><head>{head}</head>'
+             f"<body><h1>{title}</h1>{''.join(parts)}</body></html>\n")
+    return whole.encode("utf-8", "backslashreplace").decode()       # file names may be of another encoding
 
 
 def _parameters(results: list[Results]) -> list[list[str]]:
     rows = []
-    for name in results[0].parameters:
+    for name in dict.fromkeys(name for r in results for name in r.parameters):
         values = [json.dumps(r.parameters.get(name), ensure_ascii=False) for r in results]
         if len(set(values)) > 1:
             rows.append([f"<code>{escape(name)}</code>", *map(escape, values)])
@@ -105,11 +107,12 @@ def _cell(claim: Claim | None, differ: bool) -> str:
 def _numbers(results: list[Results]) -> list[list[str]]:
     """Scalars among the raw numbers; lists stand in the results files."""
     rows = []
-    for name, value in results[0].numbers.items():
+    units = {name: number.unit for r in results for name, number in r.numbers.items()}
+    for name, unit in units.items():
         values = [r.numbers[name].value if name in r.numbers else None for r in results]
-        plain = all(v is None or isinstance(v, int | float) for v in values)
+        plain = all(v is None or isinstance(v, float) or isinstance(v, int) and abs(v) < LARGEST for v in values)
         if plain and len(set(values)) > 1:
-            rows.append([f"<code>{escape(name)}</code> {escape(value.unit)}", *map(shown, values)])
+            rows.append([f"<code>{escape(name)}</code> {escape(unit)}", *map(shown, values)])
     return rows
 
 

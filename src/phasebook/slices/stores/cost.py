@@ -10,6 +10,7 @@ from phasebook.slices.tiles import Tile, span
 
 __all__ = ["COPIES", "Cost", "short_of"]
 
+BLOCKS = 8192           # bytes that a file takes beside what is in it: the rest of its last block, and its folder
 COPIES = 2              # of a slice that is read: chunks, and arrays
 SUFFIXES = ("", "k", "M", "G", "T", "P", "E")
 
@@ -23,7 +24,7 @@ class Cost:
         points: swept for them, with the borders that tiles share.
         calls: evaluations of the network, a point at a level each.
         operations: floating-point operations, additions and multiplications counted each.
-        disk: bytes, before compression.
+        disk: bytes, before compression, with what many small files take.
         memory: bytes of a worker at its peak (of the CPU; a network's own intermediate layers come on top).
         resident: bytes of it that are there before a tile begins.
     """
@@ -47,7 +48,10 @@ class Cost:
         points = sum(tile.size for tile in tiles)
         disk = [sum(_bytes(name, about, tile) for name in about.variables) for tile in tiles]
         most = max((tile.size for tile in tiles), default=0) * about.point_bytes + 2 * max(disk, default=0.0)
-        return cls(len(tiles), points, float(points) * about.calls, points * about.operations, sum(disk),
+        files = len(tiles) * (len(about.variables) + 1) + len(about.spec["pick"])**2
+        files += 4 * (len(about.variables) + len(about.coordinates))                    # of the frame
+        return cls(len(tiles), points, float(points) * about.calls, points * about.operations,
+                   sum(disk) + BLOCKS * files * bool(tiles),
                    about.process_bytes + most, about.process_bytes)
 
     def __str__(self) -> str:

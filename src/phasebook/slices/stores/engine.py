@@ -29,6 +29,7 @@ __all__ = ["TILE", "store_slice"]
 
 TILE = 26               # points along each side of a tile
 TRIES = 3
+MOST_THREADS = 256      # of a worker: of many more, OpenMP takes the memory for their stacks, and ends the process
 
 
 def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]], Plane], levels: Levels | int,
@@ -87,13 +88,14 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
         about = run.ask(described, work)
         _check_tiles(about)
         work = replace(work, plane=about.plane)         # the workers' copies keep their model
-        store = Store.begun(path, about)
+        store = Store.of(path, about)
         missing = [one for one in store.tiles() if not store.sound(one)]
         tiles = {one: Tile(about.plane, *store.ends(one)) for one in store.tiles()}
         cost = Cost.of(about, [tiles[one] for one in missing])
         _announce(cost, store, run, progress)
         if read:
             Cost.of(about, list(tiles.values())).check_read(store.place.url, free_memory())
+        store = Store.begun(path, about)        # now that it is known to fit
         if len(missing) < len(store.tiles()):
             missing.reverse()       # beside another writer, who began at the beginning
         _sweep(run, work, store, missing, progress)
@@ -106,7 +108,7 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
 
 def _check(**counts: object) -> None:
     for name, value in counts.items():
-        whole(name, value, 2 if name == "tile" else 1)
+        whole(name, value, 2 if name == "tile" else 1, MOST_THREADS if name == "threads" else None)
 
 
 def _check_tiles(about: Description) -> None:

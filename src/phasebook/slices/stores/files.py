@@ -21,6 +21,7 @@ __all__ = ["Place", "place_of"]
 
 TRIES = 5
 PART = r"\..+\.(\d{1,9})\.[0-9a-f]{8}\.part"       # a file that process is writing
+WRITING: set[str] = set()                           # by this process; in containers many have had its number
 SMALL = 1 << 20         # bytes that always fit
 
 
@@ -88,15 +89,17 @@ class _Folder(Place):
         for attempt in range(TRIES):
             part = path.with_name(f".{path.name}.{os.getpid()}.{token_hex(4)}.part")
             try:
+                WRITING.add(part.name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 part.write_bytes(data)
                 return _moved(part, path, new)
             except FileNotFoundError as error:      # another writer has tidied it away
                 if attempt == TRIES - 1:
-                    raise self.failed("cannot be written", error) from None
+                    raise self.failed(f"{key} cannot be written", error) from None
             except OSError as error:
-                raise self.failed("cannot be written", error) from None
+                raise self.failed(f"{key} cannot be written", error) from None
             finally:
+                WRITING.discard(part.name)
                 with suppress(OSError):
                     part.unlink(missing_ok=True)
 
@@ -119,8 +122,12 @@ class _Folder(Place):
 
     def foreign(self, name: str) -> bool:
         path = self.root / name
-        ours = path.is_dir() and ((path / "zarr.json").is_file() or (path / "c").is_dir())
-        return not ours and path.suffix != ".part" and name != ".zarr.json"
+        if name == "zarr.json" or path.suffix == ".part":
+            return path.is_dir()
+        if not path.is_dir():
+            return name != ".zarr.json"
+        held = [one.name for one in path.iterdir() if one.suffix != ".part"]       # none where a writer has just died
+        return bool(held) and not {"zarr.json", "c"} & set(held)
 
     def try_out(self) -> None:
         made = [place for place in (self.root, *self.root.absolute().parents) if not os.path.lexists(place)]
@@ -145,7 +152,7 @@ class _Folder(Place):
     def tidy(self) -> None:
         for path in list(self.root.rglob("*.part")):
             ours = fullmatch(PART, path.name)
-            if ours and not process_runs(int(ours[1])):
+            if ours and path.name not in WRITING and (int(ours[1]) == os.getpid() or not process_runs(int(ours[1]))):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 
@@ -225,7 +232,7 @@ def _when(entry: dict) -> float:
 def _home(text: str) -> Path:
     """A local path; ~ is the home of a user who has one."""
     try:
-        return Path(os.path.expanduser(text))
+        return Path(text).expanduser()
     except RuntimeError:
         raise ValueError(f"store = {text!r}: nobody here has that home; takes the path of a folder") from None
 

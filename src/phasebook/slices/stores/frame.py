@@ -12,9 +12,10 @@ from phasebook.slices.stores.claims import is_of_slice
 from phasebook.slices.stores.layout import LEVEL, Layout, fill_of, hash_of
 from phasebook.slices.stores.work import Description
 
-__all__ = ["ROOT", "frame_of", "sealed", "short"]
+__all__ = ["ROOT", "frame_of", "is_foreign", "sealed", "short"]
 
 ROOT = "zarr.json"
+WORDS = (b'"variables"', b'"frame"', b'"seal"')         # that a root of ours says, and others do not
 
 
 def short(data: bytes | None) -> str:
@@ -101,5 +102,15 @@ def sealed(data: bytes | None) -> dict | None:
         attributes = root["attributes"]
         sound = attributes["seal"] == _seal(root) and is_of_slice(attributes, json.loads(attributes["spec"]))
         return attributes if sound else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SyntaxError):     # NumPy's, of a dtype
         return None
+
+
+def is_foreign(data: bytes | None) -> bool:
+    """Whether a root is not a damaged one of ours, but somebody else's: sound, and without the words of ours, of which
+    a flipped bit spoils one at most."""
+    try:
+        json.loads(data or b"")
+    except (ValueError, RecursionError):
+        return False
+    return sum(word in data for word in WORDS) < 2

@@ -16,12 +16,13 @@ import numpy as np
 
 from phasebook.slices.stores.claims import check_arrays, frame_keys
 from phasebook.slices.stores.files import Place, place_of
-from phasebook.slices.stores.frame import ROOT, frame_of, sealed, short
+from phasebook.slices.stores.frame import ROOT, frame_of, is_foreign, sealed, short
 from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.work import Description
 
 __all__ = ["Status", "Store", "check_store", "stored"]
 
+LABELS = {"schedule"}           # of a specification: what others call the same, such as the path of a model
 BEGINNINGS = 3                  # another writer may be faster, of another slice even
 PAUSE = 20                      # times the median between two tiles: an interruption
 
@@ -73,6 +74,28 @@ class Store(Layout):
         self.place = place
 
     @classmethod
+    def of(cls, url: str | Path, about: Description) -> "Store":
+        """The store of a slice, as it is or will be; nothing is written.
+
+        Args:
+            url: a path, or what fsspec takes.
+            about: the slice.
+
+        Raises:
+            ValueError: for a store of another slice, with what differs.
+        """
+        spec, place = json.loads(json.dumps(about.spec)), place_of(url)
+        attributes = sealed(place.get(ROOT))
+        theirs = spec if attributes is None else json.loads(attributes["spec"])
+        text = lambda one, name: json.dumps(one.get(name), sort_keys=True)  # noqa: E731  (as the hash sees it)
+        differing = [n for n in {**spec, **theirs} if n not in LABELS and text(theirs, n) != text(spec, n)]
+        if differing:
+            said = [f"{n} = {_brief(theirs.get(n))} there, {_brief(spec.get(n))} here" for n in differing]
+            raise ValueError(f"store = {place.url!r}: holds another slice ({'; '.join(said[:4])}); takes a place of "
+                             "its own")
+        return cls(place, theirs, about.variables)
+
+    @classmethod
     def begun(cls, url: str | Path, about: Description) -> "Store":
         """The store of a slice: made, continued, or mended where its frame is damaged.
 
@@ -84,10 +107,9 @@ class Store(Layout):
             ValueError: for a store of another slice, with what differs; for a place that holds something else.
             OSError: where it cannot be written.
         """
-        store = cls(place_of(url), json.loads(json.dumps(about.spec)), about.variables)
-        frame = frame_of(about, store)
         for _ in range(BEGINNINGS):
-            new = store.place.get(ROOT) is None
+            store = cls.of(url, about)
+            frame, new = frame_of(about, store), store.place.get(ROOT) is None
             if store._is_begun(frame):
                 break
             for key in frame.keys() - {ROOT}:
@@ -103,18 +125,12 @@ class Store(Layout):
         data = self.place.get(ROOT)
         attributes = sealed(data)
         if attributes is not None:
-            theirs = json.loads(attributes["spec"])
-            text = lambda spec, name: json.dumps(spec.get(name), sort_keys=True)  # noqa: E731  (as the hash sees it)
-            differing = [name for name in {**self.spec, **theirs} if text(theirs, name) != text(self.spec, name)]
-            if differing:
-                said = [f"{n} = {_brief(theirs.get(n))} there, {_brief(self.spec.get(n))} here" for n in differing]
-                raise ValueError(f"store = {self.place.url!r}: holds another slice ({'; '.join(said[:4])}); takes a "
-                                 "place of its own")
             try:
                 self.framed(attributes)
             except ValueError:
                 return False
             return True
+        _check_root(self.place, data)
         top = {key.split("/")[0] for key in [*frame, *self.variables]} | {".zarr.json"}
         others = [name for name in self.place.names() if name not in top and not name.endswith(".part")]
         if others:
@@ -219,13 +235,22 @@ def check_store(url: str | Path) -> None:
     """
     place = place_of(url)
     try:
-        others = [] if place.get(ROOT) else [name for name in place.names() if place.foreign(name)]
+        root = place.get(ROOT)
+        others = [name for name in place.names() if place.foreign(name)] if root is None else []
     except OSError as error:
         raise ValueError(str(error)) from None
+    _check_root(place, root)
     if others:
         raise ValueError(f"store = {place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a folder, "
                          "new or of a slice")
     place.try_out()
+
+
+def _check_root(place: Place, data: bytes | None) -> None:
+    """ValueError for a root that somebody else has written."""
+    if is_foreign(data):
+        raise ValueError(f"store = {place.url!r}: its zarr.json is none of a slice's; takes a folder, "
+                         "new or of a slice")
 
 
 def stored(url: str | Path) -> tuple[Store, dict, bytes]:

@@ -244,6 +244,7 @@ def _options(source: Source, model: Model) -> dict | None:
     elsewhere: its batch and what decodes in place of its own VAE; None where it has neither."""
     if is_dataclass(source):
         own = {one.name: getattr(source, one.name) for one in fields(source) if not one.metadata.get("where")}
+        own |= {"small_vae": _decoder(model)} if own.get("small_vae") else {}           # wherever it lies
         return json.loads(json.dumps(own))
     known = {"batch": getattr(model, "batch", None), "decoder": _decoder(model)}
     return {name: value for name, value in known.items() if value is not None} or None

@@ -3,11 +3,14 @@
 A tile that fails, or whose worker dies, is given out again, a few times. An error of the arguments is not tried again.
 """
 
+import asyncio
+import json
 import logging
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,6 +97,8 @@ class _Dask(Engine):
         self.client, self.here = client, here
         self.known = client.nthreads()
         self.workers = max(1, sum(self.known.values()))
+        if not self.known:
+            tqdm.write("engine: the scheduler has no workers yet, and is waited for", file=sys.stderr)
 
     def ask(self, function: Callable, work: Work) -> Any:
         future = self.client.submit(function, work, pure=False)
@@ -243,11 +248,21 @@ def _connected(client: type, address: str) -> AbstractContextManager:
     """A client of the scheduler at an address, or of a file that names it. ValueError where there is none."""
     if "://" not in address and not os.path.exists(address):
         raise ValueError(f"engine = {address!r}: no scheduler answers there (no such file)")
-    where = {"address": address} if "://" in address else {"scheduler_file": address}
     try:
-        return client(**where, timeout=ANSWER)
-    except (OSError, ValueError) as error:
+        where = address if "://" in address else json.loads(Path(address).read_text(encoding="utf-8"))["address"]
+        with ThreadPoolExecutor(1) as pool:             # a notebook's own thread has a loop already
+            pool.submit(asyncio.run, asyncio.wait_for(_identity(where), ANSWER)).result()
+        return client(where, timeout=ANSWER)
+    except Exception as error:  # what answers may be no scheduler, and the file anything: dask raises some eight kinds
         raise ValueError(f"engine = {address!r}: no scheduler answers there ({type(error).__name__})") from None
+
+
+async def _identity(address: str) -> None:
+    """Ask a scheduler who it is: a client would wait without end for the answer of something else that listens."""
+    from distributed.core import rpc
+
+    async with rpc(address) as scheduler:
+        await scheduler.identity()
 
 
 @contextmanager
