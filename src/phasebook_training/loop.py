@@ -20,6 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from phasebook.arguments import brief, number, whole
+from phasebook.models.pipelines.checkpoints import cause
+
 __all__ = ["Settings", "Trained", "autocast", "begin_from", "train_loop"]
 
 Loss = Callable[[int, torch.Generator], dict[str, Tensor]]
@@ -91,6 +94,7 @@ class _State:
 
     def __init__(self, model: nn.Module, settings: Settings):
         self.model, self.settings = model, settings
+        self.names = [name for name, p in model.named_parameters() if p.requires_grad]
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(self.parameters, lr=settings.rate, betas=(0.9, 0.99),
                                            weight_decay=settings.weight_decay, fused=settings.device != "cpu" or None)
@@ -116,20 +120,54 @@ class _State:
         os.replace(partial, path)
 
     def load(self, path: Path) -> None:
-        """Raises ValueError, one line, for a file that is no checkpoint of this model."""
+        """Take over a checkpoint, once all that it holds is checked.
+
+        Raises:
+            ValueError: one line, for a file that is no checkpoint of this model, of another seed, or of more steps.
+        """
+        own = self.settings
         try:
-            with safe_open(path, "pt", device=self.settings.device) as file:
+            with safe_open(path, "pt", device=own.device) as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}
-                done = json.loads(file.metadata()["done"])
-            part = lambda head: {k[len(head):]: v for k, v in tensors.items() if k.startswith(head)}  # noqa: E731
-            self.model.load_state_dict(part("model."))
-            self.average = part("average.")
-            for i, p in enumerate(self.parameters):
-                self.optimiser.state[p] = part(f"adam.{i}.")
-        except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: no checkpoint of this model ({str(error).splitlines()[0]}); "
-                             "remove it to start anew") from None
-        self.done = Trained(**done)
+                said = file.metadata() or {}
+            done = Trained(**json.loads(said["done"]))
+            seed = json.loads(said.get("settings", "{}")).get("seed", own.seed)
+            self._check(tensors, done)
+        except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path}: no checkpoint of this model ({cause(error)}); remove it to start anew") from None
+        if seed != own.seed:
+            raise ValueError(f"seed = {own.seed}: {path} was begun with seed {brief(seed)}; takes that one, or remove "
+                             "the file to start anew")
+        if done.step > own.steps:
+            raise ValueError(f"steps = {own.steps}: {path} is at step {brief(done.step)}; takes as many or more, or "
+                             "remove the file to start anew")
+        part = lambda head: {k[len(head):]: v for k, v in tensors.items() if k.startswith(head)}  # noqa: E731
+        self.model.load_state_dict(part("model."))
+        self.average = part("average.")
+        for i, p in enumerate(self.parameters):
+            self.optimiser.state[p] = part(f"adam.{i}.")
+        self.done = done
+
+    def _check(self, tensors: dict[str, Tensor], done: Trained) -> None:
+        """ValueError or KeyError unless `save` could have written these: names, shapes, types, finite numbers."""
+        whole("step", done.step, 0)
+        for name in ("seconds", "cpu_seconds"):
+            number(name, getattr(done, name), "a number >= 0", least=0)
+        model = self.model.state_dict()
+        wanted = {f"{part}.{name}": value for part in ("model", "average") for name, value in model.items()}
+        held = {key.split(".")[1] for key in tensors if key.startswith("adam.")}
+        for i, (name, p) in enumerate(zip(self.names, self.parameters, strict=True)):
+            # a parameter that no loss depends on has no moments, and its average never left it
+            if str(i) in held or not torch.equal(tensors[f"model.{name}"], tensors[f"average.{name}"]):
+                wanted |= {f"adam.{i}.step": torch.zeros(()), f"adam.{i}.exp_avg": p, f"adam.{i}.exp_avg_sq": p}
+        if odd := sorted(wanted.keys() ^ tensors.keys()):
+            raise ValueError(f"{odd[0]} is {'missing' if odd[0] in wanted else 'none of its tensors'}")
+        for name, value in tensors.items():
+            like = wanted[name]
+            if (value.shape, value.dtype) != (like.shape, like.dtype):
+                raise ValueError(f"{name} is {value.dtype} {tuple(value.shape)}, not {like.dtype} {tuple(like.shape)}")
+            if not bool(value.isfinite().all()):
+                raise ValueError(f"{name} is not finite")
 
 
 def _generator(settings: Settings, step: int) -> torch.Generator:
@@ -137,11 +175,20 @@ def _generator(settings: Settings, step: int) -> torch.Generator:
 
 
 def _curve(path: Path, step: int) -> list[list[str]]:
-    """The rows of the curve before `step`, as a killed run may have written more than it saved."""
+    """The rows of the curve up to `step`, as a killed run may have written more than it saved.
+
+    Raises ValueError, one line, for a file that is no curve.
+    """
     if not path.exists():
         return []
-    with open(path, newline="") as file:
-        return [row for row in csv.reader(file) if row and (row[0] == "step" or int(row[0]) <= step)]
+    try:
+        with open(path, newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+        if rows and rows[0][0] != "step":
+            raise ValueError(f"begins with {brief(rows[0][0])}")
+        return rows[:1] + [row for row in rows[1:] if int(row[0]) <= step]
+    except (OSError, csv.Error, ValueError) as error:
+        raise ValueError(f"{path}: no curve of a run ({cause(error)}); remove it to go on without its rows") from None
 
 
 def train_loop(model: nn.Module, loss: Loss, settings: Settings, folder: Path, report: int = 20,
@@ -149,7 +196,10 @@ def train_loop(model: nn.Module, loss: Loss, settings: Settings, folder: Path, r
     """Train until `settings.steps`, from `folder/state.safetensors` if there; leaves the averaged weights in `model`.
 
     `loss(step, generator)` gives named terms of which 'loss' is minimised; every `report` steps their means are
-    added to `folder/curve.csv`. Raises ValueError where a loss is not finite.
+    added to `folder/curve.csv`.
+
+    Raises:
+        ValueError: a loss is not finite, or what lies in `folder` is not of this run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state, path, curve = _State(model, settings), folder / "state.safetensors", folder / "curve.csv"

@@ -7,6 +7,8 @@ from pathlib import Path
 from jaxtyping import Int
 from torch import Tensor
 
+from phasebook.models.pipelines.checkpoints import cause
+
 __all__ = ["LENGTH", "save_tokenizer", "tokenizer_of_run", "tokens"]
 
 LENGTH = 16                 # tokens of a prompt, with its begin and end
@@ -14,7 +16,10 @@ VOCABULARY = 1500
 
 
 def tokenizer_of_run(folder: Path, prompts: list[str], start: Path | None = None):
-    """The CLIPTokenizer in `folder`, so that a resumed run keeps its words; at first `start`'s, or a new one."""
+    """The CLIPTokenizer in `folder`, so that a resumed run keeps its words; at first `start`'s, or a new one.
+
+    Raises ValueError, one line, where it does not load.
+    """
     from transformers import CLIPTokenizer
 
     if not (folder / "tokenizer.json").is_file():
@@ -24,7 +29,12 @@ def tokenizer_of_run(folder: Path, prompts: list[str], start: Path | None = None
                 shutil.copy(start / name, folder / name)
         else:
             save_tokenizer(folder, prompts)
-    return CLIPTokenizer.from_pretrained(folder)
+    try:
+        return CLIPTokenizer.from_pretrained(folder)
+    except Exception as error:          # the library has none of its own
+        # learnt anew the words could have other numbers than in the run's checkpoint
+        raise ValueError(f"{folder}: holds no whole tokenizer.json and tokenizer_config.json ({cause(error)}); remove "
+                         f"{folder.parent} to start anew") from None
 
 
 def tokens(tokenizer, prompts: list[str]) -> Int[Tensor, "n length"]:

@@ -3,10 +3,12 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -59,6 +61,14 @@ def test_words_keep_their_numbers(data, tmp_path):
     assert started(prompts).input_ids == begun(prompts).input_ids
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
+def test_broken_words_of_a_run_are_named(name, data, tmp_path):
+    tokenizer_of_run(tmp_path / "run" / "tokenizer", data.prompts[:20])
+    (tmp_path / "run" / "tokenizer" / name).write_text("{")
+    with pytest.raises(ValueError, match=f"tokenizer: holds no whole .*; remove {tmp_path / 'run'} to start anew"):
+        tokenizer_of_run(tmp_path / "run" / "tokenizer", data.prompts[:20])
+
+
 def test_both_halves_learn_the_same_words(data):
     assert data.only("a").prompts == data.only("b").prompts == data.prompts
 
@@ -78,7 +88,7 @@ def test_augmentation_moves_pictures_on_white(data):
 
 # --- the loop ---------------------------------------------------------------------------------------------------
 
-def toy(folder, steps, stop=None):
+def toy(folder, steps, stop=None, seed=0):
     """A regression with a batch drawn at each step; `stop` kills it there, as if by a signal."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
@@ -89,7 +99,7 @@ def toy(folder, steps, stop=None):
         x = torch.randn(16, 3, generator=generator)
         return {"loss": ((model(x)[:, 0] - x.prod(-1)) ** 2).mean()}
 
-    settings = Settings(steps=steps, batch=16, rate=1e-2, warmup=5, save_seconds=0.0)
+    settings = Settings(steps=steps, batch=16, rate=1e-2, warmup=5, save_seconds=0.0, seed=seed)
     return model, train_loop(model, loss, settings, folder, report=4, say=lambda line: None)
 
 
@@ -129,6 +139,83 @@ def test_what_stops_a_run(tmp_path):
     state.write_bytes(state.read_bytes()[:200])
     with pytest.raises(ValueError, match="no checkpoint of this model .*; remove it to start anew"):
         toy(tmp_path / "b", 5)
+
+
+def damaged(folder, change):
+    """Write the checkpoint anew after `change(tensors, metadata)`."""
+    file = folder / "state.safetensors"
+    with safe_open(file, "pt") as opened:
+        tensors, said = {key: opened.get_tensor(key) for key in opened.keys()}, opened.metadata()
+    change(tensors, said)
+    save_file(tensors, file, said)
+
+
+def without(head):
+    return lambda tensors, said: [tensors.pop(key) for key in list(tensors) if key.startswith(head)]
+
+
+def done(text):
+    return lambda tensors, said: said.update(done=text)
+
+
+@pytest.mark.parametrize("change, line", [
+    (done("{x"), "Expecting property name"), (done('{"a": 1}'), "unexpected keyword"), (done("[1]"), "mapping"),
+    (done('{"step": "a", "seconds": 1, "cpu_seconds": 1}'), "step = 'a': takes a whole number >= 0"),
+    (done('{"step": -3, "seconds": 1, "cpu_seconds": 1}'), "step = -3: takes"),
+    (done('{"step": 3, "seconds": NaN, "cpu_seconds": 1}'), "seconds = nan: takes a number >= 0"),
+    (lambda tensors, said: said.pop("done"), "'done'"), (lambda tensors, said: said.update(settings="[]"), "get"),
+    (without("adam."), "adam.0.exp_avg is missing"), (without("adam.1.exp_avg_sq"), "adam.1.exp_avg_sq is missing"),
+    (without("adam.1."), "adam.1.exp_avg is missing"), (without("average."), "average.0.bias is missing"),
+    (without("average.1.running_mean"), "average.1.running_mean is missing"),
+    (lambda tensors, said: tensors.update({"adam.9.step": torch.ones(())}), "adam.9.step is none of its tensors"),
+    (lambda tensors, said: tensors.update({"adam.0.exp_avg": torch.zeros(3)}), r"\(3,\), not torch.float32 \(8, 3\)"),
+    (lambda tensors, said: tensors.update({"adam.0.exp_avg": torch.zeros(8, 3).double()}), "is torch.float64"),
+    (lambda tensors, said: tensors["average.0.weight"].fill_(torch.nan), "average.0.weight is not finite"),
+    (lambda tensors, said: tensors["model.1.running_var"].fill_(torch.inf), "model.1.running_var is not finite")])
+def test_a_damaged_checkpoint_is_named_and_left_as_it_is(change, line, tmp_path):
+    toy(tmp_path, 3)
+    damaged(tmp_path, change)
+    before = (tmp_path / "state.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=f"state.safetensors: no checkpoint .*{line}.*; remove it to start") as said:
+        toy(tmp_path, 5)
+    assert "\n" not in str(said.value) and (tmp_path / "state.safetensors").read_bytes() == before
+
+
+def test_a_run_resumes_with_its_seed_and_no_fewer_steps(tmp_path):
+    toy(tmp_path, 3)
+    with pytest.raises(ValueError, match="seed = 7: .*state.safetensors was begun with seed 0; takes that one"):
+        toy(tmp_path, 5, seed=7)
+    with pytest.raises(ValueError, match="steps = 2: .*state.safetensors is at step 3; takes as many or more"):
+        toy(tmp_path, 2)
+    damaged(tmp_path, lambda tensors, said: said.pop("settings"))       # who does not say its seed is believed
+    assert toy(tmp_path, 5)[1].step == 5
+
+
+def test_what_no_loss_depends_on_has_no_moments_and_resumes(tmp_path):
+    model = nn.ModuleList([nn.Linear(2, 1), nn.Linear(2, 1)])
+    settings = Settings(steps=2, batch=1, rate=0.1, warmup=1)
+    loss = lambda step, g: {"loss": model[0].weight.square().sum()}  # noqa: E731
+    for steps in (2, 4):
+        assert train_loop(model, loss, replace(settings, steps=steps), tmp_path, say=lambda line: None).step == steps
+
+
+@pytest.mark.parametrize("content", [b"step,loss\nabc,1\n", b"step,loss\n\0\0\n", b"\x80\xff", b"1,2\n", None])
+def test_a_curve_that_is_none_is_named(content, tmp_path):
+    toy(tmp_path, 3)
+    curve = tmp_path / "curve.csv"
+    curve.unlink()
+    if content is None:
+        curve.mkdir()
+    else:
+        curve.write_bytes(content)
+    with pytest.raises(ValueError, match="curve.csv: no curve of a run .*; remove it to go on without its rows"):
+        toy(tmp_path, 5)
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_named(tmp_path):
+    (tmp_path / "state.safetensors").mkdir()
+    with pytest.raises(ValueError, match="state.safetensors: no checkpoint of this model .*; remove it to start anew"):
+        toy(tmp_path, 5)
 
 
 def test_a_start_gives_what_fits_and_refuses_what_does_not(tmp_path):
