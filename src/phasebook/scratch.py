@@ -22,7 +22,7 @@ except ImportError:         # without locks of files nothing is known of another
 __all__ = ["clear", "remove", "scratch"]
 
 PREFIX = "phasebook-"
-OURS = re.compile(PREFIX + "(?:kernel|model|clip|vision)-[a-z0-9_]{8}")      # a folder of a user's own stays
+OURS = re.compile(PREFIX + "(?:kernel|model|clip|vision|words)-[a-z0-9_]{8}")      # a folder of a user's own stays
 TRIES = 5
 MADE: list[tuple[int, Path]] = []       # by which process: a copy of this one ends by itself
 MAKING = threading.Lock()
@@ -33,7 +33,7 @@ def scratch(use: str) -> Iterator[Path]:
     """A folder readable by this user alone, for as long as the context lasts; those of killed processes are removed.
 
     Args:
-        use: `kernel`, `model`, `clip` or `vision`, for its name.
+        use: `kernel`, `model`, `clip`, `vision` or `words`, for its name.
     """
     _sweep(Path(tempfile.gettempdir()))
     folder, held = _claimed(f"{PREFIX}{use}-")

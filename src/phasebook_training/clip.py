@@ -51,10 +51,10 @@ def augmented(pixels: Float[Tensor, "n 3 y x"], generator: torch.Generator) -> F
 
 def train(folder: Path, data: Icons, settings: Settings = SETTINGS, start: Path | None = None) -> Trained:
     """Train in `folder` and leave `folder/clip`, an open_clip directory; `start`: one to begin from."""
-    tokenizer = tokenizer_of_run(folder / "tokenizer", data.prompts, start)
-    model = build(len(tokenizer), settings.seed)
-    if start:
-        begin_from(model, start / "open_clip_model.safetensors")
+    with tokenizer_of_run(folder / "tokenizer", data.prompts, start) as tokenizer:
+        model = build(len(tokenizer), settings.seed)
+        if start:
+            begin_from(model, start / "open_clip_model.safetensors")
     model = model.to(settings.device, memory_format=torch.channels_last)
     factors = tokens(tokenizer, [*data.whats, *(prompt(style=style) for style in data.styles)])
 

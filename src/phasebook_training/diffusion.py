@@ -4,7 +4,8 @@ Latents are `z = 0.4 * encode(x)` of every picture and of a few moved versions o
 """
 
 import json
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +60,11 @@ class Corpus:
         return Draw(z, eps, u.to(z), words.to(z.device))
 
 
-def corpus(folder: Path, data: Data, settings: Settings, start: Path | None, autoencoder: Path | None) -> Corpus:
-    """The corpus of a run in `folder`: its own tokenizer (or that of `start`), and the autoencoder.
+@contextmanager
+def corpus(folder: Path, data: Data, settings: Settings, start: Path | None, autoencoder: Path | None
+           ) -> Iterator[Corpus]:
+    """The corpus of a run in `folder`: its own tokenizer (or that of `start`, kept when the context ends well), and
+    the autoencoder.
 
     `autoencoder`: a diffusers directory (default: what `train autoencoder` left beside `folder`).
     Raises FileNotFoundError, one line, where it is missing.
@@ -70,10 +74,10 @@ def corpus(folder: Path, data: Data, settings: Settings, start: Path | None, aut
     autoencoder = autoencoder or folder.parent / "autoencoder" / "vae"
     if not autoencoder.is_dir():
         raise FileNotFoundError(f"{autoencoder}: no autoencoder; run `phasebook train autoencoder` first")
-    tokenizer = tokenizer_of_run(folder / "tokenizer", data.prompts, start and start / "tokenizer")
-    vae = AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True)
-    latents = latent_views(vae.to(settings.device), data.floats(), VIEWS, settings.seed)
-    return Corpus(data, latents, vae, tokenizer)
+    with tokenizer_of_run(folder / "tokenizer", data.prompts, start and start / "tokenizer") as tokenizer:
+        vae = AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True)
+        latents = latent_views(vae.to(settings.device), data.floats(), VIEWS, settings.seed)
+        yield Corpus(data, latents, vae, tokenizer)
 
 
 def text_config(words: int, width: int, layers: int, projection: int | None = None):

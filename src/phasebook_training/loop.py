@@ -8,9 +8,10 @@ import csv
 import json
 import math
 import os
+import shutil
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from phasebook.arguments import brief, number, whole
 from phasebook.models.pipelines.checkpoints import cause
 
-__all__ = ["Settings", "Trained", "autocast", "begin_from", "train_loop"]
+__all__ = ["Settings", "Trained", "autocast", "begin_from", "train_loop", "written"]
 
 Loss = Callable[[int, torch.Generator], dict[str, Tensor]]
 
@@ -83,6 +84,31 @@ def begin_from(model: nn.Module, file: Path, say: Callable[[str], None] = print)
         raise ValueError(f"start: {file} has no weight of this model's names and shapes")
     model.load_state_dict(kept, strict=False)
     say(f"{len(kept)} of {len(own)} weights begin as in {file}")
+
+
+@contextmanager
+def written(place: Path) -> Iterator[Path]:
+    """Where to write a file or a folder, which takes its `place` when all of it is there.
+
+    Raises:
+        OSError: one line, where it cannot be written, on a full disk say; what lay at `place` lies there still.
+    """
+    partial = place.with_name(f"{place.name}.partial")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _remove(partial)            # of a killed run
+    try:
+        yield partial
+        if place.is_dir():      # no system puts a folder in the place of a full one
+            shutil.rmtree(place)
+        os.replace(partial, place)
+    except (SafetensorError, OSError) as error:
+        raise OSError(f"{place}: cannot be written ({cause(error)})") from None
+    finally:
+        _remove(partial)
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
 
 
 def _averaged(model: nn.Module) -> dict[str, Tensor]:

@@ -2,39 +2,57 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from jaxtyping import Int
 from torch import Tensor
 
 from phasebook.models.pipelines.checkpoints import cause
+from phasebook.scratch import scratch
+from phasebook_training.loop import written
 
 __all__ = ["LENGTH", "save_tokenizer", "tokenizer_of_run", "tokens"]
 
 LENGTH = 16                 # tokens of a prompt, with its begin and end
 VOCABULARY = 1500
+TABLE, CONFIG = "tokenizer.json", "tokenizer_config.json"
 
 
-def tokenizer_of_run(folder: Path, prompts: list[str], start: Path | None = None):
-    """The CLIPTokenizer in `folder`, so that a resumed run keeps its words; at first `start`'s, or a new one.
+@contextmanager
+def tokenizer_of_run(folder: Path, prompts: list[str], start: Path | None = None) -> Iterator:
+    """The CLIPTokenizer in `folder`, so that a resumed run keeps its words; at first `start`'s, or a new one, which
+    comes to lie there when the context ends well: a `start` that is refused in it leaves no words.
 
-    Raises ValueError, one line, where it does not load.
+    Raises:
+        ValueError: one line, where it does not load.
+        OSError: it cannot be written.
     """
+    if (folder / TABLE).is_file():
+        # learnt anew the words could have other numbers than in the run's checkpoint
+        yield _loaded(folder, f"remove {folder.parent} to start anew")
+        return
+    with scratch("words") as learnt:
+        source = start if start and (start / TABLE).is_file() else learnt
+        if source == learnt:
+            save_tokenizer(learnt, prompts)
+        yield _loaded(source)
+        with written(folder) as out:
+            out.mkdir()
+            for name in (TABLE, CONFIG):
+                shutil.copy(source / name, out / name)
+
+
+def _loaded(folder: Path, remedy: str = "takes a start with both"):
     from transformers import CLIPTokenizer
 
-    if not (folder / "tokenizer.json").is_file():
-        if start and (start / "tokenizer.json").is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in ("tokenizer.json", "tokenizer_config.json"):
-                shutil.copy(start / name, folder / name)
-        else:
-            save_tokenizer(folder, prompts)
     try:
+        if not (folder / CONFIG).is_file():
+            raise FileNotFoundError(f"no {CONFIG}")
         return CLIPTokenizer.from_pretrained(folder)
     except Exception as error:          # the library has none of its own
-        # learnt anew the words could have other numbers than in the run's checkpoint
-        raise ValueError(f"{folder}: holds no whole tokenizer.json and tokenizer_config.json ({cause(error)}); remove "
-                         f"{folder.parent} to start anew") from None
+        raise ValueError(f"{folder}: holds no whole {TABLE} and {CONFIG} ({cause(error)}); {remedy}") from None
 
 
 def tokens(tokenizer, prompts: list[str]) -> Int[Tensor, "n length"]:

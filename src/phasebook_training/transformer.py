@@ -62,12 +62,12 @@ def train(folder: Path, data: Data, settings: Settings = SETTINGS, start: Path |
     `start`: a directory like it, of weights to begin from. `autoencoder`: a diffusers directory (default: what `train
     autoencoder` left beside `folder`); FileNotFoundError says so where it is missing.
     """
-    source = corpus(folder, data, settings, start, autoencoder)
-    model = build(len(source.tokenizer), *source.latents.shape[2:4], settings.seed)
-    if start:
-        begin_from(model["transformer"], start / "transformer" / "diffusion_pytorch_model.safetensors")
-        for name in ("text_encoder", "text_encoder_2"):
-            begin_from(model[name], start / name / "model.safetensors")
+    with corpus(folder, data, settings, start, autoencoder) as source:
+        model = build(len(source.tokenizer), *source.latents.shape[2:4], settings.seed)
+        if start:
+            begin_from(model["transformer"], start / "transformer" / "diffusion_pytorch_model.safetensors")
+            for name in ("text_encoder", "text_encoder_2"):
+                begin_from(model[name], start / name / "model.safetensors")
     model = model.to(settings.device)
     levels = scheduler().sigmas.to(settings.device)
 

@@ -51,11 +51,11 @@ def train(folder: Path, data: Data, settings: Settings = SETTINGS, start: Path |
     `start`: a directory like it, of weights to begin from. `autoencoder`: a diffusers directory (default: what `train
     autoencoder` left beside `folder`); FileNotFoundError says so where it is missing.
     """
-    source = corpus(folder, data, settings, start, autoencoder)
-    model = build(len(source.tokenizer), *source.latents.shape[2:4], settings.seed)
-    if start:
-        begin_from(model["unet"], start / "unet" / "diffusion_pytorch_model.safetensors")
-        begin_from(model["text_encoder"], start / "text_encoder" / "model.safetensors")
+    with corpus(folder, data, settings, start, autoencoder) as source:
+        model = build(len(source.tokenizer), *source.latents.shape[2:4], settings.seed)
+        if start:
+            begin_from(model["unet"], start / "unet" / "diffusion_pytorch_model.safetensors")
+            begin_from(model["text_encoder"], start / "text_encoder" / "model.safetensors")
     model = model.to(settings.device, memory_format=torch.channels_last)
     alpha2 = scheduler().alphas_cumprod.to(settings.device)
 

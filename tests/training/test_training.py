@@ -29,10 +29,16 @@ def data():
     return icons()
 
 
+def words_of_run(*arguments):
+    """The tokenizer of a run that nothing refuses."""
+    with tokenizer_of_run(*arguments) as kept:
+        return kept
+
+
 @pytest.fixture(scope="module")
 def words(tmp_path_factory, data):
     """The tokenizer of all prompts."""
-    return tokenizer_of_run(tmp_path_factory.mktemp("words"), data.prompts)
+    return words_of_run(tmp_path_factory.mktemp("words") / "run", data.prompts)
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -54,19 +60,19 @@ def test_words_keep_their_numbers(data, tmp_path):
     for name in ("one", "two"):
         save_tokenizer(tmp_path / name, prompts)
     assert (tmp_path / "one/tokenizer.json").read_bytes() == (tmp_path / "two/tokenizer.json").read_bytes()
-    begun = tokenizer_of_run(tmp_path / "run", prompts, tmp_path / "nothing")
-    resumed = tokenizer_of_run(tmp_path / "run", prompts[::2])
-    started = tokenizer_of_run(tmp_path / "other", prompts[::2], tmp_path / "run")
+    begun = words_of_run(tmp_path / "run", prompts, tmp_path / "nothing")
+    resumed = words_of_run(tmp_path / "run", prompts[::2])
+    started = words_of_run(tmp_path / "other", prompts[::2], tmp_path / "run")
     assert begun.get_vocab() == resumed.get_vocab() == started.get_vocab()
     assert started(prompts).input_ids == begun(prompts).input_ids
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
 def test_broken_words_of_a_run_are_named(name, data, tmp_path):
-    tokenizer_of_run(tmp_path / "run" / "tokenizer", data.prompts[:20])
+    words_of_run(tmp_path / "run" / "tokenizer", data.prompts[:20])
     (tmp_path / "run" / "tokenizer" / name).write_text("{")
     with pytest.raises(ValueError, match=f"tokenizer: holds no whole .*; remove {tmp_path / 'run'} to start anew"):
-        tokenizer_of_run(tmp_path / "run" / "tokenizer", data.prompts[:20])
+        words_of_run(tmp_path / "run" / "tokenizer", data.prompts[:20])
 
 
 def test_both_halves_learn_the_same_words(data):
@@ -230,6 +236,28 @@ def test_a_start_gives_what_fits_and_refuses_what_does_not(tmp_path):
             begin_from(model, tmp_path / file)
     with pytest.raises(ValueError, match="has no weight of this model's names and shapes"):
         begin_from(nn.Linear(2, 2), tmp_path / "a")
+
+
+def test_a_refused_start_leaves_nothing(data, words, tmp_path, monkeypatch):
+    """Neither a folder nor its words, which a later run would take for its own."""
+    few = data.at(torch.arange(2))
+    monkeypatch.setattr(training, "alike", lambda: few)
+    monkeypatch.setattr(diffusion, "VIEWS", 1)
+    autoencoder.build().save_pretrained(tmp_path / "runs" / "autoencoder" / "vae")
+    start = tmp_path / "start"
+    for place in (start, start / "tokenizer"):
+        words.save_pretrained(place)
+    save_file({"else": torch.ones(1)}, tmp_path / "other.safetensors")
+    for part, given in (("clip-a", tmp_path / "absent"), ("clip-a", start), ("unet-a", start)):
+        with pytest.raises(ValueError, match="start: .* is no whole safetensors file"):
+            training.train(part, tmp_path / "runs", steps=1, start=given)
+    shutil.copy(tmp_path / "other.safetensors", start / "open_clip_model.safetensors")
+    with pytest.raises(ValueError, match="has no weight of this model's names and shapes"):
+        training.train("clip-a", tmp_path / "runs", steps=1, start=start)
+    (start / "tokenizer.json").write_text("{")
+    with pytest.raises(ValueError, match="start: holds no whole tokenizer.json .*; takes a start with both"):
+        training.train("clip-a", tmp_path / "runs", steps=1, start=start)
+    assert [place.name for place in (tmp_path / "runs").iterdir()] == ["autoencoder"]
 
 
 def test_the_door_refuses_in_one_line(tmp_path, capsys):
