@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from phasebook.arguments import whole
+from phasebook.machine import cores
 from phasebook.models.icons import alike, icons
 from phasebook.models.pipelines.checkpoints import check_device, known_directory
-from phasebook_training.loop import Settings, Trained
+from phasebook_training.loop import SEEDS, Settings, Trained
 
 __all__ = ["PARTS", "Part", "publish", "train"]
 
@@ -49,17 +51,19 @@ def train(part: str, folder: Path, *, steps: int | None = None, seed: int = 0, d
 
     `start`: a directory such as this leaves, whose weights to begin from; what it lacks begins at random. Of a student
     it is the teacher, any directory that diffusers loads (default: what the teacher's own part left, or its asset).
-    Raises ValueError for an unknown part, steps < 1 or a device that is not there or a `start` without weights of
-    this part, FileNotFoundError where a diffusion model lacks its autoencoder or a student its teacher.
+    Raises ValueError for an unknown part, steps < 1, a seed outside 0 ... SEEDS, more threads than cores, a device that
+    is not there, a `start` without weights of this part or a checkpoint that is none of this run, FileNotFoundError
+    where a diffusion model lacks its autoencoder or a student its teacher.
     """
     if part not in PARTS:
         raise ValueError(f"PART = {part!r}: takes one of {', '.join(PARTS)}")
-    if steps is not None and steps < 1:
-        raise ValueError(f"steps = {steps}: takes a whole number >= 1")
+    if steps is not None:
+        whole("steps", steps, 1)
+    whole("seed", seed, 0, SEEDS)
     if threads is not None:
         import torch
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(whole("threads", threads, 1, cores(), "a number of cores"))
     made = PARTS[part]
     module = import_module(f"phasebook_training.{made.module}")
     settings: Settings = replace(module.SETTINGS, seed=seed, device=check_device(device))

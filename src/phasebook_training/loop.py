@@ -24,8 +24,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from phasebook.arguments import brief, number, whole
 from phasebook.models.pipelines.checkpoints import cause
 
-__all__ = ["Settings", "Trained", "autocast", "begin_from", "train_loop", "written"]
+__all__ = ["SEEDS", "Settings", "Trained", "autocast", "begin_from", "train_loop", "written"]
 
+SEEDS = 10**13          # the largest: seed * 1_000_003 + step is to stay below 2**64
 Loss = Callable[[int, torch.Generator], dict[str, Tensor]]
 
 

@@ -14,13 +14,14 @@ from torch import nn
 
 import phasebook_training as training
 from phasebook import cli
+from phasebook.machine import cores
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.icons import SHARES, icons
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.views import affine
 from phasebook_training import autoencoder, clip, diffusion, measures, transformer, unet
 from phasebook_training.augment import photometric
-from phasebook_training.loop import Settings, begin_from, train_loop
+from phasebook_training.loop import SEEDS, Settings, _generator, begin_from, train_loop
 from phasebook_training.tokenizer import LENGTH, save_tokenizer, tokenizer_of_run, tokens
 
 
@@ -263,12 +264,24 @@ def test_a_refused_start_leaves_nothing(data, words, tmp_path, monkeypatch):
 def test_the_door_refuses_in_one_line(tmp_path, capsys):
     for arguments, line in [(["autoencoders"], "takes one of autoencoder, clip, clip-a, unet-a, transformer-a, clip-b"),
                             (["clip-a", "--steps", "0"], "steps = 0: takes a whole number >= 1"),
+                            (["clip-a", "--threads", "100000"], f"takes a number of cores from 1 to {cores()}"),
+                            (["clip-a", "--threads", str(2**31)], "threads = 2147483648: takes a number of cores"),
+                            (["clip-a", "--seed", "-1"], f"seed = -1: takes a whole number from 0 to {10**13}"),
+                            (["clip-a", "--seed", str(10**13 + 1)], "takes a whole number from 0 to 10000000000000"),
                             (["clip-b", "--device", "tpu9"], "device = 'tpu9'"),
                             (["autoencoder", "--start", str(tmp_path)], "start: "),
                             (["unet-a"], "run `phasebook train autoencoder` first"),
                             (["transformer-b"], "run `phasebook train autoencoder` first")]:
         assert cli.main(["train", *arguments, "-o", str(tmp_path)]) == 2
-        assert line in capsys.readouterr().err
+        assert line in capsys.readouterr().err and not list(tmp_path.iterdir())
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert f"from 0 to {SEEDS}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_largest_seed_draws_at_every_step():
+    generator = _generator(Settings(steps=1, batch=1, rate=1.0, seed=SEEDS), 10**12)
+    assert torch.rand(1, generator=generator) < 1
 
 
 # --- the diffusion models ---------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_bad_parameters_are_refused_before_the_files_they_name_are_read(house, p
         (["paint"], "invalid choice: 'paint'"),
         (["train", "clip", "--steps", "9" * 5000], "invalid int value: '999"),
         (["bench", "nothing"], "NAME = 'nothing': no such benchmark"),
-        (["train", "clip", "--threads", "0"], "--threads 0: takes a number of cores"),
+        (["train", "clip", "--threads", "0"], "threads = 0: takes a number of cores from 1 to"),
         *[(["run", "1", "-p", name, "7"], f"{name} = 7: unknown parameter")
           for name in ("In", "Out", "Chapter", "_x", "exit", "globals", "p", "ledger", "__name__", "open")],
     ],
