@@ -13,7 +13,7 @@ from torch import Tensor
 
 from phasebook.models.views import affine
 from phasebook_training.data import Data
-from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
+from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop, written
 
 __all__ = ["SETTINGS", "build", "pixel_loss", "reconstruction_error", "train"]
 
@@ -84,7 +84,8 @@ def train(folder: Path, data: Data, settings: Settings = SETTINGS, start: Path |
         return _terms(model, affine(x, generator).to(settings.device, memory_format=torch.channels_last), generator)
 
     done = train_loop(model, loss, settings, folder)
-    model.to("cpu", memory_format=torch.contiguous_format).save_pretrained(folder / "vae")
+    with written(folder / "vae") as out:
+        model.to("cpu", memory_format=torch.contiguous_format).save_pretrained(out)
     return done
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from phasebook.models.icons import Icons, prompt
 from phasebook.models.views import affine
 from phasebook_training.augment import photometric
-from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
+from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop, written
 from phasebook_training.tokenizer import LENGTH, tokenizer_of_run, tokens
 
 __all__ = ["SETTINGS", "augmented", "build", "export", "train"]
@@ -70,7 +70,8 @@ def train(folder: Path, data: Icons, settings: Settings = SETTINGS, start: Path 
         return _terms(images, words, what, style, len(data.whats), model.logit_scale.exp().clamp(max=100))
 
     done = train_loop(model, loss, settings, folder)
-    export(model.to("cpu", memory_format=torch.contiguous_format), folder / "tokenizer", folder / "clip")
+    with written(folder / "clip") as out:
+        export(model.to("cpu", memory_format=torch.contiguous_format), folder / "tokenizer", out)
     return done
 
 

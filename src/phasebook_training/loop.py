@@ -99,7 +99,7 @@ def written(place: Path) -> Iterator[Path]:
     _remove(partial)            # of a killed run
     try:
         yield partial
-        if place.is_dir():      # no system puts a folder in the place of a full one
+        if partial.is_dir() and place.is_dir():     # no system puts a folder in the place of a full one
             shutil.rmtree(place)
         os.replace(partial, place)
     except (SafetensorError, OSError) as error:
@@ -141,10 +141,9 @@ class _State:
                    for key, value in self.optimiser.state[p].items()}
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()} | moments
-        partial = path.with_suffix(".partial")
-        save_file({k: v.contiguous() for k, v in tensors.items()}, partial,
-                  {"done": json.dumps(asdict(self.done)), "settings": json.dumps(asdict(self.settings))})
-        os.replace(partial, path)
+        with written(path) as out:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, out,
+                      {"done": json.dumps(asdict(self.done)), "settings": json.dumps(asdict(self.settings))})
 
     def load(self, path: Path) -> None:
         """Take over a checkpoint, once all that it holds is checked.
@@ -227,6 +226,7 @@ def train_loop(model: nn.Module, loss: Loss, settings: Settings, folder: Path, r
 
     Raises:
         ValueError: a loss is not finite, or what lies in `folder` is not of this run.
+        OSError: it cannot be saved; the checkpoint before is whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state, path, curve = _State(model, settings), folder / "state.safetensors", folder / "curve.csv"
@@ -260,7 +260,7 @@ def train_loop(model: nn.Module, loss: Loss, settings: Settings, folder: Path, r
             window = []
         if last or now - saved > settings.save_seconds:
             state.save(path)
-            with open(curve, "w", newline="") as file:
+            with written(curve) as out, open(out, "w", newline="") as file:
                 csv.writer(file).writerows(rows)
             saved = now
     model.load_state_dict(state.average)

@@ -10,7 +10,6 @@ own output, whatever it predicts.
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import normal_start, sample
 from phasebook_training.diffusion import attention
-from phasebook_training.loop import Settings, Trained, autocast, train_loop
+from phasebook_training.loop import Settings, Trained, autocast, train_loop, written
 
 __all__ = ["SETTINGS", "STEPS", "landing", "paths_of", "train"]
 
@@ -68,10 +67,9 @@ def paths_of(file: Path, model: PipelineModel, asked: Prompt, count: int, seed: 
     for frame in sample(model, states[0], levels, asked):
         if (frame.step + 1) % stride == 0:
             states.append(frame.after)
-    paths, partial = torch.stack(states), file.with_suffix(".partial")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"paths": paths.cpu().contiguous()}, partial)
-    os.replace(partial, file)
+    paths = torch.stack(states)
+    with written(file) as out:
+        save_file({"paths": paths.cpu().contiguous()}, out)
     return paths
 
 
@@ -99,7 +97,8 @@ def train(folder: Path, teacher: Path, settings: Settings = SETTINGS) -> Trained
         one = _student(folder / f"in-{count}", model, levels.thinned(TEACHER_STEPS // count),
                        paths[::max(STEPS) // count], asked, settings)
         done = Trained(done.step + one.step, done.seconds + one.seconds, done.cpu_seconds + one.cpu_seconds)
-        _export(model, teacher, folder / f"in-{count}" / "model", record | {"steps": count})
+        with written(folder / f"in-{count}" / "model") as out:
+            _export(model, teacher, out, record | {"steps": count})
     return done
 
 

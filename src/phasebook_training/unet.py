@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from phasebook_training.data import Data
 from phasebook_training.diffusion import Draw, attention, corpus, save, text_config
-from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop
+from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop, written
 
 __all__ = ["SETTINGS", "build", "export", "scheduler", "terms", "train"]
 
@@ -63,8 +63,8 @@ def train(folder: Path, data: Data, settings: Settings = SETTINGS, start: Path |
         return terms(model, source.draw(settings.batch, generator), alpha2)
 
     done = train_loop(model, loss, settings, folder)
-    export(model.to("cpu", memory_format=torch.contiguous_format), source.vae.to("cpu"), source.tokenizer,
-           folder / "model")
+    with written(folder / "model") as out:
+        export(model.to("cpu", memory_format=torch.contiguous_format), source.vae.to("cpu"), source.tokenizer, out)
     return done
 
 

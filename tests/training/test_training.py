@@ -2,7 +2,9 @@
 
 import csv
 import json
+import resource
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -21,7 +23,7 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.views import affine
 from phasebook_training import autoencoder, clip, diffusion, measures, transformer, unet
 from phasebook_training.augment import photometric
-from phasebook_training.loop import SEEDS, Settings, _generator, begin_from, train_loop
+from phasebook_training.loop import SEEDS, Settings, _generator, begin_from, train_loop, written
 from phasebook_training.tokenizer import LENGTH, save_tokenizer, tokenizer_of_run, tokens
 
 
@@ -186,6 +188,38 @@ def test_a_damaged_checkpoint_is_named_and_left_as_it_is(change, line, tmp_path)
     with pytest.raises(ValueError, match=f"state.safetensors: no checkpoint .*{line}.*; remove it to start") as said:
         toy(tmp_path, 5)
     assert "\n" not in str(said.value) and (tmp_path / "state.safetensors").read_bytes() == before
+
+
+@contextmanager
+def full_disk(size):
+    """No file may grow beyond `size` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_one_line_and_the_checkpoint_stays(tmp_path):
+    toy(tmp_path, 3)
+    before = {place.name: place.read_bytes() for place in tmp_path.iterdir()}
+    with full_disk(1000), pytest.raises(OSError, match="state.safetensors: cannot be written .*too large") as said:
+        toy(tmp_path, 5)
+    assert "\n" not in str(said.value)
+    assert {place.name: place.read_bytes() for place in tmp_path.iterdir()} == before
+
+
+def test_a_folder_is_written_whole_or_stays(tmp_path):
+    place = tmp_path / "new" / "vae"
+    for content in ("one", "two"):
+        with written(place) as out:
+            out.mkdir()
+            (out / content).write_text(content)
+    assert [file.name for file in place.iterdir()] == ["two"]
+    with full_disk(10), pytest.raises(OSError, match="vae: cannot be written"), written(place) as out:
+        autoencoder.build().save_pretrained(out)
+    assert [file.name for file in place.parent.rglob("*")] == ["vae", "two"]
 
 
 def test_a_run_resumes_with_its_seed_and_no_fewer_steps(tmp_path):
