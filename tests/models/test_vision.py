@@ -3,8 +3,10 @@
 import shutil
 
 import pytest
+import torch
 from safetensors.torch import load, save_file
 
+from phasebook.models import vision
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.vision import VisionFeatures, check_features, has_no_words, load_features
 from tests.builders import edit
@@ -76,13 +78,59 @@ def test_what_its_weights_do_not_fit_is_refused_at_once(copy, file, change, matc
     assert "\n" not in str(said.value)
 
 
+UNFIT = [
+    ("vit", "preprocessor_config.json", {"size": {"height": 40, "width": 40}},
+     "a picture of 40 x 40 does not go through"),
+    ("dinov2", "preprocessor_config.json", {"size": {"height": 1, "width": 1}, "do_center_crop": False},
+     "a picture of 1 x 1 does not go through"),
+    ("vit", "preprocessor_config.json", {"size": {"height": True, "width": True}}, "size = "),
+]
+WEIGHED = [
+    ("vit", "config.json", {"layer_norm_eps": -5.0}, "features that are not finite"),
+    ("clip", "config.json", {"num_hidden_layers": 0}, "layers.0.* config.json has fewer layers"),
+    ("vit", "config.json", {"num_attention_heads": 3}, r"has the shape \[16\], and \[15\] in config.json"),
+]
+
+
+@pytest.mark.parametrize("kind, file, change, match", UNFIT + WEIGHED)
+def test_what_gives_no_features_of_a_picture_is_refused_before_one(vision_folders, tmp_path, kind, file, change, match):
+    folder = shutil.copytree(vision_folders[kind], tmp_path / "copy")
+    edit(folder / file, **change)
+    refused(folder, match)
+
+
+@pytest.mark.parametrize("kind, file, change, match", UNFIT)
+def test_shapes_of_a_large_model_are_tried_without_its_weights(vision_folders, tmp_path, monkeypatch, kind, file,
+                                                               change, match):
+    monkeypatch.setattr(vision, "SOON_READ", 0)
+    monkeypatch.setattr(vision, "_loaded", None)
+    folder = shutil.copytree(vision_folders[kind], tmp_path / "copy")
+    check_features(folder)
+    edit(folder / file, **change)
+    with pytest.raises(ValueError, match=match):
+        check_features(folder)
+
+
+def test_forms_of_answers_are_none_of_a_models_own(copy, vision_folders):
+    edit(copy / "config.json", return_dict=False, output_hidden_states="x", output_attentions=[1])
+    pixels = torch.rand(2, 3, 32, 32)
+    check_features(copy)
+    assert torch.equal(load_features(copy)(pixels), load_features(vision_folders["vit"])(pixels))
+
+
+def test_heads_tables_and_other_towers_may_be_left_over(copy):
+    whole = load((copy / "model.safetensors").read_bytes())
+    others = ("classifier.1.weight", "text_model.encoder.layers.0.mlp.fc1.weight", "encoder.layer.0.attention.table")
+    save_file(whole | {key: torch.zeros(2) for key in others}, copy / "model.safetensors", {"format": "pt"})
+    check_features(copy)
+
+
 def test_damaged_directories_are_refused(copy):
     weights = copy / "model.safetensors"
     whole = load(weights.read_bytes())
     first = next(iter(whole))
     save_file({k: v for k, v in whole.items() if k != first}, weights, {"format": "pt"})
-    with pytest.raises(ValueError, match="lacks 1 of its weights"):
-        load_features(copy)
+    refused(copy, "lacks 1 of its weights")
     weights.write_bytes(weights.read_bytes()[:200])
     refused(copy, "corrupted or truncated")
     weights.rename(copy / "pytorch_model.bin")

@@ -5,6 +5,7 @@ of its last hidden states. Pictures are fitted as the directory's `preprocessor_
 read, and of the configuration only what the model's own configuration knows (`pipelines.staging`).
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from phasebook.models.clip import ClipFeatures, check_feature
 from phasebook.models.pipelines.checkpoints import (
+    SOON_READ,
     cause,
     check_complete,
     check_weights,
@@ -64,19 +66,7 @@ class VisionFeatures(Tower):
         label, folder = begun(name, device, dtype)
         if folder is None:
             raise ValueError(f"{label}: no such directory; takes one of a vision model of transformers")
-        (shorter, size, interpolation), mean, std = _preprocessing(label, folder)
-        with quiet(), staged_vision(label, folder) as (clean, kind):
-            _check_staged(label, clean, kind)
-            try:
-                model, said = kind.from_pretrained(clean, dtype=getattr(torch, dtype), local_files_only=True,
-                                                   use_safetensors=True, output_loading_info=True)
-            except Exception as error:  # a geometry that is none makes transformers raise some six kinds
-                raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
-            own_memory(model)
-            check_complete(label, "the model", model, said["missing_keys"])
-        return cls(model=model.requires_grad_(False).eval().to(device), name=str(name), shorter=shorter, size=size,
-                   mean=column(mean, device), std=column(std, device), interpolation=interpolation,
-                   normalise=normalise, batch=batch)
+        return _features(label, folder, device, dtype, name=str(name), normalise=normalise, batch=batch)
 
     def fit(self, y: int, x: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """The shorter side is resized and the middle cut out; or pictures are squashed."""
@@ -106,12 +96,15 @@ def has_no_words(name: str | Path) -> bool:
 
 
 def check_features(name: str | Path, pretrained: str | None = None, parameter: str = "features") -> None:
-    """ValueError unless `load_features` has something whole to load; nothing is loaded."""
+    """ValueError unless `load_features` has something whole to load.
+
+    A small vision model is loaded for it, and one picture goes through; of a large one, shapes alone.
+    """
     if not has_no_words(name):
         return check_feature(name, pretrained, parameter)
     label, folder = f"{parameter} = {str(name)!r}", known_directory(name)
-    _preprocessing(label, folder)
-    _check(label, folder)
+    small = sum(file.stat().st_size for file in weight_files(folder, "model", None)) <= SOON_READ
+    _features(label, folder, "cpu" if small else "meta", "float32", name=str(name), normalise=False, batch=1)
 
 
 def load_features(name: str | Path, pretrained: str | None = None, **options) -> Tower:
@@ -130,21 +123,64 @@ def load_features(name: str | Path, pretrained: str | None = None, **options) ->
     return ClipFeatures.load(name, pretrained, **options)
 
 
-def _check(label: str, folder: Path) -> None:
-    """ValueError unless nothing in a directory names code, its class is known and its weights are whole."""
+def _features(label: str, folder: Path, device: str, dtype: str, **options) -> VisionFeatures:
+    """The model of a directory, of which one picture has features; on device `meta`, its shapes alone."""
+    (shorter, size, interpolation), mean, std = _preprocessing(label, folder)
     with quiet(), staged_vision(label, folder) as (clean, kind):
-        _check_staged(label, clean, kind)
+        model = _outlined(label, clean, kind)
+        if device != "meta":
+            model = _loaded(label, clean, kind, dtype).to(device)
+    features = VisionFeatures(model=model.requires_grad_(False).eval(), shorter=shorter, size=size,
+                              mean=column(mean, device), std=column(std, device), interpolation=interpolation,
+                              **options)
+    _check_answer(label, features)
+    return features
 
 
-def _check_staged(label: str, clean: Path, kind: type) -> None:
+def _outlined(label: str, clean: Path, kind: type) -> torch.nn.Module:
+    """The model's shapes, on device `meta`."""
     files = weight_files(clean, "model", None)
     if not files:
         raise ValueError(f"{label}: has no weights model.safetensors; pickled weights are never read")
     check_weights(label, [f for f in files if f.suffix == ".safetensors"])
     try:
-        outline(kind, clean)
+        return outline(kind, clean)
     except Exception as error:  # a geometry that is none makes transformers raise some six kinds
         raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
+
+
+def _loaded(label: str, clean: Path, kind: type, dtype: str) -> torch.nn.Module:
+    """The model with its weights: every one that it has, and of its files no layers left over."""
+    try:
+        model, said = kind.from_pretrained(clean, dtype=getattr(torch, dtype), local_files_only=True,
+                                           use_safetensors=True, output_loading_info=True,
+                                           ignore_mismatched_sizes=True)     # they are named here
+    except Exception as error:  # as above
+        raise ValueError(f"{label}: transformers cannot load it ({cause(error)})") from None
+    if said["mismatched_keys"]:
+        key, theirs, ours = min(said["mismatched_keys"])
+        raise ValueError(f"{label}: {key} has the shape {list(theirs)}, and {list(ours)} in config.json")
+    own_memory(model)
+    check_complete(label, "the model", model, said["missing_keys"])
+    layers = {name: len(part) for name, part in model.named_modules() if isinstance(part, torch.nn.ModuleList)}
+    for key in sorted(said["unexpected_keys"]):         # heads, tables and other towers may be left over
+        if any(layers.get(key[:at.start()], int(at[1]) + 1) <= int(at[1]) for at in re.finditer(r"\.(\d+)\.", key)):
+            raise ValueError(f"{label}: {key} is in its weights, and config.json has fewer layers")
+    return model
+
+
+def _check_answer(label: str, features: VisionFeatures) -> None:
+    """ValueError unless one picture has features, and these are finite."""
+    y, x = features.size
+    try:
+        with torch.no_grad():
+            said = features.embed(torch.zeros(1, 3, y, x, device=features.mean.device, dtype=features.dtype))
+    except Exception as error:  # as above
+        raise ValueError(f"{label}: a picture of {y} x {x} does not go through it ({cause(error)})") from None
+    if said.ndim != 2 or len(said) != 1 or not said.numel():
+        raise ValueError(f"{label}: gives features of shape {tuple(said.shape)} for a picture; takes (1, d)")
+    if not said.is_meta and not bool(said.isfinite().all()):
+        raise ValueError(f"{label}: gives features that are not finite")
 
 
 def _preprocessing(label: str, folder: Path) -> tuple[Fit, list[float], list[float]]:
@@ -177,4 +213,4 @@ def _sides(size) -> tuple[int, int | None] | None:
     named = size if isinstance(size, dict) else {}
     sides = (named.get("height", named.get("shortest_edge")), named.get("width"))
     given = [n for n in sides if n is not None]
-    return sides if given and all(isinstance(n, int) and 0 < n <= 4096 for n in given) else None
+    return sides if given and all(type(n) is int and 0 < n <= 4096 for n in given) else None     # True is no side

@@ -18,9 +18,9 @@ from phasebook.models.pipelines.families import family_of
 from phasebook.models.pipelines.family import Family
 from phasebook.models.pipelines.staging import check_names_no_code, no_weights, read_config, weight_files
 
-__all__ = ["DTYPES", "FLOWS", "SCHEDULERS", "cause", "check_complete", "check_device", "check_dtype", "check_pipeline",
-           "check_scheduler", "check_settings", "check_weights", "digest_of", "known_directory", "own_memory",
-           "pipeline_parts", "quiet"]
+__all__ = ["DTYPES", "FLOWS", "SCHEDULERS", "SOON_READ", "cause", "check_complete", "check_device", "check_dtype",
+           "check_pipeline", "check_scheduler", "check_settings", "check_weights", "digest_of", "known_directory",
+           "own_memory", "pipeline_parts", "quiet"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")

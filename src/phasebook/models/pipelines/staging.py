@@ -98,10 +98,10 @@ def weight_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
 
 def _known(config: type) -> set[str]:
     """Keys of a configuration of transformers that describe the model, of what the library would do besides none: it
-    takes kernels of attention from a hub, weights of another name, and quantisers. `use_attention_mask` is diffusers'
-    own: whether its pipelines tell a text encoder where a prompt ends."""
+    takes kernels of attention from a hub, weights of another name, and quantisers, and answers in other forms.
+    `use_attention_mask` is diffusers' own: whether its pipelines tell a text encoder where a prompt ends."""
     own = set(config().to_dict()) - {"quantization_config", "_name_or_path", "architectures", "dtype"}
-    return own | {"use_attention_mask"}
+    return own - {"return_dict", "output_hidden_states", "output_attentions"} | {"use_attention_mask"}
 
 
 def _signature(kind: type) -> set[str]:
