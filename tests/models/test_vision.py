@@ -1,15 +1,18 @@
 """Vision models of transformers as features: which directories are theirs, and which must be refused."""
 
+import json
 import shutil
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load, save_file
 
 from phasebook.models import vision
 from phasebook.models.clip import ClipFeatures
 from phasebook.models.vision import VisionFeatures, check_features, has_no_words, load_features
 from tests.builders import edit
+from tests.models.conftest import SCALED
 
 
 @pytest.fixture
@@ -21,6 +24,38 @@ def test_a_directory_is_read_as_that_of_its_library(vision_folders):
     assert not has_no_words("icons-clip-b") and isinstance(load_features("icons-clip-b"), ClipFeatures)
     folder = vision_folders["dinov2"]
     assert has_no_words(folder) and isinstance(load_features(folder), VisionFeatures)
+
+
+@pytest.mark.parametrize("name, fit", [
+    ("DeiTImageProcessor", {"size": 36, "crop_size": 32, "do_center_crop": True, "resample": 3}),
+    ("DeiTImageProcessor", {"size": {"height": 40, "width": 36}, "crop_size": {"height": 32, "width": 32},
+                            "do_center_crop": True, "resample": 2}),
+    ("ConvNextImageProcessor", {"size": 32, "crop_pct": 0.875, "resample": 3}),
+    ("ConvNextImageProcessor", {"size": {"shortest_edge": 32}, "crop_pct": 0.5, "resample": 2}),
+    ("ViTImageProcessor", {"size": 32, "do_normalize": False, "crop_pct": 0.5,
+                           "image_processor_type": "ViTImageProcessor"}),
+    ("ViTImageProcessor", {"size": 32, "do_rescale": False}),
+    ("ViTImageProcessor", {"size": 32, "rescale_factor": 1 / 127.5, "do_center_crop": None, "crop_pct": None}),
+    ("ViTImageProcessor", {"size": 32, "do_normalize": False, "do_rescale": False}),
+])
+@pytest.mark.parametrize("y, x", [(64, 64), (50, 50), (32, 32)])
+def test_stock_preprocessing_is_that_of_its_library(copy, name, fit, y, x):
+    """Of pictures that are not of bytes, nor beyond the ends after resizing: the library rounds and cuts none of them,
+    so that nothing but the order of sums is apart."""
+    values = SCALED | {"do_resize": True} | fit
+    (copy / "preprocessor_config.json").write_text(json.dumps(values))
+    pixels = 0.3 + 0.4 * torch.rand(2, 3, y, x, generator=torch.Generator().manual_seed(0))
+    theirs = getattr(transformers, name)(**values)(list(255 * pixels), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(load_features(copy).prepare(pixels), theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_pictures_from_384_pixels_on_are_squashed_by_convnexts_preprocessing(copy):
+    """The model takes 32: `fit` alone."""
+    features = load_features(copy)
+    edit(copy / "preprocessor_config.json", size=384, crop_pct=0.875)
+    values = json.loads((copy / "preprocessor_config.json").read_text())
+    assert vision._fit("", values) == ((384, 384), (384, 384)) and features.fit(48, 80) == ((32, 32), (0, 0))
+    assert vision._fit("", values | {"size": 383}) == (437, (383, 383))
 
 
 # --- one clear line each ----------------------------------------------------------------------------------------
@@ -57,7 +92,12 @@ def test_another_model_is_refused(copy, change, match):
     ({"size": {"shortest_edge": 32}, "do_center_crop": True, "crop_size": {"shortest_edge": 32}}, "crop_size = "),
     ({"resample": 1}, "resample = 1"),
     ({"size": {"longest_edge": 9}}, "size = "), ({"size": {"shortest_edge": 32}}, "with a crop_size"),
-    ({"size": {"height": 10**9, "width": 32}}, "size = "),
+    ({"size": {"height": 10**9, "width": 32}}, "size = "), ({"do_center_crop": True}, "crop_size = None"),
+    ({"do_center_crop": True, "crop_size": 33}, "crop_size = 33: larger than the picture"),
+    ({"do_center_crop": "yes"}, "do_center_crop = 'yes'; takes true or false"), ({"do_resize": False}, "do_resize = "),
+    ({"rescale_factor": 0}, "rescale_factor = 0: takes"), ({"crop_pct": 0, "size": 32}, "crop_pct = 0: takes"),
+    ({"crop_pct": 0.9}, "crop_pct = 0.9; takes a size with shortest_edge"),
+    ({"size": {"shortest_edge": 32, "longest_edge": 64}, "do_center_crop": True, "crop_size": 32}, "size = "),
 ])
 def test_unknown_preprocessing_is_refused(copy, change, match):
     edit(copy / "preprocessor_config.json", **change)

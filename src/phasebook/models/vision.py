@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from phasebook.arguments import brief, number
 from phasebook.models.clip import ClipFeatures, check_feature
 from phasebook.models.pipelines.checkpoints import (
     SOON_READ,
@@ -32,7 +33,8 @@ __all__ = ["VisionFeatures", "check_features", "has_no_words", "load_features"]
 
 INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}          # Pillow's numbers for them
 LEAST, LARGEST = 1e-6, 1e6      # of a deviation, and of any number by which pictures are scaled
-Fit = tuple[int | None, tuple[int, int], str]           # shorter side, size, interpolation
+WARPED = 384                    # shorter side from which ConvNeXT's preprocessing cuts nothing off
+Sides = int | tuple[int, int]   # the shorter one, or (y, x)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,10 +42,10 @@ class VisionFeatures(Tower):
     """A vision model of transformers. Build it with `VisionFeatures.load`.
 
     Attributes:
-        shorter: what the shorter side is resized to before the middle is cut out; None where pictures are squashed.
+        resized: what pictures are resized to before the middle is cut out: their shorter side, or (y, x).
     """
 
-    shorter: int | None
+    resized: Sides
 
     @classmethod
     def load(cls, name: str | Path, *, normalise: bool = False, device: str = "cpu", dtype: str = "float32",
@@ -69,10 +71,10 @@ class VisionFeatures(Tower):
         return _features(label, folder, device, dtype, name=str(name), normalise=normalise, batch=batch)
 
     def fit(self, y: int, x: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The shorter side is resized and the middle cut out; or pictures are squashed."""
-        if not self.shorter:
-            return self.size, (0, 0)
-        target = (int(y * self.shorter / min(y, x)), int(x * self.shorter / min(y, x)))
+        """The shorter side is resized, or pictures are squashed; and the middle is cut out."""
+        target = self.resized
+        if isinstance(target, int):
+            target = (int(y * target / min(y, x)), int(x * target / min(y, x)))
         return target, ((target[0] - self.size[0]) // 2, (target[1] - self.size[1]) // 2)
 
     def embed(self, pixels: Float[Tensor, "n 3 y x"]) -> Float[Tensor, "n d"]:
@@ -125,12 +127,15 @@ def load_features(name: str | Path, pretrained: str | None = None, **options) ->
 
 def _features(label: str, folder: Path, device: str, dtype: str, **options) -> VisionFeatures:
     """The model of a directory, of which one picture has features; on device `meta`, its shapes alone."""
-    (shorter, size, interpolation), mean, std = _preprocessing(label, folder)
+    values = read_config(label, folder / "preprocessor_config.json", "vision model's preprocessing")
+    mean, std = _colours(label, values)
+    interpolation = _interpolation(label, values)
+    resized, size = _fit(label, values)
     with quiet(), staged_vision(label, folder) as (clean, kind):
         model = _outlined(label, clean, kind)
         if device != "meta":
             model = _loaded(label, clean, kind, dtype).to(device)
-    features = VisionFeatures(model=model.requires_grad_(False).eval(), shorter=shorter, size=size,
+    features = VisionFeatures(model=model.requires_grad_(False).eval(), resized=resized, size=size,
                               mean=column(mean, device), std=column(std, device), interpolation=interpolation,
                               **options)
     _check_answer(label, features)
@@ -183,34 +188,73 @@ def _check_answer(label: str, features: VisionFeatures) -> None:
         raise ValueError(f"{label}: gives features that are not finite")
 
 
-def _preprocessing(label: str, folder: Path) -> tuple[Fit, list[float], list[float]]:
-    """How pictures are fitted, and their mean and standard deviation. ValueError, one line, for what is not known."""
-    values = read_config(label, folder / "preprocessor_config.json", "vision model's preprocessing")
+def _switch(label: str, values: dict, key: str, usual: bool) -> bool:
+    said = usual if values.get(key) is None else values[key]
+    if not isinstance(said, bool):
+        raise ValueError(f"{label}: {key} = {brief(said)}; takes true or false")
+    return said
+
+
+def _colours(label: str, values: dict) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of colours in [0, 1]; libraries take them of 0 to 255 times `rescale_factor`."""
+    scale = 255.0
+    if _switch(label, values, "do_rescale", True):
+        scale *= number(f"{label}: rescale_factor", values.get("rescale_factor", 1 / 255),
+                        f"a number from {LEAST} to {LARGEST:.0e}", LEAST, LARGEST)
     mean, std = values.get("image_mean"), values.get("image_std")
+    if not _switch(label, values, "do_normalize", True):
+        mean, std = [0.0] * 3, [1.0] * 3
     threes = all(isinstance(part, list) and len(part) == 3 for part in (mean, std))
     if not threes or not all(isinstance(x, int | float) and abs(x) <= LARGEST for x in mean + std) or min(std) < LEAST:
         raise ValueError(f"{label}: preprocessor_config.json has no image_mean and image_std of three numbers")
+    return [x / scale for x in mean], [x / scale for x in std]
+
+
+def _interpolation(label: str, values: dict) -> str:
     place = values.get("resample", 2)
     kind = INTERPOLATIONS.get(place) if isinstance(place, int) else None
     if kind is None:
-        raise ValueError(f"{label}: resample = {values['resample']!r}; takes 2 (bilinear) or 3 (bicubic)")
-    size, crop = _sides(values.get("size")), _sides(values.get("crop_size")) if values.get("do_center_crop") else None
-    if size is None or (size[1] is None and crop is None):
-        raise ValueError(f"{label}: size = {values.get('size')!r}; takes height and width, or shortest_edge with a "
-                         "crop_size")
-    shorter = size[0] if size[1] is None else None
-    if crop and crop[1] is None:
-        raise ValueError(f"{label}: crop_size = {values['crop_size']!r}; takes height and width")
-    if crop and shorter and max(crop) > shorter:
-        raise ValueError(f"{label}: crop_size = {values['crop_size']!r}: larger than the picture")
-    return (shorter, crop if shorter else size, kind), mean, std
+        raise ValueError(f"{label}: resample = {brief(place)}; takes 2 (bilinear) or 3 (bicubic)")
+    return kind
 
 
-def _sides(size) -> tuple[int, int | None] | None:
-    """(height, width), (shortest edge, None), or None for neither."""
-    if isinstance(size, int) and not isinstance(size, bool):
-        size = {"height": size, "width": size}
-    named = size if isinstance(size, dict) else {}
-    sides = (named.get("height", named.get("shortest_edge")), named.get("width"))
-    given = [n for n in sides if n is not None]
-    return sides if given and all(type(n) is int and 0 < n <= 4096 for n in given) else None     # True is no side
+def _fit(label: str, values: dict) -> tuple[Sides, tuple[int, int]]:
+    """What pictures are resized to, and the size that is cut out of their middle."""
+    shorter, both = _shorter(values.get("size")), _both(values.get("size"))
+    crops = _switch(label, values, "do_center_crop", False)
+    named = str(values.get("image_processor_type") or values.get("feature_extractor_type") or "ConvNext")
+    part = values.get("crop_pct") if named.startswith("ConvNext") else None     # others do not read it
+    if not _switch(label, values, "do_resize", True):
+        raise ValueError(f"{label}: do_resize = False; takes true")
+    if part is not None:
+        part = number(f"{label}: crop_pct", part, "a number from 0.1 to 1", 0.1, 1)
+        if shorter is None or crops:
+            raise ValueError(f"{label}: crop_pct = {part}; takes a size with shortest_edge, and no do_center_crop")
+        return int(shorter / part) if shorter < WARPED else (shorter, shorter), (shorter, shorter)
+    resized = shorter or both if crops else both        # a whole number is the shorter side where something is cut off
+    if resized is None:
+        raise ValueError(f"{label}: size = {brief(values.get('size'))}; takes height and width, or shortest_edge with "
+                         "a crop_size")
+    if not crops:
+        return both, both
+    crop, (y, x) = _both(values.get("crop_size")), both or (shorter, shorter)
+    if crop is None:
+        raise ValueError(f"{label}: crop_size = {brief(values.get('crop_size'))}; takes height and width")
+    if crop[0] > y or crop[1] > x:
+        raise ValueError(f"{label}: crop_size = {brief(values['crop_size'])}: larger than the picture")
+    return resized, crop
+
+
+def _shorter(size: object) -> int | None:
+    if isinstance(size, dict):
+        size = None if size.get("longest_edge") else size.get("shortest_edge")
+    return _side(size)
+
+
+def _both(size: object) -> tuple[int, int] | None:
+    sides = [_side(size.get(key) if isinstance(size, dict) else size) for key in ("height", "width")]
+    return None if None in sides else (sides[0], sides[1])
+
+
+def _side(n: object) -> int | None:
+    return n if type(n) is int and 0 < n <= 4096 else None      # True is no side
