@@ -65,6 +65,7 @@ def refused(folder, match):
         with pytest.raises(ValueError, match=match) as caught:
             call(folder)
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+        assert "phasebook-" not in str(caught.value)        # a directory that is gone
 
 
 @pytest.mark.parametrize("key, value", [("auto_map", {"AutoModel": "evil.Evil"}), ("trust_remote_code", True),
@@ -171,8 +172,12 @@ def test_damaged_directories_are_refused(copy):
     first = next(iter(whole))
     save_file({k: v for k, v in whole.items() if k != first}, weights, {"format": "pt"})
     refused(copy, "lacks 1 of its weights")
+    save_file(whole | {first: whole[first] * float("nan")}, weights, {"format": "pt"})
+    refused(copy, "model.safetensors in .*copy has weights that are not finite")
+    save_file({f"x{k}": v for k, v in whole.items()} | {"y": torch.zeros(9)}, weights, {"format": "pt"})
+    refused(copy, "lacks")
     weights.write_bytes(weights.read_bytes()[:200])
-    refused(copy, "corrupted or truncated")
+    refused(copy, "model.safetensors in .*copy is corrupted or truncated")
     weights.rename(copy / "pytorch_model.bin")
     refused(copy, "no weights model.safetensors; pickled weights are never read")
     (copy / "preprocessor_config.json").unlink()

@@ -53,17 +53,24 @@ def _stamp(file: Path) -> tuple[int, ...]:
 
 
 @contextmanager
-def laid_out(label: str, use: str) -> Iterator[Layout]:
+def laid_out(label: str, use: str, source: Path) -> Iterator[Layout]:
     """An empty directory, which goes with the context.
 
     Args:
         label: the beginning of every refusal.
         use: for the directory's name, see `scratch`.
+        source: the stranger's directory, which refusals name in its place.
 
     Raises:
         ValueError: one line, at the end, where weights changed meanwhile.
     """
     with scratch(use) as folder:
         layout = Layout(label, folder)
-        yield layout
+        try:
+            yield layout
+        except ValueError as error:
+            if folder.name not in str(error):
+                raise
+            told = str(error).replace(str(folder), str(source)).replace(folder.name, source.name)
+            raise ValueError(told) from None
         layout.check_stayed()

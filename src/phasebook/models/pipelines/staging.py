@@ -151,7 +151,7 @@ def staged(label: str, folder: Path, index: Mapping[str, tuple[str, str]], class
     Raises:
         ValueError: one line, for a file that is missing, or a configuration that names code.
     """
-    with laid_out(label, "model") as stage:
+    with laid_out(label, "model", folder) as stage:
         out = stage.place
         for part in index:
             if "tokenizer" in part:
@@ -196,7 +196,7 @@ def staged_part(label: str, folder: Path, kind: type) -> Iterator[Path]:
     named = read_config(label, folder / "config.json", kind.__name__).get("_class_name", kind.__name__)
     if named != kind.__name__:
         raise ValueError(f"{label}: holds a {str(named)[:60]}; takes an {kind.__name__}")
-    with laid_out(label, "model") as stage:
+    with laid_out(label, "model", folder) as stage:
         _stage_part(stage, folder, stage.place, kind, kind.__name__, None)
         yield stage.place
 
@@ -245,7 +245,7 @@ def staged_clip(label: str, folder: Path) -> Iterator[Path]:
         unknown = sorted(set(part) - keys)
         if unknown:
             raise ValueError(f"{label}: {file.name} has the key {unknown[0]!r}; takes {', '.join(sorted(keys))}")
-    with laid_out(label, "clip") as stage:
+    with laid_out(label, "clip", folder) as stage:
         (stage.place / file.name).write_text(json.dumps(values), encoding="utf-8")
         stage.add(folder / CLIP_WEIGHTS, stage.place / CLIP_WEIGHTS)
         if model["text_cfg"].get("hf_tokenizer_name"):
@@ -290,7 +290,7 @@ def staged_vision(label: str, folder: Path) -> Iterator[tuple[Path, type]]:
         ValueError: one line, as `vision_class` does.
     """
     kind, values = vision_class(label, folder)
-    with laid_out(label, "vision") as stage:
+    with laid_out(label, "vision", folder) as stage:
         (stage.place / "config.json").write_text(json.dumps(values), encoding="utf-8")
         for file in weight_files(folder, "model", None):
             stage.add(file, stage.place / file.name)
