@@ -125,10 +125,11 @@ UNFIT = [
     ("dinov2", "preprocessor_config.json", {"size": {"height": 1, "width": 1}, "do_center_crop": False},
      "a picture of 1 x 1 does not go through"),
     ("vit", "preprocessor_config.json", {"size": {"height": True, "width": True}}, "size = "),
+    ("vit", "config.json", {"num_hidden_layers": 0}, "num_hidden_layers = 0 in config.json: none"),
+    ("clip", "config.json", {"num_hidden_layers": -1}, "num_hidden_layers = -1 in config.json: none"),
 ]
 WEIGHED = [
     ("vit", "config.json", {"layer_norm_eps": -5.0}, "features that are not finite"),
-    ("clip", "config.json", {"num_hidden_layers": 0}, "layers.0.* config.json has fewer layers"),
     ("vit", "config.json", {"num_attention_heads": 3}, r"has the shape \[16\], and \[15\] in config.json"),
 ]
 
@@ -157,6 +158,23 @@ def test_forms_of_answers_are_none_of_a_models_own(copy, vision_folders):
     pixels = torch.rand(2, 3, 32, 32)
     check_features(copy)
     assert torch.equal(load_features(copy)(pixels), load_features(vision_folders["vit"])(pixels))
+
+
+def test_layers_may_not_be_left_over(vision_folders, tmp_path):
+    folder = shutil.copytree(vision_folders["clip"], tmp_path / "copy")
+    whole = load((folder / "model.safetensors").read_bytes())
+    second = {k.replace("layers.0", "layers.1"): v.clone() for k, v in whole.items()}
+    save_file(second | whole, folder / "model.safetensors", {"format": "pt"})
+    refused(folder, "layers.1.* config.json has fewer layers")
+
+
+@pytest.mark.parametrize("depths", [[1] * 100_000, [10**7] * 9])
+def test_layers_beyond_all_weights_are_refused_before_a_library_counts_them(copy, monkeypatch, depths):
+    values = {"model_type": "swin", "depths": depths}
+    (copy / "config.json").write_text(json.dumps(values))
+    monkeypatch.setattr(transformers.SwinModel, "__init__", None)
+    monkeypatch.setattr(transformers.SwinConfig, "from_pretrained", None)
+    refused(copy, "depths .*more layers than its weights")
 
 
 def test_heads_tables_and_other_towers_may_be_left_over(copy):

@@ -50,7 +50,9 @@ def outline(kind: type, place: Path, variant: str | None = None, network: bool =
             with safe_open(file, "pt") as opened:
                 shapes |= {key: opened.get_slice(key).get_shape() for key in opened.keys()}
                 kinds |= {key: opened.get_slice(key).get_dtype() for key in opened.keys()}
-    with torch.device("meta"), weights_at_most(2 * len(shapes) + 100):
+    most = 2 * len(shapes) + 100
+    _check_layers(config, most)
+    with torch.device("meta"), weights_at_most(most):
         if hasattr(kind, "load_config"):
             module = kind.from_config(kind.load_config(place))
         else:
@@ -107,6 +109,18 @@ def _check_sizes(config: dict[str, object]) -> None:
         raise ValueError(f"sample_size = {str(config.get('sample_size'))[:40]}; takes 1 to {LARGEST}")
     if all(isinstance(n, int) for n in wide) and side**2 * wide[0] * wide[1] > PLACES:
         raise ValueError(f"a table of {side} x {side} places of width {wide[0] * wide[1]}")
+
+
+def _check_layers(config: Mapping[str, Any], most: int) -> None:
+    """ValueError for lists or layers that are more than weights: libraries go through each list once for each entry."""
+    for key, value in config.items():
+        if isinstance(value, list) and len(value) > most:
+            raise ValueError(f"{key} has {len(value)} entries in config.json: more layers than its weights")
+    for key in ("num_hidden_layers", "depths"):
+        said = config.get(key)
+        layers = said if isinstance(said, list) else [said]
+        if all(isinstance(n, int) for n in layers) and not 1 <= sum(layers) <= most:
+            raise ValueError(f"{key} = {str(said)[:40]} in config.json: none, or more layers than its weights")
 
 
 @contextmanager
