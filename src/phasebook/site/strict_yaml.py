@@ -7,8 +7,6 @@ from typing import Any
 
 import yaml
 
-from phasebook.arguments import brief
-
 __all__ = ["read"]
 
 LARGEST = 1_000_000     # bytes
@@ -33,7 +31,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     for node_of_key, _ in node.value:
         key = loader.construct_object(node_of_key, deep=True)
         if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(None, None, f"the key {brief(key)} is no text", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r:.60} is no text", node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
         seen.add(key)

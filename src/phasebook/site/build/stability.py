@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phasebook.arguments import brief
 from phasebook.site.build import runner, sources
 from phasebook.site.build.files import publish, writable
 from phasebook.site.build.sources import ChapterError
@@ -100,7 +99,7 @@ def run(chosen: Sequence[Path], seeds: int, out: Path, profile: str = "default",
         ChapterError: more than one in twenty of the decided verdicts flips.
     """
     if not 1 <= seeds <= MOST:
-        raise ParameterError(f"--seeds {brief(seeds)}: takes a number of reruns, 1 to {MOST}")
+        raise ParameterError(f"--seeds {str(seeds)[:40]}: takes a number of reruns, 1 to {MOST}")
     chosen = list(chosen) or experimental()
     plans = [[other_seeds(s, k, runner.profile(profile, s)) for s in chosen] for k in range(seeds + 1)]
     runs = []
