@@ -58,6 +58,15 @@ def test_pictures_from_384_pixels_on_are_squashed_by_convnexts_preprocessing(cop
     assert vision._fit("", values | {"size": 383}) == (437, (383, 383))
 
 
+def test_what_is_cut_off_tells_features_apart(copy):
+    """A slice in a store is continued with the same ones alone."""
+    said = [load_features(copy).fingerprint]
+    for fit in ({"size": 36}, {"size": 40}, {"size": 32}):
+        edit(copy / "preprocessor_config.json", crop_size=32, do_center_crop=True, **fit)
+        said.append(load_features(copy).fingerprint)
+    assert len(set(said)) == 3 and said[-1] == said[0]
+
+
 # --- one clear line each ----------------------------------------------------------------------------------------
 
 def refused(folder, match):

@@ -49,8 +49,10 @@ class Tower(ABC):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the weights and of how pictures are fitted."""
-        digest = sha256(repr((self.size, self.interpolation, self.normalise, self.mean.flatten().tolist(),
-                              self.std.flatten().tolist())).encode())
+        colours, cut = [part.flatten().tolist() for part in (self.mean, self.std)], self.fit(*self.size)
+        said = (self.size, self.interpolation, self.normalise, *colours)
+        said += () if cut == (self.size, (0, 0)) else cut       # the middle of something larger
+        digest = sha256(repr(said).encode())
         for tensor in self.model.state_dict().values():
             digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
