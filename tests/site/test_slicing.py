@@ -62,7 +62,7 @@ def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):
 
 @pytest.mark.parametrize("arguments, said", [
     (["train", "autoencoder", "--steps", "1", "-o", "FILE"], "-o FILE: cannot be written"),
-    (["train", "autoencoder", "--steps", "1", "--seed", "-1", "-o", "new"], "--seed -1: takes a whole number"),
+    (["train", "autoencoder", "--steps", "1", "--seed", "-1", "-o", "new"], "seed = -1: takes a whole number"),
     (["slice", "exact", *SMALL, "--grid", "1000000000", "-o", "new"], "grid = 1000000000: takes"),
     (["slice", "--status", "-o", "github://x"], "store = 'github://x': "),
 ], ids=range(4))
