@@ -1,6 +1,8 @@
 """Engines: the same bits in process and on workers, tiles tried again, one line where it cannot go on."""
 
 import os
+import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -9,9 +11,11 @@ from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import dask
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from distributed.security import Security
 
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.sources import ExactSource
@@ -304,3 +308,17 @@ def test_a_scheduler_without_workers_is_waited_for_in_words(capsys):
 def test_threads_that_no_worker_can_have_are_refused(tmp_path):
     with pytest.raises(ValueError, match="^threads = 10000: takes a whole number from 1 to 256$"):
         store_slice(source(), PLANE, 2, tmp_path / "x.zarr", threads=10_000)
+
+
+def test_a_scheduler_with_certificates_is_asked_with_those_of_dasks_configuration(tmp_path):
+    openssl = shutil.which("openssl") or pytest.skip("there is no openssl, which makes a certificate")
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    tls = {f"{who}.{what}": str(file) for who in ("client", "scheduler", "worker")
+           for what, file in (("key", key), ("cert", cert))}
+    with workers._quiet(), dask.config.set({f"distributed.comm.tls.{k}": v for k, v in tls.items()} |
+                                           {"distributed.comm.tls.ca-file": str(cert)}):
+        with LocalCluster(0, host="tls://127.0.0.1", security=Security(), dashboard_address=ANY) as cluster:
+            with workers._connected(Client, cluster.scheduler_address) as client:
+                assert client.scheduler.address.startswith("tls://")

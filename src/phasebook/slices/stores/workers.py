@@ -258,10 +258,12 @@ def _connected(client: type, address: str) -> AbstractContextManager:
 
 
 async def _identity(address: str) -> None:
-    """Ask a scheduler who it is: a client would wait without end for the answer of something else that listens."""
+    """Ask a scheduler who it is, with the certificates of dask's configuration, as a client does; which would wait
+    without end for the answer of something else that listens."""
     from distributed.core import rpc
+    from distributed.security import Security
 
-    async with rpc(address) as scheduler:
+    async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
         await scheduler.identity()
 
 
