@@ -1,5 +1,7 @@
 """The sampler in Gram space against pixel space, against the plain sampler, and its tangents against autograd."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -42,10 +44,11 @@ def test_gram_sweep_of_a_flow_from_pure_noise_to_none(wide):
             torch.testing.assert_close((wide.weights(frame.x0) @ wide.atoms).view_as(z), x0, atol=1e-8, rtol=0)
 
 
-@pytest.mark.parametrize("first", [0, 4])
-def test_gram_sweep_is_the_sampler(wide, first):
+@pytest.mark.parametrize("first, gap", [(0, 1), (4, 1), (0, 0.9)])
+def test_gram_sweep_is_the_sampler(wide, first, gap):
     """The override gives the frames of the plain sampler on the same states, tangents included."""
     levels, x = scaled_linear_levels(12), wide.start(latents(5, wide.shape))
+    levels = replace(levels, landing=np.stack([levels.alpha[1:], gap * levels.sigma[1:]]))
     dx = torch.stack([wide.start(latents(5, wide.shape, s)) for s in (7, 8)])
     prompt = wide.prompt("family 1")
     plain = sample(wide, x, levels, prompt, first=first, tangents=dx)

@@ -107,6 +107,9 @@ GOOD = {"name": "mine", "alpha": [0.1, 0.9], "sigma": [0.9, 0.0], "timestep": [5
     ({"order": 3}, "order = 3: takes a whole number from 1 to 2"), ({"order": 1.5}, "order = 1.5"),
     ({"order": 2, "alpha": [0.0, 0.9]}, "order = 2: Heun's method divides by alpha"),
     ({"alpha": [0.0, 0.0]}, "alpha = 0 at level 1: takes pure noise at the first level alone"),
+    ({"landing": [[0.9]]}, "landing = "), ({"landing": [[0.9], [-0.1]]}, "takes alpha > 0 and sigma >= 0 of each step"),
+    ({"landing": [[0.0], [0.1]]}, "takes alpha > 0 and sigma >= 0"), ({"landing": [[np.nan], [0.1]]}, "landing: NaN"),
+    ({"landing": [[0.8], [0.1]], "order": 2}, "landing: Heun's method asks where a step ends"),
 ])
 def test_levels_that_are_none_are_refused(change, words):
     assert Levels(**GOOD).steps == Levels(**GOOD | {"alpha": [-4e-7, 0.9]}).steps == 1       # 1 - sigma, rounded
@@ -156,3 +159,14 @@ def test_a_step_is_one_of_the_sampler():
     for eta in (-0.1, 1.1, np.nan):
         refuses(lambda eta=eta: mine.mixing(0, eta), f"eta = {eta}: takes 0 to 1")
     refuses(lambda: named_levels(["log_snr"], 5), "schedule = ['log_snr']: unknown; takes one of")
+
+
+def test_a_step_over_a_gap_lands_where_it_says():
+    """And is read as of the next level; a landing on the next level is no gap."""
+    alpha, sigma = np.array([0.1, 0.5, 0.9]), np.array([0.99, 0.8, 0.1])
+    gaps = Levels("gaps", alpha, sigma, np.arange(2), landing=[[0.4, 0.9], [0.9, 0.1]])
+    assert gaps.mixing(0)[:2] == pytest.approx((0.4, 0.9)) and gaps.mixing(1)[:2] == pytest.approx((0.9, 0.1))
+    share = 0.1 * 0.9 / (0.4 * 0.99)         # alpha sigma' / (alpha' sigma)
+    assert gaps.mixing(0, 1.0) == pytest.approx((0.4, 0.9 * share, 0.9 * np.sqrt(1 - share**2)))
+    assert Levels("none", alpha, sigma, np.arange(2), landing=[alpha[1:], sigma[1:]]).landing is None
+    assert gaps.thinned(2).landing is None

@@ -76,7 +76,8 @@ def foretold(levels: Levels, carried: Float[ndarray, "e k"], dx: Float[ndarray, 
         begun = np.asarray(k_values) <= step
         odds = alpha[step] * (m[:, begun] - alpha[step] / 2) * (dx[:, None] / sigma[step]) ** 2
         w = expit(log_prior + odds)
-        m[:, begun] = alpha[step + 1] * w + sigma[step + 1] / sigma[step] * (m[:, begun] - alpha[step] * w)
+        a, b, _ = levels.mixing(step)
+        m[:, begun] = a * w + b / sigma[step] * (m[:, begun] - alpha[step] * w)
     return m > alpha[-1] / 2
 
 

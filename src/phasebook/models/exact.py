@@ -302,11 +302,12 @@ class ExactModel(Model):
 
     def sweep(self, x: State, levels: Levels, prompt: Prompt | None = None, *, first: int = 0,
               tangents: Float[Tensor, "2 p 2n"] | None = None) -> Iterator[Frame]:
-        """The sampler in Gram space: the frames of `sample` at half the cost or less, but for Heun's method.
+        """The sampler in Gram space: the frames of `sample` at half the cost or less.
 
+        Heun's method and levels with gaps are `sample` itself.
         The tensors of a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
         """
-        if levels.order > 1:
+        if levels.order > 1 or levels.landing is not None:
             yield from super().sweep(x, levels, prompt, first=first, tangents=tangents)
             return
         log_prior = _log_prior(prompt, len(x))

@@ -24,10 +24,12 @@ class Levels:
         timestep: what a network is told at each step (S,), minus one where the schedule has no such clock.
         order: of the sampler: 1 for DDIM and Euler's method, 2 for Heun's, which asks a model at both ends of a step:
             `dataclasses.replace(levels, order=2)` is the same levels with Heun's.
+        landing: alpha and sigma (2, S) at which each step ends, where that is not the level at which the next begins;
+            else None. Some of diffusers' spacings leave such gaps: what arrives at one level is read as of the next.
 
     Raises:
         ValueError: for numbers that are not finite, lengths that do not fit, alpha < 0, alpha = 0 after the first
-            level (at order 2 also at it), sigma = 0 before the end, or another order.
+            level (at order 2 also at it), sigma = 0 before the end, another order, or gaps at order 2.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Levels:
     sigma: Float[ndarray, " s+1"]
     timestep: Float[ndarray, " s"]
     order: int = 1
+    landing: Float[ndarray, "2 s"] | None = None
 
     def __post_init__(self):
         if not isinstance(self.name, str):
@@ -54,6 +57,19 @@ class Levels:
         object.__setattr__(self, "order", whole("order", self.order, 1, 2))
         if self.order == 2 and self.alpha[0] == 0:
             raise ValueError("order = 2: Heun's method divides by alpha, which is 0 at the first level; takes 1")
+        if self.landing is not None:
+            object.__setattr__(self, "landing", self._gaps())
+
+    def _gaps(self) -> Float[ndarray, "2 s"] | None:
+        """`landing`, checked; None where there are no gaps."""
+        lands = numbers("landing", self.landing, "an array of numbers").astype(np.float64)
+        if lands.shape != (2, self.steps) or lands[0].min() <= 0 or lands[1].min() < 0:
+            raise ValueError(f"landing = {brief(lands)}: takes alpha > 0 and sigma >= 0 of each step, (2, S) numbers")
+        if np.array_equal(lands, [self.alpha[1:], self.sigma[1:]]):
+            return None
+        if self.order == 2:
+            raise ValueError("landing: Heun's method asks where a step ends, and has no gaps; takes None, or order 1")
+        return lands
 
     @property
     def steps(self) -> int:
@@ -95,7 +111,7 @@ class Levels:
             stride: a divisor of the number of steps.
 
         Returns:
-            The levels of a sampler of fewer steps, with the same first and last one.
+            The levels of a sampler of fewer steps, with the same first and last one, and without gaps.
 
         Raises:
             ValueError: for a stride that does not divide the number of steps.
@@ -123,10 +139,12 @@ class Levels:
             ValueError: for a step that is none of the sampler's, or an eta outside 0..1.
         """
         step, eta = whole("step", step, 0, self.steps - 1), number("eta", eta, "0 to 1", least=0, most=1)
-        (alpha, alpha_next), (sigma, sigma_next) = self.alpha[step:step + 2], self.sigma[step:step + 2]
+        alpha, sigma = self.alpha[step], self.sigma[step]
+        lands = (self.alpha[1:], self.sigma[1:]) if self.landing is None else self.landing
+        alpha_next, sigma_next = lands[0][step], lands[1][step]
         variance = sigma_next**2 * (1 - (alpha * sigma_next / (alpha_next * sigma)) ** 2)
         spread = eta * float(max(variance, 0.0)) ** 0.5
-        return float(self.alpha[step + 1]), float(max(sigma_next**2 - spread**2, 0.0)) ** 0.5, spread
+        return float(alpha_next), float(max(sigma_next**2 - spread**2, 0.0)) ** 0.5, spread
 
 
 def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: float = 0.012,

@@ -248,7 +248,8 @@ def specification(m: Measurement, plane: Plane) -> dict:
         "extent": list(plane.extent), "grid": plane.grid, "normalise": plane.normalise, "schedule": m.levels.name,
         "levels": levels.hexdigest()[:16], "steps": m.levels.steps, "features": list(m.features),
         "jacobian": m.jacobian, "prompt": _digest(m.prompt),
-    } | ({"order": m.levels.order} if m.levels.order > 1 else {})
+    } | ({"order": m.levels.order} if m.levels.order > 1 else {}) | (
+        {} if m.levels.landing is None else {"landing": m.levels.landing.tolist()})
 
 
 def _digest(prompt: Prompt | None) -> str:

@@ -68,6 +68,37 @@ def test_every_reading_of_the_network(pipes, tmp_path, kind, change):
     assert held(PipelineModel.of(pipe, kind), 3.0, "ugly", 5)[0] <= 1e-5
 
 
+ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+
+
+@pytest.mark.parametrize("change, steps", [
+    ({"timestep_spacing": "linspace"}, 4), ({"timestep_spacing": "linspace"}, 1), ({"timestep_spacing": "linspace"}, 7),
+    ({"timestep_spacing": "linspace", "set_alpha_to_one": True, "prediction_type": "v_prediction"}, 3),
+    ({"timestep_spacing": "trailing"}, 7), ({"timestep_spacing": "trailing", "clip_sample": True}, 3),
+    (ZERO_SNR | {"prediction_type": "v_prediction"}, 4), (ZERO_SNR | {"prediction_type": "sample"}, 7),
+], ids=str)
+@pytest.mark.parametrize("kind", ["sd", "pixart"])
+def test_gaps_between_times_and_pure_noise_are_those_of_diffusers(tmp_path, kind, change, steps):
+    """A step ends a stride below its time, which by these spacings is not where the next one is asked."""
+    model = PipelineModel.of(pipeline(kind, tmp_path, scheduler=betas(**change)), kind)
+    z, asked = noise(1, model.shape), model.prompt("red apple", 3.0)
+    theirs = diffusers_steps(model, z[0], steps, "red apple", "", 3.0)
+    assert apart(run(model, z, steps, asked)[:, 0], theirs) <= 1e-5
+    levels = model.levels(steps)
+    assert (levels.alpha[0] == 0) == ("rescale_betas_zero_snr" in change)
+    again = resume(model, z, torch.zeros(1, dtype=int), levels, asked)
+    assert apart(again.x, theirs[-1:]) <= 1e-5
+
+
+def test_a_way_back_over_gaps_leads_to_where_it_came_from(tmp_path):
+    model = PipelineModel.of(pipeline("sd", tmp_path, scheduler=betas(timestep_spacing="linspace")), "gaps")
+    levels, z = model.levels(7), noise(2, model.shape)
+    assert levels.landing is not None
+    end = resume(model, z, torch.zeros(2, dtype=int), levels).x
+    back = invert(model, end, levels, iterations=40, tolerance=1e-6)
+    assert back.converged.all() and apart(back.x[0], z) <= 1e-4
+
+
 def test_what_a_pipeline_changes_in_its_scheduler_is_kept(tmp_path):
     """diffusers sets steps_offset and clip_sample of a scheduler in memory behind its marks of defaults."""
     from diffusers import DDIMScheduler

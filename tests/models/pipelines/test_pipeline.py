@@ -332,7 +332,7 @@ def test_schedules_that_mean_something_else(copy):
     edit(config, thresholding=True)
     refuses("thresholding = True: its scheduler thresholds; takes thresholding = False", copy)
     edit(config, thresholding=False, rescale_betas_zero_snr=True)
-    refuses("rescale_betas_zero_snr = True: .* pure noise; takes rescale_betas_zero_snr = False", copy)
+    refuses("rescale_betas_zero_snr = True: .* pure noise, .*; takes False, or prediction_type", copy)
     edit(config, rescale_betas_zero_snr=False, beta_schedule="mystery")
     refuses("beta_schedule = 'mystery': takes one of linear, scaled_linear, squaredcos_cap_v2", copy)
     edit(config, beta_schedule="linear", prediction_type="original_sample")

@@ -1,5 +1,7 @@
 """The chapters on slices refuse what they cannot use, in one line, before anything runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -187,9 +189,11 @@ def test_the_door_says_one_line_and_writes_nothing(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_first_steps_of_a_sampler_predict_what_the_whole_does():
+@pytest.mark.parametrize("gap", [1, 0.9])
+def test_the_first_steps_of_a_sampler_predict_what_the_whole_does(gap):
     model = ExactModel.of(images(8, 6, 2))
     levels, plane = model.levels(12), Plane.random(model.shape, 0, grid=4)
+    levels = replace(levels, landing=[levels.alpha[1:], gap * levels.sigma[1:]])
     whole, first = slice_of(model, plane, levels), slice_of(model, plane, opening(levels, 5))
     assert first.steps == 5 and np.allclose(first.values("det"), whole.values("det")[:5], rtol=1e-5)
     assert opening(levels, 99).steps == 12 and opening(levels, 0).steps == 1

@@ -63,6 +63,19 @@ def counted(monkeypatch):
     return done
 
 
+def test_it_holds_levels_with_gaps(small, tmp_path):
+    plane, plain = Plane.random(small.shape, 3, grid=5), scaled_linear_levels(4)
+    levels = replace(plain, landing=[plain.alpha[1:], 0.5 * plain.sigma[1:]])
+    held = store_slice(small, plane, levels, tmp_path / "gaps.zarr")
+    assert np.array_equal(open_store(tmp_path / "gaps.zarr").levels.landing, levels.landing)
+    again = slice_of(small, plane, held.levels)
+    assert np.allclose(again.values("det"), held.values("det"), rtol=1e-5)
+    straight = slice_of(small, plane, plain)
+    assert not np.allclose(straight.values("det")[2], held.values("det")[2], rtol=0.1, atol=0)
+    with pytest.raises(ValueError, match="another slice"):
+        store_slice(small, plane, plain, tmp_path / "gaps.zarr")
+
+
 def test_it_holds_the_slice(small, whole):
     plane, levels = Plane.random(small.shape, 3, grid=11), scaled_linear_levels(4)
     one = slice_of(small, plane, levels, features=WORDS["features"], fields={"atom": small.fields["atom"]}, pictures=3)

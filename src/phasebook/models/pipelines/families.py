@@ -167,7 +167,8 @@ class PixArt(Family):
     def placed(self, levels):
         if levels.steps > 1:
             return levels       # of a single step diffusers takes the predicted picture itself
-        return replace(levels, alpha=np.append(levels.alpha[:1], 1.0), sigma=np.append(levels.sigma[:1], 0.0))
+        return replace(levels, alpha=np.append(levels.alpha[:1], 1.0), sigma=np.append(levels.sigma[:1], 0.0),
+                       landing=None)
 
     def encode(self, pipe, text, negative, guidance):
         guided = guidance > 1

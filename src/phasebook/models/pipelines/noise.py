@@ -48,13 +48,13 @@ class Noise(Protocol):
 
 
 def _levels(name: str, alpha: Float[ndarray, " s+1"], sigma: Float[ndarray, " s+1"], time: Float[ndarray, " s"],
-            order: int = 1) -> Levels:
+            order: int = 1, landing: Float[ndarray, "2 s"] | None = None) -> Levels:
     """Levels; ValueError names the number of steps for which a scheduler's numbers are none."""
     takes = "takes another number of steps, or another scheduler"
     if not (np.isfinite(alpha) & np.isfinite(sigma)).all():
         raise ValueError(f"steps = {len(time)}: the scheduler's noise levels are not finite; {takes}")
     try:
-        return Levels(name, alpha, sigma, time, order)
+        return Levels(name, alpha, sigma, time, order, landing)
     except ValueError as error:
         raise ValueError(f"steps = {len(time)}: the scheduler has no levels for them ({error}); {takes}") from None
 
@@ -103,7 +103,11 @@ class Betas:
         _check_clock(levels, levels.alpha**2 + levels.sigma**2, trained)
 
     def levels(self, steps: int, name: str) -> Levels:
-        """DDIM's levels: strides through the table, from its own end to its own `final_alpha_cumprod`."""
+        """DDIM's levels: strides through the table, from its own end to its own `final_alpha_cumprod`.
+
+        A step ends a stride below its time. Where times are not a stride apart, by 'linspace' or where the number of
+        steps divides that of training badly, the next one takes what it finds as of its own time, as diffusers does.
+        """
         most = self.scheduler.config.num_train_timesteps
         steps = whole("steps", steps, 1, most - 1)
         if self.own is not None:
@@ -117,11 +121,9 @@ class Betas:
         before = time - most // int(steps)
         last = np.where(before >= 0, table[before.clip(0)], np.float32(self.scheduler.final_alpha_cumprod))
         alpha2 = np.append(table[time], last[-1])
-        if not np.array_equal(table[time[1:]], last[:-1]):      # a spacing whose times are not `most // steps` apart
-            raise ValueError(f"steps = {steps}: uneven times under {self.scheduler.config.timestep_spacing!r} spacing; "
-                             f"take a divisor of {most}")
         # 1 - alpha^2 in float32, as the scheduler has it: near the clean end it differs from the exact one
-        return _levels(name, np.sqrt(alpha2, dtype=np.float64), np.sqrt(1 - alpha2, dtype=np.float64), time)
+        (alpha, sigma), landing = (np.sqrt([a2, 1 - a2], dtype=np.float64) for a2 in (alpha2, last))
+        return _levels(name, alpha, sigma, time, landing=landing)
 
     def _owns(self, steps: int, name: str) -> Levels:
         """sigma/alpha as Euler's or Heun's method has them, to 0 at the end; Heun's lists inner levels twice."""
@@ -250,14 +252,14 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
     changes: dict[str, Any] = {key: scheduler.config[key] for key in TABLE if key in scheduler.config}
     changes["clip_sample"] = scheduler.config.get("clip_sample", False)         # where nothing is said DDIM would clip
     # samplers that place their times by linspace have none for DDIM's stride: it takes its own spacing
-    if scheduler.config.get("timestep_spacing") == "linspace":
+    if scheduler.config.get("timestep_spacing") == "linspace" and kind != "DDIMScheduler":
         changes["timestep_spacing"] = "leading"
     if sampler == "own" and kind in OWN:    # neither thresholds, and Euler's clips nothing, though one that was made
         changes["thresholding"] = False     # from another's configuration keeps the words
         if kind == "EulerDiscreteScheduler":
             changes["clip_sample"] = False
         _check_own(label, scheduler.config)
-    if sampler == "own" and kind in ("DDIMScheduler", "DDPMScheduler") and changes.get("timestep_spacing"):
+    if sampler == "own" and kind == "DDPMScheduler" and changes.get("timestep_spacing"):
         raise ValueError(f"{label}: sampler = 'own', but its scheduler places its times by linspace, which leaves gaps "
                          "between DDIM's steps; takes sampler = 'ddim'")
     try:
@@ -266,12 +268,16 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
     except (ValueError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0][:120]
         raise ValueError(f"{label}: its schedule is none of DDIM's ({reason})") from None
-    for key, does in (("thresholding", "thresholds"), ("rescale_betas_zero_snr", "begins with pure noise")):
-        if ddim.config[key]:
-            raise ValueError(f"{label}: {key} = {brief(ddim.config[key])}: its scheduler {does}; takes {key} = False")
+    if ddim.config.thresholding:
+        raise ValueError(f"{label}: thresholding = {brief(ddim.config.thresholding)}: its scheduler thresholds; takes "
+                         "thresholding = False")
     if ddim.config.prediction_type not in KINDS:
         raise ValueError(f"{label}: prediction_type = {brief(ddim.config.prediction_type)}: takes one of "
                          f"{', '.join(KINDS)}")
+    if ddim.config.rescale_betas_zero_snr and ddim.config.prediction_type == "epsilon":
+        raise ValueError(f"{label}: rescale_betas_zero_snr = {brief(ddim.config.rescale_betas_zero_snr)}: the first "
+                         "state is pure noise, of which predicted noise says nothing; takes False, or prediction_type "
+                         "= 'v_prediction' or 'sample'")
     if sampler == "ddim" or kind in ("DDIMScheduler", "DDPMScheduler"):
         return Betas(ddim)
     if kind not in OWN:

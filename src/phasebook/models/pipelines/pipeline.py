@@ -75,7 +75,8 @@ class PipelineModel(Model):
             small_vae: directory or hub id of an AutoencoderTiny that decodes in place of the pipeline's VAE.
             compiled: torch.compile the network (CUDA only).
             sampler: 'ddim', the paper's choice, or 'own': levels as the pipeline's own scheduler places them. DDIM
-                places them as the scheduler does, and by 'leading' where that takes linspace. A flow model has its own.
+                places them as the scheduler does, and by 'leading' where one that is not DDIM's takes linspace. A flow
+                model has its own.
 
         Returns:
             The model.

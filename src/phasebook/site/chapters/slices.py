@@ -1,6 +1,7 @@
 """Parameters of the chapters on slices, what can be known about them before anything runs, and their planes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -128,8 +129,9 @@ def opening(levels: Levels, count: int) -> Levels:
         count: of steps, one at least; all where there are fewer.
     """
     count = max(1, count)
-    return Levels(levels.name, levels.alpha[:count + 1], levels.sigma[:count + 1], levels.timestep[:count],
-                  levels.order)
+    gaps = None if levels.landing is None else levels.landing[:, :count]
+    return replace(levels, alpha=levels.alpha[:count + 1], sigma=levels.sigma[:count + 1],
+                   timestep=levels.timestep[:count], landing=gaps)
 
 
 def planes(shape: Sequence[int], seed: int, count: int, extent: Sequence[float], grid: int,

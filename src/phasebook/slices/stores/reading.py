@@ -57,7 +57,7 @@ def open_store(path: str | Path, model: Model | None = None, prompt: Prompt | No
                          "model.prompt")
     data = _decoded(store, attributes, root)
     levels = Levels(spec["schedule"], data.level_alpha.values, data.level_sigma.values, data.timestep.values,
-                    spec.get("order", 1))
+                    spec.get("order", 1), spec.get("landing"))
     plane = Plane(data.anchors.values, tuple(spec["extent"]), spec["grid"], spec["normalise"])
     own = {} if model is None else model.features
     features = {name: _Measured(own.get(name), **known) for name, known in attributes["features"].items()}
