@@ -29,6 +29,17 @@ def test_what_the_caller_has_closed_or_removed_is_borne(tmp_path, script, said):
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == bool(said)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is full")
+@pytest.mark.parametrize("where, said", [
+    (">/dev/full; echo $?", "1\nphasebook: cannot be written: no space left on device\n"),
+    ("2>&1; echo $? >&2) | true; (:", "141\n"),
+])
+def test_what_nobody_takes_is_one_line_or_none(where, said):
+    done = subprocess.run(["sh", "-c", f"({sys.executable} -m phasebook.cli bench --page {where})"],
+                          capture_output=True, text=True)
+    assert done.stdout + done.stderr == said
+
+
 MADE = """
 import os, subprocess, sys
 child = "from phasebook.site import process; process.end_with_make(); print(1, flush=True); import time; time.sleep(60)"

@@ -32,15 +32,31 @@ def do(arguments: list[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.action(options)
+        sys.stdout.flush()
     except ParameterError as error:
         return _fail(str(error), 2)
     except ChapterError as error:
         if getattr(options, "traceback", False):
             print(error.traceback, file=sys.stderr)
         return _fail(str(error), 1)
-    except OSError as error:
-        return _fail(" ".join(str(error).split()), 1)
+    except BrokenPipeError:     # a reader who has seen enough, as `head` has
+        _mute()
+        return 141              # 128 and the number of SIGPIPE
+    except OSError as error:    # a write names no file
+        _mute()
+        line = str(error) if error.filename or not error.strerror else f"cannot be written: {error.strerror.lower()}"
+        return _fail(" ".join(line.split()), 1)
     return 0
+
+
+def _mute() -> None:
+    """What is printed and not taken goes nowhere: it would be tried again at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _fail(line: str, code: int) -> int:
