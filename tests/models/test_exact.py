@@ -125,6 +125,14 @@ def test_one_image_is_always_predicted():
     assert one.features["pixels"].yardstick(one) == 0 == one.features["posterior"].yardstick(one)
 
 
+def test_copies_of_one_picture_leave_a_yardstick():
+    few = images(n=8, families=1)
+    few.pixels[1:] = few.pixels[1]              # of most pairs the distance is 0
+    model = ExactModel.of(few)
+    apart = float((model.atoms[0] - model.atoms[1]).norm()) * model.unit
+    assert model.features["pixels"].yardstick(model) == pytest.approx(apart, rel=1e-4)
+
+
 def test_encoded_pictures_are_read_back(wide):
     levels = scaled_linear_levels(50)
     state = wide.encode(torch.as_tensor(images().pixels).movedim(-1, 1), levels, seed=3)

@@ -6,6 +6,8 @@ from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Promp
 
 __all__ = ["AtomPixels", "Posterior"]
 
+ROUNDING = 1e-6         # of squared lengths in float32: a smaller squared distance is none
+
 
 class AtomPixels(Feature):
     """Pixels of the exact model's predictions, through the Gram matrix: distances are root mean squares over pixels.
@@ -24,14 +26,18 @@ class AtomPixels(Feature):
         return Embedding(frame.x0[:, n:], frame.x0[:, :n], *slope)
 
     def yardstick(self, model: Model, prompt: Prompt | None = None) -> float:
-        """The median distance of two different atoms; 0 for one atom."""
+        """The median distance of two different atoms, copies of one left out where they are most; 0 for one atom."""
         n = len(model.atoms)
         if n < 2:
             return 0.0
         norms = model.gram.diagonal()
         square = norms[:, None] + norms - 2 * model.gram
         upper = torch.triu_indices(n, n, 1)
-        return float(square[upper[0], upper[1]].clamp(min=0).sqrt().median()) * self.unit
+        square = square[upper[0], upper[1]]
+        apart = square > ROUNDING * norms.max()
+        if square.median() <= ROUNDING * norms.max() and apart.any():      # a length of 0 would measure nothing
+            square = square[apart]
+        return float(square.clamp(min=0).sqrt().median()) * self.unit
 
 
 class Posterior(Feature):
