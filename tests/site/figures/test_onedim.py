@@ -20,6 +20,11 @@ def test_trees_are_one_trace_with_gaps():
     assert [t.name for t in fig.data if t.name == "red"] == ["red"]
 
 
+def test_a_slice_whose_density_lies_between_the_positions_is_empty():
+    fig = draw.spacetime(np.arange(2.0), np.arange(3.0), np.array([[0.0, 0, 0], [0, 2, 1]]), {"": {"tree": []}})
+    assert fig.data[0].z.T.tolist() == [[0, 0, 0], [0, 1, 0.5]]
+
+
 def test_lines_share_colours_and_log_axes():
     panels = {"one": {"a": ([1, 2], [3, 4]), "b": ([1], [2], "markers")}, "two": {"a": ([1, 2], [3, 4], "dash")}}
     fig = draw.lines(panels, ["x", "x"], ["y", "y"], log=["", "xy"], marks={"one": [(1.5, "here")]})

@@ -46,7 +46,7 @@ def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[n
     Args:
         t: diffusion times.
         x: positions.
-        density: each slice is scaled to its maximum.
+        density: each slice is scaled to its maximum; one that is 0 everywhere stays it.
         panels: by title, 'tree' (solid) and 'joins' (dotted, optional): polylines of (t, x).
         geodesics: named polylines of (t, x), over the first panel.
 
@@ -55,7 +55,8 @@ def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[n
     """
     fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.05,
                         subplot_titles=list(panels) if len(panels) > 1 else None)
-    shade = np.round(density / density.max(1, keepdims=True), 3).astype(np.float32)
+    top = np.maximum(density.max(1, keepdims=True), 1e-300)         # far atoms may lie between the positions: no density
+    shade = np.round(density / top, 3).astype(np.float32)
     for k, panel in enumerate(panels.values(), 1):
         fig.add_trace(go.Heatmap(x=t, y=x, z=shade.T, colorscale=GREYS, zmin=0, zmax=1, showscale=k == len(panels),
                                  colorbar={"title": "p<sub>t</sub>(x) / max"},
