@@ -104,6 +104,14 @@ def test_the_cloud_has_the_spectrum_and_other_points():
     assert abs(np.corrcoef(own[np.triu_indices(20, 1)], other[np.triu_indices(20, 1)])[0, 1]) < 0.5
 
 
+def test_the_cloud_of_pictures_on_a_line_has_room_for_a_plane():
+    model = ExactModel.of_points(np.arange(8.0)[:, None] * np.ones(5))
+    cloud = cloud_of(model, 0)
+    own, other = (distances_of(m.atoms.numpy()) for m in (model, cloud))
+    np.testing.assert_allclose(spectrum(other), spectrum(own), rtol=1e-3)
+    assert Plane.random(cloud.shape, 0, grid=5).latents([0.0, 1.0], [0.5, 0.5]).shape == (2, 3)
+
+
 def test_a_set_of_one_leaf_is_passed_over():
     alone = Leaves(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, int), np.array([16]), None)
     model = SimpleNamespace(decode=lambda x0: np.zeros((len(x0), 3, 4, 4)))

@@ -42,6 +42,7 @@ __all__ = ["Chapter", "cloud_of", "compared_subjects", "disjoint_parts", "leaves
 
 TWO_FACTORS = "icons"           # the image set of things in styles
 RESOLUTION = 0.25               # of split heights: a factor 1.28 of the noise
+SPANNED = 3                     # coordinates that a cloud has at least
 SHARE = 0.05                    # of the largest geodesic distance, likewise
 Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
 
@@ -150,7 +151,9 @@ def parts_of(one: Subject, parts: int, most: int, seed: int) -> list[Model]:
 
 def cloud_of(model: ExactModel, seed: int) -> ExactModel:
     """The exact model of the twin of all pictures of another: the same spectrum, and no tree."""
-    return ExactModel.of_points(twin_points(distances_of(model.atoms.cpu().numpy()), seed), str(model.atoms.device))
+    points = twin_points(distances_of(model.atoms.cpu().numpy()), seed)
+    short = max(0, SPANNED - points.shape[1])       # of pictures on a line: three anchors need room for a plane
+    return ExactModel.of_points(np.pad(points, ((0, 0), (0, short))), str(model.atoms.device))
 
 
 def merge_tree_of(title: str, parts: Sequence[Model], leaves: Sequence[Leaves]) -> MergeTree | None:
