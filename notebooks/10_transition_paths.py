@@ -43,7 +43,7 @@ train_steps = 2000                     # of its training
 seed = 3
 
 # %% tags=["hide-input"]
-from phasebook.site.chapters.transition_paths import Chapter
+from phasebook.site.chapters.transition_paths import Chapter, time_inside
 from phasebook.site.results.ledger import Ledger
 
 p = Chapter.read(globals())
@@ -223,7 +223,7 @@ ledger.claim("paths.low_variance", narrow.spread.max() / free.spread.max(), note
 # %%
 inside = {name: core[tuple(np.moveaxis(energy.nearest(runs[name].position, p.nodes), -1, 0))].mean(0) for name in ("close", "avoiding")}
 met = inside["close"].mean() > 1e-3
-ratio = grouped_bootstrap(lambda i: inside["avoiding"][i].mean() / inside["close"][i].mean(), np.arange(p.paths), p.seed) if met else None
+ratio = time_inside(inside["avoiding"], inside["close"], p.seed) if met else None
 ledger.claim("paths.avoids", ratio, note=f"inside {inside['close'].mean():.2%} and {inside['avoiding'].mean():.2%} of the time" if met else "no path meets the region anyway")
 
 # %% mystnb={"figure": {"caption": "The energy over two angles, means of four curves, paths along the free geodesic, and the outline of the region to avoid.", "name": "fig-ramachandran"}} tags=["hide-input"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasebook.site.build import runner, sources
-from phasebook.site.chapters.transition_paths import Chapter
+from phasebook.site.chapters.transition_paths import Chapter, time_inside
 from phasebook.site.checks.parameters import ParameterError
 
 SOURCE = runner.find_chapter("10")
@@ -49,7 +49,7 @@ def refused(change, words):
     (WELLS | {"temperature": 20.0}, "temperature = 20: 0.00.* of the density lies on the border"),
     ({"avoid": [0.95, -0.4]}, r"avoid = \[0.95, -0.4\]: an end of the path overlaps the region by 0.*overlap = 0.01"),
     (WELLS | {"avoid": [0.0, 9.0]}, "avoid = .*outside the potential"),
-    ({"overlap": 1.0}, "overlap = 1.0"),
+    ({"overlap": 1.0}, "overlap = 1.0"), ({"points": 16}, "points = 16: .*takes an integer >= 32"),
     ({"levels": [8.0, 7.0], "step_size": 4e-4}, r"nodes = 128: .* at log-SNR 8 \(levels, tether_level\); takes >= 154"),
     ({"nodes": 80}, "nodes = 80: their spacing is coarser .* at log-SNR 7 .*takes >= 94"),
 ])
@@ -83,3 +83,12 @@ def test_every_place_of_the_window_at_every_level_is_an_end(x, y, levels):
 def test_published_numbers_are_held_against_published_settings(change, wells, paths):
     chapter = Chapter.read(sources.defaults(SOURCE) | change)
     assert (chapter.published_wells, chapter.published_paths) == (wells, paths)
+
+
+def test_few_paths_inside_leave_a_wide_interval():
+    """Every tenth draw of twenty paths has none of the two that are inside: over no time there is no ratio."""
+    close, avoiding = np.zeros((2, 20))
+    close[:2], avoiding[4] = 0.3, 0.1
+    found = time_inside(avoiding, close, 0)
+    assert found.value == pytest.approx(1 / 6) and found.low == 0 and 1 < found.high < np.inf
+    assert time_inside(avoiding, 1 - avoiding, 0).high < 0.1

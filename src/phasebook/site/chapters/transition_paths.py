@@ -4,6 +4,8 @@ import os
 from typing import Annotated, Self
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 from pydantic import Field, field_validator, model_validator
 
 from phasebook.models.assets import asset
@@ -14,8 +16,9 @@ from phasebook.paths.potential import FORMULAS, Potential, of_formula, of_grid
 from phasebook.site.checks.memory import named
 from phasebook.site.checks.parameters import Finite, Parameters, Seed
 from phasebook.slices.plane import read_array
+from phasebook.stats import Estimate, grouped_bootstrap
 
-__all__ = ["Chapter"]
+__all__ = ["Chapter", "time_inside"]
 
 ALANINE = "alanine"
 STABLE = 3.0            # largest step size times curvature
@@ -63,7 +66,7 @@ class Chapter(Parameters):
     temperature: Annotated[float, Field(gt=0, le=1e6)]
     endpoints: Annotated[list[Place], Field(min_length=2, max_length=2)]
     levels: Annotated[list[Level], Field(min_length=2, max_length=2)]
-    points: Annotated[int, Field(ge=16, le=512)]
+    points: Annotated[int, Field(ge=32, le=512)]      # of fewer the known length is missed by more than its bound
     nodes: Annotated[int, Field(ge=48, le=384)]
     paths: Annotated[int, Field(ge=20, le=2000)]
     curve_points: Annotated[int, Field(ge=32, le=4096)]
@@ -177,6 +180,22 @@ class Chapter(Parameters):
             return of_formula(*FORMULAS[self.potential])
         energy = np.load(asset("alanine/scan.npy")) if self.potential == ALANINE else _grid(self.potential)
         return of_grid(energy, temperature or self.temperature)
+
+
+def time_inside(one: Float[ndarray, " p"], other: Float[ndarray, " p"], seed: int) -> Estimate | None:
+    """The time that paths spend in a region over that of others; the interval draws paths.
+
+    Args:
+        one: share of its time that each path is inside.
+        other: the same of those that are compared with, some of which are inside.
+        seed: of the draws.
+    """
+    least = other[other > 0].min() / len(other) / 2         # half of the least there is, for a draw of none inside
+
+    def ratio(index):
+        return one[index].mean() / max(other[index].mean(), least)
+
+    return grouped_bootstrap(ratio, np.arange(len(other)), seed)
 
 
 def _grid(value: str) -> np.ndarray:

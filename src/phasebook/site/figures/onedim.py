@@ -55,7 +55,7 @@ def spacetime(t: Float[ndarray, " a"], x: Float[ndarray, " b"], density: Float[n
     """
     fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.05,
                         subplot_titles=list(panels) if len(panels) > 1 else None)
-    top = np.maximum(density.max(1, keepdims=True), 1e-300)         # far atoms may lie between the positions: no density
+    top = np.maximum(density.max(1, keepdims=True), 1e-300)     # far atoms may lie between the positions
     shade = np.round(density / top, 3).astype(np.float32)
     for k, panel in enumerate(panels.values(), 1):
         fig.add_trace(go.Heatmap(x=t, y=x, z=shade.T, colorscale=GREYS, zmin=0, zmax=1, showscale=k == len(panels),
