@@ -93,6 +93,7 @@ import numpy as np
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.spacetime import half_space
 from phasebook.mixtures.spacetime.polygon import polygon_length
+from phasebook.stats import largest_of
 
 rng = np.random.default_rng(p.seed)
 off = []
@@ -112,7 +113,7 @@ spread = rng.normal(size=(p.triples, 4, 2)) * 10.0 ** rng.uniform(-3, 3, (p.trip
 distances = half_space.level_distance(np.linalg.norm(spread[:, :, None] - spread[:, None], axis=-1), 0.1, 2)
 excess = half_space.ultrametric_excess(distances[:, [0, 0, 1], [1, 2, 2]]) / half_space.free_excess(2)
 delta = half_space.gromov_delta(distances) / half_space.free_delta(2)
-ledger.claim("spacetime.ultrametric_free", max(excess.max(), delta.max()), note=f"{p.triples} triples and quadruples, d = 2")
+ledger.claim("spacetime.ultrametric_free", largest_of(max(excess.max(), delta.max()), p.triples, 100), note=f"{p.triples} triples and quadruples, d = 2")
 
 harmonic = 3 + 2 * np.sqrt(2)
 three, four = np.array([0.0, 1, 2]), np.array([-harmonic, -1, 1, harmonic])

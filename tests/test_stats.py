@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from phasebook.stats import grouped_bootstrap, median_interval, share_interval, slope_interval, spearman
+from phasebook.site.results.claims import verdict
+from phasebook.stats import grouped_bootstrap, largest_of, median_interval, share_interval, slope_interval, spearman
 
 
 @pytest.mark.parametrize("n", [12, 16, 24, 60])
@@ -162,3 +163,9 @@ def test_a_slope_is_covered():
         hits += one.low <= -2 <= one.high
     assert abs(hits / 400 - 0.95) < 3.5 * np.sqrt(0.05 * 0.95 / 400)
     assert not np.isfinite(slope_interval(x[:2], x[:2])[1:3]).any()
+
+
+def test_the_largest_of_few_values_can_refute_and_not_confirm():
+    said = [verdict(one.value, (one.low, one.high), "<= 0") for one in (largest_of(0, 3, 12), largest_of(2, 3, 12))]
+    assert said == ["undecided", "fails"]
+    assert largest_of(0, 12, 12) == 0 and largest_of(2, 12, 12) == 2

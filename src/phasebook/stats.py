@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import bdtr, betaincinv, ndtr, stdtrit
 
-__all__ = ["Estimate", "grouped_bootstrap", "median_interval", "partial_spearman", "share_interval", "slope_interval",
-           "spearman"]
+__all__ = ["Estimate", "grouped_bootstrap", "largest_of", "median_interval", "partial_spearman", "share_interval",
+           "slope_interval", "spearman"]
 
 LEVEL = 0.95
 
@@ -66,6 +66,20 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
     if n < least or k < 1:
         return Estimate(middle, -np.inf, np.inf, n)
     return Estimate(middle, float(known[k - 1]), float(known[n - k]), n)
+
+
+def largest_of(value: float, n: int, least: int) -> float | Estimate:
+    """The largest of n values, such as falls or shares of a bound, which more of them could only raise.
+
+    Args:
+        value: the largest.
+        n: of how many.
+        least: the number of values below which the largest says nothing of those that were not drawn.
+
+    Returns:
+        The value; without an upper end for fewer than `least`.
+    """
+    return value if n >= least else Estimate(float(value), float(value), np.inf, n)
 
 
 def share_interval(successes: int, n: int) -> Estimate | None:
