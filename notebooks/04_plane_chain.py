@@ -119,7 +119,7 @@ mass = np.exp(-(z**2).sum(1) / 2) / np.exp(-(z**2).sum(1) / 2).sum()
 other = mass @ (solve(data.y, data.weights).cell_of(z) != basins(Mixture.atoms(data.y, data.weights), z, rate=8))
 beyond = 100 * max(np.linalg.norm(data.y - data.weights @ data.y, axis=1).max(), 1e-3)
 outer = data.latent(z, beyond)
-ours = mass @ (chain(data, beyond, p.sigma_end, 1).atom_of(outer) != flow_atom(data, outer, beyond))
+ours = mass @ (chain(data, beyond, beyond / 2, 1).atom_of(outer) != flow_atom(data, outer, beyond))
 print(f"one map: {100 * ours:.1f} %, by other means {100 * other:.1f} %")
 
 # %% tags=["hide-input"]

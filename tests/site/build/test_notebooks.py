@@ -41,7 +41,10 @@ def test_smoke_run_leaves_notebook_and_ledger(smoke, source):
     ("6", {"atoms": [[0.0, 0.0]], "atom_weights": [1.0], "line_atoms": [0.0], "line_weights": [1.0], "dimensions": [1],
            "grid": 20, "mode_steps": 1, "generations": 3, "trees": 1, "tree_depth": 2},
      {"singular.index": "not tested here"}),
-], ids=["deep valley", "even density", "faint density", "one atom"])
+    ("4", {"atoms": [[0.0, 0.0], [1e-3, 0.0]], "atom_weights": [0.5, 0.5], "links": [1], "samples": 20},
+     {"plane.decreasing": "not tested here"}),          # a hundred times their distance lies below sigma_end
+    ("10", {"endpoints": [[-2.55, 2.7], [-2.5, 2.6]]}, {"paths.low_variance": "not tested here"}),
+], ids=["deep valley", "even density", "faint density", "one atom", "close atoms", "close ends"])
 def test_a_chapter_says_what_it_could_not_measure(tmp_path, chapter, changes, verdicts):
     source = runner.find_chapter(chapter)
     done = runner.run(source, {**runner.profile("smoke", source), **changes}, tmp_path, progress=False)

@@ -63,7 +63,7 @@ class Chapter(Parameters):
     """
 
     potential: str
-    temperature: Annotated[float, Field(gt=0, le=1e6)]
+    temperature: Annotated[float, Field(ge=1e-12, le=1e6)]
     endpoints: Annotated[list[Place], Field(min_length=2, max_length=2)]
     levels: Annotated[list[Level], Field(min_length=2, max_length=2)]
     points: Annotated[int, Field(ge=32, le=512)]      # of fewer the known length is missed by more than its bound
@@ -147,7 +147,8 @@ class Chapter(Parameters):
         met = overlaps(law, curve_of(np.array(self.levels), self.place(self.endpoints)), star).max()
         if not met <= self.overlap:
             raise ValueError(f"avoid = {self.avoid}: an end of the path overlaps the region by {met:.2g}; takes a "
-                             f"region that overlaps both by at most overlap = {self.overlap:g}")
+                             f"region that overlaps both by at most overlap = {self.overlap:g} (avoid_level = "
+                             f"{self.avoid_level:g})")
 
     @property
     def periodic(self) -> bool:
