@@ -77,6 +77,8 @@ def test_settled_and_peak_of_known_curves():
     half = (kept[0] + 1) / 2
     assert settled(noise, kept) == pytest.approx(2 * np.sqrt((1 - half) / (half - 0.2)), rel=0.02)
     assert peak(noise, np.exp(-np.log(noise / 0.7)**2)) == pytest.approx(0.7, rel=0.01)
+    few = np.geomspace(6, 0.06, 4)
+    assert np.isnan(peak(few, np.exp(-np.log(few / 0.7)**2)))
     assert np.isnan(peak(noise, noise)) and np.isnan(settled(noise, np.ones(21)))
 
 

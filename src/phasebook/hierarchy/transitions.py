@@ -28,6 +28,7 @@ from phasebook.slices.slice import Slice
 __all__ = ["Trips", "collapse_of", "exact_trips", "falling", "first_ridge", "pair_clones", "peak", "peak_over_class",
            "posteriors", "sampled_trips", "settled", "starts_of", "susceptibility", "there_and_back", "visited_steps"]
 
+APART = 4.0             # ratio of the noise levels beside a peak, up to which a parabola finds it to a quarter
 SEEDS = 1000            # of the noise of a step, one a state: as many are kept apart where there are fewer states
 
 
@@ -232,9 +233,9 @@ def susceptibility(trips: Trips, index: Int[ndarray, " m"]) -> Float[ndarray, " 
 
 def peak(noise: Float[ndarray, " r"], values: Float[ndarray, " r"]) -> float:
     """The noise level of the largest value, by a parabola through it and its neighbours in the logarithm of the noise;
-    NaN where it lies at either end, and is no peak."""
+    NaN where it lies at either end, and is no peak, or where its neighbours lie too far apart to locate it."""
     k = int(np.argmax(values))
-    if k in (0, len(values) - 1):
+    if k in (0, len(values) - 1) or noise[k - 1] > APART * noise[k + 1]:
         return np.nan
     a, b, _ = np.polyfit(np.log(noise[k - 1:k + 2]), values[k - 1:k + 2], 2)
     return float(np.exp(-b / (2 * a)))
