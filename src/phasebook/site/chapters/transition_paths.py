@@ -194,7 +194,8 @@ def time_inside(one: Float[ndarray, " p"], other: Float[ndarray, " p"], seed: in
     least = other[other > 0].min() / len(other) / 2         # half of the least there is, for a draw of none inside
 
     def ratio(index):
-        return one[index].mean() / max(other[index].mean(), least)
+        above, below = one[index].mean(), other[index].mean()
+        return above / max(below, least) if above or below else np.nan     # of nothing over nothing there is no ratio
 
     return grouped_bootstrap(ratio, np.arange(len(other)), seed)
 
