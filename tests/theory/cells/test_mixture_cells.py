@@ -81,3 +81,16 @@ def test_strips_differ_by_their_mass():
     off = mismatch(lines(strip(0.3), 300, 0), lines(strip(0.3005), 300, 0))
     assert off == pytest.approx(ndtr(0.3005) - ndtr(0.3), rel=0.1)
     assert mismatch(lines(strip(0.3), 20, 0), lines(strip(0.3), 20, 0)) == 0
+
+
+@pytest.mark.parametrize("n, s, spread", [(6, 0.04, 1), (5, 0.016, 1), (5, 0.08, 6), (7, 0.3, 6), (8, 0.03, 0)])
+def test_atoms_far_apart_in_units_of_the_noise_have_cells_too(n, s, spread):
+    """Parts that exchange no mass leave Newton's matrix singular to rounding; masses by samples of the source."""
+    rng = np.random.default_rng(n)
+    for _ in range(5):
+        y, w = rng.standard_normal((n, 2)), 10.0 ** rng.uniform(-spread, 0, n)
+        w /= w.sum()
+        g = mixture_cells(y, w, s)
+        x = y[:, None] + s * rng.standard_normal((n, 20_000, 2))
+        inside = cell_of(y, g, x)[:, :, None] == np.arange(n)
+        assert np.abs(w @ inside.mean(1) - w).max() < 4e-3

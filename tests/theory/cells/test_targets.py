@@ -7,6 +7,7 @@ from scipy.spatial import ConvexHull
 
 from phasebook.theory.cells import targets
 from phasebook.theory.cells.power_cells import solve
+from tests.builders import refuses
 
 
 def test_a_sample_of_three_is_refused():
@@ -68,3 +69,15 @@ def test_a_smooth_map_onto_a_non_convex_domain_is_recovered():
     shoelace = np.abs((curve[:, 0] * np.roll(curve[:, 1], -1) - curve[:, 1] * np.roll(curve[:, 0], -1)).sum()) / 2
     assert shoelace == pytest.approx(np.pi * (1 - 2 * 0.4**2), rel=1e-3)          # pi - 2 pi k^2: area of the image
     assert ConvexHull(curve).volume > 1.05 * shoelace
+
+
+def test_a_dumbbell_with_a_neck_wider_than_its_disks_lies_within_its_box():
+    wide = targets.dumbbell(1.5)
+    assert wide.inside(np.array([0.0, 1.45])) and wide.half_height == 1.5
+    assert wide.bricks(0.1)[0][:, 1].max() > 1.4
+
+
+def test_no_map_onto_an_annulus_without_one():
+    y = np.array([[0.9, 0.0]])
+    refuses(lambda: targets.annulus_source(y, 1.5, "disk"), "inner = 1.5: takes a radius in (0, 1)")
+    refuses(lambda: targets.annulus_source(y, 0.5, "square"), "source = 'square': takes one of 'gaussian', 'disk'")

@@ -21,6 +21,8 @@ from phasebook.theory.cells.sources import SOURCES
 
 __all__ = ["Lines", "cell_of", "lines", "mismatch", "mixture_cells"]
 
+MET = 1e-9             # the largest error of the masses, in L1
+APART = 1e-11          # parts whose walls carry less density than this share of the densest exchange no mass
 HALVINGS = 14          # of the interval between two grid points that holds a crossing
 
 
@@ -53,12 +55,33 @@ def _planar(atoms: Float[ndarray, "n 2"], weights: Float[ndarray, " n"], s: floa
     # exact far up (the mixture is Gaussian) and far down (Voronoi cells)
     tries = [solve(atoms, weights).values, (atoms**2).sum(1) / 2]
     g = max(tries, key=lambda g: (_masses(atoms, weights, s, g)[0] / weights).min())
+    g, off = _newton(atoms, weights, s, g)
+    if not off < MET:
+        g, off = _cooled(atoms, weights, s)
+    if not off < MET:
+        raise RuntimeError(f"s = {s:.3g} deviations of the mixture: masses of the last map are off by {off:.1e}")
+    return g
+
+
+def _cooled(atoms, weights, s):
+    """From far noise, where the cells are those of a Gaussian, down to s, each level from the one above: parts that
+    lie apart lose touch on the way when their masses are right, and need no wall moved where there is no mass."""
+    top = max(2.0, s)
+    deviation = np.sqrt(top**2 + weights @ (atoms**2).sum(1) / 2)
+    g, off = deviation * solve(atoms, weights).values, np.inf
+    for level in np.geomspace(top, s, 2 + int(8 * np.log(top / s))):
+        g, off = _newton(atoms, weights, level, g)
+    return g, off
+
+
+def _newton(atoms, weights, s, g):
+    """The values after damped Newton steps, and by how much their masses are off."""
     masses, hessian = _masses(atoms, weights, s, g)
     for _ in range(60):
         error = np.abs(masses - weights).sum()
         if error < 1e-12 or masses.min() <= 0:
             break
-        shift, length = np.r_[0.0, np.linalg.solve(hessian[1:, 1:], (masses - weights)[1:])], 1.0
+        shift, length = _step(hessian, masses - weights, weights), 1.0
         floor = 0.3 * min(masses.min(), weights.min())
         new = _masses(atoms, weights, s, g + shift)
         while not (new[0].min() > floor and np.abs(new[0] - weights).sum() < error) and length > 1e-6:
@@ -67,9 +90,19 @@ def _planar(atoms: Float[ndarray, "n 2"], weights: Float[ndarray, " n"], s: floa
         if length <= 1e-6:
             break
         g, (masses, hessian) = g + length * shift, new
-    if not (off := np.abs(masses - weights).sum()) < 1e-9:
-        raise RuntimeError(f"s = {s:.3g} deviations of the mixture: masses of the last map are off by {off:.1e}")
-    return g
+    return g, np.abs(masses - weights).sum()
+
+
+def _step(hessian, excess, weights):
+    """Newton's step; between parts of the cells that exchange next to no mass, none."""
+    root = np.sqrt(weights)
+    scaled = hessian / root[:, None] / root
+    value, vector = np.linalg.eigh(scaled)
+    if value[1] > APART * value[-1]:
+        return np.r_[0.0, np.linalg.solve(hessian[1:, 1:], excess[1:])]
+    touching = value > APART * value[-1]
+    along = vector[:, touching]
+    return along @ (along.T @ (excess / root) / value[touching]) / root
 
 
 def _masses(atoms, weights, s, g):

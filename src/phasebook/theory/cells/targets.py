@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from phasebook.arguments import number
 from phasebook.theory.cells.sources import SOURCES
 
 __all__ = ["Domain", "annulus", "annulus_source", "cassini", "cassini_outline", "dumbbell", "ell", "ellipse",
@@ -85,7 +86,7 @@ def dumbbell(half_neck: float, centre: float = 1.5) -> Domain:
         disks = np.hypot(np.abs(x[..., 0]) - centre, x[..., 1]) <= 1
         bar = (np.abs(x[..., 0]) <= centre) & (np.abs(x[..., 1]) <= half_neck)
         return disks | bar
-    return Domain(inside, centre + 1, 1.0)
+    return Domain(inside, centre + 1, max(1.0, half_neck))
 
 
 def horseshoe(inner: float = 0.5, outer: float = 1.1, leg: float = 1.0) -> Domain:
@@ -121,7 +122,14 @@ def annulus_source(y: Float[ndarray, "*b 2"], inner: float, source: str) -> Floa
 
     Returns:
         The points that T sends to y.
+
+    Raises:
+        ValueError: for a radius outside (0, 1), or an unknown source.
     """
+    if source not in SOURCES:
+        raise ValueError(f"source = {source!r}: takes one of {', '.join(map(repr, SOURCES))}")
+    if number("inner", inner, "a radius in (0, 1)", above=0) >= 1:
+        raise ValueError(f"inner = {inner:g}: takes a radius in (0, 1)")
     radius = np.linalg.norm(y, axis=-1, keepdims=True)
     share = np.clip((radius**2 - inner**2) / (1 - inner**2), 0.0, 1 - 1e-15)
     return y * SOURCES[source].radius(share) / radius
