@@ -94,3 +94,16 @@ def test_what_is_no_corner():
                         (lambda: corner_constant(1, -1.0, 1.0), "height = -1.0"),
                         (lambda: jump_constant(-1.0, 1.0), "a = -1.0: takes a density >= 0")):
         refuses(make, words)
+
+
+@pytest.mark.parametrize("a, b", [(1.0, 2.0), (5.0, 3.0), (1e-3, 1.0)])
+def test_jump_constant_by_adaptive_quadrature(a, b):
+    def came(y):
+        return a * y + (b - a) * (y * normal.cdf(y) + normal.pdf(y))
+
+    def square(y):
+        return (y - came(y) / (a if came(y) < 0 else b)) ** 2 * (a * normal.sf(y) + b * normal.cdf(y))
+
+    bend = brentq(came, -10, 10, xtol=1e-15)
+    parts = [quad(square, *side, epsabs=0, epsrel=1e-12, limit=400)[0] for side in ((-12, bend), (bend, 12))]
+    assert jump_constant(a, b) == pytest.approx(np.sqrt(sum(parts)), rel=1e-10)

@@ -89,3 +89,13 @@ def test_sweep_meets_the_constants(s, d):
     assert sweep.w2[0] / (1e-12 / 32 * size) == pytest.approx(1, abs=1e-5)
     t = np.linspace(0, 0.5, 20001)
     assert sweep.w2[2] == pytest.approx(gaussians.interpolation_gap(s, t, 0.5, d).max(), rel=1e-8)
+
+
+def test_what_is_no_gaussian_and_no_step_is_refused():
+    refuses(lambda: gaussians.map_error(0, 1.0), "s = 0: takes a variance > 0")
+    refuses(lambda: gaussians.map_error(1.0, -2.0), "eps = -2.0: takes a heat time >= -1")
+    refuses(lambda: gaussians.map_error(1.0, 1.0, 0), "d = 0")
+    refuses(lambda: gaussians.interpolation_gap(1.0, 2.0, 1.0), "t, eps = 2.0, 1.0: take times in [0, eps]")
+    refuses(lambda: gaussians.interpolation_gap(1.0, 0.0, 0.0), "eps > 0")
+    refuses(lambda: gaussians.jko_gap(1.0, -1.0, 3), "tau = -1.0: takes a heat time >= 0")
+    assert gaussians.map_error(1.0, -1.0) == pytest.approx(0.5)

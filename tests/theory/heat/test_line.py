@@ -11,6 +11,7 @@ from phasebook.theory.chains.chain import flow_displacement
 from phasebook.theory.heat.expansion import ladder, line_expansion, slope
 from phasebook.theory.heat.interpolation import line_interpolant, line_reverse, line_sweep
 from phasebook.theory.heat.line import LineMixture, check_mixture, norm, quadrature
+from tests.builders import refuses
 
 MIXTURES = {
     "default": LineMixture([-1.5, 1.0], [0.7, 0.5], [0.4, 0.6]),
@@ -158,3 +159,16 @@ def test_interpolant_of_one_gaussian_and_of_a_deep_valley():
     far, wide = LineMixture([-8.0, 8.0], [0.7, 0.5], [0.4, 0.6]), np.linspace(-12, 12, 1201)
     for density in line_interpolant(far, [0.0, 0.5, 1.0], 0.1, wide):
         assert np.isfinite(density).all() and np.trapezoid(density, wide) == pytest.approx(1, abs=1e-3)
+
+
+def test_times_before_a_variance_is_used_up():
+    rho = LineMixture([0.0, 1.0], [0.5, 2.0], [0.5, 0.5])
+    for call in (lambda: rho.heat(-0.25), lambda: rho.displacement(np.array([0.1]), -1.0)):
+        refuses(call, "takes a heat time > -0.25, at which every variance is positive")
+    refuses(lambda: rho.displacement(np.array([0.1]), np.nan), "t = nan: takes a heat time")
+
+
+def test_a_slope_takes_positive_numbers():
+    refuses(lambda: slope([1.0, 1.0], [1.0, 2.0]), "x, y = [1.0, 1.0], [1.0, 2.0]: takes positive numbers")
+    refuses(lambda: slope([1.0, 2.0], [1.0, -2.0]), "takes positive numbers")
+    refuses(lambda: slope([1.0, 2.0], [1.0]), "as many of x as of y")

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.optimize import brentq
 from scipy.special import gamma
 
 from phasebook.theory.heat import gaussians
@@ -84,3 +86,24 @@ def test_errors_take_heat_times():
     for times in ([0.0], [-1e-5, 1e-5], [[1e-5]]):
         refuses(lambda t=times: c4_remainders(t), "times = ", "takes heat times > 0")
     refuses(lambda: c4_remainders([1e-5], 0), "modes = 0: takes a whole number >= 1")
+
+
+@pytest.mark.parametrize("rho, eps", [(TwoExponentials(2.0, 0.5, 0.3), 0.1), (TwoExponentials(1.0, 1.0, 0.3), 1e-5),
+                                      (TwoExponentials(1.0, 3.0), 0.5), (SplitNormal(1.0, 2.0), 0.01)])
+def test_error_where_the_map_crosses_the_corner_beside_it(rho, eps):
+    """The score jumps where the source is 0: by adaptive quadrature on both sides of that place."""
+    def source(y):
+        return float(rho.preimage(np.array([y]), eps)[0])
+
+    def density_of_error(y):
+        x = source(y)
+        return float(rho.density(np.array([y]), eps)[0]) * (y - x + eps / 2 * float(rho.score(np.array([x]))[0])) ** 2
+
+    layer = np.sqrt(eps)
+    crossing = brentq(source, -9 * layer, 9 * layer, xtol=1e-16)
+    cuts = crossing + layer * np.r_[-np.geomspace(1e-3, 1e3, 25)[::-1], 0, np.geomspace(1e-3, 1e3, 25)]
+    cuts = np.clip(cuts, -40 * rho.lengths[0] - 12 * layer, 40 * rho.lengths[1] + 12 * layer)
+    found = corner_error(rho, eps)
+    tiny, sides = 1e-10 * found**2, zip(cuts[:-1], cuts[1:], strict=True)
+    square = sum(quad(density_of_error, *side, epsabs=tiny, epsrel=1e-9)[0] for side in sides if side[1] > side[0])
+    assert found == pytest.approx(np.sqrt(square), rel=1e-8)

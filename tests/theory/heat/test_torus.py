@@ -342,3 +342,9 @@ def test_printed_inequalities_fail_at_an_early_time():
 def test_no_heat_time_and_no_grid_are_refused(call, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         call(TorusDensity([[1.0]], [0.3], [0.0]))
+
+
+def test_maps_of_the_circle_are_of_positive_densities_on_it():
+    rho = TorusDensity.from_rows([[1, 0.5, 0.0], [2, 0.3, 1.0]], 1)
+    refuses(lambda: brenier_circle(rho, -5.0), "t = -5: the density falls to")
+    refuses(lambda: brenier_circle(TorusDensity.from_rows([[1, 0, 0.5, 0.0]]), 0.1), "density: of 2 dimensions")

@@ -59,9 +59,13 @@ def brenier_circle(density: TorusDensity, t: float, n: int = 256) -> CircleMap:
         n: points of the circle for the mean that fixes the constant c (spectrally accurate).
 
     Raises:
-        ValueError: no heat time, or no points.
+        ValueError: no heat time, or one that leads back to where rho falls below 0; no points; a density on the torus.
     """
     t, n = number("t", t, "a heat time"), whole("n", n, 1)
+    if density.d != 1:
+        raise ValueError(f"density: of {density.d} dimensions; takes one, the circle")
+    if t < 0 and (least := density.heat(t).minimum()) <= 0:
+        raise ValueError(f"t = {t:g}: the density falls to {least:.2g} there; takes a time for which it stays positive")
     x = grid_points(n, 1)[:, 0]
     target, turn, before = density.heat(t), 0.0, np.inf
     for _ in range(30):

@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.optimize import brentq
 from scipy.special import erfc, log_ndtr, ndtr, ndtri, owens_t
 
 from phasebook.arguments import number, whole
@@ -241,11 +242,16 @@ def jump_constant(a: float, b: float) -> float:
         ValueError: for a density below 0.
     """
     a, b = (number(name, v, "a density >= 0", least=0) for name, v in (("a", a), ("b", b)))
-    y, weight = panels(np.linspace(-10, 10, 1601))
-    phi = np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi)
-    # y Phi(y) + phi(y) is the mass that a unit jump has moved to the left of y; for y > 0 without the y itself
-    moved = np.where(y < 0, y * ndtr(y) + phi, phi - y * ndtr(-y))
-    mass = np.where(y < 0, a * y, b * y) + (b - a) * moved
+
+    def came(y):
+        phi = np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi)
+        # y Phi(y) + phi(y) is the mass that a unit jump has moved to the left of y; for y > 0 without the y itself
+        moved = np.where(y < 0, y * ndtr(y) + phi, phi - y * ndtr(-y))
+        return np.where(y < 0, a * y, b * y) + (b - a) * moved
+
+    corner = [brentq(came, -10, 10, xtol=1e-14)] if came(-10.0) < 0 < came(10.0) else []       # s bends there
+    y, weight = panels(np.union1d(np.linspace(-10, 10, 1601), corner))
+    mass = came(y)
     source = mass / np.where(mass < 0, a or 1.0, b or 1.0)
     arriving = a * ndtr(-y) + b * ndtr(y)
     return float(np.sqrt((weight * arriving * (y - source) ** 2).sum()))

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import brief, numbers
 from phasebook.theory.heat.line import LineMixture, norm, quadrature
 from phasebook.theory.heat.monge_ampere import solve_weighted
 from phasebook.theory.heat.spectral import coarsest, spectral, tail
@@ -193,5 +194,12 @@ def slope(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> float:
     Args:
         x: positive, two different ones at least.
         y: positive.
+
+    Raises:
+        ValueError: for a number that is not positive, x all equal, or another number of y.
     """
+    x, y = (numbers(name, v, "positive numbers").astype(np.float64) for name, v in (("x", x), ("y", y)))
+    if x.ndim != 1 or x.shape != y.shape or min([*x, *y], default=0) <= 0 or not np.ptp(x) > 0:
+        raise ValueError(f"x, y = {brief(x.tolist())}, {brief(y.tolist())}: takes positive numbers, as many of x as of "
+                         "y, and two different ones of x")
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])

@@ -8,9 +8,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from phasebook.arguments import whole
+from phasebook.arguments import brief, number, numbers, whole
 
 __all__ = ["interpolation_gap", "jko_gap", "map_error"]
+
+
+def _checked(s, d):
+    return number("s", s, "a variance > 0", above=0), whole("d", d, 1)
 
 
 def _defect(s, t):
@@ -29,7 +33,12 @@ def map_error(s: float, eps: float, d: int = 1) -> float:
 
     Returns:
         A length, to full relative accuracy.
+
+    Raises:
+        ValueError: for a variance that is not positive, now or after eps.
     """
+    s, d = _checked(s, d)
+    eps = number("eps", eps, f"a heat time >= {-s:g}, where the variance ends", least=-s)
     return float(np.sqrt(d * s) * _defect(s, eps))
 
 
@@ -46,8 +55,14 @@ def interpolation_gap(s: float, t: Float[ndarray, "*b"], eps: float, d: int = 1)
 
     Returns:
         Lengths, in the shape of t.
+
+    Raises:
+        ValueError: for a variance or a step that is not positive, or times outside of the step.
     """
-    t = np.asarray(t, dtype=np.float64)
+    s, d = _checked(s, d)
+    t, eps = (numbers(name, v, "heat times").astype(np.float64) for name, v in (("t", t), ("eps", eps)))
+    if not ((t >= 0) & (t <= eps) & (eps > 0)).all():
+        raise ValueError(f"t, eps = {brief(t.tolist())}, {brief(eps.tolist())}: take times in [0, eps], eps > 0")
     return np.sqrt(d * s) * (t / eps * _defect(s, eps) - _defect(s, t))
 
 
@@ -68,8 +83,9 @@ def jko_gap(s: float, tau: float, steps: int) -> float:
         A length, to full relative accuracy.
 
     Raises:
-        ValueError: for no step.
+        ValueError: for no step, a variance that is not positive, or a time below 0.
     """
+    s, tau = _checked(s, 1)[0], number("tau", tau, "a heat time >= 0", least=0)
     h, missing = tau / whole("steps", steps, 1), 0.0
     for k in range(steps):
         v = s + k * h - missing

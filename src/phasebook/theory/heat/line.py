@@ -15,6 +15,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtr, softmax
 
+from phasebook.arguments import number
+
 __all__ = ["LineMixture", "check_mixture", "norm", "quadrature"]
 
 LEGENDRE = np.polynomial.legendre.leggauss(8)
@@ -40,8 +42,14 @@ class LineMixture:
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
 
     def heat(self, t: float) -> "LineMixture":
-        """`rho_t`, Eq. (9)."""
+        """`rho_t`, Eq. (9). ValueError for a t at which a variance is not positive."""
+        self._check_time(t)
         return LineMixture(self.means, np.sqrt(self.stds**2 + t), self.weights)
+
+    def _check_time(self, t: float) -> None:
+        least = self.stds.min() ** 2
+        if number("t", t, "a heat time") <= -least:
+            raise ValueError(f"t = {t:g}: takes a heat time > {-least:g}, at which every variance is positive")
 
     def log_density(self, x: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
         """`log rho(x)`."""
@@ -101,7 +109,11 @@ class LineMixture:
         Args:
             x: points.
             t: heat time, length^2; negative for the map back, while every variance stays positive.
+
+        Raises:
+            ValueError: for a t at which a variance is not positive.
         """
+        self._check_time(t)
         x = np.asarray(x, dtype=np.float64)
         wide = np.sqrt(self.stds**2 + t)
         z = (x[:, None] - self.means) / self.stds

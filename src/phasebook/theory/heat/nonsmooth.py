@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.optimize import brentq
 from scipy.special import zeta
 
 from phasebook.arguments import brief, number, numbers, whole
@@ -30,7 +31,7 @@ BARELY_C4 = 5.1         # the sum of k^(4 - 5.1) converges
 def _cuts(layer: float, scale: float, reach: float) -> Float[ndarray, " c"]:
     """Panel ends from 0: thirty in the first layer, half a layer each up to twelve, then growing to half a scale.
 
-    The first are fine because `T^{-1}` crosses the corner somewhere among them; `scale` is the side's length.
+    The first are fine because the density bends there; `scale` is the side's length.
     """
     cuts, width = list(layer * np.arange(31) / 30), layer / 2
     while cuts[-1] < reach:
@@ -38,6 +39,15 @@ def _cuts(layer: float, scale: float, reach: float) -> Float[ndarray, " c"]:
         if cuts[-1] > 12 * layer:
             width = min(1.2 * width, max(scale, layer) / 2)
     return np.array(cuts)
+
+
+def _crossing(rho: TwoExponentials | SplitNormal, eps: float) -> list[float]:
+    """Where `T^{-1}` crosses the corner, and what is integrated jumps with the score; none beyond ten layers."""
+    def source(y):
+        return float(rho.preimage(np.array([y]), eps)[0])
+
+    far = 10 * np.sqrt(eps)
+    return [brentq(source, -far, far, xtol=1e-14 * far)] if source(-far) < 0 < source(far) else []
 
 
 def corner_error(rho: TwoExponentials | SplitNormal, eps: float) -> float:
@@ -57,7 +67,8 @@ def corner_error(rho: TwoExponentials | SplitNormal, eps: float) -> float:
     """
     layer = np.sqrt(number("eps", eps, "a heat time > 0", above=0))
     outwards = [_cuts(layer, length, rho.reach * length + 10 * layer) for length in rho.lengths]
-    y, weight = panels(np.concatenate([-outwards[0][:0:-1], outwards[1]]))
+    cuts = np.concatenate([-outwards[0][:0:-1], outwards[1]])
+    y, weight = panels(np.union1d(cuts, _crossing(rho, eps)))
     weight = weight * rho.density(y, eps)
     y, weight = y[weight > 1e-40], weight[weight > 1e-40]
     x = rho.preimage(y, eps)
