@@ -5,7 +5,15 @@ import pytest
 from scipy.stats import binom, norm
 
 from phasebook.site.results.claims import verdict
-from phasebook.stats import grouped_bootstrap, largest_of, median_interval, share_interval, slope_interval, spearman
+from phasebook.stats import (
+    grouped_bootstrap,
+    largest_of,
+    median_interval,
+    partial_spearman,
+    share_interval,
+    slope_interval,
+    spearman,
+)
 
 
 @pytest.mark.parametrize("n", [12, 16, 24, 60])
@@ -169,3 +177,12 @@ def test_the_largest_of_few_values_can_refute_and_not_confirm():
     said = [verdict(one.value, (one.low, one.high), "<= 0") for one in (largest_of(0, 3, 12), largest_of(2, 3, 12))]
     assert said == ["undecided", "fails"]
     assert largest_of(0, 12, 12) == 0 and largest_of(2, 12, 12) == 2
+
+
+@pytest.mark.parametrize("n", [3, 200, 5000, 20_000])
+def test_what_is_given_leaves_nothing_to_correlate(n):
+    """Rounding of many ranks was taken for a remainder."""
+    x, z = np.random.default_rng(n).standard_normal((2, n))
+    for given in ((z,), (z, -z)):
+        assert np.isnan(partial_spearman(x, np.exp(z), *given)) and np.isnan(partial_spearman(z, x, *given))
+    assert partial_spearman(z, np.exp(z), x) == pytest.approx(1)

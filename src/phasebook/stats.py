@@ -191,7 +191,7 @@ def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: F
     """Correlation of the ranks of x and y after those of `given` are regressed out of both.
 
     Returns:
-        The correlation; NaN where one is constant or holds a NaN, which has no rank.
+        The correlation; NaN where one is constant, is explained by `given`, or holds a NaN, which has no rank.
 
     Raises:
         ValueError: for lists that differ in length.
@@ -206,7 +206,8 @@ def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: F
     ranks = [rankdata(c) for c in columns]
     a, b = (residual(v, *ranks[2:]) for v in ranks[:2])
     scale = np.sqrt((a @ a) * (b @ b))
-    if scale <= 1e-9 * len(a):
+    # ranks reach to len(a), and so does the rounding of what is left of them
+    if min(a @ a, b @ b) <= (1e-12 * len(a) ** 1.5) ** 2:
         return np.nan
     return round(float(a @ b / scale), 12) + 0.0       # none is zero, on every machine and without a sign
 
