@@ -1,5 +1,8 @@
 """The four numbers: exact values of trees, of a square, and of small cases counted by hand."""
 
+from itertools import combinations
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -71,3 +74,13 @@ def test_bad_distances_are_one_line(d, words):
     with pytest.raises(ValueError, match=words) as error:
         check_distances(d)
     assert "\n" not in str(error.value)
+
+
+def test_all_subsets_are_looked_at_where_they_are_asked_for():
+    """A random choice of more than there are would see some twice and others never."""
+    d = distances_of(np.random.default_rng(0).standard_normal((40, 3)))
+    i, j, k, m = np.array(list(combinations(range(40), 4))).T
+    sums = np.sort([d[i, j] + d[k, m], d[i, k] + d[j, m], d[i, m] + d[j, k]], axis=0)
+    assert delta(d, most=comb(40, 4)) == (sums[2] - sums[1]).max() / 2 / d.max()
+    many = distances_of(np.random.default_rng(1).standard_normal((130, 2)))
+    assert triples(many, most=400_000).count == comb(130, 3)

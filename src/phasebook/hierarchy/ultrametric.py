@@ -15,6 +15,8 @@ are many dimensions. What they say of data, `calibration` finds out.
 """
 
 from functools import lru_cache
+from itertools import chain, combinations
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -66,9 +68,8 @@ def check_distances(distances: Float[ndarray, "n n"], least: int = 4) -> Float[n
 def _subsets(n: int, size: int, most: int, seed: int) -> Int[ndarray, "m k"]:
     """All subsets of `size` of n points, or `most` random ones (distinct points in each) where there are more; to be
     read, not changed."""
-    if n**size <= 2e6:
-        grids = np.indices((n,) * size).reshape(size, -1)
-        every = grids[:, (np.diff(grids, axis=0) > 0).all(0)].T
+    if n**size <= 2e6 or comb(n, size) <= most:
+        every = np.fromiter(chain.from_iterable(combinations(range(n), size)), int).reshape(-1, size)
         if len(every) <= most:
             return every
         return every[np.random.default_rng(seed).choice(len(every), most, replace=False)]
