@@ -177,3 +177,9 @@ def test_masses_in_short_formats_are_reckoned_with_in_float64(dtype):
 ])
 def test_fewer_parts_than_two_and_shares_of_some_have_no_leak(call, words):
     refuses(call, words)
+
+
+@pytest.mark.parametrize("small", [1e-3, 1e-6, 1e-10])
+def test_no_leak_asks_for_no_finite_constant_however_small_a_part(small):
+    """The quantile of 1 - 1e-6 has lost five digits, which was taken for a leak."""
+    assert least_constant([1 - small, small], [[0.0, 1.0], [1.0, 0.0]]) == np.inf

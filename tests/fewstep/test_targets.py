@@ -69,3 +69,10 @@ def test_the_gap_is_the_least_distance_of_two_parts():
     assert named_target("two_disks").gap == pytest.approx(3 - 2 * 0.68)
     eight = named_target("eight")
     assert eight.gap == pytest.approx(4 * np.sin(np.pi / 8) - 0.8)
+
+
+def test_pictures_of_fewer_pixels_than_differences_have_unit_variance():
+    pixels = np.random.default_rng(0).standard_normal((6, 2))
+    target, back = of_pictures(pixels)
+    assert target.mixture.means.shape == (6, 2) and (target.mixture.means**2).mean() == pytest.approx(1)
+    assert np.abs(pixels.mean(0) + target.mixture.means @ back - pixels).max() < 1e-12

@@ -125,7 +125,8 @@ def least_constant(masses: Float[ndarray, "*b m"], gaps: Float[ndarray, "m m"]) 
         p, q = masses[..., group].sum(-1), masses[..., rest].sum(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             room = -(ndtri(p) + ndtri(q))
-            asked = np.where(room > 1e-12, gap / room, np.inf)
+            # beside a small mass the quantile of 1 - p has lost its digits, and 1 - p - q has not
+            asked = np.where((room > 1e-12) & (1 - p - q > 1e-14), gap / room, np.inf)
         demanded = np.where((p > 0) & (q > 0) & (gap > 0), np.maximum(demanded, asked), demanded)
     return demanded[()]
 

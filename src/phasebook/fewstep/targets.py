@@ -138,14 +138,15 @@ def named_target(name: str, left_mass: float = 0.2) -> Target:
 def of_pictures(pixels: Float[ndarray, "n *pixel"]) -> tuple[Target, Float[ndarray, "d k"]]:
     """The pictures in the space that they span.
 
-    The differences of n pictures span n - 1 dimensions, and the exact model's flow leaves all others alone: nothing is
-    lost. The Gaussians are a twentieth as wide as the two nearest pictures are apart; parts are balls of a quarter.
+    The differences of n pictures span n - 1 dimensions (or as many as there are pixels), and the exact model's flow
+    leaves all others alone: nothing is lost. The Gaussians are a twentieth as wide as the two nearest pictures are
+    apart; parts are balls of a quarter.
 
     Args:
         pixels: n different pictures.
 
     Returns:
-        The target in d = n - 1 dimensions, of unit mean variance, and the matrix that leads back:
+        The target in d = min(n - 1, pixels) dimensions, of unit mean variance, and the matrix that leads back:
         `mean pixels + x @ back`.
 
     Raises:
@@ -157,7 +158,7 @@ def of_pictures(pixels: Float[ndarray, "n *pixel"]) -> tuple[Target, Float[ndarr
         raise ValueError(f"pixels: {len(flat)} pictures, {different} different; takes two or more, all different")
     centred = flat - flat.mean(0)
     u, s, v = np.linalg.svd(centred, full_matrices=False)
-    d = len(flat) - 1
+    d = min(len(flat) - 1, flat.shape[1])
     scale = np.sqrt((s[:d]**2).sum() / (len(flat) * d))
     points = u[:, :d] * s[:d] / scale
     apart = np.linalg.norm(points[:, None] - points, axis=-1)
