@@ -64,3 +64,10 @@ def test_at_and_beside_a_critical_level_no_mode_is_invented():
 def test_a_change_is_found_in_any_unit():
     (s, below, above), = mode_count_changes(Mixture.atoms([[-1e9], [1e9]]), 5e8, 2e9)
     assert (s, below, above) == (pytest.approx(1e9, rel=1e-6), 2, 1)
+
+
+def test_modes_know_no_origin():
+    """At a critical level a slope far from the origin is rounding: a sixth mode came and went."""
+    y = np.random.default_rng(4).standard_normal((5, 2))
+    for s in np.linspace(0.124597, 0.124601, 9):
+        assert len(modes(Mixture.atoms(y + 1e4), s)) == len(modes(Mixture.atoms(y), s))

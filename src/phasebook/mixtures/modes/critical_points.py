@@ -6,6 +6,7 @@ Newton steps and kept where the Hessian of log p is negative definite. A search 
 `p_s = p_0 * N(0, s^2 I)`. float64.
 """
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +15,8 @@ from numpy import ndarray
 
 from phasebook.mixtures.mixtures import Mixture
 
-__all__ = ["ascended", "distinct", "equilateral_triangle", "modes", "mode_count_changes", "parted", "starts_of"]
+__all__ = ["about_mean", "ascended", "distinct", "equilateral_triangle", "modes", "mode_count_changes", "parted",
+           "starts_of"]
 
 FLAT = 1e-14            # of a slope times the noise level: rounding
 
@@ -35,8 +37,19 @@ def modes(mixture: Mixture, s: float, shifts: int = 300) -> Float[ndarray, "m d"
     """
     if not s > 0:
         raise ValueError(f"s = {s}: takes a number > 0")
+    mixture, mean = about_mean(mixture)
     x, arrived = ascended(mixture, starts_of(mixture), s, shifts)
-    return parted(mixture, distinct(x[arrived], s), s)
+    return parted(mixture, distinct(x[arrived], s), s) + mean
+
+
+def about_mean(mixture: Mixture) -> tuple[Mixture, Float[ndarray, " d"]]:
+    """The mixture moved to mean 0, and its mean: far from the origin a slope next to a mode would be rounding.
+
+    Args:
+        mixture: the data.
+    """
+    mean = mixture.weights @ mixture.means
+    return replace(mixture, means=mixture.means - mean), mean
 
 
 def parted(mixture: Mixture, x: Float[ndarray, "b d"], s: float) -> Float[ndarray, "m d"]:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.mixtures.modes.critical_points import ascended, distinct, modes, parted, starts_of
+from phasebook.mixtures.modes.critical_points import about_mean, ascended, distinct, modes, parted, starts_of
 
 __all__ = ["Join", "PlaneTree", "plane_tree"]
 
@@ -77,13 +77,14 @@ def plane_tree(mixture: Mixture, low: float, high: float, levels: int = 36, tole
     """
     if not 0 < low < high < np.inf:
         raise ValueError(f"low, high = {low}, {high}: take 0 < low < high")
+    mixture, mean = about_mean(mixture)
     grid = np.geomspace(low, high, levels)
     first = below = modes(mixture, low)
     alive, births, joins = list(range(len(first))), [float(low)] * len(first), []
     for a, b in zip(grid[:-1], grid[1:], strict=True):
         for change in _changes(mixture, a, below, b, tolerance):
             alive, below = _passed(change, alive, births, joins), change.above
-    return PlaneTree(births, joins, first)
+    return PlaneTree(births, joins, first + mean)
 
 
 def _changes(mixture: Mixture, a: float, below: Float[ndarray, "m d"], b: float, tolerance: float) -> list[_Change]:
