@@ -113,3 +113,25 @@ def test_the_rate_in_time_is_that_of_a_grid_as_fine_as_the_turn_is_narrow(weight
     """Its width is sigma^2 over the gap: 1e-6 here, where an even grid of 4001 points is 3e-4 apart."""
     vp, three = schedule("vp_linear"), Mixture.atoms([[-0.3], [1.0], [0.11]], weights)
     assert time_lipschitz(three, vp, 1e-5) == pytest.approx(time_lipschitz(three, vp, 1e-5, 4_000_001), rel=2e-3)
+
+
+@pytest.mark.parametrize("variances", [[1.0, 0.0], [1.0, 1e-4], [0.1, 0.1]])
+@pytest.mark.parametrize("t", [0.1, 0.3])
+def test_rate_of_the_prediction_inside_a_wide_component(variances, t):
+    """It turns on the scale of the narrow component: by the trapezoidal rule on a fine grid of the line."""
+    mixture, plan = Mixture([[0.0], [0.3]], variances, [0.9, 0.1]), schedule("log_snr_linear")
+    alpha, sigma, step = plan.alpha(t), plan.sigma(t), 1e-4 * t
+    x = np.linspace(-12, 12, 240_001)[:, None]
+    p = np.exp(mixture.log_density(x, alpha, sigma))
+
+    def eps(t):
+        return -plan.sigma(t) * mixture.score(x, plan.alpha(t), plan.sigma(t))[:, 0]
+
+    wanted = np.sqrt(np.trapezoid(((eps(t + step) - eps(t - step)) / (2 * step)) ** 2 * p, x[:, 0]))
+    assert noise_rate(mixture, plan, t) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_no_times_before_the_first_and_no_collapse_of_more_clusters_than_samples():
+    assert resolved_times(Mixture.atoms([[0.0], [0.01]]), schedule("log_snr_linear")).size == 0
+    refuses(lambda: collapse_ratio(2, 3, 1.0, 4), "n = 2: takes more samples than clusters (4)")
+    refuses(lambda: collapse_ratio(4, 3, 0.0), "variance = 0.0: takes a number > 0")

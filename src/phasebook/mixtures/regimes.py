@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.special import expit
 
-from phasebook.arguments import number
+from phasebook.arguments import number, whole
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.schedules import Schedule
 
@@ -114,7 +114,13 @@ def collapse_ratio(n: int, d: int, variance: float, clusters: int = 1) -> float:
 
     Returns:
         `r = sqrt(v / ((n / clusters)^(2/d) - 1))`; asymptotic in d and log n.
+
+    Raises:
+        ValueError: unless there are more samples than clusters, a dimension, and a positive variance.
     """
+    clusters, d = whole("clusters", clusters, 1), whole("d", d, 1)
+    n = whole("n", n, clusters + 1, what=f"more samples than clusters ({clusters}), a whole number")
+    variance = number("variance", variance, "a number > 0", above=0)
     return float(np.sqrt(variance / np.expm1(2 * np.log(n / clusters) / d)))
 
 
@@ -194,14 +200,20 @@ def noise_rate(mixture: Mixture, schedule: Schedule, t: float) -> float:
         t: diffusion time, > 0.
 
     Returns:
-        The rate, per unit of time. `eps = -sigma score`; Gauss-Hermite quadrature about each component, the time
-        derivative by a central difference.
+        The rate, per unit of time. `eps = -sigma score`; Gauss-Legendre quadrature on panels of a quarter of every
+        component's deviation, the time derivative by a central difference.
     """
-    z, weight = np.polynomial.hermite_e.hermegauss(40)
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
     spread = np.sqrt(alpha**2 * mixture.variances + sigma**2)
-    rate = _turning(mixture, schedule, alpha * mixture.means[:, 0, None] + spread[:, None] * z, t)
-    return float(np.sqrt(mixture.weights @ (rate**2 @ weight) / weight.sum()))
+    # the prediction turns on the scale of the narrowest component, inside of a wide one too
+    cuts = np.unique(alpha * mixture.means + spread[:, None] * np.linspace(-9, 9, 73))
+    node, weight = np.polynomial.legendre.leggauss(8)
+    half, square = np.diff(cuts)[:, None] / 2, 0.0
+    for some in np.array_split(np.arange(len(half)), 1 + len(half) * len(spread) // 10**6):
+        x = (cuts[some, None] + half[some] * (1 + node)).ravel()
+        mass = (half[some] * weight).ravel() * np.exp(mixture.log_density(x[:, None], alpha, sigma))
+        square += mass @ _turning(mixture, schedule, x, t) ** 2
+    return float(np.sqrt(square))
 
 
 def time_lipschitz(mixture: Mixture, schedule: Schedule, t: float, points: int = 4001) -> float:
@@ -255,12 +267,13 @@ def resolved_times(mixture: Mixture, schedule: Schedule, count: int = 7, latest:
         latest: no time is later.
 
     Returns:
-        Ascending times; none where atoms lie so close that the noise between them is lost to rounding.
+        Ascending times; none where atoms lie so close that the noise between them is lost to rounding, or where the
+        schedule's least noise is more than a tenth of the gap.
     """
     x = np.unique(mixture.means[:, 0])
     gap = np.diff(x).min() if len(x) > 1 else np.inf
     by_gap = float(schedule.time(-2 * np.log(gap / 10))) if np.isfinite(gap) else latest
     top = min(latest, by_gap, 1e-3 / max(np.abs(x).max(), 1e-9) ** 2)
-    if schedule.ratio(top / 30) < RESOLVED * np.abs(x).max():
+    if top <= 0 or schedule.ratio(top / 30) < RESOLVED * np.abs(x).max():
         return np.empty(0)
     return np.geomspace(top / 30, top, count)
