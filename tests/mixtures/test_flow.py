@@ -45,3 +45,11 @@ def test_the_flow_runs_on_the_schedule(name, start, stop):
     law = Mixture.atoms([[-1.0], [1.0]])
     refuses(lambda: decode(law, schedule(name), np.zeros((1, 1)), start, stop), "t: t = ")
     refuses(lambda: decode(law, schedule(name), np.zeros((1, 1)), 0.5, 0.2, 0), "steps = 0: takes a whole number >= 1")
+
+
+def test_explicit_steps_begin_where_there_is_a_velocity():
+    wide, x = Mixture([[0.0]], [1.0], [1.0]), np.zeros((1, 1))
+    refuses(lambda: euler_path(wide, schedule("vp_linear"), x, 0.0, 0.5, 4), "start: t = 0 has log-SNR inf")
+    refuses(lambda: euler_path(wide, schedule("vp_cosine"), x, 1.0, 0.5, 4), "start: t = 1 has log-SNR -inf")
+    refuses(lambda: euler_path(wide, schedule("vp_linear"), x, 1.0, -0.5, 4), "stop: t = -0.5 is outside")
+    assert np.isfinite(euler_path(wide, schedule("vp_linear"), x, 1.0, 0.0, 4)[1]).all()

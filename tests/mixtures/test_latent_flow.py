@@ -153,3 +153,10 @@ def test_cells_see_a_ridge_thinner_than_the_grid():
 def test_means_that_all_coincide_have_no_basins():
     with pytest.raises(ValueError, match=r"^means: all 2 are \[1.0\]"):
         basins(Mixture.atoms([[1.0], [1.0]]), np.zeros((3, 1)))
+
+
+def test_latents_of_another_dimension_are_none():
+    """Six numbers were read as two latents of three where they are three of two."""
+    space = Mixture.atoms(np.eye(3))
+    refuses(lambda: latent_flow(space, np.zeros((3, 2)), [1.0]), "z: shape (3, 2); takes latents (..., 3)")
+    assert latent_flow(space, np.zeros((0, 3)), [1.0], jacobian=True).jacobian.shape == (1, 0, 3, 3)

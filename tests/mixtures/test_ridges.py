@@ -6,6 +6,7 @@ import pytest
 from phasebook.mixtures import ridges
 from phasebook.mixtures.latent_flow import count_regions, latent_flow, line_slope
 from phasebook.mixtures.mixtures import Mixture
+from tests.builders import refuses
 
 PLANE = Mixture.atoms([[-1.2, 0.3], [0.2, 1.1], [1.3, 0.1], [-0.3, -1.0], [0.3, 0.2]], np.array([.25, .15, .3, .2, .1]))
 
@@ -94,3 +95,10 @@ def test_in_many_dimensions_the_midpoint_of_two_atoms_is_as_steep_as_the_bound(d
     assert ridges.lipschitz_from_image(two, middle, s) == pytest.approx(ridges.lipschitz_bound(two, s), abs=1e-3)
     top = ridges.ascend(two, 0.1, ridges.pair_starts(two))[0]
     assert top == pytest.approx(ridges.lipschitz_bound(two, 0.1), abs=1e-3)
+
+
+def test_what_has_no_source_is_refused():
+    plane = Mixture.atoms([[0.0, 0.0], [1.0, 0.0]])
+    refuses(lambda: ridges.source_of(plane, np.zeros((4, 1)), 0.3), "y: shape (4, 1); takes points (..., 2)")
+    refuses(lambda: ridges.source_of(plane, np.zeros((4, 2)), 0.0), "s = 0.0: takes a noise level > 0")
+    refuses(lambda: ridges.lipschitz_bound(plane, 0.0), "s = 0.0: takes a noise level > 0")

@@ -25,8 +25,10 @@ def velocity(mixture: Mixture, schedule: Schedule, x: Float[ndarray, "*b d"], t:
 
 def euler_path(mixture: Mixture, schedule: Schedule, x: Float[ndarray, "b d"], start: float, stop: float,
                steps: int) -> tuple[Float[ndarray, " k"], Float[ndarray, "b k d"]]:
-    """Explicit Euler in t, as in the published toy: times (steps + 1) and the paths from `x` at `start`."""
-    schedule.check([start, stop])
+    """Explicit Euler in t, as in the published toy: times (steps + 1) and the paths from `x` at `start`. ValueError for
+    a time off the schedule, a start of infinite log-SNR, where the velocity is 0 times infinity, or no step."""
+    schedule.check_finite([start], "start")
+    schedule.check([stop], "stop")
     steps = whole("steps", steps, 1)
     times = np.linspace(start, stop, steps + 1)
     path = [np.asarray(x, dtype=float)]

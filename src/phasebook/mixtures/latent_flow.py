@@ -82,13 +82,16 @@ def latent_flow(mixture: Mixture, z: Float[ndarray, "*b d"], levels: Float[ndarr
         The states at the levels.
 
     Raises:
-        ValueError: where there is no level, one is not positive, or they do not descend.
+        ValueError: where there is no level, one is not positive, or they do not descend; for latents of another
+            dimension than the data.
     """
     takes = "positive numbers in strictly descending order"
     levels = np.atleast_1d(numbers("levels", levels, takes)).astype(float)
     if levels.ndim > 1 or not levels.size or not (levels > 0).all() or (np.diff(levels) >= 0).any():
         raise ValueError(f"levels = {levels.tolist()}: takes {takes}")
-    z = np.asarray(z, dtype=float)
+    z, d = np.asarray(z, dtype=float), mixture.means.shape[1]
+    if z.shape[-1:] != (d,):
+        raise ValueError(f"z: shape {z.shape}; takes latents (..., {d})")
     s = far_level(mixture, levels[0])
     mean, root = whitening(mixture, s)
     y = (mean + z.reshape(-1, len(mean)) @ root).T.copy()
@@ -102,7 +105,7 @@ def latent_flow(mixture: Mixture, z: Float[ndarray, "*b d"], levels: Float[ndarr
         states.append((y, J))
     shape = (len(levels), *z.shape)
     return LatentFlow(levels, np.stack([y.T for y, _ in states]).reshape(shape),
-                      np.stack([np.moveaxis(J, 2, 0) for _, J in states]).reshape(*shape, -1) if jacobian else None)
+                      np.stack([np.moveaxis(J, 2, 0) for _, J in states]).reshape(*shape, d) if jacobian else None)
 
 
 def far_level(mixture: Mixture, level: float) -> float:

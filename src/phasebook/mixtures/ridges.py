@@ -26,6 +26,7 @@ from numpy import ndarray
 from scipy.integrate import cumulative_trapezoid
 from scipy.spatial.distance import pdist
 
+from phasebook.arguments import number
 from phasebook.mixtures.latent_flow import far_level, runge_kutta, whitening
 from phasebook.mixtures.mixtures import Mixture
 
@@ -54,9 +55,13 @@ def source_of(mixture: Mixture, y: Float[ndarray, "*b d"], s: float, rate: int =
 
     Returns:
         Latents and the derivative of the latent by y.
+
+    Raises:
+        ValueError: for a level that is not positive, or points of another dimension than the data.
     """
-    y = np.asarray(y, dtype=float)
-    shape, d = y.shape, y.shape[-1]
+    y, s, d = np.asarray(y, dtype=float), number("s", s, "a noise level > 0", above=0), mixture.means.shape[1]
+    if (shape := y.shape)[-1:] != (d,):
+        raise ValueError(f"y: shape {shape}; takes points (..., {d})")
     log_s = _stable_steps(mixture, s, rate)
     y = y.reshape(-1, d).T.copy()
     M = np.repeat(np.eye(d)[:, :, None], y.shape[1], 2)
@@ -227,8 +232,9 @@ def lipschitz_bound(mixture: Mixture, s: float) -> float:
         s: noise level sigma / alpha > 0.
 
     Raises:
-        ValueError: for components of positive width, whose support is not bounded.
+        ValueError: for components of positive width, whose support is not bounded, or a level that is not positive.
     """
+    s = number("s", s, "a noise level > 0", above=0)
     if (mixture.variances > 0).any():
         raise ValueError(f"variances = {mixture.variances.tolist()}: take zeros; the bound needs a bounded support")
     diameter = pdist(mixture.means).max() if len(mixture.means) > 1 else 0.0

@@ -14,6 +14,7 @@ from phasebook.mixtures.spacetime.half_space import (
     level_distance,
     ultrametric_excess,
 )
+from tests.builders import refuses
 
 
 @pytest.mark.parametrize("d", [1, 2, 64])
@@ -81,3 +82,9 @@ def test_trees_have_no_excess():
 def test_small_distances_keep_their_digits(d):
     step = np.full(d, 1e-12 / np.sqrt(d))
     assert abs(gaussian_distance(np.array([0 * step, step]), (0.5, 0.5)) / 2e-12 - 1) < 1e-6
+
+
+def test_distances_are_of_gaussians_with_a_width():
+    refuses(lambda: gaussian_distance([[0.0], [1.0]], [0.0, 1.0]), "means, stds: shape (2, 1), [0.0, 1.0]; take")
+    refuses(lambda: level_distance([1.0], 0.0, 2), "s = 0.0: takes a standard deviation > 0")
+    refuses(lambda: level_distance([1.0], 1.0, 0), "d = 0")

@@ -23,6 +23,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import number, whole
+
 __all__ = ["free_delta", "free_excess", "gaussian_distance", "gromov_delta", "level_distance", "ultrametric_excess"]
 
 
@@ -36,8 +38,13 @@ def gaussian_distance(means: Float[ndarray, "2 d"], stds: Float[ndarray, " 2"]) 
     Returns:
         `sqrt(2d) arccosh(1 + g / (2 s s'))`, `g = |dy|^2 / (2d) + ds^2`, written as
         `2 sqrt(2d) arcsinh sqrt(g / (4 s s'))`, `arccosh` being blind to small distances.
+
+    Raises:
+        ValueError: unless there are two means of one dimension, and two positive deviations.
     """
     means, stds = np.asarray(means, dtype=float), np.asarray(stds, dtype=float)
+    if means.ndim != 2 or len(means) != 2 or stds.shape != (2,) or not (stds > 0).all():
+        raise ValueError(f"means, stds: shape {means.shape}, {stds.tolist()}; take means (2, d) and two numbers > 0")
     d = means.shape[1]
     gap = ((means[1] - means[0]) ** 2).sum() / (2 * d) + (stds[1] - stds[0]) ** 2
     return float(2 * np.sqrt(2 * d) * np.arcsinh(np.sqrt(gap / (4 * stds[0] * stds[1]))))
@@ -53,7 +60,11 @@ def level_distance(gap: Float[ndarray, "*b"], s: float, d: int) -> Float[ndarray
 
     Returns:
         `2 sqrt(2d) arcsinh(|dy| / (2 sqrt(2d) s))`.
+
+    Raises:
+        ValueError: for a deviation that is not positive, or no dimension.
     """
+    s, d = number("s", s, "a standard deviation > 0", above=0), whole("d", d, 1)
     scale = 2 * np.sqrt(2 * d)
     return scale * np.arcsinh(np.asarray(gap, dtype=float) / (scale * s))
 
