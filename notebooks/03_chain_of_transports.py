@@ -16,7 +16,7 @@
 # :::{admonition} Answer
 # :class: tip
 # Yes. Between smooth positive densities $n$ composed Brenier maps are $n^{-2}$ away from the flow map, in both directions of time, with a constant that can be computed in advance. One map is
-# not the flow, except on the line. A JKO run is another chain, of first order, for the forward flow alone.
+# the flow on the line and where there is enough symmetry, but not in general. A JKO run is another chain, of first order, for the forward flow alone.
 # :::
 #
 # We predict each rate with its constant and meet it. Then we ask what the paper's remark on the JKO scheme adds, and check that pure heat flow, the object of the theorem, and
