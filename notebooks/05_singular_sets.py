@@ -97,7 +97,7 @@ show(crease(axis, sheet.potential(plane), np.concatenate([ridge, sheet.potential
 # ## The theorems, with their hypotheses
 #
 # Each is stated in our words, followed by what the paper needs of it and whether that is there. Of Brenier's ({prf:ref}`thm-brenier`) it needs existence,
-# uniqueness and the potential for each $T_k$; all is there, as nothing more than a density of $p_{t_k}$ is asked for.
+# uniqueness and the potential for each $T_k$; all is there, as it asks for finite second moments and a density of $p_{t_k}$, and for no more.
 #
 # :::{prf:theorem} Caffarelli, interior and boundary
 # :label: thm-caffarelli
@@ -350,7 +350,7 @@ print(f"the widest interval of latents without a jump shrinks by {shrink:.2f} a 
 
 # %% [markdown]
 # Singular sets of measure zero can be everywhere. {prf:ref}`thm-partial` excludes this where densities are bounded, by the one word that the paper's
-# sentence lacks: *closed*. On the L the mass of the cells at the tear falls about like the width of a brick, as it should for a closed curve. Data
+# sentence lacks: *closed*. On the L the mass of the cells at the tear falls about like the width of a brick, as it should for a closed set that is a curve. Data
 # with structure at all scales are the case that the paper has in mind, and there the clean picture of smooth pieces between boundaries ends.
 #
 # ## What was shown, and what was not
