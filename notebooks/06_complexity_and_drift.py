@@ -137,7 +137,7 @@ for d in p.dimensions:
 # %% [markdown]
 # In the plane the two atoms at the largest distance have others near the way between them, and among the latents with $|z| \leq$ `reach` the constant
 # stays far below its bound. In 64 dimensions it is within a tenth of the bound: every pair of five atoms is then an edge of their hull, and out on
-# the ridge between the two they are alone. The bound is sharp not only for two atoms but for few points in many dimensions, which is what images are.
+# the ridge between the two they are alone. The bound is attained by two atoms and nearly so by few points in many dimensions, which is what images are.
 #
 # The check of the ascent is a case with a closed form: two atoms with weights 0.3 and 0.7, for which the line gives the steepest point exactly. Then
 # the chapter's data, beside what a grid of latents shows.
@@ -170,8 +170,8 @@ show(stretching([f"{s:.2f}" for s in levels], on_grid, (latent_axis[1:] + latent
          "first one between the heaviest groups of atoms, then more, and become thin and very bright.")
 
 # %% [markdown]
-# Bright curves appear one after another and sharpen, as in the paper's pictures. The colours understate it: at the lowest levels a grid of a hundred
-# points finds some hundreds where the ascent finds a number with ten digits and more. The steepest places lie far out on the longest ridge, at the
+# Bright curves appear one after another and sharpen, as in the paper's pictures. The colours understate it: at the lowest level a grid of a hundred
+# points an axis finds less than two hundred where the ascent finds a number of twelve digits. The steepest places lie far out on the longest ridge, at the
 # rim of the disk that is looked at: there is no finite Lipschitz constant that would not depend on `reach`, except by {prf:ref}`prop-lipschitz`.
 #
 # ## Cells of one transport, basins of the flow
@@ -326,10 +326,11 @@ ledger.claim("singular.steep_regions_any", monotone.falls(wide) + monotone.falls
 ledger.claim("singular.steep_regions", fallen, note=f"of {len(several)} random mixtures, threshold {p.lipschitz_threshold:g}")
 
 # %% [markdown]
-# One definition in the table is non-decreasing for a reason that concerns diffusion: modes on the line. Steep regions merge in data made for it, and with the
-# default parameters in none of forty random mixtures. The regions are counted in the image, where
+# One definition in the table is non-decreasing for a reason that concerns diffusion: modes on the line. Steep regions merge
+# on the line in data made for it, in the plane for the chapter's own atoms, where three become one, and with the default parameters in none of
+# forty random mixtures on the line. The regions are counted in the image, where
 # they are as wide as the noise; counted on a grid of latents they break into pieces. The *mass* of the steep set falls, on the line and in the plane:
-# a ridge gains in height what it loses in width. So the paper's sentence is a theorem in one dimension, a tautology for (2), and in general false.
+# a ridge gains in height what it loses in width. So the paper's sentence is a theorem for modes in one dimension, a tautology for (2), and in general false.
 #
 # All of it can be tried by hand. In {numref}`fig-toy` the colours are those of the posterior $p(x_0 = a_i | x_t)$: at low noise each atom has a *cell*,
 # straight-walled, in which a sample is all but certain to end on it. The black lines part the *basins of the score*, the points from which climbing
