@@ -19,7 +19,7 @@
 # :class: tip
 # Yes, on a line. The number of modes never grows with the noise, so the modes form a tree; it can be computed without
 # missing one, and the paper's detection by relative heights finds the same modes once its threshold is below a number
-# that a short argument gives, $1/(n\sqrt e)$. Its heights are distances of the data: the diffusion adds no hierarchy of its own. Where two equal
+# that a short argument gives, $1/(n\sqrt e)$. Its heights follow the distances of the data: the diffusion adds no hierarchy of its own. Where two equal
 # clusters part, the class of a sample is *not* yet decided: two clones share it with probability 0.7752. The tree is one of images, too; there the
 # argument fails, since modes could appear with the noise, but a search finds none.
 # :::
@@ -146,7 +146,7 @@ show(draw.spacetime(times, axis, density, panels),
 # %% [markdown]
 # Read the left tree from the right. At $t = 1$ there is one mode. As time runs down it splits, first in the large, then within
 # each part, until every distinct atom has its own. The last splits happen at noise as small as the gaps between
-# neighbouring atoms, so the tree's heights are the distances of the data on a logarithmic scale: a hierarchical
+# neighbouring atoms, so the tree's heights follow the distances of the data on a logarithmic scale: a hierarchical
 # clustering, not something the diffusion adds.
 #
 # The right tree loses modes for two unrelated reasons. At low noise, atoms that almost coincide make one bell of double
@@ -337,7 +337,7 @@ print(f"{counts[0]} modes at σ/α = {grown.ratios[0]:.1f}, one from {grown.rati
 # %% [markdown]
 # Neighbours in a family, clock faces, moons, arrows, join first, and the large mass joins late and in a
 # narrow band of noise, where most mergers happen. That band is the price of dimension: distances between unlike images are nearly
-# equal, so nearly all modes die at nearly the same noise, and the tree is tall only where the data have structure.
+# equal, so most modes die (here three quarters) while the noise grows by a factor of 2.3, and the tree is tall only where the data have structure.
 #
 # The count of this tree cannot grow, whatever the density does: it starts at the images and only merges. {prf:ref}`prop-scale-space` does not
 # hold in more than one dimension, and the fourth mode of an equilateral triangle of atoms would never be met in this way. So we also
