@@ -151,7 +151,7 @@ show(draw.lines({"distances": {"largest": (1 / widths, side[:, 0, 2]), "second":
 # in the coordinates $\sqrt w$ the forbidden set is a convex cone, and a shortest path around a convex obstacle whose ends lie on it stays on its boundary.
 # :::
 #
-# A few hundred pictures in twelve thousand dimensions are affinely independent. We take a dozen, in coordinates from their inner products, noise two of them, and let a polygon find the way. Towards clean ends the weights of all but one picture fall like $\exp(-1/r^2)$, their logarithms run ever faster over the last stretch, and polygons in $(q, k)$ need more and more points: at the lowest level five hundred are not enough, and it counts for nothing here. (The next chapter gets there with free weights.)
+# A few hundred pictures in twelve thousand dimensions are affinely independent. We take a dozen, in coordinates from their inner products, noise two of them, and let a polygon find the way. Towards clean ends the weights of all but one picture fall like $\exp(-1/r^2)$, their logarithms run ever faster over the last stretch, and polygons in $(q, k)$ need more and more points: at the lowest level five hundred are not enough, and it counts for nothing here. (Polygons with free weights, which the next chapter adds, do not mind clean ends.)
 
 # %% tags=["nbval-check-output"]
 from phasebook.mixtures.spacetime import energy as spacetime
@@ -268,7 +268,8 @@ show(draw.spacetime(times, axis, density, {"": {"tree": in_spacetime(tree.branch
      alt="A heat map of the density with a blue tree; two red curves rise from one endpoint into the noise and come down to the other.")
 
 # %% [markdown]
-# The curves leave the first endpoint towards higher noise, cross where few modes are left, and descend. The paper says that the geodesic 'reflects the intrinsic geometry', which is true of every geodesic; it does not say that it passes through branch points, and it does not.
+# The curves leave the first endpoint towards higher noise, cross where few modes are left, and descend. The paper says that the geodesic 'reflects the intrinsic geometry', which is true of every geodesic; it does not say that it passes through branch points, and nothing makes it.
+# With the default endpoints the curve of the atoms happens to come within a hundredth of the last merger, at $(t, x) = (0.465, 0.83)$, and near no other.
 #
 # ## What the pullback metric can see
 #
@@ -330,7 +331,7 @@ show(draw_spacetime.slice_curvature((u, u), trace, K * area),
      alt="Left: bright ridges between dark regions. Right: red and blue bands of curvature along the same ridges, pale elsewhere.")
 
 # %% [markdown]
-# The slice is curved without any features, of both signs, and mostly along its ridges: 'within a single mode, the latent geometry is flat' and a geodesic that crosses a boundary 'curves', as the introduction has it. One qualification: a ridge is where the decoder stretches, so the same tenth of the slice is also a large part of the decoded
+# The slice is curved without any features, of both signs, and most along its ridges, where a tenth of the slice holds three tenths of it: 'within a single mode, the latent geometry is flat' and a geodesic that crosses a boundary 'curves', as the introduction has it. One qualification: a ridge is where the decoder stretches, so the same tenth of the slice is also a large part of the decoded
 # surface, a quarter of it, and holds 1.2 times as much of the curvature. *Per unit of that surface* ridges are hardly more curved than the rest: `spacetime.slice_ridges` holds, and with area as its null, `spacetime.slice_ridges_area`, it fails. What one loses is the objection: on a slice 'geodesic' and 'Riemannian basin' mean something. What CLIP adds as a feature map comes on top.
 #
 # The stochastic decoder, the reverse SDE, is no way around. It maps $x_T$ to $p(x_0 \mid x_T)$, which at full noise hardly depends on $x_T$: at fixed time the Fisher-Rao metric in $x$ is $(\alpha_t^2 / \sigma_t^4) \operatorname{Var}[x_0 \mid x_t = x]$, and goes to zero like $k \operatorname{Var}[x_0]$. That is why spacetime keeps the time as a coordinate.
@@ -351,7 +352,7 @@ ledger.claim("spacetime.memoryless", max(powers, key=lambda power: abs(power - 1
 #
 # ## What was shown, and what was not
 #
-# Shown: spacetime is hyperbolic for Gaussian data, where it is ultrametric up to a constant whatever one compares within a few standard deviations, and spherical for pictures and an exact denoiser, where all are equally far apart; three atoms on a line lie in between. Geodesics meet both closed forms, improve the published energies and are the shortest paths of a grid. The pullback metric of the flow is flat on
+# Shown: spacetime is hyperbolic for Gaussian data, where it is ultrametric up to a constant whatever one compares within a few standard deviations, and spherical for pictures and an exact denoiser, where all are equally far apart; three atoms on a line lie in between. Geodesics meet both closed forms, improve the published energies, and no path on a grid is shorter. The pullback metric of the flow is flat on
 # the whole space and curved on a slice.
 #
 # Not shown here: what a *trained* denoiser's spacetime looks like, where the second moment comes from an estimated divergence, and what lies between sphere and half-space, which the next chapter takes up; and that geodesics and the tree of modes have anything to do with each other beyond being drawn in one picture; and how the curvature of a slice enters the paper's argument, which uses $\det G$ alone.
