@@ -217,13 +217,14 @@ by_set = {name: median_interval([spearman(*(m[np.ix_(part, part)][np.triu_indice
 ledger.claim("images.pixels_again", agreement["pixels"], note=f"noise {p.tree_noise:g}, {len(every[0])} pairs")
 
 # %% [markdown]
-# The distances follow the pixels of the pair most of all, though not by rank alone: whether two posteriors overlap depends on who else is near. Meanings come in only as far as they go with looks. For the edit distance of an exact denoiser this is the plain conclusion: at the clean end it is a constant, above it a softened distance of pixels.
+# The distances follow the pixels of the pair most of all, though not by rank alone: whether two posteriors overlap depends on who else is near. So `images.pixels_again` fails, though
+# nothing but pixel distances enters: it asks of the pair's own distance what only the distances of all pictures together decide. Meanings come in only as far as they go with looks. For the edit distance of an exact denoiser this is the plain conclusion: at the clean end it is a constant, above it a softened distance of pixels.
 #
 # ## A network's denoiser
 #
 # A network gives $\hat x_0$. The last entry of $\mu$ needs its divergence, $\mathbb E |x_0|^2 = |\hat x_0|^2 + (\sigma^2/\alpha)\, \nabla \cdot \hat x_0$, which one derivative along a random vector of signs estimates without bias. Nothing is simulated. Before we use it we hold it against what is known. The exact trace of the network takes as many derivatives as there are
-# dimensions; vectors that are zero outside a block of the Jacobian estimate that block's trace in the same way, so that we take a quarter of the diagonal, drawn anew at each of some points at noise levels from low to high. And we put atoms at the network's own latents, where all moments
-# are known and geodesics are great circles. By how many standard errors each quarter is missed stands in the results file that a run leaves beside its notebook; the claim takes the worst.
+# dimensions; vectors that are zero outside a block of the Jacobian estimate that block's trace in the same way, so that we take `traced_entries` of the diagonal's 1024, drawn anew at each of some points at noise levels from low to high. And we put atoms at the network's own latents, where all moments
+# are known and geodesics are great circles. By how many standard errors each block's trace is missed stands in the results file that a run leaves beside its notebook; the claim takes the worst.
 
 # %%
 import torch
