@@ -241,7 +241,7 @@ show(draw.lines({"log-SNR": {n: (s, np.maximum(c.log_snr, -8)) for n, c in curve
      alt="Left: the free curve falls out of the frame in the middle, the two others rest on their bounds. Right: its width has one broad hump; theirs have two or three lower ones, where wells change places.")
 
 # %% [markdown]
-# In {numref}`fig-ramachandran` and {numref}`fig-levels` the bounded curves rest on their bounds and go from well to well. Their distributions are narrow except where one well hands over to the next, and there no bound on the noise helps: between wells the posterior is a mixture. The avoiding paths pay: they climb about a kilojoule more than those of the same bound. Energy grows several times over, that is the price. Each search says what one more step would gain: next to nothing for the free and the low-variance curve. The avoiding one stops short of that, its penalty being stiff; it keeps the overlap it is allowed, and its energy is an upper bound.
+# In {numref}`fig-ramachandran` and {numref}`fig-levels` the bounded curves rest on their bounds and go from well to well. Their distributions are narrow except where one well hands over to the next, and there no bound on the noise helps: between wells the posterior is a mixture. The avoiding paths pay: they climb about a kilojoule more than those of the same bound. The energies of the curves are three and nearly nine times the free one's; that is the price of the bounds, to which the region adds little. Each search says what one more step would gain: next to nothing for the free and the low-variance curve. The avoiding one stops short of that, its penalty being stiff; it keeps the overlap it is allowed, and its energy is an upper bound.
 #
 # ## A learned denoiser
 #
@@ -265,7 +265,7 @@ show(draw.lines(panels, ["share of the way"] * 2, [f"E {names[0]}"] * 2),
      alt="Two rising curves in each panel, solid and dashed. They agree at both ends and part in the middle; on the low-variance curve the dashed one jumps too early.")
 
 # %% [markdown]
-# The claim fails. At both ends and within a well the learned mean is the exact one; between wells it changes over in the wrong place ({numref}`fig-learned`): the network has the wells and misjudges their weights. No wonder: in the middle of the free geodesic $x_t$ lies far outside of what a noised sample reaches, and the ends of the bounded ones
+# The claim fails. At both ends and within a well the learned mean is nearly the exact one; between wells it changes over in the wrong place ({numref}`fig-learned`): the network has the wells and misjudges their weights. No wonder: in the middle of the free geodesic $x_t$ lies far outside of what a noised sample reaches, and the ends of the bounded ones
 # stand in a well that holds two samples in a thousand, beyond a pass that holds none. The energy comes out about twice too large in this training, 2.3 times too large with other samples, and no smaller when that one goes on for four times as many steps: it is not for want of training. Clamping the product of each coordinate and that of time at zero, one by one, as the published code does, makes it four to seven times too large; an exact denoiser needs no clamp, since only the sum of the two parts has a sign. The published energy of
 # the free geodesic, 1.08 with denoiser and clamp, is close to the exact one here; whether that is owed to its walkers or to chance we cannot tell.
 #
