@@ -17,8 +17,8 @@
 # :::{admonition} Answer
 # :class: tip
 # The phrase has five meanings, and they differ. For densities between two positive constants on bounded open sets the map is a homeomorphism off a
-# closed null set; without such bounds that is false, and Cantor data are the counterexample. Non-convexity of the target is necessary for a tear, not
-# sufficient. A target that misses an edge of its convex hull tears a Gaussian out to infinity; a hole leaves a singular set near the middle, a single
+# closed null set; without such bounds that is false, and Cantor data are the counterexample. With them non-convexity of the target is necessary for
+# a tear, not sufficient. A target that misses an edge of its convex hull tears a Gaussian out to infinity; a hole leaves a singular set near the middle, a single
 # point for an annulus. The integral of the jump does not see that point; the largest jump between neighbours does.
 # :::
 #
@@ -248,7 +248,8 @@ print("exponent of the stretch:", "; ".join(f"{name}: {value:.1f}" for name, val
 #
 # Theorem 2.1.2 gives two reasons for a singular set, mode splitting and a non-convex support. A dumbbell leads from one to the other: two disks
 # joined by a bar of half width $w$. At $w = 1$ it is convex, at $w = 0$ it is two disks. Four convex targets serve as the null: a disk, an ellipse, a
-# square and the stadium, for which {prf:ref}`thm-caffarelli` says: no tear.
+# square and the stadium, for which {prf:ref}`thm-caffarelli` says: no tear. Our criterion finds none there whatever the map does, since no segment
+# leaves a convex set; what speaks is the stretch of the disk in {numref}`fig-stretch`, which does not grow.
 
 # %% mystnb={"figure": {"caption": "The disk transported onto a dumbbell, from a convex stadium to two separate disks. Move the slider to close the neck; tears are orange.", "name": "fig-neck"}}
 round_ones = (targets.ellipse(), targets.ellipse(2.0, 1.0), targets.square(), targets.dumbbell(1.0))
@@ -355,7 +356,7 @@ print(f"the widest interval of latents without a jump shrinks by {shrink:.2f} a 
 #
 # ## What was shown, and what was not
 #
-# Shown: maps onto atoms break on lines whose lengths agree with closed forms; a convex target leaves no tear, and not every other one leaves one;
+# Shown: maps onto atoms break on lines whose lengths agree with closed forms; the stretch does not grow onto a disk, and not every target that is not convex leaves a tear;
 # missing hull edges tear a Gaussian out to infinity, holes leave singularities inside, of which the jump integral misses isolated points; along a
 # tear the images follow the reentrant part of the target; without bounds on the densities the singular set can be dense.
 #

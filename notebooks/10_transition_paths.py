@@ -266,7 +266,7 @@ show(draw.lines(panels, ["share of the way"] * 2, [f"E {names[0]}"] * 2),
 
 # %% [markdown]
 # The claim fails. At both ends and within a well the learned mean is nearly the exact one; between wells it changes over in the wrong place ({numref}`fig-learned`): the network has the wells and misjudges their weights. No wonder: in the middle of the free geodesic $x_t$ lies far outside of what a noised sample reaches, and the ends of the bounded ones
-# stand in a well that holds two samples in a thousand, beyond a pass that holds none. The energy comes out about twice too large in this training, 2.3 times too large with other samples, and no smaller when that one goes on for four times as many steps: it is not for want of training. Clamping the product of each coordinate and that of time at zero, one by one, as the published code does, makes it four to seven times too large; an exact denoiser needs no clamp, since only the sum of the two parts has a sign. The published energy of
+# stand in a well that holds two samples in a thousand, beyond a pass that holds none. The energy comes out about twice too large in this training, 1.9 to 2.3 times with other samples, and hardly smaller when one of these goes on for four times as many steps: it is not for want of training. Clamping the product of each coordinate and that of time at zero, one by one, as the published code does, makes it four to seven times too large; an exact denoiser needs no clamp, since only the sum of the two parts has a sign. The published energy of
 # the free geodesic, 1.08 with denoiser and clamp, is close to the exact one here; whether that is owed to its walkers or to chance we cannot tell.
 #
 # ## What was shown, and what was not
