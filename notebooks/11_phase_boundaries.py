@@ -229,7 +229,7 @@ show_live(exact, bank, named_levels(p.schedule, 30), step=12, alt="Live diagram 
 # A schedule is fixed, however, so another scale of the data means another window on the axis $\nu$. Pictures with a root mean square norm of 12.8 are met by
 # Stable Diffusion's schedule at $\nu = 2.1$. At unit variance in every entry, the scale on which Stable Diffusion keeps its latents, the window opens at $\nu = 0.24$: the first step is
 # past the first split. (For these pictures, a quarter of whose variance lies on the first axis. The less lies there, the higher a window opens at the same scale:
-# for the latents of {doc}`13_network_and_data`, with a twelfth, near 1.5. For Stable Diffusion's own it was not measured.) What holds of large noise must be read at $\nu \ge 1$, wherever a schedule puts it; where it does not reach so far, there is nothing
+# for the latents of {doc}`13_network_and_data`, with a thirteenth, near 1.5. For Stable Diffusion's own it was not measured.) What holds of large noise must be read at $\nu \ge 1$, wherever a schedule puts it; where it does not reach so far, there is nothing
 # to read.
 #
 # At the other end there is nothing to find out:
