@@ -205,7 +205,7 @@ show(curves(nu[climbed], {"exact, on the ridge": np.array([np.median(exact_slope
             faint={"exact, on the ridge": np.stack([exact_slopes[k] for k in climbed], 1)}, log="xy", reverse=True,
             xtitle="ν", ytitle="slope"),
      alt="Slope on the ridges against nu: the exact one rises by many orders of magnitude as the noise falls, the "
-         "finite difference stays level")
+         "finite difference levels off")
 
 # %% [markdown]
 # {numref}`fig-slope-on-ridges` is {numref}`fig-two-pictures` over again. The height of a ridge is settled early; its slope multiplies with every step, and soon no double
@@ -243,7 +243,7 @@ ledger.number("slope_on_ridges", {f"{nu[k]:.3g}": float(np.median(v)) for k, v i
 # Coarse boundaries do sharpen, and far more than the noise alone would have it: while $\nu$ falls by a third, their width falls a hundredfold, since the
 # factors of {eq}`eq-two-pictures` multiply up. The two eigenvalues of the metric on them are not comparable at all: the smaller is about a trillionth of the
 # larger. What looked like a second direction in the map of $\det G$ was lent by the grid. And slopes at large noise are about twice those of the Gaussian, no more. On data of unit
-# variance the first five steps already have walls on nearly every slice, some thousand times as steep.
+# variance the first five steps already have walls on nearly every slice, some three thousand times as steep in the median.
 #
 # ## What finite differences see
 #
@@ -263,7 +263,7 @@ show(curves(cut.distance, {k: np.maximum(v, 1e-2) for k, v in lines.items()}, xt
          "magnitude while the estimates stay at the jump divided by twice the spacing")
 
 # %% [markdown]
-# The estimate is a box: as wide as the spacing, as high as the jump divided by twice the spacing. Its height hardly changes between the two steps, while the true
+# The estimate is a box: it reaches one spacing to either side, and is as high as the jump divided by twice the spacing. Its height hardly changes between the two steps, while the true
 # ridge grows in height and loses as much in width. So the mean of $\operatorname{tr} G$ must grow in proportion to the number of grid lines, and that of $S$, which
 # lives where ridges meet, with its square.
 
@@ -343,8 +343,8 @@ print("area ~ (det G)^q:", "too few cells" if power is None else f"q = {power:.2
 # late boundaries. The Lipschitz constant is small at large noise; it is large in the first steps only of a schedule that begins too late. And the volume element is
 # the square root of what is mapped. That coarse boundaries sharpen stands as the paper says it.
 #
-# What was not shown: that ridges are *singular*. At every step of this sampler the map is smooth, and what looks like a jump is a slope that is exponentially
-# large in the ratio of distance to noise; fine boundaries, which appear late, were not climbed. Nor was anything shown about a network, whose ridges may be of
+# What was not shown: that ridges are *singular*. At every step of this sampler the map is smooth, and what looks like a jump is a slope, which with finer steps comes
+# to grow exponentially with the square of the ratio of distance to noise; fine boundaries, which appear late, were not climbed. Nor was anything shown about a network, whose ridges may be of
 # another kind: smoother, and of full rank.
 
 # %% tags=["results", "hide-input"]
