@@ -146,8 +146,8 @@ for claim, name, count in (("trees_separated", "splits, many starts a leaf", p.t
 # Splits pass, by triples and by cophenetic correlation: nearly every tree scores above every twin. Gap and $\delta$, which look at
 # the worst triangle and the worst quadruple, do not, and are not used. **Geodesic distances do not pass by any
 # statistic.** A slice is a plane cut by walls; paths walk round high walls and lengths add up along the way, and what
-# comes out has lost the tree even where there is one. So the paper's sentence about 'distances in this geometry' cannot be
-# settled by geodesics on slices, one way or the other; a low score there says as little about images as a high one would.
+# comes out has lost the tree even where there is one. So the paper's sentence about 'distances between images in this geometry'
+# cannot be settled by geodesics on slices, one way or the other; a low score there says as little about images as a high one would.
 #
 # ## Phases over noise levels
 #
@@ -192,8 +192,8 @@ show(figures.phase_maps(rows, p.extent),
 #
 # ## Nearby points that part
 #
-# 'Before two points are separated by a phase boundary, their latents yield similar noiseless predictions; once a
-# boundary intervenes, the predictions diverge.' The paper's Figures 4 and 5 show two pairs. Ours are neighbours on the
+# 'Before two points are separated by a phase boundary (high-$S$ ridge), their latents yield similar noiseless predictions;
+# once a boundary intervenes, the predictions diverge.' The paper's Figures 4 and 5 show two pairs. Ours are neighbours on the
 # grid across the largest final jumps. (The parameter `pair_coordinates` names others. The paper's own cannot be repeated:
 # its anchors were not published.)
 
