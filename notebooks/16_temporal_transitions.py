@@ -234,7 +234,7 @@ for name in here:
                  note="level of the peak over that of the class" if name in peaks else "its data are not at hand")
 
 # %% [markdown]
-# In the exact model the peak lies beside the level at which the class is settled, and far above that of single pictures. So the fluctuation belongs to the
+# In the exact model the peak lies beside the level at which the class is settled, and above that of single pictures, by a half. So the fluctuation belongs to the
 # choice of the family.
 #
 # ## The first ridges
