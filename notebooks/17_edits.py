@@ -21,7 +21,7 @@
 # prompt, and the noise that the source happens to carry between them, with nothing fitted; other pictures raise it by some 3 % within a family, 13 % across
 # families. That success goes with splitting times is true there (rank correlation 0.57). At equal distance nothing measurable of it is left for pictures drawn
 # at random; for neighbours across a boundary something is (0.64). These need fewer steps than strangers that are no less alike, by a fifth of the whole sampler.
-# In the small network the correlation with splitting times is weaker, 0.13, and its interval has zero in it.
+# In the small network the correlation with splitting times is weaker, 0.11, and its interval has zero in it.
 # :::
 #
 # The chapter makes many edits, in the exact model, where a prompt is a number and the answer can be worked out on paper, and in a small trained one, through the
@@ -334,7 +334,7 @@ if panels:
 # Edits that succeed from no step stay in the statistics, as the hardest: to leave them out would be to choose pairs by their outcome. In the exact model there are
 # none, and success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
 # At equal distance little is left of the split step: that interval has zero well inside. Edits across families need more steps than those within, by a
-# seventh of all steps; at equal (logarithmic) distance by no more than a few per cent. Of the network's edits one in six
+# seventh of all steps; at equal (logarithmic) distance by no more than a few per cent. Of the network's edits nearly one in five
 # succeeds from nowhere. Its rank correlations have the same signs, and are smaller: both have zero in their intervals, and at equal distance nothing is decided.
 #
 # ## Neighbours in latent space
@@ -384,7 +384,7 @@ if panels:
 
 # %% [markdown]
 # In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side.
-# The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then only a dozen pairs are left, of which more than half succeed from no step: far too few to decide anything. All of the network's claims on neighbours are undecided.
+# The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then only a dozen pairs are left, of which half succeed from no step: far too few to decide anything. All of the network's claims on neighbours are undecided.
 #
 # A coarse boundary costs more steps than a fine one. It is the distance of the pictures again: at equal distance the two kinds of boundary
 # cost the same, to within two hundredths of the sampler. Among neighbours the split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their
