@@ -323,7 +323,7 @@ show(picture_rows(["exact flow", *map(words, p.layers)], pictured), alt="Rows of
 #
 # The Lipschitz constant of a trained map can be measured from below only. From the steepest of 256 latents we climb on the slope by random moves that shrink,
 # and end with a difference quotient of the map itself over a distance of 0.002, which no Lipschitz constant can lie below. So the check is one-sided in our
-# disfavour: had the ascent missed the steepest place, a student might seem to break the theorem, and none that obeys could hide it. The leak is counted on
+# disfavour: had the ascent missed the steepest place, a student might seem to break the theorem; one that did break it could not seem to obey. The leak is counted on
 # `paths` latents and taken at the upper end of its 99.9 % interval, because no leak among so many is not none. For layers that jump $L$ is infinite and the theorem
 # is silent. Emoji are eight parts in seven dimensions, and their students are held against the bound with those of the plane; fresh noise counts as latent.
 
@@ -401,7 +401,7 @@ ledger.claim("few.steps_leak_less_at_equal_cost", more.get(("mlp", "trajectory")
              note=", ".join(chain) if more else "no student in four steps")
 
 # %% [markdown]
-# At equal cost steps helped most the soft potential, whose slopes multiply to hundreds. The MLP leaks more in four steps than in one, and the claim fails: with a quarter of
+# At equal cost steps helped most surely the soft potential, whose slopes multiply to hundreds. The MLP leaks more in four steps than in one, and the claim fails: with a quarter of
 # the weights and of the updates each map is so much blunter that four of them do not make up for it. The hard potential has hardly anything to lose. The corollary
 # says what steps can do; it does not say that a budget divided by four will do it. Taught the trajectory, the hard potential has another trouble: its pieces collapse each
 # intermediate state onto points, from which the next step can only pick.
@@ -458,7 +458,7 @@ show(planes([words(name) for name, _ in first], [faces.near(v) for _, v in first
 #
 # The hard potential in one step has as many phases as its teacher, and in four it has half of its boundaries at its first step, where the teacher has them later: earlier
 # holds, fewer fails. The MLP has one phase, since at this grid hardly any of its walls is sharp, so fewer holds; in four steps no plane of it has a boundary of which
-# one could ask when it formed, and earlier is not tested. So what a student loses in sharp boundaries it loses to the slope of the student's layer, not to distillation.
+# one could ask when it formed, and earlier is not tested. So what these students in one step lose in sharp boundaries they lose to the slope of their layer, not to distillation.
 #
 # ## A trained network
 #
