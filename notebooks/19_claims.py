@@ -40,7 +40,7 @@ ledger = Ledger("19_claims", p)
 # ## Before counting: what was not run
 #
 # The paper's own experiment is DreamShaper-8, a Stable Diffusion 1.5 model, with CLIP ViT-B/32 as its eye. No run of it
-# stands behind this book, and two of its figures cannot be repeated by anyone, since the latents on which they stand
+# stands behind this book, and its Figures 3, 4 and 5 cannot be repeated by anyone, since the latents on which they stand
 # were not published. These sentences are recorded without a number, so that silence is not mistaken for agreement.
 
 # %%
