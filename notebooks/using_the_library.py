@@ -208,5 +208,5 @@ print("pictures that the slice ends on:", ", ".join(reached))
 # sliced and edited; {doc}`../api` lists what the protocol asks for, and `tests/models/test_conformance.py` is the list of
 # what a model owes it.
 #
-# What the chapters do with a model of yours costs no code: each takes a list `models`, in which a directory or a hub id
+# What the chapters on models do with one of yours costs no code: each takes a list `models`, in which a directory or a hub id
 # may stand: `phasebook run 15 -p models '["exact", "path/to/pipeline"]'`.
