@@ -176,8 +176,8 @@ for name, net in nets.items():
 
 # %% [markdown]
 # The pictures begin as one blur and end as several, with passages between them in which the network draws something
-# halfway: an emoji, a fair attempt at one, or a melted mixture. The maps brighten over the first half of the
-# steps and change little afterwards, in both features, and where two pictures meet there is a ridge. It is broad. A network is smooth, and nothing makes it
+# halfway: an emoji, a fair attempt at one, or a melted mixture. The maps brighten most over the first half of the
+# steps and less afterwards, in both features, and where two pictures meet there is a ridge. It is broad. A network is smooth, and nothing makes it
 # land on the data. Now the same slice in the exact denoiser of its data:
 
 # %% mystnb={"figure": {"caption": "One slice in every column of the comparison, a row each: log(10\u207b\u2078 + tr G) of the predicted latent at six noise levels, on one colour scale. The columns are those of the first network; another takes its step of the nearest noise.", "name": "fig-side-by-side"}} tags=["hide-input"]
