@@ -272,7 +272,7 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 # A cloud without a tree has boundaries of the same kind: its own order, nesting and ratio stand beside those of the pictures, and in the notes of the claims. Its
 # phases nest as well as those of the pictures, to within a hundredth, its neighbours agree even better before a boundary parts them (a tenth), and
 # its order has more than half the correlation. So most of this is how an exact denoiser cuts *any* set of points; of the three, the clearer order is the
-# pictures' own, and of the nesting less than a hundredth.
+# pictures' own, and of the nesting less than a hundredth. One cloud was drawn: how clouds differ among themselves is not in the intervals.
 #
 # Of the network nothing is decided: the interval of its order has the bound in it, it gains too few phases to say how many are lost, and too few of its slices
 # have a ridge at all for the rest. On a grid this coarse a ridge is not resolved, and a jump is whatever lies between two points: what there is is about this grid.
