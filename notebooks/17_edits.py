@@ -391,7 +391,7 @@ if panels:
 # noise, and the noise between the pictures decides both when the paths part and how far the edit must go back.
 #
 # The abstract suggests that the boundary is what costs, however near the latents. At equal distance of the pictures, though, near neighbours need far *fewer*
-# steps than pictures made from one start under two unrelated prompts. Equation {eq}`edit-flow` says why. A source on the brink of a boundary carries noise that all
+# steps than pictures made from one start under two prompts drawn at random. Equation {eq}`edit-flow` says why. A source on the brink of a boundary carries noise that all
 # but leads to the other picture: its $\eta$ is large from the start, and a little push of the prompt is enough. To be near a boundary is not to be far from the
 # other side.
 #
