@@ -358,8 +358,8 @@ show(leaks(panels),
          "it; rings of hard layers at infinity, at the right end")
 
 # %% [markdown]
-# Smooth students of two disks lie next to the curve in {numref}`fig-leak-students`: they leak because they must, given their slope. On eight Gaussians all stay well
-# away, since the bound by pairs is far from what eight parts cost. Soft layers move along the curve, to the right and down.
+# Smooth students of two disks in one step lie near the curve in {numref}`fig-leak-students`: given their slope they must leak more than half of what they leak (medians).
+# Those of several steps leak up to about three times what they must. On eight Gaussians all stay well away, since the bound by pairs is far from what eight parts cost. Soft layers move along the curve, to the right and down.
 #
 # This is what becomes of the later version's sentence. Its literal form fails as soon as one layer with a finite constant leaks under one per cent and misses no
 # mass by a tenth; the note of the claim names those that do, soft gates in several steps among them in our trials. What follows from {eq}`eq-leak` is that the
