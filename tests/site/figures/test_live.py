@@ -164,13 +164,13 @@ def test_the_first_picture_comes_soon_and_the_whole_follows(page):
 def test_pointer_moves_anchors_window_and_point(page):
     handle, panel = page.locator(".pbv-disc button").nth(1), page.locator(PANELS[0])
 
-    def drag(node, by):
+    def drag(node, by, button="left"):
         box = node.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         page.mouse.move(x, y)
-        page.mouse.down()
+        page.mouse.down(button=button)
         page.mouse.move(x + by[0], y + by[1], steps=4)
-        page.mouse.up()
+        page.mouse.up(button=button)
 
     changes(page, lambda: drag(handle, (-20, -30)))
     window = page.evaluate(f"{LIVE}.window")
@@ -179,6 +179,10 @@ def test_pointer_moves_anchors_window_and_point(page):
     moved = np.subtract(page.evaluate(f"{LIVE}.window"), window)
     side = panel.bounding_box()["width"]
     assert moved == pytest.approx([30 / side, 30 / side, -70 / side, -70 / side], abs=0.01)
+    before = page.evaluate(f"[{LIVE}.window, {LIVE}.places]")
+    drag(panel, (70, 30), "right")          # opens the browser's menu
+    drag(handle, (20, 30), "right")
+    assert page.evaluate(f"[{LIVE}.window, {LIVE}.places]") == before
     where = page.locator(".pbv-course p").inner_text()
     box = panel.bounding_box()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.8 * box["height"])
@@ -195,14 +199,31 @@ def test_a_finger_moves_anchors_and_point(browser, html):
     page.locator(PANELS[0]).tap(position={"x": 60, "y": 60})
     page.wait_for_function(f"document.querySelector('.pbv-course p').textContent !== {json.dumps(where)}")
     assert page.locator(".pbv-disc button").first.evaluate("(n) => getComputedStyle(n).touchAction") == "none"
+    window, box = page.evaluate(f"{LIVE}.window"), page.locator(PANELS[0]).bounding_box()
+    hand = context.new_cdp_session(page)
+    for kind, apart in [("touchStart", 0), *(("touchMove", 10 * k) for k in range(1, 8)), ("touchEnd", None)]:
+        ends = [] if apart is None else [100 - apart / 2, 180 + apart]
+        fingers = [{"x": box["x"] + x, "y": box["y"] + 90, "id": k} for k, x in enumerate(ends)]
+        hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    page.wait_for_function("visualViewport.scale > 1.2")         # two fingers are for the page
+    assert page.evaluate(f"{LIVE}.window") == window
     context.close()
 
 
 def test_keys_move_anchors_window_point_and_noise(page):
     changes(page, lambda: (page.locator(".pbv-disc button").nth(1).focus(), page.keyboard.press("PageDown")))
+    places = page.evaluate(f"{LIVE}.places")
+    page.keyboard.press("Control+ArrowLeft")                    # the browser's own
+    assert page.evaluate(f"{LIVE}.places") == places
     page.locator(PANELS[0]).focus()
     for key, path in (("Shift+ArrowUp", True), ("+", False), ("Home", True)):
         changes(page, lambda key=key: page.keyboard.press(key), path)
+    for _ in range(8):
+        page.keyboard.press("+")
+    place = page.locator(".pbv-course p").inner_text().split(":")[0]
+    page.keyboard.press("ArrowUp")                              # also close by its place is told
+    page.wait_for_function(f"!document.querySelector('.pbv-course p').textContent.startsWith({json.dumps(place + ':')})")
+    page.keyboard.press("Home")
     for key, back in (("ArrowUp", "ArrowDown"), ("ArrowLeft", "ArrowRight"), ("PageDown", "PageUp")):
         said = page.locator(".pbv-aloud").inner_text()
         page.keyboard.press(key)

@@ -91,16 +91,21 @@ def test_basins_lead_where_the_score_leads(page, start):
     assert np.mean(ends == np.array(found)) > 0.96
 
 
+def middle(node) -> tuple[float, float]:
+    box = node.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def test_pointer_and_keys_move_atoms(page):
     page.get_by_role("button", name="Start again").click()
     settled(page)
     handle = page.locator(".pbt-atom").nth(1)
     handle.scroll_into_view_if_needed()
     before, tree = page.evaluate(f"{TOY}.atoms[1]"), page.evaluate(f"JSON.stringify({TOY}.tree.joins)")
-    box, plane = handle.bounding_box(), page.locator(".pbt-plane").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    (x, y), plane = middle(handle), page.locator(".pbt-plane").bounding_box()
+    page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 + 40, steps=3)
+    page.mouse.move(x - 60, y + 40, steps=3)
     page.mouse.up()
     settled(page)
     unit = 2 * toy.REACH / plane["width"]
@@ -110,6 +115,14 @@ def test_pointer_and_keys_move_atoms(page):
     handle.focus()
     for key in ("ArrowLeft", "ArrowUp", "ArrowUp", "+"):
         page.keyboard.press(key)
+    assert page.evaluate(f"{TOY}.atoms[1]") == pytest.approx([x - 0.05, y + 0.1])
+    assert page.evaluate(f"{TOY}.weights[1]") == pytest.approx(0.35)
+    for key in ("Control+-", "Control+ArrowLeft"):        # the browser's own
+        page.keyboard.press(key)
+    page.mouse.move(*middle(handle))
+    page.mouse.down(button="right")
+    page.mouse.move(0, 0)
+    page.mouse.up(button="right")
     assert page.evaluate(f"{TOY}.atoms[1]") == pytest.approx([x - 0.05, y + 0.1])
     assert page.evaluate(f"{TOY}.weights[1]") == pytest.approx(0.35)
     page.keyboard.press("Delete")

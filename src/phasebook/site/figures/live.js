@@ -325,9 +325,10 @@
         const box = canvas.getBoundingClientRect();
         return [1 - (event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
       };
-      let from = null;
-      canvas.addEventListener("pointerdown", (event) => { from = { at: share(event), window: [...this.window], moved: false }; canvas.setPointerCapture(event.pointerId); });
+      let from = null;                                       // of the first finger; a second one makes a gesture of the page's
+      canvas.addEventListener("pointerdown", (event) => { if (event.button || !event.isPrimary) return; from = { at: share(event), window: [...this.window], moved: false }; canvas.setPointerCapture(event.pointerId); });
       canvas.addEventListener("pointermove", (event) => {
+        if (!event.isPrimary) return;
         const here = share(event);
         if (!from) { if (event.pointerType !== "touch") this.look(...here); return; }
         const by = here.map((v, k) => v - from.at[k]);
@@ -340,6 +341,8 @@
         this.soon();
       });
       const end = (event) => {
+        if (!event.isPrimary) return;
+        if (from?.moved && event.type === "pointercancel") { this.window = from.window; this.soon(); }       // it was the page's
         if (from && !from.moved && event.type === "pointerup") this.look(...share(event));
         from = null;
         canvas.classList.remove("pbv-pan");
@@ -358,7 +361,7 @@
         this.soon();
       };
       let held = false;
-      handle.addEventListener("pointerdown", (event) => { held = true; handle.setPointerCapture(event.pointerId); });
+      handle.addEventListener("pointerdown", (event) => { if (event.button) return; held = true; handle.setPointerCapture(event.pointerId); });
       handle.addEventListener("pointermove", (event) => {
         if (!held) return;
         const box = this.disc.getBoundingClientRect();
@@ -366,6 +369,7 @@
       });
       for (const name of ["pointerup", "pointercancel"]) handle.addEventListener(name, () => { held = false; });
       handle.addEventListener("keydown", (event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey) return;
         const by = { ArrowUp: [0, -0.05], ArrowDown: [0, 0.05], ArrowLeft: [-0.05, 0], ArrowRight: [0.05, 0] }[event.key];
         const [x, y] = this.places[a];
         if (by) move(x + by[0], y + by[1]);
@@ -591,7 +595,9 @@
       const near = this.stripSteps.map((s) => Math.abs(s - this.step)), at = near.indexOf(Math.min(...near)), unit = this.strip.width / shown;
       Object.assign(context, { strokeStyle: getComputedStyle(this.root).getPropertyValue("--pbv-accent"), lineWidth: 4 });
       context.strokeRect(at * unit + 2, 2, unit - 4, this.strip.height - 4);
-      this.here.textContent = `α ${short(this.point[0])}, β ${short(this.point[1])}: ${this.likeliest()}`;
+      const digits = clamp(Math.round(2 - Math.log10(this.window[1] - this.window[0])), 2, 8);     // more in a closer window
+      const [alpha, beta] = this.point.map((v) => short(v, digits));
+      this.here.textContent = `α ${alpha}, β ${beta}: ${this.likeliest()}`;
       this.strip.setAttribute("aria-label", `How the picture at the point comes about, at steps ${this.stripSteps.join(", ")}`);
     }
   }

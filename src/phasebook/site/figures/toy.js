@@ -148,7 +148,7 @@
         () => { const k = Number(this.slider.value) + 2; this.setLevel(this.level(Math.min(k, STEPS))); return k < STEPS; });
       let held = false;
       const at = (event) => { const box = this.side.getBoundingClientRect(); this.setLevel(this.heightOf((event.clientY - box.top) / box.height)); };
-      this.side.addEventListener("pointerdown", (event) => { held = true; this.side.setPointerCapture(event.pointerId); at(event); });
+      this.side.addEventListener("pointerdown", (event) => { if (event.button) return; held = true; this.side.setPointerCapture(event.pointerId); at(event); });
       this.side.addEventListener("pointermove", (event) => { if (held) at(event); });
       for (const name of ["pointerup", "pointercancel"]) this.side.addEventListener(name, () => { held = false; });
       follow(this.root, () => this.draw());
@@ -158,7 +158,7 @@
       let held = false;
       const choose = () => { this.chosen = Math.min(k, this.atoms.length - 1); this.tell(); };
       handle.addEventListener("focus", choose);
-      handle.addEventListener("pointerdown", (event) => { held = true; choose(); handle.setPointerCapture(event.pointerId); });
+      handle.addEventListener("pointerdown", (event) => { if (event.button) return; held = true; choose(); handle.setPointerCapture(event.pointerId); });
       handle.addEventListener("pointermove", (event) => {
         if (!held) return;
         const box = this.plane.getBoundingClientRect(), { reach } = this.data;
@@ -166,6 +166,7 @@
       });
       for (const name of ["pointerup", "pointercancel"]) handle.addEventListener(name, () => { held = false; });
       handle.addEventListener("keydown", (event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey) return;       // the browser's own: its zoom, its way back
         const by = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key], step = event.shiftKey ? 0.2 : 0.05;
         if (by) this.move(k, this.atoms[k][0] + step * by[0], this.atoms[k][1] + step * by[1]);
         else if (event.key === "+" || event.key === "=") this.weigh(this.weights[k] + 0.05);

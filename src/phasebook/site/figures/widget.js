@@ -3,7 +3,7 @@
 var phasebookWidget = (() => {
   "use strict";
   const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
-  const short = (v) => v.toFixed(2).replace("-", "−");
+  const short = (v, digits = 2) => v.toFixed(digits).replace("-", "−");
 
   function bytes(text) {
     if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
