@@ -64,8 +64,9 @@ def test_every_docstring_can_be_read():
     for name, words in public():
         lines = (words or "").split("\n")
         api.plain(None, "", name, None, None, lines)
-        publish_doctree(str(GoogleDocstring(lines, config, what="function")),
-                        settings_overrides={"report_level": 2, "halt_level": 5, "warning_stream": said})
+        tree = publish_doctree(str(GoogleDocstring(lines, config, what="function")),
+                               settings_overrides={"report_level": 2, "halt_level": 5, "warning_stream": said})
+        faults += [f"{name}: {node.astext()}" for node in tree.findall(nodes.literal) if "``" in node.astext()]
         if said.getvalue():
             faults.append(f"{name}: {said.getvalue().splitlines()[0]}")
             said.truncate(said.seek(0))

@@ -83,7 +83,7 @@ class LineMixture:
         return p3 - p1 * p2
 
     def grad_q(self, x: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
-        """`Q' `, `Q = (log rho)'' + (log rho)'^2 / 2`."""
+        """`Q'`, `Q = (log rho)'' + (log rho)'^2 / 2`."""
         _, p1, p2, p3 = self.ratios(x, 3)
         return p3 - 2 * p1 * p2 + p1**3
 
