@@ -26,17 +26,18 @@
   if (!form || !rows.length) return;
   const said = form.querySelector("output");
   const fields = [...form.querySelectorAll("select, input")];
+  const typed = (text) => text.toLowerCase().replaceAll("−", "-");      // no keyboard has the minus of the tables
   const texts = new Map(rows.map((row) => {
     const bare = row.cloneNode(true);
     bare.querySelector(".pb-links")?.remove();      // a section's heading is no word of the claim
-    return [row, bare.textContent.toLowerCase()];
+    return [row, typed(bare.textContent)];
   }));
   const scrolls = [...document.querySelectorAll(".pb-scroll")].filter((box) => box.querySelector("table.pb-claims"));
 
   const asked = () => Object.fromEntries(fields.map((field) => [field.name, field.value.trim()]).filter(([, value]) => value));
 
   function meets(row, question) {
-    const words = (question.words ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+    const words = typed(question.words ?? "").split(/\s+/).filter(Boolean);
     return ["kind", "verdict", "chapter"].every((key) => !question[key] || row.dataset[key] === question[key])
       && words.every((word) => texts.get(row).includes(word));
   }
@@ -87,13 +88,21 @@
   for (let part = form.closest("section")?.nextElementSibling; part; part = part.nextElementSibling) part.dataset.ledger = "";
   form.hidden = false;
   const given = new URLSearchParams(location.search);
-  fields.forEach((field) => { field.value = given.get(field.name) ?? ""; });
+  fields.forEach((field) => { field.value = given.get(field.name) ?? ""; if (field.selectedIndex < 0) field.value = ""; });
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => { event.preventDefault(); filter(); });
   form.addEventListener("reset", () => setTimeout(filter));
   form.addEventListener("keydown", (event) => { if (event.key === "Escape") form.reset(); });
   filter();
-  const target = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
-  if (target?.hidden) { form.reset(); filter(); }
-  target?.scrollIntoView();
+  arrive();
+  window.addEventListener("hashchange", arrive);
+
+  // What an address names is shown, whatever was asked.
+  function arrive() {
+    let name = location.hash.slice(1);
+    try { name = decodeURIComponent(name); } catch { /* a stray % is no code */ }
+    const target = name ? document.getElementById(name) : null;
+    if (target?.checkVisibility() === false) { form.reset(); filter(); }
+    target?.scrollIntoView();
+  }
 })();

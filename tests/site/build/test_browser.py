@@ -467,6 +467,18 @@ def test_the_ledger_answers_by_pointer_and_keys(browser, folder):
         shown.first.locator("a").first.focus()
         page.keyboard.press("ArrowDown")
         assert page.evaluate("document.activeElement.closest('tr').id") == shown.nth(1).get_attribute("id")
+        counts = []
+        for minus in "−-":                                              # the table's is on no keyboard
+            page.locator("form.pb-filter input").fill(f"{minus}0.")
+            counts.append(shown.count())
+        assert counts[0] == counts[1] > 0
+        part = page.locator(".page-toc a[href='#what-was-shown-and-what-was-not']")
+        part.click()                                            # hidden so far
+        page.wait_for_function("location.hash && document.querySelector(':target').checkVisibility()")
+        assert output.inner_text() == f"{everything} claims"
+        page.goto((folder / LEDGER).as_uri() + "?kind=none#%")  # mistyped, or cut short
+        page.wait_for_function(READY, timeout=PATIENCE)
+        assert page.locator("form.pb-filter select").first.input_value() == "" and shown.count() == everything
         assert watch.complaints == []
 
 
