@@ -76,6 +76,9 @@ def test_a_phone_and_a_page_without_scripts(opened):
     html = album_html(made(), alt=ALT)
     with opened(html, ".pb-album[data-ready=yes]", viewport={"width": 360, "height": 700}) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        value = page.locator(".pbv-noise output")
+        value.evaluate("(n) => { n.textContent = 'a long value, as k = 49, σ/α = 0.041'; }")
+        assert value.evaluate("(n) => n.getBoundingClientRect().right") <= 341      # below its slider
     with opened(html, ".pbv-still", java_script_enabled=False) as page:
         assert page.locator(".pbv-still").get_attribute("alt") == ALT
         assert page.locator(".pb-album svg").is_visible()

@@ -121,3 +121,13 @@ def test_a_name_from_elsewhere_is_no_markup(slice_):
     slice_["values"] = {name: slice_["values"]["det G"]}
     html = given(**{**slice_, "alt": name})
     assert data(html)["maps"][0]["label"] == name and "<!--" not in html
+
+
+def test_a_phone_shows_how_to_unpin(opened):
+    """A strip of many steps scrolls; its button does not."""
+    html = explorer_html(np.zeros((16, 2, 2, 8, 8, 3), np.uint8), {"a": np.zeros((16, 2, 2))}, extent=[0, 1, 0, 1],
+                         steps_shown=np.arange(16), pins=[(0, 1)], alt="a slice")
+    with opened(html, ".pb-explorer[data-ready=yes]", viewport={"width": 360, "height": 800}) as page:
+        box = page.locator(".pbx-pin button").bounding_box()
+        assert box["x"] + box["width"] <= 340
+        assert page.locator(".pbx-pin canvas").first.bounding_box()["y"] >= box["y"] + box["height"]
