@@ -503,6 +503,9 @@ def test_the_ledger_reads_well_without_scripts(browser, folder):
     page.goto((folder / LEDGER).as_uri())
     assert page.locator(ROWS).count() >= 100 and page.locator(ROWS).first.is_visible()
     assert not page.locator("form.pb-filter").is_visible()
+    figure = page.locator(".pb-plotly").first               # words stand in place of what is not drawn
+    words = figure.evaluate("(n) => getComputedStyle(n, '::before').content")
+    assert "script" in words and figure.bounding_box()["height"] < 200
     context.close()
 
 
