@@ -214,11 +214,11 @@ print("rank correlation with " + ", ".join(f"{name} {value:.2f}" for name, value
 by_set = {name: median_interval([spearman(*(m[np.ix_(part, part)][np.triu_indices(len(part), 1)] for m in (at_level, other)))
                                  for part in parts]) for name, other in
           (("pixels", apart), ("CLIP", distances_of(by_clip)), ("Unicode", table))}
-ledger.claim("images.pixels_again", agreement["pixels"], note=f"noise {p.tree_noise:g}, {len(every[0])} pairs")
+ledger.claim("images.ranks_of_pixels", agreement["pixels"], note=f"noise {p.tree_noise:g}, {len(every[0])} pairs")
 
 # %% [markdown]
-# The distances follow the pixels of the pair most of all, though not by rank alone: whether two posteriors overlap depends on who else is near. So `images.pixels_again` fails, though
-# nothing but pixel distances enters: it asks of the pair's own distance what only the distances of all pictures together decide. Meanings come in only as far as they go with looks. For the edit distance of an exact denoiser this is the plain conclusion: at the clean end it is a constant, above it a softened distance of pixels.
+# The distances follow the pixels of the pair most of all, though not by rank alone: whether two posteriors overlap depends on who else is near. So `images.ranks_of_pixels` fails, though
+# nothing but pixel distances enters, those of all pictures together. Meanings come in only as far as they go with looks. For the edit distance of an exact denoiser this is the plain conclusion: at the clean end it is a constant, above it a softened distance of pixels.
 #
 # ## A network's denoiser
 #

@@ -227,7 +227,7 @@ show(portraits(columns, axis, len(columns and named_target(shown).shares)),
 # A soft choice has bands as narrow as its temperature and the size of its pieces allow. Where a layer jumps, its slope is not a number any more, only the inverse of
 # the finite difference.
 #
-# The medians over seeds with their intervals, the same with first weights, before any update, and how far the samples are from the target by the sliced Wasserstein
+# The medians over seeds with their intervals (of students: all are tried on the same latents), the same with first weights, before any update, and how far the samples are from the target by the sliced Wasserstein
 # distance; coverage and slope are in the ledger:
 
 # %%

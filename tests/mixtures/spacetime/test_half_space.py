@@ -86,5 +86,7 @@ def test_small_distances_keep_their_digits(d):
 
 def test_distances_are_of_gaussians_with_a_width():
     refuses(lambda: gaussian_distance([[0.0], [1.0]], [0.0, 1.0]), "means, stds: shape (2, 1), [0.0, 1.0]; take")
-    refuses(lambda: level_distance([1.0], 0.0, 2), "s = 0.0: takes a standard deviation > 0")
+    refuses(lambda: level_distance([1.0], 0.0, 2), "s = 0: takes standard deviations > 0")
+    several = level_distance(np.ones((3, 1)), np.array([1.0, 2.0]), 2)
+    assert several.shape == (3, 2) and several[0, 1] == level_distance(1.0, 2.0, 2)
     refuses(lambda: level_distance([1.0], 1.0, 0), "d = 0")

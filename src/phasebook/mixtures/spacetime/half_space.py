@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from phasebook.arguments import number, whole
+from phasebook.arguments import numbers, whole
 
 __all__ = ["free_delta", "free_excess", "gaussian_distance", "gromov_delta", "level_distance", "ultrametric_excess"]
 
@@ -50,12 +50,12 @@ def gaussian_distance(means: Float[ndarray, "2 d"], stds: Float[ndarray, " 2"]) 
     return float(2 * np.sqrt(2 * d) * np.arcsinh(np.sqrt(gap / (4 * stds[0] * stds[1]))))
 
 
-def level_distance(gap: Float[ndarray, "*b"], s: float, d: int) -> Float[ndarray, "*b"]:
+def level_distance(gap: Float[ndarray, "*b"], s: float | Float[ndarray, "*c"], d: int) -> Float[ndarray, "*b"]:
     """Distance of two posteriors of equal width.
 
     Args:
         gap: `|dy|`, in data units.
-        s: their common standard deviation, in data units.
+        s: their common standard deviation, in data units; or one for each gap.
         d: the dimension of the data.
 
     Returns:
@@ -64,7 +64,9 @@ def level_distance(gap: Float[ndarray, "*b"], s: float, d: int) -> Float[ndarray
     Raises:
         ValueError: for a deviation that is not positive, or no dimension.
     """
-    s, d = number("s", s, "a standard deviation > 0", above=0), whole("d", d, 1)
+    s, d = numbers("s", s, takes := "standard deviations > 0"), whole("d", d, 1)
+    if s.min(initial=np.inf) <= 0:
+        raise ValueError(f"s = {s.min():g}: takes {takes}")
     scale = 2 * np.sqrt(2 * d)
     return scale * np.arcsinh(np.asarray(gap, dtype=float) / (scale * s))
 
