@@ -114,7 +114,14 @@ def test_the_constant_of_a_small_bonus(bonus, known):
     assert two_picture_constant(bonus) == pytest.approx(known, rel=1e-3)
 
 
-@pytest.mark.parametrize("bonus", [0, -1.0, float("nan"), "1"])
+@pytest.mark.parametrize("bonus", [1e-13, 1e-20, 1e-100])
+def test_the_constant_of_a_tiny_bonus_keeps_its_power(bonus):
+    """A small lambda has one scale, eta - 1/2 = lambda e: R goes like its square, and c like one over its root."""
+    kept = two_picture_constant(1e-6) * 1e-3
+    assert two_picture_constant(bonus) * np.sqrt(bonus) == pytest.approx(kept, rel=0.02)
+
+
+@pytest.mark.parametrize("bonus", [0, -1.0, float("nan"), "1", 1e-200])
 def test_a_bonus_that_is_none_is_refused(bonus):
     with pytest.raises(ValueError, match="log_prior = .*takes a number above 0"):
         two_picture_constant(bonus)

@@ -12,6 +12,8 @@ begins at alpha = 0, where eta is not defined; what a state carries of the way, 
 `m' = alpha' w + (sigma'/sigma)(m - alpha w)`.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -32,32 +34,34 @@ def two_picture_constant(log_prior: float, steps: int = 400) -> float:
     held at its first value c would be 1: the sampler moves while it decides. c tends to 1 for large lambda.
 
     Args:
-        log_prior: lambda, in nats, > 0.
+        log_prior: lambda, in nats, from 1e-100 to 1e100.
         steps: of the midpoint rule for each six units of s; there are more than six for a small lambda.
 
     Raises:
-        ValueError: for a lambda that is not positive, or no step.
+        ValueError: for a lambda out of these, or no step.
     """
-    log_prior = number("log_prior", log_prior, "a number above 0, up to 1e100", above=0, most=1e100)
+    takes = "a number above 0, up to 1e100, and from 1e-100 on"
+    log_prior = number("log_prior", log_prior, takes, least=1e-100, most=1e100)
     steps = whole("steps", steps, 1)
     low, high = 1e-3 * log_prior * min(1.0, log_prior), 10.0 * log_prior       # succeeds, fails
     for _ in range(50):
-        middle = np.sqrt(low * high)
+        middle = math.sqrt(low) * math.sqrt(high)       # a small lambda's product would underflow
         if _flows_over(middle, log_prior, steps):
             low = middle
         else:
             high = middle
-    return float(np.sqrt(2 * log_prior / low))
+    return math.sqrt(2 * log_prior / low)
 
 
 def _flows_over(big_r: float, log_prior: float, steps: int) -> bool:
-    eta, h = 0.0, 6.0 / steps
-    for _ in range(round(steps * max(1.0, 1 - np.log(log_prior) / 6))):
-        half = eta + h / 2 * (expit(log_prior + (eta - 0.5) * big_r) - eta)
-        middle = big_r * np.exp(h)
-        eta += h * (expit(log_prior + (half - 0.5) * middle) - half)
-        big_r *= np.exp(2 * h)
-    return eta > 0.5
+    # of eta - 1/2, which beside a small lambda becomes as small: eta itself has no digits left for it
+    rest, h = -0.5, 6.0 / steps
+    for _ in range(round(steps * max(1.0, 1 - math.log(log_prior) / 6))):
+        half = rest + h / 2 * (math.tanh((log_prior + rest * big_r) / 2) / 2 - rest)
+        middle = big_r * math.exp(h)
+        rest += h * (math.tanh((log_prior + half * middle) / 2) / 2 - half)
+        big_r *= math.exp(2 * h)
+    return rest > 0
 
 
 def foretold(levels: Levels, carried: Float[ndarray, "e k"], dx: Float[ndarray, " e"], log_prior: float,
