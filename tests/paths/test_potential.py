@@ -38,6 +38,15 @@ def test_a_grid_is_continued_by_its_fourier_series_and_cut_where_it_is_empty(sha
     assert surface.low[0] == pytest.approx(0.5 - np.pi, abs=2 * np.pi / shape[0])
 
 
+@pytest.mark.parametrize("shape", [(6, 6), (6, 7), (8, 5), (1, 2)])
+def test_the_slope_of_a_grid_is_that_of_its_energy_between_the_nodes(shape):
+    surface = of_grid(np.random.default_rng(3).normal(size=shape), 1.0)
+    U, h = surface.table[..., 0], 2 * np.pi / len(surface.table)
+    for axis in (0, 1):
+        rise = (np.roll(U, -1, axis) - np.roll(U, 1, axis)) / (2 * h)
+        np.testing.assert_allclose(surface.table[..., 1 + axis], rise, atol=0.01)
+
+
 @pytest.mark.parametrize("name", FORMULAS)
 def test_nodes_find_their_own_places(name):
     surface = of_formula(*FORMULAS[name])

@@ -168,7 +168,8 @@ def of_grid(energy: Float[ndarray, "n m"], kT: float) -> Potential:
     spectrum = np.fft.fft2(np.roll(energy, [-c for c in cut], (0, 1)), norm="forward")
     share = 2 * np.pi * np.arange(TABLE) / TABLE
     left, right = (np.exp(1j * np.outer(share, k)) for k in waves)
-    inner = [1j * np.where(2 * np.abs(k) == len(k), 0, k) for k in waves]     # an even grid's last mode has no slope
+    # an even grid's last mode slopes between the nodes alone: U and slope are real parts of one series
+    inner = [1j * k for k in waves]
     table = [left @ spectrum @ right.T, (left * inner[0]) @ spectrum @ right.T, left @ spectrum @ (right * inner[1]).T]
     table = np.stack([part.real for part in table], axis=-1)
     table[..., 0] -= table[..., 0].min()
