@@ -58,6 +58,20 @@ def test_an_open_ridge_parts_what_a_cut_does_not():
     assert watershed_labels(open_ridge, 0.7).max() == 0
 
 
+@pytest.mark.parametrize("depth", [1.0, np.nextafter(1, 0), 1 - 1e-12, 1 - 1e-9, 1 - 1e-7])
+def test_basins_nearly_as_deep_as_the_heights_are_high_are_numbered(depth):
+    """What is left of the valleys once they are filled is next to nothing beside the heights, and still parts them."""
+    h = np.array([[0, 1, 0.0], [0, 1, 0]])
+    labels = watershed_labels(h, depth)
+    assert labels.min() == 0
+    assert labels.max() == (1 if depth < 1 - 1e-15 else 0)
+
+
+@pytest.mark.parametrize("kind, values", [(np.uint8, [254, 255, 254]), (np.int8, [126, 127, 126]), (int, [-1, 3, -1])])
+def test_pieces_of_any_label_are_counted_from_0(kind, values):
+    assert connected(np.array([values], dtype=kind)).tolist() == [[0, 1, 2]]
+
+
 def test_connected_pieces_count_apart():
     stripes = np.repeat([[0, 0, 1, 1, 0, 0]], 4, axis=0)
     assert connected(stripes).max() == 2

@@ -54,13 +54,15 @@ def watershed_labels(height: Float[ndarray, "a b"], depth: float) -> Int[ndarray
 
 def _regional_minima(h: Float[ndarray, "a b"]) -> Bool[ndarray, "a b"]:
     """Plateaus with no lower neighbour: what a slightly raised copy, let down onto h, does not reach."""
-    step = 1e-9 * max(np.ptp(h), 1e-300)
+    step = max(1e-9 * np.ptp(h), 4 * np.spacing(np.abs(h).max()))       # less would be lost in the heights themselves
     return reconstruction(h + step, h, method="erosion", footprint=np.ones((3, 3))) - h > step / 2
 
 
 def connected(labels: Int[ndarray, "a b"]) -> Int[ndarray, "a b"]:
     """The same phases with every connected piece (by sides) a phase of its own, numbered from 0."""
-    return label(np.asarray(labels) + 1, connectivity=1).astype(np.int64) - 1
+    labels = np.asarray(labels)
+    own = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)       # one more than -1 is the background
+    return label(own + 1, connectivity=1).astype(np.int64) - 1
 
 
 def areas(labels: Int[ndarray, "a b"]) -> Float[ndarray, " k"]:
