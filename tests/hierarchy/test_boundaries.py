@@ -73,6 +73,8 @@ def test_losses_over_gains_do_not_punish_a_late_start():
     assert lost_over_gained(np.array([[1] * 40 + [2, 3, 7]])).value == 0
     assert lost_over_gained(np.array([[1, 5, 4, 6], [1, 1, 1, 7]])).value == pytest.approx(1 / 12)
     assert lost_over_gained(np.array([[1, 1]])) is None
+    unsigned = np.array([[1, 5, 4, 6], [1, 1, 1, 7]], dtype=np.uint16)
+    assert lost_over_gained(unsigned).value == pytest.approx(1 / 12) and lost_over_gained(unsigned).n == 12
 
 
 def test_no_loss_of_few_phases_is_no_proof_that_none_is_lost():

@@ -97,7 +97,7 @@ def lost_over_gained(counts: Int[ndarray, "slice step"], seed: int = 0) -> Estim
     Returns:
         The share, with infinite ends for fewer than twelve slices or sixty phases gained; None where none is gained.
     """
-    change = np.diff(counts, axis=1)
+    change = np.diff(np.asarray(counts, dtype=np.int64), axis=1)        # unsigned ones would never fall
     lost, gained = -change.clip(max=0).sum(1), change.clip(min=0).sum(1)
 
     def share(index):

@@ -33,6 +33,7 @@ def test_branching_does_not_punish_a_late_onset():
     late = np.r_[np.ones(15), np.arange(2, 12)]
     assert st.branching(late) == 1 and spearmanr(np.arange(25), late).statistic < 0.9
     assert st.branching(np.ones(9)) == 0 and st.branching(np.arange(5)[::-1]) == -1
+    assert st.branching(np.arange(5, dtype=np.uint8)[::-1]) == -1
     rng = np.random.default_rng(1)
     distinct = rng.permutation(20)                       # without ties gamma is Kendall's tau
     assert st.branching(distinct) == pytest.approx(kendalltau(np.arange(20), distinct).statistic)

@@ -103,6 +103,7 @@ def branching(count: Int[ndarray, " step"]) -> float:
     A count that never falls has 1, however late it begins to grow; one that never changes has 0, since nothing
     branches.
     """
+    count = np.asarray(count, dtype=np.float64)         # unsigned ones would never fall
     sign = np.sign(count[None, :] - count[:, None])[np.triu_indices(len(count), 1)]
     apart = int(np.abs(sign).sum())
     return float(sign.sum() / apart) if apart else 0.0
