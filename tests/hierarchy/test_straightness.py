@@ -1,6 +1,7 @@
 """Geodesics of slices whose answer is known: flat metrics, and a wall to go round."""
 
 import numpy as np
+import pytest
 
 from phasebook.hierarchy.straightness import geodesic_distances, scattered, straightness
 from phasebook.slices.geodesic import Surface
@@ -17,6 +18,14 @@ def test_straight_inside_a_flat_phase_and_longer_across_a_wall():
     bent = straightness(Surface(cost, 0 * one, cost, (0.025,) * 2), labels, 24, 0)
     assert bent.median(True) < 0.05 < bent.median(False)
     assert not bent.inside[bent.spaced(False, 3)].any()
+
+
+@pytest.mark.parametrize("shape", [(9, 41), (41, 9)])
+def test_points_lie_all_over_a_slice_that_is_no_square(shape):
+    one, labels = np.ones(shape), (np.add(*np.indices(shape)) >= 25).astype(int)
+    found = straightness(Surface(one, 0 * one, one, (0.025,) * 2), labels, 30, 0, chord=(0.0, 2.0))
+    assert (found.curves.max((0, 1)) > 0.8 * np.array(shape)).all()
+    assert found.inside.any() and not found.inside.all() and found.excess.max() < 1e-9
 
 
 def test_geodesic_distances_need_five_phases():

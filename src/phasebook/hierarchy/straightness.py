@@ -79,13 +79,12 @@ def straightness(surface: Surface, labels: Int[ndarray, "a b"], points: int, see
         labels: the phases.
         points: how many; all pairs with a chord of the right length are measured.
         seed: of the points.
-        chord: shortest and longest distance of a pair, as shares of the slice's side.
+        chord: shortest and longest distance of a pair, as shares of the slice's longer side.
     """
-    n = surface.shape[0]
-    at = np.unique(np.random.default_rng(seed).integers(0, n, (points, 2)), axis=0)
+    at = np.unique(np.random.default_rng(seed).integers(0, surface.shape, (points, 2)), axis=0)
     whole = geodesics(surface, at)
     i, j = np.triu_indices(len(at), 1)
-    size = np.hypot(*(at[i] - at[j]).T) / (n - 1)
+    size = np.hypot(*(at[i] - at[j]).T) / (max(surface.shape) - 1)
     kept = (size >= chord[0]) & (size <= chord[1])
     phase = labels[at[:, 0], at[:, 1]]
     excess = np.maximum(whole.straight[i, j] - whole.distances[i, j], 0.0)
