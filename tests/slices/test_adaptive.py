@@ -144,3 +144,9 @@ def test_what_is_kept_holds_the_estimate_and_the_figure_says_it(tmp_path):
     assert (dark == found.evaluated).all()
     with pytest.raises(ValueError, match="plane.grid = 21: takes 101"):
         found.dataset(Plane(seeded_anchors((2,), 0), grid=21))
+
+
+def test_basins_are_the_same_by_any_labels():
+    one = np.array([[-1, -1, 3], [7, 7, 3]])
+    assert same_basins(one, np.array([[0, 0, 1], [2, 2, 1]])) == 1
+    assert same_basins(one, np.array([[1, 0, 0], [-1, -1, 0]])) == pytest.approx(5 / 6)

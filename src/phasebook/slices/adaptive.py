@@ -311,5 +311,7 @@ def same_basins(one: Int[ndarray, "a b"], two: Int[ndarray, "a b"]) -> float:
     Returns:
         From 0 to 1.
     """
+    # labels may be of any kind, such as -1 for none
+    one, two = (np.unique(labels, return_inverse=True)[1].reshape(np.shape(labels)) for labels in (one, two))
     shared = link(one, two)
     return float(shared[linear_sum_assignment(shared, maximize=True)].sum() / np.size(one))
