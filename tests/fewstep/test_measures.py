@@ -111,6 +111,8 @@ def test_cells_of_a_convex_potential_are_the_transports(sign, least, most):
     many = latents(1 << 13, 2, 5)
     draw = torch.Generator().manual_seed(0)
     layer = LAYERS["potential_hard"](torch.zeros(1, 9, 2), torch.randn((1, 9, 2), generator=draw), 9, 1.0, draw)
+    fresh = brenier_mismatch(layer, many)               # whose weights have gradients
     layer = layer.only(torch.tensor([0]))
+    assert fresh == brenier_mismatch(layer, many)
     fake = SimpleNamespace(weights={"a": sign * layer.weights["a"]}, scores=layer.scores)
     assert least <= brenier_mismatch(fake, many)[0] <= most

@@ -214,7 +214,7 @@ def brenier_mismatch(layer, z: Float[ndarray, "p 2"]) -> Float[ndarray, " s"]:
     """
     chosen = layer.scores(torch.as_tensor(z, dtype=torch.float32).expand(len(layer.weights["a"]), -1, -1)).argmax(-1)
     wrong = []
-    for pieces, cell in zip(layer.weights["a"].numpy().astype(float), chosen.numpy(), strict=True):
+    for pieces, cell in zip(layer.weights["a"].detach().numpy().astype(float), chosen.numpy(), strict=True):
         used, index, count = np.unique(cell, return_inverse=True, return_counts=True)
         transport = solve(pieces[used], count / count.sum())
         wrong.append(float((transport.cell_of(z) != index).mean()))
