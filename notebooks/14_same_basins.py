@@ -62,7 +62,7 @@ ledger = Ledger("14_same_basins", p)
 import numpy as np
 from IPython.display import HTML, display
 
-from phasebook.site.chapters.basins import basins_of, columns, finals
+from phasebook.site.chapters.basins import basins_of, chance_in_words, columns, finals
 from phasebook.site.chapters.network import over_slices
 from phasebook.site.chapters.slices import planes
 from phasebook.site.checks.models import judge_of, subjects, trained_subject
@@ -91,7 +91,7 @@ scale = {"the same cells, renamed": shared_basins(cells, 5 - cells), "other cell
 
 # %% tags=["hide-input", "nbval-check-output"]
 for name, one in scale.items():
-    print(f"{name}: beyond chance {np.nanmedian(one.beyond):z.0f}")
+    print(f"{name}: {chance_in_words(one)}")
 ledger.number("shared_by_chance", float(np.median(scale["other cells"].own)), "share of the information, before the null is taken off")
 
 # %% [markdown]

@@ -9,7 +9,7 @@ import torch
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.site.build import runner
-from phasebook.site.chapters.basins import Column, _through, basins_of, columns, finals
+from phasebook.site.chapters.basins import Column, _through, basins_of, chance_in_words, columns, finals
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.measures.partitions import shared_basins
 from phasebook.slices.plane import Plane
@@ -35,6 +35,13 @@ def test_two_dresses_of_one_model_have_the_same_basins():
     assert np.allclose(pictures["network"], pictures["exact"], atol=1e-3)
     basins = basins_of(pictures, 0.5)
     assert np.nanmin(shared_basins(basins["network"], basins["exact"]).beyond) > 0.9
+
+
+def test_where_strangers_share_all_nothing_is_said_of_chance():
+    corners = np.tile(np.arange(4), (2, 1))             # four points, each of its own cell
+    assert chance_in_words(shared_basins(corners, corners)) == "strangers share as much, on so few points"
+    halves = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])
+    assert chance_in_words(shared_basins(halves, halves)) == "beyond chance 1"
 
 
 def test_columns_are_named_by_what_differs_in_them():

@@ -13,15 +13,15 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Model, Pixels, Prompt, State
-from phasebook.site.chapters.network import PICTURE_SIDE, WithKin, memory_of_data, own_data
+from phasebook.site.chapters.network import PICTURE_SIDE, WithKin, memory_of_data, over_slices, own_data
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid
 from phasebook.site.checks.memory import named
 from phasebook.site.checks.models import EXACT, Seed, Steps, Subject, check_latents
 from phasebook.site.checks.parameters import Finite, Fraction
-from phasebook.slices.measures.partitions import clusters
+from phasebook.slices.measures.partitions import Shared, clusters
 from phasebook.slices.plane import Plane
 
-__all__ = ["Chapter", "Column", "basins_of", "columns", "finals"]
+__all__ = ["Chapter", "Column", "basins_of", "chance_in_words", "columns", "finals"]
 
 PICTURE = 4 * 4 * 3 * 64**2          # bytes of a picture while it is decoded and resized
 FEATURE = 4 * 512                    # of what CLIP says about it
@@ -159,3 +159,9 @@ def basins_of(pictures: Mapping[str, Float[ndarray, "set p k"]], cut: float) -> 
     apart = np.linalg.norm(first[:-1] - first[1:], axis=-1)
     return {name: np.stack([clusters(one, cut * float(np.median(apart))) for one in rows])
             for name, rows in pictures.items()}
+
+
+def chance_in_words(one: Shared) -> str:
+    """What labellings share beyond chance, over all slices: on a few points strangers may share all there is."""
+    middle = over_slices(one.beyond)
+    return f"beyond chance {middle.value:z.0f}" if middle else "strangers share as much, on so few points"
