@@ -87,6 +87,7 @@ from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.slices import Map, curves, overlaid, show_strip, strip_html
 from phasebook.site.results.tables import told
+from phasebook.slices.measures.partitions import beyond_chance
 from phasebook.slices.measures.ridges import isotropy, medians, ridge_edges, ridges_at
 from phasebook.slices.measures.statistics import agreement, late, mean_s, observations
 from phasebook.slices.plane import Plane, seeded_anchors
@@ -292,11 +293,10 @@ for name in networks:
 # normalisation alone stretches the middle of every slice. Agreement beyond chance is $(r - r_0)/(1 - r_0)$.
 
 # %%
-beyond, own, chance = {}, {}, {}
+own, chance = {}, {}
 for name in twins:
     flat = [np.stack([one.values("trace").reshape(one.steps, -1) for one in kind]) for kind in (runs[name], exacts[name])]
     own[name], chance[name] = agreement(*flat)
-    beyond[name] = (own[name] - chance[name]) / (1 - chance[name])
 
 # %% mystnb={"figure": {"caption": "Rank correlation of tr G between network and exact denoiser over a slice, against \u03bd: on the same slice, and with the other slices' maps as the null (medians; dashed: the second network; thin: each slice of the first).", "name": "fig-agreement"}} tags=["hide-input"]
 figures = []
@@ -320,11 +320,11 @@ for name in twins:
     exact = np.stack([data[name].family[one.data.atom.values[-1]] for one in exacts[name]])
     hits = np.array([[(a == b).mean() for b in exact] for a in drawn])
     null = (hits.sum(1) - hits.diagonal()) / max(1, len(hits) - 1)
-    same[name] = (hits.diagonal() - null) / (1 - null)
+    same[name] = beyond_chance(hits.diagonal(), null)
 
 # %% tags=["hide-input"]
 for name in networks:
-    ledger.claim("pipeline.same_kind", median_interval(same.get(name, [])), model=name, note="last step" if name in same else "its data are not at hand")
+    ledger.claim("pipeline.same_kind", e := over_slices(same.get(name, np.empty(0))), model=name, note="last step" if e else "other slices agree in full" if name in same else "its data are not at hand")
     for label, value in (("agreement", own), ("agreement_null", chance)):
         if name in value and p.sets > 1:
             ledger.number(f"{label}_{networks[name].title}", np.median(value[name], 0), "rank correlation, median over slices")

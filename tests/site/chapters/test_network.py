@@ -115,6 +115,10 @@ def test_noise_that_a_sampler_does_not_reach_is_left_out():
     assert len(agreement_within(one, one, 50.0, 60.0)) == 0
     single = Maps(noise, one.trace[:1])
     assert len(agreement_within(single, single, 0.1, 0.5)) == 0
+    with np.errstate(all="raise"):      # maps of other slices of the same order leave nothing to agree on
+        same = agreement_within(Maps(noise, one.trace[[0, 0]]), Maps(noise, one.trace[[1, 1]]), 0.1, 0.5)
+        assert abs(same).max() < 1e-6
+        assert np.isnan(agreement_within(*2 * [Maps(noise, one.trace[[0, 0]])], 0.1, 0.5)).all()
     last = Maps(noise[:1], one.trace[:, :1])
     assert len(agreement_within(last, last, 8.0, 8.0)) == 4                             # a sampler of one step
 

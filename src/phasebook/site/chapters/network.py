@@ -33,6 +33,7 @@ from phasebook.site.checks.models import (
     memory_of_network,
 )
 from phasebook.site.results.ledger import slug
+from phasebook.slices.measures.partitions import beyond_chance
 from phasebook.slices.measures.statistics import agreement, largest_deviation
 from phasebook.slices.plane import seeded_anchors
 from phasebook.slices.slice import Slice
@@ -241,7 +242,8 @@ def agreement_within(first: Maps, second: Maps, low: float, high: float) -> Floa
     differently. Levels that one of the two does not reach are left out.
 
     Returns:
-        One number a slice, `(r - r0) / (1 - r0)`; none for a single slice, or where no level is reached by both.
+        One number a slice, `(r - r0) / (1 - r0)`, NaN where r0 is 1; none for a single slice, or where no level is
+        reached by both.
     """
     wanted = low * (high / low)**((np.arange(LEVELS) + 0.5) / LEVELS)
     for one in (first, second):
@@ -250,7 +252,7 @@ def agreement_within(first: Maps, second: Maps, low: float, high: float) -> Floa
     if not len(wanted) or len(first.trace) < 2:
         return np.empty(0)
     own, chance = agreement(maps_at(first, wanted), maps_at(second, wanted))
-    return ((own - chance) / (1 - chance)).mean(1)
+    return beyond_chance(own, chance).mean(1)
 
 
 def over_slices(values: Float[ndarray, " set"]) -> Estimate | None:

@@ -16,7 +16,7 @@ from scipy.ndimage import distance_transform_edt
 
 from phasebook.slices.measures.phases import boundary, link
 
-__all__ = ["Shared", "clusters", "displacement", "shared_basins", "shared_information"]
+__all__ = ["Shared", "beyond_chance", "clusters", "displacement", "shared_basins", "shared_information"]
 
 
 def shared_information(first: Int[ndarray, " p"], second: Int[ndarray, " p"]) -> float:
@@ -77,8 +77,18 @@ def shared_basins(first: Int[ndarray, "set p"], second: Int[ndarray, "set p"]) -
     every = np.array([[shared_information(a, b) for b in second] for a in first])
     own = every.diagonal().copy()
     null = (every.sum(0) + every.sum(1) - 2 * own) / (2 * (len(every) - 1))
+    return Shared(own, null, beyond_chance(own, null))
+
+
+def beyond_chance(own: Float[ndarray, "*b"], null: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
+    """`(own - null) / (1 - null)`: 1 for full agreement, 0 for that of strangers; NaN where strangers agree in full.
+
+    Args:
+        own: agreement, at most 1.
+        null: that of strangers.
+    """
     room = 1 - null
-    return Shared(own, null, np.where(room > 1e-9, (own - null) / np.maximum(room, 1e-9), np.nan))
+    return np.where(room > 1e-9, (own - null) / np.maximum(room, 1e-9), np.nan)
 
 
 def clusters(features: Float[ndarray, "p k"], apart: float) -> Int[ndarray, " p"]:
