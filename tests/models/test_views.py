@@ -37,3 +37,9 @@ def test_the_first_view_is_the_picture_itself():
     torch.testing.assert_close(views[0], 0.4 * x.unflatten(3, (4, 4)).unflatten(2, (4, 4)).mean((3, 5)))
     assert not torch.allclose(views[1], views[0]) and not torch.allclose(views[1], views[2])
     assert torch.equal(views, latent_views(vae(), x, 2, seed=3))
+
+
+def test_an_encoder_of_half_precision_gives_latents_like_the_whole_ones():
+    x = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    half = latent_views(vae().to(torch.bfloat16), x, 1)
+    assert half.dtype == torch.float32 and float((half - latent_views(vae(), x, 1)).abs().max()) < 0.02

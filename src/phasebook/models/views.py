@@ -61,9 +61,9 @@ def latent_views(vae, pictures: Float[Tensor, "n 3 y x"], views: int = VIEWS,
         Latents at the scale that the network is trained on; the first view is the picture itself.
     """
     generator = torch.Generator().manual_seed(seed)
-    device = next(vae.parameters()).device
+    own = next(vae.parameters())
     latents = []
     for view in range(views + 1):
         pixels = affine(pictures, generator, **MOVED) if view else pictures
-        latents += in_batches(lambda x: (vae.encoder(x),), 64, pixels.to(device))
+        latents += in_batches(lambda x: (vae.encoder(x.to(own.dtype)).to(x.dtype),), 64, pixels.to(own.device))
     return torch.stack(latents) * vae.config.scaling_factor

@@ -9,6 +9,7 @@ import torch
 from phasebook.models.assets import asset
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
+from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.protocols import Frame
 from phasebook.site.build import runner, sources
 from phasebook.site.chapters import basins, network
@@ -18,6 +19,7 @@ from phasebook.site.chapters.network import (
     agreement_within,
     datasets,
     deviation_of,
+    from_diffusers,
     maps_at,
     nearest_kind,
     nearest_steps,
@@ -121,6 +123,13 @@ def test_noise_that_a_sampler_does_not_reach_is_left_out():
         assert np.isnan(agreement_within(*2 * [Maps(noise, one.trace[[0, 0]])], 0.1, 0.5)).all()
     last = Maps(noise[:1], one.trace[:, :1])
     assert len(agreement_within(last, last, 8.0, 8.0)) == 4                             # a sampler of one step
+
+
+@pytest.mark.parametrize("dtype, most", [("float32", 1e-5), ("bfloat16", 0.1)])
+def test_a_sampled_point_is_diffusers_own_in_any_precision(tmp_path, dtype, most):
+    model = PipelineModel.load(build(tmp_path), dtype=dtype)
+    one = SimpleNamespace(model=model, levels=model.levels(3))
+    assert from_diffusers(one, SimpleNamespace(seed=1, prompt="red apple", negative_prompt=""), 3.0) <= most
 
 
 def test_the_other_half_is_another():

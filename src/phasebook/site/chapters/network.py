@@ -266,7 +266,8 @@ def from_diffusers(subject: Subject, p: Chapter, guidance: float) -> float:
     start = torch.as_tensor(seeded_anchors(subject.model.shape, p.seed)[:1])
     theirs = diffusers_steps(subject.model, start[0], subject.levels.steps, p.prompt, p.negative_prompt, guidance)
     prompt = subject.model.prompt(p.prompt, guidance, p.negative_prompt)
-    ours = torch.cat([frame.after for frame in sample(subject.model, start, subject.levels, prompt)])
+    begun = start.to(subject.model.device, subject.model.dtype)
+    ours = torch.cat([frame.after for frame in sample(subject.model, begun, subject.levels, prompt)])
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
