@@ -60,7 +60,10 @@ def test_columns_are_named_by_what_differs_in_them():
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"models": ["exact"]}, "takes networks"), ({"judge": ""}, "judge = ''"), ({"sets": 1}, "takes at least 2")])
+    ({"models": ["exact"]}, "takes networks"), ({"judge": ""}, "judge = ''"), ({"sets": 1}, "takes at least 2"),
+    ({"guidances": [0.0]}, r"guidances = \[0.0\]: takes each once, and not 1, .* all up to 1 are one"),
+    ({"guidance": 3.0, "guidances": [0.5, 1.0]}, "guidances = "), ({"guidances": [5.0, 5.0000001]}, "guidances = "),
+    ({"step_counts": [8]}, "and not 8, which the first model has anyway$")])
 def test_what_the_chapter_cannot_do_is_refused(changes, words):
     with pytest.raises(ParameterError, match=words):
         runner.check(runner.find_chapter("14"), changes)

@@ -58,9 +58,12 @@ class Chapter(WithKin):
         own = {"data": None, "guidances": self.guidance, "step_counts": self.at("steps", self.models[0])}
         for name, first in own.items():         # a column that is there already would be compared with itself
             value = getattr(self, name)
-            if len(set(value)) < len(value) or first in value:
+            guided = name == "guidances"        # in effect, and as the columns are called
+            meant = [f"{max(x, 1):g}" if guided else x for x in (first, *value)]
+            if len(set(meant)) < len(meant):
                 beside = "" if first is None else f", and not {first:g}, which the first model has anyway"
-                raise ValueError(f"{name} = {value}: takes each once{beside}")
+                none = "; all up to 1 are one, without guidance" if guided else ""
+                raise ValueError(f"{name} = {value}: takes each once{beside}{none}")
         if self.sets < 2:
             raise ValueError(f"sets = {self.sets}: takes at least 2; other slices are the null")
         self.check_kin()
