@@ -68,6 +68,7 @@ def test_no_edge_gives_nothing(small):
 def test_medians_by_plane():
     e = [Edges(None, np.zeros((n, 2)), np.zeros((n, 2))) for n in (3, 0, 1)]
     assert medians(e, np.array([1.0, 5, 2, 7])) == [2.0, None, 7.0]
+    assert medians(e, np.array([1.0, 3, np.nan, np.nan])) == [2.0, None, None]          # beyond float16
 
 
 def test_profile_of_a_smooth_place_has_one_curve(wide):

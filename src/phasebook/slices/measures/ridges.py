@@ -141,9 +141,11 @@ def ridges_at(model: Model, edges: Sequence[Edges], levels: Levels, step: int, f
 
 
 def medians(edges: Sequence[Edges], values: Float[ndarray, " m"]) -> list[float | None]:
-    """The median over the edges of each plane; None for a plane without an edge."""
+    """The median over the edges of each plane; None for a plane without an edge. A NaN, of tangents that left float16's
+    range, is left out."""
     parts = np.split(values, np.cumsum([len(e.low) for e in edges])[:-1])
-    return [float(np.median(part)) if len(part) else None for part in parts]
+    known = [part[~np.isnan(part)] for part in parts]
+    return [float(np.median(part)) if len(part) else None for part in known]
 
 
 class Profile(NamedTuple):
