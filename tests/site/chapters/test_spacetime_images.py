@@ -10,11 +10,14 @@ from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.mixtures.spacetime.energy import x_of
 from phasebook.site.build import runner
 from phasebook.site.chapters.spacetime_images import (
+    PlacedTree,
     affine_rank,
     curves_along,
+    listed,
     noised_ends,
     parted_pairs,
     placed_tree,
+    ranked,
     sphere_errors,
     trace_deviations,
     worst_ratio,
@@ -22,6 +25,7 @@ from phasebook.site.chapters.spacetime_images import (
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.spacetime.expectations import Expectations, sign_probes
 from phasebook.spacetime.geodesic import CurveSearch, expectations_along
+from phasebook.stats import Estimate
 
 
 def test_pairs_share_no_picture_and_half_are_of_one_kind():
@@ -68,6 +72,14 @@ def test_a_tree_is_placed_at_one_and_its_twin_at_zero():
     apart = distances_of(known_tree("binary, steep", 16, 0))
     apart /= apart[np.triu_indices(16, 1)].mean()
     assert placed_tree(apart, 0.4, 3, 0).place > 0.7
+
+
+def test_what_equal_pictures_do_not_have_is_none():
+    assert placed_tree(np.zeros((4, 4)), 0.4, 3, 0) is None
+    assert PlacedTree(1.0, 0.5, 0.5).place is None and PlacedTree(1.0, 0.5, 1.0).place == 1
+    assert ranked(np.arange(5.0), np.ones(5)) is None and ranked(np.arange(5.0), np.arange(5.0)) == 1
+    assert listed(None) is None and listed(Estimate(1.0, -np.inf, np.inf, 3)) == [1.0, None, None]
+    assert listed(Estimate(1.0, 0.5, 2.0, 30)) == [1.0, 0.5, 2.0]
 
 
 def straight(length, noise, seed):

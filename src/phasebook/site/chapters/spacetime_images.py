@@ -43,10 +43,11 @@ from phasebook.spacetime.expectations import (
 )
 from phasebook.spacetime.geodesic import CurveSearch, expectations_along
 from phasebook.spacetime.measure import Curve, length_ratio
-from phasebook.stats import Estimate
+from phasebook.stats import Estimate, spearman
 
-__all__ = ["Chapter", "PlacedTree", "affine_rank", "clip_of", "curves_along", "latents_of", "noised_ends",
-           "parted_pairs", "pictures_of", "placed_tree", "sphere_errors", "trace_deviations", "worst_ratio"]
+__all__ = ["Chapter", "PlacedTree", "affine_rank", "clip_of", "curves_along", "latents_of", "listed",
+           "noised_ends", "parted_pairs", "pictures_of", "placed_tree", "ranked", "sphere_errors", "trace_deviations",
+           "worst_ratio"]
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
 CURVES = 12             # arrays of the states along all curves that live at a time
@@ -171,12 +172,13 @@ class PlacedTree(NamedTuple):
     tree: float
 
     @property
-    def place(self) -> float:
-        """Where the data lie between the twin (0) and the tree (1)."""
-        return (self.data - self.twin) / (self.tree - self.twin)
+    def place(self) -> float | None:
+        """Where the data lie between the twin (0) and the tree (1); None where these are one."""
+        between = self.tree - self.twin
+        return (self.data - self.twin) / between if between else None
 
 
-def placed_tree(apart: Float[ndarray, "n n"], r: float, twins: int, seed: int) -> PlacedTree:
+def placed_tree(apart: Float[ndarray, "n n"], r: float, twins: int, seed: int) -> PlacedTree | None:
     """A set of pictures beside points of the same spectrum and beside its own tree, through the same posteriors.
 
     Args:
@@ -184,12 +186,29 @@ def placed_tree(apart: Float[ndarray, "n n"], r: float, twins: int, seed: int) -
         r: noise level, in their unit.
         twins: how many of either.
         seed: of the first.
+
+    Returns:
+        None for pictures that are all equal.
     """
+    if not apart.any():
+        return None
+
     def score(distances: Float[ndarray, "n n"]) -> float:
         return cophenetic(great_circles(level_posteriors(distances**2, r)))
 
     made = [[score(distances_of(blended(apart, share, seed + k))) for k in range(twins)] for share in (0.0, 1.0)]
     return PlacedTree(score(apart), *(float(np.median(values)) for values in made))
+
+
+def ranked(x: Float[ndarray, " e"], y: Float[ndarray, " e"]) -> float | None:
+    """Rank correlation; None where there is none, since one is constant."""
+    value = spearman(x, y)
+    return value if np.isfinite(value) else None
+
+
+def listed(estimate: Estimate | None) -> list[float | None] | None:
+    """The value and the ends of its interval, none where these are infinite; None for no estimate."""
+    return estimate and [estimate.value, *(x if np.isfinite(x) else None for x in estimate[1:3])]
 
 
 def noised_ends(model: Model, latents: Float[ndarray, "c 2 d"], log_snr: Float[ndarray, " c"],
