@@ -84,6 +84,7 @@ from phasebook.site.chapters.transitions import (
     first_ridges,
     icon_parts,
     lead,
+    recorded,
     ridges_table,
     states_of,
     travellers,
@@ -269,7 +270,7 @@ for name, one in here.items():
     before = {size: [sum(x is not None and x > 1 for x in levels) for levels in begun[name, size].values()] for size in sizes[name]}
     shares = [share_interval(before[size][1], p.at("slices", name)) for size in sizes[name]]
     ledger.claim("transitions.none_before", hull(shares), model=name, note=f"grids of {', '.join(map(str, sizes[name]))} lines")
-    rows = {f"{size} lines": {f"{share:.1f}": levels for share, levels in begun[name, size].items()} for size in sizes[name]}
+    rows = {f"{size} lines": {f"{share:.1f}": recorded(levels) for share, levels in begun[name, size].items()} for size in sizes[name]}
     ledger.number(f"first_ridges_{one.subject.title}", rows, "nu, a slice each, by grid and threshold")
     display(HTML(ridges_table(one.subject.title, {size: begun[name, size] for size in sorted(sizes[name])})))
     early[one.subject.title] = before[sizes[name][0]][1]

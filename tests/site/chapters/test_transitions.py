@@ -18,6 +18,7 @@ from phasebook.site.chapters.transitions import (
     first_ridges,
     icon_parts,
     lead,
+    recorded,
     ridges_table,
     states_of,
     trips_of,
@@ -130,3 +131,10 @@ def test_factors_of_a_network_are_read_off_the_nearest_icons():
     assert len(ratios) == 3 and any(r is not None and 0.3 < r < 3 for r in ratios)
     one.data = None
     assert factors_on_slices(one, several, 6, 0) == []
+
+
+def test_a_ridge_at_pure_noise_has_no_number():
+    """A flow begins there; its first prediction may have a ridge."""
+    assert recorded([None, 1.5, np.inf]) == [None, 1.5, "pure noise"]
+    html = ridges_table("flow", {5: {0.2: [1.5, np.inf, np.inf]}})
+    assert "3 of 3; pure noise" in html and "inf" not in html

@@ -26,10 +26,11 @@ from phasebook.slices.slice import RIDGE
 from phasebook.slices.sweep import slice_of
 
 __all__ = ["Chapter", "IconParts", "SHARES", "Traveller", "factor_levels", "factors_on_slices", "first_ridges",
-           "icon_parts", "lead", "ridges_table", "states_of", "travellers", "trips_of", "weighted"]
+           "icon_parts", "lead", "recorded", "ridges_table", "states_of", "travellers", "trips_of", "weighted"]
 
 SHARES = (RIDGE / 2, RIDGE, 2 * RIDGE)      # thresholds of a ridge, the book's own between two others
 
+PURE = "pure noise"
 POSTERIORS = 9          # arrays of (samples, pictures) that live at a time
 ICONS = 24.0 * 8104 * 3 * 64**2     # bytes of all icons, as they are read and in an exact model
 
@@ -178,9 +179,14 @@ def ridges_table(title: str, begun: Mapping[int, Mapping[float, Sequence[float |
     return table(header, rows, f"{title}: slices with a ridge at ν > 1, and the median ν of the first")
 
 
+def recorded(levels: Sequence[float | None]) -> list[float | str | None]:
+    """Levels as a ledger takes them: that of pure noise, where a flow begins, is no number."""
+    return [PURE if x == np.inf else x for x in levels]
+
+
 def _begun(levels: Sequence[float | None]) -> str:
     middle = float(np.median([x or 0 for x in levels]))
-    words = f"{middle:.2f}" if middle else "below what was swept"
+    words = PURE if middle == np.inf else f"{middle:.2f}" if middle else "below what was swept"
     return f"{sum((x or 0) > 1 for x in levels)} of {len(levels)}; {words}"
 
 
