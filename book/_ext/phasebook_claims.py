@@ -186,9 +186,8 @@ def mark(app, doctree) -> None:
         app.env.phasebook_places[name] = place(app, chapter, cells[cell], codes[cell], name)
         there.setdefault(cell, []).append(name)
     for cell, names in there.items():
-        if "ledger.emit(" in codes[cell]:       # its table is just above
-            cells[cell]["ids"] += [f"at-{name}" for name in names]
-        else:
+        cells[cell]["ids"] += [f"at-{name}" for name in names]
+        if "ledger.emit(" not in codes[cell]:       # its table is just above
             cells[cell].parent.insert(cells[cell].parent.index(cells[cell]) + 1, recorded(app, names, told))
 
 
@@ -251,8 +250,7 @@ def recorded(app, names: list[str], told: dict) -> Element:
     ids = [i for i in app.env.phasebook_verdicts if of_model(i, told) in names]
     for i in ids:
         line += [inline("", "", claim_name(i, i), Text(" "), chip(app, i), classes=["pb-one"]), Text("  ")]
-    box = container("", line, ids=[f"at-{name}" for name in names], classes=["pb-recorded-box"])
-    return box
+    return container("", line, classes=["pb-recorded-box"])
 
 
 def chip(app, name: str) -> Element:

@@ -21,6 +21,20 @@
     });
   }
 
+  // The code that records a claim is open where a link of the ledger leads to it.
+  function unfold() {
+    const folded = location.hash.startsWith("#at-") && named()?.closest(".cell")?.querySelector("details");
+    if (folded) folded.open = true;
+  }
+  unfold();
+  window.addEventListener("hashchange", unfold);
+
+  function named() {
+    let name = location.hash.slice(1);
+    try { name = decodeURIComponent(name); } catch { /* a stray % is no code */ }
+    return name ? document.getElementById(name) : null;
+  }
+
   const rows = [...document.querySelectorAll("table.pb-claims tbody tr")];
   const form = document.querySelector("form.pb-filter");
   if (!form || !rows.length) return;
@@ -99,9 +113,7 @@
 
   // What an address names is shown, whatever was asked.
   function arrive() {
-    let name = location.hash.slice(1);
-    try { name = decodeURIComponent(name); } catch { /* a stray % is no code */ }
-    const target = name ? document.getElementById(name) : null;
+    const target = named();
     if (target?.checkVisibility() === false) { form.reset(); filter(); }
     target?.scrollIntoView();
   }

@@ -494,6 +494,15 @@ def test_the_third_observation_is_two_clicks_from_the_front_page(browser, folder
         assert re.search(r"\d", row.locator("td").nth(3).inner_text())
         row.locator("a", has_text="Fig. 12.").click()
         page.wait_for_function("document.querySelector('figure:target .pb-plotly[data-drawn]')", timeout=PATIENCE)
+        page.goto((folder / LEDGER).as_uri())
+        page.wait_for_function(READY, timeout=PATIENCE)
+        row.locator("a", has_text="code, line").click()
+        code = page.locator(".cell", has=page.locator("[id='at-slice.plateau_exact']")).or_(
+            page.locator(".cell[id='at-slice.plateau_exact']"))
+        code.wait_for()
+        page.wait_for_function(READY, timeout=PATIENCE)
+        assert "slice.plateau_exact" in code.locator("pre").first.inner_text()          # unfolded
+        assert 0 <= code.bounding_box()["y"] < 900
         assert watch.complaints == []
 
 
