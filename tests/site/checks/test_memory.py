@@ -37,6 +37,8 @@ def refusal(chapter: str, changes: dict) -> str:
     ("ridges_and_resolution", {"refined_grid": 301}, 4.12e9),       # likewise
     ("network_and_data", {"sets": 200, "sets_grid": 201, "steps": 500}, 64e9),
     ("hierarchy", {"grid": [501, 9], "slices": 200, "steps": [500, 9]}, 64e9),
+    ("hierarchy", {"models": ["exact"], "slices": 200, "image_set": "emoji", "starts": [40], "grid": [9], "steps": [9]},
+     6.5e9),                                                                                # a cloud for each
     ("hierarchy", {"starts": [5000, 24], "steps": [500, 9]}, 64e9),
     ("edits", {"pairs": [2000, 4], "steps": [500, 4], "k_values": []}, 8e9),
     ("edits", {"pairs": [1000, 4], "steps": [50, 4], "k_values": [[], [0, 2]]}, 4.9e9),     # what it takes, measured

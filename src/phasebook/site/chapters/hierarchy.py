@@ -102,8 +102,10 @@ class Chapter(ModelParameters):
             grid, steps, starts = (self.at(key, name) for key in ("grid", "steps", "starts"))
             entries = 3 * self.resolution**2 if name == EXACT else LATENT
             leaves = starts / 4 if name == EXACT else starts        # of the starts of a network each may be one
+            n = len(small_pictures(self.image_set, self.families or None)) if name == EXACT else 0
+            clouds = 2.0 * NUMBER * self.slices * n**2              # a null for each slice: points, and their products
             parts[named(models=name, slices=self.slices, grid=grid, steps=steps)] = \
-                bytes_of_slices(self.slices, grid, steps)
+                bytes_of_slices(self.slices, grid, steps) + clouds
             parts[named(models=name, starts=starts, steps=steps, sets=self.sets)] = \
                 starts**2 * (14.0 * steps + 64) + 40.0 * starts * entries + 16 * self.sets * leaves**2
         return parts
