@@ -290,8 +290,7 @@ for name, f in against.items():
     ledger.claim(f"heat.{name}.w2", f.w2_ratio, note=at.strip())
 best = against["torus"]
 ledger.claim("heat.order", best.map_slope, note=remarks["torus"])
-ledger.claim("heat.order_w2", best.w2_slope, note=remarks["torus"])
-_ = ledger.claim("heat.quotient", best.quotient, note=remarks["torus"])
+_ = ledger.claim("heat.order_w2", best.w2_slope, note=remarks["torus"])
 
 # %% [markdown]
 # ## The way back, which is the one a sampler goes

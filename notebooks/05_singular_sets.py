@@ -377,7 +377,6 @@ ledger.claim("singular.neck_rises", rises.min() if rises.size else None,
 ledger.claim("singular.lobes", lobes_error, note="mean distance from the closed form, brick widths")
 ledger.claim("singular.lobes_calm", lobes_growth, note=too_coarse or "z + 0.4 conj(z)^2 on the disk, proved smooth, its image not convex")
 ledger.claim("singular.null_set", thin, note=too_coarse or "Cantor data, whose density is not bounded, are a proved counterexample without the bounds")
-ledger.claim("singular.cantor_halves", shrink, note="factor of the widest interval without a jump")
 ledger.number("half_necks", necks, "half width of the bar, disks of radius 1")
 ledger.number("jump", jumps, "jump integral by half neck, disk source")
 ledger.number("stretch_exponent", exponents, "exponent of the stretch in one over the brick width, disk source")

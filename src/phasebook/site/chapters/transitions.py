@@ -270,14 +270,14 @@ def factors_on_slices(one: Traveller, several: Sequence[Plane], visits: int, see
     things, styles = zip(*(name.rsplit(", ", 1) for name in data.names), strict=True)
     classes = {"style": np.unique(styles, return_inverse=True)[1], "thing": np.unique(things, return_inverse=True)[1]}
     rng = np.random.default_rng(seed)
-    classes |= {f"shuffled {name}": rng.permutation(kinds) for name, kinds in classes.items()}
-    labels = {name: nearest_kind(data, kinds) for name, kinds in classes.items()}
     at = sorted({round(k) for k in np.linspace(0, levels.steps - 1, min(visits, levels.steps))})
     splits = []
     for number, plane in enumerate(several):
         alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
         c, _ = plane.coefficients(alpha.ravel(), beta.ravel())
         *_, last = model.sweep(model.start(plane.anchors, c), levels, one.subject.prompt)
+        dealt = {f"shuffled {name}": rng.permutation(kinds) for name, kinds in classes.items()}
+        labels = {name: nearest_kind(data, kinds) for name, kinds in (classes | dealt).items()}
         settled_at = sampled_levels(model, last.x0, levels, at, labels, one.subject.prompt, seed + 10**9 * number)
         splits.append(lead(settled_at))
     return splits
