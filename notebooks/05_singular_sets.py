@@ -370,7 +370,8 @@ ledger.claim("singular.unequal", uneven / norm.pdf(norm.ppf(p.unequal_mass)) if 
 ledger.claim("singular.notch", share, note="share of the jump integral, both images within a brick of the corner's sides")
 ledger.claim("singular.annulus", miss, note="mean distance from the closed form, brick widths")
 ledger.claim("singular.hole_stretch", exponents["annulus"] if fine_enough else None, note=too_coarse)
-ledger.claim("singular.convex_stretch", exponents["disk"] if fine_enough else None, note=too_coarse)
+still = slope_interval(*np.transpose([(1 / t.spacing, t.stretch) for t in runs["disk"]])) if fine_enough else None
+ledger.claim("singular.convex_stretch", still, note=too_coarse)
 ledger.claim("singular.neck_rises", rises.min() if rises.size else None,
              note=f"{len(torn_necks)} torn ones of {len(necks)} necks, two bricks apart or more; disk source" if rises.size
              else "no two torn necks differ by two bricks")
