@@ -178,14 +178,13 @@ class Comparison(NamedTuple):
     eps: float | None                # the smallest usable eps; the next three are taken there
     map_ratio: float | None          # measured / predicted of (13), limit 1
     w2_ratio: float | None           # measured / predicted of (12), limit 1
-    quotient: float | None           # map error / w2, limit 4
     map_slope: float | None          # fitted over the usable eps, limit 2; None for fewer than two
     w2_slope: float | None
     usable: Bool[ndarray, " e"]
 
 
 def compare(sweep: Sweep, constants: Expansion, rungs: Ladder) -> Comparison:
-    """Ratios, quotient and slopes of a sweep.
+    """Ratios and slopes of a sweep.
 
     Args:
         sweep: the measured errors.
@@ -194,14 +193,14 @@ def compare(sweep: Sweep, constants: Expansion, rungs: Ladder) -> Comparison:
     """
     usable = np.isin(sweep.epsilons, rungs.epsilons[rungs.usable])
     if not usable.any():
-        return Comparison(None, None, None, None, None, None, usable)
+        return Comparison(None, None, None, None, None, usable)
     first = int(np.flatnonzero(usable)[0])
     eps, error, w2 = (float(v[first]) for v in (sweep.epsilons, sweep.map_error, sweep.w2))
     unit = eps**2 * constants.grad_q_norm
     slopes = [None, None]
     if usable.sum() > 1:
         slopes = [slope(sweep.epsilons[usable], v[usable]) for v in (sweep.map_error, sweep.w2)]
-    return Comparison(eps, 8 * error / unit, 32 * w2 / unit, error / w2, *slopes, usable)
+    return Comparison(eps, 8 * error / unit, 32 * w2 / unit, *slopes, usable)
 
 
 def line_reverse(rho: LineMixture, epsilons) -> Float[ndarray, " e"]:
