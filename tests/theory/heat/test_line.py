@@ -96,7 +96,7 @@ def test_map_against_pot_on_samples():
 
 
 def test_constants(rho):
-    """Ratios at small eps, and order: each fails when a constant is off by 1 %."""
+    """Ratios at small eps, order, quotient: each fails when a constant is off by 1 %."""
     constants = line_expansion(rho)
     rungs = ladder([1e-6, 1e-5, 1e-4, 1e-3], constants)
     sweep = line_sweep(rho, rungs.epsilons)
