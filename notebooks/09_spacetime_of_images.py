@@ -365,7 +365,7 @@ show(compared(apart_there, {"geodesic": [m.length for m in edit], "straight line
 #
 # ## What was shown, and what was not
 #
-# Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves; that they end at $\pi$ for every pair; the crossover of atoms with a width; that in between distances are close to a tree, and that this is the pictures' own. For a network: its moments against the exact trace, its geodesics below straight lines and, at low levels where their lengths are not to be trusted, below flow paths; and an edit distance
+# Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves (that they end at $\pi$ for every pair is a theorem); the crossover of atoms with a width; that in between distances are close to a tree, and that this is the pictures' own. For a network: its moments against the exact trace, its geodesics below straight lines and, at low levels where their lengths are not to be trusted, below flow paths; and an edit distance
 # with its error.
 #
 # Not shown: that the search ends at the shortest curve. Some of what its curves gain is the network's error, as their negative terms show. And a network's Jacobian is not quite symmetric, as that of a true posterior is.
