@@ -120,6 +120,17 @@ def test_few_groups_decide_nothing_and_ends_widen_by_students_t():
     assert norm.ppf(0.975) < 2.086
 
 
+@pytest.mark.parametrize("having, ends", [(24, True), (6, True), (3, False), (2, False)])
+def test_a_draw_without_the_statistic_may_have_any_value(having, ends):
+    """A ratio over groups most of which have no denominator: the draws that have one say nothing of the others."""
+    x = np.random.default_rng(3).standard_normal(24) + 4
+    some = np.arange(24) < having       # none of three is in a draw of twenty-five, none of six in one of a thousand
+    one = grouped_bootstrap(lambda i: x[i].sum() / some[i].sum() if some[i].any() else np.nan, np.arange(24), 0)
+    assert np.isfinite(one.value)
+    assert np.isfinite(one[1:3]).all() == ends
+    assert not np.isnan(one[1:3]).any()
+
+
 def test_ranks_with_ties_and_constants():
     assert spearman(np.array([1.0, 2, 2, 3]), np.array([10.0, 20, 20, 30])) == pytest.approx(1)
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))

@@ -113,7 +113,8 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
 
     The plain percentile interval of G groups is too short by about `sqrt((G - 1) / G) z / t`: its ends are taken at the
     quantiles `Phi(-+ sqrt(G / (G - 1)) t)`, t the 97.5 % quantile of Student's t with G - 1 degrees (Hesterberg 2015,
-    section 5.2).
+    section 5.2). A draw for which the statistic does not exist may have any value: where they are more than a few in a
+    hundred, there is no interval.
 
     Args:
         statistic: of an index array into the data; NaN where it does not exist.
@@ -123,8 +124,8 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         least: the number of groups below which no interval is given.
 
     Returns:
-        The estimate, `n` the number of data, with infinite ends for fewer than `least` groups; None where the
-        statistic does not exist.
+        The estimate, `n` the number of data, with infinite ends for fewer than `least` groups, or many draws without
+        the statistic; None where the statistic of the data does not exist.
 
     Raises:
         ValueError: for no draw, groups that are no list, or fewer than two groups at least.
@@ -146,8 +147,15 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         chosen = rng.integers(len(names), size=len(names))
         drawn.append(statistic(np.concatenate([members[i] for i in chosen])))
     wide = np.sqrt(len(names) / (len(names) - 1)) * stdtrit(len(names) - 1, (1 + LEVEL) / 2)
-    low, high = np.nanquantile(drawn, ndtr([-wide, wide]))
-    return Estimate(float(value), float(low), float(high), len(groups))
+    low, high = _end(drawn, ndtr(-wide), -np.inf), _end(drawn, ndtr(wide), np.inf)
+    return Estimate(float(value), low, high, len(groups))
+
+
+def _end(drawn: list[float], share: float, worst: float) -> float:
+    """A quantile of draws, of which those without the statistic count as the worst: they may have any value."""
+    with np.errstate(invalid="ignore"):         # between a number and no end
+        end = np.quantile(np.where(np.isnan(drawn), worst, drawn), share)
+    return worst if np.isnan(end) else float(end)
 
 
 def slope_interval(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> Estimate:
