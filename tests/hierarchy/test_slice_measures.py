@@ -7,6 +7,7 @@ import pytest
 
 from phasebook.hierarchy.boundaries import coarse_first
 from phasebook.hierarchy.slice_measures import beyond, boundaries, straight
+from phasebook.hierarchy.straightness import Straightness
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
 from phasebook.slices.plane import Plane
@@ -50,3 +51,12 @@ def test_one_gaussian_has_one_phase_and_straight_lines(model):
     assert b.counts.max() == 1 and b.nested is None and b.lost is None
     inside, across, share = straight(own, edge, 8)
     assert inside.value < 0.05 and across is None and share is None
+
+
+@pytest.mark.parametrize("inside, across, share", [(1.0, 10.0, 0.1), (1.0, 0.5, 1.0), (1.0, 0.0, 1.0), (0.0, 0.0, 1.0),
+                                                   (0.0, 2.0, 0.0)])
+def test_a_boundary_that_bends_nothing_is_no_evidence(model, monkeypatch, inside, across, share):
+    """Lines that are as straight across a boundary as inside a phase say the opposite, and stay in."""
+    pairs = Straightness(np.array([True, False]), np.array([inside, across]), np.zeros((2, 2, 2)))
+    monkeypatch.setattr("phasebook.hierarchy.slice_measures.straightness", lambda *_: pairs)
+    assert straight(slices(model, 2), 1.0, 8).share.value == pytest.approx(share)

@@ -86,7 +86,7 @@ class Lines(NamedTuple):
     Attributes:
         inside: a phase.
         across: a boundary.
-        share: the first over the second, slice by slice.
+        share: the first over the second, or 1 where the second is no larger, slice by slice.
     """
 
     inside: Estimate | None
@@ -113,5 +113,5 @@ def straight(slices: Iterable[Slice], ridge: float, points: int, seed: int = 0) 
             for kept, side in ((inside, True), (across, False)):
                 value = lines.median(side)
                 kept.append(None if value is None else value / ridge)
-    share = [a / b for a, b in zip(inside, across, strict=True) if a is not None and b]
+    share = [a / max(a, b) if a or b else 1.0 for a, b in zip(inside, across, strict=True) if None not in (a, b)]
     return Lines(median_interval(inside), median_interval(across), median_interval(share))
