@@ -356,7 +356,9 @@ order = grouped_bootstrap(lambda index: (half("family", index) or np.nan) / (hal
 null = load_images("emoji", min(p.resolution, 32)) if p.image_set in ("families", "emoji") else images
 pick = np.sort(rng.permutation(len(null))[:p.null_images])
 meanings = {"Unicode group": null.group[pick], "group shuffled": rng.permutation(null.group[pick])}
-wider = sampled_entropies(ExactModel.of(null).subset(pick).gram, ratios, meanings, 500, p.seed)
+gram = ExactModel.of(null).subset(pick).gram
+own = largest_deviation(gram.cpu().numpy()) / deviation         # the same nu for both sets
+wider = sampled_entropies(gram, ratios * own, meanings, 500, p.seed)
 
 # %% mystnb={"figure": {"caption": "Share of each entropy that is still open at a noise level. Solid: the image set. Dashed: the families shuffled. Dotted: Unicode's groups of all emoji, and the same shuffled (for other image sets, their own families again).", "name": "fig-entropies"}} tags=["hide-input"]
 full |= {name: full_entropy(labels) for name, labels in meanings.items()}

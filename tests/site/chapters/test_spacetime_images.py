@@ -5,18 +5,19 @@ import pytest
 import torch
 
 from phasebook import Denoiser
-from phasebook.hierarchy.trees import distances_of, known_tree
+from phasebook.hierarchy.calibration import place, usable
+from phasebook.hierarchy.trees import distances_of, known_tree, twin_points
 from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.mixtures.spacetime.energy import x_of
 from phasebook.site.build import runner
 from phasebook.site.chapters.spacetime_images import (
-    PlacedTree,
     affine_rank,
+    between_trees,
     curves_along,
+    likeness_at,
     listed,
     noised_ends,
     parted_pairs,
-    placed_tree,
     ranked,
     sphere_errors,
     trace_deviations,
@@ -68,15 +69,23 @@ def test_curves_between_the_same_ends_have_them_once():
             np.testing.assert_allclose(here.square, alone.square, rtol=1e-9)
 
 
-def test_a_tree_is_placed_at_one_and_its_twin_at_zero():
-    apart = distances_of(known_tree("binary, steep", 16, 0))
-    apart /= apart[np.triu_indices(16, 1)].mean()
-    assert placed_tree(apart, 0.4, 3, 0).place > 0.7
+@pytest.mark.parametrize("r", [0.35, 0.5])
+def test_a_tree_is_placed_at_one_and_its_twin_at_zero_at_any_scale(r):
+    trees = [distances_of(known_tree("binary, steep", 16, k)) for k in range(16)]
+    twins = [distances_of(twin_points(tree, 50 + k)) for k, tree in enumerate(trees)]
+    for parts, wanted in ((trees, 1), (twins, 0)):
+        areas, sets = between_trees(parts, r, 8, 0)
+        assert {"triples", "cophenetic"} <= set(usable(areas))
+        for name in ("triples", "cophenetic"):
+            at = place(sets, [name], 0)
+            assert at.low <= wanted <= at.high and (at.low > 0.9) == (wanted == 1)
+        scaled = between_trees([100 * one for one in parts], r, 8, 0)[1]
+        for one, other in zip(sets, scaled, strict=True):
+            assert one.data == pytest.approx(other.data) and one.twin == pytest.approx(other.twin)
 
 
 def test_what_equal_pictures_do_not_have_is_none():
-    assert placed_tree(np.zeros((4, 4)), 0.4, 3, 0) is None
-    assert PlacedTree(1.0, 0.5, 0.5).place is None and PlacedTree(1.0, 0.5, 1.0).place == 1
+    assert likeness_at(np.zeros((4, 4)), 0.4) is None
     assert ranked(np.arange(5.0), np.ones(5)) is None and ranked(np.arange(5.0), np.arange(5.0)) == 1
     assert listed(None) is None and listed(Estimate(1.0, -np.inf, np.inf, 3)) == [1.0, None, None]
     assert listed(Estimate(1.0, 0.5, 2.0, 30)) == [1.0, 0.5, 2.0]

@@ -1,6 +1,8 @@
 """Parameters of the chapter on the spacetime of images, and its pairs, chains and strips."""
 
-from typing import Annotated, Literal, NamedTuple, Self
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
@@ -9,9 +11,9 @@ from numpy import ndarray
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from phasebook.hierarchy.calibration import blended
+from phasebook.hierarchy.calibration import Areas, Likeness, Placed, placed, separation
 from phasebook.hierarchy.trees import distances_of
-from phasebook.hierarchy.ultrametric import cophenetic
+from phasebook.hierarchy.ultrametric import likeness
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.spacetime.atoms import free_distance, great_circles, level_posteriors
 from phasebook.mixtures.spacetime.energy import eta_of
@@ -45,15 +47,16 @@ from phasebook.spacetime.geodesic import CurveSearch, expectations_along
 from phasebook.spacetime.measure import Curve, length_ratio
 from phasebook.stats import Estimate, spearman
 
-__all__ = ["Chapter", "PlacedTree", "affine_rank", "clip_of", "curves_along", "latents_of", "listed",
-           "noised_ends", "parted_pairs", "pictures_of", "placed_tree", "ranked", "sphere_errors", "trace_deviations",
-           "worst_ratio"]
+__all__ = ["Chapter", "affine_rank", "between_trees", "clip_of", "curves_along", "latents_of", "likeness_at", "listed",
+           "noised_ends", "parted_pairs", "pictures_of", "ranked", "sphere_errors", "through_posteriors",
+           "trace_deviations", "worst_ratio"]
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
 CURVES = 12             # arrays of the states along all curves that live at a time
 PROBED = 2.2e7          # bytes of a latent of a batch whose divergence is probed from both sides
 PIXELS = 64             # on a side of the icons
 SINGULAR = 1e-10        # eigenvalue of a Gram matrix, over the largest, that counts as zero
+SHARE = 0.05            # of the largest distance: what triples resolve, as of geodesics of a slice
 COARSE, FINE = 33, 129          # points of polygons in natural parameters; more where fewer have not converged
 
 LogSnr = Annotated[Finite, Field(ge=-4, le=6)]
@@ -71,7 +74,7 @@ class Chapter(Parameters):
     tree_noise: Noise
     other_trees: Annotated[list[Noise], Field(max_length=4)]
     sets: Annotated[int, Field(ge=12, le=40)]
-    twins: Annotated[int, Field(ge=1, le=50)]
+    trees: Annotated[int, Field(ge=2, le=500)]
     starts: Annotated[int, Field(ge=8, le=1000)]
     model: Annotated[str, Field(min_length=1)]
     prompt: str
@@ -163,41 +166,45 @@ def sphere_errors(apart: Float[ndarray, "n n"], noise: list[float]) -> Float[nda
     return np.array(rows)
 
 
-class PlacedTree(NamedTuple):
-    """Cophenetic correlation of the spacetime distances of a set, of its twins and of its tree; `place` is 0 at the
-    median twin and 1 at the tree."""
-
-    data: float
-    twin: float
-    tree: float
-
-    @property
-    def place(self) -> float | None:
-        """Where the data lie between the twin (0) and the tree (1); None where these are one."""
-        between = self.tree - self.twin
-        return (self.data - self.twin) / between if between else None
-
-
-def placed_tree(apart: Float[ndarray, "n n"], r: float, twins: int, seed: int) -> PlacedTree | None:
-    """A set of pictures beside points of the same spectrum and beside its own tree, through the same posteriors.
+def likeness_at(apart: Float[ndarray, "n n"], r: float) -> Likeness | None:
+    """Likeness to a tree of the spacetime distances of pictures at one level of the noise.
 
     Args:
-        apart: distances of the pictures.
-        r: noise level, in their unit.
-        twins: how many of either.
-        seed: of the first.
+        apart: distances of the pictures, at any scale.
+        r: noise level, in the mean of these distances.
 
     Returns:
         None for pictures that are all equal.
     """
     if not apart.any():
         return None
+    unit = apart / apart[np.triu_indices(len(apart), 1)].mean()
+    sphere = great_circles(level_posteriors(unit**2, r))
+    return likeness(sphere, SHARE * sphere.max()) if sphere.any() else None
 
-    def score(distances: Float[ndarray, "n n"]) -> float:
-        return cophenetic(great_circles(level_posteriors(distances**2, r)))
 
-    made = [[score(distances_of(blended(apart, share, seed + k))) for k in range(twins)] for share in (0.0, 1.0)]
-    return PlacedTree(score(apart), *(float(np.median(values)) for values in made))
+def through_posteriors(points: Float[ndarray, "n d"], seed: int, r: float) -> Likeness | None:
+    """Points -> posteriors of the points noised to a level -> spacetime distances -> likeness to a tree. Of points that
+    are given nothing is drawn: the seed changes nothing."""
+    return likeness_at(distances_of(points), r)
+
+
+def between_trees(parts: Sequence[Float[ndarray, "n n"]], r: float, trees: int,
+                  seed: int) -> tuple[Areas, list[Placed]]:
+    """Sets of pictures between twin and tree, all at one level of the noise, and which statistics tell these apart.
+
+    Args:
+        parts: distances of the pictures of each set.
+        r: noise level, in the mean distance of a set.
+        trees: known trees of each kind, of as many leaves as the smallest set has.
+        seed: of the first tree and the first set's twin; the others count on.
+
+    Returns:
+        The areas under the curve of known trees, and the sets; those of equal pictures are left out.
+    """
+    chain = partial(through_posteriors, r=r)
+    sets = [placed(here, apart, chain, seed + k) for k, apart in enumerate(parts) if (here := likeness_at(apart, r))]
+    return separation(chain, min(map(len, parts)), trees, seed), [one for one in sets if one]
 
 
 def ranked(x: Float[ndarray, " e"], y: Float[ndarray, " e"]) -> float | None:

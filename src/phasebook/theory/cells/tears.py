@@ -6,8 +6,8 @@ Gaussian source long edges occur inside a convex domain too. Two functionals are
 
 - the jump integral `J = int |jump of T| dH^1` over the tears. It sees what has length, and no isolated point;
 - the stretch, the largest jump between any two cells that meet, in brick widths. For a Lipschitz map it stays bounded
-  as the bricks shrink; where T jumps, on a line or in a point, it grows like one over their width h. Its
-  exponent in 1/h (`stretch_exponent`) is 0 for a Lipschitz map, 1 for a discontinuous one, between for a Hoelder map.
+  as the bricks shrink; where T jumps, on a line or in a point, it grows like one over their width h. Its exponent
+  in 1/h is 0 for a Lipschitz map, 1 for a discontinuous one, between for a Hoelder map.
 
 float64.
 """
@@ -23,8 +23,7 @@ from phasebook.theory.cells.diagram import Walls
 from phasebook.theory.cells.power_cells import PowerCells, solve
 from phasebook.theory.cells.targets import Domain
 
-__all__ = ["Tears", "TornTransport", "missing_edges", "resolved", "stretch", "stretch_exponent", "tears",
-           "transport_onto"]
+__all__ = ["Tears", "TornTransport", "missing_edges", "resolved", "stretch", "tears", "transport_onto"]
 
 # a dual edge is long beyond this many brick widths; smooth maps of the book's domains stay below
 LONG = 3.0
@@ -151,19 +150,6 @@ def transport_onto(domain: Domain, n: int, source: str, left_mass: float = 0.5) 
         p = p * factor[side]
     cells = solve(y, p, source)
     return TornTransport(cells, tears(cells, domain, spacing), spacing)
-
-
-def stretch_exponent(coarse: TornTransport, fine: TornTransport) -> float:
-    """Exponent of the stretch in one over the brick width, from two samples of one domain.
-
-    Args:
-        coarse: the transport onto the smaller sample.
-        fine: the transport onto the larger one.
-
-    Returns:
-        About 0 for a Lipschitz map, 1 for a map with a jump.
-    """
-    return float(np.log(fine.stretch / coarse.stretch) / np.log(coarse.spacing / fine.spacing))
 
 
 def missing_edges(domain: Domain, y: Float[ndarray, "m 2"], spacing: float) -> int:
