@@ -17,6 +17,7 @@ from phasebook.site.chapters.transitions import (
     factors_on_slices,
     first_ridges,
     icon_parts,
+    kept_more,
     lead,
     recorded,
     ridges_table,
@@ -34,6 +35,22 @@ from tests.builders import images
 def traveller():
     model = ExactModel.of(images(24, 6, 3))
     return Traveller(Subject("exact", model, model.levels(8), None, model.features, None), model, 0)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.2])
+def test_what_walked_trips_keep_more_than_drawn_ones_has_both_their_errors(shift):
+    """Families that keep their label with chances of their own, the walked trips by `shift` more often."""
+    rng = np.random.default_rng(0)
+    chance = rng.uniform(0.3, 0.7, 16)
+
+    def trips(count, more):
+        origin = rng.integers(16, size=count)
+        return SimpleNamespace(label=(rng.random(count) < chance[origin] + more)[None].astype(float), origin=origin)
+
+    one, few, many = trips(800, shift), trips(100, 0.0), trips(20000, 0.0)
+    rough, fine = (kept_more(one, other, 0) for other in (few, many))
+    assert fine.low < shift < fine.high and fine.high - fine.low < 0.15
+    assert (fine.low > 0) == (shift > 0) and rough.high - rough.low > 1.5 * (fine.high - fine.low)
 
 
 def test_a_picture_as_a_state_decodes_to_itself():

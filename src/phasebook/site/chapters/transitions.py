@@ -24,9 +24,11 @@ from phasebook.slices.measures.statistics import largest_deviation
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import RIDGE
 from phasebook.slices.sweep import slice_of
+from phasebook.stats import Estimate, grouped_bootstrap
 
 __all__ = ["Chapter", "IconParts", "SHARES", "Traveller", "factor_levels", "factors_on_slices", "first_ridges",
-           "icon_parts", "lead", "recorded", "ridges_table", "states_of", "travellers", "trips_of", "weighted"]
+           "icon_parts", "kept_more", "lead", "recorded", "ridges_table", "states_of", "travellers", "trips_of",
+           "weighted"]
 
 SHARES = (RIDGE / 2, RIDGE, 2 * RIDGE)      # thresholds of a ridge, the book's own between two others
 
@@ -146,6 +148,15 @@ def trips_of(one: Traveller, samples: int, starts: int, visits: int, seed: int) 
     *_, last = model.sweep(normal_start(model, seed, starts), levels, one.subject.prompt)
     at = sorted({round(k) for k in np.linspace(0, levels.steps - 1, min(visits, levels.steps))})
     return sampled_trips(model, last.x0, levels, at, one.label, one.subject.prompt, seed + 1_000_000_000)
+
+
+def kept_more(one: Trips, other: Trips, seed: int) -> Estimate | None:
+    """By how much the label survives `one` set of trips to a level more often than the `other`, both drawn anew in its
+    interval, by labels."""
+    kept = np.r_[one.label[0], other.label[0]]
+    first = np.arange(len(kept)) < one.label.shape[1]
+    return grouped_bootstrap(lambda i: kept[i][first[i]].mean() - kept[i][~first[i]].mean(),
+                             np.r_[one.origin, other.origin], seed, least=10)
 
 
 def first_ridges(one: Traveller, several: Sequence[Plane], until: float) -> dict[float, list[float | None]]:
