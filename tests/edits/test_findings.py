@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from phasebook.edits.findings import agreement, difference, findings, over_sources, surplus
+from phasebook.edits.findings import agreement, difference, findings, over_sources, rank_at_equal, surplus
 from phasebook.slices.measures.splits import split_steps
+from phasebook.stats import grouped_bootstrap, partial_spearman
 
 
 def test_difference_at_equal_distance_sees_through_a_confounder():
@@ -18,6 +19,39 @@ def test_difference_at_equal_distance_sees_through_a_confounder():
     assert difference(y, second) == pytest.approx(y[second].mean() - y[~second].mean())
     assert difference(y, second, distance) == pytest.approx(0.5, abs=0.01)
     assert np.isnan(difference(y, np.ones(400, bool)))
+
+
+def test_a_bend_that_two_share_is_no_correlation_at_equal_distance():
+    """Both rise from a half of the distances on, and not before; the known answers are 0 and a half."""
+    rng = np.random.default_rng(1)
+    distance, (a, b, both) = rng.random(2000), 0.05 * rng.normal(size=(3, 2000))
+    bend = np.maximum(distance - 0.5, 0)
+    assert partial_spearman(bend + a, bend + b, distance) > 0.3
+    assert abs(rank_at_equal(bend + a, bend + b, distance)) < 0.1          # what a stratum leaves of the bend
+    assert rank_at_equal(bend + a + both, bend + b + both, distance) == pytest.approx(0.5, abs=0.07)
+
+
+def by_distance_alone(rng, n=127, scatter=0.025):
+    """As many neighbours as the chapter has: k* and split step follow the logarithm of the distance along a bend, with
+    scatters of their own, in whole steps; the nearest never part, and pictures across families are further apart."""
+    across = np.arange(n) % 2 == 0
+    size = np.where(across, rng.normal(-2.05, 0.25, n), rng.normal(-2.56, 0.48, n)).clip(-3.7, -1.6)
+    need = 1.24 + 0.43 * size + 0.033 * size**2
+    needed, split = (np.round(50 * (need + scatter * rng.normal(size=n))) for _ in range(2))
+    return needed / 50, across, size, np.where(size < -2.9, 50, 50 - split)
+
+
+def test_where_distance_alone_decides_controls_find_nothing_else():
+    """One in twenty intervals may leave out zero, for no effect is there."""
+    names, repeats = ("strata", "across"), 60
+    out = dict.fromkeys(names, 0)
+    for seed in range(repeats):
+        needed, across, size, split = by_distance_alone(np.random.default_rng(seed))
+        found = (grouped_bootstrap(lambda i, c=c, f=f: f(*(v[i] for v in c)), np.arange(len(size)), seed, draws=100)
+                 for f, c in ((rank_at_equal, (-needed, split, size)), (difference, (needed, across, size))))
+        for name, one in zip(names, found, strict=True):
+            out[name] += not one.low <= 0 <= one.high
+    assert all(n / repeats < 0.05 + 3 * np.sqrt(0.05 * 0.95 / repeats) for n in out.values())
 
 
 def test_fewer_than_sixty_edits_decide_nothing():
