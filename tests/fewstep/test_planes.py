@@ -1,6 +1,7 @@
 """Planes of latents, and what is foreseen on them."""
 
 import numpy as np
+import pytest
 import torch
 
 from phasebook.fewstep.planes import plane_latents, student_foresees, teacher_foresees, teacher_levels
@@ -21,6 +22,7 @@ def test_the_teacher_foresees_the_mean_first_and_its_own_end_last():
     said = teacher_foresees(TARGET, z, 6)
     assert np.abs(said[0]).max() < 0.3
     levels = teacher_levels(TARGET, 6)
+    assert teacher_levels(TARGET, 6, 5)[[0, -1]] == pytest.approx([levels[0] / 2, levels[-1]])
     y = flowed(TARGET.mixture, z.reshape(-1, 2), levels[-1:])[0]
     assert np.abs(said[-1].reshape(-1, 2) - denoised(TARGET.mixture, y, levels[-1])).max() < 2e-3
 

@@ -26,16 +26,17 @@ def plane_latents(dims: int, grid: int, planes: int, seed: int,
     return flat.transpose(2, 0, 1, 3)
 
 
-def teacher_levels(target: Target, steps: int) -> Float[ndarray, " steps"]:
-    """Noise levels of the teacher, even in their logarithm, from ten deviations of the data down to where students
-    end."""
+def teacher_levels(target: Target, steps: int, far: float = FAR) -> Float[ndarray, " steps"]:
+    """Noise levels of the teacher, even in their logarithm, from `far` deviations of the data down to where
+    students end."""
     end = END * np.sqrt(target.mixture.variances[0])
-    return np.geomspace(FAR * target.deviation, end, steps)
+    return np.geomspace(far * target.deviation, end, steps)
 
 
-def teacher_foresees(target: Target, z: Float[ndarray, "*b dims"], steps: int) -> Float[ndarray, "steps *b dims"]:
-    """The data that the exact denoiser foresees on the way, at each level."""
-    levels = teacher_levels(target, steps)
+def teacher_foresees(target: Target, z: Float[ndarray, "*b dims"], steps: int,
+                     far: float = FAR) -> Float[ndarray, "steps *b dims"]:
+    """The data that the exact denoiser foresees on the way, at each level of `teacher_levels`."""
+    levels = teacher_levels(target, steps, far)
     y = flowed(target.mixture, z.reshape(-1, z.shape[-1]), levels)
     said = [denoised(target.mixture, one, s) for one, s in zip(y, levels, strict=True)]
     return np.stack(said).reshape(steps, *z.shape)

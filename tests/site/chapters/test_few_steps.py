@@ -1,6 +1,7 @@
 """What the chapter on few steps refuses, and how it counts boundaries."""
 
 import shutil
+from dataclasses import replace
 from typing import get_args
 
 import jupytext
@@ -8,9 +9,20 @@ import numpy as np
 import pytest
 
 from phasebook.fewstep.students import distil, lessons
-from phasebook.fewstep.targets import latents, named_target
+from phasebook.fewstep.targets import latents, named_target, of_pictures
 from phasebook.models.assets import asset
-from phasebook.site.chapters.few_steps import Chapter, Kind, Name, formed, measured, sharp, words
+from phasebook.site.chapters.few_steps import (
+    Chapter,
+    Kind,
+    Name,
+    formed,
+    measured,
+    pick_pictures,
+    sharp,
+    sooner,
+    words,
+    wrong_pictures,
+)
 from phasebook.site.checks import memory
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.paths import root
@@ -64,6 +76,21 @@ def test_a_wall_is_cut_and_parts_two_phases():
 def test_boundaries_have_formed_where_half_of_the_last_is_there():
     cut = np.array([[0.0, 0.0], [0.1, 0.0], [0.2, 0.0], [0.2, 0.0]])
     assert formed(cut) == [0.25, None]
+    assert sooner([0.5, 0.25, None], [0.25, None, 0.5]) == [0.25]
+
+
+def test_each_seed_has_pictures_of_its_own():
+    """The second number is that of a student who learnt the second draw of pictures alone."""
+    p = Chapter.read(defaults() | {"pictures": 4, "seeds": 2, "budget": 8, "paths": 64, "width_emoji": 36})
+    pixels = np.random.default_rng(0).random((30, 4, 4, 3))
+    found = wrong_pictures(pixels, p, ["mlp", "potential_hard"])
+    assert [len(found[name]) for name in found] == [2, 2]
+    target = replace(of_pictures(pick_pictures(pixels, 4, p.seed + 1))[0], name="emoji 1")
+    album, again = (lessons(target, latents(64, 3, p.seed + k)) for k in (4, 5))
+    (student,) = distil("mlp", [album], 1, ("consistency",), weights=p.weights(emoji=True), seeds=1, budget=8,
+                        temperature=p.temperature, seed=p.seed).values()
+    said = student(again.states[0][None].float())[0].numpy()
+    assert found["mlp"][1] == (target.near(said) != target.near(again.states[-1].numpy())).mean()
 
 
 @pytest.fixture

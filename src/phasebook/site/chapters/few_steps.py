@@ -1,6 +1,7 @@
 """Parameters of the chapter on few steps and their checks; sharp boundaries of teacher and students."""
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -13,8 +14,8 @@ from pydantic import Field, model_validator
 
 from phasebook.fewstep.layers import LAYERS, matched
 from phasebook.fewstep.measures import Score, constant_below, demanded, score
-from phasebook.fewstep.students import Student
-from phasebook.fewstep.targets import named_target
+from phasebook.fewstep.students import Student, distil, lessons
+from phasebook.fewstep.targets import latents, named_target, of_pictures
 from phasebook.models.clip import check_feature
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.loading import check_available
@@ -26,7 +27,7 @@ from phasebook.site.checks.parameters import Parameters
 from phasebook.slices.measures.basins import basin_count, basin_labels
 
 __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pick_pictures", "ridge_of", "sharp",
-           "check_teacher", "student_places", "student_record", "words"]
+           "check_teacher", "sooner", "student_places", "student_record", "words", "wrong_pictures"]
 
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
@@ -226,9 +227,38 @@ def formed(cut: Float[ndarray, "step s"]) -> list[float | None]:
     return [float(k / steps) if end > 0 else None for k, end in zip(first, last, strict=True)]
 
 
+def sooner(late: list[float | None], soon: list[float | None]) -> list[float]:
+    """By how much boundaries have formed at a smaller share in the second than in the first, for planes where both
+    have some."""
+    return [a - b for a, b in zip(late, soon, strict=True) if a is not None and b is not None]
+
+
 def pick_pictures(pixels: Float[ndarray, "n y x 3"], count: int, seed: int) -> Float[ndarray, "count y x 3"]:
     """Different pictures at random."""
     return pixels[np.random.default_rng(seed).permutation(len(pixels))[:count]]
+
+
+def wrong_pictures(pixels: Float[ndarray, "n y x 3"], p: Chapter, layers: list[str]) -> dict[str, Float[ndarray, " s"]]:
+    """By layer, the share of latents that a student of one step sends to a picture other than the exact flow does: for
+    each seed one student, of pictures of its own.
+
+    Args:
+        pixels: all pictures, of which each seed draws its own; all layers learn the same ones.
+        p: the chapter's.
+        layers: their names.
+    """
+    z, taught = latents(p.paths, p.pictures - 1, p.seed + 4), []
+    for k in range(p.seeds):
+        target, _ = of_pictures(pick_pictures(pixels, p.pictures, p.seed + k))
+        taught.append(lessons(replace(target, name=f"emoji {k}"), z))
+    test = latents(p.paths, p.pictures - 1, p.seed + 5)
+    ends = {one.target.name: lessons(one.target, test).states[-1].numpy().astype(float) for one in taught}
+    points, wrong = torch.as_tensor(test, dtype=torch.float32), {}
+    for name in layers:
+        students = distil(name, taught, 1, ("consistency",), weights=p.weights(emoji=True), seeds=1, budget=p.budget,
+                          temperature=p.temperature, seed=p.seed)
+        wrong[name] = np.array([score(one, points, ends[target]).moved[0] for (target, _), one in students.items()])
+    return wrong
 
 
 def ridge_of(centres: Float[ndarray, "n d"]) -> float:
