@@ -92,7 +92,7 @@ scale = {"the same cells, renamed": shared_basins(cells, 5 - cells), "other cell
 # %% tags=["hide-input", "nbval-check-output"]
 for name, one in scale.items():
     print(f"{name}: {chance_in_words(one)}")
-ledger.number("shared_by_chance", float(np.median(scale["other cells"].own)), "share of the information, before the null is taken off")
+ledger.number("shared_by_chance", float(np.nanmedian(scale["other cells"].own)), "share of the information, before the null is taken off")
 
 # %% [markdown]
 # Renamed cells score one and strangers nought; what lies between is to be read on this scale.

@@ -26,7 +26,7 @@ def test_identical_labels_share_all_and_independent_ones_nothing():
     a, b = rng.integers(5, size=4000), rng.integers(7, size=4000)
     assert shared_information(a, 9 - a) == pytest.approx(1) and shared_information(a, b) < 0.01
     assert shared_information(a, b) == pytest.approx(normalized_mutual_info_score(a, b, average_method="geometric"))
-    assert shared_information(np.zeros(9, int), np.zeros(9, int)) == 1
+    assert shared_information(np.zeros(9, int), np.zeros(9, int)) is None
     assert shared_information(np.zeros(9, int), np.arange(9)) == 0
 
 
@@ -48,9 +48,23 @@ def test_beyond_chance_is_one_for_the_same_basins_and_zero_for_strangers():
     strangers = shared_basins(first, np.stack([compact(100 + seed).ravel() for seed in range(14)]))
     assert abs(np.median(strangers.beyond)) < 0.15
     one = shared_basins(np.zeros((3, 9), int), np.zeros((3, 9), int))
-    assert np.isnan(one.beyond).all()
+    assert np.isnan(one.own).all() and np.isnan(one.null).all() and np.isnan(one.beyond).all()
     with pytest.raises(ValueError, match="two slices or more"):
         shared_basins(first[:1], first[:1])
+
+
+def test_a_slice_that_neither_cuts_is_left_out():
+    """One basin in both models is no agreement, on the slice and among strangers; one that one of the two cuts shares
+    nothing."""
+    first = np.stack([compact(seed).ravel() for seed in range(6)])
+    second = np.stack([compact(100 + seed).ravel() for seed in range(6)])
+    whole = np.zeros((1, 144), int)
+    alone = shared_basins(first, second)
+    beside = shared_basins(np.concatenate([first, whole]), np.concatenate([second, whole]))
+    assert np.isnan([beside.own[6], beside.beyond[6]]).all() and beside.null[6] == 0
+    assert np.allclose(beside.own[:6], alone.own) and np.allclose(beside.null[:6], alone.null * 5 / 6)
+    parted = shared_basins(np.concatenate([first, whole]), np.concatenate([second, first[:1]]))
+    assert parted.own[6] == 0 and parted.beyond[6] < 0
 
 
 @pytest.mark.parametrize("call, words", [

@@ -19,7 +19,7 @@ from phasebook.slices.measures.phases import boundary, link
 __all__ = ["Shared", "beyond_chance", "clusters", "displacement", "shared_basins", "shared_information"]
 
 
-def shared_information(first: Int[ndarray, " p"], second: Int[ndarray, " p"]) -> float:
+def shared_information(first: Int[ndarray, " p"], second: Int[ndarray, " p"]) -> float | None:
     """Normalised mutual information of two labellings of the same points.
 
     Args:
@@ -27,7 +27,7 @@ def shared_information(first: Int[ndarray, " p"], second: Int[ndarray, " p"]) ->
         second: those of the other.
 
     Returns:
-        0 to 1; 1 where both are constant, 0 where one is.
+        0 to 1; 0 where one is constant; None where both are: nothing was cut, so there is nothing to agree on.
 
     Raises:
         ValueError: for no labels, or other numbers of them.
@@ -39,7 +39,7 @@ def shared_information(first: Int[ndarray, " p"], second: Int[ndarray, " p"]) ->
     joint = link(a, b) / len(a)
     entropies = [_entropy(joint.sum(axis)) for axis in (1, 0)]
     if max(entropies) < 1e-12:
-        return 1.0
+        return None
     if min(entropies) < 1e-12:
         return 0.0
     shared = sum(entropies) - _entropy(joint.ravel())
@@ -53,7 +53,8 @@ def _entropy(p: Float[ndarray, " k"]) -> float:
 
 class Shared(NamedTuple):
     """What two kinds of labellings share on each slice: `own`, on the same one; `null`, on average of one kind's there
-    with the other kind's on the other slices, both ways; `beyond` chance, NaN where the null is 1."""
+    with the other kind's on the other slices, both ways; `beyond` chance, NaN where the null is 1. NaN where neither
+    cuts a slice, and for a null without a pair of which one does."""
 
     own: Float[ndarray, " set"]
     null: Float[ndarray, " set"]
@@ -74,9 +75,10 @@ def shared_basins(first: Int[ndarray, "set p"], second: Int[ndarray, "set p"]) -
     if first.shape != second.shape or len(first) < 2:
         raise ValueError(f"first, second: shapes {first.shape}, {second.shape}; take labels (set, p) of the same two "
                          "slices or more")
-    every = np.array([[shared_information(a, b) for b in second] for a in first])
-    own = every.diagonal().copy()
-    null = (every.sum(0) + every.sum(1) - 2 * own) / (2 * (len(every) - 1))
+    every = np.array([[shared_information(a, b) for b in second] for a in first], dtype=float)      # None is NaN
+    own, cut = every.diagonal().copy(), ~np.isnan(every) & ~np.eye(len(every), dtype=bool)
+    total, pairs = (x.sum(0) + x.sum(1) for x in (np.where(cut, every, 0), cut))
+    null = np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
     return Shared(own, null, beyond_chance(own, null))
 
 
