@@ -16,13 +16,16 @@ from phasebook.site.chapters import basins, network
 from phasebook.site.chapters.network import (
     DATA,
     Maps,
+    above_both,
     agreement_within,
+    as_well,
     datasets,
     deviation_of,
     from_diffusers,
     maps_at,
     nearest_kind,
     nearest_steps,
+    over_slices,
     own_data,
     training_pictures,
 )
@@ -123,6 +126,30 @@ def test_noise_that_a_sampler_does_not_reach_is_left_out():
         assert np.isnan(agreement_within(*2 * [Maps(noise, one.trace[[0, 0]])], 0.1, 0.5)).all()
     last = Maps(noise[:1], one.trace[:, :1])
     assert len(agreement_within(last, last, 8.0, 8.0)) == 4                             # a sampler of one step
+
+
+def test_equal_agreement_is_not_below_the_larger_of_two():
+    """Three agreements that scatter alike: the difference to both is nought, and that to their maximum is not. One that
+    exceeds both is seen, one that exceeds the first alone is not decided."""
+    each, first, second = np.random.default_rng(0).normal(0.5, 0.2, (3, 4000))
+    found = above_both(each, first, second)
+    assert found.low < 0 < found.high and abs(found.value) < 0.02
+    assert over_slices(each - np.maximum(first, second)).high < -0.08
+    assert above_both(each + 0.1, first, second).low > 0 > above_both(each - 0.1, first, second).high
+    mixed = above_both(each, first - 0.2, second + 0.2)
+    assert mixed.value == pytest.approx(-0.2, abs=0.02) and mixed.low < -0.15 and mixed.high > 0.15
+    assert above_both(each, first, np.full(4000, np.nan)) is None
+
+
+def test_a_network_that_agrees_with_nobody_is_not_asked_whether_it_agrees_as_well():
+    seen, unseen = 0.5 + 0.02 * np.arange(12), 0.48 + 0.02 * np.arange(12)
+    less, why = as_well(seen, unseen)
+    assert less.high <= 0.1 and not why                             # it knows its data, and the unseen as well
+    less, why = as_well(seen, unseen - 0.4)
+    assert less.low > 0.1 and not why                               # it knows its own alone
+    nobody, why = as_well(seen - 0.5, unseen - 0.5)
+    assert nobody.value == pytest.approx(0.02) and nobody.low == -np.inf and nobody.high == np.inf and "nobody" in why
+    assert as_well(seen, np.full(12, np.nan)) == (None, "")
 
 
 @pytest.mark.parametrize("dtype, most", [("float32", 1e-5), ("bfloat16", 0.1)])

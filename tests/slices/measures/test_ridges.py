@@ -6,7 +6,16 @@ import torch
 
 from phasebook.models.denoiser import Denoiser
 from phasebook.sampling.levels import scaled_linear_levels
-from phasebook.slices.measures.ridges import Edges, frame_at, isotropy, medians, profile, ridge_edges, ridges_at
+from phasebook.slices.measures.ridges import (
+    Edges,
+    frame_at,
+    isotropy,
+    medians,
+    profile,
+    ridge_edges,
+    ridges_at,
+    without_swells,
+)
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
 
@@ -34,6 +43,23 @@ def test_the_ascent_finds_a_known_ridge():
     np.testing.assert_allclose(found.det, (unit**2 / (2 * WIDTH))**2, rtol=0.02)
     assert found.resolved.all()
     np.testing.assert_allclose(isotropy(found.trace, found.det), 4 * (WIDTH / 2)**2, rtol=0.02)
+
+
+def test_swells_are_no_ridges_and_boundaries_are():
+    """Of a linear map nothing is left, however steep; of one with a ridge the edges that cross it, and no other."""
+    def linear(slope):
+        return Denoiser((2,), lambda x, alpha, sigma: slope * x, name=f"slope {slope}")
+
+    plane = Plane(ANCHORS, grid=11, normalise=False)
+    plain, steep, torn = (slice_of(m, plane, m.levels(1)) for m in (linear(1.0), linear(50.0), tanh_model()))
+    assert len(ridge_edges(steep, [0], 0.5, 500).low) == 220
+    for swell in (plain, steep):
+        assert len(ridge_edges(without_swells(swell, plain), [0], 1e-6, 500).low) == 0
+    left = ridge_edges(without_swells(torn, plain), [0], 0.5, 500)
+    assert len(left.low) == 11 and np.allclose(left.low[:, 0], 0.4) and np.allclose(left.high[:, 0], 0.5)
+    assert torn.values("jump_beta").min() > 0               # the slice itself is as it was
+    with pytest.raises(ValueError, match="the same slice by another model"):
+        without_swells(torn, slice_of(linear(1.0), Plane(ANCHORS + 1, grid=11, normalise=False), linear(1.0).levels(1)))
 
 
 def test_too_few_halvings_give_a_lower_bound():

@@ -57,6 +57,7 @@ def test_overlap_of_ridges():
     one = made(up, np.zeros((2, 5, 4)), None)
     assert st.ridge_overlap(one, 0.5, 0, 1) == 0.5 and st.ridge_overlap(one, 0.5, 0, 0) == 1
     assert st.ridge_overlap(one, 2.0, 0, 1) is None
+    assert st.ridge_share(one, 2.0, 0) == 0 and st.ridge_share(one, -1.0, 0) == 1
 
 
 def test_interior_sensitivity_is_one_for_an_even_map_and_small_for_a_ridge():

@@ -34,20 +34,21 @@ from phasebook.site.checks.models import (
 )
 from phasebook.site.results.ledger import slug
 from phasebook.slices.measures.partitions import beyond_chance
-from phasebook.slices.measures.statistics import agreement, largest_deviation
+from phasebook.slices.measures.statistics import agreement, hull, largest_deviation
 from phasebook.slices.plane import seeded_anchors
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate, median_interval
 
-__all__ = ["DATA", "PICTURE_SIDE", "Chapter", "Maps", "WithKin", "agreement_within", "datasets", "deviation_of",
-           "from_diffusers", "maps_at", "maps_of", "memory_of_data", "nearest_kind", "nearest_steps", "over_slices",
-           "own_data", "training_pictures"]
+__all__ = ["DATA", "PICTURE_SIDE", "Chapter", "Maps", "WithKin", "above_both", "agreement_within", "as_well",
+           "datasets", "deviation_of", "from_diffusers", "maps_at", "maps_of", "memory_of_data", "nearest_kind",
+           "nearest_steps", "over_slices", "own_data", "training_pictures", "without_ends"]
 
 DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
 PICTURE_SIDE = 64       # pixels of these
 STARTS = 48             # samples from which the covariance of a model without data is estimated
 LEVELS = 6              # of noise in a window, at which maps of two samplers are compared
 LEAST = 1e-30           # tr G below which a map is flat
+KNOWN = 0.2             # agreement beyond chance above which a network knows its data
 
 
 class WithKin(ModelParameters):
@@ -258,6 +259,50 @@ def agreement_within(first: Maps, second: Maps, low: float, high: float) -> Floa
 def over_slices(values: Float[ndarray, " set"]) -> Estimate | None:
     """The median over slices with its interval; NaN is a slice without the statistic."""
     return median_interval(values[np.isfinite(values)].tolist())
+
+
+def without_ends(estimate: Estimate | None) -> Estimate | None:
+    """A number by which nothing is decided, since it could hardly have come out otherwise."""
+    return estimate and estimate._replace(low=-np.inf, high=np.inf)
+
+
+def above_both(each: Float[ndarray, " set"], first: Float[ndarray, " set"],
+               second: Float[ndarray, " set"]) -> Estimate | None:
+    """How far an agreement lies above two others: the lower of the medians of its differences to them, with an interval
+    that holds those of both.
+
+    The larger of both, slice by slice, would not do: of two that scatter it lies above either. By simulation with 12
+    slices of 7 x 7 points and three maps that agree alike, a difference of nought came out as -0.04 to -0.24, and in
+    nearly one run of five its interval lay below nought.
+
+    Args:
+        each: one number a slice; NaN where there is none.
+        first: likewise, of one of the two.
+        second: of the other.
+
+    Returns:
+        None where a difference to one of the two is not known.
+    """
+    both = [over_slices(each - other) for other in (first, second)]
+    return None if None in both else hull(sorted(both))
+
+
+def as_well(seen: Float[ndarray, " set"], unseen: Float[ndarray, " set"]) -> tuple[Estimate | None, str]:
+    """By how much a network's maps agree better with those of the data that it was shown than with those of others.
+
+    Args:
+        seen: agreement beyond chance with its own data, one number a slice; NaN where there is none.
+        unseen: with other data of the distribution.
+
+    Returns:
+        The median difference, and a reason why it says nothing. One that agrees with nobody agrees with both alike:
+        unless the interval of `seen` lies above `KNOWN` there are no ends to the difference.
+    """
+    own, less = over_slices(seen), over_slices(seen - unseen)
+    if own is None or less is None or own.low > KNOWN:
+        return less, ""
+    return without_ends(less), (
+        f"the interval of its agreement with its own data is not above {KNOWN}: with nobody it would agree as well")
 
 
 def from_diffusers(subject: Subject, p: Chapter, guidance: float) -> float:

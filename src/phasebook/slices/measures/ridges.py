@@ -6,6 +6,7 @@ the ridge the exact tangents give the slope that a grid cannot.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +22,11 @@ from phasebook.slices.metric import pullback
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 
-__all__ = ["Edges", "Profile", "Ridges", "frame_at", "isotropy", "medians", "profile", "ridge_edges", "ridges_at"]
+__all__ = ["Edges", "Profile", "Ridges", "frame_at", "isotropy", "medians", "profile", "ridge_edges", "ridges_at",
+           "without_swells"]
 
 SHARP = 0.02            # the ascent ends where the jump left over is this share of the first
+STEEPER = 2.0           # a jump that many times as steep as on a usual edge is no swell
 
 
 class Edges(NamedTuple):
@@ -56,6 +59,32 @@ class Ridges(NamedTuple):
 def isotropy(trace: Float[ndarray, "*p"], det: Float[ndarray, "*p"]) -> Float[ndarray, "*p"]:
     """`det G / (tr G / 2)^2`: 1 for equal eigenvalues, 0 for rank one."""
     return 4 * det / np.maximum(np.asarray(trace) ** 2, 1e-200)
+
+
+def without_swells(one: Slice, plain: Slice) -> Slice:
+    """A slice with those jumps alone that a map without boundaries does not make; all others are 0.
+
+    On a coarse grid the linear denoiser of a Gaussian jumps between neighbours by more than `Slice.ridge`, and it has
+    no boundary: its map swells. A jump is left where, divided by that of such a map on the same edge at the same step,
+    it is more than `STEEPER` times the median over the slice: of a map that is but steeper everywhere none is.
+
+    Args:
+        one: the slice; jumps of its first feature are compared.
+        plain: the same plane by a map without boundaries, at the same steps; its first feature counts.
+
+    Raises:
+        ValueError: for slices of different planes, or steps.
+    """
+    if one.steps != plain.steps or not np.array_equal(one.plane.anchors, plain.plane.anchors):
+        raise ValueError("plain: another plane, or other steps; takes the same slice by another model")
+    names = ("jump_alpha", "jump_beta")
+    own, other = ([side.values(name) for name in names] for side in (one, plain))
+    ratio = [a / np.maximum(b, 1e-12) for a, b in zip(own, other, strict=True)]
+    usual = np.median(np.concatenate([r.reshape(one.steps, -1) for r in ratio], 1), 1)[:, None, None]
+    data = one.data.copy(deep=True)
+    for name, jump, r in zip(names, own, ratio, strict=True):
+        data[name].loc[{"feature": next(iter(one.features))}] = np.where(r > STEEPER * usual, jump, 0)
+    return replace(one, data=data)
 
 
 def ridge_edges(one: Slice, steps: Sequence[int], ridge: float, most: int, feature: str | None = None) -> Edges:

@@ -24,7 +24,7 @@ from phasebook.stats import Estimate
 
 __all__ = ["Observations", "agreement", "basin_counts", "branching", "centred_gram", "contrast", "early", "hull",
            "interior_sensitivity", "largest_deviation", "late", "mean_s", "observations", "plane_contrast",
-           "rests_from", "ridge_overlap", "steepest"]
+           "rests_from", "ridge_overlap", "ridge_share", "steepest"]
 
 MANY = 600                      # points, beyond which one eigenvalue is sought alone
 EARLY, LATE = 1.0, 0.1          # noise levels in units of the data's largest standard deviation
@@ -135,6 +135,12 @@ def ridge_overlap(one: Slice, ridge: float, first: int, second: int, feature: st
     a, b = (np.concatenate([j[k].ravel() for j in jumps]) for k in (first, second))
     either = int((a | b).sum())
     return float((a & b).sum() / either) if either else None
+
+
+def ridge_share(one: Slice, ridge: float, step: int, feature: str | None = None) -> float:
+    """Of all edges of the grid, the share that is on a ridge (jump above `ridge`) at a step."""
+    return float(np.mean(np.concatenate([one.values(f"jump_{way}", feature)[step].ravel() for way in ("alpha", "beta")])
+                         > ridge))
 
 
 def rests_from(noise: Float[ndarray, " step"], calm: Bool[ndarray, " step"]) -> float | None:
