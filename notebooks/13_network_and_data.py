@@ -258,8 +258,9 @@ for name in networks:
                  note=f"such ridges cut {sum(cut[name])} of {p.sets} slices" if sharp[name] else "its data are not at hand")
     ledger.claim("pipeline.sharp_pattern_stable", without_ends(stands) if close else stands, model=name,
                  note="no such ridge late on" if not stands else "the two are neighbours among the sampler's steps" if close else f"{stands.n} of {p.sets} slices have such ridges")
-    ledger.claim("pipeline.mean_s_at_rest", median_interval(late_move[name]), model=name,
-                 note=f"CLIP features, from step {judged[name][-2]} to {judged[name][-1]}" if late_move[name] else "no step at nu <= 0.1 before the last")
+    moved = median_interval(late_move[name])
+    ledger.claim("pipeline.mean_s_rests", without_ends(moved) if close else moved, model=name,
+                 note=f"CLIP features, from step {judged[name][-2]} to {judged[name][-1]}" + ", its neighbour" * close if moved else "no step at nu <= 0.1 before the last")
     ledger.number(f"mean_det_g_{networks[name].title}", np.median([mean_s(one) for one in runs[name]], 0), "latent, median over slices")
 
 # %% tags=["hide-input"]
@@ -281,7 +282,7 @@ if rows:
 
 # %% [markdown]
 # The network's $S$ starts from as little as that of the exact denoiser and rises by more than four orders of magnitude in {numref}`fig-two-means`, but later, and ends lower. Late on
-# the mean of $S$ of CLIP features has come to rest, as the paper reports (of the U-Net's twenty steps only the last two are late, so that of it this says little). Neither asks for a boundary: of the Gaussian's
+# the mean of $S$ of CLIP features has come to rest, as the paper reports of its own; of the U-Net's twenty steps only the last two are late, between which little could move, so that of it nothing is decided (`pipeline.mean_s_rests`). Neither asks for a boundary: of the Gaussian's
 # latent the mean of $S$ at large noise is half a percent of that at small noise, and late on it moves by three percent of its rise at most.
 #
 # Of ridges so coarse a grid tells little. Nearly nine edges in ten of a network's slices are above a ridge's height, and a quarter of the Gaussian's, which has no boundary. Its 'basins' grow in number as steadily as a network's do,
