@@ -7,6 +7,7 @@ from scipy.stats import norm
 from phasebook.mixtures.latent_flow import (
     basins,
     count_regions,
+    even_slope,
     latent_flow,
     line_quantile,
     line_slope,
@@ -101,10 +102,23 @@ def test_steep_regions_of_two_atoms_and_their_mass():
     assert mass[1] == pytest.approx(norm.cdf(z[steep].max()) - norm.cdf(z[steep].min()), abs=1e-3)
 
 
-def test_steep_regions_can_merge():
-    """A wide component between two narrow ones: two ridges become one, so the count is not monotone."""
-    wide = Mixture(60 * np.array([[-1.0], [0.0], [1.0]]), np.array([0.25, 400.0, 0.25]), np.full(3, 1 / 3))
-    assert (np.diff(steep_regions(wide, np.geomspace(150, 0.1, 60), 5.0)[0]) < 0).any()
+@pytest.mark.parametrize("unit", [0.1, 1.0, 60.0])
+def test_what_is_steep_has_no_unit(unit):
+    """A Gaussian is steep nowhere, however wide; two atoms have one ridge, and a wide part between narrow ones two,
+    which do not merge."""
+    assert even_slope(Mixture(np.zeros((1, 1)), np.array([unit**2]), np.ones(1)), 0.5) == pytest.approx(
+        line_slope(Mixture(np.zeros((1, 1)), np.array([unit**2]), np.ones(1)), 0.5, np.zeros(1))[1][0])
+    three = [-3.0, 0.0, 3.0], [0.025, 1.0, 0.025]
+    for (places, widths), ridges in ((([0.0], [1.0]), 0), (([-1.0, 1.0], [0.0, 0.0]), 1), (three, 2)):
+        n = len(places)
+        data = Mixture(unit * np.array(places)[:, None], (unit * np.array(widths))**2, np.full(n, 1 / n))
+        counts = steep_regions(data, unit * np.geomspace(8, 0.05, 40), 5.0)[0]
+        assert counts[-1] == ridges and (np.diff(counts) >= 0).all()
+
+
+def test_the_widest_axis_gives_the_even_slope():
+    data = Mixture.atoms([[-3.0, 0.0], [3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    assert even_slope(data, 2.0) == pytest.approx(np.sqrt((4.5 + 4) / 5))
 
 
 def test_count_regions():

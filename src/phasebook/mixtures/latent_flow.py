@@ -19,8 +19,8 @@ from scipy.special import ndtr, ndtri
 from phasebook.arguments import brief, number, numbers
 from phasebook.mixtures.mixtures import Mixture
 
-__all__ = ["LatentFlow", "basins", "count_regions", "far_level", "latent_flow", "line_quantile", "line_slope",
-           "runge_kutta", "steep_regions", "whitening"]
+__all__ = ["LatentFlow", "basins", "count_regions", "even_slope", "far_level", "latent_flow", "line_quantile",
+           "line_slope", "runge_kutta", "steep_regions", "whitening"]
 
 # the flow starts this many data radii out: third cumulants then shift z by about 1e-7
 FAR = 150.0
@@ -122,6 +122,13 @@ def whitening(mixture: Mixture, s: float) -> tuple[Float[ndarray, " d"], Float[n
     cov = (mixture.weights[:, None] * centred).T @ centred + mixture.weights @ mixture.variances * np.eye(len(m))
     value, vector = np.linalg.eigh(cov)
     return m, (vector * np.sqrt(value + s**2)) @ vector.T
+
+
+def even_slope(mixture: Mixture, s: float) -> float:
+    """How much the spread of the data stretches by itself: the largest slope of the flow to the Gaussian of the same
+    mean and covariance, `((Lambda_1 + s^2) / (1 + s^2))^(1/2)` in the variance-preserving frame. That map has no
+    boundary, and a slope over its slope does not depend on the unit of the data."""
+    return float(np.linalg.eigvalsh(whitening(mixture, s)[1])[-1] / np.sqrt(1 + s**2))
 
 
 def _rate(mixture, y, J, s):
@@ -242,14 +249,14 @@ def line_quantile(mixture: Mixture, s: float, q: Float[ndarray, " k"]) -> Float[
 
 def steep_regions(mixture: Mixture, levels: Float[ndarray, " k"], threshold: float, span: float = 4.5,
                   ) -> tuple[Int[ndarray, " k"], Float[ndarray, " k"]]:
-    """On the line: number and Gaussian mass of the latent intervals whose slope exceeds a threshold.
+    """On the line: number and Gaussian mass of the latent intervals that are steep.
 
     On 400 points of the image for each component, where ridges are as wide as the noise.
 
     Args:
         mixture: data on the line.
         levels: k noise levels.
-        threshold: of the slope, variance-preserving frame.
+        threshold: of the slope, in units of `even_slope`.
         span: latents beyond |z| <= span are left out.
 
     Returns:
@@ -259,7 +266,7 @@ def steep_regions(mixture: Mixture, levels: Float[ndarray, " k"], threshold: flo
     for s in levels:
         y = np.sort((mixture.means + np.sqrt(mixture.variances + s**2)[:, None] * np.linspace(-6, 6, 400)).ravel())
         z, slope = line_slope(mixture, s, y)
-        steep = (slope > threshold) & (np.abs(z) <= span)
+        steep = (slope > threshold * even_slope(mixture, s)) & (np.abs(z) <= span)
         cells = np.diff(ndtr(z)) * (steep[1:] + 0.0 + steep[:-1]) / 2
         rows.append((count_regions(steep), cells.sum()))
     return np.array([n for n, _ in rows]), np.array([m for _, m in rows])

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import ndtr, ndtri
 
-from phasebook.mixtures.latent_flow import line_slope
+from phasebook.mixtures.latent_flow import even_slope, line_slope
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.modes.modes import _signs, _terms, detect_by_height, modes_1d
 
@@ -24,7 +24,7 @@ class Boundary(NamedTuple):
     Attributes:
         level: the noise level s.
         quantile: `F_s(antimode)`, its place in the latent space as a Gaussian mass.
-        slope: of the map from the latent there, variance-preserving frame.
+        slope: of the map from the latent there, over that for a Gaussian of the same variance (`even_slope`).
     """
 
     level: float
@@ -119,7 +119,7 @@ def boundaries(mixture: Mixture, s: float) -> list[Boundary]:
     """
     y = modes_1d(mixture, 1.0, s).antimodes
     quantile = ndtr((y[:, None] - mixture.means[:, 0]) / np.sqrt(mixture.variances + s**2)) @ mixture.weights
-    slope = line_slope(mixture, s, y)[1]
+    slope = line_slope(mixture, s, y)[1] / even_slope(mixture, s)
     return [Boundary(float(s), float(q), float(m)) for q, m in zip(quantile, slope, strict=True)]
 
 
@@ -180,10 +180,11 @@ def minor_pair() -> Mixture:
     return Mixture.atoms([[0.0], [3.0], [3.4]], np.array([0.94, 0.03, 0.03]))
 
 
-def wide_among_narrow(unit: float = 5.0, atoms: int = 0) -> Mixture:
+def wide_among_narrow(unit: float = 1.0, atoms: int = 0) -> Mixture:
     """A wide component (standard deviation 4 units) between two narrow ones at +-12 units.
 
-    At unit 5 the latent intervals stretched more than 5 times merge on the way down in noise: 2, then 1, then 3.
+    The latent intervals that are steep stay two, in units of `even_slope`. By slopes without a unit they would seem to
+    merge at unit 5, where a Gaussian of their standard deviation, 50, is steep everywhere.
 
     `atoms` > 0 replaces each component by that many atoms of equal weight: the wide one by its quantiles, the
     narrow ones by atoms a thousandth of a unit apart.
