@@ -138,7 +138,7 @@ areas["geodesics of a slice"] = separation(on_slice, n // 4, p.slice_trees, p.se
 display(HTML(areas_table(areas)))
 best = {name: next(iter(least_areas(kinds).items())) for name, kinds in areas.items()}
 for claim, name, count in (("trees_separated", "splits, many starts a leaf", p.trees),
-                           ("geodesics_separate", "geodesics of a slice", p.slice_trees)):
+                           ("geodesics_tell", "geodesics of a slice", p.slice_trees)):
     statistic, area = best[name]
     ledger.claim(f"hierarchy.{claim}", area, note=f"by {statistic}; {count} trees and twins of each kind")
 

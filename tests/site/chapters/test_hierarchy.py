@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from phasebook.hierarchy.leaves import Leaves
-from phasebook.hierarchy.trees import distances_of, known_tree, spectrum
+from phasebook.hierarchy.trees import distances_of, known_tree, spectrum, twin_points
 from phasebook.models.exact import ExactModel
+from phasebook.sampling.levels import named_levels
 from phasebook.site.build import runner
+from phasebook.site.chapters import hierarchy
 from phasebook.site.chapters.hierarchy import (
     cloud_of,
     disjoint_parts,
@@ -23,6 +25,7 @@ from phasebook.site.chapters.hierarchy import (
 )
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import Plane
+from phasebook.slices.sweep import slice_of
 
 SOURCE = runner.find_chapter("15")
 ALONE = {"models": ["exact"], "compared": ["digits"], "grid": 21, "steps": 20, "starts": 40}
@@ -82,6 +85,17 @@ def test_chains_end_in_numbers():
     assert through_slice(points, 0, levels, plane, 0.2) is not None
 
 
+def test_trees_and_twins_are_cut_by_planes_of_one_kind(monkeypatch):
+    """A twin has fewer coordinates than its tree; that must not make the one plane normalised and the other not."""
+    cut = []
+    monkeypatch.setattr(hierarchy, "slice_of", lambda *of: cut.append(of) or slice_of(*of))
+    tree, plane = known_tree("ternary", 12, 0), Plane(np.eye(3), (-1.0, 2.0, -1.0, 2.0), 9, normalise=False)
+    for points in (tree, twin_points(distances_of(tree), 0)):
+        through_slice(points, 0, named_levels("scaled_linear", 10), plane, 0.2)
+    assert {(own.normalise, own.anchors.shape) for _, own, _ in cut} == {(True, (3, 768))}
+    assert [model.shape for model, _, _ in cut] == [(768,)] * 2
+
+
 def test_parts_of_icons_are_whole_things():
     names = tuple(f"thing {k}, {style} style" for style in "abc" for k in range(6))
     model = ExactModel.of_points(np.random.default_rng(0).standard_normal((18, 5)))
@@ -109,7 +123,7 @@ def test_the_cloud_of_pictures_on_a_line_has_room_for_a_plane():
     cloud = cloud_of(model, 0)
     own, other = (distances_of(m.atoms.numpy()) for m in (model, cloud))
     np.testing.assert_allclose(spectrum(other), spectrum(own), rtol=1e-3)
-    assert Plane.random(cloud.shape, 0, grid=5).latents([0.0, 1.0], [0.5, 0.5]).shape == (2, 3)
+    assert Plane.random(cloud.shape, 0, grid=5).latents([0.0, 1.0], [0.5, 0.5]).shape == (2, 64)
 
 
 def test_a_set_of_one_leaf_is_passed_over():

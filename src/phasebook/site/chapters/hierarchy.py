@@ -10,7 +10,7 @@ from numpy import ndarray
 from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.hierarchy.boundaries import check_pairs, nearby_pairs
-from phasebook.hierarchy.calibration import Likeness, Measure, Placed, placed
+from phasebook.hierarchy.calibration import DIMENSION, Likeness, Measure, Placed, placed
 from phasebook.hierarchy.leaves import Leaves, linkage_of, parted
 from phasebook.hierarchy.straightness import geodesic_distances
 from phasebook.hierarchy.trees import distances_of, twin_points
@@ -42,7 +42,7 @@ __all__ = ["Chapter", "cloud_of", "compared_subjects", "disjoint_parts", "leaves
 
 TWO_FACTORS = "icons"           # the image set of things in styles
 RESOLUTION = 0.25               # of split heights: a factor 1.28 of the noise
-SPANNED = 3                     # coordinates that a cloud has at least
+SPANNED = 64                    # coordinates that a cloud has at least: its planes are normalised as those of pictures
 SHARE = 0.05                    # of the largest geodesic distance, likewise
 Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
 
@@ -154,8 +154,12 @@ def parts_of(one: Subject, parts: int, most: int, seed: int) -> list[Model]:
 def cloud_of(model: ExactModel, seed: int) -> ExactModel:
     """The exact model of the twin of all pictures of another: the same spectrum, and no tree."""
     points = twin_points(distances_of(model.atoms.cpu().numpy()), seed)
-    short = max(0, SPANNED - points.shape[1])       # of pictures on a line: three anchors need room for a plane
-    return ExactModel.of_points(np.pad(points, ((0, 0), (0, short))), str(model.atoms.device))
+    return ExactModel.of_points(_in_dimensions(points, SPANNED), str(model.atoms.device))
+
+
+def _in_dimensions(points: Float[ndarray, "n d"], least: int) -> Float[ndarray, "n k"]:
+    """The same points with so many coordinates, at least; further ones are 0."""
+    return np.pad(points, ((0, 0), (0, max(0, least - points.shape[1]))))
 
 
 def merge_tree_of(title: str, parts: Sequence[Model], leaves: Sequence[Leaves]) -> MergeTree | None:
@@ -208,10 +212,11 @@ def through_slice(points: Float[ndarray, "n d"], seed: int, levels: Levels, plan
                   ridge: float) -> Likeness | None:
     """Points -> exact denoiser -> a slice -> geodesic distances of its phases -> likeness to a tree.
 
-    `plane` gives extent and grid; its anchors are drawn anew for the points.
+    `plane` gives extent and grid; its anchors are drawn anew for the points, in as many dimensions for trees as for
+    their twins: both planes are normalised, as those of pictures are.
     """
-    model = ExactModel.of_points(points)
-    own = Plane.random(model.shape, seed, extent=plane.extent, grid=plane.grid)
+    model = ExactModel.of_points(_in_dimensions(points, DIMENSION))
+    own = Plane.random(model.shape, seed, extent=plane.extent, grid=plane.grid, normalise=True)
     s = slice_of(model, own, levels)
     measured = geodesic_distances(s.surface(s.steps - 1), s.phases(ridge * s.yardstick())[-1], leaves=16)
     return None if measured is None else likeness(measured[0], SHARE * measured[0].max())
