@@ -360,8 +360,8 @@ ledger.claim("singular.unequal", uneven / norm.pdf(norm.ppf(p.unequal_mass)) if 
              note="" if judged else "a mass below a thousandth is served from beyond the last bricks' resolution")
 ledger.claim("singular.notch", share, note="share of the jump integral, both images within a brick of the corner's sides")
 ledger.claim("singular.annulus", miss, note="mean distance from the closed form, brick widths")
-for id, name in (("hole_grows", "annulus"), ("convex_stretch", "disk")):
-    ledger.claim(f"singular.{id}", exponents[name] if fine_enough else None, note=too_coarse)
+ledger.claim("singular.hole_grows", exponents["annulus"] if fine_enough else None, note=too_coarse)
+ledger.claim("singular.convex_stretch", exponents["disk"] if fine_enough else None, note=too_coarse)
 ledger.claim("singular.neck_rises", rises.min() if rises.size else None,
              note=f"{len(torn_necks)} torn ones of {len(necks)} necks, two bricks apart or more; disk source" if rises.size
              else "no two torn necks differ by two bricks")

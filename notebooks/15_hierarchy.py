@@ -79,6 +79,7 @@ from phasebook.hierarchy.calibration import blended, least_areas, place, placed,
 from phasebook.hierarchy.slice_measures import beyond, boundaries, straight
 from phasebook.hierarchy.straightness import straightness
 from phasebook.site.chapters.hierarchy import (
+    apart_of,
     cloud_of,
     compared_subjects,
     leaves_of_model,
@@ -285,7 +286,7 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 # styles a set, a tree by construction if things differ more than styles do.
 
 # %%
-sets, areas_of, beside, drawn = {}, {}, {}, []
+sets, made_of, areas_of, beside, drawn = {}, {}, {}, {}, []
 known = {(first.levels.steps, n, n // 4): areas["splits, many starts a leaf"]}
 further = compared_subjects(p)
 for one in [*models_here, *further]:
@@ -293,11 +294,12 @@ for one in [*models_here, *further]:
     parts = parts_of(one, p.sets, n // 4, p.seed)
     leaves = [leaves_of_model(part, one.levels, n, p.seed + k, one.prompt) for k, part in enumerate(parts)]
     through = partial(through_splits, levels=one.levels, starts=n)
-    scored = [placed(likeness_of(each), each.final, through, p.seed + k) for k, each in enumerate(leaves)
-              if likeness_of(each)]
+    made_of[one.title] = [apart_of(part, each) for part, each in zip(parts, leaves, strict=True)]
+    scored = [placed(here, apart, through, p.seed + k) for k, (each, apart) in enumerate(zip(leaves, made_of[one.title], strict=True))
+              if (here := likeness_of(each))]
     sets[one.title], beside[one.title] = leaves, [each for each in scored if each]
     # known trees of as many points, and through a chain of as many starts and steps, serve all sets alike
-    case = (one.levels.steps, n, points_of(parts, leaves))
+    case = (one.levels.steps, n, points_of(made_of[one.title]))
     if case not in known:
         known[case] = separation(through, case[-1], p.trees, p.seed)
     areas_of[one.title] = known[case]
@@ -326,16 +328,17 @@ show_albums(linked, alt="map of the phases of a slice and merge tree of its poin
 # %% [markdown]
 # A phase boundary and a fork of the tree are not the same event, since a ridge has to reach its threshold and a pair of points its own, but they follow
 # each other. A tree can be drawn of anything; average linkage always returns one. Whether it is there, the scale has to say: each set
-# of leaves beside *its own* twin (the same spectrum of final pictures, no tree) and *its own* tree (the ultrametric that
-# average linkage makes of its final pictures), both sent through the same chain. The place of the data is 0 at the twin and 1 at the
+# of leaves beside *its own* twin (the same spectrum of pictures, no tree) and *its own* tree (the ultrametric that
+# average linkage makes of its pictures), both sent through the same chain, with as many points as the set has pictures, reached or not. The place of the data is 0 at the twin and 1 at the
 # tree. These ends are medians over sets as the data's own is, so intervals draw sets through the whole ratio; and where two statistics
 # have passed, nothing says which one is right, so the interval reaches over both. For a network, twin and tree of its final pictures go
 # through an *exact* denoiser of as many starts and steps, since the network knows neither: its scale is that of another model.
 # Blends of the two show how the scale runs in between.
 
 # %%
-blends = {share: [through_splits(blended(leaf.final, share, p.seed + k), p.seed + k, first.levels, p.at("starts", first.name))
-                  for k, leaf in enumerate(sets[first.title]) if likeness_of(leaf)] for share in (0.25, 0.5, 0.75)}
+blends = {share: [through_splits(blended(apart, share, p.seed + k), p.seed + k, first.levels, p.at("starts", first.name))
+                  for k, (leaf, apart) in enumerate(zip(sets[first.title], made_of[first.title], strict=True)) if likeness_of(leaf)]
+          for share in (0.25, 0.5, 0.75)}
 
 # %% mystnb={"figure": {"caption": "Share of resolved triples that agree, for each set of leaves, its twin and its tree; for the first model also blends of twin and tree (share of the variance that the tree has).", "name": "fig-scale"}} tags=["hide-input"]
 scale = {title: {kind: [getattr(each, kind)["triples"] for each in three] for kind in ("data", "twin", "tree")}
@@ -356,7 +359,7 @@ for one in [*models_here, *further]:
     note = " and ".join(f"{name} (least area {area.value:.3f})" for name, area in used.items()) or (
         "cannot be settled this way: at this number of leaves and starts no statistic tells a known tree from its twin")
     for claim in ("near_tree", "above_twin"):
-        ledger.claim(f"hierarchy.place_{claim}", at, model=one.name, note=f"by {note}" if used else note)
+        ledger.claim(f"hierarchy.splits_{claim}", at, model=one.name, note=f"by {note}" if used else note)
 passed = usable(areas["geodesics of a slice"])
 for one in models_here:
     sides = [placed_on_slice(s, p.ridge * yardstick[one.name], on_slice, p.seed + k) if passed else None

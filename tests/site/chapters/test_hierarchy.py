@@ -13,6 +13,7 @@ from phasebook.sampling.levels import named_levels
 from phasebook.site.build import runner
 from phasebook.site.chapters import hierarchy
 from phasebook.site.chapters.hierarchy import (
+    apart_of,
     cloud_of,
     disjoint_parts,
     leaves_of_model,
@@ -132,7 +133,16 @@ def test_a_set_of_one_leaf_is_passed_over():
     two = Leaves(1.0 - np.eye(2), 1.0 - np.eye(2), np.arange(2), np.array([8, 8]), np.zeros((2, 5)))
     assert likeness_of(alone) is None and merge_tree_of("t", [model], [alone]) is None
     assert merge_tree_of("t", [model] * 2, [alone, two]).linkage.shape == (1, 4)
-    assert points_of([model] * 2, [alone, two]) == 8
+    assert points_of([apart_of(model, each) for each in (alone, two)]) == 8
+
+
+def test_twin_and_tree_are_of_all_pictures_of_a_set_reached_or_not():
+    points = known_tree("ternary", 20, 0)
+    leaves = Leaves(1.0 - np.eye(3), 1.0 - np.eye(3), np.arange(3), np.ones(3, int))
+    model = ExactModel.of_points(points)
+    np.testing.assert_allclose(apart_of(model, leaves), distances_of(model.atoms.numpy()))
+    assert points_of([apart_of(model, leaves)]) == 20
+    assert apart_of(SimpleNamespace(), leaves) is leaves.final
 
 
 def test_few_starts_of_few_pictures_leave_no_traceback():

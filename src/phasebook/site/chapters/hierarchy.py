@@ -37,7 +37,7 @@ from phasebook.slices.plane import Plane, check_extent
 from phasebook.slices.slice import Slice
 from phasebook.slices.sweep import slice_of
 
-__all__ = ["Chapter", "cloud_of", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of",
+__all__ = ["Chapter", "apart_of", "cloud_of", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of",
            "merge_tree_of", "parts_of", "placed_on_slice", "points_of", "strips_of", "through_slice", "through_splits"]
 
 TWO_FACTORS = "icons"           # the image set of things in styles
@@ -176,17 +176,19 @@ def merge_tree_of(title: str, parts: Sequence[Model], leaves: Sequence[Leaves]) 
     return None
 
 
-def points_of(parts: Sequence[Model], leaves: Sequence[Leaves]) -> int:
-    """How many points a known tree has that stands for some sets: as many as an exact model has pictures, or as there
-    are leaves of another model; eight at least.
+def points_of(apart: Sequence[Float[ndarray, "n n"]]) -> int:
+    """How many points a known tree has that stands for some sets: as many as they have, eight at least.
 
     Args:
-        parts: the models.
-        leaves: of each.
+        apart: `apart_of` of each.
     """
-    sizes = [len(part.atoms) if isinstance(part, ExactModel) else len(each.first)
-             for part, each in zip(parts, leaves, strict=True)]
-    return max(8, int(np.median(sizes)))
+    return max(8, int(np.median([len(one) for one in apart])))
+
+
+def apart_of(part: Model, leaves: Leaves) -> Float[ndarray, "n n"]:
+    """The distances of what twin and tree of a set are made of: of an exact model all its pictures, since theirs are
+    reached or not as those of the set were; of another the leaves."""
+    return distances_of(part.atoms.cpu().numpy()) if isinstance(part, ExactModel) else leaves.final
 
 
 def leaves_of_model(model: Model, levels: Levels, starts: int, seed: int, prompt: Prompt | None = None) -> Leaves:
