@@ -10,6 +10,7 @@ from phasebook.models.assets import asset
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.sampling.levels import log_snr_levels
 from phasebook.sampling.protocols import Frame
 from phasebook.site.build import runner, sources
 from phasebook.site.chapters import basins, network
@@ -23,6 +24,7 @@ from phasebook.site.chapters.network import (
     deviation_of,
     from_diffusers,
     maps_at,
+    maps_of,
     nearest_kind,
     nearest_steps,
     over_slices,
@@ -32,6 +34,7 @@ from phasebook.site.chapters.network import (
 from phasebook.site.chapters.slices import by_scale, planes
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.site.results.ledger import Ledger
+from phasebook.slices.sweep import slice_of
 from phasebook.stats import Estimate
 from tests.builders import build
 
@@ -105,6 +108,19 @@ def test_maps_of_two_samplers_are_compared_at_equal_noise():
         other = Maps(few.noise, few.trace[::-1])
         assert np.median(agreement_within(many, other, *window)) < 0.3
     np.testing.assert_allclose(np.exp(maps_at(few, few.noise)), few.trace, rtol=1e-9)
+
+
+def test_an_exact_denoiser_by_another_sampler_is_not_quite_itself():
+    """A model that is the exact denoiser of its data agrees with it in full by its own sampler, and by one that begins
+    elsewhere does not: each network is held against its data by its own."""
+    rng = np.random.default_rng(0)
+    exact = ExactModel.of_points(rng.normal(size=(200, 64)), norm=8.0)
+    late, pure = exact.levels(20), log_snr_levels(20, 1000.0, 0.05)
+    slices = {lev: [slice_of(exact, plane, lev) for plane in planes(exact.shape, 3, 4, [0, 1, 0, 1], 7, True)]
+              for lev in (late, pure)}
+    by_late, by_pure = (maps_of(lev.sigma_over_alpha, of) for lev, of in slices.items())
+    assert agreement_within(by_late, by_late, 0.2, 0.5) == pytest.approx(1)
+    assert np.median(agreement_within(by_late, by_pure, 0.2, 0.5)) < 0.9
 
 
 def test_noise_that_a_sampler_does_not_reach_is_left_out():
