@@ -16,9 +16,9 @@
 # :::{admonition} Answer
 # :class: tip
 # Hardly. On a scale from other slices' basins, 0, to the same basins, 1: a transformer whose training ended on the same pictures as the U-Net's shares little with it
-# (`basins.of_any_backbone`), a U-Net of the same backbone that has learnt the other half hardly more (`basins.of_one_backbone`), the exact denoiser of these pictures no more (`basins.of_data`), and the exact denoisers of two halves as little with one another
+# when both are run at the same noise levels (`basins.any_backbone_at_levels`), a U-Net of the same backbone that has learnt the other half as little (`basins.of_one_backbone`), the exact denoiser of these pictures hardly anything (`basins.of_data`), and the exact denoisers of two halves as little with one another
 # (`basins.of_both_halves`). The network alone keeps a part of its own basins, under twice as many steps (`basins.under_steps`) and under guidance 5 (`basins.under_guidance`); half is
-# decided for neither. So what a latent ends on is no matter of the distribution, nor of the pictures alone, nor of the backbone alone, and which of the two weighs more is open (`basins.follow_data`): it is one of a single training.
+# decided for neither. So what a latent ends on is no matter of the distribution, nor of the pictures alone, nor of the backbone alone, and which of the two weighs more is open (`basins.follow_data_at_levels`): most of it seems to be that of a single training.
 # :::
 #
 # 'An artifact of the diffusion backbone architecture or an inherent property of the data distribution' {cite:p}`lobashev2025caffarelli`: the answer needs columns that
@@ -34,7 +34,7 @@ prompt = "emoji"
 negative_prompt = ""
 guidance = 1.0              # 1 or less: none
 guidances = [5.0]           # further ones of the first model; the paper's authors take 5
-steps = 8                   # of the sampler (DDIM, eta 0)
+steps = 8                   # of the first model's sampler (DDIM, eta 0), at whose noise levels all are finished
 step_counts = [16]          # further ones of the first model
 judge = "icons-clip-b"      # an open_clip model by whose features final pictures are told apart
 pretrained = ""             # its checkpoint, where it is a name: openai, or a .safetensors file
@@ -100,7 +100,9 @@ ledger.number("shared_by_chance", float(np.nanmedian(scale["other cells"].own)),
 # ## Columns
 #
 # Each column finishes the same slices: the networks as they are, the first of them with other guidances and other numbers of steps, and the exact denoisers
-# of sets of pictures in the same latent space, whose latents the network's own decoder turns into pictures. A basin is a cluster of final pictures in the
+# of sets of pictures in the same latent space, whose latents the network's own decoder turns into pictures. Eight steps of one sampler stand at other noise levels than eight
+# of another, and so few part even one exact denoiser from itself. So every column but that of other steps has the levels of the first network: the same $\sigma/\alpha$ at each step,
+# and from the same latent the same $x/\alpha$ to begin with. A basin is a cluster of final pictures in the
 # features of a CLIP model (average linkage, cut at half of the distance that final pictures of different slices have). No metric enters, and no ridge.
 
 # %%
@@ -136,27 +138,28 @@ show(partitions(names, shown), alt="Basins of three slices as the U-Net, the tra
 
 # %% [markdown]
 # The claims read the table where the thing in question differs, each with an interval over slices, and two differences slice by slice. Guidance, steps and the two halves of
-# the data differ in that thing alone; U-Net and transformer in backbone, objective, sampler, and in what they saw first; the two U-Nets in the half they learnt, in the seed, and in that the first began with all things of its half.
+# the data differ in that thing alone; U-Net and transformer in backbone, objective, and in what they saw first, not in the noise levels; the two U-Nets in the half they learnt, in the seed, and in that the first began with all things of its half.
 
 # %% tags=["hide-input", "nbval-check-output"]
 exact = [name for name in names if name.startswith("exact")]
 strongest = f"guidance {max(p.guidances):g}" if p.guidances else ""
 twice = f"{2 * p.at('steps', p.models[0])} steps"
 own, other = f"exact, {p.trained_on}", networks[1].title if len(networks) > 1 else ""
-asked = {"of_data": (base, own), "of_any_backbone": (base, other), "of_one_backbone": (base, again := kin.title if kin else ""),
+asked = {"of_data": (base, own), "any_backbone_at_levels": (base, other), "of_one_backbone": (base, again := kin.title if kin else ""),
          "of_both_halves": (exact[0], exact[1]) if len(exact) > 1 else ("", ""), "under_guidance": (base, strongest), "under_steps": (base, twice)}
 for claim, (first, second) in asked.items():
     share = of(first, second)
     ledger.claim(f"basins.{claim}", share, note=f"{first} and {second}" if share else "not among the columns")
     print(f"{first} and {second}: measured on {share.n} slices" if share else f"{claim.replace('_', ' ')}: not among the columns")
-for claim, (one, two) in {"networks_nearer": (other, own), "follow_data": (other, again)}.items():
+for claim, (one, two) in {"networks_nearer_at_levels": (other, own), "follow_data_at_levels": (other, again)}.items():
     more = pairs[base, one].beyond - pairs[base, two].beyond if {one, two} <= set(made) else np.empty(0)
     ledger.claim(f"basins.{claim}", over_slices(more), note="" if len(more) else "not among the columns")
 
 # %% [markdown]
 # What would refute 'data': a network that shares no more with the exact denoiser of its data than with other slices, while it shares nearly all with
 # itself at another number of steps. What would refute 'architecture': two backbones that share as much as one does with itself. The row of steps is the
-# yardstick for both, since nothing but the sampler's error differs there. A second training of one backbone on the same
+# yardstick for both, since nothing but the sampler differs there: the error of its steps, and the level that a latent is taken to lie at, since sixteen steps begin a little
+# noisier than eight. A second training of one backbone on the same
 # pictures would be the better one; there is none. The second U-Net has learnt other pictures of the same things, so what it shares with the first is the backbone's or the distribution's.
 #
 # ## Where guidance puts the boundaries
@@ -186,7 +189,7 @@ for name, one in (steps_moved | guidance_moved).items():
     ledger.number(f"displacement_null_{name}", strangers[name] and strangers[name].value, "the same, to the next slice's boundaries")
 
 # %% [markdown]
-# The displacement under other steps is the error of the sampler, and what guidance moves is to be read above it. All of it is less than a spacing, since boundaries fill so small a grid: those of another
+# The displacement under other steps is the error of the sampler and of where it begins, and what guidance moves is to be read above it. All of it is less than a spacing, since boundaries fill so small a grid: those of another
 # slice are but half a spacing away, and that is the upper end of the scale. Guidance lies between the two ends, with an interval that overlaps with both. Guidance draws all latents towards one prompt;
 # whether the basins that the prompt does not favour shrink by it is not measured here.
 #
@@ -194,7 +197,7 @@ for name, one in (steps_moved | guidance_moved).items():
 #
 # Shown: how much of the division of a slice survives a change of one thing, for every column that is at hand, on a scale whose two ends are known.
 #
-# Not shown: a second training of either backbone on the same pictures, from another seed, which would tell the pictures from the run; other samplers. Where a parameter names a single
+# Not shown: a second training of either backbone on the same pictures, from another seed, which would tell the pictures from the run; other samplers; what each network ends on by many steps, where levels matter less. Where a parameter names a single
 # network the row of architectures is not tested. The CLIP model by which pictures are told apart has learnt the other half of the
 # icons, that of the second U-Net, and not the pictures of the other networks; pictures that it takes for one another are of one basin here. Eight statements rest on intervals of 95 %.
 

@@ -20,8 +20,9 @@ from phasebook.site.checks.models import EXACT, Seed, Steps, Subject, check_late
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.slices.measures.partitions import Shared, clusters
 from phasebook.slices.plane import Plane
+from phasebook.spacetime.expectations import FINEST
 
-__all__ = ["Chapter", "Column", "basins_of", "chance_in_words", "columns", "finals"]
+__all__ = ["Chapter", "Column", "basins_of", "chance_in_words", "columns", "finals", "levels_like"]
 
 PICTURE = 4 * 4 * 3 * 64**2          # bytes of a picture while it is decoded and resized
 FEATURE = 4 * 512                    # of what CLIP says about it
@@ -89,17 +90,52 @@ class Chapter(WithKin):
 
 
 class Column(NamedTuple):
-    """A model in one setting, and how its final states become pictures."""
+    """A model in one setting, how its final states become pictures, and what its starts are multiplied by."""
 
     model: Model
     levels: Levels
     prompt: Prompt | None
     decode: Callable[[State], Pixels]
+    scale: float = 1.0
+
+
+def levels_like(model: Model, levels: Levels) -> tuple[Levels, float]:
+    """Another sampler's levels as a model knows them, and the scale of its starts.
+
+    Each step has the same sigma/alpha, with the model's own clock and size `alpha^2 + sigma^2` there, and from the same
+    latent starts the same `x / alpha`. A level beyond those of the model's training becomes the nearest of them: where
+    the other begins with pure noise, and the model knows none, the latent is taken to lie at its noisiest.
+
+    Args:
+        model: whose own finest levels are interpolated.
+        levels: the other's.
+
+    Returns:
+        Levels, and what latents are multiplied by where they are the other's starts as they are.
+    """
+    fine = model.levels(FINEST)
+    known, size = _share(fine.alpha, fine.sigma)[::-1], (fine.alpha**2 + fine.sigma**2)[::-1]
+    share = _share(levels.alpha, levels.sigma)
+    share[:-1] = share[:-1].clip(known[1], known[-1])       # that of the end is asked of no model
+    clock = np.interp(share[:-1], known[1:], np.asarray(fine.timestep, dtype=float)[::-1])
+
+    def factors(share: Float[ndarray, "*k"]) -> Float[ndarray, "2 *k"]:
+        both = np.stack([1 - share, share])
+        return both * np.sqrt(np.interp(share, known, size) / (both**2).sum(0))
+
+    landing = None if levels.landing is None else factors(_share(*levels.landing))
+    made = Levels(fine.name, *factors(share), clock, levels.order, landing)
+    return made, float(np.hypot(made.alpha[0], made.sigma[0]) / np.hypot(levels.alpha[0], levels.sigma[0]))
+
+
+def _share(alpha: Float[ndarray, "*k"], sigma: Float[ndarray, "*k"]) -> Float[ndarray, "*k"]:
+    """`sigma / (alpha + sigma)`: an axis of noise levels on which pure noise is 1 and no noise 0."""
+    return sigma / (alpha + sigma)
 
 
 def columns(p: Chapter, networks: list[Subject]) -> dict[str, Column]:
-    """All columns by title: each network as it is; the first one with other guidances and numbers of steps; and the
-    exact denoisers of the sets of pictures, in the first one's latent space.
+    """All columns by title: each network, at the first one's noise levels; the first one with other guidances and
+    numbers of steps; and the exact denoisers of the sets of pictures, in the first one's latent space.
 
     Args:
         p: the parameters.
@@ -113,7 +149,10 @@ def columns(p: Chapter, networks: list[Subject]) -> dict[str, Column]:
         shape = tuple(other[0].model.shape)
         raise ValueError(f"models: latents of {other[0].name} have shape {shape}; takes models of one latent space, "
                          f"{tuple(first.model.shape)}")
-    made = {n.title: Column(n.model, n.levels, n.prompt, n.model.decode) for n in networks}
+    made = {first.title: Column(first.model, first.levels, first.prompt, first.model.decode)}
+    for n in networks[1:]:
+        levels, scale = levels_like(n.model, first.levels)
+        made[n.title] = Column(n.model, levels, n.prompt, n.model.decode, scale)
     for guidance in p.guidances:
         prompt = first.model.prompt(p.prompt, guidance, p.negative_prompt)
         made[f"guidance {guidance:g}"] = Column(first.model, first.levels, prompt, first.model.decode)
@@ -144,7 +183,8 @@ def finals(column: Column, several: list[Plane],
     for plane in several:
         alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
         c, _ = plane.coefficients(alpha.ravel(), beta.ravel())
-        for frame in column.model.sweep(column.model.start(plane.anchors, c), column.levels, column.prompt):
+        starts = column.scale * column.model.start(plane.anchors, c)
+        for frame in column.model.sweep(starts, column.levels, column.prompt):
             last = frame
         rows.append(torch.as_tensor(feature(column.decode(last.x0))).flatten(1).float().cpu().numpy())
     return np.stack(rows)
