@@ -41,9 +41,10 @@ def chain(points, seed):
 def verdicts(sets):
     """On sets of points, by the bounds of the chapter's own claims: near the tree, above the twin."""
     ends = [leaves(points, seed) for seed, points in enumerate(sets)]
-    beside = [placed(likeness(each.heights, 0.25), each.final, chain, seed) for seed, each in enumerate(ends)]
+    beside = [placed(likeness(each.heights, 0.25), distances_of(points), chain, seed)
+              for seed, (each, points) in enumerate(zip(ends, sets, strict=True))]
     at, claims = place(beside, USED, 0), stated("15_hierarchy")
-    return tuple(verdict(at.value, (at.low, at.high), claims[f"hierarchy.place_{name}"].bound)
+    return tuple(verdict(at.value, (at.low, at.high), claims[f"hierarchy.splits_{name}"].bound)
                  for name in ("near_tree", "above_twin"))
 
 
