@@ -107,6 +107,10 @@ def test_a_place_carries_all_statistics_that_are_used():
     one, other, both = (place(sets, names, 0) for names in (["triples"], ["cophenetic"], USED))
     assert both.value == one.value and (both.low, both.high) == (one.low, other.high)
     assert place(sets, [], 0) is None and place([], USED, 0) is None
+    flat = [one._replace(tree=one.tree | {"triples": one.twin["triples"] + 1e-9 * (k % 2)})
+            for k, one in enumerate(sets)]
+    assert place(flat, USED, 0)[1:3] == place(flat, ["cophenetic"], 0)[1:3]
+    assert np.isinf(place(flat, ["triples"], 0).low)
     assert np.isinf(place(sets[:11], USED, 0).low)
 
 

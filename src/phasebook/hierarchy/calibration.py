@@ -145,7 +145,8 @@ def place(sets: Sequence[Placed], names: Sequence[str], seed: int) -> Estimate |
 
     The place is a ratio of medians over sets. Its ends are as uncertain as the data, so sets are drawn through the
     whole ratio (`stats.grouped_bootstrap`). Where several statistics pass, nothing says which is right: the interval
-    reaches over those of all.
+    reaches over those of all. One by which these data's own tree does not score above their twin, in all draws but a
+    few, has no scale to place them on: it is left out where another has.
 
     Args:
         sets: of one kind of data.
@@ -159,6 +160,7 @@ def place(sets: Sequence[Placed], names: Sequence[str], seed: int) -> Estimate |
     found = [one for name in names if (one := _place(sets, name, seed))]
     if not found:
         return None
+    found = [one for one in found if np.isfinite([one.low, one.high]).all()] or found
     return Estimate(found[0].value, min(one.low for one in found), max(one.high for one in found), len(sets))
 
 
