@@ -86,10 +86,14 @@ def test_published_numbers_are_held_against_published_settings(change, wells, pa
     assert (chapter.published_wells, chapter.published_paths) == (wells, paths)
 
 
-def test_few_paths_inside_leave_a_wide_interval():
-    """Every tenth draw of twenty paths has none of the two that are inside: over no time there is no ratio."""
+def test_few_paths_inside_leave_a_wide_interval_or_none():
+    """Of twenty paths one draw in twenty-five has none of three that are inside, of no time over no time, which may be
+    anything; of seven hardly one has none."""
     close, avoiding = np.zeros((2, 20))
     close[:2], avoiding[4] = 0.3, 0.1
+    few = time_inside(avoiding, close, 0)
+    assert few.value == pytest.approx(1 / 6) and not np.isfinite(few[1:3]).any()
+    close[:6] = 0.3
     found = time_inside(avoiding, close, 0)
-    assert found.value == pytest.approx(1 / 6) and found.low == 0 and 1 < found.high < np.inf
+    assert found.value == pytest.approx(1 / 18) and found.low == 0 and 0.1 < found.high < np.inf
     assert time_inside(avoiding, 1 - avoiding, 0).high < 0.1
