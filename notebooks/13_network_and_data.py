@@ -217,6 +217,7 @@ show_albums({networks[name].title: toggle_album(nets[name], twin, spread) for na
 
 # %%
 runs, exacts, plain, sharp, heights, judged = {}, {}, {}, {}, {}, {}
+even = {name: GaussianModel.of(own) if own else None for name, own in data.items()}
 for name, s in networks.items():
     several = planes(s.model.shape, p.anchors_seed, p.sets, p.extent, p.sets_grid, p.normalise)
     judged[name] = sorted({0, *np.flatnonzero(late(noise[name]))[:1].tolist(), s.levels.steps - 1})
@@ -226,7 +227,7 @@ for name, s in networks.items():
     exacts[name] = [slice_of(data[name], one, s.levels, fields={"atom": data[name].fields["atom"]})
                     for one in several] if data[name] else []
     heights[name] = runs[name][0].ridge()
-    plain[name] = [slice_of(GaussianModel.of(data[name]), one, s.levels) for one in several] if data[name] else []
+    plain[name] = [slice_of(even[name], one, s.levels) for one in several] if data[name] else []
     sharp[name] = [without_swells(*both) for both in zip(runs[name], plain[name], strict=True)] if data[name] else []
 
 # %%
@@ -300,7 +301,7 @@ if rows:
 # %%
 shape, steep, narrow = {}, {}, {}
 for name, s in networks.items():
-    end, gaussian, sides = s.levels.steps - 1, data[name] and GaussianModel.of(data[name]), {}
+    end, gaussian, sides = s.levels.steps - 1, even[name], {}
     if data[name]:
         sides["network"] = (s.model, sharp[name], heights[name], s.prompt, s.features["latent"])
         sides["Gaussian"] = (gaussian, plain[name], plain[name][0].ridge(), None, gaussian.features["pixels"])
@@ -400,7 +401,7 @@ kin = trained_subject(p, p.kin, like=first) if p.kin else None
 if kin:
     maps[kin.title] = maps_of(kin.levels.sigma_over_alpha / deviation_of(kin, unseen, p.seed),
                               [slice_of(kin.model, one, kin.levels, prompt=kin.prompt) for one in several])
-beside = {"exact, own data": data[first], "exact, other half": unseen, "Gaussian of own data": data[first] and GaussianModel.of(data[first])}
+beside = {"exact, own data": data[first], "exact, other half": unseen, "Gaussian of own data": even[first]}
 for title, model in beside.items():
     if model:
         swept = exacts[first] if model is data[first] else plain[first] if title.startswith("Gaussian") else [slice_of(model, one, networks[first].levels) for one in several]
