@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 
     timed = verbs.add_parser("bench", help="time the book's routines against their peers, ratios within one run")
     timed.add_argument("names", nargs="*", metavar="NAME", help="files of benchmarks/ (default: all)")
-    timed.add_argument("--page", action="store_true", help="print all rows on record as a Markdown table")
+    timed.add_argument("--page", action="store_true", help="time nothing: print all rows on record as a Markdown table")
     timed.set_defaults(action=_bench)
 
     train = verbs.add_parser("train", help="train the small models again; resumes where it was killed")
@@ -223,9 +223,14 @@ def _bench(options: argparse.Namespace) -> None:
     unknown = [n for n in options.names if n not in files]
     if unknown:
         raise ParameterError(f"NAME = {unknown[0]!r}: no such benchmark; known are {', '.join(files)}")
+    if options.page and options.names:
+        raise ParameterError(f"NAME = {options.names[0]!r}: --page times nothing, and shows all rows on record")
     from phasebook.site.build import bench  # torch loads in seconds, which other verbs need not pay
 
     place = bench.record(runner.root() / "benchmarks" / "results")
+    if options.page:
+        print(bench.page(place))
+        return
     print(f"{'what':<58}{'ours s':>10}{'peer s':>10}{'ratio':>9}  target")
     for name in options.names or files:
         rows = bench.measure(files[name])
@@ -234,5 +239,3 @@ def _bench(options: argparse.Namespace) -> None:
                   f"{row['target']}  {row.get('detail', '')}")
         bench.write(rows, place)
     print(place)
-    if options.page:
-        print(bench.page(place))

@@ -88,6 +88,16 @@ def test_a_record_that_cannot_be_read_is_one_line_before_anything_is_timed(house
     assert "cpu.json: holds no rows" in said and said.count("\n") == 1 and place.read_text() == text
 
 
+def test_the_page_of_what_is_on_record_times_nothing(house, phasebook, capsys):
+    (house / "benchmarks").mkdir(exist_ok=True)
+    (house / "benchmarks" / "quick.py").write_text("def rows():\n    raise AssertionError\n")
+    bench.write([{"name": "a row", "benchmark": "quick", "ours_s": 1.0, "peer_s": 2.0, "ratio": 2.0, "target": "",
+                  "detail": "", "gflops": [1.0, 1.0], "holds": None}], bench.record(house / "benchmarks" / "results"))
+    assert phasebook("bench", "--page") == 0 and capsys.readouterr().out.count("a row") == 1
+    assert phasebook("bench", "quick", "--page") == 2
+    assert capsys.readouterr().err == "phasebook: NAME = 'quick': --page times nothing, and shows all rows on record\n"
+
+
 def test_a_full_disk_keeps_the_old_record(tmp_path):
     resource = pytest.importorskip("resource")
     place = bench.record(tmp_path)
