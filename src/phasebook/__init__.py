@@ -17,7 +17,7 @@ __all__ = [
     "FeatureSource", "Frame", "GaussianModel", "ImageSet", "Inversion", "Latent", "Levels", "Model", "Normalised",
     "OfPixels", "PipelineModel", "PipelineSource", "Plane", "Prediction", "Prompt", "Resumed", "Slice",
     "VisionFeatures", "adaptive_basins", "evaluator", "invert", "load_images", "log_snr_levels", "open_store",
-    "resume", "sample", "scaled_linear_levels", "slice_of", "store_slice",
+    "resume", "sample", "scaled_linear_levels", "slice_of", "store_basins", "store_slice",
 ]
 
 # module: the public names that it defines
@@ -35,6 +35,7 @@ _MODULES = {
     "sampling.features": ("Latent", "Normalised", "OfPixels",),
     "sampling.samplers": ("Inversion", "Resumed", "invert", "resume", "sample",),
     "slices.adaptive": ("Adaptive", "adaptive_basins", "evaluator",),
+    "slices.stores.basins": ("store_basins",),
     "slices.stores.engine": ("store_slice",),
     "slices.plane": ("Plane",),
     "slices.slice": ("Slice",),

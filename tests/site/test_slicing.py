@@ -30,6 +30,20 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     assert "1 tiles" in capsys.readouterr().out and np.isfinite(open_store(path).values("E")).all()
 
 
+def test_basins_are_made_shown_and_continued(tmp_path, capsys):
+    path, call = str(tmp_path / "b"), ["slice", "exact", "--basins", *SMALL[:-2], "-o", str(tmp_path / "b")]
+    assert verbs.do([*call, "--anchors", "no.npy"]) == 2 and not (tmp_path / "b").exists()
+    capsys.readouterr()
+    assert verbs.do(call) == 0
+    first = capsys.readouterr().out
+    assert "81 to 81 points, each 2 evaluations" in first and "100.0% of 9 × 9 points evaluated" in first
+    assert verbs.do(["slice", "--status", "-o", path]) == 0
+    assert "81 points evaluated; the basins are there" in capsys.readouterr().out
+    assert verbs.do(call) == 0 and capsys.readouterr().out == first
+    assert verbs.do([*call, "--seed", "7"]) == 2 and "holds another slice" in capsys.readouterr().err
+    assert verbs.do(["slice", "exact", *SMALL, "-o", path]) == 2 and "holds other files" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments, said", [
     (["--status"], "no store there"), ([], "MODEL: none given"), (["no/such/model/at/all"], "no such directory"),
     (["exact", "--image-set", "nothing"], "image_set = 'nothing'"),
@@ -53,6 +67,10 @@ def test_a_store_is_made_shown_and_continued(tmp_path, capsys):
     (["exact", *SMALL, "--sampler", "own"], "sampler = 'own': the exact model has no scheduler; takes 'ddim'"),
     (["icons-unet-a", "--sampler", "heun"], "sampler = 'heun': takes 'ddim' or 'own'"),
     (["exact", *SMALL, "--guidance", "nan"], "guidance = nan: takes a finite number"),
+    (["exact", *SMALL, "--basins"], "tile = 5: is of a slice with all its points, not of --basins"),
+    (["exact", *SMALL, "--ridge", "0.2"], "ridge = 0.2: is of a slice with --basins alone"),
+    (["exact", "--basins", "--ridge", "-1"], "ridge = -1.0: takes a positive number"),
+    (["exact", *SMALL[:-2], "--basins", "--step", "2"], "step = 2: takes a step from 0 to 1"),
 ], ids=str)
 def test_one_line_and_nothing_written(tmp_path, capsys, arguments, said):
     assert verbs.do(["slice", *arguments, "-o", str(tmp_path / "s.zarr")]) == 2

@@ -48,6 +48,10 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--sampler", default="ddim", help="ddim; own, levels and method (DDIM, Euler, Heun) of its "
                       "scheduler")
     verb.add_argument("--small-vae", help="AutoencoderTiny that decodes in place of a pipeline's VAE")
+    verb.add_argument("--basins", action="store_true", help="only the basins, from the points along their boundaries")
+    verb.add_argument("--step", type=int, help="whose basins (the last)")
+    verb.add_argument("--ridge", type=float, help="of --basins: from this share of the distance of two unrelated "
+                      "pictures on, a jump is a boundary (0.2)")
     verb.add_argument("--tile", type=int, default=26, help="points along each side of a tile (26)")
     verb.add_argument("--engine", default="local",
                       help="local; dask, workers on this machine; tcp://host:8786 or scheduler.json, workers elsewhere")
@@ -82,8 +86,11 @@ def _slice(options: argparse.Namespace) -> None:
 
 
 def _status(store: str) -> None:
+    from phasebook.slices.stores.basins import basins_status
     from phasebook.slices.stores.store import stored
 
+    if (said := basins_status(store)) is not None:
+        return print(f"{store}: {said}")
     found, attributes, _ = stored(store)
     print(f"{store}: {found.status()}")
     found.framed(attributes)            # an error, where what all tiles share is damaged
@@ -91,16 +98,24 @@ def _status(store: str) -> None:
 
 def _made(options: argparse.Namespace) -> None:
     from phasebook.arguments import number
+    from phasebook.slices.slice import RIDGE
+    from phasebook.slices.stores.basins import check_basins, store_basins
     from phasebook.slices.stores.engine import store_slice
     from phasebook.slices.stores.store import check_store
 
     number("guidance", options.guidance, "a finite number")       # also where no prompt would look at it
     _check_used(options)
-    check_store(options.store)          # before minutes of loading a model
+    (check_basins if options.basins else check_store)(options.store)        # before minutes of loading a model
     prompt = {"texts": options.prompt, "guidance": options.guidance, "negative": options.negative}
     exact, plain = options.model == "exact", not options.prompt and not options.negative
-    store_slice(_source(options), _plane(options), options.steps, options.store,
-                prompt=None if exact and plain else prompt, features=_features(options), jacobian=options.jacobian,
+    slice_ = _source(options), _plane(options), options.steps, options.store
+    prompt = None if exact and plain else prompt
+    if options.basins:
+        found = store_basins(*slice_, prompt=prompt, feature=_features(options), step=options.step,
+                             ridge=RIDGE if options.ridge is None else options.ridge, threads=options.threads,
+                             progress=True)
+        return print(f"{options.store}: {found}")
+    store_slice(*slice_, prompt=prompt, features=_features(options), jacobian=options.jacobian,
                 pictures=options.pictures, keep=options.keep,
                 fields=["atom", "entropy_atom", "entropy_family"] if exact else (), tile=options.tile,
                 engine=options.engine, workers=options.workers, threads=options.threads, tries=options.tries,
@@ -118,6 +133,13 @@ def _check_used(options: argparse.Namespace) -> None:
         raise ParameterError(f"{given[0]} = {getattr(options, given[0])!r}: is {takes}, and MODEL is {options.model}")
     if exact and options.guidance != 1 and not options.prompt and not options.negative:
         raise ParameterError(f"guidance = {options.guidance}: of a prompt, and none is given")
+    whole = {"jacobian": "differences", "pictures": 0, "keep": None, "tile": 26, "engine": "local", "workers": None,
+             "tries": 3}
+    given = [name for name, usual in (whole if options.basins else {"step": None, "ridge": None}).items()
+             if getattr(options, name) != usual]
+    if given:
+        raise ParameterError(f"{given[0]} = {getattr(options, given[0])!r}: is of a slice "
+                             + ("with all its points, not of --basins" if options.basins else "with --basins alone"))
     if options.workers is not None and options.engine != "dask":
         raise ParameterError(f"workers = {options.workers}: of --engine dask, which starts them, and engine = "
                              f"{options.engine!r}")

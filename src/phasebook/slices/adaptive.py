@@ -32,11 +32,13 @@ from phasebook.slices.measures.ridges import frame_at
 from phasebook.slices.plane import Plane
 from phasebook.stats import Estimate, share_interval
 
-__all__ = ["Adaptive", "adaptive_basins", "evaluator", "full_basins", "same_basins"]
+__all__ = ["COARSE", "PROBES", "Adaptive", "Evaluate", "adaptive_basins", "checked", "evaluator", "full_basins",
+           "joined", "same_basins"]
 
 Evaluate = Callable[[Int[ndarray, "m 2"]], Embedding]
 CHUNK = 100_000         # pairs of points compared at a time
 COARSE = 12             # cells along each side of what is evaluated whole
+PROBES = 200            # points that were filled, evaluated at random
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,11 @@ class Adaptive:
     def share(self) -> float:
         """Of the points that were evaluated."""
         return float(self.evaluated.mean())
+
+    def __str__(self) -> str:
+        missed = "nothing left to probe" if self.missed is None else (
+            f"missed: {self.missed.value:.2%} (95 %: at most {self.missed.high:.2%})")
+        return f"{self.share:.1%} of {len(self.labels)} × {len(self.labels)} points evaluated; {missed}"
 
     def dataset(self, plane: Plane) -> xr.Dataset:
         """What is known of the slice, to be kept: `.to_zarr(place)`, `.to_netcdf(file)`.
@@ -98,9 +105,7 @@ class Adaptive:
         rank = np.argsort(np.argsort(-size, kind="stable"))[place.reshape(self.labels.shape)]   # largest first
         shades = np.where(ds.evaluated, len(hues), rank % len(hues)).astype(np.uint8)
         scale = [(edge / (len(hues) + 1), c) for k, c in enumerate([*hues, "#222222"]) for edge in (k, k + 1)]
-        missed = "nothing left to probe" if self.missed is None else (
-            f"missed: {self.missed.value:.2%} (95 %: at most {self.missed.high:.2%})")
-        title = f"{self.share:.1%} of {plane.grid} × {plane.grid} points evaluated;<br>{missed}"
+        title = str(self).replace("; ", ";<br>")
         fig = go.Figure(go.Heatmap(z=shades, x=plane.beta, y=plane.alpha, zmin=-0.5, zmax=len(hues) + 0.5,
                                    colorscale=scale, showscale=False, hoverinfo="x+y"))
         fig.update_xaxes(title="β", constrain="domain")
@@ -164,7 +169,7 @@ class _Known:
         at = np.argwhere(wanted & ~self.evaluated)
         if len(at):
             first = int(self.evaluated.sum())
-            self.parts = [_joined([*self.parts, _checked(self.evaluate(at), at)])]
+            self.parts = [joined([*self.parts, checked(self.evaluate(at), at)])]
             self.stands[tuple(at.T)] = first + np.arange(len(at))
             self.evaluated[tuple(at.T)] = True
         return len(at)
@@ -228,7 +233,7 @@ class _Known:
         return Estimate(share.value * part, share.low * part, share.high * part, len(at))
 
 
-def _checked(f: Embedding, at: Int[ndarray, "m 2"]) -> Embedding:
+def checked(f: Embedding, at: Int[ndarray, "m 2"]) -> Embedding:
     """What an evaluation gave. ValueError unless it is a finite prediction for each of these points."""
     if not isinstance(f, Embedding) or len(f.points) != len(at):
         raise ValueError(f"evaluate: gives a {type(f).__name__}; takes a function that gives the Embedding of points "
@@ -238,13 +243,14 @@ def _checked(f: Embedding, at: Int[ndarray, "m 2"]) -> Embedding:
     return f
 
 
-def _joined(parts: list[Embedding]) -> Embedding:
+def joined(parts: list[Embedding]) -> Embedding:
+    """Coordinates of several sets of points as those of one."""
     points = torch.cat([f.points for f in parts])
     plain = all(f.duals is f.points for f in parts)
     return Embedding(points, points if plain else torch.cat([f.duals for f in parts]))
 
 
-def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int = COARSE, probes: int = 200,
+def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int = COARSE, probes: int = PROBES,
                     seed: int = 0) -> Adaptive:
     """Basins of a grid from few evaluations.
 

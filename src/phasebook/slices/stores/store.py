@@ -20,7 +20,7 @@ from phasebook.slices.stores.frame import ROOT, frame_of, is_foreign, sealed, sh
 from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.work import Description
 
-__all__ = ["Status", "Store", "check_store", "stored"]
+__all__ = ["Status", "Store", "check_same", "check_store", "stored"]
 
 LABELS = {"schedule"}           # of a specification: what others call the same, such as the path of a model
 BEGINNINGS = 3                  # another writer may be faster, of another slice even
@@ -87,12 +87,7 @@ class Store(Layout):
         spec, place = json.loads(json.dumps(about.spec)), place_of(url)
         attributes = sealed(place.get(ROOT))
         theirs = spec if attributes is None else json.loads(attributes["spec"])
-        text = lambda one, name: json.dumps(one.get(name), sort_keys=True)  # noqa: E731  (as the hash sees it)
-        differing = [n for n in {**spec, **theirs} if n not in LABELS and text(theirs, n) != text(spec, n)]
-        if differing:
-            said = [f"{n} = {_brief(theirs.get(n))} there, {_brief(spec.get(n))} here" for n in differing]
-            raise ValueError(f"store = {place.url!r}: holds another slice ({'; '.join(said[:4])}); takes a place of "
-                             "its own")
+        check_same(place.url, theirs, spec)
         return cls(place, theirs, about.variables)
 
     @classmethod
@@ -219,6 +214,21 @@ def _rate(times: list[float]) -> float | None:
         return None
     usual = [gap for gap in gaps if gap <= PAUSE * max(median(gaps), 1e-3)]
     return 60 * len(usual) / sum(usual) if sum(usual) > 0 else None
+
+
+def check_same(url: str, theirs: dict, spec: dict) -> None:
+    """ValueError, one line, for a place that holds another slice, with what differs.
+
+    Args:
+        url: of the place.
+        theirs: specification of what is there.
+        spec: of what is wanted.
+    """
+    text = lambda one, name: json.dumps(one.get(name), sort_keys=True)  # noqa: E731  (as the hash sees it)
+    differing = [n for n in {**spec, **theirs} if n not in LABELS and text(theirs, n) != text(spec, n)]
+    if differing:
+        said = [f"{n} = {_brief(theirs.get(n))} there, {_brief(spec.get(n))} here" for n in differing]
+        raise ValueError(f"store = {url!r}: holds another slice ({'; '.join(said[:4])}); takes a place of its own")
 
 
 def _brief(value: object) -> str:

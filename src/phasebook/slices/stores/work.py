@@ -23,7 +23,7 @@ from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import measurement_of
 from phasebook.slices.tiles import Tile
 
-__all__ = ["Description", "Source", "Work", "computed", "described", "opened"]
+__all__ = ["Description", "Source", "Work", "computed", "described", "opened", "placed"]
 
 Source = Callable[[], Model]
 NAME = r"\w[\w -]*"     # of a variable, which has a folder of its own
@@ -127,7 +127,7 @@ def _fields(model: Model, names: Sequence[str]) -> dict[str, Callable[[Frame], n
 
 
 @contextmanager
-def _placed(work: Work) -> Iterator[None]:
+def placed(work: Work) -> Iterator[None]:
     """Threads and GPU of a worker: results depend on the number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(work.threads)
@@ -151,7 +151,7 @@ def computed(work: Work, ends: tuple[int, int, int, int]) -> dict[str, ndarray]:
     Raises:
         ValueError: as `slice_of` does, and where a device's memory ran out, since smaller batches give other bits.
     """
-    with _placed(work):
+    with placed(work):
         measurement, tile = opened(work), Tile(work.plane, *ends)
         arrays = Arrays(measurement, tile)
         for frame in measurement.frames(tile):
@@ -172,7 +172,7 @@ def described(work: Work) -> Description:
     Raises:
         ValueError: as `slice_of` does.
     """
-    with _placed(work):
+    with placed(work):
         m = opened(work)
         features = {name: _feature(f, m) for name, f in m.features.items()}       # also makes what is made once
         resident = float(psutil.Process().memory_info().rss)

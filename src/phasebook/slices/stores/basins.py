@@ -1,0 +1,243 @@
+"""The basins of a slice along its boundaries, every evaluation kept: what was stopped goes on where it stopped.
+
+`adaptive_basins` asks for predictions at some points, and what it asks next depends on what comes back. So what is kept
+is the answer to each question: of a batch of points, under a digest of the slice and of the points. The same call asks
+the same questions again, and finds the answers to all but the last. The same batches give the same bits, however often
+it was stopped.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy import ndarray
+from torch import Tensor
+from tqdm import tqdm
+
+from phasebook.arguments import number, whole
+from phasebook.machine import free_memory
+from phasebook.sampling.levels import Levels
+from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
+from phasebook.slices.adaptive import COARSE, PROBES, Adaptive, Evaluate, adaptive_basins, checked, evaluator, joined
+from phasebook.slices.plane import Plane
+from phasebook.slices.slice import RIDGE
+from phasebook.slices.stores.cost import short_of
+from phasebook.slices.stores.files import Place, place_of
+from phasebook.slices.stores.layout import hash_of
+from phasebook.slices.stores.store import check_same
+from phasebook.slices.stores.work import Description, Source, Work, described, opened, placed
+
+__all__ = ["basins_status", "check_basins", "store_basins"]
+
+ROOT, ANSWERS, RESULT = "basins.json", "evaluations", "basins.nc"
+BATCH = 500             # points, of a model that has no batch of its own
+OTHERS = ("jacobian", "tile", "fields", "kept", "pick")     # of a specification: what basins do not ask
+CHECKSUM = 32           # bytes before what they check
+COPIES = 3              # of the coordinates that live at a time
+
+
+def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]], Plane], levels: Levels | int,
+                 path: str | Path, *, feature: str | Mapping[str, Feature | Callable] | None = None,
+                 step: int | None = None, ridge: float = RIDGE, prompt: Prompt | Mapping | None = None,
+                 coarse: int = COARSE, probes: int = PROBES, seed: int = 0, threads: int = 1,
+                 progress: bool = False) -> Adaptive:
+    """The basins of a slice from a part of its points, or go on with them; what is evaluated already is not again.
+
+    In the folder then lie `basins.nc` (xarray reads it: `basin`, `evaluated`, and the estimate of what was missed) and
+    the evaluations, one file a batch. With another ridge, coarse grid, number of probes or seed the same evaluations
+    serve as far as they go.
+
+    Args:
+        source: a model, or a function without arguments that loads one.
+        plane: the grid of latents, or a function that makes it of a latent's shape.
+        levels: of the sampler, or the number of steps of the model's own.
+        path: a folder, or a URL that fsspec knows.
+        feature: by which predictions are compared: a name of the model's own (its first by default), or one feature or
+            function by its name.
+        step: whose predictions are compared; the last by default.
+        ridge: height from which a jump is a boundary, as a share of the distance of two unrelated pictures.
+        prompt: from `model.prompt`, or its arguments: `{"texts": "a red cat", "guidance": 3.0}`.
+        coarse: see `adaptive_basins`, as for the next two.
+        probes: evaluated at random.
+        seed: of the probes.
+        threads: of PyTorch, on which the bits depend.
+        progress: print the cost, and count the points.
+
+    Returns:
+        The basins, the points that were evaluated, and the estimate of what was missed.
+
+    Raises:
+        ValueError: in one line, for an argument, another slice in the folder, or a slice that does not fit.
+        OSError: in one line, where the folder cannot be written or read; what is done stays.
+    """
+    coarse, probes, seed = whole("coarse", coarse, 1), whole("probes", probes, 0), whole("seed", seed, 0)
+    ridge, threads = number("ridge", ridge, "a positive number", above=0), whole("threads", threads, 1, 256)
+    if not hasattr(source, "predict") and not callable(source):
+        raise ValueError(f"model: a {type(source).__name__}; takes a model, or a function that loads one")
+    features = feature if feature is None or isinstance(feature, Mapping) else [feature]
+    work = Work((lambda: source) if hasattr(source, "predict") else source, plane, levels, prompt, features,
+                threads=threads)
+    about = described(work)
+    name, step = _asked(about, step)
+    whole("grid", about.plane.grid, 3)
+    height = ridge * about.features[name]["yardstick"] / about.features[name]["unit"]
+    if not height > 0:
+        raise ValueError(f"ridge = {ridge}: a share of 0, since pictures of this model do not differ by {name}; takes "
+                         "a model and a feature by which they do")
+    with placed(work):
+        m = opened(work)
+        ask = evaluator(m.model, about.plane, m.levels, step, m.features[name], m.prompt)
+        place, batch = place_of(path), getattr(m.model, "batch", BATCH)
+        _announce(place, about, ask, _least(about, coarse, probes), step, progress)
+        spec = _begun(place, {n: x for n, x in about.spec.items() if n not in OTHERS} | {"step": step, "batch": batch})
+        with tqdm(desc="points", disable=not progress) as bar:
+            kept = _Kept(ask, place, hash_of(spec), batch, bar.update)
+            found = adaptive_basins(kept, about.plane.grid, height, coarse=coarse, probes=probes, seed=seed)
+        told = found.dataset(about.plane).assign_attrs(step=step, feature=name, ridge=ridge, hash=hash_of(spec))
+        place.put(RESULT, bytes(told.to_netcdf(engine="scipy")))
+        return found
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Evaluations of points, batch by batch, from a place where they are there.
+
+    Attributes:
+        evaluate: the points.
+        place: where the answers are.
+        hash: of the slice.
+        batch: points of a file.
+        done: told how many are known.
+    """
+
+    evaluate: Evaluate
+    place: Place
+    hash: str
+    batch: int
+    done: Callable[[int], object]
+
+    def __call__(self, points: Int[ndarray, "m 2"]) -> Embedding:
+        return joined([self._answer(part) for part in np.split(points, range(self.batch, len(points), self.batch))])
+
+    def _answer(self, points: Int[ndarray, "b 2"]) -> Embedding:
+        question = sha256(self.hash.encode() + np.ascontiguousarray(points, "<i8").tobytes()).hexdigest()[:32]
+        key = f"{ANSWERS}/{question}.{len(points)}"
+        f = _unpacked(self.place.get(key))
+        if f is None or len(f.points) != len(points):
+            f = checked(self.evaluate(points), points)
+            f_points = _single(f.points)
+            f = Embedding(f_points, f_points if f.duals is f.points else _single(f.duals))
+            self.place.put(key, _packed(f))
+        self.done(len(points))
+        return f
+
+
+def _single(x: Tensor) -> Tensor:
+    """Half precision as single, which files can hold; others as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _packed(f: Embedding) -> bytes:
+    """The file of an answer: a checksum, and the coordinates."""
+    file = BytesIO()
+    np.savez(file, *(x.numpy() for x in ((f.points,) if f.duals is f.points else (f.points, f.duals))))
+    return sha256(file.getvalue()).digest() + file.getvalue()
+
+
+def _unpacked(data: bytes | None) -> Embedding | None:
+    """What a file holds; None where there is none, or not what was written."""
+    if data is None or sha256(data[CHECKSUM:]).digest() != data[:CHECKSUM]:
+        return None
+    with np.load(BytesIO(data[CHECKSUM:]), allow_pickle=False) as arrays:
+        points, *duals = (torch.from_numpy(arrays[name]) for name in arrays.files)
+    return Embedding(points, *duals or [points])
+
+
+def _asked(about: Description, step: int | None) -> tuple[str, int]:
+    """The feature and the step that are meant. ValueError for several features, or a step that it does not look at."""
+    if len(about.features) > 1:
+        raise ValueError(f"feature: {', '.join(about.features)} are given; takes one")
+    (name, told), = about.features.items()
+    last = about.levels.steps - 1
+    step = last if step is None else whole("step", step, 0, last, "a step")
+    if told["at"] is not None and step not in told["at"]:
+        raise ValueError(f"step = {step}: {name} looks at {', '.join(map(str, told['at'][:10]))} alone")
+    return name, step
+
+
+def _least(about: Description, coarse: int, probes: int) -> int:
+    """Points that are evaluated whatever comes back."""
+    grid = about.plane.grid
+    return min((min(coarse, grid - 1) + 1)**2 + probes, grid**2)
+
+
+def _announce(place: Place, about: Description, ask: Evaluate, least: int, step: int, progress: bool) -> None:
+    """Say what a point costs, and how many there are at least; ValueError, one line, where those do not fit."""
+    f, part = ask(np.zeros((1, 2), dtype=int)), (step + 1) / about.levels.steps
+    size = sum(x.nbytes for x in ([f.points] if f.duals is f.points else [f.points, f.duals]))
+    if progress:
+        tqdm.write(f"{place.url}: {least} to {about.plane.grid**2} points, each "
+                   f"{short_of(about.calls * part, 'evaluations')}, "
+                   f"{short_of(about.operations * part, 'floating-point operations')} and {short_of(size)} on disk")
+    if least * size > (free := place.free()):
+        raise ValueError(f"store = {place.url!r}: {short_of(least * size)} to write at least; takes a place with as "
+                         f"much free, here are {short_of(free)}")
+    if COPIES * least * size > (free := free_memory()):
+        raise ValueError(f"grid, coarse, probes: about {short_of(COPIES * least * size)} of memory at least; takes "
+                         f"what fits into the {short_of(free)} that are free")
+
+
+def check_basins(url: str | Path) -> dict | None:
+    """What a folder of basins says of its slice; None for a new folder, or one whose root is damaged.
+
+    Args:
+        url: a path, or what fsspec takes.
+
+    Raises:
+        ValueError: in one line, where something else is there, or nothing can be written.
+    """
+    place = place_of(url)
+    try:
+        others = [n for n in place.names() if n not in (ROOT, ANSWERS, RESULT) and not n.endswith(".part")]
+        data = place.get(ROOT)
+    except OSError as error:
+        raise ValueError(str(error)) from None
+    if others:
+        raise ValueError(f"store = {place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a folder, "
+                         "new or of basins")
+    place.try_out()
+    try:
+        spec = json.loads(data or b"")["spec"]
+        return spec if isinstance(spec, dict) else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _begun(place: Place, spec: dict) -> dict:
+    """The specification of a folder that is begun, or gone on with. ValueError for one of another slice."""
+    theirs, spec = check_basins(place.url), json.loads(json.dumps(spec))
+    if theirs is None:
+        place.put(ROOT, json.dumps({"spec": spec}, indent=1, sort_keys=True).encode())
+    else:
+        check_same(place.url, theirs, spec)
+    place.tidy()
+    return theirs or spec
+
+
+def basins_status(url: str | Path) -> str | None:
+    """How far a folder of basins is, in words; None where none is there.
+
+    Args:
+        url: a path, or what fsspec takes.
+    """
+    place = place_of(url)
+    if place.get(ROOT) is None:
+        return None
+    points = sum(int(key.rsplit(".", 1)[-1]) for key in place.times(ANSWERS))
+    return f"{points} points evaluated; the basins are " + ("there" if place.get(RESULT) else "not known yet")

@@ -1,0 +1,203 @@
+"""Basins kept on disk: the same files whatever stops their writer, and nothing is evaluated twice but one batch."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from phasebook.models.denoiser import Denoiser
+from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.slices.adaptive import adaptive_basins, evaluator
+from phasebook.slices.plane import Plane
+from phasebook.slices.slice import RIDGE
+from phasebook.slices.stores import basins
+from phasebook.slices.stores.basins import basins_status, check_basins, store_basins
+from phasebook.slices.stores.engine import store_slice
+from phasebook.slices.stores.store import check_store
+from phasebook.slices.sweep import slice_of
+from tests.builders import refuses
+from tests.slices.stores.small_stores import files, forked
+
+LEVELS = scaled_linear_levels(4)
+KILLS = int(os.environ.get("STOPS", "0")) or 6
+
+
+def plane(model, grid=33):
+    return Plane.random(model.shape, 3, extent=(-1.0, 2.0, -1.0, 2.0), grid=grid)
+
+
+def made(model, path, **changes):
+    return store_basins(model, plane(model, changes.pop("grid", 33)), LEVELS, path, **{"probes": 20} | changes)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(basins, "BATCH", 50)
+
+
+@pytest.fixture(scope="module")
+def whole(small, tmp_path_factory):
+    """A folder that nothing has disturbed."""
+    path = tmp_path_factory.mktemp("basins") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(basins, "BATCH", 50)
+        made(small, path)
+    return path
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How many points each evaluation has, without the look at one corner."""
+    calls, real = [], basins.evaluator
+
+    def counting(*arguments):
+        ask = real(*arguments)
+        return lambda points: (calls.append(len(points)) if len(points) > 1 else None, ask(points))[1]
+
+    monkeypatch.setattr(basins, "evaluator", counting)
+    return calls
+
+
+def test_the_same_basins_as_in_memory_and_nothing_is_asked_again(small, whole, tmp_path, asked):
+    found = made(small, tmp_path / "b")
+    s = slice_of(small, plane(small), LEVELS)
+    ask = evaluator(small, plane(small), LEVELS, 3, small.features["pixels"])
+    inside = adaptive_basins(ask, 33, s.ridge(), probes=20)
+    assert np.array_equal(found.labels, inside.labels) and np.array_equal(found.evaluated, inside.evaluated)
+    assert found.missed == inside.missed and len(np.unique(found.labels)) > 2 and found.share < 0.9
+    assert sum(asked) >= found.evaluated.sum() - 1 and max(asked) <= 50
+    asked.clear()
+    again = made(small, tmp_path / "b")
+    assert not asked and np.array_equal(again.labels, found.labels) and files(tmp_path / "b") == files(whole)
+    with xr.open_dataset(tmp_path / "b" / "basins.nc") as kept:
+        assert np.array_equal(kept.basin, found.labels) and np.array_equal(kept.evaluated, found.evaluated)
+        assert kept.attrs["missed_high"] == found.missed.high and kept.attrs["ridge"] == RIDGE
+    assert basins_status(tmp_path / "b") == f"{found.evaluated.sum()} points evaluated; the basins are there"
+    assert basins_status(tmp_path / "c") is None
+
+
+def test_kills_at_random_moments(small, whole, tmp_path, monkeypatch):
+    """The same files, no more batches evaluated twice than there were kills, of which one fell between two batches at
+    least. STOPS in the environment asks for more kills."""
+    path, begun, real = tmp_path / "b", tmp_path / "begun", basins.evaluator
+
+    def told(*arguments):
+        ask = real(*arguments)
+
+        def evaluate(points):
+            with begun.open("a") as file:
+                file.write("one\n" * (len(points) > 1))
+            return ask(points)
+        return evaluate
+
+    monkeypatch.setattr(basins, "evaluator", told)
+    start = time.monotonic()
+    forked(made, small, tmp_path / "first").join()
+    most, count = time.monotonic() - start, len(files(whole)) - 2
+    assert begun.read_text().count("\n") >= count - 1           # a batch of one point is not counted
+    begun.write_text("")
+    draw, kills, folders, between = random.Random(1), 0, 1, 0
+    while kills < KILLS or not between:
+        if (path / "basins.nc").exists():
+            assert files(path) == files(whole)
+            shutil.rmtree(path)
+            folders += 1
+        writer = forked(made, small, path)
+        writer.join(draw.uniform(0, most))
+        writer.kill()
+        writer.join()
+        kills += writer.exitcode == -9
+        between += writer.exitcode == -9 and 0 < len(list(path.glob("evaluations/*"))) < count
+    made(small, path)
+    assert files(path) == files(whole)
+    assert begun.read_text().count("\n") <= folders * count + kills
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:],
+                                   lambda data: b"", None], ids=["cut off", "a bit", "empty", "gone"])
+def test_what_is_damaged_is_evaluated_again_and_nothing_else(small, whole, tmp_path, asked, spoil):
+    path = tmp_path / "b"
+    shutil.copytree(whole, path)
+    file = max(sorted((path / "evaluations").iterdir()), key=lambda f: f.stat().st_size)
+    file.write_bytes(spoil(file.read_bytes())) if spoil else file.unlink()
+    (path / "basins.json").write_bytes(b"{")
+    made(small, path)
+    assert asked == [int(file.suffix[1:])] and files(path) == files(whole)
+
+
+def test_another_slice_is_refused_and_another_ridge_uses_what_is_there(small, whole, tmp_path, asked):
+    path = tmp_path / "b"
+    shutil.copytree(whole, path)
+    other = Plane.random(small.shape, 4, grid=33)
+    refuses(lambda: store_basins(small, other, LEVELS, path), "holds another slice (anchors = ")
+    refuses(lambda: made(small, path, grid=34), "grid = 33 there, 34 here")
+    refuses(lambda: made(small, path, step=2), "step = 3 there, 2 here")
+    assert not asked and files(path) == files(whole)
+    made(small, path, ridge=0.5)
+    assert sum(asked) < 0.9 * made(small, path, ridge=0.5).evaluated.sum()     # the coarse grid was there
+    path = tmp_path / "c"
+    path.mkdir()
+    (path / "letter.txt").touch()
+    for call in (lambda: made(small, path), lambda: check_basins(path)):
+        refuses(call, "holds other files, such as 'letter.txt'")
+    refuses(lambda: check_store(whole), "holds other files, such as")
+    store_slice(small, plane(small, 5), LEVELS, tmp_path / "slice.zarr")
+    refuses(lambda: made(small, tmp_path / "slice.zarr"), "holds other files, such as")
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"step": 4}, "step = 4: takes a step from 0 to 3"), ({"ridge": 0}, "ridge = 0: takes a positive number"),
+    ({"coarse": 0}, "coarse = 0: takes"), ({"probes": -1}, "probes = -1: takes"), ({"seed": "x"}, "seed = 'x': takes"),
+    ({"threads": 0}, "threads = 0: takes"), ({"feature": "smell"}, "features = 'smell'"),
+    ({"grid": 2}, "grid = 2: takes"),
+    ({"feature": {"a": "pixels", "b": "posterior"}}, "feature: a, b are given; takes one"),
+])
+def test_bad_arguments_are_one_line_and_nothing_is_written(small, tmp_path, change, said):
+    refuses(lambda: made(small, tmp_path / "b", **change), said)
+    assert not (tmp_path / "b").exists()
+    refuses(lambda: store_basins(7, plane(small), LEVELS, tmp_path / "b"), "model: a int; takes a model")
+
+
+def test_a_full_disk_keeps_what_is_done(small, whole, tmp_path):
+    path = tmp_path / "b"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = max(f.stat().st_size for f in (whole / "evaluations").iterdir())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, hard))
+    try:
+        with pytest.raises(OSError, match="cannot be written") as error:
+            made(small, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(error.value)
+    made(small, path)
+    assert files(path) == files(whole)
+
+
+def test_predictions_that_are_not_finite_are_not_kept_and_half_precision_is(small, tmp_path):
+    spoilt = lambda x, alpha, sigma: torch.where(x[:, :1] > 1.5, float("nan"), x)  # noqa: E731
+    broken = Denoiser((4,), spoilt, levels=scaled_linear_levels)
+    refuses(lambda: made(broken, tmp_path / "b"), "not finite")
+    for file in (tmp_path / "b").rglob("*.*[0-9]"):         # batches before the first of these
+        assert basins._unpacked(file.read_bytes()).points.isfinite().all()
+    half = lambda x: x.flatten(1)[:, :2].bfloat16()  # noqa: E731
+    one, two = (made(small, tmp_path / "c", feature={"two": half}) for _ in range(2))
+    assert np.array_equal(one.labels, two.labels)
+
+
+def test_a_store_behind_a_url(small, whole):
+    url = "memory://basins"
+    one, two = (made(small, url) for _ in range(2))
+    assert np.array_equal(one.labels, two.labels) and "the basins are there" in basins_status(url)
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    assert system.cat_file("/basins/basins.nc") == Path(whole / "basins.nc").read_bytes()
+    assert json.loads(system.cat_file("/basins/basins.json")) == json.loads((whole / "basins.json").read_bytes())
