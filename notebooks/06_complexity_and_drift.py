@@ -16,10 +16,11 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# What remains is steepness: ridges, across which the flow stretches by up to $s\, e^{D^2/(8 s^2)}$, $D$ the diameter of the data, in any dimension.
-# Their number can fall, in the plane: of the definitions of complexity that we count at positive noise, the number of modes on the line is the one that never
-# does by a theorem. On data that are hierarchical by construction the count does grow, by a power law whose exponent is the dimension of the data. A boundary moves while
-# it forms, by several per cent of all latents, and less once it is a ridge: by a fifth of a per cent for a few atoms, by up to two in random mixtures.
+# What remains is steepness: ridges, across which the flow stretches by up to $s\, e^{D^2/(8 s^2)}$ (heat frame), $D$ the diameter of the data, in any
+# dimension. Of the complexities that we count at positive noise only the number of modes on the line can never fall, by a theorem; modes and ridges
+# in the plane do. On data that are hierarchical by construction modes multiply by a power law whose exponent is the dimension of the data. A boundary
+# moves while it forms, over six to nine per cent of all latents for a few atoms, and less once it is a ridge: over a fifth of a per cent for these,
+# over up to two in random mixtures.
 # :::
 
 # %% tags=["parameters"]
@@ -144,8 +145,8 @@ for d in p.dimensions:
 
 # %% [markdown]
 # In the plane the two atoms at the largest distance have others near the way between them, and among the latents with $|z| \leq$ `reach` the constant
-# stays far below its bound. In 64 dimensions it is within a tenth of the bound: every pair of five atoms is then an edge of their hull, and out on
-# the ridge between the two they are alone. The bound is attained by two atoms and nearly so by few points in many dimensions, which is what images are.
+# falls to a twenty-fifth of its bound. In 64 dimensions it stays within a tenth of the bound: every pair of five atoms is then an edge of their hull,
+# and out on the ridge between the two they are alone. Two atoms attain the bound, and a few in many dimensions nearly do.
 #
 # The check of the ascent is a case with a closed form: two atoms with weights 0.3 and 0.7, for which the line gives the steepest point exactly. Then
 # the chapter's data, beside what a grid of latents shows.
@@ -167,7 +168,7 @@ for s in levels:
 print(f"two unequal atoms: ascent over closed form {worst:.4f}")
 print("decimal logarithm of the Lipschitz constant:", ", ".join(f"{abs(t) / np.log(10):.1f}" for t in tops))
 
-# %% mystnb={"figure": {"caption": "Stretching of the composed map from the latent plane to noise level $\\sigma/\\alpha$, variance-preserving frame: the largest seen along the edges of each cell of the grid, a lower bound that saturates at the data's size over the grid's. Move the slider towards less noise. Dotted: walls of the one-shot transport, for orientation.", "name": "fig-lipschitz"}}
+# %% mystnb={"figure": {"caption": "Stretching of the composed map from the latent plane to noise level $\\sigma/\\alpha$, variance-preserving frame: the largest seen at the corners and along the edges of each cell of the grid, a lower bound where a ridge is thinner than the grid. Move the slider towards less noise. Dotted: walls of the one-shot transport, for orientation.", "name": "fig-lipschitz"}}
 latent_axis = np.linspace(-3.2, 3.2, p.grid) + 0.0037           # off the walls of symmetric atoms
 z = np.stack(np.meshgrid(latent_axis, latent_axis), axis=-1)
 flow = latent_flow(data, z, levels, jacobian=True, rate=8)
@@ -208,17 +209,19 @@ print(f"latents that end in another atom: {cases[0].differ:.1f} % (symmetric), {
 #
 # ## The sets of Theorem 2.1, read literally
 #
-# 'Such a condition arises naturally during mode-splitting', says 2.1.2. On the line a composition of Brenier maps is the Brenier map, so each $T_k$
-# of a chain is known: its slope is $p_{t_k}(x) / p_{t_{k-1}}(T_k x)$. We look at a chain across all mode splittings of the line's atoms, and at the
-# determinant of the flow's derivative at every latent and level of {numref}`fig-lipschitz`.
+# 'Such a condition arises naturally during mode-splitting or due to non-convexity of the support of data distribution', says 2.1.2. We look for it in
+# a chain across all mode splittings of the line's atoms. On the line a composition of Brenier maps is the Brenier map, so each $T_k$ is known: its
+# slope is $p_{t_k}(x) / p_{t_{k-1}}(T_k x)$. In the plane we take the determinant of the flow's derivative at every latent and level of
+# {numref}`fig-lipschitz`.
 #
 # The third part of the theorem pulls the singular sets back to the latent space:
 #
 # $$ S_{\text{total}} = \bigcup_{k=1}^{N} (\mathcal{T}_{N \to k})^{-1}(S_k). \tag{2} $$
 #
-# $S_k$ lies in the domain of $T_k$, at time $t_k$. The appendix defines $\mathcal{T}_{N \to k} = T_k \circ \cdots \circ T_N$, which includes $T_k$
-# and lands at $t_{k-1}$. For $k = 1$ that formula asks which latents are sent, by the whole chain, into the wall $S_1$, and none is, since the chain
-# ends on the atoms. With $T_{k+1} \circ \cdots \circ T_N$ it is right; the theorem itself leaves the symbol undefined.
+# $S_k$ lies in the domain of $T_k$, at time $t_k$. The appendix speaks of 'the composed map from the initial prior space to the space at time $t_k$',
+# which is $T_{k+1} \circ \cdots \circ T_N$, and with it (2) is right. But it writes $\mathcal{T}_{N \to k} = T_k \circ \cdots \circ T_N$, which lands
+# at $t_{k-1}$: for $k = 1$ this asks which latents are sent, by the whole chain, into the wall $S_1$, and none is, since the chain ends on the atoms.
+# The theorem itself leaves the symbol undefined.
 
 # %% tags=["nbval-check-output"]
 chain = line_size * np.geomspace(1.5, 0.15, 25)
@@ -264,15 +267,15 @@ for name, some in passed.items():
     print(f"{name}: {len(some)} ridges, largest drift {max(some):.3f}" if some else f"{name}: no ridge")
 
 # %% [markdown]
-# The boundary of two atoms with weights 0.3 and 0.7 appears at the quantile 0.21 and ends at 0.30: nine per cent of all latents change sides. But
-# where it is born it is no ridge. What is steep? A Gaussian has no boundary, and the map to it stretches as much as the data are wide. So slopes are in
-# units of that for a Gaussian of the same covariance, here and in what follows; without a unit wide data would be steep everywhere. In this unit the slope is
-# 1.4 at birth. By the time it is 3 only seven in a thousand are still to pass, at 5 a fifth of a
-# per cent. Nesting is poor for boundaries that are forming and good for those that are visible.
+# What is a ridge? The map to a mere Gaussian, which has no boundary, stretches as much as the data are wide. So slopes, here and in what follows, are
+# in units of that for a Gaussian of the same covariance, and a boundary is a *ridge* from a slope of 5 on (`lipschitz_threshold`).
 #
-# How good, depends on the data. `singular.ridges_stay` looks at these two sets of atoms, where it holds. `singular.ridges_stay_any` asks the same of whatever
-# data, and fails: four of twenty ridges of random mixtures pass over more than one per cent of all latents after the slope has reached 5, one of them over two.
-# Between a wide Gaussian and narrow ones it is less than one.
+# The boundary of two atoms with weights 0.3 and 0.7 appears at the quantile 0.21 and ends at 0.30: nine per cent of all latents change sides. But
+# where it is born it is no ridge: its slope is 1.4. By the time this is 3 only six in a thousand are still to pass, at 5 a fifth of a per cent.
+# Nesting is poor for boundaries that are forming and good for those that are ridges.
+#
+# How good, depends on the data. On these two sets of atoms a ridge passes over less than one latent in a hundred (`singular.ridges_stay`). For
+# whatever data this fails (`singular.ridges_stay_any`): four of twenty ridges of random mixtures pass over more, one of them over two in a hundred.
 #
 # ## Non-decreasing, under which definition?
 #
@@ -337,11 +340,11 @@ ledger.claim("singular.steep_parts_any", sum(map(monotone.falls, (wide, equal, r
 ledger.claim("singular.steep_parts", fallen, note=f"of {len(several)} random mixtures, threshold {p.lipschitz_threshold:g}")
 
 # %% [markdown]
-# One definition in the table is non-decreasing for a reason that concerns diffusion: modes on the line. Steep regions merge
-# in the plane, for the chapter's own atoms, where three become one. On the line they do with the default parameters in none of
-# forty random mixtures, nor beside a wide Gaussian, where they would if slopes had no unit. The regions are counted in the image, where
-# they are as wide as the noise; counted on a grid of latents they break into pieces. The *mass* of the steep set falls, on the line and in the plane:
-# a ridge gains in height what it loses in width. So the paper's sentence is a theorem for modes in one dimension, a tautology for (2), and in general false.
+# One count never falls for a reason that concerns diffusion: modes on the line. Steep regions merge in the plane, where three of the chapter's own
+# become one; on the line they do in none of forty random mixtures, nor beside a wide Gaussian. (They are counted in the image, where they are as wide
+# as the noise; on a grid of latents they break into pieces.) The *mass* of the steep set falls on the line and in the plane: a ridge gains in height
+# what it loses in width. So the paper's sentence is a theorem for modes on the line, a tautology for (2), not refuted here for ridges on the line,
+# and false otherwise.
 #
 # All of it can be tried by hand. In {numref}`fig-toy` the colours are those of the posterior $p(x_0 = a_i | x_t)$: at low noise each atom has a *cell*,
 # straight-walled, in which a sample is all but certain to end on it. The black lines part the *basins of the score*, the points from which climbing
@@ -407,11 +410,13 @@ if cantor_exponent and of_trees and of_twins:
 # ## What was shown, and what was not
 #
 # Shown: at positive noise nothing is broken; steepness is at most $s \exp(D^2/(8s^2))$ in any dimension, and two atoms attain it; one transport's
-# cells are not the flow's basins; Eq. (2) is right after a shift of its index; boundaries drift while they form and less, though not always little, once they are ridges;
-# 'non-decreasing' holds for modes on the line, and for preimages by definition; on self-similar data modes multiply with a known exponent.
+# cells are not the flow's basins; Eq. (2) is right after a shift of its index; boundaries drift while they form and less, though not always little,
+# once they are ridges; 'non-decreasing' holds for modes on the line, and for preimages by definition, and fails for modes and ridges in the plane; on
+# self-similar data modes multiply with a known exponent.
 #
-# Not shown: the constants are maxima found by ascent, lower bounds of suprema; the bound of {prf:ref}`prop-lipschitz` is far from sharp for many
-# atoms; modes in more than one dimension are those that mean shift reaches from the data. Whether images are like the trees or like the clouds is open.
+# Not shown: the constants are maxima found by ascent, lower bounds of suprema; in the plane the bound of {prf:ref}`prop-lipschitz` is far from sharp;
+# modes in more than one dimension are those that mean shift reaches from the data; that ridges on the line never become fewer. Whether images are
+# like the trees or like the clouds is open.
 
 # %% tags=["results", "hide-input"]
 ledger.claim("complexity.cantor", cantor_exponent / dimension if cantor_exponent else None,
