@@ -18,14 +18,14 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# In the exact model boundaries do come coarse first and do nest: the rank correlation of jump and noise level is 0.7, the
-# nesting score 0.98 where phases of other slices reach 0.75. But in a cloud of the same spectrum, which has no tree, they do
-# so too: 0.4 and 0.97. The order is clearer in the pictures; whether the nesting is, by less than a hundredth, is open. Whether the distances are those of a tree depends on which
-# distances. Geodesic lengths on a slice cannot tell: data from known trees fail there as well. The noise levels at
-# which pictures part can, by two statistics, and these disagree: on a scale from the cloud (0) to a tree (1) the emoji lie
-# at 0.6 by one and 0.8 by the other, handwritten digits at 0.4 and 0.7. All lie above the cloud. The digits
-# are not near the tree, by a hundredth; for emoji and icons that is open. Of the small network, on a coarse grid, nothing is
-# decided on any of this.
+# In the exact model boundaries come coarse first and nest: the rank correlation of jump and noise level is 0.7, and the
+# nesting score 0.98, where phases of other slices reach 0.75. But clouds of the same spectrum, which have no tree, do so
+# too: 0.4 and 0.97. The clearer order is the pictures' own; whether the nesting is, by less than a hundredth, is open.
+# Whether distances are those of a tree depends on which distances. Geodesic lengths on a slice cannot tell: they do not tell
+# known trees from clouds either. The noise levels at which pictures part can, by two statistics, which disagree: on a scale
+# from the cloud (0) to a tree (1) emoji and icons lie at 0.6 by one and 0.8 by the other, handwritten digits at 0.4 and 0.7.
+# All lie above the cloud. By the first none is near the tree (0.9); by the second the digits are not, by a hundredth, and for
+# emoji and icons it is open. Of the small network, on a coarse grid, nothing is decided.
 # :::
 #
 # We open with data whose tree is known, to see which measures can tell it at all; most cannot. Then we follow pairs,
@@ -114,11 +114,11 @@ from phasebook.slices.sweep import slice_of
 #
 # > pictures $\to$ denoiser $\to$ the noise level at which two starts part (or a geodesic of a slice) $\to$ statistic.
 #
-# So we send data through the whole chain of which we know the answer: 35 points of a known tree, and their **twin**, a
-# cloud with the same covariance spectrum to the last digit, whose principal components are turned at random. A statistic
-# is *used* below only if it tells the trees from the twins, by an area under the ROC curve of 0.95 or more for *every* kind
-# of tree: binary with halving distances, binary with equal increments, ternary, and a comb. Areas are of draws, and have
-# intervals (Newcombe's, which do not shrink to a point at 1).
+# So we send data through the whole chain of which we know the answer: 35 points of a known tree, and their **twin**, a cloud
+# with the same covariance spectrum to the last digit, whose principal components are turned at random. A statistic is *used*
+# below only if it tells the trees from the twins, by an area under the ROC curve of 0.95 or more for *every* kind of tree:
+# binary with halving distances, binary with equal increments, ternary, and a comb. What counts for this is the area found;
+# the claims take its interval as well (Newcombe's, which does not shrink to a point at 1).
 #
 # The height at which two pictures part is the noise level $\sigma/\alpha$ where the distance of their predictions first
 # exceeds half the *median* final distance, one threshold for all pairs; it is interpolated between steps, since whole
@@ -144,12 +144,14 @@ for claim, name, count in (("trees_separated", "splits, many starts a leaf", p.t
     ledger.claim(f"hierarchy.{claim}", area, note=f"by {statistic}; {count} trees and twins of each kind")
 
 # %% [markdown]
-# Splits pass, by triples and by cophenetic correlation: nearly every tree scores above every twin. (The claim takes the best of the four, a choice that
-# its interval does not know.) Gap and $\delta$, which look at
-# the worst triangle and the worst quadruple, do not, and are not used. **Geodesic distances do not pass by any
-# statistic.** (Six trees of each kind can show that; that they pass could not be shown, since of so few even an area of 1 is known from 0.69 on.) A slice is a plane cut by walls; paths walk round high walls and lengths add up along the way, and what
-# comes out has lost the tree even where there is one. So the paper's sentence about 'distances between images in this geometry'
-# cannot be settled by geodesics on slices, one way or the other; a low score there says as little about images as a high one would.
+# Splits pass, by triples and by cophenetic correlation: nearly every tree scores above every twin. (The claim takes the best
+# of the four, a choice that its interval does not know. By triples the least area is 0.98, with an interval from 0.92 to
+# 0.99: alone it would be undecided.) Gap and $\delta$, which look at the worst triangle and the worst quadruple, do not
+# pass, and are not used. **Geodesic distances do not pass by any statistic**: each misses some kind of tree. (Six trees of
+# each kind can show that; that they pass could not be shown, since of so few even an area of 1 is known from 0.69 on.) A
+# slice is a plane cut by walls; paths walk round high walls and lengths add up along the way, and what comes out can have
+# lost the tree where there is one. So the paper's sentence about 'distances between images in this geometry' cannot be
+# settled by geodesics on slices, one way or the other.
 #
 # ## Phases over noise levels
 #
@@ -183,22 +185,23 @@ show(figures.phase_maps(rows, p.extent),
      alt="Coloured maps of the phases, a row a model: one phase at high noise, then a few large ones, which are cut further")
 
 # %% [markdown]
-# A phase begins when there is something to tell apart and then stays where it is; later boundaries cut it up. The
-# network's grid is coarse, a machine with a GPU takes a finer one.
+# A phase begins when there is something to tell apart and then stays where it is; later boundaries cut it up. The network's
+# grid is coarse; a machine with a GPU takes a finer one.
 #
 # Beside the pictures goes a null, as in the section before: the **cloud**, a twin of *all* pictures at once, with its own
-# exact denoiser; a new one is drawn for each slice, so that the intervals know how clouds differ. In an exact model two points part at a level that follows their distance, so
-# boundaries between unlike predictions come first whatever the points are, and phases that stay where they are nest. What
-# the cloud does as well is no hierarchy of the pictures. A network has no such null: it would have to be trained on it.
+# exact denoiser; a new one is drawn for each slice, so that the intervals know how clouds differ. In an exact model two
+# points part at a level that follows their distance, so boundaries between unlike predictions come first whatever the points
+# are, and phases that stay where they are nest. What the cloud does as well is no hierarchy of the pictures. A network has
+# no such null: it would have to be trained on the cloud.
 #
 # ## Nearby points that part
 #
 # 'Before two points are separated by a phase boundary (high-$S$ ridge), their latents yield similar noiseless predictions;
-# once a boundary intervenes, the predictions diverge.' The paper's Figures 4 and 5 show two pairs. Ours are neighbours on the
+# once a boundary intervenes, the predictions diverge.' The paper's Figures 4 and 5 show two pairs each. Ours are neighbours on the
 # grid across the largest final jumps. (The parameter `pair_coordinates` names others. The paper's own cannot be repeated:
 # its anchors were not published.)
 
-# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points (\u03b1, \u03b2) at falling noise levels, at even distances, and below them their distance over the level. Dotted: half of the final distance.", "name": "fig-pairs"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The paper's Figs. 4 and 5 for both models: predictions of two neighbouring grid points (\u03b1, \u03b2) at falling noise levels, at evenly spaced steps, and below them their distance over the level. Dotted: the level at which half of the final distance is there.", "name": "fig-pairs"}} tags=["hide-input"]
 couples = np.array(p.pair_coordinates, dtype=float) if p.pair_coordinates else None
 strips = [strip for one in models_here for strip in strips_of(one.title, measured[one.name][0], couples, 1)]
 show(figures.pair_strips(strips),
@@ -216,7 +219,7 @@ show(figures.pair_strips(strips),
 # Three statements hide in the word *hierarchical*, and each gets a number.
 #
 # - **Boundaries stay.** Theorem 2.1 lets the complexity never decrease: phases lost over phases gained, over all slices
-#   together, since a slice has too few phases for a share of a twentieth. (A count that starts late is not held against it.)
+#   together, since one slice has too few phases to show a share of a twentieth.
 # - **Coarse boundaries come first.** Over the edges of the grid with a ridge across them at the end, the rank correlation
 #   of the final jump (how unlike are the two pictures?) with the noise level at which half of that jump is there. The
 #   threshold is each edge's own, so large jumps are not early by definition.
@@ -270,13 +273,14 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 # area better than the phases of other slices would. Order and nesting hardly depend on the threshold. The ratio before and
 # after does: a higher ridge is there later, and at twice the height it reaches its bound.
 #
-# A cloud without a tree has boundaries of the same kind: its own order, nesting and ratio stand beside those of the pictures, and in the notes of the claims. Its
-# phases nest as well as those of the pictures, to within a hundredth, its neighbours agree even better before a boundary parts them (a tenth), and
-# its order has more than half the correlation. So most of this is how an exact denoiser cuts *any* set of points; of the three the clearer order alone
-# is the pictures' own. Whether they nest better than clouds do, by less than a hundredth, is not decided.
+# A cloud without a tree has boundaries of the same kind. Its phases nest as well as the pictures', to within a hundredth
+# (which nest better is not decided), its neighbours agree even better before a boundary parts them, a tenth as far apart as
+# afterwards, and its order has more than half the correlation. So most of this is how an exact denoiser cuts *any* set of
+# points. The clearer order alone is the pictures' own, by 0.3, with an interval that begins just above nothing (0.01).
 #
-# Of the network nothing is decided: the interval of its order has the bound in it, it gains too few phases to say how many are lost, and too few of its slices
-# have a ridge at all for the rest. On a grid this coarse a ridge is not resolved, and a jump is whatever lies between two points: what there is is about this grid.
+# Of the network nothing is decided: the interval of its order has the bound in it, it gains too few phases to say how many
+# are lost, and too few of its slices have a ridge for the rest. On a grid this coarse a ridge is not resolved, and a jump is
+# whatever lies between two points.
 #
 # ## The tree
 #
@@ -326,14 +330,16 @@ for one in models_here:
 show_albums(linked, alt="map of the phases of a slice and merge tree of its points, at one noise level to choose")
 
 # %% [markdown]
-# A phase boundary and a fork of the tree are not the same event, since a ridge has to reach its threshold and a pair of points its own, but they follow
-# each other. A tree can be drawn of anything; average linkage always returns one. Whether it is there, the scale has to say: each set
-# of leaves beside *its own* twin (the same spectrum of pictures, no tree) and *its own* tree (the ultrametric that
-# average linkage makes of its pictures), both sent through the same chain, with as many points as the set has pictures, reached or not. The place of the data is 0 at the twin and 1 at the
-# tree. These ends are medians over sets as the data's own is, so intervals draw sets through the whole ratio; and where two statistics
-# have passed, nothing says which one is right, so the interval reaches over both. For a network, twin and tree of its final pictures go
-# through an *exact* denoiser of as many starts and steps, since the network knows neither: its scale is that of another model.
-# Blends of the two show how the scale runs in between.
+# A phase boundary and a fork of the tree are not the same event, since a ridge has to reach its threshold and a pair of
+# points its own, but they follow each other.
+#
+# A tree can be drawn of anything: average linkage always returns one. Whether it is there, a scale has to say. At its 0
+# stands the *own twin* of a set of leaves (the same spectrum of pictures, no tree), at its 1 the *own tree* (the ultrametric
+# that average linkage makes of its pictures), both sent through the same chain, with as many points as the set has pictures,
+# reached or not. These ends are medians over sets as the data's own number is, so intervals draw sets through the whole
+# ratio; and where two statistics have passed, nothing says which one is right, so the interval reaches over both. For a
+# network, twin and tree of its final pictures go through an *exact* denoiser of as many starts and steps, since the network
+# knows neither: its scale is that of another model. Blends of the two show how the scale runs in between.
 
 # %%
 blends = {share: [through_splits(blended(apart, share, p.seed + k), p.seed + k, first.levels, p.at("starts", first.name))
@@ -369,17 +375,20 @@ for one in models_here:
                  f"distances of a slice do not tell a known tree from its twin (least area {best['geodesics of a slice'][1].value:.2f})")
 
 # %% [markdown]
-# Both statistics put emoji, digits and icons between their twins and their trees, and above their twins: by triples at 0.6, 0.4 and 0.6, by the cophenetic
-# correlation at 0.8, 0.7 and 0.8. The two disagree, most of all for the digits, and no calibration prefers one of them: triples count the triangles that have nearly the right shape, the cophenetic correlation weighs all distances by their size. So a place is
-# known no better than the two together allow, and how near it is to the tree is judged by both: the digits lie below 0.9 by either, by a
-# hundredth at the upper end of their interval, which other seeds may carry across; the intervals of emoji and icons hold 0.9. (True trees stand at 0.8 and more by the cophenetic correlation, so that a tree may miss 0.9 by it; none that was tried did by both.) The share of resolved triples stands beside each number, because a
-# share of few triples would mean little.
+# Emoji, digits and icons lie above their twins: by triples at 0.6, 0.4 and 0.6 of the way to the tree, by the cophenetic
+# correlation at 0.8, 0.7 and 0.8. No calibration prefers one statistic: triples count the triangles that have nearly the
+# right shape, the cophenetic correlation weighs all distances by their size. Near the tree, at 0.9 or more, triples put none
+# of the three. The cophenetic correlation leaves it open for emoji and icons, and denies it for the digits, by a hundredth
+# at the upper end of their interval, which other seeds may carry across. The claim fails only where both deny it, since
+# known trees themselves stand at 0.8 and more by the cophenetic correlation; none that was tried missed 0.9 by both. The
+# share of resolved triples stands beside each number, since a share of few would mean little.
 #
-# What does this measure? In an exact model two pictures merge, under noise, at a level that their distance alone decides:
-# the posterior odds of $x_j$ against $x_i$ change by $-|x_i - x_j|^2 / (2\sigma^2)$ on average. So the heights of the exact model's tree
-# are distances of its pictures, seen through a logarithm, and the place on the scale is a fact about the *data*. A
-# network could add a hierarchy of its own. Ours cannot be asked: hardly two of its starts end on one picture, so there is
-# nothing to average over, and with one start a leaf no statistic tells a known tree of this size from its twin.
+# What does this measure? In an exact model two pictures merge, under noise, at a level that follows their distance: from
+# $x_i$, at the noise level $s = \sigma/\alpha$, the log odds of $x_j$ against $x_i$ are $-|x_i - x_j|^2 / (2s^2)$ on
+# average. So the heights of the exact model's tree are in the main distances of its pictures, seen through a logarithm, and
+# the place on the scale is a fact about the *data*. A network could add a hierarchy of its own. Ours cannot be asked: hardly
+# two of its starts end on one picture, so there is nothing to average over, and with one start a leaf no statistic tells a
+# known tree of this size from its twin.
 #
 # ## Straight inside, curved across
 #
@@ -412,28 +421,30 @@ display(HTML(estimates_table({one.title: lines_of[one.name] for one in models_he
     "slices, with 95 % intervals; n in their place: too few for one")))
 
 # %% [markdown]
-# Across a boundary of the exact model the straight line climbs about two ridges that the geodesic goes round, or slips through at
-# their lowest pass: it curves, as the paper says. Inside a phase the median detour is a small part of one ridge. But slices differ
-# by orders of magnitude: some phases are flat, and some have ridges to be, not yet high enough to part them. In one Gaussian, a
-# mode in the strict sense, lines are straight; that is a test of the code, not a claim. The network's lines are short of detours
-# inside a phase *and* across a boundary, since its ridges are low: a few hundredths of a ridge either way, which tells little of
-# either.
+# Across a boundary of the exact model the straight line climbs about two ridges that the geodesic goes round, or slips
+# through at their lowest pass: it curves, as the paper says. Inside a phase the median detour is a small part of one ridge.
+# But slices differ by orders of magnitude, since some phases are flat and some have ridges to be, not yet high enough to
+# part them; whether detours inside stay below a fifth of those across is undecided. (In one Gaussian, a mode in the strict
+# sense, lines are straight; that is a test of the code, not a claim.) The network's ridges are low: its detours are a few
+# hundredths of a ridge inside a phase *and* across a boundary, which tells little of either.
 #
 # ## What was shown, and what was not
 #
-# Shown: in the exact model the first half of the paper's sentence, as it stands. Boundaries come coarse first, finer ones lie within
-# the regions of their own slice, neighbours agree until a boundary parts them. Boundaries of a cloud without a tree do so too, so this
-# alone is no evidence of a tree. The second half, that distances *therefore* are ultrametric, does not follow, and a known tree
-# shows why it could not have been seen in geodesics of a slice. Where it can be seen, in the noise levels at which pictures part, the
-# pictures are more of a tree than their twins are.
+# Shown: in the exact model the first half of the paper's sentence, as it stands. Boundaries come coarse first, finer ones
+# lie within the regions of their own slice, neighbours agree until a boundary parts them. Boundaries of a cloud without a
+# tree do so too, so this alone is no evidence of a tree. The second half, that distances *therefore* are ultrametric, does
+# not follow, and could not have been seen in geodesics of a slice, which miss known trees. Where it can be seen, in the
+# noise levels at which pictures part, the pictures are more of a tree than their twins are; the digits are not near one, and
+# for emoji and icons two statistics disagree.
 #
 # Not shown: that there is a hierarchy of *meaning* (distances here are those of pixels and latents); anything on Stable
 # Diffusion, whose published points belong to anchors that were not published; anything about guidance,
 # which the authors set to 5 and we to 1.
 #
-# On multiplicity: the chapter judges fourteen statements, nine of them for each model and two of these for further image sets, nearly all by a 95 % interval.
-# Were all of them borderline, about one verdict in twenty would be wrong by chance; none is corrected for the others. Intervals over slices are order statistics
-# of the median, those of places and of lost phases draw sets or slices, and where there are fewer than twelve, nothing is decided.
+# On multiplicity: the chapter judges fourteen statements, nine of them for each model and two of these for further image
+# sets, nearly all by a 95 % interval. Were all of them borderline, about one verdict in twenty would be wrong by chance;
+# none is corrected for the others. Intervals over slices are order statistics of the median, those of places and of lost
+# phases draw sets or slices; of fewer than twelve of them there is none, and nothing is decided.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()
