@@ -16,12 +16,14 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# For two families of pictures, yes, to the percent: at the noise level that the largest eigenvalue names, two clones of one noisy picture share
-# their family with a probability of 0.77 (0.76 to 0.78), and the theory without a parameter says 0.7752. With all sixteen families at once half of the decision
-# is made at 0.7 of that level, since most families part along lesser axes than the first. The variance of what a trip changes
-# peaks beside it. Single pictures are settled at 0.4. And ridges wait: on fifty slices of the exact model, on grids of 25 and 49 lines, not one stands before the speciation level (undecided over all grids, for on 13 lines ten do:
-# neighbours lie so far apart there that a swell will do), and the first comes at 0.7 of it (median), about where the families are settled. Of two factors the one with the larger share of the variance comes first, beyond what
-# shuffled labels would give: what an icon shows before its style, and the style before it once it is exaggerated.
+# For two families of pictures, yes: at the noise level that the largest eigenvalue names, two denoisings of one noisy picture end in the same family
+# with a probability of 0.77 (0.76 to 0.78), and the theory without a parameter says 0.7752. With all sixteen families at once half of the decision is
+# made at 0.7 of that level (more than a quarter below it or not is undecided), and single pictures are settled at 0.4. The variance of what a
+# denoising changes peaks beside the level of the families. Whether ridges wait is undecided, since it depends on the grid: of fifty slices of the
+# exact model not one has a ridge before the speciation level on 25 and 49 lines, and ten have on 13, where neighbours lie so far apart that a swell
+# will do. On 25 lines the first comes at 0.7 of that level (median), about where the families are settled. Of two factors the one with the larger
+# share of the variance comes first, beyond what shuffled labels would give: what an icon shows before its style, and the style before it once it is
+# exaggerated.
 # :::
 #
 # We begin with the known answer, two classes, and with a check that a sampler's trips are those of the posterior.
@@ -130,10 +132,10 @@ ledger.claim("transitions.walked_as_drawn", kept_more(walked, straight, p.seed),
 #
 # ## Two families
 #
-# Take two families alone, equally many pictures of each. Let $\Lambda_1$ be the largest eigenvalue of the covariance of the two together. The theory has two
-# Gaussian clouds $\mathcal N(\pm M e, vI)$ far apart, $\Lambda_1 = M^2 + v$, and says: at $r^2 = \Lambda_1$ clones share a class with the
-# probability of {eq}`eq-clones`, 0.7752, whatever $M$, $v$ and the dimension. Families of pictures are no Gaussian clouds. They have axes of
-# their own, a few dozen members, and for a few pairs the first axis is not even the one that parts them.
+# Take two families alone, equally many pictures of each. Let $\Lambda_1$ be the largest eigenvalue of the covariance of the two together. The theory
+# has two Gaussian clouds $\mathcal N(\pm M e, vI)$ far apart, $\Lambda_1 = M^2 + v$, and says: at $r^2 = \Lambda_1$ clones share a class with the
+# probability of {eq}`eq-clones`, 0.7752, whatever $M$, $v$ and the dimension. Families of pictures are no Gaussian clouds. They have axes of their
+# own, ten to a hundred members, and for a few pairs the first axis is not even the one that parts them.
 
 # %%
 table = pair_clones(exact.gram.cpu().numpy(), exact.family, min(p.samples, 1000), p.seed)
@@ -152,8 +154,8 @@ if clones:
     print(f"clones share a family: {clones.value:.2f}; two Gaussian classes: {clone_probability():.4f}")
 
 # %% [markdown]
-# The median over pairs of families is the number of the theory, and the pairs scatter little about it. A formula for two Gaussians in infinitely many
-# dimensions describes two handfuls of emoji.
+# The median over pairs of families is the number of the theory, and four of five pairs lie within three hundredths of it. A formula for two Gaussians
+# in infinitely many dimensions describes two handfuls of emoji.
 #
 # ## All families, and single pictures
 #
@@ -195,11 +197,10 @@ for name, one in family.items():
     print(f"{here[name].subject.title}: family settled at nu = " + (f"{one.value:.1f}" if one else "no level"))
 
 # %% [markdown]
-# Family before picture, by a factor of 1.6 in the noise. But with all families at once the half-way level lies below the speciation
-# formula; whether by more than a quarter is not decided. That is no fault of the formula: it names the *first* split, along the first axis, at which
-# only a few coarse groups part. The others follow along
-# lesser axes. The collapse, too, comes at a lower noise than the random energy model says, by an eighth. It counts the pictures as a Gaussian cloud, and pictures
-# that have near-copies among them are chosen late.
+# Family before picture, by a factor of 1.6 in the noise. With all families at once the half-way level lies below the speciation level; whether by
+# more than a quarter is undecided. The formula does not forbid it: it names the *first* split, along the first axis, and further ones follow along
+# lesser axes. The collapse, too, comes at a lower noise than the random energy model says, by an eighth, and whether by more than a quarter is
+# undecided as well. The model counts the pictures as a Gaussian cloud; those that have near-copies among them are chosen late.
 #
 # Clones and trips agree in {numref}`fig-trips`, as Bayes' rule wants. A network's curves may agree less: its starts are its own samples, its families are Unicode's
 # groups, which are of meaning, and the group of the nearest training picture is a rough label for a melted one.
@@ -234,7 +235,7 @@ for name in here:
                  note="level of the peak over that of the class" if name in peaks else "its data are not at hand")
 
 # %% [markdown]
-# In the exact model the peak lies beside the level at which the class is settled, and above that of single pictures, by a half. So the fluctuation belongs to the
+# In the exact model the peak lies beside the level at which the class is settled, and above that of single pictures, by a half. So the fluctuation goes with the
 # choice of the family.
 #
 # ## The first ridges
@@ -251,7 +252,7 @@ for name, one in here.items():
         several = planes(one.subject.model.shape, p.anchors_seed, p.at("slices", name), p.extent, size, True)
         begun[name, size] = first_ridges(one, several, until)
 
-# %% mystnb={"figure": {"caption": "Share of slices on which some neighbours of the grid are a ridge apart, against \u03bd. One is the speciation level of the data, down to which alone the finest grid was swept.", "name": "fig-first-ridges"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Share of slices on which some neighbours of the grid are a ridge apart, against \u03bd. One is the speciation level of the data; the finest grid was swept no further.", "name": "fig-first-ridges"}} tags=["hide-input"]
 figures = []
 for name, one in here.items():
     shown, lines = one.noise[one.noise >= 0.25], {}
@@ -279,15 +280,17 @@ for title, slices in early.items():
     print(f"{title}: slices with a ridge at nu > 1: {slices}")
 
 # %% [markdown]
-# On the chapter's grid of 25 lines none of fifty slices has a ridge before the speciation level, though some come close to it, and four in ten have one by the time the
-# families are settled. That depends on the grid and on the threshold, as the table shows. If a tenth makes a ridge, eleven slices have one before the split on 25 lines, and none on 49: a finer
-# grid takes swells for what they are. On 13 lines ten slices of fifty have one before it by the chapter's own threshold, so that the claim, which asks three grids, is undecided. So the eigenvalue of a covariance, which needs neither model nor slice, bounds from
-# above where phase boundaries can begin, for neighbours that are near enough; where they do begin it does not say.
+# On 25 lines none of fifty slices has a ridge before the speciation level, and four in ten have one by the time the families are settled. On 49 lines
+# none has one before it either, on 13 ten have: over the three grids of the claim it is undecided.
+#
+# The closer neighbours lie, the later they are a ridge apart. If a tenth makes a ridge, eleven slices have one before the split on 25 lines, and none
+# on 49: what stood there were swells. So the eigenvalue of a covariance, which needs neither model nor slice, bounds from above where phase
+# boundaries begin, for neighbours that are near enough; where they do begin it does not say.
 #
 # ## Two factors: style or thing?
 #
-# The icons have two factors: a thing and the style of the artist who drew it, each thing in several styles. Which of the two is decided first? The theory's
-# answer would be the one with the larger eigenvalue. We measure the share of the variance that lies between the classes of each factor, less what as
+# The icons have two factors: a thing and the style of the artist who drew it, each thing in several styles. Which of the two is decided first? The theory
+# suggests the one with the larger part of the covariance. We measure the share of the variance that lies between the classes of each factor, less what as
 # many classes take by chance ($\omega^2$), and the level at which trips settle it, on disjoint sets of things. Any labels have such a level: once the
 # picture is chosen, all its labels are, and a label of few classes is then settled at another level than one of many. So both factors are shuffled among the
 # pictures too, and the ratio of the two levels is taken over that of the shuffled labels. And there is a known answer: icons whose style is
@@ -333,14 +336,16 @@ for name, one in here.items():
 #
 # ## What was shown, and what was not
 #
-# The theory of two Gaussian classes holds for two families of pictures without a parameter; with many families its level is that of the first split, not
-# of the whole decision. The variance of what a trip changes peaks where the class is settled. Ridges of a slice come after speciation, on grids fine enough to tell
-# a ridge from a swell; over all three grids together it is undecided. Of two factors the larger is settled first, whichever of the two it is.
+# The theory of two Gaussian classes holds for two families of pictures without a parameter; with many families half of the decision is made below its
+# level, by more than a quarter or less. The variance of what a trip changes peaks where the class is settled. Whether ridges of a slice come after
+# speciation is undecided over three grids; on the two finer ones they do. Of the two factors of icons the larger is settled first, as they are and
+# exaggerated.
 #
-# Not shown: that the collapse level is the right one for a network, which has no single pictures to collapse on; and anything about classes by
-# meaning. Families here are families by looks. No network is among the default models: trips, slices and factors with intervals take it some hundred thousand evaluations, many
-# minutes on a processor. `-p models '["exact", "icons-unet-a"]'` puts one there, and its
-# trips then go through its own sampler. Ten statements rest on intervals of 95 %, each read by itself.
+# Not shown: that early ridges are the pictures' own (a Gaussian of the same covariance was not swept beside them); that the collapse level is the
+# right one for a network, which has no single pictures to collapse on; and anything about classes by meaning. Families here are families by looks. No
+# network is among the default models: trips, slices and factors with intervals take it some hundred thousand evaluations, many minutes on a
+# processor. `-p models '["exact", "icons-unet-a"]'` puts one there, and its trips then go through its own sampler. Ten statements rest on intervals
+# of 95 %, each read by itself.
 
 # %% tags=["results", "hide-input"]
 ledger.emit()
