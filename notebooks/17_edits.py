@@ -19,9 +19,9 @@
 # :class: tip
 # When the two pictures are alike. In the exact model the noise level at which an edit succeeds follows from the distance of the two pictures, the strength of the
 # prompt, and the noise that the source happens to carry between them, with nothing fitted; other pictures raise it by some 3 % within a family, 13 % across
-# families. That success goes with splitting times is true there (rank correlation 0.57). At equal distance nothing measurable of it is left for pictures drawn
-# at random; for neighbours across a boundary something is (0.67). These need fewer steps than strangers that are no less alike, by a fifth of the whole sampler.
-# In the small network the correlation with splitting times is weaker, 0.11, and its interval has zero in it.
+# families. That success goes with splitting times is true there (rank correlation 0.57). Whether it does so at equal distance is undecided for pictures drawn
+# at random; for neighbours across a boundary it does (0.67). These need fewer steps than strangers that are no less alike, by a fifth of the whole sampler.
+# Of the small network none of this is decided.
 # :::
 #
 # The chapter makes many edits, in the exact model, where a prompt is a number and the answer can be worked out on paper, and in a small trained one, through the
@@ -157,10 +157,10 @@ show(trip_curves({name: error.max(1) for name, error in trips.items()}, 1e-6),
          "many orders of magnitude larger")
 
 # %% [markdown]
-# Solved to the end, the inversion is exact as far as the solver went. In the network seven in ten ways back do not settle to the tolerance; all of them are counted, and
-# one of the twelve pictures misses its source by more than the bound allows, by 2.3 parts in a million: the eye would not see it, the check fails. First order is off by orders of magnitude more, and
-# in the exact model a few of the twelve come back as another picture: every path ends on one of the data. Near the clean end a network's answers change fast with the latent, and
-# there first order costs most. Under guidance they change faster still; that is why inversions run without it.
+# In the exact model every way back settles, and nothing is lost. In the network seven in ten do not settle to the tolerance; all are counted, and at one step the worst of the
+# twelve pictures misses its source by 2.3 parts in a million, more than the bound allows: the eye would not see it, the check fails. First order is off by orders of magnitude more, and
+# in the exact model a few of the twelve come back as another picture: every path ends on one of the data. Under guidance a network's answers change faster with the latent;
+# that is why inversions run without it.
 #
 # ## Two pictures, on paper
 #
@@ -229,8 +229,9 @@ for s in cast:
 show_albums(albums, alt="an edit to choose by its source, its target and the step it goes back to, in three pictures")
 
 # %% [markdown]
-# Whatever the source, the result turns into the target where the middle picture has lost what sets the two apart, and not before. One source asks for
-# different steps towards different targets: a step belongs to a pair, not to a picture.
+# The source need not be lost from the middle picture for the edit to succeed, since the prompt pushes too. The network turns its red apple green at step 10, where it
+# still reads a red one; the exact model finds snow on its mountain from a step at which it reads the plain one. One source asks for different steps towards different targets: a step belongs to a pair,
+# not to a picture.
 #
 # ## Many pairs
 #
@@ -261,14 +262,14 @@ for s in cast:
 # %% mystnb={"figure": {"caption": "Share of edits that succeed (left) and mean distance of the result from the source (right), against the step at which sampling resumes; a row a model.", "name": "fig-success"}} tags=["hide-input"]
 if by_level:
     show(success_curves(by_level),
-         alt="Success against k: near one for small k and falling to zero, later for edits within a family; the distance "
-             "from the source falls along with it")
+         alt="Success against k: high for small k and falling to zero, in the exact model from one and later for edits within a "
+             "family, in the network from four in five, for both alike; the distance from the source falls along with it")
 
 # %% [markdown]
-# Success falls once: of the exact model's edits none is regained after it was lost. The exact model has no half-way, so preservation and
-# success are mirror images there. The network's curves fall in the second half of its sampler, within five steps of sixteen, while the distance from the source shrinks all the
-# way: there is a half-way, and it counts as no success. Some of its edits succeed from no $k$: the lines above count them. Its inversions stop after three
-# iterations a step, and of its steps nearly a fifth have not settled by then.
+# Of the exact model's edits none is regained after it was lost, and there is no half-way, so that preservation and
+# success are mirror images. The network's curves fall mostly in the second half of its sampler, while the distance from the source shrinks all the
+# way: there is a half-way, and it counts as no success. Twelve of its 64 edits succeed from no $k$, and six are lost and regained; $k^*$ is then the last success. Its inversions stop after three
+# iterations a step, and nearly a fifth of the steps have not settled by then.
 #
 # ## What two pictures foretell
 #
@@ -298,9 +299,9 @@ if law:
              "noise along dx close to the diagonal, edits across families a little above it")
 
 # %% [markdown]
-# The distance alone gives the size. What it leaves open is the noise between the two pictures, and with it the order of all thresholds is all but fixed (rank
-# correlation 0.99). Within a family two pictures are nearly enough: 3 % more noise is needed than they promise, 5 % being just within the interval. A law without
-# the sampler's motion, $c = 1$, would be off by a further 8 %. Across families it is 13 %: the rest of the source's family is nearer to the source than the target is,
+# The distance alone gives the size. With the noise between the two pictures the order of all thresholds is all but fixed (rank
+# correlation 0.99). Within a family 3 % more noise is needed than two pictures promise; whether that is less than the 5 % of the claim is undecided, since the interval ends just above. A law without
+# the sampler's motion, $c = 1$, would be off by a further 8 %. Across families it is 13 %, perhaps because the rest of the source's family is nearer to the source than the target is,
 # and takes its side.
 #
 # ## Does success follow splitting?
@@ -327,20 +328,20 @@ for s in cast:
 # %% mystnb={"figure": {"caption": "k* of each pair (-1: it succeeds from no step), against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model. Whole numbers are jittered by up to a quarter, so that equal pairs stay visible.", "name": "fig-split"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in many for panel in needs_panels(many[s.name], s.title)]
 if panels:
-    show(scatters(panels), alt="k* against split step and against distance for each model: it rises with the one and falls with "
-                               "the other, more loosely in the network")
+    show(scatters(panels), alt="k* against split step and against distance for each model: in the exact model it rises with the "
+                               "one and falls with the other, in the network there is little order")
 
 # %% [markdown]
 # Edits that succeed from no step stay in the statistics, as the hardest: to leave them out would be to choose pairs by their outcome. In the exact model there are
 # none, and success goes with splitting, as the paper says. It goes with plain distance as well: pictures that are far apart split early *and* need far inversions.
-# At equal distance little is left of the split step: that interval has zero well inside. Edits across families need more steps than those within, by a
-# seventh of all steps; at equal (logarithmic) distance by no more than a few per cent. Of the network's edits nearly one in five
-# succeeds from nowhere. Its rank correlations have the same signs, and are smaller: both have zero in their intervals, and at equal distance nothing is decided.
+# At equal distance neither sign is decided: the interval of the split step has zero well inside. Edits across families need more steps than those within, by a
+# seventh of all steps; at equal (logarithmic) distance by six per cent at most, if at all. The network's rank correlations with split step and distance have the same
+# signs, and are smaller: both have zero in their intervals, and at equal distance nothing is decided.
 #
 # ## Neighbours in latent space
 #
-# The abstract speaks of images that are *nearby in latent space*, in one basin or in two. We call a basin the set of starts that end on one final picture. Then
-# the first half of the sentence is true without measurement: two neighbours in one basin are the same picture, and there is nothing to edit. What can be tested
+# The abstract speaks of images that are *nearby in latent space*, in one basin or in two. If a basin is the set of starts that end on one final picture,
+# the first half of the sentence is empty: two neighbours in one basin are the same picture, and there is nothing to edit. What can be tested
 # is what a boundary costs. For that we need neighbours on its two sides. We join two starts by an arc on the sphere, sample both ends under the generic prompt
 # (with the guidance of the edits), and where two different pictures come out, halve the arc, again and again, keeping the half whose ends still differ. In the
 # exact model this goes as near as one likes; we stop at 0.01 radians, which is about the distance of the paper's nearby pairs. All pairs are equally far apart in
@@ -379,31 +380,29 @@ for s in cast:
 # %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* (-1: from no step) against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]
 if panels:
-    show(scatters(panels), alt="k* against the split step and against the distance for neighbouring starts: it rises with the "
-                               "one and falls with the other, in the exact model almost along a curve")
+    show(scatters(panels), alt="k* against the split step and against the distance for neighbouring starts: in the exact model it "
+                               "rises with the one and falls with the other, almost along a curve; the network has a dozen pairs")
 
 # %% [markdown]
 # In the exact model every boundary can be brought as near as one likes: no two pictures blend, and even two starts that agree to a hundredth fall to either side.
-# The network blends: where an arc is halved far enough, both ends give the same picture, whichever name it goes by. So we stop at 0.3, which is farther than the paper's pairs, and even then only a dozen pairs are left, of which half succeed from no step: far too few to decide anything. All of the network's claims on neighbours are undecided.
+# The network blends, and nearer neighbours would give one picture. So we stop at 0.3 radians, which is farther than the paper's pairs. Sixteen arcs leave a dozen pairs, of which half succeed from no step: far too few, and all of the network's claims on neighbours are undecided.
 #
-# A coarse boundary costs more steps than a fine one. It is the distance of the pictures again: at equal distance the two kinds of boundary
-# cost the same, to within two hundredths of the sampler. Among neighbours the split step and $k^*$ are ordered almost alike, and something of that stays at equal distance: two neighbours share their
+# In the exact model a coarse boundary costs more steps than a fine one (0.13 of the sampler). It is the distance of the pictures again: at equal distance the two kinds of boundary
+# cost the same, to within two hundredths. Among neighbours the split step and $k^*$ are ordered almost alike (0.97), and at equal distance they still are to a part (0.67): two neighbours share their
 # noise, and the noise between the pictures decides both when the paths part and how far the edit must go back.
 #
-# The abstract suggests that the boundary is what costs, however near the latents. At equal distance of the pictures, though, near neighbours need far *fewer*
-# steps than pictures made from one start under two prompts drawn at random. Equation {eq}`edit-flow` says why. A source on the brink of a boundary carries noise that all
-# but leads to the other picture: its $\eta$ is large from the start, and a little push of the prompt is enough. To be near a boundary is not to be far from the
-# other side.
+# The abstract suggests that the boundary is what costs, however near the latents. At equal distance of the pictures, though, near neighbours need *fewer*
+# steps than pictures made from one start under two prompts drawn at random, by a fifth of the sampler. Equation {eq}`edit-flow` says why. A source on the brink of a boundary carries noise that all
+# but leads to the other picture: its $\eta$ is large from the start, and a little push of the prompt is enough.
 #
 # ## What was shown, and what was not
 #
 # In the exact model the noise level that an edit needs is a matter of two pictures, the noise between them and the strength of the prompt, with nothing fitted
-# and nothing read off the outcome; the other hundreds of pictures move it by some per cent, across families more. That success goes with splitting times is true,
-# and for random pairs nothing of it can be measured beyond what distance explains; for neighbours it can. In the network nothing of this is settled. The abstract's advice holds as far as it speaks of alike and unlike pictures. That a boundary
-# itself is costly, at equal likeness, we do not find.
+# and nothing read off the outcome; the other hundreds of pictures move it by some per cent, across families more. That success goes with splitting times is true;
+# at equal distance that is undecided for random pairs, and true for neighbours. The abstract's advice holds there as far as it speaks of alike and unlike pictures; that a boundary
+# costs steps by itself, at equal likeness, we do not find: pairs beside one need fewer. In the network nothing of this is settled.
 #
-# Thirteen statements are asked of the exact model and ten of the network, at 95 % each: were all true at the very edge of their bounds, about one in twenty would be
-# called wrongly, and a single verdict should be read with that in mind. Of fewer than 60 edits (of either kind, where neighbours are compared with pairs at random) no interval is given, and nothing is decided.
+# Thirteen statements are asked of the exact model and ten of the network, each by itself; what chance may have done with so many stands in {doc}`19_claims`. Of fewer than 60 edits (of either kind, where neighbours are compared with pairs at random) no interval is given, and nothing is decided.
 #
 # What was not shown: the paper's own two edits, which need its own model (the profile `sd15` of this notebook makes them, and the chapter on claims lists them);
 # and anything about edits of real photographs, which lie off the model's paths and whose inversion is another problem {cite:p}`mokady2023null`. The network is
