@@ -132,7 +132,7 @@ HTML(claims_table([c for c in paper if c.verdict == "holds"]))
 #
 # ## Undecided, and not tested here
 #
-# Sentences whose interval lies on both sides of their bound, and those for which nothing was run.
+# Sentences whose interval lies on both sides of their bound or whose data are too few for one, and those of which nothing was or could be measured.
 
 # %% tags=["hide-input"]
 HTML(claims_table([c for c in paper if c.verdict in ("undecided", "not tested here")]))
@@ -198,8 +198,8 @@ HTML(provenance_table(chapters))
 # ## What was shown, and what was not
 #
 # The tables are as strong as their bounds, and those are choices that no run alters. Claims about constants and orders of
-# convergence are settled to several digits. Claims about images are settled for an exact denoiser of a finite picture
-# set, where the score is the true one, and for small networks trained for this book. Nothing here was measured on the
+# convergence on lines, circles and tori are settled to several digits. Claims about images are about an exact denoiser of a finite picture
+# set, where the score is the true one, and about small networks trained for this book, of which many are undecided. Nothing here was measured on the
 # paper's own model. Every interval was read by itself; the line under each table says how many there are, and so how
 # many verdicts chance alone may have moved.
 
