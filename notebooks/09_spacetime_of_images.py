@@ -17,9 +17,9 @@
 #
 # :::{admonition} Answer
 # :class: tip
-# For an exact denoiser it depends on the level at which one asks. At the clean end every two emoji are $\pi$ apart: an ultrametric that says nothing, and an edit distance that distinguishes nothing. At intermediate noise
-# whether the distances of the posteriors are more those of a tree than not is undecided. By most triangles and by the average they lie part of the way from points of the same spectrum to their own tree; by the worst triangle and the worst quadruple they are no nearer than such points. They have this from the distances of the pictures, since nothing else enters.
-# A network's distances are neither: they neither saturate nor are equal, and its geodesics go up into the noise, where they are shorter than straight lines. What they measure is how much of two pictures has to be forgotten.
+# For an exact denoiser it depends on the level at which one asks. At the clean end every two emoji are $\pi$ apart: an ultrametric that says nothing, and an edit distance that distinguishes nothing. At intermediate noise statistics
+# disagree (`images.tree_in_spacetime`): by most triangles, by the worst one and by the worst quadruple the emoji are nearer to points of the same spectrum without a tree than to their own tree, and by the cophenetic correlation perhaps nearer to the tree.
+# A network's distances at low noise are neither equal nor bounded by $\pi$. Its geodesics go up into the noise and are shorter than straight lines, and their lengths rank pairs of pictures nearly as the distances of the latents do (`images.likeness`).
 # :::
 #
 # We begin with the closed form and end with the network.
@@ -173,11 +173,11 @@ show(draw.lines({"distance": {"curves": (1 / ratio, np.array(reach), "markers"),
      alt="Dots on a curve that rises from about pi to nine, flat at first and then linear in the logarithm.")
 
 # %% [markdown]
-# {numref}`fig-width` is the crossover that the width of a model decides: above it distances are bounded and forget, below they are logarithms, which three points make isosceles up to a constant whatever the data. A tree could be read off in neither.
+# {numref}`fig-width` shows the crossover. At noise well above the width every two atoms are $\pi$ apart; well below it one and the same logarithm is added for every pair, so that any three are equally far apart up to a constant, whatever the data. A tree can be read off in neither.
 #
 # ## Trees in between
 #
-# At intermediate noise distances are neither equal nor large. There a tree can show. A likeness to a tree is no number by itself: as in the chapter on the hierarchy we put each set of pictures between its *twin*, points with the same spectrum and no tree, and its own *tree*, both sent through the same posteriors at the same noise, in mean distances of each. And a statistic counts only if it tells known trees of as many leaves from their twins in this way (area under the curve of 0.95 or more for every kind of tree).
+# At intermediate noise distances are neither equal nor large. There a tree can show. Four statistics say how much, those of {doc}`15_hierarchy`: the share of triples whose two largest sides agree, the cophenetic correlation with the dendrogram of average linkage, the largest gap to an ultrametric below, and Gromov's $\delta$ of the worst quadruple. None is a number by itself: each set of pictures is put between its *twin* (0), points with the same spectrum and no tree, and its own *tree* (1), both sent through the same posteriors at the same noise, in mean distances of each. And a statistic counts only if it tells known trees of as many leaves from their twins in this way (area under the ROC curve of 0.95 or more for every kind of tree).
 
 # %% tags=["nbval-check-output"]
 parts = np.array_split(rng.permutation(len(images)), p.sets)
@@ -199,10 +199,12 @@ for name, by in sits.items():
 display(HTML(places_table(beside, areas, LIKENESS, p.seed)))
 
 # %% [markdown]
-# So the sentence of the abstract, read in spacetime, is not borne out: at noise 0.35 the emoji lie at 0.4 by triples and at 0.6 by the cophenetic correlation. At the largest gap and at Gromov's $\delta$, which look at the worst triangle and the worst quadruple, they lie about where their twins do. The interval over all of them holds the bound, half way, so that the claim is
-# undecided; by the bound of {doc}`15_hierarchy`, a tenth of the way from the tree, it would fail. All four tell known trees from their twins here, and no calibration prefers one, so
-# whether the emoji are closer to a tree than the twins are is open. The noise matters: nearer to the clean end, at 0.25, the cophenetic correlation puts them at 0.9, triples at 0.5. And only the pictures' own distances enter the posteriors. What there is of a tree is the clustering of the images in pixels, sharpened by an exponential; a diffusion adds the exponential. What do the distances agree with, then? With pixels, with CLIP's image features,
-# with Unicode's own table (0 in one subgroup's family, 1 in one group, 2 otherwise), and with the levels at which the sampler's trajectories part?
+# So the sentence of the abstract, read in spacetime, is not borne out, nor is it refuted. At noise 0.35 triples put the emoji at 0.4, with an interval below half way; by the largest gap and by $\delta$ they lie where their twins do; the cophenetic correlation puts them at 0.65, with an interval on both sides of half way. All four tell known trees from their twins here, and no calibration prefers one. So the interval of a claim reaches over all four: whether the emoji
+# are nearer to their tree is undecided, and so is whether they are closer to a tree than the twins are. By the bound of {doc}`15_hierarchy`, a tenth of the way from the tree, the first would fail.
+# Nearer to the clean end, at 0.25, the statistics part further: the cophenetic correlation puts the emoji at 0.9, $\delta$ below their twins.
+#
+# Only the pictures' own distances enter the posteriors. What there is of a tree is the clustering of the images in pixels, sharpened by an exponential; a diffusion adds the exponential. Do the distances agree with pixels, then, with CLIP's image features,
+# with Unicode's own table (0 in one subgroup's family, 1 in one group, 2 otherwise), or with the levels at which the sampler's trajectories part?
 
 # %% tags=["hide-input"]
 from phasebook.hierarchy.leaves import parted
@@ -229,8 +231,7 @@ by_set = {name: median_interval([ranked(*(m[np.ix_(part, part)][np.triu_indices(
 ledger.claim("images.ranks_of_pixels", agreement["pixels"], note=f"noise {p.tree_noise:g}, {len(every[0])} pairs")
 
 # %% [markdown]
-# The distances follow the pixels of the pair most of all, though not by rank alone: whether two posteriors overlap depends on who else is near. So `images.ranks_of_pixels` fails, though
-# nothing but pixel distances enters, those of all pictures together. Meanings come in only as far as they go with looks. For the edit distance of an exact denoiser this is the plain conclusion: at the clean end it is a constant, above it a softened distance of pixels.
+# They rank pairs most nearly as pixels do, though less so than was claimed (`images.ranks_of_pixels`): whether two posteriors overlap depends on who else is near. Meanings come in only as far as they go with looks. So the edit distance of an exact denoiser is a constant at the clean end, and above it mostly a softened distance of pixels.
 #
 # ## A network's denoiser
 #
@@ -323,11 +324,12 @@ for name, title in (("flow", "flow"), ("between", "geodesic, ends of flow")):
 show(strips(rows), alt="Rows of pictures. Along geodesics the first emoji loses its detail, passes through a vague one and becomes the other; along straight lines it is a cross-fade.")
 
 # %% [markdown]
-# In {numref}`fig-network-strips` the network does what the exact denoiser cannot: a geodesic goes up into the noise, where both pictures are forgotten as far as they differ, and comes down at the other; the straight line, which keeps the level, pays for a cross-fade.
+# In {numref}`fig-network-strips` a geodesic between two pictures goes up into the noise and comes down at the other; the straight line keeps the level and is longer.
 #
 # One thing would spoil the comparison. Each term of {eq}`eq-energy` is a divergence, and positive. A network may have negative ones, where $\mu$ falls as $\eta$ rises, which happens for no posterior at all: a geodesic's points carry less noise than the network was trained on at their level, and there it may
-# be wrong. A search that adds up the terms as they are looks for just such places, and in our first trials a third of its terms were negative by many standard errors. So a term counts with its absolute value, in the search as in a length, and no curve is shortened by it; `images.no_negative_term` asks whether any is left, and some are: there lengths are not to be trusted.
-# What remains of the comparison is noise: the ratios lie below one, with intervals that hold for all pairs at once. Between the ends of a flow's path that asks little: the search began there, and what is tested is whether its gain is left under other probes.
+# be wrong. A search that adds up the terms as they are looks for just such places, and in our first trials a third of its terms were negative by many standard errors. So a term counts with its absolute value, in the search as in a length, and no curve is shortened by it. Between the ends of flow paths `images.no_negative_term` asks whether any is left: one is in each curve, high up in the noise. There lengths are not to be trusted.
+#
+# The ratios of lengths lie below one, with intervals over probes that hold for all pairs at once. Between the ends of a flow's path that asks little: the search began there, and what is tested is whether its gain is left under other probes.
 #
 # ## The edit distance, with its errors
 #
@@ -368,19 +370,18 @@ show(compared(apart_there, {"geodesic": [m.length for m in edit], "straight line
      alt="Points that rise with the distance of the latents; geodesics lie well below straight lines.")
 
 # %% [markdown]
-# The distance of a network rises with the distance of the latents ({numref}`fig-edit-distance`) and does not saturate at $\pi$: an exact denoiser of the same pictures would put all these points on one horizontal line. How far a curve comes down depends on the search, which stops after a few steps: every length is that of a curve, an upper bound of the distance, and the error bars are those of the estimate, not of the search.
+# The edit distance of a network rises with the distance of the latents ({numref}`fig-edit-distance`) and does not stop at $\pi$: an exact denoiser of the same pictures would put all these points on one horizontal line. Straight lines follow it even more closely, and with distances of CLIP's features the rank correlation is about a half: what is told apart are latents, less so meanings.
+# Every length is that of a curve, an upper bound of the distance, and depends on a search that stops after a few steps; the error bars are those of the estimate, not of the search. Two of the curves were measured again at twenty-five points where seven are few: they came out a little shorter (results file).
 #
-# Seven points are few. The same curves, as splines through them, are measured again at twenty-five: both lengths of each stand in the results file.
-#
-# The code published with {cite:t}`karczewski2025spacetime` draws new probes at every point and clamps at zero the product $d\eta_j\, d\mu_j$ of each coordinate and that of the time, one by one. Only their sum has a sign; what one coordinate gives and another takes is counted in full on the one side and not at all on the other, and so is half of the noise.
-# By how much that raises an energy is in the table, and for the same curves at twenty-five points in the results file, where it is somewhat less. The unbiased sum, clamped nowhere, costs no more.
+# The code published with {cite:t}`karczewski2025spacetime` draws new probes at every point and clamps at zero the product $d\eta_j\, d\mu_j$ of each coordinate and that of the time, one by one. Only their sum has a sign: what one coordinate gives is counted in full, what another takes not at all, and so it is with the noise.
+# That raises an energy by about a half (`images.clamped_coordinates`), on two curves at twenty-five points by somewhat less. The unbiased sum, clamped nowhere, costs no more.
 #
 # ## What was shown, and what was not
 #
-# Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves (that they end at $\pi$ for every pair is a theorem); the crossover of atoms with a width; that what there is of a tree in between is the pictures' own. For a network: its moments against the exact trace, its geodesics below straight lines and, at low levels where their lengths are not to be trusted, below flow paths; and an edit distance
+# Shown: the distances of noised pictures under an exact denoiser, in closed form and by minimised curves (that they end at $\pi$ for every pair is a theorem); the crossover of atoms with a width. For a network: its moments against the exact trace; curves shorter than straight lines and, but for the terms that are not to be trusted, than flow paths; and an edit distance
 # with its error.
 #
-# Not shown: that distances in between are those of a tree, nor that they are not; that the search ends at the shortest curve. Some of what its curves gain is the network's error, as their negative terms show. And a network's Jacobian is not quite symmetric, as that of a true posterior is.
+# Not shown: that distances in between are those of a tree, or that they are not; that the search ends at the shortest curve; how much of what its curves gain is the network's error, which their negative terms betray. And a network's Jacobian is not quite symmetric, as that of a true posterior is.
 
 # %% tags=["nbval-check-output", "remove-cell"]
 for id in ("images.crossover", "images.tree_in_spacetime"):
