@@ -9,19 +9,18 @@
 # %% [markdown]
 # # A network against its data
 #
-# In the chapters before there was no network, and there were boundaries. A network is trained to be that same exact denoiser, of its own data, and
+# In {doc}`11_phase_boundaries` there was no network, and there were boundaries. A network is trained to be such an exact denoiser, of its own data, and
 # never quite becomes it. The paper's question is whether the phase boundaries are 'an artifact of the diffusion backbone architecture or an
 # inherent property of the data distribution', and it argues for the latter {cite:p}`lobashev2025caffarelli`. With a network *and* the exact denoiser of
 # its data on one and the same slice, the question can be put to the test. **Are a network's boundaries those of its data?**
 #
 # :::{admonition} Answer
 # :class: tip
-# Those of its training set hardly, and what it shares with other networks does not go with the backbone as far as we see. Beyond chance the maps of a network and of the exact denoiser of its own pictures agree little,
-# where boundaries begin (`pipeline.own_data_onset`) and where they form (`pipeline.own_data_forming`); those of the exact denoisers of two halves of the data cannot be told from chance (`pipeline.halves_onset`,
-# `pipeline.halves_forming`): their boundaries are walls between single pictures. For a U-Net and a transformer that learnt the same half the numbers are larger (`pipeline.architecture_onset`, `pipeline.architecture_forming`), and for two U-Nets that learnt
-# two halves no larger than these (`pipeline.backbone_onset`, `pipeline.backbone_forming`; differences: `pipeline.follow_data_onset`, `pipeline.follow_data_forming`). But the
-# denoiser of a Gaussian knows mean and covariance of the data and has no boundary at all, and by how much the two networks agree better with each other than with it
-# is not decided (differences: `pipeline.more_than_covariance_onset`, `pipeline.more_than_covariance_forming`): what they share may be no more than that.
+# Not those of its training set, for the most part. On a scale from chance, 0, to the same map, 1, a network and the exact denoiser of its own pictures agree by less than half, and no better than chance as far as twelve slices tell,
+# where boundaries begin (`pipeline.own_data_onset`) and where they form (`pipeline.own_data_forming`). So do the exact denoisers of two halves of the data (`pipeline.halves_onset`, `pipeline.halves_forming`): their boundaries are walls between single pictures.
+# A U-Net and a transformer that learnt the same half agree better than chance (`pipeline.architecture_onset`, `pipeline.architecture_forming`), and so do two U-Nets that learnt
+# two halves (`pipeline.backbone_onset`, `pipeline.backbone_forming`); which of the two do more is not decided (differences: `pipeline.follow_data_onset`, `pipeline.follow_data_forming`). Nor is it whether U-Net and transformer agree better with each other than with the
+# denoiser of a Gaussian, which knows mean and covariance of the data and has no boundary at all (differences: `pipeline.more_than_covariance_onset`, `pipeline.more_than_covariance_forming`): what networks share may be no more than that.
 # :::
 #
 # What would have refuted 'data': maps that agree no better on the same slice than on different ones. What would have refuted
@@ -103,12 +102,12 @@ from phasebook.stats import median_interval
 # The paper's own object is a text-to-image latent diffusion model, its pictures measured through CLIP. Here is a small one of that kind, trained for this
 # book on icons: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable Diffusion's schedule. Beside it stands a
 # diffusion transformer of the same size, on the same latents and words, with flow matching. Their cards lie beside the weights. Both learnt half of the pictures of 398 things that look
-# alike in the styles of six artists, `icons a` (the U-Net had begun with this half of all 1382 things, of which its exact denoiser has only the 398). The other half, `icons b`, shows the same things in the same styles; a second U-Net, of the same layers, has learnt it. They go through the same slice code as the exact model. So does Stable Diffusion itself, under the
+# alike in the styles of six artists, `icons a` (the U-Net had begun with this half of all 1382 things, of which its exact denoiser has only the 398). The other half, `icons b`, shows the same things in the same styles; a second U-Net, of the same layers, has learnt it. All three go through the same slice code as the exact model. So would Stable Diffusion itself, under the
 # parameters in `notebooks/params/sd15`, where there is a GPU. Unlike the authors' our default has no guidance: guidance sharpens towards a prompt, and
 # the exact denoiser to which we compare has none.
 #
 # Two features are measured: the predicted latent at every step, and, at a few, the image features of the decoded picture by a small CLIP. It was trained
-# on the other half, so that it has not seen what the network has. Before anything is read off, one point is sampled by diffusers' own pipeline call, without guidance and with it, and
+# on the other half, so that it has not seen what these two networks have. Before anything is read off, one point is sampled by diffusers' own pipeline call, without guidance and with it, and
 # the latents are compared after every step.
 
 # %%
@@ -118,14 +117,14 @@ networks = {s.name: s for s in subjects(p, judge, {name: spread for name in p.mo
 apart = {name: max(from_diffusers(s, p, guidance) for guidance in {1.0, 5.0, p.guidance}) for name, s in networks.items()}
 
 # %% [markdown]
-# So whatever is measured from here on is the network's, not our sampler's.
+# They are the same (`pipeline.matches_diffusers`, below): whatever is measured from here on is the network's and its sampler's, not our code's.
 #
 # ## What the network was trained to be
 #
-# Beside it we put the exact denoiser of the latents of its own training pictures, each as it is and in one of the small variations it was
-# shown in (`views`). It lives in the same latent space, takes the same noise levels, and starts from the same anchors. It memorises; the network should
+# Beside each network we put the exact denoiser of the latents of its own training pictures, each as it is and in one of the small variations it was
+# shown in (`views`). It lives in the same latent space, takes the same noise levels, and starts from the same anchors. It memorises; a network should
 # not. What the comparison tests is therefore generalisation as much as architecture: a difference may come from either.
-# This one is somewhere in between: by its card nearly all samples of named prompts are nearer to a picture of its half than to any of the other half, and yet
+# The U-Net is somewhere in between: by its card nearly all samples of named prompts are nearer to a picture of its half than to any of the other half, and yet
 # no copies of it.
 
 # %%
@@ -185,17 +184,17 @@ for name, net in nets.items():
 # steps and less afterwards, in both features, and where two pictures meet there is a ridge. It is broad. A network is smooth, and nothing makes it
 # land on the data. Now the same slice in the exact denoiser of its data:
 
-# %% mystnb={"figure": {"caption": "One slice in every column of the comparison, a row each: log(10\u207b\u2078 + tr G) of the predicted latent at six noise levels, on one colour scale. The columns are those of the first network; another takes its step of the nearest noise.", "name": "fig-side-by-side"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "One slice by two networks and two exact denoisers, a row each: log(10\u207b\u2078 + tr G) of the predicted latent at six noise levels, on one colour scale. The levels are those of the first network; another takes its step of the nearest noise.", "name": "fig-side-by-side"}} tags=["hide-input"]
 columns = {s.title: (noise[name], nets[name]) for name, s in networks.items()}
 columns |= {title: (noise[first], one) for title, one in known.items() if one}
 logs = {title: np.log(1e-8 + one.values("trace"))[nearest_steps(nu, noise[first])] for title, (nu, one) in columns.items()}
 limits = (-10.0, max(np.nanmax(x[spread]) for x in logs.values()))           # where the exact one is flat it is flat to round-off
 show_strip(spread, networks[first].levels.sigma_over_alpha, p.extent, [Map(title, x, limits) for title, x in logs.items()],
-           alt="tr G of the network and of the exact denoiser on the same slice at six steps: the same broad ridges early on, more "
-               "and finer ones in the exact denoiser later")
+           alt="tr G of two networks and of two exact denoisers on the same slice at six steps: alike and smooth at the first; later "
+               "the exact denoisers fall into black cells with bright borders, and the networks stay smooth")
 
 # %% [markdown]
-# The first maps are alike, swell for swell. Later the exact denoiser cuts the slice into cells, of which the network knows a few outlines.
+# The first maps are alike, swell for swell. Later the exact denoisers cut the slice into cells, each in its own way, and the networks hardly do.
 #
 # What is drawn on the two sides of these ridges? {numref}`fig-toggle` lays the one model over the other: the same points of the same plane, the same
 # decoder, and one colour for each training picture in both. A point has the colour of the training picture whose latents are nearest to its prediction;
@@ -282,15 +281,15 @@ if rows:
                        "Ridges on these grids, and what a map without boundaries has of them (medians over slices)")))
 
 # %% [markdown]
-# The network's $S$ starts from as little as that of the exact denoiser and rises by more than four orders of magnitude in {numref}`fig-two-means`, but later, and ends lower. Late on
-# the mean of $S$ of CLIP features has come to rest, as the paper reports of its own; of the U-Net's twenty steps only the last two are late, between which little could move, so that of it nothing is decided (`pipeline.mean_s_rests`). Neither asks for a boundary: of the Gaussian's
-# latent the mean of $S$ at large noise is half a percent of that at small noise, and late on it moves by three percent of its rise at most.
+# A network's $S$ starts from as little as that of the exact denoiser and rises by more than four orders of magnitude in {numref}`fig-two-means`, but later, and ends lower. Late on
+# the mean of $S$ of the transformer's CLIP features has come to rest, as the paper reports of its own (`pipeline.mean_s_rests`); of the U-Net's twenty steps only the last two are late, between which little could move, so that nothing is decided. Neither asks for a boundary, as a null tells: the denoiser of a Gaussian with the mean and the covariance of the training latents has none, and
+# the mean of $S$ of its latent is half a percent at large noise of what it is at small noise, and late on moves by three percent of its rise.
 #
-# Of ridges so coarse a grid tells little. Nearly nine edges in ten of a network's slices are above a ridge's height, and a quarter of the Gaussian's, which has no boundary. Its 'basins' grow in number as steadily as a network's do,
+# Of ridges so coarse a grid tells little. Nearly nine edges in ten of a network's slices are above a ridge's height, and a quarter of the Gaussian's. Its 'basins' grow in number as steadily as a network's do,
 # and at the U-Net's steps nine in ten of its 'ridges' stand: what was counted are swells. So the claims count *sharp* ridges alone: a jump, divided by the Gaussian's on the same edge, has to be
-# more than twice what it is on a usual edge of the slice. The Gaussian then has none, and the exact denoiser keeps nearly all. At the last step the U-Net keeps a few on eight slices of twelve, the transformer one on each of three. They cut three
-# slices of the U-Net on the way and none at the end, so whether a network's ridges branch cannot be decided (`pipeline.sharp_ridges_branch`). That they stand cannot either (`pipeline.sharp_pattern_stable`): the transformer has too few, and the U-Net's
-# last two steps are neighbours, between which little could move.
+# more than twice what it is on a usual edge of the slice. The Gaussian then has none, and the exact denoiser keeps nearly all. At the last step the U-Net keeps some on eight slices of twelve, the transformer on three. They cut three
+# slices of the U-Net into basins and none of the transformer's, too few to decide whether a network's ridges branch (`pipeline.sharp_ridges_branch`). Whether they stand is not decided either (`pipeline.sharp_pattern_stable`): the transformer has too few, and the U-Net's
+# last two steps are neighbours.
 #
 # ## Does the determinant go blind here as well?
 #
@@ -327,11 +326,9 @@ for name in networks:
             print(f"{networks[name].title}, slope on ridges at the last step, after five halvings, {kind}: {float(f'{np.median(there):.1g}'):g}")
 
 # %% [markdown]
-# Full rank alone is no sign of a boundary: where the Gaussian swells its metric has 0.7 of what equal directions would give. On the sharp ridges of a network it has more, and the network next to nothing: 0.015 on eight slices of the
-# U-Net, and 0.006 on three of the transformer, on either side of what is claimed and on too few slices to decide (`pipeline.rank_on_sharp_ridges`). So networks have boundaries that are no swells. They are several times steeper than the edges
-# of the grid that cross them, much less so than the exact denoiser's, and along them little changes.
-# The exact denoiser's ridges are thinner than five halvings of this grid: their number is what these leave, a
-# bound from below; {doc}`12_ridges_and_resolution` goes on to where ridges are resolved.
+# The measure is $\det G / (\operatorname{tr} G / 2)^2$: 1 where both directions change alike, 0 where one does not. Full rank alone is no sign of a boundary: where the Gaussian swells it is 0.7, and where a network has a sharp ridge the Gaussian has 0.9. The network itself has next to nothing there: 0.015 on eight slices of the
+# U-Net, and 0.006 on three of the transformer, on either side of what is claimed and on too few slices to decide (`pipeline.rank_on_sharp_ridges`). So these ridges are no swells: they are six and ten times steeper than the edges
+# of the grid that cross them, and along them little changes. But the exact denoiser's are at least ten times as steep as they. (At least, since those are thinner than five halvings of this grid resolve; {doc}`12_ridges_and_resolution` goes on to where ridges are resolved.)
 #
 # ## Data or architecture?
 #
@@ -380,16 +377,15 @@ for name in networks:
 # %% [markdown]
 # At the largest noise the two maps agree, and more than slices do anyway. But all slices look alike there, and there are no
 # boundaries yet ({doc}`16_temporal_transitions`). Below, both curves of {numref}`fig-agreement` fall and stay a tenth or so apart: of what there is to agree on beyond chance most is gone, and single slices go their own ways. From then on the exact denoiser's ridges are walls between
-# training pictures, and the network, which was to generalise, has not learnt them; it keeps a few broad ridges of its
-# own, some along the same lines ({numref}`fig-side-by-side`), most not. The kinds of the final pictures ask the same of what is drawn: the same basins
-# would give one, strangers nought. Whether what is the network's own comes of an architecture or of what a network has generalised, a network and its data cannot say:
+# training pictures, most of which the network, which was to generalise, has not learnt. The kinds of the final pictures ask the same of what is drawn, where the same basins
+# would give one and strangers nought: the networks come out near nought (`pipeline.same_kind`). Whether what is the network's own comes of an architecture or of what a network has generalised, a network and its data cannot say:
 # that takes a second architecture, and the second half of the data.
 #
 # ## Another architecture, another half
 #
-# So the columns that would tell: the exact denoiser of the pictures that a network was trained on, the network, a second network of another
-# architecture, a third one of the first's backbone that has learnt the other half, and the exact denoiser of the pictures of that half. And one that has no boundaries at all, the denoiser of a Gaussian with the mean and the covariance
-# of the training latents: its maps show what is shared for so little. Each pair is one comparison of maps beyond chance, at equal $\nu$: samplers of different kinds place their steps differently, so maps are
+# So six columns are compared: the exact denoiser of the pictures that a network was trained on, the network, a second network of another
+# architecture, a third one of the first's backbone that has learnt the other half, the exact denoiser of that half, and the denoiser of the Gaussian,
+# whose maps show what mean and covariance make alike. Each pair is one comparison of maps beyond chance, at equal $\nu$: samplers of different kinds place their steps differently, so maps are
 # interpolated between steps. Two windows count, where boundaries begin, $0.5 \le \nu < 1$, and where they form, $0.1 \le \nu < 0.5$. If boundaries belong to the distribution, the two exact
 # denoisers agree; if to the architecture, the two networks differ and the two of one backbone agree; and a network that has learnt the distribution, not its sample, is as near to either
 # exact denoiser.
@@ -457,9 +453,10 @@ for name in networks:       # in the last window, where boundaries form
 #
 # With the default parameters the nearest pairs are a U-Net and the transformer, and it matters little which U-Net, that of the transformer's half or that of the other. The two U-Nets, one backbone, are no nearer to each other;
 # where boundaries begin they are as near as the transformer is to the Gaussian. So neither the backbone nor the half sorts the networks, as far as twelve slices tell: the intervals are wide, and of the differences that are claimed one is decided: where boundaries begin, U-Net and transformer agree more with each other than with the denoiser of their data (`pipeline.nearer_than_data_onset`).
+#
 # What networks share, whoever they are, may be what any of them learns of the distribution, or no more than the swelling of the metric that follows from mean and covariance alone: where boundaries begin the Gaussian agrees with all three, with
-# intervals clear of nought, and whether U-Net and transformer agree with each other by more is not decided. The exact denoisers agree hardly with the Gaussian, and with one another not to be told from chance: what they have is the walls between the single pictures of a
-# half. With the networks they agree little. That speaks against the exact denoiser of a training set as an account of a network's boundaries.
+# intervals clear of nought, and whether U-Net and transformer agree with each other by more is not decided. The exact denoisers agree hardly with the Gaussian, and neither with one another nor with any network clearly beyond chance. That speaks against the exact denoiser of a training set as an account of a network's boundaries.
+#
 # Whether a network has learnt the distribution and not its sample (`pipeline.unseen_as_seen_forming`) would be told by its agreement with the half that it has not seen, were that with its own half clear of chance. It is so for neither
 # network: one that agrees with nobody agrees with both halves alike.
 #
@@ -468,12 +465,14 @@ for name in networks:       # in the last window, where boundaries form
 #
 # ## What was shown, and what was not
 #
-# A trained network shows the course that the paper describes in the mean of $S$, with softer outlines than the exact denoiser: its metric is flat at large noise, and late on the mean of $S$ stands still. Both hold for a map without boundaries too.
-# Of its ridges, whether they branch, stand and keep full rank, grids of 7 by 7 points do not tell: most of what they count are swells. Sharp ridges are few, and on these little is left of the rank. Its boundaries are not those of its training set. The exact denoiser to which it is
-# compared memorises, so what is tested late is generalisation. All networks have an autoencoder in common; what it does to a latent all have learnt. U-Net and transformer differ in backbone, objective and sampler at once,
+# Shown: in the mean of $S$ a trained network takes the course that the paper describes. Its metric is flat at large noise and, where the sampler has steps enough to tell, at rest late on; a map without boundaries does both too.
+# Its boundaries are for the most part not those of its training set.
+#
+# Not shown: whether its ridges branch, stand and keep full rank, of which grids of 7 by 7 points do not tell, since most of what they count are swells and sharp ridges are few. Nor what a network's boundaries come from. The exact denoiser to which it is
+# compared memorises, so what is tested late is generalisation. All networks have an autoencoder in common. U-Net and transformer differ in backbone, objective and sampler at once,
 # the two U-Nets in pictures, seed, and in that the first began with all things of its half. There is one training of each: what two trainings of one backbone on the same pictures share would be the yardstick, and is not at hand.
 #
-# What was not shown: anything about DreamShaper-8, which was not run for these pages; whether a larger or longer
+# Nor was anything shown about DreamShaper-8, which was not run for these pages; whether a larger or longer
 # trained network comes closer to the exact denoiser or moves away from it; and what guidance does to the boundaries. The network has learnt a thousand
 # pictures, and the CLIP that judges it, which has learnt others, does not know all of these by name (the cards say how many). It illustrates a course of events;
 # it cannot speak for text-to-image models at large.
