@@ -234,10 +234,11 @@ observed, bounded, cut = {}, {}, {}
 for name, slices in runs.items():
     observed[name], bounded[name] = ([observations(one, noise[name], ridge=heights[name]) for one in kind] for kind in (slices, sharp[name]))
     cut[name] = [basin_counts(one, heights[name]).max() > 1 for one in sharp[name]]
-late_move = {}
-for name, slices in runs.items():
-    logs = [np.log(1e-8 + mean_s(one, "clip")[judged[name]]) for one in slices] if len(judged[name]) == 3 else []
-    late_move[name] = [float(abs(x[-1] - x[-2]) / (x[-1] - x[0])) for x in logs if x[-1] - x[0] > 1e-6]
+late_move, gaussian_move = {}, {}
+for name in runs:
+    for moves, slices, feature in ((late_move, runs[name], "clip"), (gaussian_move, plain[name], None)):
+        logs = [np.log(1e-8 + mean_s(one, feature)[judged[name]]) for one in slices] if len(judged[name]) == 3 else []
+        moves[name] = [float(abs(x[-1] - x[-2]) / (x[-1] - x[0])) for x in logs if x[-1] - x[0] > 1e-6]
 
 # %% mystnb={"figure": {"caption": "Mean of S = det G of the predicted latent at each step: networks and the exact denoiser of their training latents at the same steps (medians; dashed: the second network; thin lines: each slice of the first).", "name": "fig-two-means"}} tags=["hide-input"]
 figures = []
@@ -262,6 +263,11 @@ for name in networks:
     ledger.claim("pipeline.mean_s_rests", without_ends(moved) if close else moved, model=name,
                  note=f"CLIP features, from step {judged[name][-2]} to {judged[name][-1]}" + ", its neighbour" * close if moved else "no step at nu <= 0.1 before the last")
     ledger.number(f"mean_det_g_{networks[name].title}", np.median([mean_s(one) for one in runs[name]], 0), "latent, median over slices")
+    if plain[name]:
+        flat = median_interval([observations(one, noise[name], ridge=heights[name]).flat for one in plain[name]])
+        ledger.number(f"gaussian_flat_early_{networks[name].title}", flat and flat.value, "as pipeline.flat_early, of the denoiser of a Gaussian")
+        ledger.number(f"gaussian_late_move_{networks[name].title}", float(np.median(gaussian_move[name])) if gaussian_move[name] else None,
+                      "share of the rise of log S, as pipeline.mean_s_rests, of its latent")
 
 # %% tags=["hide-input"]
 rows = []

@@ -197,3 +197,11 @@ def test_what_is_given_leaves_nothing_to_correlate(n):
     for given in ((z,), (z, -z)):
         assert np.isnan(partial_spearman(x, np.exp(z), *given)) and np.isnan(partial_spearman(z, x, *given))
     assert partial_spearman(z, np.exp(z), x) == pytest.approx(1)
+
+
+def test_a_largest_value_of_few_can_refute_and_not_confirm():
+    assert largest_of(0.0, 60) == 0.0 and largest_of(2.0, 3, 3) == 2.0
+    few = largest_of(0.0, 59)
+    assert (few.low, few.high, few.n) == (0.0, np.inf, 59)
+    for found, word in ((few, "undecided"), (largest_of(1.0, 2), "fails")):
+        assert verdict(found.value, (found.low, None), "<= 1e-6") == word
