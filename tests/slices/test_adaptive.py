@@ -44,6 +44,11 @@ def test_same_basins_at_a_part_of_the_cost(function, least, most, grid):
     assert same_basins(found.labels, full_basins(of(function, grid)[0], grid, 0.5)) >= least
 
 
+def test_more_cells_than_points_are_the_points():
+    evaluate, calls = of(circle, 11)
+    assert adaptive_basins(evaluate, 11, 0.5, coarse=10**12).evaluated.all() and calls == [121]
+
+
 def test_cost_grows_with_the_boundary_and_not_with_the_area():
     """From each grid to the next, not in the mean alone; and what is evaluated whole is the same on all."""
     grids, cost = np.array([51, 101, 201, 401, 801]), []

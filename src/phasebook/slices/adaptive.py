@@ -273,7 +273,7 @@ def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int 
     grid, coarse, probes = whole("grid", grid, 3), whole("coarse", coarse, 1), whole("probes", probes, 0)
     ridge, seed = number("ridge", ridge, "a positive number", above=0), whole("seed", seed, 0)
     known = _Known(evaluate, grid, ridge)
-    lines = np.unique(np.linspace(0, grid - 1, coarse + 1).round().astype(int))
+    lines = np.unique(np.linspace(0, grid - 1, min(coarse, grid - 1) + 1).round().astype(int))
     wanted = np.zeros((grid, grid), dtype=bool)
     wanted[np.ix_(lines, lines)] = True
     known.ask(wanted)
