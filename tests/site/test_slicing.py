@@ -38,7 +38,7 @@ def test_basins_are_made_shown_and_continued(tmp_path, capsys):
     first = capsys.readouterr().out
     assert "81 to 81 points, each 2 evaluations" in first and "100.0% of 9 × 9 points evaluated" in first
     assert verbs.do(["slice", "--status", "-o", path]) == 0
-    assert "81 points evaluated; the basins are there" in capsys.readouterr().out
+    assert "81 predictions kept; the basins are there" in capsys.readouterr().out
     assert verbs.do(call) == 0 and capsys.readouterr().out == first
     assert verbs.do([*call, "--seed", "7"]) == 2 and "holds another slice" in capsys.readouterr().err
     assert verbs.do(["slice", "exact", *SMALL, "-o", path]) == 2 and "holds other files" in capsys.readouterr().err

@@ -80,7 +80,7 @@ def test_the_same_basins_as_in_memory_and_nothing_is_asked_again(small, whole, t
     with xr.open_dataset(tmp_path / "b" / "basins.nc") as kept:
         assert np.array_equal(kept.basin, found.labels) and np.array_equal(kept.evaluated, found.evaluated)
         assert kept.attrs["missed_high"] == found.missed.high and kept.attrs["ridge"] == RIDGE
-    assert basins_status(tmp_path / "b") == f"{found.evaluated.sum()} points evaluated; the basins are there"
+    assert basins_status(tmp_path / "b") == f"{found.evaluated.sum()} predictions kept; the basins are there"
     assert basins_status(tmp_path / "c") is None
 
 
@@ -131,6 +131,73 @@ def test_what_is_damaged_is_evaluated_again_and_nothing_else(small, whole, tmp_p
     (path / "basins.json").write_bytes(b"{")
     made(small, path)
     assert asked == [int(file.suffix[1:])] and files(path) == files(whole)
+
+
+def test_a_damaged_root_is_mended_by_the_same_call_and_refuses_another_slice(small, whole, tmp_path, asked):
+    path = tmp_path / "b"
+    shutil.copytree(whole, path)
+    data = (whole / "basins.json").read_bytes()
+    for at in (3, data.index(b"hash") + 10, data.index(b"anchors") + 12, data.index(b'"grid": 33') + 9):
+        (path / "basins.json").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])     # JSON, still
+        assert "basins.json is damaged" in basins_status(path)
+        made(small, path)
+        assert not asked and files(path) == files(whole)
+    (path / "basins.json").unlink()
+    assert "basins.json is damaged" in basins_status(path)
+    spoilt = files(path)
+    refuses(lambda: store_basins(small, Plane.random(small.shape, 4, grid=33), LEVELS, path),
+            "its basins.json is damaged, and no evaluation is of this slice")
+    assert not asked and files(path) == spoilt
+
+
+@pytest.mark.parametrize("name, held", [("basins.nc", "theirs"), ("basins.nc", None), ("basins.json", '{"a": 1}'),
+                                        ("basins.json", "[1]"), ("basins.json", None), ("evaluations", "theirs"),
+                                        ("evaluations/diary.txt", "theirs")], ids=range(7))
+def test_files_of_others_by_the_same_names_are_not_touched(small, tmp_path, name, held):
+    path = tmp_path / "b" / name
+    path.parent.mkdir(parents=True)
+    path.mkdir() if held is None else path.write_text(held)
+    for call in (lambda: made(small, tmp_path / "b", grid=9), lambda: check_basins(tmp_path / "b")):
+        refuses(call, f"holds other files, such as {name.split('/')[0]!r}")
+    assert [f for f in (tmp_path / "b").rglob("*") if f.name != "evaluations" or f == path] == [path]
+    assert path.is_dir() if held is None else path.read_text() == held
+    assert basins_status(tmp_path / "b") is None
+
+
+def test_status_counts_what_is_sound(small, whole, tmp_path):
+    path = tmp_path / "b"
+    shutil.copytree(whole, path)
+    (path / "evaluations" / ".DS_Store").touch()
+    file = min((path / "evaluations").glob("*.*.*"))
+    file.write_bytes(file.read_bytes()[:-1])
+    (path / "basins.nc").write_bytes((path / "basins.nc").read_bytes()[:200])
+    points = sum(int(f.suffix[1:]) for f in (path / "evaluations").glob("*.*.*")) - int(file.suffix[1:])
+    assert basins_status(path) == f"{points} predictions kept; 1 files of them damaged; the basins are not known yet"
+    made(small, path)
+    assert files(path) == files(whole) | {"evaluations/.DS_Store": b""}
+
+
+def test_the_batch_of_big_latents_is_small_and_what_does_not_fit_is_refused(small, tmp_path, asked, monkeypatch):
+    big = Denoiser((100_000,), lambda x, alpha, sigma: x, levels=scaled_linear_levels, dtype=torch.float32)
+    monkeypatch.setattr(basins, "STATES", 6e7)
+    made(big, tmp_path / "b", grid=5)
+    assert sum(asked) >= 24 and max(asked) < 50
+    refuses(lambda: made(small, tmp_path / "c", grid=100_000), "of memory at least")
+    assert not (tmp_path / "c").exists()
+
+
+def test_memory_of_a_device_that_runs_out_ends_it(tmp_path):
+    model = Denoiser((4,), lambda x, alpha, sigma: x, levels=scaled_linear_levels)
+    model.batch, model.largest_batch = 40, [20]
+    refuses(lambda: made(model, tmp_path / "b"), "batch = 40: the device's memory ran out; takes at most 20")
+
+
+def test_a_feature_without_a_name_has_the_same_in_the_next_process(small, tmp_path, asked):
+    made(small, tmp_path / "b", feature=lambda x: x.flatten(1)[:, :2])
+    asked.clear()
+    made(small, tmp_path / "b", feature=lambda x: x.flatten(1)[:, :2])
+    spec = json.loads((tmp_path / "b" / "basins.json").read_text())["spec"]
+    assert not asked and spec["features"] == ["feature"]
 
 
 def test_another_slice_is_refused_and_another_ridge_uses_what_is_there(small, whole, tmp_path, asked):

@@ -571,7 +571,7 @@ def test_a_full_disk_keeps_what_is_done(small, whole, tmp_path, capfd):
     writer.join()
     assert writer.exitcode == 1
     said = capfd.readouterr().out.strip().splitlines()
-    assert len(said) == 1 and "cannot be written (file too large); tiles that are done stay" in said[0]
+    assert len(said) == 1 and "cannot be written (file too large); what is done stays" in said[0]
     assert not list(path.rglob("*.part"))
     made(small, path)
     assert files(path) == files(whole)

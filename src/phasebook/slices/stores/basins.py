@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from re import fullmatch
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor
@@ -30,16 +32,20 @@ from phasebook.slices.slice import RIDGE
 from phasebook.slices.stores.cost import short_of
 from phasebook.slices.stores.files import Place, place_of
 from phasebook.slices.stores.layout import hash_of
-from phasebook.slices.stores.store import check_same
-from phasebook.slices.stores.work import Description, Source, Work, described, opened, placed
+from phasebook.slices.stores.store import LABELS, check_same
+from phasebook.slices.stores.work import Description, Source, Work, check_batch, described, opened, placed
 
 __all__ = ["basins_status", "check_basins", "store_basins"]
 
 ROOT, ANSWERS, RESULT = "basins.json", "evaluations", "basins.nc"
+WORDS = (b'"spec"', b'"hash"', b'"anchors"')        # of a root of ours, of which a flipped bit spoils one
+NAME = ANSWERS + r"/([0-9a-f]{16})\.[0-9a-f]{32}\.(\d{1,9})"     # of an answer: its slice, its question, its points
 BATCH = 500             # points, of a model that has no batch of its own
+STATES = 1e9            # bytes that these take at most, with their copies
 OTHERS = ("jacobian", "tile", "fields", "kept", "pick")     # of a specification: what basins do not ask
 CHECKSUM = 32           # bytes before what they check
 COPIES = 3              # of the coordinates that live at a time
+POINT = 180             # bytes of a point of the grid, evaluated or not
 
 
 def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]], Plane], levels: Levels | int,
@@ -80,7 +86,7 @@ def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...
     ridge, threads = number("ridge", ridge, "a positive number", above=0), whole("threads", threads, 1, 256)
     if not hasattr(source, "predict") and not callable(source):
         raise ValueError(f"model: a {type(source).__name__}; takes a model, or a function that loads one")
-    features = feature if feature is None or isinstance(feature, Mapping) else [feature]
+    features = feature if feature is None or isinstance(feature, Mapping) or callable(feature) else [feature]
     work = Work((lambda: source) if hasattr(source, "predict") else source, plane, levels, prompt, features,
                 threads=threads)
     about = described(work)
@@ -92,14 +98,17 @@ def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...
                          "a model and a feature by which they do")
     with placed(work):
         m = opened(work)
-        ask = evaluator(m.model, about.plane, m.levels, step, m.features[name], m.prompt)
-        place, batch = place_of(path), getattr(m.model, "batch", BATCH)
+        ask = _steady(evaluator(m.model, about.plane, m.levels, step, m.features[name], m.prompt), m.model)
+        place = place_of(path)
+        batch = whole("batch", getattr(m.model, "batch", max(1, int(min(BATCH, STATES // about.point_bytes)))), 1)
         _announce(place, about, ask, _least(about, coarse, probes), step, progress)
-        spec = _begun(place, {n: x for n, x in about.spec.items() if n not in OTHERS} | {"step": step, "batch": batch})
+        spec = {n: x for n, x in about.spec.items() if n not in OTHERS} | {"step": step, "batch": batch}
+        spec = json.loads(json.dumps(spec))
+        _begin(place, spec)
         with tqdm(desc="points", disable=not progress) as bar:
-            kept = _Kept(ask, place, hash_of(spec), batch, bar.update)
+            kept = _Kept(ask, place, _hash(spec), batch, bar.update)
             found = adaptive_basins(kept, about.plane.grid, height, coarse=coarse, probes=probes, seed=seed)
-        told = found.dataset(about.plane).assign_attrs(step=step, feature=name, ridge=ridge, hash=hash_of(spec))
+        told = found.dataset(about.plane).assign_attrs(step=step, feature=name, ridge=ridge, hash=_hash(spec))
         place.put(RESULT, bytes(told.to_netcdf(engine="scipy")))
         return found
 
@@ -127,7 +136,7 @@ class _Kept:
 
     def _answer(self, points: Int[ndarray, "b 2"]) -> Embedding:
         question = sha256(self.hash.encode() + np.ascontiguousarray(points, "<i8").tobytes()).hexdigest()[:32]
-        key = f"{ANSWERS}/{question}.{len(points)}"
+        key = f"{ANSWERS}/{self.hash[:16]}.{question}.{len(points)}"
         f = _unpacked(self.place.get(key))
         if f is None or len(f.points) != len(points):
             f = checked(self.evaluate(points), points)
@@ -136,6 +145,20 @@ class _Kept:
             self.place.put(key, _packed(f))
         self.done(len(points))
         return f
+
+
+def _steady(ask: Evaluate, model: Model) -> Evaluate:
+    """An evaluation that ends where the device's memory runs out, since smaller batches give other bits."""
+    def evaluate(points: Int[ndarray, "m 2"]) -> Embedding:
+        f = ask(points)
+        check_batch(model)
+        return f
+    return evaluate
+
+
+def _hash(spec: dict) -> str:
+    """Of a specification, whatever its slice is called."""
+    return hash_of({name: value for name, value in spec.items() if name not in LABELS})
 
 
 def _single(x: Tensor) -> Tensor:
@@ -188,9 +211,9 @@ def _announce(place: Place, about: Description, ask: Evaluate, least: int, step:
     if least * size > (free := place.free()):
         raise ValueError(f"store = {place.url!r}: {short_of(least * size)} to write at least; takes a place with as "
                          f"much free, here are {short_of(free)}")
-    if COPIES * least * size > (free := free_memory()):
-        raise ValueError(f"grid, coarse, probes: about {short_of(COPIES * least * size)} of memory at least; takes "
-                         f"what fits into the {short_of(free)} that are free")
+    if (need := COPIES * least * size + POINT * about.plane.grid**2) > (free := free_memory()):
+        raise ValueError(f"grid, coarse, probes: about {short_of(need)} of memory at least; takes what fits into the "
+                         f"{short_of(free)} that are free")
 
 
 def check_basins(url: str | Path) -> dict | None:
@@ -204,40 +227,83 @@ def check_basins(url: str | Path) -> dict | None:
     """
     place = place_of(url)
     try:
-        others = [n for n in place.names() if n not in (ROOT, ANSWERS, RESULT) and not n.endswith(".part")]
-        data = place.get(ROOT)
+        names, data = place.names(), place.get(ROOT)
+        others = [n for n in names if n not in (ROOT, ANSWERS, RESULT) and not n.endswith(".part")]
+        others += [n for n in (ROOT, RESULT) if n in names and place.get(n) is None]        # folders
+        others += [ANSWERS] if ANSWERS in names and place.get(ANSWERS) is not None else []
+        others += [ROOT] if _is_foreign(data) else []
+        if _said(data) is None and not others and not _answers(place):
+            others = [n for n in (RESULT, ANSWERS) if n in names and (n == RESULT or place.times(n))]
     except OSError as error:
         raise ValueError(str(error)) from None
     if others:
         raise ValueError(f"store = {place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a folder, "
                          "new or of basins")
     place.try_out()
+    return _said(data)
+
+
+def _said(data: bytes | None) -> dict | None:
+    """The specification in a root; None where it is not what was written."""
     try:
-        spec = json.loads(data or b"")["spec"]
-        return spec if isinstance(spec, dict) else None
+        root = json.loads(data or b"")
+        return root["spec"] if root["hash"] == hash_of(root["spec"]) else None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _begun(place: Place, spec: dict) -> dict:
-    """The specification of a folder that is begun, or gone on with. ValueError for one of another slice."""
-    theirs, spec = check_basins(place.url), json.loads(json.dumps(spec))
-    if theirs is None:
-        place.put(ROOT, json.dumps({"spec": spec}, indent=1, sort_keys=True).encode())
-    else:
+def _is_foreign(data: bytes | None) -> bool:
+    """Whether a root is not a damaged one of ours, but somebody else's."""
+    try:
+        json.loads(data or b"")
+    except (ValueError, RecursionError):
+        return False
+    return sum(word in data for word in WORDS) < 2
+
+
+def _answers(place: Place) -> list[tuple[str, str, int]]:
+    """The answers in a folder: keys, beginnings of the hashes of their slices, points."""
+    found = [(key, fullmatch(NAME, key)) for key in place.times(ANSWERS)]
+    return [(key, of[1], int(of[2])) for key, of in found if of]
+
+
+def _begin(place: Place, spec: dict) -> None:
+    """Begin a folder, or go on with it. ValueError for one of another slice."""
+    theirs = check_basins(place.url)
+    if theirs is not None:
         check_same(place.url, theirs, spec)
+    else:
+        slices = {of for _, of, _ in _answers(place)}
+        if slices and _hash(spec)[:16] not in slices:
+            raise ValueError(f"store = {place.url!r}: its {ROOT} is damaged, and no evaluation is of this slice; takes "
+                             "a place of its own")
+        data = json.dumps({"spec": spec, "hash": hash_of(spec)}, indent=1, sort_keys=True).encode()
+        if not place.put(ROOT, data, new=place.get(ROOT) is None):
+            return _begin(place, spec)          # another writer was faster, of another slice even
     place.tidy()
-    return theirs or spec
 
 
 def basins_status(url: str | Path) -> str | None:
-    """How far a folder of basins is, in words; None where none is there.
+    """How far a folder of basins is, in words; None where none is there. Everything is read.
 
     Args:
         url: a path, or what fsspec takes.
     """
     place = place_of(url)
-    if place.get(ROOT) is None:
+    data, answers = place.get(ROOT), _answers(place)
+    if _is_foreign(data) or (data is None and not answers):
         return None
-    points = sum(int(key.rsplit(".", 1)[-1]) for key in place.times(ANSWERS))
-    return f"{points} points evaluated; the basins are " + ("there" if place.get(RESULT) else "not known yet")
+    sound = [points for key, _, points in answers if _unpacked(place.get(key)) is not None]
+    damaged = len(answers) - len(sound)
+    return "; ".join([f"{sum(sound)} predictions kept", *[f"{damaged} files of them damaged"] * bool(damaged),
+                      *[f"{ROOT} is damaged (the same call mends it)"] * (_said(data) is None),
+                      "the basins are " + ("there" if _is_result(place.get(RESULT)) else "not known yet")])
+
+
+def _is_result(data: bytes | None) -> bool:
+    """Whether a file is one of basins, as far as its form tells."""
+    try:
+        with xr.open_dataset(BytesIO(data or b""), engine="scipy") as found:
+            return found.load().basin.shape == found.evaluated.shape
+    except Exception:  # of what is no such file, SciPy and NumPy raise some six kinds
+        return False

@@ -64,7 +64,7 @@ class Place(ABC):
         """An error in one line."""
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = " ".join(str(said).lower().split())[:300]
-        return OSError(f"store = {self.url!r}: {what} ({reason}); tiles that are done stay, and the same call goes on")
+        return OSError(f"store = {self.url!r}: {what} ({reason}); what is done stays, and the same call goes on")
 
 
 class _Folder(Place):

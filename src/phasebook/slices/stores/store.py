@@ -20,7 +20,7 @@ from phasebook.slices.stores.frame import ROOT, frame_of, is_foreign, sealed, sh
 from phasebook.slices.stores.layout import Layout
 from phasebook.slices.stores.work import Description
 
-__all__ = ["Status", "Store", "check_same", "check_store", "stored"]
+__all__ = ["LABELS", "Status", "Store", "check_same", "check_store", "stored"]
 
 LABELS = {"schedule"}           # of a specification: what others call the same, such as the path of a model
 BEGINNINGS = 3                  # another writer may be faster, of another slice even

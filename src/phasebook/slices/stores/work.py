@@ -23,7 +23,7 @@ from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import measurement_of
 from phasebook.slices.tiles import Tile
 
-__all__ = ["Description", "Source", "Work", "computed", "described", "opened", "placed"]
+__all__ = ["Description", "Source", "Work", "check_batch", "computed", "described", "opened", "placed"]
 
 Source = Callable[[], Model]
 NAME = r"\w[\w -]*"     # of a variable, which has a folder of its own
@@ -157,10 +157,14 @@ def computed(work: Work, ends: tuple[int, int, int, int]) -> dict[str, ndarray]:
         for frame in measurement.frames(tile):
             for part in measurement.parts(frame, tile):
                 arrays.put(part, tile)
-        if getattr(measurement.model, "largest_batch", None):
-            raise ValueError(f"batch = {measurement.model.batch}: the device's memory ran out; takes at most "
-                             f"{measurement.model.largest_batch[0]}")
+        check_batch(measurement.model)
         return arrays.whole
+
+
+def check_batch(model: Model) -> None:
+    """ValueError where a device's memory ran out, since smaller batches give other bits."""
+    if getattr(model, "largest_batch", None):
+        raise ValueError(f"batch = {model.batch}: the device's memory ran out; takes at most {model.largest_batch[0]}")
 
 
 def described(work: Work) -> Description:
