@@ -6,6 +6,7 @@ import random
 import resource
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -230,6 +231,9 @@ def test_another_slice_is_refused_and_another_ridge_uses_what_is_there(small, wh
 def test_bad_arguments_are_one_line_and_nothing_is_written(small, tmp_path, change, said):
     refuses(lambda: made(small, tmp_path / "b", **change), said)
     assert not (tmp_path / "b").exists()
+    refuses(lambda: store_basins(lambda: 1 / 0, None, LEVELS, tmp_path / ("x" * 300)), "name too long")
+    with pytest.raises(OSError, match=r"store = .*: cannot be read \(file name too long\)"):
+        basins.place_of(tmp_path / ("x" * 300)).times("evaluations")
     refuses(lambda: store_basins(7, plane(small), LEVELS, tmp_path / "b"), "model: a int; takes a model")
 
 
@@ -246,6 +250,18 @@ def test_a_full_disk_keeps_what_is_done(small, whole, tmp_path):
     assert "\n" not in str(error.value)
     made(small, path)
     assert files(path) == files(whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(basins.place_of(path)), "free", lambda place: 0.0)
+        made(small, path)           # all of it is there
+        refuses(lambda: made(small, tmp_path / "c"), "to write at least; takes a place with as much free, here are 0 B")
+
+
+def test_a_model_that_was_moved_makes_the_same_files(small, whole, tmp_path, asked):
+    path, named = tmp_path / "b", replace(LEVELS, name="elsewhere")
+    shutil.copytree(whole, path)
+    (path / "basins.json").unlink()
+    store_basins(small, plane(small), named, path, probes=20)
+    assert not asked and files(path) == files(whole)
 
 
 def test_predictions_that_are_not_finite_are_not_kept_and_half_precision_is(small, tmp_path):

@@ -42,7 +42,7 @@ WORDS = (b'"spec"', b'"hash"', b'"anchors"')        # of a root of ours, of whic
 NAME = ANSWERS + r"/([0-9a-f]{16})\.[0-9a-f]{32}\.(\d{1,9})"     # of an answer: its slice, its question, its points
 BATCH = 500             # points, of a model that has no batch of its own
 STATES = 1e9            # bytes that these take at most, with their copies
-OTHERS = ("jacobian", "tile", "fields", "kept", "pick")     # of a specification: what basins do not ask
+OTHERS = {"jacobian", "tile", "fields", "kept", "pick"} | LABELS        # of a specification: what basins do not ask
 CHECKSUM = 32           # bytes before what they check
 COPIES = 3              # of the coordinates that live at a time
 POINT = 180             # bytes of a point of the grid, evaluated or not
@@ -86,6 +86,7 @@ def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...
     ridge, threads = number("ridge", ridge, "a positive number", above=0), whole("threads", threads, 1, 256)
     if not hasattr(source, "predict") and not callable(source):
         raise ValueError(f"model: a {type(source).__name__}; takes a model, or a function that loads one")
+    check_basins(path)              # before minutes of loading a model
     features = feature if feature is None or isinstance(feature, Mapping) or callable(feature) else [feature]
     work = Work((lambda: source) if hasattr(source, "predict") else source, plane, levels, prompt, features,
                 threads=threads)
@@ -106,9 +107,9 @@ def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...
         spec = json.loads(json.dumps(spec))
         _begin(place, spec)
         with tqdm(desc="points", disable=not progress) as bar:
-            kept = _Kept(ask, place, _hash(spec), batch, bar.update)
+            kept = _Kept(ask, place, hash_of(spec), batch, bar.update)
             found = adaptive_basins(kept, about.plane.grid, height, coarse=coarse, probes=probes, seed=seed)
-        told = found.dataset(about.plane).assign_attrs(step=step, feature=name, ridge=ridge, hash=_hash(spec))
+        told = found.dataset(about.plane).assign_attrs(step=step, feature=name, ridge=ridge, hash=hash_of(spec))
         place.put(RESULT, bytes(told.to_netcdf(engine="scipy")))
         return found
 
@@ -154,11 +155,6 @@ def _steady(ask: Evaluate, model: Model) -> Evaluate:
         check_batch(model)
         return f
     return evaluate
-
-
-def _hash(spec: dict) -> str:
-    """Of a specification, whatever its slice is called."""
-    return hash_of({name: value for name, value in spec.items() if name not in LABELS})
 
 
 def _single(x: Tensor) -> Tensor:
@@ -208,8 +204,9 @@ def _announce(place: Place, about: Description, ask: Evaluate, least: int, step:
         tqdm.write(f"{place.url}: {least} to {about.plane.grid**2} points, each "
                    f"{short_of(about.calls * part, 'evaluations')}, "
                    f"{short_of(about.operations * part, 'floating-point operations')} and {short_of(size)} on disk")
-    if least * size > (free := place.free()):
-        raise ValueError(f"store = {place.url!r}: {short_of(least * size)} to write at least; takes a place with as "
+    left = max(0, least - sum(points for *_, points in _answers(place)))
+    if left * size > (free := place.free()):
+        raise ValueError(f"store = {place.url!r}: {short_of(left * size)} to write at least; takes a place with as "
                          f"much free, here are {short_of(free)}")
     if (need := COPIES * least * size + POINT * about.plane.grid**2) > (free := free_memory()):
         raise ValueError(f"grid, coarse, probes: about {short_of(need)} of memory at least; takes what fits into the "
@@ -274,7 +271,7 @@ def _begin(place: Place, spec: dict) -> None:
         check_same(place.url, theirs, spec)
     else:
         slices = {of for _, of, _ in _answers(place)}
-        if slices and _hash(spec)[:16] not in slices:
+        if slices and hash_of(spec)[:16] not in slices:
             raise ValueError(f"store = {place.url!r}: its {ROOT} is damaged, and no evaluation is of this slice; takes "
                              "a place of its own")
         data = json.dumps({"spec": spec, "hash": hash_of(spec)}, indent=1, sort_keys=True).encode()

@@ -105,10 +105,13 @@ class _Folder(Place):
 
     def times(self, key: str) -> dict[str, float]:
         dates = {}
-        for path in (self.root / key).rglob("*"):
-            with suppress(OSError):
-                if path.is_file() and path.suffix != ".part":
-                    dates[path.relative_to(self.root).as_posix()] = path.stat().st_mtime
+        try:
+            for path in (self.root / key).rglob("*"):
+                with suppress(OSError):
+                    if path.is_file() and path.suffix != ".part":
+                        dates[path.relative_to(self.root).as_posix()] = path.stat().st_mtime
+        except OSError as error:
+            raise self.failed("cannot be read", error) from None
         return dates
 
     def names(self) -> list[str]:
