@@ -439,7 +439,7 @@ def test_a_url_with_folders_and_one_that_fails_in_its_own_way(small, whole, tmp_
 
         with monkeypatch.context() as patch:
             patch.setattr(system, method, fails)
-            with pytest.raises(OSError, match=rf"^store = 'memory://.*: {said} \(token has expired\); tiles that"):
+            with pytest.raises(OSError, match=rf"^store = 'memory://.*: {said} \(token has expired\); what is done"):
                 place = place_of("memory://odd.zarr")
                 made(small, "memory://new.zarr") if method in ("pipe_file", "ls") else place.times("checksum")
                 place.get(ROOT)
@@ -601,8 +601,8 @@ def test_a_disk_that_fills_up_on_the_way(small, whole, disk, monkeypatch):
         return real(work, ends)
 
     monkeypatch.setattr(workers, "computed", computed)
-    with pytest.raises(OSError, match=r"^store = .*: \S+ cannot be written \(no space left on device\); tiles that are "
-                                      r"done stay, and the same call goes on$"):
+    with pytest.raises(OSError, match=r"^store = .*: \S+ cannot be written \(no space left on device\); what is "
+                                      r"done stays, and the same call goes on$"):
         made(small, path)
     assert stored(path)[0].status().done == 3 and not list(path.rglob("*.part"))
     (disk / "other").unlink()
