@@ -164,7 +164,7 @@ show(curves([[Curve("equal masses", 1 / widths, apart[0], "predicted", 0), Curve
          "above the bound and slabs above the sectors")
 
 # %% [markdown]
-# A leak of one per cent takes a slope of forty times the distance of the parts, by {numref}`fig-leak-bound`: large and finite. Unequal masses are cheaper, since a
+# A leak of one per cent takes a slope of forty times the distance of the parts, by the figure above: large and finite. Unequal masses are cheaper, since a
 # wall far out in the Gaussian is short. For several parts every split into two groups gives a bound, and the largest of them counts; eight parts on a circle leave
 # it far below what is known to be possible. Of our two constructions sectors are the better one, and slabs, all that one dimension offers, leak more. For up to
 # $d + 1$ parts the least boundary is known {cite:p}`milman2022gaussian`; for eight in the plane it is not, and we claim no optimum.
@@ -375,7 +375,7 @@ show(leaks(panels),
 # Those of several steps leak up to about three times what they must, and soft layers move along the curve, to the right and down. On eight Gaussians all stay well away, as sectors and slabs do in {numref}`fig-leak-bound`.
 #
 # The later version's sentence, that good coverage needs a map that is not Lipschitz, fails in its literal form: six rows of soft layers, in two and four steps, leak for most seeds under one per cent and miss no
-# mass by a tenth (they stand in the note of `few.nonlipschitz_needed`). What follows from {eq}`eq-leak` is that the
+# mass by a tenth (the claim's note has them). What follows from {eq}`eq-leak` is that the
 # constant must be large, and the correction asks whether over all students the leak falls as it rises. It does, with a rank correlation of $-0.62$, but the interval, $-0.74$ to $-0.46$, reaches across
 # the bound, so that the verdict stays that of the literal form.
 #

@@ -98,7 +98,8 @@ print(f"resumed from step 20 it ends {'in the same place' if (again - final).abs
 #
 # Most points of a fine grid lie inside a phase and have the prediction of their neighbours. `adaptive_basins` evaluates a coarse grid, halves the spacing where
 # neighbours lie further apart than a ridge is high, follows the boundaries that it meets, and fills the rest. What the coarse grid steps over it cannot
-# know: random probes among the filled points estimate the share that was put in a wrong basin. `dataset` keeps all of it, with the estimate, wherever xarray writes.
+# know: random probes among the filled points estimate the share that was put in a wrong basin. `dataset` keeps all of it, with the estimate, wherever xarray writes. Where an
+# evaluation is dear, `store_basins` does the same and keeps each one in a folder, so that a run that was stopped goes on ({doc}`../cluster`).
 
 # %%
 from phasebook import adaptive_basins, evaluator
