@@ -49,7 +49,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
                       "scheduler")
     verb.add_argument("--small-vae", help="AutoencoderTiny that decodes in place of a pipeline's VAE")
     verb.add_argument("--basins", action="store_true", help="only the basins, from the points along their boundaries")
-    verb.add_argument("--step", type=int, help="whose basins (the last)")
+    verb.add_argument("--step", type=int, help="of --basins: whose predictions are compared (the last)")
     verb.add_argument("--ridge", type=float, help="of --basins: from this share of the distance of two unrelated "
                       "pictures on, a jump is a boundary (0.2)")
     verb.add_argument("--tile", type=int, default=26, help="points along each side of a tile (26)")

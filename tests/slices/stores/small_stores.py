@@ -33,6 +33,15 @@ def forked(function, *arguments) -> multiprocessing.Process:
     return process
 
 
+def killed(after: float, function, *arguments) -> bool:
+    """Whether a process of its own was killed, so many seconds after its begin; False where it had ended."""
+    process = forked(function, *arguments)
+    process.join(after)
+    process.kill()
+    process.join()
+    return process.exitcode == -9
+
+
 def _alone(function, *arguments) -> None:
     try:
         function(*arguments)

@@ -30,7 +30,7 @@ from phasebook.slices.stores.reading import open_store
 from phasebook.slices.stores.store import check_store, stored
 from phasebook.slices.stores.work import _options
 from phasebook.slices.sweep import slice_of
-from tests.slices.stores.small_stores import WORDS, files, forked, made
+from tests.slices.stores.small_stores import WORDS, files, forked, killed, made
 
 KILLS = int(os.environ.get("STOPS", "0")) or 8
 
@@ -481,11 +481,7 @@ def test_kills_at_random_moments(small, whole, tmp_path, monkeypatch):
             assert files(path) == files(whole)
             shutil.rmtree(path)
             stores += 1
-        writer = forked(made, small, path)
-        writer.join(draw.uniform(0, most))
-        writer.kill()
-        writer.join()
-        kills += writer.exitcode == -9
+        kills += killed(draw.uniform(0, most), made, small, path)
     made(small, path)
     assert files(path) == files(whole)
     again = begun.read_text().count("\n") - 9 * stores

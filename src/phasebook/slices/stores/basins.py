@@ -49,7 +49,7 @@ POINT = 180             # bytes of a point of the grid, evaluated or not
 
 
 def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]], Plane], levels: Levels | int,
-                 path: str | Path, *, feature: str | Mapping[str, Feature | Callable] | None = None,
+                 path: str | Path, *, feature: str | Callable | Mapping[str, Feature | Callable] | None = None,
                  step: int | None = None, ridge: float = RIDGE, prompt: Prompt | Mapping | None = None,
                  coarse: int = COARSE, probes: int = PROBES, seed: int = 0, threads: int = 1,
                  progress: bool = False) -> Adaptive:
@@ -65,7 +65,7 @@ def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...
         levels: of the sampler, or the number of steps of the model's own.
         path: a folder, or a URL that fsspec knows.
         feature: by which predictions are compared: a name of the model's own (its first by default), or one feature or
-            function by its name.
+            function, alone or by its name.
         step: whose predictions are compared; the last by default.
         ridge: height from which a jump is a boundary, as a share of the distance of two unrelated pictures.
         prompt: from `model.prompt`, or its arguments: `{"texts": "a red cat", "guidance": 3.0}`.
