@@ -1,7 +1,9 @@
-"""Two one-thread workers against one thread in process, on one slice into a store each.
+"""Workers of one thread against one thread in process, on one slice into a store each.
 
 On an idle machine the clock is the judge. On a busy one processor time tells: two workers that spend no more together
-than the one process are twice as fast where two cores are free. Run it alone:
+than the one process are twice as fast where two cores are free. Four workers need four cores, unless what they wait for
+is not a core: with a model that waits, as for a graphics card or a server, they show what the engine itself costs. Run
+it alone:
 
     phasebook bench workers
 """
@@ -20,8 +22,26 @@ from pathlib import Path
 
 import psutil
 
+WAITS = "a model that waits"
+WAIT = 0.05         # seconds a call of it
+TARGETS = {2: 1.7, 4: 3.2}
+
 # So long that starting workers is a small part, and in so many tiles of one size that none waits for another's last.
-SIZES = {"exact": {"grid": 650, "steps": 50, "tile": 26}, "network": {"grid": 52, "steps": 10, "tile": 13}}
+SIZES = {"exact": {"workers": 2, "grid": 650, "steps": 50, "tile": 26},
+         "network": {"workers": 2, "grid": 52, "steps": 10, "tile": 13},
+         WAITS: {"workers": 4, "grid": 208, "steps": 10, "tile": 13}}
+
+
+def _denoise(x, alpha: float, sigma: float):
+    """The mean of N(0, 1), after a wait."""
+    time.sleep(WAIT)
+    return alpha * x / (alpha**2 + sigma**2)
+
+
+def _waiting():
+    from phasebook.models.denoiser import Denoiser
+
+    return Denoiser((2,), _denoise)
 
 
 def _alone(name: str, engine: str, workers: int, grid: int, steps: int, tile: int) -> dict:
@@ -33,7 +53,8 @@ def _alone(name: str, engine: str, workers: int, grid: int, steps: int, tile: in
     from phasebook.slices.stores.engine import store_slice
 
     tune()                                  # as the door does
-    source = ExactSource("families", 64) if name == "exact" else PipelineSource("assets/icons-unet-a")
+    sources = {"exact": ExactSource("families", 64), "network": PipelineSource("assets/icons-unet-a"), WAITS: _waiting}
+    source = sources[name]
     plane = partial(Plane.random, seed=6, grid=grid)
     start, before = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder, _descendants() as spent:
@@ -74,21 +95,23 @@ def _measured(name: str, engine: str, workers: int, size: dict) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def rows(sizes: dict[str, dict] = SIZES, workers: int = 2) -> list[dict]:
-    """By the clock, and by processor time, for each model; on as many cores as there are workers."""
+def rows(sizes: dict[str, dict] = SIZES) -> list[dict]:
+    """By the clock, for each model; and by processor time for those that compute."""
     found = []
     for name, size in sizes.items():
+        workers = size["workers"]
         one, many = _measured(name, "local", 1, size), _measured(name, "dask", workers, size)
         spent = [part["own"] + part["workers"] for part in (one, many)]
         text = (f"{name}, {size['grid']} x {size['grid']} x {size['steps']}; in process {spent[0]:.1f} s of processor "
                 f"time; workers {many['workers']:.1f} s, the process that writes {many['own']:.1f} s")
-        found += [
+        found.append(
             {"name": f"{workers} workers against one process, by the clock ({name})", "ours_s": many["clock"],
-             "peer_s": one["clock"], "ratio": one["clock"] / many["clock"], "target": f">= {0.85 * workers:g}",
-             "detail": text, "curve": {f"workers, {name}": [1, workers], "seconds": [one["clock"], many["clock"]]}},
-            {"name": f"{workers} workers, processor time over that of one process ({name})", "ours_s": spent[1],
-             "peer_s": spent[0], "ratio": spent[1] / spent[0], "target": "<= 1.1", "detail": text},
-        ]
+             "peer_s": one["clock"], "ratio": one["clock"] / many["clock"], "target": f">= {TARGETS[workers]}",
+             "detail": text, "curve": {f"workers, {name}": [1, workers], "seconds": [one["clock"], many["clock"]]}})
+        if name != WAITS:                           # processor time of one that waits is that of starting workers
+            found.append(
+                {"name": f"{workers} workers, processor time over that of one process ({name})", "ours_s": spent[1],
+                 "peer_s": spent[0], "ratio": spent[1] / spent[0], "target": "<= 1.1", "detail": text})
     return found
 
 

@@ -1,9 +1,12 @@
 """Files that appear together or not at all."""
 
+import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from phasebook.site.build import book
 from phasebook.site.build.files import publish, sweep
 
 
@@ -49,6 +52,19 @@ def test_parts_of_a_killed_process_go_and_those_of_a_running_one_stay(tmp_path):
     sweep(tmp_path)
     sweep(tmp_path / "none")
     assert not another.exists() and foreign.exists()
+
+
+def test_chapters_that_end_at_once_are_all_written_and_entered(tmp_path):
+    """A part that another thread writes is no rest of a killed process, though it bears the number of this one."""
+    def one(k):
+        publish({tmp_path / f"{k}.json": "1"})
+        sweep(tmp_path)
+        book._note(tmp_path / "times.json", str(k), k)
+
+    with ThreadPoolExecutor(8) as lanes:
+        list(lanes.map(one, range(64)))
+    assert len(list(tmp_path.iterdir())) == 65
+    assert len(json.loads((tmp_path / "times.json").read_text())) == 64
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no umask")

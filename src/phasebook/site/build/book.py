@@ -18,7 +18,7 @@ from pathlib import Path
 from phasebook.machine import cores, free_memory
 from phasebook.site.build import layout, runner
 from phasebook.site.build.execution import Nursery, nursery
-from phasebook.site.build.files import publish, writable
+from phasebook.site.build.files import PUBLISHING, publish, writable
 from phasebook.site.build.sources import CLAIMS, ChapterError, imports
 from phasebook.site.results.ledger import Results, versions
 
@@ -120,15 +120,16 @@ def _run(source: Path, changes: dict | None, home: Path, lanes: int, kernels: Nu
 
 
 def _note(file: Path, chapter: str, seconds: float) -> None:
-    """Enter a run into the file of times."""
-    try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    known[chapter] = {"seconds": round(seconds, 1), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-                      "versions": versions()}
+    """Enter a run into the file of times, to which others add theirs."""
+    run = {"seconds": round(seconds, 1), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+           "versions": versions()}
     file.parent.mkdir(exist_ok=True)
-    publish({file: json.dumps(known, indent=1, sort_keys=True) + "\n"})
+    with PUBLISHING:
+        try:
+            known = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = {}
+        publish({file: json.dumps({**known, chapter: run}, indent=1, sort_keys=True) + "\n"})
 
 
 def _home(profile: str, to: Path | None) -> Path:

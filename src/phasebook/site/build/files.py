@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 from phasebook.machine import process_runs
 from phasebook.site.checks.parameters import ParameterError
 
-__all__ = ["publish", "sweep", "writable"]
+__all__ = ["PUBLISHING", "publish", "sweep", "writable"]
 
 PART = re.compile(r"\..+\.(?:html|ipynb|json|pdf|py|yaml|yml)\.([0-9]+)\.part")
+PUBLISHING = threading.RLock()      # chapters end in threads of one process: what one writes is no rest to another
 
 
 def publish(texts: Mapping[Path, str | bytes]) -> None:
@@ -24,7 +26,11 @@ def publish(texts: Mapping[Path, str | bytes]) -> None:
     Raises:
         OSError: what stopped it, a full disk say.
     """
-    texts = {Path(os.path.realpath(file)): text for file, text in texts.items()}        # through a link, to its end
+    with PUBLISHING:
+        _publish({Path(os.path.realpath(file)): text for file, text in texts.items()})      # through a link, to its end
+
+
+def _publish(texts: Mapping[Path, str | bytes]) -> None:
     for folder in {file.parent for file in texts}:
         sweep(folder)
     parts = {file: file.with_name(f".{file.name}.{os.getpid()}.part") for file in texts}
@@ -54,7 +60,7 @@ def _restore(file: Path, content: bytes | None) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove parts of files that killed processes left in a folder."""
-    with suppress(OSError):
+    with PUBLISHING, suppress(OSError):
         for part in folder.glob(".*.part"):
             ours = PART.fullmatch(part.name)
             if ours and (int(ours[1]) == os.getpid() or not process_runs(int(ours[1]))):
