@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from phasebook.site.build import reference, runner, sources
+from phasebook.site.build.execution import nursery
 from phasebook.site.results.ledger import Results
 
 CHAPTERS, PAGES = runner.chapters(), runner.pages()
@@ -31,6 +32,13 @@ def test_smoke_run_leaves_notebook_and_ledger(smoke, source):
     assert (folder / f"{source.stem}.ipynb").stat().st_size < 8e6
 
 
+@pytest.fixture(scope="module")
+def kernels():
+    """As a build has them: each starts with its imports done, here of the chapters without networks."""
+    with nursery(sources.imports(map(runner.find_chapter, ("1", "3", "4", "6", "10")))) as one:
+        yield one
+
+
 @pytest.mark.parametrize("chapter, changes, verdicts", [
     ("1", {"mixture_means": [-10.0, 10.0], "mixture_stds": [0.1, 0.1], "mixture_weights": [0.5, 0.5]},
      {"heat.line.map": "holds"}),                       # a valley deeper than the tails looked at
@@ -45,9 +53,10 @@ def test_smoke_run_leaves_notebook_and_ledger(smoke, source):
      {"plane.decreasing": "not tested here"}),          # a hundred times their distance lies below sigma_end
     ("10", {"endpoints": [[-2.55, 2.7], [-2.5, 2.6]]}, {"paths.low_variance": "not tested here"}),
 ], ids=["deep valley", "even density", "faint density", "one atom", "close atoms", "close ends"])
-def test_a_chapter_says_what_it_could_not_measure(tmp_path, chapter, changes, verdicts):
+def test_a_chapter_says_what_it_could_not_measure(tmp_path, kernels, chapter, changes, verdicts):
     source = runner.find_chapter(chapter)
-    done = runner.run(source, {**runner.profile("smoke", source), **changes}, tmp_path, progress=False)
+    changed = {**runner.profile("smoke", source), **changes}
+    done = runner.run(source, changed, tmp_path, progress=False, threads=1, nursery=kernels)
     current = {c.id: c.verdict for c in Results.model_validate_json(done.results.read_text(encoding="utf-8")).claims}
     assert {name: current[name] for name in verdicts} == verdicts
 
