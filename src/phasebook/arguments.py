@@ -3,8 +3,9 @@
 What a user's own function gives is checked here as well, as far as its kind and its numbers go.
 """
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["brief", "check_place", "first_not_finite", "latent_shape", "number", "numbers", "tensor_of", "whole"]
+__all__ = ["brief", "check_place", "check_takes", "first_not_finite", "latent_shape", "number", "numbers", "tensor_of",
+           "whole"]
 
 ENTRIES = 10**9         # of a latent
 
@@ -107,3 +109,18 @@ def first_not_finite(x: Float[Tensor, "p *s"]) -> int | None:
         return None
     off = ~x.isfinite().flatten(1).all(1)
     return int(off.nonzero()[0, 0]) if bool(off.any()) else None
+
+
+def check_takes(name: str, function: Callable, *arguments: str) -> None:
+    """ValueError unless `function` can be called with these, as far as it can be told without a call."""
+    takes = f"a function of ({', '.join(arguments)})"
+    if not callable(function):
+        raise ValueError(f"{name} = {brief(function)}: takes {takes}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):         # of a function in C
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise ValueError(f"{name}: a function of {signature}; takes {takes}") from None

@@ -1,6 +1,5 @@
 """A model of your own: any function that denoises."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
@@ -11,7 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-from phasebook.arguments import brief, check_place, latent_shape, numbers, tensor_of, whole
+from phasebook.arguments import brief, check_place, check_takes, latent_shape, numbers, tensor_of, whole
 from phasebook.sampling.features import Latent, OfPixels
 from phasebook.sampling.fingerprints import fingerprint_of
 from phasebook.sampling.levels import Levels, log_snr_levels
@@ -48,10 +47,10 @@ class Denoiser(Model):
                  device: str = "cpu"):
         shape = latent_shape(shape)
         check_place(dtype, device)
-        _check_takes("denoise", denoise, "x", "alpha", "sigma")
-        _check_takes("levels", levels, "steps")
+        check_takes("denoise", denoise, "x", "alpha", "sigma")
+        check_takes("levels", levels, "steps")
         if decode is not None:
-            _check_takes("decode", decode, "x0")
+            check_takes("decode", decode, "x0")
         if not isinstance(name, str):
             raise ValueError(f"name = {brief(name)}: takes a text")
         self.shape = shape
@@ -211,18 +210,3 @@ def listed(texts: str | Sequence[str], negative: str = "") -> list[str]:
     if not isinstance(negative, str):
         raise ValueError(f"negative = {brief(negative)}: takes a text")
     return list(single)
-
-
-def _check_takes(name: str, function: Callable, *arguments: str) -> None:
-    """ValueError unless `function` can be called with these, as far as it can be told without a call."""
-    takes = f"a function of ({', '.join(arguments)})"
-    if not callable(function):
-        raise ValueError(f"{name} = {brief(function)}: takes {takes}")
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):         # of a function in C
-        return
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        raise ValueError(f"{name}: a function of {signature}; takes {takes}") from None

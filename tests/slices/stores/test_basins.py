@@ -233,6 +233,9 @@ def test_bad_arguments_are_one_line_and_nothing_is_written(small, tmp_path, chan
     with pytest.raises(OSError, match=r"store = .*: cannot be read \(file name too long\)"):
         basins.place_of(tmp_path / ("x" * 300)).times("evaluations")
     refuses(lambda: store_basins(7, plane(small), LEVELS, tmp_path / "b"), "model: a int; takes a model")
+    refuses(lambda: store_basins(lambda name: small, plane(small), LEVELS, tmp_path / "b"),
+            "model: a function of (name)")
+    refuses(lambda: store_basins(small, lambda: plane(small), LEVELS, tmp_path / "b"), "plane: a function of ()")
 
 
 def test_a_full_disk_keeps_what_is_done(small, whole, tmp_path):

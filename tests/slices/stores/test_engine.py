@@ -188,6 +188,10 @@ def test_a_place_that_is_none_is_refused(path, tmp_path, monkeypatch):
 def test_a_source_that_gives_no_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="^model: the source gives a NoneType; takes a function that loads a model"):
         store_slice(lambda: None, PLANE, 2, tmp_path / "x.zarr")
+    with pytest.raises(ValueError, match=r"^model: a function of \(name\); takes a function of \(\)"):
+        store_slice(lambda name: None, PLANE, 2, tmp_path / "x.zarr")
+    with pytest.raises(ValueError, match=r"^plane: a function of \(shape, grid\); takes a function of \(shape\)"):
+        store_slice(source(), lambda shape, grid: PLANE, 2, tmp_path / "x.zarr")
 
 
 def test_fields_of_any_number_type_are_kept(tmp_path):

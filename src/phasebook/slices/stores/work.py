@@ -15,6 +15,7 @@ import torch
 from numpy import ndarray
 from torch.utils.flop_counter import FlopCounterMode
 
+from phasebook.arguments import check_takes
 from phasebook.sampling.fingerprints import fingerprint_of
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
@@ -102,6 +103,9 @@ def opened(work: Work) -> Measurement:
     Raises:
         ValueError: as `slice_of` does.
     """
+    check_takes("model", work.source)
+    if callable(work.plane):
+        check_takes("plane", work.plane, "shape")
     model = work.source()
     if not hasattr(model, "predict"):
         raise ValueError(f"model: the source gives a {type(model).__name__}; takes a function that loads a model")
