@@ -23,13 +23,13 @@ from pathlib import Path
 import psutil
 
 WAITS = "a model that waits"
-WAIT = 0.05         # seconds a call of it
+WAIT = 0.1          # seconds a call of it
 TARGETS = {2: 1.7, 4: 3.2}
 
 # So long that starting workers is a small part, and in so many tiles of one size that none waits for another's last.
 SIZES = {"exact": {"workers": 2, "grid": 650, "steps": 50, "tile": 26},
          "network": {"workers": 2, "grid": 52, "steps": 10, "tile": 13},
-         WAITS: {"workers": 4, "grid": 208, "steps": 10, "tile": 13}}
+         WAITS: {"workers": 4, "grid": 182, "steps": 10, "tile": 13}}
 
 
 def _denoise(x, alpha: float, sigma: float):
