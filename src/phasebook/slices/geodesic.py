@@ -83,30 +83,32 @@ class Surface:
         return np.stack([(E + det) / size, F / size, (G + det) / size], -1)
 
     @cached_property
-    def _cells(self) -> dict[int, tuple[list[ndarray], Float[ndarray, "a-1 b-1 4 3"]]]:
+    def size(self) -> float:
+        """The mean square of the root's entries."""
+        return (self.root**2).sum(-1).mean()
+
+    @cached_property
+    def _cells(self) -> dict[int, Float[ndarray, "4 3 a-1 b-1"]]:
         return {}
 
-    def _bilinear(self, every: int) -> tuple[list[ndarray], Float[ndarray, "a-1 b-1 4 3"]]:
-        """The lines that are kept along each side, and in each cell the root's coefficients of 1, u, v and u v."""
+    def _bilinear(self, every: int) -> Float[ndarray, "4 3 a-1 b-1"]:
+        """In each cell between the lines that are kept the root's coefficients of 1, u, v and u v."""
         if every not in self._cells:
             keep = [np.unique(np.append(np.arange(0, n, every), n - 1)) for n in self.shape]
-            m = self.root[np.ix_(*keep)]
-            du, dv = np.diff(m, axis=0), np.diff(m, axis=1)
-            self._cells[every] = keep, np.stack([m[:-1, :-1], du[:, :-1], dv[:-1], np.diff(du, axis=1)], 2)
+            m = np.ascontiguousarray(np.moveaxis(self.root[np.ix_(*keep)], -1, 0))
+            du, dv = np.diff(m, axis=1), np.diff(m, axis=2)
+            self._cells[every] = np.stack([m[:, :-1, :-1], du[:, :, :-1], dv[:, :-1], np.diff(du, axis=2)])
         return self._cells[every]
 
     def at(self, x: Float[ndarray, "*p 2"], every: int = 1) -> Float[ndarray, "*p 3"]:
         """(E, F, G) per unit of the grid at positions; `every` = 2 leaves out every other line of the grid."""
-        keep, cells = self._bilinear(every)
-        low, part = [], []
-        for axis, nodes in enumerate(keep):
-            i = np.clip((x[..., axis] // every).astype(int), 0, len(nodes) - 2)
-            low.append(i)
-            part.append(((x[..., axis] - nodes[i]) / (nodes[i + 1] - nodes[i]))[..., None])
-        c, (u, v) = cells[tuple(low)], part
-        r = c[..., 0, :] + u * (c[..., 1, :] + v * c[..., 3, :]) + v * c[..., 2, :]
-        aa, ab, bb = np.moveaxis(r, -1, 0)
-        return np.stack([aa**2 + ab**2, ab * (aa + bb), bb**2 + ab**2], -1)
+        cells = self._bilinear(every)
+        (i, u), (j, v) = (_cell(x[..., axis], every, n) for axis, n in enumerate(self.shape))
+        c = cells.reshape(4, 3, -1).take(i * cells.shape[3] + j, axis=2)        # twice as fast as cells[:, :, i, j]
+        aa, ab, bb = c[0] + u * (c[1] + v * c[3]) + v * c[2]
+        metric = np.empty((*x.shape[:-1], 3))
+        metric[..., 0], metric[..., 1], metric[..., 2] = aa**2 + ab**2, ab * (aa + bb), bb**2 + ab**2
+        return metric
 
     def lengths(self, curves: Float[ndarray, "*m k 2"], every: int = 1) -> Float[ndarray, "*m"]:
         """Length of polygons, three midpoints a cell of the grid (at least four a segment)."""
@@ -118,6 +120,13 @@ class Surface:
             speed = (self.at(curves[..., :-1, :] + s * d, every) * square).sum(-1)
             total += np.sqrt(speed.clip(0)) / count
         return total.sum(-1)
+
+
+def _cell(x: Float[ndarray, "*p"], every: int, n: int) -> tuple[Int[ndarray, "*p"], Float[ndarray, "*p"]]:
+    """The interval between kept lines of a side of `n` that a position lies in, and the share of it that it has gone;
+    the last interval may be shorter."""
+    i = np.minimum(np.maximum((x // every).astype(int), 0), (n - 2) // every)
+    return i, (x - every * i) / np.minimum(every, n - 1 - every * i)
 
 
 class Geodesics(NamedTuple):
