@@ -69,8 +69,9 @@ def pullback(f_a: Float[Tensor, "*p k"], f_b: Float[Tensor, "*p k"], m_a: Float[
 def differences(f: Float[Tensor, "a b *k"], spacing: float, axis: int) -> Float[Tensor, "a b *k"]:
     """Derivative along a grid axis: centred differences inside, one-sided ones at the border. Needs two points."""
     f = f.movedim(axis, 0)
-    inside = (f[2:] - f[:-2]) / (2 * spacing)
-    d = torch.cat([(f[1:2] - f[:1]) / spacing, inside, (f[-1:] - f[-2:-1]) / spacing])
+    d = torch.empty_like(f)
+    torch.sub(f[2:], f[:-2], out=d[1:-1]).div_(2 * spacing)
+    d[0], d[-1] = (f[1] - f[0]) / spacing, (f[-1] - f[-2]) / spacing
     return d.movedim(0, axis)
 
 

@@ -85,14 +85,14 @@ class Slice:
             raise ValueError(f"exact = True: {name} is a difference; takes {', '.join(NAMES[:6])}")
         if exact and "det_exact" not in self.data:
             raise ValueError("exact = True: no tangents were carried; takes slice_of(..., jacobian=\"jvp\")")
-        part = self.data.sel(feature=feature)
-        entry = lambda key: part[key + ("_exact" if exact else "")].values  # noqa: E731
+        at = list(self.features).index(feature)         # to select it by name would go through all other variables
+        entry = lambda key: self.data.variables[key + ("_exact" if exact else "")][at].values  # noqa: E731
         if name == "trace":
             return entry("E") + entry("G")
         if name == "largest":
             mean, half = (entry("E") + entry("G")) / 2, (entry("E") - entry("G")) / 2
             return mean + np.hypot(half, entry("F"))
-        return part[name].values if name.startswith("jump") else entry(name)
+        return entry(name)
 
     def _known(self, feature: str | None) -> str:
         if feature is None:
