@@ -1,5 +1,7 @@
 """Features of the exact model, read off its states `(q, c)`: what they need of it are atoms and Gram matrix."""
 
+from collections.abc import Collection
+
 import torch
 
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
@@ -14,10 +16,11 @@ class AtomPixels(Feature):
 
     Args:
         unit: of distances, the model's.
+        at: the steps at which it is measured; None for all.
     """
 
-    def __init__(self, unit: float):
-        self.unit = unit
+    def __init__(self, unit: float, at: Collection[int] | None = None):
+        self.unit, self.at = unit, at
 
     def __call__(self, frame: Frame) -> Embedding:
         """Weights as points, their products with the atoms as duals."""

@@ -89,7 +89,7 @@ def test_chains_end_in_numbers():
 def test_trees_and_twins_are_cut_by_planes_of_one_kind(monkeypatch):
     """A twin has fewer coordinates than its tree; that must not make the one plane normalised and the other not."""
     cut = []
-    monkeypatch.setattr(hierarchy, "slice_of", lambda *of: cut.append(of) or slice_of(*of))
+    monkeypatch.setattr(hierarchy, "slice_of", lambda *of, **how: cut.append(of) or slice_of(*of, **how))
     tree, plane = known_tree("ternary", 12, 0), Plane(np.eye(3), (-1.0, 2.0, -1.0, 2.0), 9, normalise=False)
     for points in (tree, twin_points(distances_of(tree), 0)):
         through_slice(points, 0, named_levels("scaled_linear", 10), plane, 0.2)

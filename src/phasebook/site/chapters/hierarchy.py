@@ -15,6 +15,7 @@ from phasebook.hierarchy.leaves import Leaves, linkage_of, parted
 from phasebook.hierarchy.straightness import geodesic_distances
 from phasebook.hierarchy.trees import distances_of, twin_points
 from phasebook.hierarchy.ultrametric import likeness
+from phasebook.models.atom_features import AtomPixels
 from phasebook.models.exact import ExactModel
 from phasebook.models.image_sets import ImageSet, load_images
 from phasebook.sampling.levels import Levels, named_levels
@@ -32,6 +33,7 @@ from phasebook.site.checks.models import (
 )
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import MergeTree, PairStrip, as_bytes
+from phasebook.slices.measures.phases import watershed_labels
 from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.plane import Plane, check_extent
 from phasebook.slices.slice import Slice
@@ -219,8 +221,9 @@ def through_slice(points: Float[ndarray, "n d"], seed: int, levels: Levels, plan
     """
     model = ExactModel.of_points(_in_dimensions(points, DIMENSION))
     own = Plane.random(model.shape, seed, extent=plane.extent, grid=plane.grid, normalise=True)
-    s = slice_of(model, own, levels)
-    measured = geodesic_distances(s.surface(s.steps - 1), s.phases(ridge * s.yardstick())[-1], leaves=16)
+    last = levels.steps - 1
+    s = slice_of(model, own, levels, features={"pixels": AtomPixels(model.unit, at=[last])})
+    measured = geodesic_distances(s.surface(last), watershed_labels(s.height(last), ridge * s.yardstick()), leaves=16)
     return None if measured is None else likeness(measured[0], SHARE * measured[0].max())
 
 
@@ -236,7 +239,8 @@ def placed_on_slice(s: Slice, ridge: float, measure: Measure, seed: int) -> Plac
     Returns:
         None for fewer than five phases, or where the twin or the tree leaves nothing to measure.
     """
-    found = geodesic_distances(s.surface(s.steps - 1), s.phases(ridge)[-1], leaves=16)
+    last = s.steps - 1
+    found = geodesic_distances(s.surface(last), watershed_labels(s.height(last), ridge), leaves=16)
     if found is None:
         return None
     lengths, points = found
