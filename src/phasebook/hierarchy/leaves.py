@@ -83,12 +83,12 @@ def parted(model: Model, start: State, levels: Levels, feature: Feature, prompt:
         feature: by which predictions differ.
         prompt: for all points.
     """
-    rows, columns = np.triu_indices(len(start), 1)
-    apart = np.empty((len(rows), levels.steps))
+    pairs = np.ravel_multi_index(np.triu_indices(len(start), 1), (len(start), len(start)))
+    apart = np.empty((levels.steps, len(pairs)))
     for k, frame in enumerate(model.sweep(start, levels, prompt)):
-        apart[:, k] = distances(frame.embedded(feature), feature.unit).cpu().numpy()[rows, columns]
+        apart[k] = distances(frame.embedded(feature), feature.unit).cpu().numpy().take(pairs)
         last = frame.x0
-    leaves = leaves_of(apart, levels.heights)
+    leaves = leaves_of(apart.T, levels.heights)
     return leaves._replace(x0=last.clone().cpu()[leaves.first])
 
 

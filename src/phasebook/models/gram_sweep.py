@@ -73,26 +73,27 @@ def gram_sweep(x: Float[Tensor, "p 2n"], gram: Float[Tensor, "n n"], levels: Lev
         after = ratio if last else float(levels.alpha[step + 1] / levels.sigma[step + 1])
         for part in parts:
             w = posterior(part.scaled, norms, ratio, ratio**2, part.log_prior)
-            x0[part.index], slope = _advanced(part, w, gram, ratio, after - ratio)
-            if dx0 is not None:
+            m, slope = _advanced(part, w, gram, ratio, after - ratio)
+            x0[part.index, :n], x0[part.index, n:] = m, w
+            if slope is not None:
                 dx0[:, part.index] = slope
         yield step, x0, dx0
 
 
 def _advanced(part: _Block, w: Float[Tensor, "b n"], gram: Float[Tensor, "n n"], ratio: float,
               rise: float) -> tuple[Tensor, Tensor | None]:
-    """A block's predictions `(w Gram, w)` and their derivatives; its own products move on to the next step."""
+    """A block's `w Gram` and the derivatives of `(w Gram, w)`; its own products move on to the next step."""
     index = live(w)
     rows = gram if index is None else gram[index]
     m = product(w, index, rows)
     part.scaled.add_(m, alpha=rise)
     if part.rates is None:
-        return torch.cat([m, w], 1), None
+        return m, None
     dw = part.rates * ratio
     dw.sub_((w * dw).sum(-1, keepdim=True)).mul_(w)
     dm = product(dw.flatten(0, 1), index, rows).view_as(dw)
     part.rates.add_(dm, alpha=rise)
-    return torch.cat([m, w], 1), torch.cat([dm, dw], -1)
+    return m, torch.cat([dm, dw], -1)
 
 
 def _rows(c: Tensor | None, index: Int[Tensor, " b"]) -> Tensor | None:

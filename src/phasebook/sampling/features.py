@@ -29,10 +29,11 @@ def distances(embedding: Embedding, unit: float) -> Float[Tensor, "p p"]:
     spread = (points * duals).sum(-1).abs().max().clamp(1e-300)
     least = max(1e-9, (4 * torch.finfo(embedding.points.dtype).eps) ** 2 * float(lengths / spread))
     product = points @ duals.T
-    product = (product + product.T) / 2
-    square = product.diagonal()[:, None] + product.diagonal() - 2 * product
-    square = torch.where(square > least * product.diagonal().abs().max(), square, 0.0)
-    return square.sqrt().fill_diagonal_(0) * unit
+    product = (product + product.T).div_(2)
+    own = product.diagonal()
+    square = (own[:, None] + own).sub_(product, alpha=2)
+    square = torch.where(square > least * own.abs().max(), square, 0.0)
+    return square.sqrt_().fill_diagonal_(0).mul_(unit)
 
 
 def final_distances(feature: Feature, model: Model, levels: Levels, prompt: Prompt | None = None,
