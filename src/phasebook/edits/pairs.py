@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from phasebook.arguments import brief, whole
@@ -61,7 +61,8 @@ def pick_pairs(pixels: Float[ndarray, "n y x 3"], names: Sequence[str], family: 
     if not len(pixels) == len(names) == len(family):
         raise ValueError(f"pixels, names, family: {len(pixels)}, {len(names)}, {len(family)}; takes one each a picture")
     flat = pixels.reshape(len(pixels), -1)
-    partners = [np.flatnonzero((family == family[i]) & _unlike(flat, i)) for i in range(len(flat))]
+    kin = [np.flatnonzero(family == one) for one in family]
+    partners = [own[_unlike(flat[own], flat[i])] for i, own in enumerate(kin)]
     able = [i for i, others in enumerate(partners) if len(others)]
     if not able or len(np.unique(family)) < 2:
         raise ValueError(f"pairs = {count}: takes two families or more, one of them with two pictures")
@@ -75,8 +76,8 @@ def pick_pairs(pixels: Float[ndarray, "n y x 3"], names: Sequence[str], family: 
     return EditPairs(*(tuple(column) for column in zip(*rows[:count], strict=True)))
 
 
-def _unlike(flat: Float[ndarray, "n d"], i: int) -> ndarray:
-    return np.sqrt(((flat - flat[i]) ** 2).mean(1)) >= LEAST
+def _unlike(flat: Float[ndarray, "k d"], one: Float[ndarray, " d"]) -> Bool[ndarray, " k"]:
+    return np.sqrt(((flat - one) ** 2).mean(1)) >= LEAST
 
 
 def listed(edits: Sequence[Sequence[str]]) -> EditPairs:
