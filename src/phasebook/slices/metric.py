@@ -70,7 +70,7 @@ def differences(f: Float[Tensor, "a b *k"], spacing: float, axis: int) -> Float[
     """Derivative along a grid axis: centred differences inside, one-sided ones at the border. Needs two points."""
     f = f.movedim(axis, 0)
     d = torch.empty_like(f)
-    torch.sub(f[2:], f[:-2], out=d[1:-1]).div_(2 * spacing)
+    d[1:-1] = (f[2:] - f[:-2]).div_(2 * spacing)
     d[0], d[-1] = (f[1] - f[0]) / spacing, (f[-1] - f[-2]) / spacing
     return d.movedim(0, axis)
 
