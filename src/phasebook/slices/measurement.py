@@ -128,8 +128,9 @@ def _measured(f: Embedding, unit: float, tile: Tile) -> dict[str, Tensor]:
     """Metric and jumps of a tile's own points in one feature."""
     if f.points.numel() > LARGE:        # five copies of Stable Diffusion's would fill a card that the network is on
         f = Embedding(*(None if x is None else x.cpu() for x in f))
-    points, duals = tile.grid(f.points), tile.grid(f.duals)
-    metric = finite_difference_metric(points, duals if f.duals is not f.points else None, tile.plane.spacing, unit)
+    points = tile.grid(f.points)
+    duals = points if f.duals is f.points else tile.grid(f.duals)
+    metric = finite_difference_metric(points, duals, tile.plane.spacing, unit)
     parts = {name: tile.cut(value) for name, value in _entries(metric).items()}
     if f.d_points is not None:
         exact = pullback(*f.d_points, *f.d_duals, unit)

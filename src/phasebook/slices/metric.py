@@ -90,6 +90,7 @@ def jumps(f: Float[Tensor, "a b k"], dual: Float[Tensor, "a b k"],
     """Feature distance between grid neighbours, along alpha and along beta."""
     along = []
     for axis in (0, 1):
-        d, m = f.diff(dim=axis), dual.diff(dim=axis)
-        along.append(_inner(d, m).clamp(min=0).sqrt() * unit)
+        d = f.diff(dim=axis)
+        square = d.mul_(d if dual is f else dual.diff(dim=axis)).sum(-1)
+        along.append(square.clamp(min=0).sqrt() * unit)
     return along[0], along[1]
