@@ -96,5 +96,6 @@ def setup(app) -> dict:
     app.connect("html-page-context", drop_live_kernels, priority=900)
     app.connect("html-page-context", mend_roles)
     app.add_css_file("phasebook.css", priority=900)
-    app.add_js_file("phasebook.js", loading_method="defer")
+    # icons are those of the theme's pages: Font Awesome need not look through a figure each time it draws
+    app.add_js_file("phasebook.js", loading_method="defer", **{"data-observe-mutations": "false"})
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
