@@ -1,10 +1,13 @@
 """What a measured slice answers, on one small exact model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from phasebook.models.denoiser import Denoiser
+from phasebook.sampling.features import OfPixels
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.slice import RIDGE
@@ -35,6 +38,24 @@ def test_height_is_the_largest_jump_to_a_neighbour(one):
 def test_one_threshold_for_ridges(one, small):
     typical = small.features["pixels"].yardstick(small)
     assert one.ridge() == RIDGE * typical and one.ridge(share=0.5) == 0.5 * typical
+
+
+def test_phases_of_one_step_are_those_of_all(one):
+    phases = one.phases(one.ridge())
+    assert all((one.phases_at(k, one.ridge()) == phases[k]).all() for k in range(one.steps)) and phases.max() > 0      # several
+
+
+def test_each_feature_has_its_own_numbers_and_phases_need_a_measured_step(small):
+    mean = OfPixels(lambda pixels: pixels.mean((2, 3)), at=[1, 3])
+    s = slice_of(small, Plane(seeded_anchors(small.shape, 1), grid=9), scaled_linear_levels(4),
+                 features={"pixels": small.features["pixels"], "mean": mean})
+    turned = replace(s, features=dict(reversed(s.features.items())))        # as a mapping may come
+    for name in s.features:
+        np.testing.assert_array_equal(turned.values("det", name), s.data.det.sel(feature=name).values)
+        np.testing.assert_array_equal(turned.values("jump_beta", name), s.data.jump_beta.sel(feature=name).values)
+    assert s.phases_at(3, 0.01, "mean").shape == (9, 9)
+    refuses(lambda: s.phases_at(2, 0.01, "mean"), "feature = 'mean': measured at steps [1, 3] alone", "at step 2")
+    refuses(lambda: s.phases(0.01, feature="mean"), "measured at steps [1, 3] alone", "measured at every step")
 
 
 def test_telling_steps_increase_and_end_with_the_last(one):
@@ -84,13 +105,14 @@ STEPS = (1.5, "a", None, True, -1, 12)
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_that_there_is_not_is_refused(one, step):
-    for call in (one.figure, one.height, one.surface):
+    for call in (one.figure, one.height, one.surface, lambda k: one.phases_at(k, one.ridge())):
         refuses(lambda call=call: call(step), "step = ", "takes a step from 0 to 11")
 
 
 @pytest.mark.parametrize("value", [0, -1, np.nan, np.inf, "a", None, True, [1.0], 1j])
 def test_a_height_that_is_none_is_refused(one, value):
     refuses(lambda: one.phases(value), "ridge = ", "takes a positive height")
+    refuses(lambda: one.phases_at(0, value), "ridge = ", "takes a positive height")
     refuses(lambda: one.ridge(share=value), "share = ", "takes a positive number")
 
 

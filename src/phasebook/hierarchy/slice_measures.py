@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from phasebook.hierarchy.boundaries import before_over_after, coarse_first, lost_over_gained
 from phasebook.hierarchy.straightness import straightness
-from phasebook.slices.measures.phases import nesting_over_steps, phases_of, watershed_labels
+from phasebook.slices.measures.phases import nesting_over_steps, phases_of
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate, median_interval
 
@@ -109,7 +109,7 @@ def straight(slices: Iterable[Slice], ridge: float, points: int, seed: int = 0) 
         rest = s.resting()
         surface = s.surface(rest)
         if surface.root.any():
-            lines = straightness(surface, watershed_labels(s.height(rest), ridge), points, seed + k)
+            lines = straightness(surface, s.phases_at(rest, ridge), points, seed + k)
             for kept, side in ((inside, True), (across, False)):
                 value = lines.median(side)
                 kept.append(None if value is None else value / ridge)

@@ -24,6 +24,8 @@ from phasebook.slices.plane import Plane, paired
 __all__ = ["RIDGE", "Slice"]
 
 NAMES = ("E", "F", "G", "det", "trace", "largest", "jump_alpha", "jump_beta")
+POSITIVE = ("a positive height, in the feature's distance (s.ridge() is one, unless all predictions of the model are "
+            "equal: there are no phases then)")
 RIDGE = 0.2             # a jump over this share of the yardstick is a ridge, wherever ridges are spoken of
 
 
@@ -85,8 +87,8 @@ class Slice:
             raise ValueError(f"exact = True: {name} is a difference; takes {', '.join(NAMES[:6])}")
         if exact and "det_exact" not in self.data:
             raise ValueError("exact = True: no tangents were carried; takes slice_of(..., jacobian=\"jvp\")")
-        at = list(self.features).index(feature)         # to select it by name would go through all other variables
-        entry = lambda key: self.data.variables[key + ("_exact" if exact else "")][at].values  # noqa: E731
+        at = self.data.get_index("feature").get_loc(feature)        # `sel` would go through all other variables
+        entry = lambda key: self.data.variables[key + ("_exact" if exact else "")].isel(feature=at).values  # noqa: E731
         if name == "trace":
             return entry("E") + entry("G")
         if name == "largest":
@@ -163,11 +165,9 @@ class Slice:
         Raises:
             ValueError: for another `by`, a ridge that is not positive, or a feature measured at some steps alone.
         """
-        ridge = number("ridge", ridge, "a positive height, in the feature's distance (s.ridge() is one, unless all "
-                       "predictions of the model are equal: there are no phases then)", above=0)
-        if by in ("watershed", "cut") and len(self.measured(feature)) < self.steps:
-            raise ValueError(f"feature = {self._known(feature)!r}: measured at steps {self.measured(feature).tolist()} "
-                             "alone; phases take a feature that is measured at every step")
+        ridge = number("ridge", ridge, POSITIVE, above=0)
+        if by in ("watershed", "cut"):
+            self._check_measured(range(self.steps), feature)
         if by == "watershed":
             return np.stack([watershed_labels(self.height(k, feature), ridge) for k in range(self.steps)])
         if by == "cut":
@@ -177,6 +177,32 @@ class Slice:
         if by not in fields:
             raise ValueError(f"by = {brief(by)}: takes {', '.join(['watershed', 'cut', *fields])}")
         return np.stack([connected(one) for one in self.data[by].values])
+
+    def phases_at(self, step: int, ridge: float, feature: str | None = None) -> Int[ndarray, "a b"]:
+        """The phase of every point at one step, by watershed: that of `phases`, without flooding all others.
+
+        Args:
+            step: of the sampler.
+            ridge: the height of a ridge, in the feature's distance.
+            feature: whose ridges.
+
+        Returns:
+            Labels, counted from 0.
+
+        Raises:
+            ValueError: for a step that the sampler does not have or at which the feature was not measured, or a ridge
+                that is not positive.
+        """
+        ridge = number("ridge", ridge, POSITIVE, above=0)
+        self._check_measured([self._step(step)], feature)
+        return watershed_labels(self.height(step, feature), ridge)
+
+    def _check_measured(self, steps: Sequence[int], feature: str | None) -> None:
+        measured = self.measured(feature).tolist()
+        if not set(steps) <= set(measured):
+            wanted = "every step" if len(steps) == self.steps else f"step {steps[0]}"
+            raise ValueError(f"feature = {self._known(feature)!r}: measured at steps {measured} alone; phases take a "
+                             f"feature that is measured at {wanted}")
 
     def telling(self, count: int, feature: str | None = None) -> list[int]:
         """Steps at which pictures differ: the logarithm of the mean of det G makes equal progress between them.

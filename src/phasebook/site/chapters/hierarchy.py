@@ -33,7 +33,6 @@ from phasebook.site.checks.models import (
 )
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import MergeTree, PairStrip, as_bytes
-from phasebook.slices.measures.phases import watershed_labels
 from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.plane import Plane, check_extent
 from phasebook.slices.slice import Slice
@@ -223,7 +222,7 @@ def through_slice(points: Float[ndarray, "n d"], seed: int, levels: Levels, plan
     own = Plane.random(model.shape, seed, extent=plane.extent, grid=plane.grid, normalise=True)
     last = levels.steps - 1
     s = slice_of(model, own, levels, features={"pixels": AtomPixels(model.unit, at=[last])})
-    measured = geodesic_distances(s.surface(last), watershed_labels(s.height(last), ridge * s.yardstick()), leaves=16)
+    measured = geodesic_distances(s.surface(last), s.phases_at(last, ridge * s.yardstick()), leaves=16)
     return None if measured is None else likeness(measured[0], SHARE * measured[0].max())
 
 
@@ -240,7 +239,7 @@ def placed_on_slice(s: Slice, ridge: float, measure: Measure, seed: int) -> Plac
         None for fewer than five phases, or where the twin or the tree leaves nothing to measure.
     """
     last = s.steps - 1
-    found = geodesic_distances(s.surface(last), watershed_labels(s.height(last), ridge), leaves=16)
+    found = geodesic_distances(s.surface(last), s.phases_at(last, ridge), leaves=16)
     if found is None:
         return None
     lengths, points = found
