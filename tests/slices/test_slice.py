@@ -42,7 +42,7 @@ def test_one_threshold_for_ridges(one, small):
 
 def test_phases_of_one_step_are_those_of_all(one):
     phases = one.phases(one.ridge())
-    assert all((one.phases_at(k, one.ridge()) == phases[k]).all() for k in range(one.steps)) and phases.max() > 0      # several
+    assert all((one.phases_at(k, one.ridge()) == phases[k]).all() for k in range(one.steps)) and phases.max() > 0
 
 
 def test_each_feature_has_its_own_numbers_and_phases_need_a_measured_step(small):
