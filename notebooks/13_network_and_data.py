@@ -274,7 +274,7 @@ rows = []
 for name, s in networks.items():
     sides = {s.title: runs[name], f"Gaussian, as of {s.title}": plain[name], f"exact, as of {s.title}": exacts[name]}
     for kind, slices in sides.items() if data[name] else ():
-        height = slices[0].ridge()
+        height = heights[name] if slices is runs[name] else slices[0].ridge()
         share, left = (np.median([ridge_share(one, height, -1) for one in some])
                        for some in (slices, [without_swells(*both) for both in zip(slices, plain[name], strict=True)]))
         seen = [observations(one, noise[name], ridge=height) for one in slices]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["check_directory", "check_geometry", "understood"]
 
 WORDS = 4096                # of a prompt; CLIP has 77
+TRIED = "model = ?"         # in a refusal, until it is known which parameter named the directory
 RUN_ONCE = 2e11             # weights times places of a latent: a network with fewer is run once when it is loaded
 
 
@@ -125,14 +126,17 @@ def check_directory(kind: type["phasebook.models.pipelines.pipeline.PipelineMode
     """
     stamps = [(str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in folder.rglob("*") if f.is_file()]
     check_pipeline(label, folder, variant)
-    return _tried(kind, label, folder, variant, tuple(sorted(stamps)))
+    try:
+        return _tried(kind, folder, variant, tuple(sorted(stamps)))
+    except ValueError as error:
+        raise ValueError(str(error).replace(TRIED, label)) from None
 
 
 @lru_cache(maxsize=32)
-def _tried(kind: type, label: str, folder: Path, variant: str | None, stamps: tuple[tuple[str, int, int], ...]):
-    """The outlines of a directory put together, once for files that stay as they are."""
-    pipe = load_parts(label, folder, variant, "float32", weights=False)
-    family, noise = understood(label, pipe, "ddim")
-    model = kind(pipe, family, noise, 1, label, getattr(pipe, "vae", None))
-    check_geometry(label, model)
+def _tried(kind: type, folder: Path, variant: str | None, stamps: tuple[tuple[str, int, int], ...]):
+    """The outlines of a directory put together, once for files that stay as they are, whichever parameter names it."""
+    pipe = load_parts(TRIED, folder, variant, "float32", weights=False)
+    family, noise = understood(TRIED, pipe, "ddim")
+    model = kind(pipe, family, noise, 1, TRIED, getattr(pipe, "vae", None))
+    check_geometry(TRIED, model)
     return model

@@ -1,6 +1,7 @@
 """Parameters of the chapter on temporal transitions, and where its trips start."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -108,6 +109,12 @@ class Traveller:
         """nu of each step of the sampler."""
         return self.subject.levels.sigma_over_alpha / self.deviation
 
+    @cached_property        # a network samples for it
+    def yardstick(self) -> float:
+        """Of the model's own feature: the distance of unrelated final predictions."""
+        model = self.subject.model
+        return next(iter(model.features.values())).yardstick(model, self.subject.prompt)
+
 
 def travellers(chosen: list[Subject], p: Chapter) -> dict[str, Traveller]:
     """The models of the chapter by name."""
@@ -170,10 +177,9 @@ def first_ridges(one: Traveller, several: Sequence[Plane], until: float) -> dict
     s, shown = one.subject, one.noise >= until
     levels = opening(s.levels, int(shown.sum()))
     swept = [slice_of(s.model, plane, levels, prompt=s.prompt) for plane in several]
-    yardstick = swept[0].yardstick()
     begun = {}
     for share in SHARES:
-        at = [first_ridge(w, share * yardstick) for w in swept]
+        at = [first_ridge(w, share * one.yardstick) for w in swept]
         begun[share] = [x and x / one.deviation for x in at]
     return begun
 
@@ -220,9 +226,10 @@ def icon_parts(parts: int, seed: int, most: int = 110) -> IconParts:
         most: things in a part.
     """
     data = icons().only("a", "b", "held out")
-    style, thing = data.style.numpy(), data.what.numpy()
-    order = np.random.default_rng(seed).permutation(np.unique(thing))
+    order = np.random.default_rng(seed).permutation(np.unique(data.what.numpy()))
     chosen = [some[:most] for some in np.array_split(order, parts)]
+    data = data.at(torch.isin(data.what, torch.from_numpy(np.concatenate(chosen))))
+    style, thing = data.style.numpy(), data.what.numpy()
     index = [np.flatnonzero(np.isin(thing, some)) for some in chosen]
     return IconParts(ExactModel.of(data.images), index, style, thing)
 
