@@ -20,11 +20,11 @@ from phasebook.site.build import book  # noqa: E402
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test depends on a model hub
 
 
-REPLAYED = {"01_heat_and_transport", "03_chain_of_transports"}
+REPLAYED = {"01_heat_and_transport"}
 
 
 def pytest_ignore_collect(collection_path, config):
-    """`make test` replays two references by nbval; the outputs of all are compared with the smoke book, which runs them
+    """`make test` replays one reference by nbval; the outputs of all are compared with the smoke book, which runs them
     anyway (test_notebooks). `pytest --nbval-lax tests/reference` replays every one."""
     asked = any("reference" in argument for argument in config.args)
     return True if collection_path.suffix == ".ipynb" and not asked and collection_path.stem not in REPLAYED else None

@@ -16,6 +16,7 @@ __all__ = ["main"]
 
 def main(home: str, aside: str) -> None:
     """Jupyter Book's own command on `home`, as long as the process that asked for it lives."""
+    process.tune()
     process.follow(Path(aside))
     signal.signal(signal.SIGINT, signal.SIG_DFL)        # its caller says in one line that it was stopped
     gc.disable()        # of trees of many small nodes it frees little, and takes two fifths of the time
