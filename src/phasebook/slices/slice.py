@@ -143,10 +143,13 @@ class Slice:
         Raises:
             ValueError: for a step that the sampler does not have.
         """
-        step = self._step(step)
-        up, right = (self.values(key, feature)[step] for key in ("jump_alpha", "jump_beta"))
-        high = np.zeros(self.data.E.shape[2:])
-        for at, jump in ((np.s_[:-1], up), (np.s_[1:], up), (np.s_[:, :-1], right), (np.s_[:, 1:], right)):
+        return self._heights(self._step(step), feature)
+
+    def _heights(self, steps: int | slice, feature: str | None) -> Float[ndarray, "*step a b"]:
+        up, right = (self.values(key, feature)[steps] for key in ("jump_alpha", "jump_beta"))
+        high = np.zeros((*up.shape[:-2], *self.data.E.shape[2:]))
+        lower, upper, left, there = np.s_[..., :-1, :], np.s_[..., 1:, :], np.s_[..., :-1], np.s_[..., 1:]
+        for at, jump in ((lower, up), (upper, up), (left, right), (there, right)):
             high[at] = np.maximum(high[at], jump)
         return high
 
@@ -169,7 +172,7 @@ class Slice:
         if by in ("watershed", "cut"):
             self._check_measured(range(self.steps), feature)
         if by == "watershed":
-            return np.stack([watershed_labels(self.height(k, feature), ridge) for k in range(self.steps)])
+            return np.stack([watershed_labels(high, ridge) for high in self._heights(np.s_[:], feature)])
         if by == "cut":
             edges = zip(self.values("jump_alpha", feature), self.values("jump_beta", feature), strict=True)
             return np.stack([basin_labels(up, right, ridge) for up, right in edges])
