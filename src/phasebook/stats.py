@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # `special`, when it is asked for: the command line need not pay
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.special import bdtr, betaincinv, ndtr, stdtrit
 
 __all__ = ["Estimate", "grouped_bootstrap", "largest_of", "median_interval", "partial_spearman", "share_interval",
            "slope_interval", "spearman"]
@@ -62,7 +62,8 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
     if n == 0:
         return None
     middle = float(np.median(known))
-    k = int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), (1 - LEVEL) / 2))      # P(B < k) <= 0.025 <= P(B <= k)
+    below = scipy.special.bdtr(np.arange(n + 1.0), n, 0.5)
+    k = int(np.searchsorted(below, (1 - LEVEL) / 2))        # P(B < k) <= 0.025 <= P(B <= k)
     if n < least or k < 1:
         return Estimate(middle, -np.inf, np.inf, n)
     return Estimate(middle, float(known[k - 1]), float(known[n - k]), n)
@@ -103,8 +104,8 @@ def share_interval(successes: int, n: int) -> Estimate | None:
     if n == 0:
         return None
     tail = (1 - LEVEL) / 2
-    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
-    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
+    low = float(scipy.special.betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+    high = float(scipy.special.betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
     return Estimate(successes / n, low, high, n)
 
 
@@ -147,8 +148,8 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
     for _ in range(draws):
         chosen = rng.integers(len(names), size=len(names))
         drawn.append(statistic(np.concatenate([members[i] for i in chosen])))
-    wide = np.sqrt(len(names) / (len(names) - 1)) * stdtrit(len(names) - 1, (1 + LEVEL) / 2)
-    low, high = _end(drawn, ndtr(-wide), -np.inf), _end(drawn, ndtr(wide), np.inf)
+    wide = np.sqrt(len(names) / (len(names) - 1)) * scipy.special.stdtrit(len(names) - 1, (1 + LEVEL) / 2)
+    low, high = _end(drawn, scipy.special.ndtr(-wide), -np.inf), _end(drawn, scipy.special.ndtr(wide), np.inf)
     return Estimate(float(value), low, high, len(groups))
 
 
@@ -187,7 +188,7 @@ def slope_interval(x: Float[ndarray, " p"], y: Float[ndarray, " p"]) -> Estimate
     if n < 3:
         return Estimate(value, -np.inf, np.inf, n)
     left = rise - value * centred
-    half = stdtrit(n - 2, (1 + LEVEL) / 2) * np.sqrt(left @ left / (n - 2) / (centred @ centred))
+    half = scipy.special.stdtrit(n - 2, (1 + LEVEL) / 2) * np.sqrt(left @ left / (n - 2) / (centred @ centred))
     return Estimate(value, float(value - half), float(value + half), n)
 
 

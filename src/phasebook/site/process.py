@@ -25,17 +25,19 @@ KEPT = 1 << 30
 
 
 def tune() -> None:
-    """Threads that sleep while they wait or are not started, memory that is kept, and a grammar that is not compiled.
+    """Threads that sleep while they wait or are not started, memory that is kept, and imports left out.
 
     Threads of a matrix product that spin while they wait for one another slow a busy machine threefold; OpenMP reads
     this when torch is first imported. torch makes the large products; those of NumPy and SciPy are small and many, and
     OpenBLAS, which shares them out too and spins meanwhile, made searches for paths five times slower. glibc gives
     large blocks back to the system when they are freed, and the next layer of a network faults every page in again: a
     third of the time of decoding a batch. jsonschema, behind nbformat, compiles a grammar of international addresses at
-    its import, two seconds for a check that no notebook needs; without the grammar's package it does not. torch makes a
-    folder for compiled code when it is imported, which nobody here needs: it is told of one that is there.
+    its import, two seconds for a check that no notebook needs; without the grammar's package it does not. jupytext
+    imports a server of notebooks, which nobody here starts. torch makes a folder for compiled code when it is imported,
+    which nobody here needs: it is told of one that is there.
     """
-    sys.modules.setdefault("rfc3987_syntax", None)
+    for name in ("rfc3987_syntax", "jupytext.sync_contentsmanager", "jupytext.async_contentsmanager"):
+        sys.modules.setdefault(name, None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with suppress(OSError):
