@@ -1,6 +1,7 @@
 """A toy house: a repository with one chapter, whose package is the real one."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,16 @@ def phasebook():
             return stop.code
 
     return call
+
+
+@pytest.fixture
+def installed(tmp_path_factory) -> dict[str, str]:
+    """The environment for commands of others, each of which would spend a second on a grammar (`process.tune`)."""
+    aside = tmp_path_factory.mktemp("aside")
+    (aside / "rfc3987_syntax.py").write_text("raise ImportError\n")
+    first = {"PATH": Path(sys.executable).parent, "PYTHONPATH": aside}
+    return os.environ | {name: os.pathsep.join(filter(None, [str(place), os.environ.get(name)]))
+                         for name, place in first.items()}
 
 
 @pytest.fixture

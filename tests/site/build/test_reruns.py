@@ -5,7 +5,6 @@ by papermill starts kernels.
 """
 
 import copy
-import os
 import re
 import shlex
 import shutil
@@ -117,13 +116,12 @@ def test_anchors_and_digits(at_work, phasebook):
 
 
 @pytest.mark.slow
-def test_a_sweep_by_papermill(at_work, phasebook):
+def test_a_sweep_by_papermill(at_work, phasebook, installed):
     loop, compare = SECTIONS["6"].splitlines()
     loop = loop.replace("notebooks/", f"{REAL}/notebooks/").replace(
         "-p jump", f"-f {REAL}/notebooks/params/smoke/02.yaml -p jump")
     (at_work / "out").mkdir()
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    subprocess.run(["bash", "-ec", loop], check=True, env={**os.environ, "PATH": path}, capture_output=True)
+    subprocess.run(["bash", "-ec", loop], check=True, env=installed, capture_output=True)
     runs = sorted(map(str, Path("out").glob("mass-*.ipynb")))
     assert phasebook("compare", *runs, *shlex.split(compare)[-2:]) == 0
     page = (at_work / "out" / "masses.html").read_text(encoding="utf-8")

@@ -218,15 +218,15 @@ def test_a_figure_that_is_left_out_keeps_its_label(house, phasebook, tmp_path):
         assert words in str(cells[-1].outputs)
 
 
-def test_the_plain_pipe_works_and_refuses(house, tmp_path):
+def test_the_plain_pipe_works_and_refuses(house, tmp_path, installed):
     source, executed = house / "notebooks" / "01_toy.py", tmp_path / "out.ipynb"
-    folder = Path(sys.executable).parent
+    folder, options = Path(sys.executable).parent, {"capture_output": True, "env": installed}
 
     convert = [folder / "jupytext", "--to", "ipynb", "-o", "-", source]
-    plain = subprocess.run(convert, capture_output=True, check=True).stdout
+    plain = subprocess.run(convert, check=True, **options).stdout
 
     def pipe(*parameters: str) -> subprocess.CompletedProcess:
-        return subprocess.run([folder / "papermill", "-", executed, *parameters], input=plain, capture_output=True)
+        return subprocess.run([folder / "papermill", "-", executed, *parameters], input=plain, **options)
 
     assert pipe("-p", "factor", "4", "-p", "rows", "[1, 2]", "-p", "path", "5").returncode == 0
     assert '"value": 8' in executed.read_text()
