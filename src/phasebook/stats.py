@@ -214,7 +214,7 @@ def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: F
     from scipy.stats import rankdata  # loads in a second, which the command line need not pay
 
     ranks = rankdata(columns, axis=1)       # in one call: its checks take longer than the ranks of a short list
-    a, b = (residual(v, *ranks[2:]) for v in ranks[:2])
+    a, b = residual(ranks[:2].T, *ranks[2:]).T
     scale = np.sqrt((a @ a) * (b @ b))
     # ranks reach to len(a), and so does the rounding of what is left of them
     if min(a @ a, b @ b) <= (1e-12 * len(a) ** 1.5) ** 2:
@@ -222,7 +222,7 @@ def partial_spearman(x: Float[ndarray, " e"], y: Float[ndarray, " e"], *given: F
     return round(float(a @ b / scale), 12) + 0.0       # none is zero, on every machine and without a sign
 
 
-def residual(y: Float[ndarray, " e"], *given: Float[ndarray, " e"]) -> Float[ndarray, " e"]:
-    """What is left of `y` after least squares on a constant and `given`."""
+def residual(y: Float[ndarray, "e *k"], *given: Float[ndarray, " e"]) -> Float[ndarray, "e *k"]:
+    """What is left of `y`, or of each of its columns, after least squares on a constant and `given`."""
     design = np.column_stack([np.ones(len(y)), *given])
     return y - design @ np.linalg.lstsq(design, y, rcond=None)[0]

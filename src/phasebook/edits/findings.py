@@ -47,11 +47,11 @@ def difference(y: Float[ndarray, " e"], second: Bool[ndarray, " e"], *given: Flo
 
     NaN where one group is empty.
     """
-    left = residual(np.asarray(second, dtype=float), *given)
+    left, risen = residual(np.stack([second, y], 1, dtype=float), *given).T
     size = left @ left
     if size <= 1e-9:
         return np.nan
-    slope = float(left @ residual(np.asarray(y, dtype=float), *given) / size)
+    slope = float(left @ risen / size)
     return round(slope, 12) + 0.0       # none is zero, on every machine and without a sign
 
 
