@@ -84,9 +84,9 @@ def save_tokenizer(folder: Path, prompts: list[str]) -> None:
     tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[tuple(m) for m in learnt["merges"]], model_max_length=LENGTH)
     os.makedirs(folder, exist_ok=True)
     tokenizer.save_pretrained(folder)
-    longest = max(prompts, key=lambda p: len(tokenizer(p).input_ids))
-    if len(tokenizer(longest).input_ids) > LENGTH:
-        raise ValueError(f"caption {longest!r}: more than {LENGTH} tokens")
+    lengths = [len(ids) for ids in tokenizer(prompts).input_ids]
+    if max(lengths) > LENGTH:
+        raise ValueError(f"caption {prompts[lengths.index(max(lengths))]!r}: more than {LENGTH} tokens")
 
 
 def _learnt(learner) -> dict:

@@ -26,7 +26,7 @@ def few_paths(monkeypatch):
 @pytest.mark.parametrize("prediction", ["v_prediction", "epsilon"])
 def test_what_the_teacher_says_lands_on_its_own_path(prediction, tmp_path):
     model = PipelineModel.load(build(tmp_path, prediction))
-    asked, levels = model.prompt("red apple"), model.levels(20)
+    asked, levels = model.prompt("red apple"), model.levels(6)
     x = torch.randn(2, *model.shape, generator=torch.Generator().manual_seed(0))
     for frame in sample(model, x, levels, asked):
         with torch.no_grad():
@@ -44,13 +44,13 @@ def test_levels_are_thinned_to_the_ends_of_the_teachers(teacher):
 
 
 def test_students_come_nearer_to_the_paths_and_resume(teacher, tmp_path, capsys):
-    settings = Settings(steps=30, batch=8, rate=5e-3, ema=0.5, warmup=1, weight_decay=0.0)
+    settings = Settings(steps=24, batch=8, rate=5e-3, ema=0.5, warmup=1, weight_decay=0.0)
     done = students.train(tmp_path / "run", teacher, settings)
-    assert done.step == 90
+    assert done.step == 72
     said = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("step")]
     losses = [float(words[-1]) for words in said]           # two reports of each student
     assert all(last < first for first, last in zip(losses[::2], losses[1::2], strict=True))
-    assert students.train(tmp_path / "run", teacher, settings).step == 90       # nothing is left to do
+    assert students.train(tmp_path / "run", teacher, settings).step == 72       # nothing is left to do
     own = PipelineModel.load(teacher)
     for count in students.STEPS:
         place = tmp_path / "run" / f"in-{count}" / "model"
