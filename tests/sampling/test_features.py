@@ -1,5 +1,7 @@
 """Features: distances, tangents through the decoder, steps at which they are measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -122,6 +124,7 @@ def test_distances_are_those_of_the_coordinates(model):
 
 
 def test_the_yardstick_is_the_median_of_independent_samples(model, prompt):
+    model = replace(model, batch=32)
     *_, last = sample(model, normal_start(model, 0, 32), model.levels(10), prompt)
     expected = torch.pdist(last.x0.flatten(1)).median() / last.x0[0].numel() ** 0.5
     assert model.features["latent"].yardstick(model, prompt) == pytest.approx(float(expected), rel=1e-4)
