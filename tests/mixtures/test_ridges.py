@@ -26,7 +26,7 @@ def test_the_way_up_inverts_the_way_down():
 def test_ascent_against_the_quantile_map_of_the_line(s, weights):
     weights = np.array(weights)
     plane, line = Mixture.atoms([[-1.0, 0.0], [1.0, 0.0]], weights), Mixture.atoms([[-1.0], [1.0]], weights)
-    exact = line_slope(line, s, np.linspace(-6, 6, 600_001))[1].max()
+    exact = line_slope(line, s, np.linspace(-4, 4, 200_001))[1].max()     # of ridges 1e-2 wide: to 1e-6
     for mixture in (plane, line):
         top, _ = ridges.ascend(mixture, s, ridges.pair_starts(mixture))
         assert np.exp(top) / np.sqrt(1 + s**2) == pytest.approx(exact, rel=2e-4)
@@ -88,11 +88,11 @@ def test_odd_data_do_not_crash():
 
 
 @pytest.mark.parametrize("d", [3, 8])
-@pytest.mark.parametrize("s", [0.2, 0.05])
-def test_in_many_dimensions_the_midpoint_of_two_atoms_is_as_steep_as_the_bound(d, s):
+def test_in_many_dimensions_the_midpoint_of_two_atoms_is_as_steep_as_the_bound(d):
     ends = np.eye(d)[:2] * 2**0.5
     two, middle = Mixture.atoms(ends), ends.mean(0)[None]
-    assert ridges.lipschitz_from_image(two, middle, s) == pytest.approx(ridges.lipschitz_bound(two, s), abs=1e-3)
+    for s in (0.2, 0.05):
+        assert ridges.lipschitz_from_image(two, middle, s) == pytest.approx(ridges.lipschitz_bound(two, s), abs=1e-3)
     top = ridges.ascend(two, 0.1, ridges.pair_starts(two))[0]
     assert top == pytest.approx(ridges.lipschitz_bound(two, 0.1), abs=1e-3)
 

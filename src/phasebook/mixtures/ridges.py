@@ -35,6 +35,8 @@ __all__ = ["Source", "ascend", "image_grid", "in_span", "lipschitz_bound", "lips
 
 # Runge-Kutta steps per unit of log s on the way up, where errors die out: 1e-4 in the constants up to |z| = 4
 RATE = 10
+# a step of an ascent that promises less than this, in the logarithm of the constant, is left out
+GAIN = 1e-11
 
 
 class Source(NamedTuple):
@@ -99,14 +101,19 @@ def lipschitz_from_image(mixture: Mixture, y: Float[ndarray, "*b d"], s: float, 
     Returns:
         The logarithms; add `-log(1 + s^2) / 2` for the variance-preserving frame.
     """
+    value, square = _steepness(mixture, y, s, rate)
+    return np.where(square <= reach**2, value, -np.inf)
+
+
+def _steepness(mixture, y, s, rate):
+    """Logarithms of the constants, and the squares `|z|^2` of the latents."""
     z, K = source_of(mixture, y, s, rate)
     size = np.linalg.svd(K, compute_uv=False)
     square = (z**2).sum(-1)
     log_det = mixture.log_density(np.asarray(y, float), 1.0, s) + square / 2 + z.shape[-1] / 2 * np.log(2 * np.pi)
     with np.errstate(divide="ignore"):
         others = np.log(size[..., :-1]).sum(-1)
-    value = np.where(np.isfinite(others), others - log_det, -np.inf)
-    return np.where(square <= reach**2, value, -np.inf)
+    return np.where(np.isfinite(others), others - log_det, -np.inf), square
 
 
 def pair_starts(mixture: Mixture, most: int = 40) -> Float[ndarray, "m d"]:
@@ -155,40 +162,46 @@ def ascend(mixture: Mixture, s: float, starts: Float[ndarray, "m d"], *, reach: 
     best = np.argsort(-value)[:keep]
     y, value = y[best], value[best]
     radius = np.full(len(y), s)
+    d, h = y.shape[1], s / 50
+    shifts = _stencil(d, h)
+    around = _steepness(mixture, y[:, None] + shifts, s, rate)[0]
     for _ in range(steps):
-        trial = y + _newton_steps(mixture, y, s, radius, rate)
-        after = lipschitz_from_image(mixture, trial, s, reach, rate)
-        better = after > value
-        y = np.where(better[:, None], trial, y)
-        value = np.where(better, after, value)
-        radius = np.where(better, radius, radius / 4)
-        if radius.max() < 1e-3 * s:
+        step, gain = _newton_steps(around, d, h, radius)
+        if not ((radius >= 1e-3 * s) & (gain > GAIN)).any():
             break
+        # the stencil of the next step at once: what the flow up costs is its steps, not its points
+        trial = y + step
+        there, square = _steepness(mixture, trial[:, None] + shifts, s, rate)
+        better = (there[:, 0] > value) & (square[:, 0] <= reach**2)
+        y = np.where(better[:, None], trial, y)
+        value = np.where(better, there[:, 0], value)
+        around = np.where(better[:, None], there, around)
+        radius = np.where(better, radius, radius / 4)
     top = int(np.argmax(value))
     return float(value[top]), y[top]
 
 
-def _newton_steps(mixture, y, s, radius, rate):
-    """Ascent steps (m, d) from a stencil: Newton along directions of downward curvature, uphill along the others."""
-    m, d = y.shape
-    h = s / 50
-    shifts = [h * e for e in np.eye(d)]
-    shifts += [-shift for shift in shifts]
-    pairs = [(i, j) for i in range(d) for j in range(i)]
-    shifts += [shifts[i] + shifts[j] for i, j in pairs]
-    f = lipschitz_from_image(mixture, y[:, None] + np.array([np.zeros(d), *shifts]), s, rate=rate)
+def _stencil(d, h):
+    """Shifts for differences: none, h ahead along each axis, behind, and ahead along each pair of axes."""
+    axes, (i, j) = h * np.eye(d), np.tril_indices(d, -1)
+    return np.concatenate([np.zeros((1, d)), axes, -axes, axes[i] + axes[j]])
+
+
+def _newton_steps(f, d, h, radius):
+    """Ascent steps (m, d) from values on a stencil: Newton along directions of downward curvature, uphill along the
+    others; and what each promises to gain."""
     ahead, behind, mixed = f[:, 1:d + 1], f[:, d + 1:2 * d + 1], f[:, 2 * d + 1:]
     gradient = (ahead - behind) / (2 * h)
-    H = np.zeros((m, d, d))
+    H = np.zeros((len(f), d, d))
     H[:, np.arange(d), np.arange(d)] = (ahead + behind - 2 * f[:, :1]) / h**2
-    for k, (i, j) in enumerate(pairs):
-        H[:, i, j] = H[:, j, i] = (mixed[:, k] - ahead[:, i] - ahead[:, j] + f[:, 0]) / h**2
+    i, j = np.tril_indices(d, -1)
+    H[:, i, j] = H[:, j, i] = (mixed - ahead[:, i] - ahead[:, j] + f[:, :1]) / h**2
     curvature, frame = np.linalg.eigh(H)
     slope = np.einsum("mji,mj->mi", frame, gradient)
     step = slope / np.maximum(np.abs(curvature), 1e-9)
     length = np.linalg.norm(step, axis=1)
     step = step * np.minimum(1.0, radius / np.maximum(length, 1e-300))[:, None]
-    return np.einsum("mij,mj->mi", frame, step)
+    return np.einsum("mij,mj->mi", frame, step), (slope * step).sum(1)
 
 
 def in_span(mixture: Mixture) -> tuple[Mixture, Float[ndarray, "r d"]]:
