@@ -86,12 +86,12 @@ def test_a_worker_that_is_killed_loses_nothing_and_is_one_line(cluster, whole, t
 
     def kill():
         while not (path / "checksum/c").exists():           # a tile is done, and the others are not
-            time.sleep(0.02)
+            time.sleep(0.005)
         os.kill(first.pid, 9)
 
     thread = threading.Thread(target=kill)
     thread.start()
-    store_slice(source(pause=0.1), PLANE, 3, path, tile=3, engine=cluster.scheduler_address)
+    store_slice(source(pause=0.03), PLANE, 3, path, tile=3, engine=cluster.scheduler_address)
     thread.join()
     assert files(path) == files(whole)
     line = f"engine: a worker was lost ({address}); what it had not finished is computed again\n"
@@ -104,18 +104,18 @@ def test_an_error_of_the_arguments_comes_back_from_a_worker(cluster, tmp_path):
 
 
 def test_a_scheduler_that_is_lost_is_one_line_and_the_same_call_goes_on(monkeypatch, whole, tmp_path):
-    monkeypatch.setattr(workers, "LONG", 3.0)
+    monkeypatch.setattr(workers, "LONG", 1.0)
     path = tmp_path / "lost.zarr"
     with workers._quiet(), LocalCluster(n_workers=1, processes=False, dashboard_address=ANY, silence_logs=50) as lost:
         def end():
             while len(list(path.glob("checksum/c/*/*"))) < 3:         # the root stands before the first mark
-                time.sleep(0.1)
+                time.sleep(0.02)
             lost.close(timeout=5)
 
         thread = threading.Thread(target=end)
         thread.start()
         with pytest.raises(EngineError, match="^engine: the scheduler was lost; tiles that are done are kept") as error:
-            store_slice(source(pause=0.1), PLANE, 3, path, tile=3, engine=lost.scheduler_address)
+            store_slice(source(pause=0.05), PLANE, 3, path, tile=3, engine=lost.scheduler_address)
         thread.join()
     assert "\n" not in str(error.value) and 3 <= stored(path)[0].status().done < 16
     store_slice(source(), PLANE, 3, path, tile=3)
@@ -317,12 +317,13 @@ def test_threads_that_no_worker_can_have_are_refused(tmp_path):
 def test_a_scheduler_with_certificates_is_asked_with_those_of_dasks_configuration(tmp_path):
     openssl = shutil.which("openssl") or pytest.skip("there is no openssl, which makes a certificate")
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
     tls = {f"{who}.{what}": str(file) for who in ("client", "scheduler", "worker")
            for what, file in (("key", key), ("cert", cert))}
     with workers._quiet(), dask.config.set({f"distributed.comm.tls.{k}": v for k, v in tls.items()} |
                                            {"distributed.comm.tls.ca-file": str(cert)}):
-        with LocalCluster(0, host="tls://127.0.0.1", security=Security(), dashboard_address=ANY) as cluster:
+        with LocalCluster(n_workers=0, host="tls://127.0.0.1", security=Security(), dashboard_address=ANY) as cluster:
             with workers._connected(Client, cluster.scheduler_address) as client:
                 assert client.scheduler.address.startswith("tls://")
