@@ -224,8 +224,16 @@ def test_a_slice_that_xarray_has_saved_is_not_written_over(small, whole, tmp_pat
     assert files(tmp_path / "mine.zarr") == before
 
 
+@pytest.fixture(scope="module")
+def tile(small, tmp_path_factory):
+    """The same in one tile: with all that is written before the first."""
+    path = tmp_path_factory.mktemp("stores") / "tile.zarr"
+    made(small, path, grid=4, steps=2)
+    return path
+
+
 @pytest.mark.parametrize("count", range(0, 40, 3))
-def test_one_that_was_stopped_while_it_was_begun_goes_on(small, whole, tmp_path, monkeypatch, count):
+def test_one_that_was_stopped_while_it_was_begun_goes_on(small, tile, tmp_path, monkeypatch, count):
     """Folders without files, and parts of files, are what a kill or a full disk leaves."""
     place, real, done = tmp_path / "s.zarr", Path.write_bytes, []
 
@@ -238,11 +246,11 @@ def test_one_that_was_stopped_while_it_was_begun_goes_on(small, whole, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
         with pytest.raises(OSError, match="and the same call goes on"):
-            made(small, place)
+            made(small, place, grid=4, steps=2)
     (place / f".zarr.json.{2**22 + 1}.0123abcd.part").write_bytes(b"of a writer that died")
     check_store(place)
-    made(small, place)
-    assert files(place) == files(whole)
+    made(small, place, grid=4, steps=2)
+    assert files(place) == files(tile)
 
 
 @pytest.mark.parametrize("root", ["nothing", "a link to nothing"])

@@ -104,8 +104,9 @@ class Store(Layout):
         """
         for _ in range(BEGINNINGS):
             store = cls.of(url, about)
-            frame, new = frame_of(about, store), store.place.get(ROOT) is None
-            if store._is_begun(frame):
+            new = store.place.get(ROOT) is None
+            frame = store._to_write(about)
+            if frame is None:
                 break
             for key in frame.keys() - {ROOT}:
                 if store.place.get(key) != frame[key]:
@@ -115,17 +116,19 @@ class Store(Layout):
         store.place.tidy()
         return store
 
-    def _is_begun(self, frame: Mapping[str, bytes]) -> bool:
-        """Whether a sound store of this slice is there, and not none yet, or one whose frame is damaged."""
+    def _to_write(self, about: Description) -> dict[str, bytes] | None:
+        """The frame, where there is no store yet, or one whose frame is damaged; None for a sound store of this slice.
+        """
         data = self.place.get(ROOT)
         attributes = sealed(data)
         if attributes is not None:
             try:
                 self.framed(attributes)
             except ValueError:
-                return False
-            return True
+                return frame_of(about, self)
+            return None
         _check_root(self.place, data)
+        frame = frame_of(about, self)
         top = {key.split("/")[0] for key in [*frame, *self.variables]} | {".zarr.json"}
         others = [name for name in self.place.names() if name not in top and not name.endswith(".part")]
         if others:
@@ -135,7 +138,7 @@ class Store(Layout):
         if marks and not any(self.sound(tile) for tile in marks):
             raise ValueError(f"store = {self.place.url!r}: its zarr.json is damaged, and no tile is of this slice; "
                              "takes a place of its own")
-        return False
+        return frame
 
     def framed(self, attributes: dict) -> tuple[dict[str, bytes], float]:
         """The files of the frame by key, and the bytes of all arrays.
