@@ -56,6 +56,11 @@ def pytest_collection_finish():
     gc.set_threshold(20_000, 20, 20)
 
 
+def pytest_sessionfinish():
+    """Nothing is freed any more: pytest looks through all of it five times before the process ends."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory) -> Path:
     """A folder with the whole book, executed at smoke parameters and laid out; all workers share it."""
