@@ -35,6 +35,7 @@ dimensions = [2, 3, 64]                      # of random data for the bound
 mode_steps = 5000                            # random steps in noise on which modes are counted
 generations = 6                              # of Cantor data
 cantor_ratio = 0.3333333333333333            # length of a part over its interval
+mixtures = 60                                # random ones on the line whose regions are counted; a fifth of them is followed
 trees = 12                                   # random trees, and Gaussian twins of them
 tree_depth = 5                               # generations
 tree_branches = 2                            # children of a node
@@ -259,7 +260,7 @@ show(curves([drift_curves(tracks, p.lipschitz_threshold)], ["noise level s"], ["
 
 # %% tags=["nbval-check-output"]
 print(f"largest drift since birth {max(births):.3f}, since the slope is {p.lipschitz_threshold:g}: {max(drifts):.3f}" if drifts else "no ridge")
-unlike = {"random mixtures": [t for rng in np.random.default_rng(p.seed).spawn(12)
+unlike = {"random mixtures": [t for rng in np.random.default_rng(p.seed).spawn(p.mixtures // 5)
                               for t in monotone.boundary_tracks(monotone.random_mixture(rng), np.geomspace(4, 0.03, 60))],
           "a wide Gaussian between narrow ones": monotone.boundary_tracks(monotone.wide_among_narrow(), np.geomspace(30, 0.1, 60))}
 passed = {name: [moved for t in some if (moved := monotone.drift(t, p.lipschitz_threshold)) is not None] for name, some in unlike.items()}
@@ -290,7 +291,7 @@ lost_on_line = monotone.random_mode_falls(p.mode_steps, np.random.default_rng(p.
 changes = mode_count_changes(equilateral_triangle(), 0.4, 1.2, tolerance=1e-9)
 window = [level for level, _, _ in changes]
 lost_in_plane = sum(below < above for _, below, above in changes)
-several = [monotone.random_mixture(rng) for rng in np.random.default_rng(p.seed).spawn(60)]
+several = [monotone.random_mixture(rng) for rng in np.random.default_rng(p.seed).spawn(p.mixtures)]
 counted = [steep_regions(one, np.geomspace(4, 0.03, 40), p.lipschitz_threshold)[0] for one in several]
 fallen = sum(monotone.falls(c) > 0 for c in counted)
 by_height = monotone.height_counts(monotone.minor_pair(), np.geomspace(0.6, 0.05, 40), 0.05)

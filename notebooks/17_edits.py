@@ -55,6 +55,7 @@ inversion_guidance = 1.0    # of a network, under the generic prompt
 eta = 0.0                   # of the sampler; noise of a step is shared by all k
 iterations = [20, 3]        # of each inverted step, at most; 0: first order, as diffusers does
 tolerance = [1e-9, 1e-5]    # of an inverted step; an error of 1e-6 beside a boundary can lead to another picture
+trips = 60                  # pictures that are inverted and sampled again; of networks, and at first order, 12 at most
 seed = 0
 revision = ""               # of a hub id: a branch, tag or commit
 variant = ""                # of the weights' files, such as fp16
@@ -140,7 +141,7 @@ trips, settled = {}, {}
 for s in cast:
     for n in (20, 0):
         name = f"{s.title}, " + (f"{n} iterations" if n else "first order")
-        sources = 60 if s.name == "exact" and n else 12
+        sources = p.trips if s.name == "exact" and n else p.few
         trips[name], settled[name] = round_trip(s.model, generic[s.name], sources, levels=s.levels, seed=p.seed,
                                                 iterations=n, tolerance=p.at("tolerance", s.name))
 

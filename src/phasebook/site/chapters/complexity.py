@@ -29,6 +29,7 @@ class Chapter(Parameters):
     mode_steps: Annotated[int, Field(ge=1, le=1_000_000)]
     generations: Annotated[int, Field(ge=3, le=8)]
     cantor_ratio: Annotated[float, Field(ge=0.05, le=0.45)]
+    mixtures: Annotated[int, Field(ge=5, le=2000)]
     trees: Annotated[int, Field(ge=1, le=200)]
     tree_depth: Annotated[int, Field(ge=2, le=7)]
     tree_branches: Annotated[int, Field(ge=2, le=8)]

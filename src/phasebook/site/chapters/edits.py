@@ -65,6 +65,7 @@ class Chapter(ModelParameters):
     neighbours: PerModel(Count)
     nearness: PerModel(Annotated[float, Field(gt=0, le=1)])
     halvings: PerModel(Annotated[int, Field(ge=0, le=20)])
+    trips: Annotated[int, Field(ge=2, le=1000)]
     seed: Seed
 
     @model_validator(mode="after")
@@ -112,6 +113,11 @@ class Chapter(ModelParameters):
         chosen = self.at("k_values", name) if nested else self.k_values
         return chosen or list(range(self.at("steps", name)))
 
+    @property
+    def few(self) -> int:
+        """Of `trips` where each is dear, of a network, or many would say no more, at first order."""
+        return min(12, self.trips)
+
     def sampling(self, name: str) -> dict[str, Any]:
         """How one model edits, as `edit` takes it."""
         return {"guidance": self.at("guidance", name), "negative": "" if name == EXACT else self.negative_prompt,
@@ -146,7 +152,8 @@ class Chapter(ModelParameters):
         parts = super().memory()
         for name in self.models:
             pairs, steps, neighbours = (self.at(key, name) for key in ("pairs", "steps", "neighbours"))
-            parts[named(models=name, pairs=pairs, neighbours=neighbours, steps=steps)] = self._bytes_of_edits(name)
+            part = named(models=name, pairs=pairs, neighbours=neighbours, trips=self.trips, steps=steps)
+            parts[part] = self._bytes_of_edits(name)
         return parts
 
     def _bytes_of_edits(self, name: str) -> float:
@@ -155,7 +162,9 @@ class Chapter(ModelParameters):
         inverted = INVERTED * (2 if name == EXACT else 1)       # the exact model's are in double precision
         most = max(self.at("pairs", name), self.at("neighbours", name), len(self.edits))
         kept = RESUMED * len(self.k_at(name)) + inverted * self.at("steps", name)
-        return 4.0 * most * (state * kept + JUDGED * picture)
+        trips = self.trips if name == EXACT else self.few       # these resume at every step
+        return 4.0 * max(most * (state * kept + JUDGED * picture),
+                         trips * state * (RESUMED + inverted) * self.at("steps", name))
 
     def _check_exact(self) -> None:
         model = ExactModel.of(small_pictures(self.image_set, self.families or None))
