@@ -446,6 +446,13 @@ def test_models_of_the_hub_without_a_network_are_one_quick_line(offline, tmp_pat
     assert all(float(line.split()[0]) < 60 for line in (pipeline, clip))        # seconds, on a busy machine
 
 
+@pytest.mark.parametrize("name", ["-a/b", "a--b/c..d"])
+def test_a_name_that_the_hub_would_not_give_is_one_line_too(name):
+    with pytest.raises(ValueError, match=f"^model = '{name}': not in the local cache, and cannot be fetched") as caught:
+        PipelineModel.load(name)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("changes, words", [
     ({"decoder": 3}, "decoder = 3: takes a VAE of diffusers"), ({"name": None}, "name = None: takes a text"),
     ({"unet": None}, "its unet is None; takes a StableDiffusionPipeline with one"),

@@ -77,11 +77,11 @@ def _download(label: str, name: str, revision: str | None, variant: str | None) 
     from huggingface_hub import try_to_load_from_cache
 
     reason = unreachable(name, revision)
-    if reason and not isinstance(try_to_load_from_cache(name, "model_index.json", revision=revision), str):
-        raise ValueError(f"{label}: not in the local cache, and cannot be fetched from the hub ({reason})")
-    from diffusers import DiffusionPipeline  # takes seconds, which the refusal need not
-
     try:
+        if reason and not isinstance(try_to_load_from_cache(name, "model_index.json", revision=revision), str):
+            raise FileNotFoundError(name)
+        from diffusers import DiffusionPipeline  # takes seconds, which a refusal need not
+
         return Path(DiffusionPipeline.download(
             name, revision=revision, variant=variant, use_safetensors=True, local_files_only=bool(reason),
             safety_checker=None, feature_extractor=None, requires_safety_checker=False, trust_remote_code=False))
