@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from phasebook.scratch import clear
-from phasebook.site import process
-
 __all__ = ["main"]
 
 INTERRUPTED = "phasebook: interrupted; nothing half-written is left"
@@ -83,16 +80,20 @@ def main(arguments: list[str] | None = None) -> int:
         warnings.simplefilter("ignore")
     for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
         os.environ.setdefault(name, "error")
-    process.tune()
-    process.end_with_make()
     try:
-        with _signals(_leave):
-            from phasebook.site import verbs  # seconds of imports, in which a signal is a line as well
+        with _signals(_leave):      # of all imports but Python's own: a signal is a line there as well
+            from phasebook.site import process
+
+            process.tune()
+            process.end_with_make()
+            from phasebook.site import verbs
         with _signals(_unwind):
             return verbs.do(arguments)
     except KeyboardInterrupt as error:
         number = getattr(error, "number", signal.SIGINT)
         if any(thread.name == "lane" for thread in threading.enumerate()):      # in the middle of an import, perhaps
+            from phasebook.scratch import clear
+
             sys.stdout.flush()
             clear()
             _leave(number)
