@@ -110,9 +110,9 @@ def test_times_resolve_the_smallest_gap(x, resolved):
 
 @pytest.mark.parametrize("weights", [None, np.array([0.2, 0.7, 0.1])])
 def test_the_rate_in_time_is_that_of_a_grid_as_fine_as_the_turn_is_narrow(weights):
-    """Its width is sigma^2 over the gap: 1e-5 here, where an even grid of 4001 points is 3e-4 apart."""
+    """Its width is sigma^2 over the gap: 1e-6 here, where an even grid of 4001 points is 3e-4 apart."""
     vp, three = schedule("vp_linear"), Mixture.atoms([[-0.3], [1.0], [0.11]], weights)
-    assert time_lipschitz(three, vp, 1e-4) == pytest.approx(time_lipschitz(three, vp, 1e-4, 800_001), rel=2e-3)
+    assert time_lipschitz(three, vp, 1e-5) == pytest.approx(time_lipschitz(three, vp, 1e-5, 4_000_001), rel=2e-3)
 
 
 @pytest.mark.parametrize("variances", [[1.0, 0.0], [1.0, 1e-4], [0.1, 0.1]])

@@ -14,7 +14,7 @@ from phasebook.sampling.levels import Levels
 from phasebook.sampling.samplers import invert, resume, sample
 from tests.builders import apart, betas, edit, noise, pipeline, refuses, run
 
-STEPS = 3           # a first, a last, and one between, at times that 1000 / 3 is rounded to
+STEPS = 7
 TEXT = ["sd", "sdxl", "sd3", "flux", "pixart", "dit"]
 
 
