@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -54,6 +55,30 @@ def test_what_make_started_ends_when_make_is_killed():
     """The pipe is closed when the last process that holds it is gone."""
     done = subprocess.run([sys.executable, "-c", MADE], capture_output=True, text=True, timeout=30)
     assert done.returncode == -9 and done.stdout.strip().isdigit()
+
+
+BUSY = """
+import os, subprocess, sys
+child = ("import os, sys; from pathlib import Path; from phasebook.site import process; folder = Path(sys.argv[1]);"
+         "process.follow(folder); print(1, flush=True)\\n"
+         "while True: os.makedirs(folder / 'home', exist_ok=True)")
+run = subprocess.Popen([sys.executable, "-c", child, sys.argv[1]], stdout=subprocess.PIPE, start_new_session=True)
+run.stdout.readline()
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_folder_that_is_made_again_and_again_goes_with_its_process(tmp_path):
+    """As the home of a kernel whose runner is killed while it starts: in the last instant it was there again."""
+    folder = tmp_path / "kernel"
+    subprocess.run([sys.executable, "-c", BUSY, str(folder)], capture_output=True, timeout=30)
+    gone = 0
+    for _ in range(200):            # of 0.05 s: it is made as long as the process lives
+        gone = 0 if folder.exists() else gone + 1
+        if gone == 20:
+            break
+        time.sleep(0.05)
+    assert gone == 20
 
 
 def test_an_environment_is_that_of_its_own_path(tmp_path):

@@ -76,7 +76,31 @@ def follow(folder: Path) -> None:
 def _wait(parent: int, folder: Path) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
-    remove(folder)
+    _leave(folder)
     if os.getpgrp() == os.getpid():             # what this process started goes with it
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
+
+
+def _leave(folder: Path) -> None:
+    """Remove `folder` from a copy of this process, once this one is gone.
+
+    A kernel that is just starting makes a home for itself there, and would make it anew as long as it runs. The copy
+    has this thread alone.
+    """
+    last, (born, told) = os.getpid(), os.pipe()
+    try:
+        copy = os.fork()
+    except OSError:         # no room for one
+        return remove(folder)
+    if copy:
+        os.read(born, 1)
+        return None
+    try:
+        os.setsid()         # what ends this process's group leaves it
+        os.write(told, b"1")
+        while os.getppid() == last:
+            time.sleep(0.05)
+        remove(folder)
+    finally:
+        os._exit(0)
