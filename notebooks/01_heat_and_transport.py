@@ -110,7 +110,7 @@ show(curves([[Curve("leading order", within, within * (1 - within) / 8, "predict
 
 # %% [markdown]
 # The gap in {numref}`fig-gaussian-sag` is zero at both ends, where the curves meet, and largest near the middle, where it comes to
-# $1/32$ in these units as $\varepsilon \to 0$. For a step as long as $3s$ the parabola overestimates the gap by a factor of more than three.
+# $1/32$ in these units as $\varepsilon \to 0$. For a step as long as $3s$ the top of the parabola is more than three times that of the gap.
 #
 # ## The sharp form of the theorem
 #

@@ -135,7 +135,7 @@ eps = 5e-4 / c.kappa
 step = torus_flow(torus, eps, n).reshape(y.shape) - brenier(torus, eps, n).displacement
 long = min(p.tau, 1 / c.kappa)
 missed = torus_flow(torus, long, n).reshape(y.shape) - brenier(torus, long, n).displacement
-turns = c.local > 1e-10 * c.kappa * c.grad_q_norm           # an even density has no gap to measure
+turns = c.local > 1e-10 * c.kappa * c.grad_q_norm           # a density of one coordinate has no gap to measure
 above = turns and eps**2 * c.local > 1e-11 * c.speed        # and a faint one is lost in the rounding of the two maps
 local = mean_norm(step, torus(y)) / (eps**3 * c.local) if above else None
 
@@ -318,7 +318,7 @@ left = [Curve("VP flow", clock, path, "predicted", 0) for path in vp.T]
 right = [Curve("heat flow", heat_time, path, "predicted", 1) for path in pure.T]
 right += [Curve("VP flow / α", heat_time[::4], path, "measured", 0) for path in (vp / alpha[:, None])[::4].T]
 show(curves([left, right], ["t (VP time)", "s = σ²/α² (heat time)"], ["x", "x / α"], log=False),
-     alt="Left: nine trajectories that contract. Right: the rescaled ones as dots exactly on heat-flow lines that spread.")
+     alt="Left: nine trajectories, of which all but the uppermost move inwards. Right: the rescaled ones as dots exactly on heat-flow lines that spread.")
 
 # %% [markdown]
 # The dots of {numref}`fig-vp` lie on the lines. Whatever was measured for heat flow in this chapter and the last holds for the exact VP flow, which the samplers of the experiments discretise, after a change of clock; a step of length $\Delta s$ is short when it is small against the square of the finest scale that $\rho_s$ still has.

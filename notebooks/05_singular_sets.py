@@ -34,7 +34,7 @@
 # | 4 | $T$ jumps, with the jump integral as measure | the line, jump 2 | not seen: 0 | all of it: the jumps add up to 1 | empty |
 # | 5 | the composed map stretches more than $L$ | a strip that narrows | a disk that shrinks | nested strips | strips, for every $L$ that is reached |
 #
-# Theorem 2.1.1 of the paper needs the second meaning ('smooth away from'), its proof names the third, the figures show the fifth. This chapter is
+# Theorem 2.1.1 of the paper needs the second meaning ('Away from a singular set of measure zero, $\phi_k$ is smooth'), its proof names the third, the figures show the fifth. This chapter is
 # about the first four and about one transport; {doc}`06_complexity_and_drift` is about the fifth and about the flow.
 
 # %% tags=["parameters"]
@@ -231,7 +231,7 @@ sizes = [max(p.n_samples // k, 25) for k in (16, 8, 4, 2, 1)]
 runs = {name: [transport_onto(shape, n, "disk") for n in sizes] for name, shape in cases.items()}
 show(curves(stretch_panels(runs), ["one over the brick width"] * 2, ["stretch, brick widths", "jump integral"]),
      alt="Left: on logarithmic axes three rising lines of slope one, for two disks, the L and the annulus, and two flat ones. "
-         "Right: jump integrals, level for two disks and the L, low and falling for the annulus, zero for the others.")
+         "Right: jump integrals, level for two disks and the L, low for the annulus and lower in the end than at first, zero for the others.")
 exponents = {name: slope_interval([1 / t.spacing for t in run], [t.stretch for t in run]) for name, run in runs.items()}
 rings, shares, width = targets.annulus(p.hole).sample(p.n_samples)
 ring = solve(rings, shares, p.source)
@@ -249,7 +249,7 @@ print("exponent of the stretch:", "; ".join(f"{name}: {one.value:.1f}" for name,
 # Theorem 2.1.2 gives two reasons for a singular set, mode splitting and a non-convex support. A dumbbell leads from one to the other: two disks
 # joined by a bar of half width $w$. At $w = 1$ it is convex, at $w = 0$ it is two disks. Onto a convex target, says {prf:ref}`thm-caffarelli`, there
 # is no tear. Our criterion finds none there whatever the map does, since no segment leaves a convex set; the null is the stretch of the disk in
-# {numref}`fig-stretch`, which need not be still, and is.
+# {numref}`fig-stretch`, which need not be nearly still, and is.
 
 # %% mystnb={"figure": {"caption": "The disk transported onto a dumbbell, from a convex stadium to two separate disks. Move the slider to close the neck; tears are orange.", "name": "fig-neck"}}
 necks = sorted(set(p.half_necks), reverse=True)
@@ -345,11 +345,11 @@ thin = slope_interval([t.spacing for t in runs["L"]], torn) if fine_enough and m
 #
 # ## What was shown, and what was not
 #
-# Shown: maps onto atoms break on lines whose lengths agree with closed forms; the stretch does not grow onto a disk, and not every target that is not convex leaves a tear;
+# Shown: maps onto atoms break on lines whose lengths agree with closed forms; the stretch hardly grows onto a disk, and not every target that is not convex leaves a tear;
 # missing hull edges tear a Gaussian out to infinity, holes leave singularities inside, of which the jump integral misses isolated points; along a
 # tear the images follow the reentrant part of the target; without bounds on the densities the singular set can be dense.
 #
-# Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that does not grow over a factor of
+# Not shown: continuous targets are known through bricks, so a jump below three of them is invisible, and a stretch that hardly grows over a factor of
 # sixteen in the number of bricks is evidence, not proof (how fast maps onto samples approach the limit is a theorem of {cite:t}`delalande2023quantitative`). Everything is in
 # the plane or on the line; in higher dimension {prf:ref}`thm-strict` has no counterpart. And all of it concerns *one* transport onto the data: for a
 # transport between two positive noise levels the set is empty ({prf:ref}`thm-whole`). What remains there is the subject of the next chapter.

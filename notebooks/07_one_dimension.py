@@ -149,10 +149,10 @@ show(draw.spacetime(times, axis, density, panels),
 # neighbouring atoms, so the tree's heights follow the distances of the data on a logarithmic scale: a hierarchical
 # clustering, not something the diffusion adds.
 #
-# The right tree loses modes for two unrelated reasons. At low noise, atoms that almost coincide make one bell of double
-# height, and against a few of those a single atom looks negligible although it is as real as they are. Modes of similar height
-# close to a merger are lost to the grid. And because heights are relative, a mode can enter the picture again as the noise
-# *grows*. How low must the threshold be?
+# The right tree loses modes because heights are relative. At low noise, atoms that almost coincide make one bell, three of
+# them one of three times the height, and beside it a single atom looks negligible although it is as real as they are. For the same
+# reason a mode can enter the picture again as the noise *grows*. (A grid could lose modes as well, those of similar height close
+# to a merger; at a low threshold it shows here whether it does.) How low must the threshold be?
 #
 # :::{prf:proposition} A threshold that loses nothing
 # :label: prop-threshold

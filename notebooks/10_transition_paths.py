@@ -238,10 +238,10 @@ s = np.linspace(0, 1, p.points)
 curves = {"free": free, "low variance": narrow, "avoiding": around}
 show(draw.lines({"log-SNR": {n: (s, np.maximum(c.log_snr, -8)) for n, c in curves.items()}, "width": {n: (s, c.spread) for n, c in curves.items()}},
                 ["share of the way", "share of the way"], ["log k", "√tr Cov"]),
-     alt="Left: the free curve falls out of the frame in the middle, the two others rest on their bounds. Right: its width has one broad hump; theirs have two or three lower ones, where wells change places.")
+     alt="Left: the free curve falls out of the frame in the middle, the two others rest on their bounds. Right: its width has one broad hump; theirs have two lower ones each, where wells change places.")
 
 # %% [markdown]
-# In {numref}`fig-ramachandran` and {numref}`fig-levels` the bounded curves rest on their bounds and go from well to well. Their distributions are narrow except where one well hands over to the next, and there no bound on the noise helps: between wells the posterior is a mixture. The avoiding paths pay: they climb about a kilojoule more than those of the same bound. The energies of the curves are three and nearly nine times the free one's; that is the price of the bounds, to which the region adds little. Each search says what one more step would gain: next to nothing for the free and the low-variance curve. The avoiding one stops short of that, its penalty being stiff; it keeps the overlap it is allowed, and its energy is an upper bound.
+# In {numref}`fig-ramachandran` and {numref}`fig-levels` the bounded curves rest on their bounds and go from well to well. Their distributions are narrow except where one well hands over to the next, and there no bound on the noise helps: between wells the posterior is a mixture. The avoiding paths pay: they climb about a kilojoule more than those of the same bound. The energies of the curves are 2.8 and 8.6 times the free one's; that is the price of the bounds, to which the region adds little. Each search says what one more step would gain: next to nothing for the free and the low-variance curve. The avoiding one stops short of that, its penalty being stiff; it keeps the overlap it is allowed, and its energy is an upper bound.
 #
 # ## A learned denoiser
 #
@@ -262,7 +262,7 @@ ledger.claim("paths.learned_matches_exact", float(ratios["free"]), note=f"low va
 # %% mystnb={"figure": {"caption": "First coordinate of the denoised mean along two curves: exact, and by the learned denoiser.", "name": "fig-learned"}} tags=["hide-input"]
 panels = {n: {"exact": (s, c.mean[:, 0]), "learned": (s, learned.moments(c.eta)[:, 0], "dash")} for n, c in (("free", free), ("low variance", narrow))}
 show(draw.lines(panels, ["share of the way"] * 2, [f"E {names[0]}"] * 2),
-     alt="Two rising curves in each panel, solid and dashed. They agree at both ends and part in the middle; on the low-variance curve the dashed one jumps too early.")
+     alt="Two rising curves in each panel, solid and dashed. They agree at both ends and part in the middle; on the low-variance curve the dashed one starts too early and arrives too late.")
 
 # %% [markdown]
 # The claim fails. At both ends and within a well the learned mean is nearly the exact one; between wells it changes over in the wrong place ({numref}`fig-learned`): the network has the wells and misjudges their weights. No wonder: in the middle of the free geodesic $x_t$ lies far outside of what a noised sample reaches, and the ends of the bounded ones

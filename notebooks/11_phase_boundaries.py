@@ -19,7 +19,7 @@
 # All of them, on a grid and on the right axis, and the late ones of necessity. A slice breaks into basins: boundaries need no network, they belong to the data.
 # Once every point has chosen its picture nothing is left to change, so that basins are flat, borders stand and the mean of $S$ is level; while the slice is being
 # parted, the interior is not flat, and the mean of $S$ is level only from a third of the collapse level on. 'Early' has a meaning only for the noise in units of the data's largest standard deviation: a schedule that begins
-# below one begins after the first cut. And that families are settled before pictures is a fact about families that look alike.
+# below one begins after the data have begun to split. And that families are settled before pictures is a fact about families that look alike.
 # :::
 #
 # We open on a case in which there can be no boundary, a Gaussian; then look at the pictures; then put each observation to the test on eighteen slices and
@@ -304,7 +304,7 @@ display(HTML(by_scale(ledger, estimates)))
 # %% [markdown]
 # On the axis $\nu$ the curves of {numref}`fig-mean-s` and {numref}`fig-basins` fall on one another where their windows open above one, as the proposition
 # wants; what is left between them is the spacing of the steps. At unit variance the basins are fewer: the sampler starts from pure noise where noisy pictures
-# would already be spread like the data, so that all its points begin too close to the mean. $S$ rises by some four to five orders of magnitude, the basins
+# would already be spread like the data, so that all its points begin too close to the mean. Where windows open above one, $S$ rises by three orders of magnitude and more, at unit variance by one; the basins
 # split in stages, and in the end everything stands still. The table says what each scale alone would have told; a scale that the schedule meets too late for a statement
 # has no such step, and the statement does not speak of it. The ledger's interval holds those of all others,
 # so that a statement which is true at one scale and false at another comes out undecided. This chapter makes eight claims; of intervals at 95 % one in twenty
@@ -327,7 +327,7 @@ show(curves(shares, {name: table[:, k] for name, k in at.items()}, xtitle="ridge
 
 # %% [markdown]
 # Late in the process the number hardly moves up to a fifth, and then falls slowly, as more and more pairs of like pictures count as one. At $\nu = 0.3$ it
-# moves all along, since swells have no edge. So the book claims that the count grows, and where ridges lie, but no count as such.
+# falls from the smallest threshold on, since swells have no edge. So the book claims that the count grows, and where ridges lie, but no count as such.
 #
 # ## Families before pictures?
 #

@@ -247,8 +247,8 @@ ledger.number("slope_on_ridges", {f"{nu[k]:.3g}": float(np.median(v)) for k, v i
 #
 # ## What finite differences see
 #
-# Where the prediction jumps, a difference quotient measures the jump divided by the spacing, however steep the map is. We walk away from the steepest ridge of the
-# slice and lay the estimates with spacings $h$, $2h$, $4h$ beside the exact derivative.
+# Where the prediction jumps, a difference quotient measures the jump divided by the spacing, however steep the map is. We walk away from the ridge
+# with the largest jump in $\beta$ between neighbours and lay the estimates with spacings $h$, $2h$, $4h$ beside the exact derivative.
 
 # %% mystnb={"figure": {"caption": "Slope |\u2202f/\u2202\u03b2| against the distance from a ridge, at two steps: exactly (solid), and by centred differences with the spacing h of the grid, with 2h and with 4h.", "name": "fig-refinement"}} tags=["hide-input"]
 i, j = np.unravel_index(ds.values("jump_beta")[near].argmax(), ds.values("jump_beta").shape[1:])
@@ -259,8 +259,8 @@ for step in sorted({near, (near + rest) // 2}):
     lines |= {f"step {step}, exact": cut.exact} | {f"step {step}, h = {h:.3g}": est for h, est in cut.estimates.items()}
 show(curves(cut.distance, {k: np.maximum(v, 1e-2) for k, v in lines.items()}, xtitle="distance from the ridge, in β",
             ytitle="slope", log="xy", dash=["solid", "dot", "dash", "dashdot"] * 2, paired=4, height=430),
-     alt="Slope against the distance from a ridge at two steps; the exact slope at the ridge grows by orders of "
-         "magnitude while the estimates stay at the jump divided by twice the spacing")
+     alt="Slope against the distance from a ridge at two steps; the exact slope at the ridge grows tenfold "
+         "while the estimates stay at the jump divided by twice the spacing")
 
 # %% [markdown]
 # The estimate is a box: it reaches one spacing to either side, and is as high as the jump divided by twice the spacing. Its height hardly changes between the two steps, while the true

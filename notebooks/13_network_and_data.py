@@ -102,7 +102,7 @@ from phasebook.stats import median_interval
 # The paper's own object is a text-to-image latent diffusion model, its pictures measured through CLIP. Here is a small one of that kind, trained for this
 # book on icons: an autoencoder with latents of shape $4 \times 16 \times 16$, a U-Net that is given a prompt, and Stable Diffusion's schedule. Beside it stands a
 # diffusion transformer of the same size, on the same latents and words, with flow matching. Their cards lie beside the weights. Both learnt half of the pictures of 398 things that look
-# alike in the styles of six artists, `icons a` (the U-Net had begun with this half of all 1382 things, of which its exact denoiser has only the 398). The other half, `icons b`, shows the same things in the same styles; a second U-Net, of the same layers, has learnt it. All three go through the same slice code as the exact model. So would Stable Diffusion itself, under the
+# alike in six styles, `icons a` (the U-Net had begun with this half of all 1382 things, of which its exact denoiser has only the 398). The other half, `icons b`, shows the same things in the same styles; a second U-Net, of the same layers, has learnt it. All three go through the same slice code as the exact model. So would Stable Diffusion itself, under the
 # parameters in `notebooks/params/sd15`, where there is a GPU. Unlike the authors' our default has no guidance: guidance sharpens towards a prompt, and
 # the exact denoiser to which we compare has none.
 #
@@ -191,7 +191,7 @@ logs = {title: np.log(1e-8 + one.values("trace"))[nearest_steps(nu, noise[first]
 limits = (-10.0, max(np.nanmax(x[spread]) for x in logs.values()))           # where the exact one is flat it is flat to round-off
 show_strip(spread, networks[first].levels.sigma_over_alpha, p.extent, [Map(title, x, limits) for title, x in logs.items()],
            alt="tr G of two networks and of two exact denoisers on the same slice at six steps: alike and smooth at the first; later "
-               "the exact denoisers fall into black cells with bright borders, and the networks stay smooth")
+               "the exact denoisers are bright nearly everywhere, with black patches between, and the networks stay smooth")
 
 # %% [markdown]
 # The first maps are alike, swell for swell. Later the exact denoisers cut the slice into cells, each in its own way, and the networks hardly do.
@@ -287,11 +287,11 @@ if rows:
                        "Ridges on these grids, and what a map without boundaries has of them (medians over slices)")))
 
 # %% [markdown]
-# A network's $S$ starts from as little as that of the exact denoiser and rises by more than four orders of magnitude in {numref}`fig-two-means`, but later, and ends lower. Late on
+# A network's $S$ starts from as little as that of the exact denoiser and rises by three and a half to four and a half orders of magnitude in {numref}`fig-two-means`, but later, and ends lower. Late on
 # the mean of $S$ of the transformer's CLIP features has come to rest, as the paper reports of its own (`pipeline.mean_s_rests`); of the U-Net's twenty steps only the last two are late, between which little could move, so that nothing is decided. Neither asks for a boundary, as a null tells: the denoiser of a Gaussian with the mean and the covariance of the training latents has none, and
 # the mean of $S$ of its latent is half a percent at large noise of what it is at small noise, and late on moves by three percent of its rise.
 #
-# Of ridges so coarse a grid tells little. Nearly nine edges in ten of a network's slices are above a ridge's height, and a quarter of the Gaussian's. Its 'basins' grow in number as steadily as a network's do,
+# Of ridges so coarse a grid tells little. Nearly nine edges in ten of a network's slices are above a ridge's height, and a quarter of the Gaussian's. Its 'basins' grow in number no less steadily than a network's,
 # and at the U-Net's steps nine in ten of its 'ridges' stand: what was counted are swells. So the claims count *sharp* ridges alone: a jump, divided by the Gaussian's on the same edge, has to be
 # more than twice what it is on a usual edge of the slice. The Gaussian then has none, and the exact denoiser keeps nearly all. At the last step the U-Net keeps some on eight slices of twelve, the transformer on three. They cut three
 # slices of the U-Net into basins and none of the transformer's, too few to decide whether a network's ridges branch (`pipeline.sharp_ridges_branch`). Whether they stand is not decided either (`pipeline.sharp_pattern_stable`): the transformer has too few, and the U-Net's
@@ -358,7 +358,7 @@ for name in twins:
                           log="x", reverse=True, xtitle="ν", ytitle="rank correlation"))
 if figures:
     show(overlaid(figures), alt="Rank correlation of the two maps against nu: high on the same slice while the noise is large, "
-         "falling to that of other slices below")
+         "falling below, where it stays about a tenth above that of other slices")
 
 # %% [markdown]
 # A map may agree and the pictures differ. So a second question: does one and the same latent lead to the same *kind* of picture? The kind of a network's

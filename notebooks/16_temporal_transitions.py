@@ -135,7 +135,7 @@ ledger.claim("transitions.walked_as_drawn", kept_more(walked, straight, p.seed),
 # Take two families alone, equally many pictures of each. Let $\Lambda_1$ be the largest eigenvalue of the covariance of the two together. The theory
 # has two Gaussian clouds $\mathcal N(\pm M e, vI)$ far apart, $\Lambda_1 = M^2 + v$, and says: at $r^2 = \Lambda_1$ clones share a class with the
 # probability of {eq}`eq-clones`, 0.7752, whatever $M$, $v$ and the dimension. Families of pictures are no Gaussian clouds. They have axes of their
-# own, ten to a hundred members, and for a few pairs the first axis is not even the one that parts them.
+# own, nine to ninety-seven members, and for a few pairs the first axis is not even the one that parts them.
 
 # %%
 table = pair_clones(exact.gram.cpu().numpy(), exact.family, min(p.samples, 1000), p.seed)
@@ -154,7 +154,7 @@ if clones:
     print(f"clones share a family: {clones.value:.2f}; two Gaussian classes: {clone_probability():.4f}")
 
 # %% [markdown]
-# The median over pairs of families is the number of the theory, and four of five pairs lie within three hundredths of it. A formula for two Gaussians
+# The median over pairs of families is the number of the theory, and nearly nine in ten pairs lie within three hundredths of it. A formula for two Gaussians
 # in infinitely many dimensions describes two handfuls of emoji.
 #
 # ## All families, and single pictures
@@ -262,7 +262,7 @@ for name, one in here.items():
         lines[f"{one.subject.title}, {size} lines"] = np.where(shown >= until, share, np.nan)
     figures.append(curves(shown, lines, log="x", reverse=True, xtitle="ν", ytitle="slices with a ridge", height=300))
 show(overlaid(figures),
-     alt="Share of slices with a ridge against nu on three grids: none above nu one on the finer, nearly all of them at a quarter")
+     alt="Share of slices with a ridge against nu on three grids: none above nu one on the finer, all of them near a quarter on the two that are followed so far")
 
 # %% tags=["hide-input"]
 early = {}

@@ -155,8 +155,8 @@ for s in cast:
 
 # %% mystnb={"figure": {"caption": "Mean squared error of a picture that was inverted for a share of the steps and sampled again under the same prompt, over the mean square of the latent: the worst picture. Dashed: the bound of the claim.", "name": "fig-round-trip"}} tags=["hide-input"]
 show(trip_curves({name: error.max(1) for name, error in trips.items()}, 1e-6),
-     alt="Round-trip error against the share of inverted steps: with fixed-point iterations at rounding, without them "
-         "many orders of magnitude larger")
+     alt="Round-trip error against the share of inverted steps: with fixed-point iterations at rounding in the exact model and at a millionth in "
+         "the network, without them orders of magnitude larger")
 
 # %% [markdown]
 # In the exact model every way back settles, and nothing is lost. (With a tolerance of $10^{-6}$ one source of 180, of other seeds, came back as another picture, though its way back had settled: beside a boundary the sampler stretches what is left of an error.) In the network seven in ten do not settle to the tolerance; all are counted, and at one step the worst of the
