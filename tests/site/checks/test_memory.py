@@ -50,6 +50,7 @@ def refusal(chapter: str, changes: dict) -> str:
     ("complexity_and_drift", {"tree_branches": 6, "tree_depth": 4, "tree_dimension": 512}, 4e9),
     ("spacetime_of_images", {"pairs": 200, "curve_points": 129}, 4e9),
     ("transition_paths", {"paths": 2000, "curve_points": 4096, "samples": 10_000_000}, 2e9),
+    ("transition_paths", {"paths": 2000, "curve_points": 4096}, 3.7e9),     # likewise
     ("network_and_data", {"views": 16, "trained_on": "icons a"}, 4e9),
     ("same_basins", {"views": 16, "data": ["icons b"]}, 4e9),
     ("same_basins", {"sets": 200, "sets_grid": 201}, 16e9),
