@@ -46,6 +46,7 @@ BAD = [
     ({"pair_coordinates": [[[0.1, 0.2], [0.1, 9.0]]]}, "inside the extent"),
     ({"pair_coordinates": [[[0.1, 0.2]]]}, "takes pairs [[alpha, beta], [alpha, beta]]"),
     ({"pair_coordinates": [[0.1, 0.2], [0.3, 0.4]]}, "pair_coordinates"),
+    ({"pair_coordinates": [[[0.1, 0.2], [0.1, 0.3]]] * 41}, "pair_coordinates"),
     ({"pair_coordinates": "here"}, "pair_coordinates = 'here'"), ({"guidance": -1.0}, "guidance = -1.0"),
     ({"dtype": "int8"}, "dtype = 'int8'"), ({"guidence": 5}, "guidence = 5: unknown parameter"),
 ]

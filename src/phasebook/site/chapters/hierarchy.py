@@ -62,7 +62,7 @@ class Chapter(ModelParameters):
     grid: PerModel(Annotated[int, Field(ge=5, le=501)])
     ridge: Fraction
     ridges: Annotated[list[Fraction], Field(min_length=1)]
-    pair_coordinates: list[list[list[Finite]]]
+    pair_coordinates: Annotated[list[list[list[Finite]]], Field(max_length=40)]
     sets: Annotated[int, Field(ge=2, le=200)]
     starts: PerModel(Annotated[int, Field(ge=8, le=5000)])
     trees: Annotated[int, Field(ge=2, le=500)]
@@ -278,13 +278,13 @@ def strips_of(title: str, s: Slice, pairs: Float[ndarray, "pair 2 2"] | None, co
         count: of pairs, where none are given.
     """
     pairs = nearby_pairs(s, count) if pairs is None else pairs
-    near, noise = s.between(*np.reshape(pairs, (-1, 2)).T), s.levels.heights
-    shown = sorted({round(k) for k in np.linspace(0, s.steps - 1, 11)})
+    shown, noise = sorted({round(k) for k in np.linspace(0, s.steps - 1, 11)}), s.levels.heights
     strips = []
-    for k, ((a, b), (c, d)) in enumerate(pairs):
-        apart = near.distances[:, 2 * k, 2 * k + 1]
+    for (a, b), (c, d) in pairs:                # pair by pair: nobody asks for the distances of points of two
+        near = s.between(np.array([a, c]), np.array([b, d]))
+        apart = near.distances[:, 0, 1]
         height = split_levels(apart[None], noise, final_half(apart[None]))[0]
-        pictures = np.stack([as_bytes(s.model.decode(near.x0[step, 2 * k:2 * k + 2])) for step in shown])
+        pictures = np.stack([as_bytes(s.model.decode(near.x0[step])) for step in shown])
         words = f"{title}: ({a:.2f}, {b:.2f}) and ({c:.2f}, {d:.2f})".replace("(-", "(−").replace(" -", " −")
         split = noise[-1] * np.exp(height)
         strips.append(PairStrip(words, pictures, shown, apart, s.levels.sigma_over_alpha, split, "rms"))
