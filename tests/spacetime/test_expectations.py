@@ -9,6 +9,7 @@ from phasebook import Denoiser, PipelineModel
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.mixtures.spacetime.energy import mu_of
+from phasebook.spacetime import expectations as module
 from phasebook.spacetime.expectations import all_probes, expectations, levels_at, sign_probes
 from phasebook.spacetime.geodesic import CurveSearch
 from tests.builders import build, pipeline, refuses
@@ -51,6 +52,17 @@ def test_sign_probes_are_unbiased_and_shared():
     error = found.std(0, ddof=1) / 400**0.5
     assert (np.abs(found.mean(0) - exact) < 4 * error + 1e-4).all() and (error > 1e-4).all()
     assert (np.abs(found[:8] - expectations(model, eta, sign_probes(model, 400, 2)[:8]).square) < 5e-3).all()
+
+
+@pytest.mark.parametrize("tangents", ["forward", "difference"])
+def test_many_probes_are_taken_some_at_a_time(monkeypatch, tangents):
+    model, eta = Denoiser((3,), denoise_atoms), etas(4, 3, 1)
+    probes = sign_probes(model, 20, 2)
+    whole = expectations(model, eta, probes, tangents=tangents)
+    monkeypatch.setattr(module, "AT_ONCE", 40)      # three of them, of twelve numbers
+    parts = expectations(model, eta, probes, tangents=tangents)
+    np.testing.assert_allclose(parts.square, whole.square, rtol=1e-12)
+    np.testing.assert_array_equal(parts.x0, whole.x0)
 
 
 def test_a_block_of_probes_has_the_trace_of_its_block():

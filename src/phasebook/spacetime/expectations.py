@@ -32,6 +32,7 @@ Tangents = Literal["forward", "difference"]
 FINEST = 999                # steps of a sampler by which a network's clock is read
 STEP = 1e-3                 # of a difference along a probe, in units of the noise, at the least: coarser states move by
                             # the root of their rounding
+AT_ONCE = 4_000_000         # numbers in the states that are moved along probes at a time
 
 
 class Expectations(NamedTuple):
@@ -158,10 +159,12 @@ def expectations(model: Model, eta: Float[ndarray, "p d+1"], probes: Float[Tenso
     alpha, sigma = levels.alpha[:-1], levels.sigma[:-1]
     x = _state(model, eta[:, :-1] * (sigma**2 / alpha)[:, None], shape)
     pushed = _forward if tangents == "forward" else _difference
-    x0, slope = pushed(model, x, probes.to(x), levels, prompt)
+    traces = []
+    for some in probes.to(x).split(max(1, AT_ONCE // x.numel())):
+        x0, slope = pushed(model, x, some, levels, prompt)
+        traces.append((slope * some.to(slope)[:, None]).flatten(2).double().sum(-1).cpu().numpy())
     flat = x0.flatten(1).double().cpu().numpy()
-    trace = (slope * probes.to(slope)[:, None]).flatten(2).double().sum(-1).cpu().numpy()
-    return Expectations(flat, (flat**2).sum(1) + sigma**2 / alpha * trace)
+    return Expectations(flat, (flat**2).sum(1) + sigma**2 / alpha * np.concatenate(traces))
 
 
 def _shape(model: Model) -> torch.Size:
