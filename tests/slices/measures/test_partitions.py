@@ -30,6 +30,13 @@ def test_identical_labels_share_all_and_independent_ones_nothing():
     assert shared_information(np.zeros(9, int), np.arange(9)) == 0
 
 
+def test_labels_of_a_point_each_take_no_table_of_all_pairs():
+    """Its 40 401^2 numbers would be 13 GB."""
+    each = np.arange(201**2)
+    assert shared_information(each, each[::-1]) == pytest.approx(1)
+    assert shared_information(each, each // 2) == pytest.approx((np.log(201**2 / 2) / np.log(201**2)) ** 0.5, abs=1e-4)
+
+
 def test_few_points_share_by_chance_and_compact_ones_more_than_shuffled():
     """The bias that the null takes out: on 64 points independent labels share a tenth, unrelated cells a third."""
     rng = np.random.default_rng(1)

@@ -100,6 +100,8 @@ def test_nesting_is_one_for_refinements_and_chance_for_strangers():
     assert nesting(halves(), quarters()).strangers is None
     shifted = np.roll(quarters(), 3, axis=1)
     assert 0.85 < nesting(halves(), shifted).score < 0.95
+    each = np.arange(201**2).reshape(201, 201)      # a table of all pairs of these phases would take 13 GB
+    assert nesting(each, each).score == 1 and nesting(each, each // 201).score == pytest.approx(1 / 201)
 
 
 def test_nesting_over_steps_takes_steps_with_fewer_phases():

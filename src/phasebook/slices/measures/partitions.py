@@ -14,7 +14,7 @@ from numpy import ndarray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.ndimage import distance_transform_edt
 
-from phasebook.slices.measures.phases import boundary, link
+from phasebook.slices.measures.phases import boundary, overlaps
 
 __all__ = ["Shared", "beyond_chance", "clusters", "displacement", "shared_basins", "shared_information"]
 
@@ -36,13 +36,13 @@ def shared_information(first: Int[ndarray, " p"], second: Int[ndarray, " p"]) ->
         raise ValueError(f"first, second: {np.size(first)} and {np.size(second)} labels; take as many of each, one at "
                          "least")
     a, b = (np.unique(np.ravel(labels), return_inverse=True)[1] for labels in (first, second))
-    joint = link(a, b) / len(a)
-    entropies = [_entropy(joint.sum(axis)) for axis in (1, 0)]
+    joint = overlaps(a, b)[2] / len(a)
+    entropies = [_entropy(np.bincount(labels) / len(a)) for labels in (a, b)]
     if max(entropies) < 1e-12:
         return None
     if min(entropies) < 1e-12:
         return 0.0
-    shared = sum(entropies) - _entropy(joint.ravel())
+    shared = sum(entropies) - _entropy(joint)
     return float(np.clip(shared / np.sqrt(entropies[0] * entropies[1]), 0, 1))
 
 

@@ -19,9 +19,11 @@ from skimage.segmentation import watershed
 from phasebook.slices.measures.basins import basin_centres
 
 __all__ = ["Nesting", "Phases", "areas", "boundary", "boundary_length", "connected", "depth_points", "link",
-           "nesting", "nesting_over_steps", "persistence", "phases_of", "telling_counts", "watershed_labels"]
+           "nesting", "nesting_over_steps", "overlaps", "persistence", "phases_of", "telling_counts",
+           "watershed_labels"]
 
 
+DENSE = 16              # numbers for each point up to which a table of all pairs of phases is made: it needs no sorting
 FAR = 1e3               # heights above the sea, in their own range, from which they are taken above their least
 
 
@@ -140,6 +142,26 @@ def link(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> Int[ndarray,
     return np.bincount(coarse.ravel().astype(np.int64) * j + fine.ravel(), minlength=k * j).reshape(k, j)
 
 
+def overlaps(coarse: Int[ndarray, "a b"],
+             fine: Int[ndarray, "a b"]) -> tuple[Int[ndarray, " m"], Int[ndarray, " m"], Int[ndarray, " m"]]:
+    """What of `link` is not 0: coarse phase, fine phase and the points that both share. The table itself would be as
+    large as the square of the number of points where each of them is a phase.
+
+    Raises:
+        ValueError: for labels of different grids.
+    """
+    coarse, fine = np.asarray(coarse), np.asarray(fine)
+    j = int(fine.max()) + 1
+    if (int(coarse.max()) + 1) * j <= DENSE * fine.size:
+        table = link(coarse, fine)
+        k, m = np.nonzero(table)
+        return k, m, table[k, m]
+    if coarse.shape != fine.shape:
+        raise ValueError(f"coarse, fine: shapes {coarse.shape}, {fine.shape}; take labels of one grid")
+    keys, count = np.unique(coarse.ravel().astype(np.int64) * j + fine.ravel(), return_counts=True)
+    return *divmod(keys, j), count
+
+
 class Nesting(NamedTuple):
     """How well fine phases lie inside coarse ones.
 
@@ -174,7 +196,10 @@ def nesting(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"], others: Sequ
 
 
 def _inside(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> float:
-    return float(link(np.ravel(coarse), np.ravel(fine)).max(0).sum() / np.size(fine))
+    _, phase, shared = overlaps(np.ravel(coarse), np.ravel(fine))
+    most = np.zeros(int(np.max(fine)) + 1, dtype=np.int64)
+    np.maximum.at(most, phase, shared)
+    return float(most.sum() / np.size(fine))
 
 
 def nesting_over_steps(labels: Int[ndarray, "step a b"], least: float, others: Sequence[Int[ndarray, "a b"]] = (),
