@@ -6,6 +6,7 @@ import torch
 
 from phasebook.models.denoiser import Denoiser
 from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.slices.measures import ridges
 from phasebook.slices.measures.ridges import (
     Edges,
     frame_at,
@@ -43,6 +44,18 @@ def test_the_ascent_finds_a_known_ridge():
     np.testing.assert_allclose(found.det, (unit**2 / (2 * WIDTH))**2, rtol=0.02)
     assert found.resolved.all()
     np.testing.assert_allclose(isotropy(found.trace, found.det), 4 * (WIDTH / 2)**2, rtol=0.02)
+
+
+def test_many_edges_are_ascended_some_at_a_time(monkeypatch):
+    model, plane = tanh_model(), Plane(ANCHORS, grid=11, normalise=False)
+    edges = [ridge_edges(slice_of(model, plane, model.levels(1)), [0], 0.5, most) for most in (5, 3, 4)]
+    edges.insert(1, Edges(plane, np.empty((0, 2)), np.empty((0, 2))))
+    whole = ridges_at(model, edges, model.levels(1), 0, model.features["latent"])
+    monkeypatch.setattr(ridges, "AT_ONCE", 4)
+    parts = ridges_at(model, edges, model.levels(1), 0, model.features["latent"])
+    assert len(parts.slope) == 12
+    for one, other in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
 def test_swells_are_no_ridges_and_boundaries_are():

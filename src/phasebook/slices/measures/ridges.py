@@ -27,6 +27,7 @@ __all__ = ["Edges", "Profile", "Ridges", "frame_at", "isotropy", "medians", "pro
 
 SHARP = 0.02            # the ascent ends where the jump left over is this share of the first
 STEEPER = 2.0           # a jump that many times as steep as on a usual edge is no swell
+AT_ONCE = 1_000         # edges that are ascended together: all points of a sweep have states and tangents of their own
 
 
 class Edges(NamedTuple):
@@ -81,8 +82,9 @@ def without_swells(one: Slice, plain: Slice) -> Slice:
     own, other = ([side.values(name) for name in names] for side in (one, plain))
     ratio = [a / np.maximum(b, 1e-12) for a, b in zip(own, other, strict=True)]
     usual = np.median(np.concatenate([r.reshape(one.steps, -1) for r in ratio], 1), 1)[:, None, None]
-    data = one.data.copy(deep=True)
+    data = one.data.copy()
     for name, jump, r in zip(names, own, ratio, strict=True):
+        data[name] = data[name].copy()          # all else is the slice's own, and is not kept twice
         data[name].loc[{"feature": next(iter(one.features))}] = np.where(r > STEEPER * usual, jump, 0)
     return replace(one, data=data)
 
@@ -133,13 +135,25 @@ def ridges_at(model: Model, edges: Sequence[Edges], levels: Levels, step: int, f
 
     Args:
         model: any; late ridges of an exact model need its float64 version.
-        edges: of several planes, all ascended together.
+        edges: of several planes, ascended together, `AT_ONCE` at a time or those of a plane.
         levels: of the sampler.
         step: at which the prediction is looked at.
         feature: in which distances are taken.
         prompt: for all points.
         rounds: halvings at most; fewer are made once the jump left over is small: there the ridge is resolved.
     """
+    groups: list[list[Edges]] = [[]]
+    for one in edges:
+        if groups[-1] and sum(len(e.low) for e in [*groups[-1], one]) > AT_ONCE:
+            groups.append([])
+        groups[-1].append(one)
+    parts = [_ascended(model, group, levels, step, feature, prompt, rounds) for group in groups]
+    return Ridges(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _ascended(model: Model, edges: Sequence[Edges], levels: Levels, step: int, feature: Feature,
+              prompt: Prompt | None, rounds: int) -> Ridges:
+    """`ridges_at` of a few edges."""
     planes, sizes = [e.plane for e in edges], [len(e.low) for e in edges]
     cut = np.cumsum(sizes)[:-1]
     low, high = (np.concatenate(ends) for ends in zip(*(e[1:] for e in edges), strict=True))
