@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from phasebook.hierarchy import factors
 from phasebook.hierarchy.factors import exact_levels, factor_split, sampled_levels, variance_share
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import log_snr_levels
@@ -55,7 +56,9 @@ def test_the_larger_factor_is_settled_first(style, thing, first):
     assert factor_split({"style": np.nan, "thing": 1.0}, "style", "thing") is None
 
 
-def test_a_sampler_settles_the_factors_where_the_posterior_does():
+@pytest.mark.parametrize("together", [2500, 50])
+def test_a_sampler_settles_the_factors_where_the_posterior_does(monkeypatch, together):
+    monkeypatch.setattr(factors, "AT_ONCE", together)
     points, a, b = two_factors(4, 6, 2.0, 0.7, d=60)
     model = ExactModel.of_points(points)
     levels = log_snr_levels(24, 60.0, 0.3)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
@@ -21,6 +22,8 @@ from phasebook.slices.measures.statistics import centred_gram
 
 __all__ = ["VarianceShare", "exact_levels", "factor_split", "sampled_levels", "variance_share"]
 
+AT_ONCE = 2_500         # states that travel together: a trip has a score of copies of each
+APART = 10**12          # between the seeds of those and of the next
 
 class VarianceShare(NamedTuple):
     """Attributes:
@@ -96,14 +99,16 @@ def sampled_levels(model: Model, x0: State, levels: Levels, at: Sequence[int],
         ValueError: for no step, or one that the sampler does not have.
     """
     last, visited = levels.steps - 1, visited_steps(at, levels)
-    before = {name: label(Frame(model, last, x0)) for name, label in factors.items()}
-    kept = {name: [] for name in factors}
-    for number, step in enumerate(visited):
-        ends = there_and_back(model, x0, levels, step, prompt, seed + 10_000_000 * number)
-        for name, label in factors.items():
-            same = [(label(Frame(model, last, end)) == before[name]).mean() for end in ends]
-            kept[name].append(float(np.mean(same)))
-    return {name: settled(levels.heights[visited], np.array(shares)) for name, shares in kept.items()}
+    kept = {name: np.zeros(len(visited)) for name in factors}
+    for part, index in enumerate(torch.arange(len(x0)).split(AT_ONCE)):
+        some, asked = x0[index.to(x0.device)], prompt and prompt.pick(index)
+        before = {name: label(Frame(model, last, some)) for name, label in factors.items()}
+        for number, step in enumerate(visited):
+            ends = there_and_back(model, some, levels, step, asked, seed + APART * part + 10_000_000 * number)
+            for name, label in factors.items():
+                same = sum(int((label(Frame(model, last, end)) == before[name]).sum()) for end in ends)
+                kept[name][number] += same / (len(ends) * len(x0))
+    return {name: settled(levels.heights[visited], shares) for name, shares in kept.items()}
 
 
 def factor_split(levels: Mapping[str, float], first: str, second: str) -> float | None:

@@ -40,8 +40,8 @@ class Chapter(WithKin):
     data: list[Literal["icons a", "icons b"]]
     trained_on: Literal["icons a", "icons b", ""]
     views: Annotated[int, Field(ge=0, le=16)]
-    guidances: list[Guidance]
-    step_counts: list[Steps]
+    guidances: Annotated[list[Guidance], Field(max_length=40)]
+    step_counts: Annotated[list[Steps], Field(max_length=40)]
     cut: Fraction
     anchors_seed: Seed
     extent: Extent

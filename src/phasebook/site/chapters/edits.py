@@ -159,12 +159,13 @@ class Chapter(ModelParameters):
     def _bytes_of_edits(self, name: str) -> float:
         picture = 0 if name == EXACT else 3 * (_size_of(name) or 512)**2
         state = 2 * len(self.pictures(name, small=True)) if name == EXACT else picture // 48
-        inverted = INVERTED * (2 if name == EXACT else 1)       # the exact model's are in double precision
-        most = max(self.at("pairs", name), self.at("neighbours", name), len(self.edits))
-        kept = RESUMED * len(self.k_at(name)) + inverted * self.at("steps", name)
+        wide, k, steps = 2 if name == EXACT else 1, len(self.k_at(name)), self.at("steps", name)    # 2: in float64
+        inverted, most, kept = INVERTED * wide, 0.0, 0.0
+        for count in (len(self.edits), self.at("pairs", name), self.at("neighbours", name)):        # all are kept
+            most = max(most, kept + count * (state * (RESUMED * k + inverted * steps) + JUDGED * picture))
+            kept += count * state * wide * (k + steps)
         trips = self.trips if name == EXACT else self.few       # these resume at every step
-        return 4.0 * max(most * (state * kept + JUDGED * picture),
-                         trips * state * (RESUMED + inverted) * self.at("steps", name))
+        return 4.0 * max(most, trips * state * (RESUMED + inverted) * steps)
 
     def _check_exact(self) -> None:
         model = ExactModel.of(small_pictures(self.image_set, self.families or None))

@@ -61,7 +61,7 @@ class Chapter(ModelParameters):
     extent: Extent
     grid: PerModel(Annotated[int, Field(ge=5, le=501)])
     ridge: Fraction
-    ridges: Annotated[list[Fraction], Field(min_length=1)]
+    ridges: Annotated[list[Fraction], Field(min_length=1, max_length=40)]
     pair_coordinates: Annotated[list[list[list[Finite]]], Field(max_length=40)]
     sets: Annotated[int, Field(ge=2, le=200)]
     starts: PerModel(Annotated[int, Field(ge=8, le=5000)])

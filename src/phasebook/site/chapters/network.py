@@ -48,6 +48,7 @@ PICTURE_SIDE = 64       # pixels of these
 STARTS = 48             # samples from which the covariance of a model without data is estimated
 LEVELS = 6              # of noise in a window, at which maps of two samplers are compared
 LEAST = 1e-30           # tr G below which a map is flat
+BESIDE = 4              # slices of a plane that are kept: in two features, of both exact denoisers, of a Gaussian
 KNOWN = 0.2             # agreement beyond chance above which a network knows its data
 
 
@@ -127,7 +128,7 @@ class Chapter(WithKin):
         for name in self.models:
             grid, steps = self.at("grid", name), self.at("steps", name)
             parts[named(models=name, grid=grid, steps=steps, sets=self.sets, sets_grid=self.sets_grid)] = \
-                3 * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps))
+                BESIDE * (bytes_of_slices(1, grid, steps) + bytes_of_slices(self.sets, self.sets_grid, steps))
         return parts | memory_of_data({*(self.at("trained_on", name) for name in self.models), self.unseen}, self.views)
 
     @property

@@ -127,11 +127,12 @@ class Chapter(Parameters):
         """See `Parameters`: tables of all pictures at each level, states along all curves, a batch that is probed."""
         n = len(small_pictures(self.image_set))
         curves = self.pairs + 2 * self.flows + len(self.levels)
+        points = curves * self.curve_points + self.fine_pairs * self.fine_points
         return memory_of_pictures(self.image_set) | memory_of_network(self.model, parameter="model") | {
             named(image_set=repr(self.image_set), noise=self.noise):
                 8.0 * n * ((len(self.noise) + 8) * n + 4 * 3 * PIXELS**2),
-            named(pairs=self.pairs, curve_points=self.curve_points):
-                8.0 * CURVES * curves * self.curve_points * LATENT,
+            named(pairs=self.pairs, curve_points=self.curve_points, fine_pairs=self.fine_pairs,
+                  fine_points=self.fine_points): 8.0 * CURVES * points * LATENT,
             named(batch=self.batch): PROBED * self.batch if self.device == "cpu" else 0.0}
 
 

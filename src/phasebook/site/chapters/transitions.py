@@ -18,7 +18,7 @@ from phasebook.sampling.protocols import Frame, State
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.network import PICTURE_SIDE, deviation_of, memory_of_data, nearest_kind, own_data
 from phasebook.site.chapters.slices import Extent, opening
-from phasebook.site.checks.memory import bytes_of_slices, named
+from phasebook.site.checks.memory import LATENT, NUMBER, TILE, bytes_of_slices, named
 from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents, small_pictures
 from phasebook.site.figures.base import table
 from phasebook.slices.measures.statistics import largest_deviation
@@ -79,6 +79,8 @@ class Chapter(ModelParameters):
             parts[named(factor_sets=self.factor_sets)] = ICONS
         if self.trained:
             own = {self.at("trained_on", name) for name in self.trained}
+            grid = max(self.at("grid", name) for name in self.trained)
+            parts[named(grid=grid)] = 2.0 * NUMBER * LATENT * grid**2           # the states of a plane
             parts |= memory_of_data(own, self.views, max(self.at("starts", name) for name in self.trained))
         return parts
 
@@ -293,9 +295,12 @@ def factors_on_slices(one: Traveller, several: Sequence[Plane], visits: int, see
     for number, plane in enumerate(several):
         alpha, beta = np.meshgrid(plane.alpha, plane.beta, indexing="ij")
         c, _ = plane.coefficients(alpha.ravel(), beta.ravel())
-        *_, last = model.sweep(model.start(plane.anchors, c), levels, one.subject.prompt)
+        ends = []
+        for top in range(0, len(c), TILE):
+            *_, last = model.sweep(model.start(plane.anchors, c[top:top + TILE]), levels, one.subject.prompt)
+            ends.append(last.x0)
         dealt = {f"shuffled {name}": rng.permutation(kinds) for name, kinds in classes.items()}
         labels = {name: nearest_kind(data, kinds) for name, kinds in (classes | dealt).items()}
-        settled_at = sampled_levels(model, last.x0, levels, at, labels, one.subject.prompt, seed + 10**9 * number)
-        splits.append(lead(settled_at))
+        x0, own = torch.cat(ends), seed + 10**9 * number
+        splits.append(lead(sampled_levels(model, x0, levels, at, labels, one.subject.prompt, own)))
     return splits

@@ -19,7 +19,7 @@ __all__ = ["DrawnBy", "basin_of", "toggle_album"]
 
 GOLDEN = (5**0.5 - 1) / 2
 CELL = 34               # pixels of a picture
-SIDE = 20               # pixels of a point of the map
+SIDE, LARGE = 20, 1600  # pixels of a point of the map, and of the map
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,8 @@ def _maps(basins: Int[ndarray, "k a b"]) -> UInt8[ndarray, "k y x 3"]:
     turn = 2 * np.pi * (basins[..., None] * GOLDEN + np.array([0, 1 / 3, 2 / 3]))
     pale = 0.5 + 0.12 * (basins[..., None] % 3)
     colours = np.rint(255 * (pale + (0.95 - pale) * np.cos(turn) / 1.6).clip(0, 1)).astype(np.uint8)
-    return colours[:, ::-1].repeat(SIDE, 1).repeat(SIDE, 2)
+    side = max(1, min(SIDE, LARGE // basins.shape[1]))
+    return colours[:, ::-1].repeat(side, 1).repeat(side, 2)
 
 
 def _sheet(pictures: UInt8[ndarray, "row column y x 3"]) -> UInt8[ndarray, "h w 3"]:
