@@ -44,7 +44,9 @@ def refusal(chapter: str, changes: dict) -> str:
     ("edits", {"pairs": [1000, 4], "steps": [50, 4], "k_values": [[], [0, 2]]}, 4.9e9),     # what it takes, measured
     ("edits", {"pairs": [600, 4], "steps": [200, 4], "k_values": [[0, 100], [0, 2]]}, 5.8e9),
     ("hierarchy", {"models": ["exact"], "starts": [4000], "steps": [50], "grid": [41]}, 10.1e9),    # likewise
+    ("hierarchy", {"models": ["exact"], "slices": 2, "grid": [501], "steps": [4], "starts": [16]}, 3.1e9),  # likewise
     ("one_dimension", {"images": "icons"}, 1e9),
+    ("one_dimension", {"images": "icons"}, 9.5e9),      # likewise
     ("one_dimension", {"clones": 1_000_000}, 2e9),
     ("spacetime", {"triples": 1_000_000}, 1.5e9),
     ("complexity_and_drift", {"tree_branches": 6, "tree_depth": 4, "tree_dimension": 512}, 4e9),

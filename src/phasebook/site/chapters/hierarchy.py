@@ -44,6 +44,8 @@ __all__ = ["Chapter", "apart_of", "cloud_of", "compared_subjects", "disjoint_par
 TWO_FACTORS = "icons"           # the image set of things in styles
 RESOLUTION = 0.25               # of split heights: a factor 1.28 of the noise
 SPANNED = 64                    # coordinates that a cloud has at least: its planes are normalised as those of pictures
+GEODESICS = 3_000               # bytes of a point of a slice on which they are looked for: edges to those around it
+BESIDE = 1.25                   # slices of the exact model with those of their clouds, in one feature
 SHARE = 0.05                    # of the largest geodesic distance, likewise
 Extent = Annotated[list[Finite], Field(min_length=4, max_length=4), AfterValidator(check_extent)]
 
@@ -105,8 +107,9 @@ class Chapter(ModelParameters):
             leaves = starts / 4 if name == EXACT else starts        # of the starts of a network each may be one
             n = len(small_pictures(self.image_set, self.families or None)) if name == EXACT else 0
             clouds = 2.0 * NUMBER * self.slices * n**2              # a null for each slice: points, and their products
+            beside = BESIDE if name == EXACT else 1
             parts[named(models=name, slices=self.slices, grid=grid, steps=steps)] = \
-                bytes_of_slices(self.slices, grid, steps) + clouds
+                beside * bytes_of_slices(self.slices, grid, steps) + GEODESICS * grid**2 + clouds
             parts[named(models=name, starts=starts, steps=steps, sets=self.sets)] = \
                 starts**2 * (14.0 * steps + 64) + 40.0 * starts * entries + 16 * self.sets * leaves**2
         return parts

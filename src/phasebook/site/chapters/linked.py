@@ -21,7 +21,7 @@ LEAVES = 12             # phases of the last step that the tree has, the largest
 LEAST = 0.004           # share of the area from which a phase is one of them
 FRAMES = 30             # steps that the slider has
 MAP, PICTURE, BAR = 6, 40, 6    # pixels: of a point of the map, of a leaf's picture, of the colour above it
-SMALL, LARGE = 240, 1200        # of a map: of few points they are larger; of many smaller, or the sheet had no room
+SMALL, LARGE = 240, 400         # of a map: points of few are larger, of many smaller, or the sheet had no room
 UNIT, TALL = 40, 240    # units of the drawing: width of a leaf at least, height of the tree
 LEFT, HEAD = 44, 24     # of the noise levels beside it, and of their name above them
 FEW = 320               # width of a tree of few leaves, which lie further apart
@@ -76,7 +76,7 @@ def _heights(distances: Float[ndarray, "step n n"], noise: Float[ndarray, " step
 
 def _maps(colours: UInt8[ndarray, "k a b 3"], points: Int[ndarray, "n 2"]) -> UInt8[ndarray, "k y x 3"]:
     """The maps, alpha up, with a white square on black at each leaf's point."""
-    side = max(MAP // 2, min(max(MAP, SMALL // colours.shape[1]), LARGE // colours.shape[1]))
+    side = max(1, min(max(MAP, SMALL // colours.shape[1]), LARGE // colours.shape[1]))
     maps = colours.repeat(side, 1).repeat(side, 2)
     third = max(1, side // 4)
     for row, column in points * side:

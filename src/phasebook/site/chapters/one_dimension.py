@@ -6,12 +6,13 @@ from pydantic import Field, model_validator
 
 from phasebook.mixtures.setting import check_interval
 from phasebook.site.checks.memory import named
-from phasebook.site.checks.models import check_pictures, memory_of_pictures
+from phasebook.site.checks.models import check_pictures, small_pictures
 from phasebook.site.checks.parameters import Finite, Fraction, Parameters, Seed
 
 __all__ = ["Chapter", "Numbers"]
 
 CLOUD = 64              # dimensions of the two clusters
+SQUARES = 13            # tables of all pictures by all that live at a time in a mean shift
 Numbers = Annotated[list[Annotated[Finite, Field(ge=-1e6, le=1e6)]], Field(min_length=1, max_length=400)]
 
 
@@ -53,5 +54,10 @@ class Chapter(Parameters):
 
     def memory(self) -> dict[str, float]:
         """See `Parameters`."""
-        pictures = {} if self.images is None else memory_of_pictures(self.images, parameter="images")
-        return pictures | {named(clones=self.clones): 8.0 * CLOUD * 4 * self.clones}
+        clones = {named(clones=self.clones): 8.0 * CLOUD * 4 * self.clones}
+        if self.images is None:
+            return clones
+        n = len(small_pictures(self.images))
+        entries = n * 3 * 64**2
+        part = named(images=repr(self.images), pictures=n)
+        return clones | {part: 12.0 * entries + max(8.0 * entries, 8.0 * SQUARES * n**2)}

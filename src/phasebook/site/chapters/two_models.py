@@ -19,7 +19,7 @@ __all__ = ["DrawnBy", "basin_of", "toggle_album"]
 
 GOLDEN = (5**0.5 - 1) / 2
 CELL = 34               # pixels of a picture
-SIDE, LARGE = 20, 1600  # pixels of a point of the map, and of the map
+SIDE, LARGE = 20, 400  # pixels of a point of the map, and of the map
 
 
 @dataclass(frozen=True, eq=False)
