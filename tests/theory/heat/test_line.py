@@ -8,6 +8,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm as normal
 
 from phasebook.theory.chains.chain import flow_displacement
+from phasebook.theory.heat import line
 from phasebook.theory.heat.expansion import ladder, line_expansion, slope
 from phasebook.theory.heat.interpolation import line_interpolant, line_reverse, line_sweep
 from phasebook.theory.heat.line import LineMixture, check_mixture, norm, quadrature
@@ -79,6 +80,14 @@ def test_map_of_one_gaussian_to_full_relative_accuracy():
     x, eps = np.linspace(-6, 6, 101), 1e-7
     exact = (x - 0.4) * (eps / 0.64) / (1 + np.sqrt(1 + eps / 0.64))
     assert rho.displacement(x, eps) == pytest.approx(exact, rel=1e-13, abs=1e-22)
+
+
+def test_many_points_are_moved_some_at_a_time(monkeypatch):
+    rho = LineMixture([-1.5, 1.0], [0.7, 0.5], [0.4, 0.6])
+    x, _ = quadrature(rho)
+    whole = rho.displacement(x, 0.1)
+    monkeypatch.setattr(line, "AT_ONCE", 1600)          # a hundred of them
+    assert rho.displacement(x, 0.1) == pytest.approx(whole, rel=1e-12)
 
 
 def test_map_against_pot_on_samples():
