@@ -35,6 +35,7 @@ def refusal(chapter: str, changes: dict) -> str:
     ("phase_boundaries", {"grid": 101, "steps": 400, "sets": 18, "sets_grid": 17, "resolution": 64,
                           "norms": [12.8, 6.4, 25.6, 110.9]}, 2.68e9),      # what it takes, measured
     ("ridges_and_resolution", {"refined_grid": 301}, 4.12e9),       # likewise
+    ("ridges_and_resolution", {"grid": 1001, "steps": 40, "jacobian": "exact"}, 6.9e9),     # likewise
     ("network_and_data", {"sets": 200, "sets_grid": 201, "steps": 500}, 64e9),
     ("hierarchy", {"grid": [501, 9], "slices": 200, "steps": [500, 9]}, 64e9),
     ("hierarchy", {"models": ["exact"], "slices": 200, "image_set": "emoji", "starts": [40], "grid": [9], "steps": [9]},

@@ -22,6 +22,7 @@ from phasebook.slices.sweep import slice_of
 
 __all__ = ["Chapter", "beyond_gaussian", "nearest_steps", "without"]
 
+TANGENTS = 48           # further bytes of a point of a slice at a step: the metric by tangents, and maps of it
 SWEPT = 20              # numbers of a point for each picture while it is swept
 NEAR = 0.15             # of a logarithm: a step whose noise lies further off is at another noise level
 
@@ -41,9 +42,13 @@ class Chapter(SliceParameters):
         return self
 
     def memory(self) -> dict[str, float]:
-        """See `Parameters`: of the finest of three grids all points are swept together."""
+        """See `Parameters`: of the finest of three grids all points are swept together; and slices with tangents, the
+        further ones always, with those of a Gaussian."""
         pictures = len(small_pictures(self.image_set, self.families or None))
+        points = self.sets * self.sets_grid**2 + (self.grid**2 if self.jacobian != "differences" else 0)
+        tangents = named(jacobian=self.jacobian, grid=self.grid, steps=self.steps, sets=self.sets)
         return super().memory() | {
+            tangents: float(TANGENTS) * points * self.steps,
             named(refined_grid=self.refined_grid): NUMBER * SWEPT * self.refined_grid**2 * pictures}
 
 
