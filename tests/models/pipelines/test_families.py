@@ -285,6 +285,20 @@ def test_flow_levels_are_the_schedulers(pipes, change):
     assert levels.alpha[0] >= 0 and (np.diff(levels.sigma_over_alpha) < 0).all()      # shifted in float32
 
 
+def test_a_shift_that_was_set_is_the_models_own(pipes):
+    """Diffusers keeps it beside the configuration; a pipeline serves a sweep over shifts, a model each."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    pipe = refitted(pipes, "sd3", scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0))
+    models = []
+    for shift in (3, 6.0, 1.0):
+        pipe.scheduler.set_shift(shift)
+        models.append(PipelineModel.of(pipe, "flow"))
+        assert held(models[-1], 1.0, "") <= 1e-5
+    assert len({model.fingerprint for model in models}) == len({model.levels(4).sigma[1] for model in models}) == 3
+    assert models[0].fingerprint == PipelineModel.of(pipes["sd3"], "flow").fingerprint
+
+
 def test_an_unconditional_pipeline_is_sampled_by_ddim(pipes):
     scheduler = betas()
     model = PipelineModel.of(refitted(pipes, "ddim", scheduler=scheduler), "pixels")

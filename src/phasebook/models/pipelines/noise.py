@@ -7,6 +7,7 @@ A network is trained on `x = alpha x_0 + sigma eps`, with `alpha^2 + sigma^2 = 1
 """
 
 import inspect
+from copy import deepcopy
 from typing import Any, Protocol
 
 import numpy as np
@@ -164,8 +165,11 @@ class Flow:
         self.scheduler, self.tokens, self.even = scheduler, tokens, even
 
     def digest(self) -> bytes:
-        """The scheduler's numbers."""
-        return repr(sorted((k, v) for k, v in self.scheduler.config.items() if not k.startswith("_"))).encode()
+        """The scheduler's numbers, and a shift that was set later: its ends stay those of the first one."""
+        said = sorted((k, v) for k, v in self.scheduler.config.items() if not k.startswith("_"))
+        if self.scheduler.shift != self.scheduler.config.shift:
+            said.append(("set_shift", self.scheduler.shift))
+        return repr(said).encode()
 
     def levels(self, steps: int, name: str) -> Levels:
         """The scheduler's own, to 0 at the end."""
@@ -247,7 +251,7 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
     if flow:
         if scheduler.config.get("stochastic_sampling"):
             raise ValueError(f"{label}: its scheduler adds noise at each step; takes stochastic_sampling = False")
-        return Flow(scheduler, tokens, even)
+        return Flow(deepcopy(scheduler), tokens, even)      # as it is now: a shift may be set anew for another model
     # other classes have other defaults (Heun's betas), which `from_config` would replace by DDIM's
     changes: dict[str, Any] = {key: scheduler.config[key] for key in TABLE if key in scheduler.config}
     changes["clip_sample"] = scheduler.config.get("clip_sample", False)         # where nothing is said DDIM would clip
@@ -283,4 +287,4 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
     if kind not in OWN:
         raise ValueError(f"{label}: sampler = 'own', but its scheduler is a {kind}; takes a DDIMScheduler, a "
                          f"{' or a '.join(OWN)}, or sampler = 'ddim'")
-    return Betas(ddim, scheduler)
+    return Betas(ddim, deepcopy(scheduler))

@@ -30,7 +30,7 @@ def diffusers_steps(model: PipelineModel, start: Float[Tensor, "c y x"], steps: 
     """
     pipe, noise, kind = copy.copy(model.pipe), model.noise, model.family.pipeline
     own = (noise.own or noise.scheduler) if isinstance(noise, Betas) else noise.scheduler
-    pipe.register_modules(scheduler=type(own).from_config(own.config))
+    pipe.register_modules(scheduler=copy.deepcopy(own))
     pipe.set_progress_bar_config(disable=True)
     if kind == "DiTPipeline":
         return _of_classes(pipe, model, start, steps, prompt, guidance)
