@@ -5,7 +5,8 @@ What a user's own function gives is checked here as well, as far as its kind and
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["brief", "check_place", "check_takes", "first_not_finite", "latent_shape", "number", "numbers", "tensor_of",
-           "whole"]
+__all__ = ["brief", "check_place", "check_takes", "first_not_finite", "latent_shape", "number", "numbers",
+           "of_its_kind", "tensor_of", "whole"]
 
 ENTRIES = 10**9         # of a latent
+OTHER_KIND = ("dtype", "datatype", "expected scalar type", "Input type (", "same device")    # as torch's layers say it
 
 
 def brief(value: object) -> str:
@@ -31,6 +33,9 @@ def _is_whole(value: object) -> bool:
 
 def _array(value: object) -> ndarray | None:
     """Real numbers as an array; None for anything else."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        value = value.float() if value.dtype == torch.bfloat16 else value
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):       # ragged lists, tensors of another device
@@ -92,7 +97,7 @@ def check_place(dtype: torch.dtype, device: str) -> None:
 def tensor_of(label: str, value: object, takes: str) -> Tensor:
     """What a function gave, as a tensor. ValueError unless it is made of real numbers."""
     try:
-        tensor = torch.as_tensor(np.asarray(value, order="C") if isinstance(value, ndarray) else value)
+        tensor = _tensor(value)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{label}: gives a {type(value).__name__}; takes {takes}") from None
     if tensor.layout != torch.strided or tensor.is_meta:
@@ -101,6 +106,29 @@ def tensor_of(label: str, value: object, takes: str) -> Tensor:
     if tensor.is_complex():
         raise ValueError(f"{label}: gives complex numbers; takes {takes}")
     return tensor
+
+
+def _tensor(value: object) -> Tensor:
+    """Tensors, lists of them, and whatever numpy takes for an array of numbers, in the precision that it has there."""
+    if isinstance(value, list | tuple) and value and all(isinstance(one, Tensor) for one in value):
+        return torch.stack(tuple(value))
+    if isinstance(value, Tensor):
+        return value
+    array = np.require(value, requirements="CWE")       # torch has no reversed axes and no memory that is read alone,
+    wide = array.dtype.kind == "f" and array.dtype.itemsize > 8         # nor long doubles and other byte orders
+    return torch.from_numpy(array.astype(np.float64 if wide else array.dtype.newbyteorder("="), copy=False))
+
+
+@contextmanager
+def of_its_kind(label: str, x: Tensor, takes: str) -> Iterator[None]:
+    """Around a function of somebody's own: ValueError where its layers are of another type, or device, than `x`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(word in str(error) for word in OTHER_KIND):
+            raise
+        raise ValueError(f"{label}: {str(error).splitlines()[0]}; is given {x.dtype} on {x.device.type}, takes "
+                         f"{takes}") from None
 
 
 def first_not_finite(x: Float[Tensor, "p *s"]) -> int | None:

@@ -204,6 +204,27 @@ def test_a_feature_may_change_its_pictures_and_other_features_do_not_see_it():
     np.testing.assert_array_equal(one.values("trace", "mean"), other.values("trace", "mean"))
 
 
+def test_a_decoder_may_change_its_states_and_features_do_not_see_it():
+    def rude(x0):
+        return x0.mul_(0.1).add_(0.5).view(-1, 3, 1, 1)
+
+    models = [Denoiser((3,), lambda x, a, s: a * x, decode=decode) for decode in (rude, lambda x0: rude(x0.clone()))]
+    one, other = (slice_of(m, Plane.random((3,), 0, grid=3), m.levels(3), features=["pixels", "latent"], jacobian="jvp")
+                  for m in models)
+    for feature in ("pixels", "latent"):
+        np.testing.assert_array_equal(one.values("trace", feature), other.values("trace", feature))
+
+
+@pytest.mark.parametrize("features, words", [("pixels", "decode: mat1"),
+                                             ({"f": torch.nn.Conv2d(3, 1, 1)}, "feature 'f': ")])
+def test_networks_of_another_type_are_one_line(features, words):
+    decoder = torch.nn.Linear(3, 3)
+    decode = (lambda x0: decoder(x0).view(-1, 3, 1, 1)) if features == "pixels" else colours
+    model = Denoiser((3,), lambda x, a, s: a * x, decode=decode)
+    plane = Plane.random((3,), 0, grid=3)
+    refuses(lambda: slice_of(model, plane, model.levels(3), features=features), words, "is given torch.float64 on cpu")
+
+
 def test_a_network_in_half_precision_that_has_gradients_is_a_feature():
     """Squares of its numbers are beyond half precision, and it is called as it is, without `no_grad`."""
     weights = torch.nn.Parameter(torch.full((3,), 20000.0))

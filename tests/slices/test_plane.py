@@ -108,7 +108,7 @@ def test_small_latents_are_not_normalised_unless_asked_for():
 
 
 SHAPES = (0, -1, (), (0,), (-1,), (2.5,), (True,), None, "ab", 1.5)
-EXTENTS = (None, 5, "abcd", (0, 1, 0), (0, 1, 0, None), (0, np.inf, 0, 1), [[0, 1], [0, 1]])
+EXTENTS = (None, 5, "abcd", (0, 1, 0), (0, 1, 0, None), (0, 1, 0, "1"), (0, np.inf, 0, 1), [[0, 1], [0, 1]])
 
 
 @pytest.mark.parametrize("shape", SHAPES)

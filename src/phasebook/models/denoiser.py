@@ -10,13 +10,15 @@ from numpy import ndarray
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-from phasebook.arguments import brief, check_place, check_takes, latent_shape, numbers, tensor_of, whole
+from phasebook.arguments import brief, check_place, check_takes, latent_shape, numbers, of_its_kind, tensor_of, whole
 from phasebook.sampling.features import Latent, OfPixels
 from phasebook.sampling.fingerprints import fingerprint_of
 from phasebook.sampling.levels import Levels, log_snr_levels
 from phasebook.sampling.protocols import Model, Pixels, Prediction, Prompt, State
 
 __all__ = ["Denoiser"]
+
+NETWORK = "Denoiser(..., dtype=..., device=...) of the network"
 
 
 class Denoiser(Model):
@@ -101,13 +103,8 @@ class Denoiser(Model):
 
     def _asked(self, x: State, alpha: float, sigma: float) -> State:
         """The function's answer, copied: it may give the same memory each time. It gets a copy, which it may change."""
-        try:
+        with of_its_kind("denoise", x, NETWORK):
             x0 = self.denoise(x.clone(), alpha, sigma)
-        except RuntimeError as error:
-            if "dtype" not in str(error):
-                raise
-            raise ValueError(f"denoise: {str(error).splitlines()[0]}; states are {x.dtype}, takes "
-                             "Denoiser(..., dtype=...) of the network") from None
         takes = "a function that gives a tensor or an array of real numbers"
         if not isinstance(x0, Tensor | ndarray):
             raise ValueError(f"denoise: gives a {type(x0).__name__}; takes {takes}")
@@ -161,7 +158,9 @@ class Denoiser(Model):
         """
         if self._decode is None:
             raise ValueError("decode: this model has no pictures; takes Denoiser(..., decode=function)")
-        pixels = tensor_of("decode", self._decode(x0), f"a function that gives pictures ({len(x0)}, 3, y, x)")
+        with of_its_kind("decode", x0, NETWORK):
+            pixels = self._decode(x0.clone())           # the next feature looks at the states, too
+        pixels = tensor_of("decode", pixels, f"a function that gives pictures ({len(x0)}, 3, y, x)")
         if pixels.ndim != 4 or len(pixels) != len(x0) or pixels.shape[1] != 3:
             raise ValueError(f"decode: gives shape {tuple(pixels.shape)} for {len(x0)} states; takes a function that "
                              f"gives pictures ({len(x0)}, 3, y, x)")

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from phasebook.arguments import brief, latent_shape, number, tensor_of, whole
+from phasebook.arguments import brief, latent_shape, number, of_its_kind, tensor_of, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prompt
 from phasebook.sampling.samplers import normal_start
@@ -119,7 +119,9 @@ class OfPixels(_Base):
     def _of(self, pixels: Pixels) -> Float[Tensor, "p k"]:
         """The function of a copy, which it may change: the pictures are those of the next feature as well."""
         takes = "a function that gives a number or a row for each picture"
-        values = tensor_of(self.label, self.function(pixels.clone()), takes)
+        with of_its_kind(self.label, pixels, "a function that converts them"):
+            values = self.function(pixels.clone())
+        values = tensor_of(self.label, values, takes)
         if values.ndim < 1 or len(values) != len(pixels) or values.numel() == 0:
             raise ValueError(f"{self.label}: gives shape {tuple(values.shape)} for {len(pixels)} pictures; takes "
                              f"{takes}")

@@ -100,7 +100,7 @@ def check_anchors(anchors: Float[ndarray, "3 *latent"], shape: tuple[int, ...], 
 def check_extent(extent: list[float]) -> list[float]:
     """`[alpha0, alpha1, beta0, beta1]` with finite, increasing ends; ValueError in one line otherwise."""
     try:
-        ends = np.asarray(extent, dtype=float)
+        ends = np.asarray(extent, dtype=float) if np.asarray(extent).dtype.kind != "U" else np.empty(0)
     except (TypeError, ValueError, OverflowError):
         ends = np.empty(0)
     if ends.shape != (4,) or not np.isfinite(ends).all():
