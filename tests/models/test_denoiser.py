@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from phasebook import Denoiser, Plane, invert, sample, slice_of
+from phasebook import Denoiser, Plane, evaluator, invert, sample, slice_of
 from phasebook.mixtures.mixtures import Mixture
-from phasebook.sampling.levels import Levels, scaled_linear_levels
+from phasebook.sampling.levels import Levels, log_snr_levels, scaled_linear_levels
 from tests.builders import refuses
 
 MIXTURE = Mixture.atoms(np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]]))
@@ -121,6 +121,22 @@ def test_tangents_of_half_precision_are_not_held_against_its_rounding(dtype):
     models = [Denoiser((2,), lambda x, alpha, sigma: torch.tanh(x), dtype=d) for d in (dtype, torch.float64)]
     half, double = (slice_of(m, plane, m.levels(4), jacobian="jvp").values("trace", exact=True) for m in models)
     np.testing.assert_allclose(half, double, rtol=0.2, atol=1e-2)
+
+
+def test_levels_whose_noise_exceeds_the_latents_are_refused_and_put_right():
+    """At variance-exploding levels standard normal latents all lie in the middle of the noise, and in one basin."""
+    def exploding(steps):
+        return Levels("exploding", np.ones(steps + 1), np.geomspace(80, 0.01, steps + 1), np.arange(steps))
+
+    plane, model = Plane.random((2,), seed=0, grid=5), Denoiser((2,), two_dimensional, levels=exploding)
+    words = "levels = 'exploding': noise of standard deviation 80 at the first level, for latents of size "
+    for call in (lambda: slice_of(model, plane, exploding(9)), lambda: model.features["latent"].yardstick(model),
+                 lambda: evaluator(model, plane, exploding(9), 8, model.features["latent"])):
+        refuses(call, words, "lambda x, alpha, sigma: f(x / alpha, sigma / alpha)")
+    told = Denoiser((2,), lambda x, alpha, sigma: two_dimensional(x / alpha, 1.0, sigma / alpha))
+    s = slice_of(told, plane, log_snr_levels(9, noisiest=80, cleanest=0.01))
+    wide = slice_of(model, Plane(80 * plane.anchors, grid=5, normalise=False), exploding(9))
+    np.testing.assert_allclose(s.values("trace"), wide.values("trace"), rtol=1e-2, atol=1e-4)
 
 
 def test_fingerprints_tell_closures_and_networks_apart():

@@ -39,6 +39,10 @@ class Denoiser(Model):
     Raises:
         ValueError: for an argument that is none of these, or a function that does not take three.
 
+    Latents are the states of the first level, so noise begins with standard deviation one. A network of
+    `x_0 + sigma eps`, without alpha, whose noise begins with 80, say, is `f(x / alpha, sigma / alpha)`, at
+    `log_snr_levels(steps, noisiest=80)`.
+
     Examples:
         >>> model = Denoiser((2,), lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2))      # N(0, 1)
     """

@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 from phasebook.arguments import brief, latent_shape, number, of_its_kind, tensor_of, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prompt
-from phasebook.sampling.samplers import normal_start
+from phasebook.sampling.samplers import check_begin, normal_start
 from phasebook.sampling.tangents import forward_mode, pushed
 
 __all__ = ["Latent", "Normalised", "OfPixels", "distances", "final_distances", "named_features",
@@ -39,6 +39,7 @@ def distances(embedding: Embedding, unit: float) -> Float[Tensor, "p p"]:
 def final_distances(feature: Feature, model: Model, levels: Levels, prompt: Prompt | None = None,
                     starts: int = STARTS, seed: int = 0) -> Float[Tensor, " m"]:
     """Distances of the last predictions of independent normal starts, each pair once."""
+    check_begin(levels)
     *_, last = model.sweep(normal_start(model, seed, starts), levels, prompt)
     d = distances(feature(last), feature.unit)
     return d[tuple(torch.triu_indices(starts, starts, 1))]

@@ -31,7 +31,7 @@ from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prediction, Prompt, State
 from phasebook.sampling.solve import solve_step
 
-__all__ = ["Inversion", "Resumed", "check_kinds", "invert", "normal_start", "resume", "sample"]
+__all__ = ["Inversion", "Resumed", "check_begin", "check_kinds", "invert", "normal_start", "resume", "sample"]
 
 TOGETHER = 2048         # points that `resume` advances at a time: full batches for networks, a bound for the memory
 
@@ -55,6 +55,15 @@ def check_kinds(model: Model, levels: Levels, prompt: Prompt | None) -> None:
     named = isinstance(conditions, Mapping) and conditions.values()
     if named is False or not all(isinstance(c, torch.Tensor) and c.ndim for c in named):
         raise ValueError(f"prompt: its conditions are {brief(conditions)}; takes tensors by name, points first")
+
+
+def check_begin(levels: Levels, size: float = 1.0) -> None:
+    """ValueError where latents of this size, root mean square, are no noise of the first level."""
+    if (first := levels.sigma[0]) > 2 * max(1.0, size):
+        raise ValueError(f"levels = {levels.name!r}: noise of standard deviation {first:.3g} at the first level, for "
+                         f"latents of size {size:.3g}; takes levels from standard normal latents, such as "
+                         "log_snr_levels, with lambda x, alpha, sigma: f(x / alpha, sigma / alpha) for a function f of "
+                         "x_0 + sigma eps")
 
 
 def _check(model: Model, x: State, levels: Levels, prompt: Prompt | None) -> None:

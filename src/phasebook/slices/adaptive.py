@@ -25,7 +25,7 @@ from scipy.optimize import linear_sum_assignment
 from phasebook.arguments import brief, first_not_finite, number, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
-from phasebook.sampling.samplers import check_kinds
+from phasebook.sampling.samplers import check_begin, check_kinds
 from phasebook.slices.measures.basins import basin_labels
 from phasebook.slices.measures.phases import link
 from phasebook.slices.measures.ridges import frame_at
@@ -144,6 +144,7 @@ def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Fe
     check_kinds(model, levels, prompt)
     if not isinstance(plane, Plane):
         raise ValueError(f"plane = {brief(plane)}: takes a Plane, such as Plane.random(model.shape, seed=0)")
+    check_begin(levels, plane.size)
     step = whole("step", step, 0, levels.steps - 1, "a step")
 
     def evaluate(points: Int[ndarray, "m 2"]) -> Embedding:

@@ -196,6 +196,11 @@ class Plane:
         a0, a1, b0, b1 = self.extent
         return (a1 - a0) / (self.grid - 1), (b1 - b0) / (self.grid - 1)
 
+    @property
+    def size(self) -> float:
+        """Of its latents, root mean square of their entries: the anchors', or 1 where each is normalised."""
+        return 1.0 if self.normalise else float(np.sqrt(np.square(self.anchors, dtype=np.float64).mean()))
+
     def coefficients(self, alpha: Float[ndarray, " p"],
                      beta: Float[ndarray, " p"]) -> tuple[Float[ndarray, "p 3"], Float[ndarray, "2 p 3"]]:
         """Coefficients c with `z = sum_k c_k z_k` at points, and their derivatives along alpha and beta.

@@ -16,7 +16,7 @@ from phasebook.arguments import brief, whole
 from phasebook.sampling.features import named_features
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
-from phasebook.sampling.samplers import check_kinds
+from phasebook.sampling.samplers import check_begin, check_kinds
 from phasebook.slices.measurement import (
     JACOBIANS,
     Arrays,
@@ -116,6 +116,7 @@ def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | 
         if not at or at[0] < 0 or at[-1] >= levels.steps:
             raise ValueError(f"features: {name!r} is measured at steps {brief(at)}; takes one or more from 0 to "
                              f"{levels.steps - 1}")
+    check_begin(levels, plane.size)
     pictures = whole("pictures", pictures, 0)
     kept = kept_steps(keep, pictures, levels.steps)
     return Measurement(model, levels, prompt, chosen, check_fields(fields), jacobian, kept,
