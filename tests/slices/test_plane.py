@@ -153,6 +153,11 @@ def test_points_that_are_none_are_refused(alpha, beta, words):
     refuses(lambda: Plane.random((2,), 0).latents(alpha, beta), words)
 
 
+def test_points_of_tensors_with_gradients_are_points():
+    alpha, beta = (torch.tensor([x], requires_grad=True) for x in (0.25, 0.5))
+    np.testing.assert_array_equal(*(Plane.random((2,), 0).latents(*p) for p in ((alpha, beta), ([0.25], [0.5]))))
+
+
 def test_one_number_is_the_shape_of_vectors_and_an_array_an_extent():
     plane = Plane.random(2, 0, extent=np.array([0.0, 1.0, -1.0, 1.0]), grid=np.int64(4))
     assert plane.anchors.shape == (3, 2) and plane.extent == (0.0, 1.0, -1.0, 1.0) and type(plane.grid) is int

@@ -118,8 +118,9 @@ def check_extent(extent: list[float]) -> list[float]:
 def paired(alpha: Float[ndarray, " n"],
            beta: Float[ndarray, " n"]) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
     """Coordinates of points as two arrays; ValueError unless they are as many numbers of each."""
+    given = [one.detach().cpu() if isinstance(one, torch.Tensor) else one for one in (alpha, beta)]
     try:
-        a, b = (np.atleast_1d(np.asarray(one, dtype=float)) for one in (alpha, beta))
+        a, b = (np.atleast_1d(np.asarray(one, dtype=float)) for one in given)
     except (TypeError, ValueError):
         raise ValueError(f"alpha, beta = {brief(alpha)}, {brief(beta)}: takes n numbers of each") from None
     if a.ndim != 1 or a.shape != b.shape:

@@ -297,6 +297,9 @@ def test_a_shift_that_was_set_is_the_models_own(pipes):
         assert held(models[-1], 1.0, "") <= 1e-5
     assert len({model.fingerprint for model in models}) == len({model.levels(4).sigma[1] for model in models}) == 3
     assert models[0].fingerprint == PipelineModel.of(pipes["sd3"], "flow").fingerprint
+    for shift in (0, "3", None, float("nan")):
+        pipe.scheduler.set_shift(shift)
+        refuses(lambda: PipelineModel.of(pipe, "mine"), f"model = 'mine': shift = {shift!r}: takes a number > 0")
 
 
 def test_an_unconditional_pipeline_is_sampled_by_ddim(pipes):

@@ -247,7 +247,7 @@ def noise_of(label: str, scheduler: Any, tokens: int, even: bool, flow: bool, sa
     kind, known = type(scheduler).__name__, FLOWS if flow else SCHEDULERS
     if kind not in known:           # DDIM would read others' numbers without a word, and of betas they have none
         raise ValueError(f"{label}: its scheduler is a {kind}; takes one of {', '.join(known)}")
-    check_scheduler(label, scheduler.config, flow)
+    check_scheduler(label, {**scheduler.config, "shift": scheduler.shift} if flow else scheduler.config, flow)
     if flow:
         if scheduler.config.get("stochastic_sampling"):
             raise ValueError(f"{label}: its scheduler adds noise at each step; takes stochastic_sampling = False")
