@@ -1,5 +1,6 @@
 """Fingerprints: others for what computes something else, the same in another process."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -65,6 +66,40 @@ def recursive(c):
     return function
 
 
+OWN = """
+import torch
+SCALE = {0}
+def helper(x): return {1} * x
+class Base:
+    def inherited(self, x): return {2} * x
+class Model(Base):
+    constant = {3}
+    __slots__ = ("slot",)
+    def __init__(self): self.slot = {4}
+    @staticmethod
+    def static(x): return {5} * x
+    @property
+    def own(self): return {6}
+    def __call__(self, x): return helper(self.inherited(x)) * SCALE
+class Layer(torch.nn.Module):
+    def forward(self, x): return helper(x) * SCALE
+def maker(x): return Model()(x)
+"""
+
+
+def of_own(name, *numbers):
+    """What a module of one's own calls `name`, with numbers in it."""
+    names = {"__name__": "__main__"}
+    exec(OWN.format(*numbers), names)
+    return names[name] if name == "maker" else names[name]()
+
+
+def layers(kind=torch.nn.ReLU, **settings):
+    """A network of equal weights, whatever it does with them."""
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(2, 2, 1, **settings), kind())
+
+
 LONG = np.zeros(5000)
 OTHER = np.where(np.arange(5000) == 2000, 1.0, 0.0)
 TWO = [lambda x: 1 + x, lambda x: 1 - x]
@@ -86,6 +121,38 @@ TWO = [lambda x: 1 + x, lambda x: 1 - x]
 def test_what_computes_something_else_has_another(one, other):
     assert fingerprint_of(one) != fingerprint_of(other)
     assert fingerprint_of(one) == fingerprint_of(one)
+
+
+@pytest.mark.parametrize("name, told", [("Model", 7), ("maker", 7), ("Layer", 2)])
+def test_all_that_an_object_of_ones_own_calls_is_part_of_it(name, told):
+    """Constants and helpers of its module, bases, what stands in its class, slots."""
+    numbers = [[1 + (k == changed) for k in range(7)] for changed in (-1, -1, *range(told))]
+    prints = [fingerprint_of(of_own(name, *each)) for each in numbers]
+    assert prints[0] == prints[1] and len(set(prints)) == told + 1
+
+
+def test_layers_of_equal_weights_that_do_something_else_have_another():
+    buffers = [layers() for _ in range(2)]
+    for k, network in enumerate(buffers):
+        network.register_buffer("table", torch.tensor([k]), persistent=False)
+    encoders = [torch.nn.TransformerEncoderLayer(2, 1, activation=name) for name in ("relu", "gelu")]
+    encoders[1].load_state_dict(encoders[0].state_dict())
+    others = [layers(), layers(torch.nn.GELU), layers(stride=2), layers(padding=1), *buffers, *encoders]
+    prints = [fingerprint_of(network) for network in others]
+    assert len(set(prints)) == len(prints) and fingerprint_of(layers()) == prints[0]
+
+
+def test_a_module_of_ones_own_is_followed(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    prints = []
+    for c in (1, 2):
+        (tmp_path / "followed.py").write_text(f"def net(x): return {c} * x")
+        monkeypatch.delitem(sys.modules, "followed", raising=False)
+        importlib.invalidate_caches()
+        names = {"__name__": "__main__", "sys": sys}
+        exec("import followed\nf = lambda x: followed.net(x)", names)
+        prints.append(fingerprint_of(names["f"]))
+    assert prints[0] != prints[1]
 
 
 def test_a_global_value_is_part_of_what_reads_it(monkeypatch):

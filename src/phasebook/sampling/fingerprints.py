@@ -1,13 +1,18 @@
 """What tells one function of somebody's own from another, so that a store of one is not continued with the other.
 
-A function is its code, what it closes over, its defaults and the global names that it reads; an object what its class
-and its attributes are. Equal ones have the same fingerprint in any process of one version of Python, with or without
-their source.
+A function is its code, what it closes over, its defaults and the global names that it reads; a class its bases and
+what stands in it; an object what its class and its attributes are; a network its weights, and each layer as an object.
+All of it is followed through modules of one's own; what is of an installed library is known by its name. Equal ones
+have the same fingerprint in any process of one version of Python, with or without their source.
 """
 
+import sys
+import sysconfig
 from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
+from logging import Logger
+from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np
@@ -18,6 +23,7 @@ from torch import Tensor
 __all__ = ["fingerprint_of"]
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
+PACKAGES = {"site-packages", "dist-packages"}
 
 
 def fingerprint_of(*values: object) -> str:
@@ -53,14 +59,15 @@ def _said(value: object, seen: dict[int, tuple[object, bytes]]) -> bytes:
 def _parts(value: object, seen: dict) -> bytes:
     """The digest of what a value is made of."""
     each = lambda kind, *parts: _joined(kind, *(_said(part, seen) for part in parts))  # noqa: E731
-    if isinstance(value, type | ModuleType):
+    if isinstance(value, type):
+        return each("class", *_class(value))
+    if isinstance(value, ModuleType | Logger):
         return _joined("name", _name(value))
     if isinstance(own := getattr(value, "fingerprint", None), str):
         return _joined("fingerprint", own.encode())
     if isinstance(value, torch.nn.Module):
-        own = {k: v for k, v in vars(value).items() if isinstance(v, PLAIN) and k[0] != "_" and k != "training"}
-        forward = getattr(type(value).forward, "__code__", None)
-        return each("network", type(value), forward, own, dict(value.state_dict()))
+        layers = [(name, type(layer), _settings(layer)) for name, layer in value.named_modules()]
+        return each("network", layers, dict(value.state_dict()), dict(value.named_buffers()))
     if isinstance(value, Tensor | ndarray | np.generic):
         return _array(value, each)
     if isinstance(value, Mapping):
@@ -82,13 +89,45 @@ def _parts(value: object, seen: dict) -> bytes:
 
 
 def _object(value: object, each) -> bytes:
-    """Of anything else: its class with the code of its methods, and its attributes; its text where it has none."""
-    own = getattr(value, "__dict__", None)
-    if own is None:
+    """Of anything else: its class and its attributes, also those in slots; its text where it has none."""
+    own = object.__getstate__(value) if hasattr(value, "__dict__") or hasattr(type(value), "__slots__") else None
+    if own is None and not hasattr(value, "__dict__"):
         text = repr(value)
         return each("text", type(value), getattr(value, "__qualname__", "") if " at 0x" in text else text)
-    methods = {name: one.__code__ for name, one in vars(type(value)).items() if isinstance(one, FunctionType)}
-    return each("object", type(value), methods, own)
+    return each("object", type(value), own)
+
+
+def _class(value: type) -> tuple:
+    """The name of a class; of one's own its bases, too, and what stands in it."""
+    if _of_a_library(value.__module__):
+        return (_name(value),)
+    there = {name: _bare(one) for name, one in vars(value).items() if name[:2] != "__" or isinstance(one, FunctionType)}
+    return _name(value), value.__bases__, there
+
+
+def _bare(value: object) -> object:
+    """What a class has in wrappers without attributes: a property's functions, that of a static or class method."""
+    if isinstance(value, property):
+        return [value.fget, value.fset]
+    return value.__func__ if isinstance(value, staticmethod | classmethod) else value
+
+
+def _settings(layer: torch.nn.Module) -> dict[str, object]:
+    """What a layer is set to beside its weights: numbers, texts, sizes, arrays, functions."""
+    if hasattr(layer, "_orig_mod"):         # compiled: the layer itself comes next
+        return {}
+    kinds = (*PLAIN, list, tuple, Tensor, ndarray)
+    return {name: value for name, value in vars(layer).items()
+            if name[0] != "_" and name != "training" and (isinstance(value, kinds) or callable(value))}
+
+
+def _of_a_library(module: str | None) -> bool:
+    """Whether a module is of Python, of an installed package or of this one, and not of one's own."""
+    if module in (None, "__main__") or module not in sys.modules:
+        return False
+    file = getattr(sys.modules[module], "__file__", None)
+    return (file is None or module.split(".")[0] == __name__.split(".")[0] or not PACKAGES.isdisjoint(Path(file).parts)
+            or file.startswith(sysconfig.get_paths()["stdlib"]))
 
 
 def _array(value: Tensor | ndarray | np.generic, each) -> bytes:
@@ -113,12 +152,17 @@ def _cells(function: FunctionType) -> list:
 
 
 def _globals(function: FunctionType) -> dict[str, object]:
-    """The global values that a function reads; of functions and classes of other modules their names."""
+    """The global values that a function of one's own reads, also in modules; of functions of libraries their names."""
     there, found = function.__globals__, {}
-    for name in sorted(_read(function.__code__) & there.keys()):
+    if _of_a_library(there.get("__name__")):
+        return found
+    read = _read(function.__code__)
+    for name in sorted(read & there.keys()):
         value = there[name]
-        foreign = callable(value) and getattr(value, "__module__", None) != function.__module__
-        found[name] = _name(value) if foreign and isinstance(value, FunctionType) else value
+        if isinstance(value, ModuleType) and not _of_a_library(value.__name__):
+            value = {key: vars(value)[key] for key in sorted(read & vars(value).keys())}
+        foreign = isinstance(value, FunctionType) and _of_a_library(value.__module__)
+        found[name] = _name(value) if foreign else value
     return found
 
 

@@ -56,6 +56,8 @@ class Surface:
         if len({E.shape, F.shape, G.shape}) > 1 or E.ndim != 2 or min(E.shape) < 2:
             raise ValueError(f"E, F, G: shapes {E.shape}, {F.shape}, {G.shape}; take three arrays of one shape (a, b), "
                              "both >= 2")
+        for name, value in zip("EFG", (E, F, G), strict=True):          # of tensors, too
+            object.__setattr__(self, name, value)
         if (size := max(E.max(), G.max())) > LARGEST:
             raise ValueError(f"E, G: a number of size {size:.3g} in it; takes numbers up to {LARGEST:g}")
         takes = "two positive numbers (alpha, beta)"
