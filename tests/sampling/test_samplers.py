@@ -329,7 +329,8 @@ RUNS = {"sample": lambda *given, **options: list(sample(*given, **options)),
     ({"prompt": Prompt({"c": 3})}, "prompt: its conditions are {'c': 3}; takes tensors by name"),
     ({"prompt": Prompt(None)}, "prompt: its conditions are None"),
     ({"prompt": Prompt({"c": torch.zeros(2, 1)})}, "prompt: of 2 points; takes one for all 3"),
-    ({"model": Denoiser((4,), undefined)}, "denoise: the prediction is not finite at step"),
+    ({"model": Denoiser((4,), undefined)}, "denoise: the prediction is not finite at step "),
+    ({"model": Denoiser((4,), undefined)}, " of 3 (sigma/alpha = "),
     ({"model": Denoiser((4,), undefined)}, "point 1"),
 ])
 def test_bad_runs_are_one_line(name, change, words):

@@ -80,10 +80,12 @@ def _check(model: Model, x: State, levels: Levels, prompt: Prompt | None) -> Non
         prompt.check(len(x))
 
 
-def _check_finite(x0: State, step: int) -> None:
-    """ValueError names the step and the point at which a model has not given numbers."""
+def _check_finite(x0: State, levels: Levels, step: int, points: Int[Tensor, " p"] | None = None) -> None:
+    """ValueError names the step, its level and the point (of `points`) at which a model has not given numbers."""
     if (point := first_not_finite(x0)) is not None:
-        raise ValueError(f"denoise: the prediction is not finite at step {step}, point {point}")
+        point = point if points is None else int(points[point])
+        raise ValueError(f"denoise: the prediction is not finite at step {step} of {levels.steps} (sigma/alpha = "
+                         f"{levels.sigma_over_alpha[step]:.3g}), point {point}")
 
 
 def _named(x: State) -> str:
@@ -148,7 +150,7 @@ def sample(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
     for step in range(first, levels.steps):
         (prediction, slope), after, tangents = _advance(model, x, tangents, levels, step, prompt)
         yield Frame(model, step, prediction.x0, x, after, slope and slope.x0)
-        _check_finite(prediction.x0, step)      # after whoever draws the frames, who knows more of the points
+        _check_finite(prediction.x0, levels, step)      # after whoever draws the frames, who knows more of the points
         x = after
 
 
@@ -198,9 +200,7 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
                 active = begun[i:i + TOGETHER]
                 own = prompt and prompt.pick(active)
                 (prediction, _), after, _ = _advance(model, x[active], None, levels, step, own)
-                if (point := first_not_finite(prediction.x0)) is not None:
-                    point = int(active[point])
-                    raise ValueError(f"denoise: the prediction is not finite at step {step}, point {point}")
+                _check_finite(prediction.x0, levels, step, active)
                 clean[active] = prediction.x0
                 if eta:
                     a, b, spread = levels.mixing(step, eta)
@@ -278,7 +278,7 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
             back = Prediction.of(ahead, x, levels, step + 1)
         else:
             back = model.predict(x, levels, step, prompt, read=step + 1)
-            _check_finite(back.x0, step)
+            _check_finite(back.x0, levels, step)
         x = float(levels.alpha[step]) * back.x0 + float(levels.sigma[step]) * back.eps
 
         def advance(y: State, points: Int[Tensor, " m"], step=step) -> tuple[State, State]:
@@ -288,7 +288,7 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
         if iterations:
             rate = float(levels.alpha[step] / levels.alpha[step + 1]) or 1.0      # see solve_step of pure noise
             x, left, x0[step] = solve_step(advance, states[step + 1], x, rate, iterations, tolerance, model.norm)
-            _check_finite(x0[step], step)
+            _check_finite(x0[step], levels, step)
             residual[step] = left.float().cpu()
         states[step] = x
     return Inversion(states, residual, residual <= tolerance, x0 if iterations else None)
