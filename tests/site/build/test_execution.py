@@ -257,6 +257,12 @@ def test_kernels_of_a_nursery(here, monkeypatch):
                 execute(ends, "toy", {}, False, 1, kernels)
 
 
+def test_what_a_cell_prints_is_one_output_however_long_it_takes():
+    code = "import time\nfor k in range(3): print(k, end='', flush=True); time.sleep(0.3)"
+    output, = execute(of_one_cell(code), "toy", {}, False).cells[0].outputs
+    assert (output.name, output.text) == ("stdout", "012")
+
+
 def test_a_system_without_handles_of_processes_has_no_nursery(monkeypatch):
     for refuses in (OSError(38, "not implemented"), PermissionError(1, "not permitted")):
         monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=refuses), raising=False)

@@ -188,7 +188,8 @@ def execute(notebook: nbformat.NotebookNode, name: str, changes: Mapping[str, An
             return papermill.execute_notebook(
                 notebook, None, parameters=dict(changes), kernel_name="python3", progress_bar=bar,
                 config=Config(KernelManager=_connection(folder) | {"threads": threads}),
-                kernel_manager_class=type("Kernel", (Kernel,), {"nursery": nursery}), record_timing=False)
+                kernel_manager_class=type("Kernel", (Kernel,), {"nursery": nursery}), record_timing=False,
+                coalesce_streams=True)      # what one cell prints would else be cut where a fifth of a second ends
         except papermill.PapermillExecutionError as error:
             message = " ".join(str(error.evalue).split())
             failure = ChapterError(f"{name}: cell {error.exec_count}: {error.ename}: {message}")
