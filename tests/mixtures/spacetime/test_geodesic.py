@@ -99,6 +99,14 @@ def test_atoms_at_low_noise_by_refinement():
     assert g.energy < minimum(mixture, ends, 200) * (1 + 1e-4)
 
 
+def test_accuracy_keeps_the_curve_within_the_schedule():
+    """A coarse spline that keeps t <= T on its own, where the finer ones and the free polygon would leave it."""
+    atoms, t = np.array([[1.1, 2.8], [0.5, -3.0], [0.2, 0.2]]), 0.45
+    ends = np.column_stack([[t, t], LINEAR.alpha(t) * atoms[:2]])
+    coarse, fine = (geodesic(Mixture.atoms(atoms), LINEAR, ends, points=40, nodes=6, accuracy=a) for a in (None, 1e-4))
+    assert fine.energy <= coarse.energy and fine.length < 1.01 * coarse.length
+
+
 @pytest.mark.parametrize("far", [1e3, 1e6])
 @pytest.mark.parametrize("variances", [[0.1, 0.2, 0.05], [0.1, 0.0, 0.05]])
 def test_data_far_from_the_origin_have_the_same_geodesics(far, variances):

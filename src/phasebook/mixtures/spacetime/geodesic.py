@@ -180,13 +180,14 @@ def _raise_penalty(curve: CurveEnergy, z: ndarray, solve: Callable) -> tuple[nda
 
 
 def _to_accuracy(curve, best, fit, nodes, points, tolerance) -> tuple[ndarray, int, int]:
-    """Double the nodes until the energy is within the tolerance of the free polygon's; else that polygon."""
-    free, total = least_polygon(curve, best, 1e-12, 600)
+    """Double the nodes until the energy is within the tolerance of the free polygon's; else that polygon. Both may leave
+    [0, T] where the spline before did not."""
+    free, total = _raise_penalty(curve, best, lambda z: least_polygon(curve, z, 1e-12, 600))
     least = curve(free)[0]
     above = curve(best)[0] / max(least, 1e-300) - 1
     while above >= tolerance and above < HOPELESS and 2 * nodes <= min(MOST_NODES, points - 2):
         nodes = 2 * nodes
-        best, count = fit(best, nodes)
+        best, count = _raise_penalty(curve, best, lambda z, nodes=nodes: fit(z, nodes))
         total, above = total + count, curve(best)[0] / least - 1
     return (best, nodes, total) if above < tolerance else (free, points - 2, total)
 
