@@ -115,6 +115,14 @@ def test_the_rate_in_time_is_that_of_a_grid_as_fine_as_the_turn_is_narrow(weight
     assert time_lipschitz(three, vp, 1e-5) == pytest.approx(time_lipschitz(three, vp, 1e-5, 4_000_001), rel=2e-3)
 
 
+@pytest.mark.parametrize("means", [[0.0, 3.0], [0.0, 0.0, 5.0]])
+def test_largest_rate_beside_a_narrow_component(means):
+    """Narrower by a thousand than the others: it takes over from them within a few of its own widths."""
+    n, vp = len(means), schedule("vp_cosine")
+    mixture = Mixture(np.array(means)[:, None], [1.0, 1e-8, 1.0][:n], np.full(n, 1 / n))
+    assert time_lipschitz(mixture, vp, 1e-4) == pytest.approx(time_lipschitz(mixture, vp, 1e-4, 1_000_001), rel=1e-2)
+
+
 @pytest.mark.parametrize("variances", [[1.0, 0.0], [1.0, 1e-4], [0.1, 0.1]])
 @pytest.mark.parametrize("t", [0.1, 0.3])
 def test_rate_of_the_prediction_inside_a_wide_component(variances, t):

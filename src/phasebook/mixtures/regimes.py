@@ -223,15 +223,19 @@ def time_lipschitz(mixture: Mixture, schedule: Schedule, t: float, points: int =
         mixture: the data, on the line.
         schedule: of the noise.
         t: diffusion time, > 0.
-        points: of an even grid of x; between neighbours, where the prediction turns over a width of `sigma^2 / gap`, it
-            is looked at on that scale besides.
+        points: of an even grid of x; where two components are equally likely the prediction turns over the width in
+            which their odds change, `sigma^2 / gap` for atoms, and is looked at on that scale besides.
 
     Returns:
         The rate, per unit of time.
     """
     low, high = mixture.means.min(), mixture.means.max()
     x = np.concatenate([np.linspace(low, high, points), _crossings(mixture, schedule, t)])
-    return float(np.abs(_turning(mixture, schedule, x, t)).max())
+    if np.ptp(mixture.variances):
+        wide = _unequal_crossings(mixture, schedule, t)
+        x = np.concatenate([x, wide[(wide >= low) & (wide <= high)]])
+    parts = np.array_split(x, 1 + len(x) * len(mixture.means) // 10**6)
+    return float(max(np.abs(_turning(mixture, schedule, part, t)).max() for part in parts))
 
 
 def _crossings(mixture: Mixture, schedule: Schedule, t: float) -> Float[ndarray, " m"]:
@@ -244,6 +248,29 @@ def _crossings(mixture: Mixture, schedule: Schedule, t: float) -> Float[ndarray,
     width = noise / (alpha * gap)
     middle = alpha * (m[1:] + m[:-1])[known] / 2 + width * np.log(w[:-1] / w[1:])[known]
     return (middle[:, None] + width[:, None] * np.linspace(-8, 8, 161)).ravel()
+
+
+def _unequal_crossings(mixture: Mixture, schedule: Schedule, t: float) -> Float[ndarray, " m"]:
+    """Points around those at which two components of unequal widths are equally likely, and no third much likelier: a
+    narrow one among wide ones has two such places, wherever it lies."""
+    alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
+    i, j = np.triu_indices(len(mixture.means), 1)
+    known = mixture.variances[i] != mixture.variances[j]
+    i, j = np.where(mixture.variances[i] < mixture.variances[j], (i, j), (j, i))[:, known]     # i the narrower
+    s2, c = alpha**2 * mixture.variances + sigma**2, alpha * mixture.means[:, 0]
+    log_height = np.log(mixture.weights) - np.log(s2) / 2
+    # log odds of i at x = c_i + u: a - b u - k u^2 / 2
+    k, gap = 1 / s2[i] - 1 / s2[j], c[i] - c[j]
+    a, b = log_height[i] - log_height[j] + gap**2 / (2 * s2[j]), -gap / s2[j]
+    root = np.sqrt(np.maximum(b**2 + 2 * k * a, 0))
+    width = 1 / np.maximum(root, np.sqrt(k))[:, None]
+    at = c[i, None] + np.stack([-b - root, -b + root], axis=1) / k[:, None]
+    met = []
+    for some in np.array_split(np.arange(len(i)), 1 + 2 * len(i) * len(c) // 10**6):
+        likely = mixture.responsibilities(at[some, :, None], alpha, sigma)
+        place = np.arange(len(some))
+        met.append(likely[place, :, i[some]] + likely[place, :, j[some]] > 1e-6)
+    return (at[..., None] + width[..., None] * np.linspace(-8, 8, 161))[np.concatenate(met)].ravel()
 
 
 def _turning(mixture, schedule, x, t):
