@@ -16,7 +16,7 @@ of jumps is countable, hence null, and dense: no open set of the source is free 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.linalg import helmert
 from scipy.sparse.csgraph import connected_components
@@ -26,6 +26,8 @@ from phasebook.arguments import number, whole
 from phasebook.mixtures.mixtures import Mixture
 
 __all__ = ["cantor", "gaussian_twin", "growth_exponent", "mode_count", "random_tree", "resolution_levels"]
+
+UPHILL, PUSHES = 1.02, 8    # as of `modes.mean_shift`
 
 
 def cantor(generations: int, ratio: float = 1 / 3) -> Mixture:
@@ -116,17 +118,44 @@ def mode_count(mixture: Mixture, s: float, shifts: int = 400) -> int:
     Raises:
         ValueError: for a level that is not positive.
     """
-    s = number("s", s, "a noise level > 0", above=0)
-    x, mu, twice = mixture.means, mixture.means, 2 * (mixture.variances + s**2)
+    s, shifts = number("s", s, "a noise level > 0", above=0), whole("shifts", shifts, 1)
+    x, r = _shifted(mixture, mixture.means, s, shifts)
+    for _ in range(PUSHES):                                         # of symmetric atoms some end on a saddle
+        off, away = _uphill(mixture, r, s)
+        if not len(off):
+            break
+        x[off], r[off] = _shifted(mixture, x[off] + away, s, shifts)
+    _, labels = connected_components(squareform(pdist(x)) < s / 10)
+    return int(labels.max()) + 1
+
+
+def _shifted(mixture: Mixture, x: Float[ndarray, "m d"], s: float,
+             shifts: int) -> tuple[Float[ndarray, "m d"], Float[ndarray, "m n"]]:
+    """Mean shift from some points: where they end, and the responsibilities there, but for the last step."""
+    mu, twice = mixture.means, 2 * (mixture.variances + s**2)
     log_weights = np.log(mixture.weights) - mu.shape[1] / 2 * np.log(twice)
     for _ in range(shifts):
         log_terms = log_weights - cdist(x, mu, "sqeuclidean") / twice
         r = np.exp(log_terms - log_terms.max(1, keepdims=True))     # `responsibilities` takes three times as long
-        before, x = x, r @ mu / r.sum(1, keepdims=True)
+        r /= r.sum(1, keepdims=True)
+        before, x = x, r @ mu
         if np.abs(x - before).max() < 1e-5 * s:
             break
-    _, labels = connected_components(squareform(pdist(x)) < s / 10)
-    return int(labels.max()) + 1
+    return x, r
+
+
+def _uphill(mixture: Mixture, r: Float[ndarray, "m n"], s: float) -> tuple[Int[ndarray, " k"], Float[ndarray, "k d"]]:
+    """Those of the points `r @ means`, at which mean shift rests, where the density rises on one line: their indices,
+    and a step of s / 10 along it."""
+    mu, least = mixture.means - mixture.means.mean(0), UPHILL * (mixture.variances.min() + s**2)
+    off, away = [], []
+    for i in np.flatnonzero(r @ (mu**2).sum(1) - ((r @ mu)**2).sum(1) > least):     # no variance exceeds their sum
+        kept = r[i] > 1e-12
+        _, size, along = np.linalg.svd(np.sqrt(r[i, kept])[:, None] * (mu[kept] - r[i] @ mu), full_matrices=False)
+        if size[0]**2 > least:
+            off.append(i)
+            away.append(s / 10 * along[0] * np.sign(along[0][np.abs(along[0]).argmax()]))
+    return np.array(off, dtype=int), np.reshape(away, (-1, mu.shape[1]))
 
 
 def resolution_levels(count: Callable[[float], int], wanted: Sequence[int], high: float, low: float,

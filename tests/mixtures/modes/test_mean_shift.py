@@ -6,7 +6,9 @@ import pytest
 from phasebook.mixtures.mixtures import Mixture
 from phasebook.mixtures.modes.critical_points import equilateral_triangle, modes
 from phasebook.mixtures.modes.mean_shift import mean_shift, mean_shift_tree, modes_missed
+from phasebook.mixtures.modes.modes import modes_1d
 from phasebook.mixtures.modes.tree import mode_tree
+from phasebook.mixtures.trees import mode_count
 from tests.builders import refuses
 
 
@@ -65,3 +67,14 @@ def test_refusals():
         mean_shift_tree(np.eye(2), ratios=[2.0, 1.0])
     for ratios in ([], 1.0, ["a"]):
         refuses(lambda ratios=ratios: mean_shift_tree(np.eye(2), ratios=ratios), "ratios = ", "takes positive, growing")
+
+
+@pytest.mark.parametrize("x", [[-3.0, -2.2, 0, 2.2, 3], [-1.0, -1, 0, 1, 1], [-1.1, -1, -0.9, 0, 0.9, 1, 1.1]])
+def test_the_middle_of_symmetric_atoms_is_no_mode_once_it_is_a_minimum(x):
+    """Mean shift rests on it: there the slope is zero to the last digit."""
+    ratios = np.array([0.3, 0.5, 0.6, 0.7, 1.3, 1.7])
+    counts = [len(modes_1d(atoms(*x), 1.0, r).modes) for r in ratios]
+    tree = mean_shift_tree(np.array(x)[:, None], ratios=ratios)
+    assert tree.counts.tolist() == counts == [mode_count(atoms(*x), r) for r in ratios]
+    raised = np.pad(np.array(x)[:, None], ((0, 0), (3, 60)))                # the same in 64 dimensions
+    assert mean_shift_tree(raised, ratios=ratios).counts.tolist() == counts

@@ -5,13 +5,14 @@ are fixed points of `y -> xhat_0(y) = sum_i w_i(y) x_i`. Modes lie in the span o
 weights `w` (n,) and only the Gram matrix of the atoms enters: the cost does not depend on d.
 
 A tree that starts at the atoms loses modes as noise grows and can gain none. In more than one dimension the density
-can: `modes_missed` searches for modes that no atom leads to. float64.
+can: `modes_missed` searches for modes that no atom leads to. Of symmetric atoms mean shift may end on a saddle, or on a
+minimum of the line, which is no mode: it is led off uphill, to one side. float64.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
@@ -19,6 +20,10 @@ from phasebook.arguments import brief, numbers
 from phasebook.mixtures.modes.tree import Merge, linkage_of
 
 __all__ = ["SampleTree", "mean_shift", "mean_shift_tree", "modes_missed"]
+
+UPHILL = 1.02           # a variance above this share of r^2 leads away from a fixed point, and by no rounding
+PUSH, PUSHES = 0.1, 8   # how far a point is led off, in noise levels; how many saddles in a row
+POWERS = 12             # steps that look for the way
 
 
 class SampleTree(NamedTuple):
@@ -99,7 +104,7 @@ def mean_shift_tree(points: Float[ndarray, "n d"] | None = None, *, gram: Float[
     n = len(gram)
     weights, alive, merges, counts, first = np.eye(n), np.arange(n), [], [], np.arange(n)
     for level, r in enumerate(ratios):
-        new = mean_shift(gram, weights, r)
+        new = _risen(gram, mean_shift(gram, weights, r), r)
         parent = _parents(gram, weights, new, closeness * r)
         keep = parent == np.arange(len(parent))
         if level:
@@ -143,6 +148,33 @@ def modes_missed(gram: Float[ndarray, "n n"], ratio: float, starts: int, rng: np
     label = _parents(gram, reached, reached, closeness * ratio)
     from_atoms = set(label[:n])
     return sum(_is_mode(gram, reached[k], ratio) for k in set(label[n:]) - from_atoms)
+
+
+def _risen(gram: Float[ndarray, "n n"], weights: Float[ndarray, "m n"], ratio: float) -> Float[ndarray, "m n"]:
+    """Points that mean shift has reached; those on which the density still rises are led off and shifted on."""
+    weights = weights.copy()
+    for _ in range(PUSHES):
+        off, away = _uphill(gram, weights, ratio)
+        if not len(off):
+            break
+        weights[off] = mean_shift(gram, weights[off] + PUSH * ratio * away, ratio)
+    return weights
+
+
+def _uphill(gram: Float[ndarray, "n n"], weights: Float[ndarray, "m n"],
+            ratio: float) -> tuple[Int[ndarray, " k"], Float[ndarray, "k n"]]:
+    """Those of some fixed points from which a step of mean shift, made linear, leads away: their indices, and a step of
+    length 1 as weights of sum 0. By powers of it, whose growth is at most the largest variance over `r^2`."""
+    spread = weights @ np.diag(gram) - ((weights @ gram) * weights).sum(1)          # no variance exceeds their sum
+    off = np.flatnonzero(spread > UPHILL * ratio**2)
+    w, inner = weights[off], np.random.default_rng(0).standard_normal((len(off), len(gram)))
+    for _ in range(POWERS):
+        step = w * (inner - (w * inner).sum(1, keepdims=True)) / ratio**2
+        inner = step @ gram
+        growth = np.sqrt(np.maximum((step * inner).sum(1, keepdims=True), 1e-300))
+        step, inner = step / growth, inner / growth
+    rises = growth[:, 0] > UPHILL
+    return off[rises], step[rises]
 
 
 def _is_mode(gram: Float[ndarray, "n n"], w: Float[ndarray, " n"], ratio: float) -> bool:
