@@ -180,8 +180,8 @@ def _raise_penalty(curve: CurveEnergy, z: ndarray, solve: Callable) -> tuple[nda
 
 
 def _to_accuracy(curve, best, fit, nodes, points, tolerance) -> tuple[ndarray, int, int]:
-    """Double the nodes until the energy is within the tolerance of the free polygon's; else that polygon. Both may leave
-    [0, T] where the spline before did not."""
+    """Double the nodes until the energy is within the tolerance of the free polygon's; else that polygon. Either may
+    leave [0, T] where the spline before did not."""
     free, total = _raise_penalty(curve, best, lambda z: least_polygon(curve, z, 1e-12, 600))
     least = curve(free)[0]
     above = curve(best)[0] / max(least, 1e-300) - 1
