@@ -181,3 +181,19 @@ def test_a_slope_takes_positive_numbers():
     refuses(lambda: slope([1.0, 1.0], [1.0, 2.0]), "x, y = [1.0, 1.0], [1.0, 2.0]: takes positive numbers")
     refuses(lambda: slope([1.0, 2.0], [1.0, -2.0]), "takes positive numbers")
     refuses(lambda: slope([1.0, 2.0], [1.0]), "as many of x as of y")
+
+
+@pytest.mark.parametrize("t", [0.01, 1.0, 100.0])
+def test_displacement_in_far_tails_and_deep_valleys(t):
+    """Where the density is below e^-300: one Gaussian in closed form, of two the one that lies nearer for its width,
+    and the middle of a symmetric pair, to which everything between the two is sent."""
+    x = np.array([-300.0, -30.0, -8.0, 25.0, 700.0])
+    one, pair = LineMixture([0.0], [0.1], [1.0]), LineMixture([-3.0, 3.0], [0.1, 0.1], [0.5, 0.5])
+    stretch = t / (np.sqrt(0.01 + t) + 0.1) / 0.1
+    np.testing.assert_allclose(one.displacement(x, t), x * stretch, rtol=1e-12)
+    if t < 1:
+        np.testing.assert_allclose(pair.displacement(x, t), (x - 3 * np.sign(x)) * stretch, rtol=1e-6)
+    else:
+        assert np.abs(pair.displacement(np.array([-0.5, 0.5]), t) + [-0.5, 0.5]).max() < 1e-9
+    wide = LineMixture([0.0, 0.0], [1e-3, 1.0], [0.5, 0.5])
+    np.testing.assert_allclose(wide.displacement(np.array([-30.0]), 1.0), [-30 * (np.sqrt(2) - 1)], rtol=1e-3)

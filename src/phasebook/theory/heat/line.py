@@ -13,14 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.special import ndtr, softmax
+from scipy.special import log_ndtr, ndtr, softmax
 
 from phasebook.arguments import number
 
 __all__ = ["LineMixture", "check_mixture", "norm", "quadrature"]
 
 LEGENDRE = np.polynomial.legendre.leggauss(8)
-AT_ONCE = 4_000_000         # numbers in the integrals that are taken at a time
+AT_ONCE = 4_000_000     # numbers in the integrals that are taken at a time
+DEEP = 300.0            # a logarithm beyond which a tail is left to logarithms
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +124,11 @@ class LineMixture:
         z = (x[:, None] - self.means) / self.stds
         own = z * t / (wide + self.stds)                               # (x - m)(wide / s - 1), no cancellation
         low, high = own.min(1), own.max(1)
-        u = np.clip(-t / 2 * self.score(x), low, high)
-        scale = self._log_terms(x).max(-1)
+        terms = self._log_terms(x)
+        scale, leads = terms.max(-1), np.take_along_axis(own, terms.argmax(-1)[:, None], 1)[:, 0]
+        u = np.where(scale > -DEEP, np.clip(-t / 2 * self.score(x), low, high), leads)
         noise = 1e-15 * np.abs(own).max(1) + 1e-17 * abs(t)
-        for _ in range(60):
+        for _ in range(200):
             excess, slope = self._excess(z, own, u, wide, scale)
             low, high = np.where(excess > 0, low, u), np.where(excess > 0, u, high)
             step = np.divide(excess, slope, out=np.full_like(u, np.inf), where=slope > 1e-300 * (1 + np.abs(excess)))
@@ -140,7 +142,7 @@ class LineMixture:
         return u
 
     def _excess(self, z, own, u, wide, scale):
-        """`(F_t(x + u) - F(x)) e^{-scale}` and its derivative in u.
+        """`(F_t(x + u) - F(x)) e^{-scale}` and its derivative in u; both smaller where that would be too large.
 
         Component i contributes `Phi(b) - Phi(z)`, `b = (x + u - m) / wide`, and `b - z = (u - own) / wide`.
         """
@@ -148,17 +150,24 @@ class LineMixture:
         nodes, weights = (LEGENDRE[0] + 1) / 2, LEGENDRE[1] / 2
         inner = z[..., None] + gap[..., None] * nodes
         shift = np.log(self.weights) - np.log(2 * np.pi) / 2 - scale[:, None]
-        smooth = gap * (_exp(shift[..., None] - inner**2 / 2) @ weights)
         b = z + gap
         flip = np.where(z + b > 0, -1.0, 1.0)                          # the tail where ndtr keeps its digits
         coarse = flip * (ndtr(flip * b) - ndtr(flip * z)) * self.weights * _exp(-scale)[:, None]
-        excess = np.where(np.abs(gap) < 0.5, smooth, coarse).sum(1)
+        if (deep := scale <= -DEEP).any():                             # it has none left there, but its logarithm has
+            ends = log_ndtr(flip[deep] * np.stack([b[deep], z[deep]]))
+            rise, top = ends[0] - ends[1], ends.max(0) + np.log(self.weights) - scale[deep, None]
+            most = np.maximum(top.max(1, keepdims=True), 0)            # of one factor more, excess and slope alike
+            coarse[deep] = flip[deep] * np.sign(rise) * -np.expm1(-np.abs(rise)) * np.exp(top - most)
+            shift[deep] -= most
+        smooth = gap * (_exp(shift[..., None] - inner**2 / 2) @ weights)
+        near = np.abs(gap) < 0.5 / np.maximum(1, np.abs(z) / 8)        # eight nodes do for a density that varies by e^4
+        excess = np.where(near, smooth, coarse).sum(1)
         return excess, (_exp(shift - b**2 / 2) / wide).sum(1)
 
 
 def _exp(exponent):
     """Bounded: where a deep valley meets a heavy neighbour the bracket decides, not Newton's step."""
-    return np.exp(np.minimum(exponent, 300))
+    return np.exp(np.minimum(exponent, DEEP))
 
 
 def quadrature(rho: LineMixture, reach: float = 11.0) -> tuple[Float[ndarray, " p"], Float[ndarray, " p"]]:
