@@ -348,3 +348,11 @@ def test_maps_of_the_circle_are_of_positive_densities_on_it():
     rho = TorusDensity.from_rows([[1, 0.5, 0.0], [2, 0.3, 1.0]], 1)
     refuses(lambda: brenier_circle(rho, -5.0), "t = -5: the density falls to")
     refuses(lambda: brenier_circle(TorusDensity.from_rows([[1, 0, 0.5, 0.0]]), 0.1), "density: of 2 dimensions")
+
+
+@pytest.mark.parametrize(("rows", "t"), [([[1, 0, 0.5, 0], [0, 1, 0.45, 0]], 0.2), ([[1, 0.5, 0]], 2.0)])
+def test_heat_time_at_which_the_first_order_map_folds(rows, t):
+    """There I + D^2 phi of the first guess has the eigenvalue 0 to rounding, whose logarithm is none."""
+    density = TorusDensity.from_rows(rows, len(rows[0]) - 2)
+    found, near = (brenier(density, time, 64).displacement for time in (t, t * (1 + 1e-6)))
+    assert np.abs(found - near).max() < 1e-5

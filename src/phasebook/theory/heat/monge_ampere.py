@@ -24,6 +24,8 @@ from phasebook.theory.heat.torus import TorusDensity, grid_points, mean_norm
 
 __all__ = ["BrenierMap", "brenier", "solve_weighted"]
 
+CONVEX = 1e-10          # an eigenvalue of I + D^2 phi below it is zero to rounding, and has no logarithm
+
 
 class BrenierMap(NamedTuple):
     """A Brenier map on the grid. `displacement` = T - Id = first + second, `first` = -(t/2) grad log rho."""
@@ -114,7 +116,7 @@ class _Equation:
         du, dh = self.ops.jet(self.ops.forward(c))
         u, h = self.first + du, self.first_hessian + dh
         change = self.density.increment(self.angles, np.moveaxis(u, 0, -1), self.t) / self.rho
-        if not (_least_eigenvalue(h) > 0 and change.min() > -1):
+        if not (_least_eigenvalue(h) > CONVEX and change.min() > -1):
             return None, u, h, np.inf
         r = np.log1p(change) + np.log1p(_determinant(h))
         r = r - (self.rho * r).mean() / self.rho.mean()
