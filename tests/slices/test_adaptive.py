@@ -128,11 +128,18 @@ def test_a_prediction_that_is_not_finite_is_named_and_not_filled_in():
 @pytest.mark.parametrize("wrong, words", [
     ({"model": "exact"}, "model: a str; takes a model"), ({"levels": 20}, "levels = 20: takes a Levels"),
     ({"plane": (0, 1)}, "plane = (0, 1): takes a Plane"), ({"step": 20}, "step = 20: takes a step from 0 to 19"),
+    ({"feature": "pixels"}, "feature = 'pixels': takes a feature"), ({"feature": torch.mean}, "takes a feature"),
 ])
 def test_an_evaluator_refuses_before_it_is_asked(small, wrong, words):
     usual = {"model": small, "plane": Plane.random(small.shape, 0, grid=9), "levels": small.levels(20), "step": 19,
              "feature": small.features["pixels"]}
     refuses(lambda: evaluator(**usual | wrong), words)
+
+
+def test_a_grid_finer_than_the_planes_and_no_function_are_refused(small):
+    ask = evaluator(small, Plane.random(small.shape, 0, grid=5), small.levels(2), 1, small.features["pixels"])
+    refuses(lambda: adaptive_basins(ask, 9, 0.5), "points: 8 among their rows and columns; takes those of a grid of 5")
+    refuses(lambda: adaptive_basins(None, 9, 0.5), "evaluate = None: takes a function of (points)")
 
 
 def test_what_is_kept_holds_the_estimate_and_the_figure_says_it(tmp_path):

@@ -22,7 +22,7 @@ from numpy import ndarray
 from scipy.interpolate import griddata
 from scipy.optimize import linear_sum_assignment
 
-from phasebook.arguments import brief, first_not_finite, number, whole
+from phasebook.arguments import brief, check_takes, first_not_finite, number, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
 from phasebook.sampling.samplers import check_begin, check_kinds
@@ -139,15 +139,22 @@ def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Fe
         A function of points (row, column), index [m, 2].
 
     Raises:
-        ValueError: for an argument in another's place, or a step that the sampler does not have.
+        ValueError: for an argument in another's place, or a step that the sampler does not have; then for points that
+            the plane's grid does not have.
     """
     check_kinds(model, levels, prompt)
     if not isinstance(plane, Plane):
         raise ValueError(f"plane = {brief(plane)}: takes a Plane, such as Plane.random(model.shape, seed=0)")
     check_begin(levels, plane.size)
     step = whole("step", step, 0, levels.steps - 1, "a step")
+    if not hasattr(feature, "yardstick"):
+        raise ValueError(f"feature = {brief(feature)}: takes a feature, such as model.features['latent'] or "
+                         "OfPixels(function)")
 
     def evaluate(points: Int[ndarray, "m 2"]) -> Embedding:
+        if points.max() >= plane.grid:
+            raise ValueError(f"points: {points.max()} among their rows and columns; takes those of a grid of "
+                             f"{plane.grid}, as plane.grid says")
         at = np.stack([plane.alpha[points[:, 0]], plane.beta[points[:, 1]]], -1)
         f = frame_at(model, [plane], [at], levels, step, prompt).embedded(feature)
         f_points = f.points.clone().cpu()
@@ -273,6 +280,7 @@ def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int 
     """
     grid, coarse, probes = whole("grid", grid, 3), whole("coarse", coarse, 1), whole("probes", probes, 0)
     ridge, seed = number("ridge", ridge, "a positive number", above=0), whole("seed", seed, 0)
+    check_takes("evaluate", evaluate, "points")
     known = _Known(evaluate, grid, ridge)
     lines = np.unique(np.linspace(0, grid - 1, min(coarse, grid - 1) + 1).round().astype(int))
     wanted = np.zeros((grid, grid), dtype=bool)
