@@ -9,7 +9,7 @@ import torch
 from phasebook import Denoiser, ExactModel, Plane, slice_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.features import Latent, Normalised, OfPixels, distances, final_distances, named_features
-from phasebook.sampling.protocols import Embedding, Frame
+from phasebook.sampling.protocols import Embedding, Feature, Frame
 from phasebook.sampling.samplers import normal_start, sample
 from tests.builders import build, images, noise, refuses
 
@@ -235,6 +235,33 @@ def test_a_network_in_half_precision_that_has_gradients_is_a_feature():
     assert np.isfinite(s.between([0.1, 0.9], [0.1, 0.2], "half").distances).all()
     field = a_slice(fields={"first": lambda frame: weights[0] * frame.x0[:, 0]}).data["first"]
     assert np.isfinite(field).all()
+
+
+class Own(Feature):
+    """A feature of somebody's own, which answers what it is given."""
+
+    def __init__(self, answer=None, unit=1.0):
+        self.answer, self.unit = answer, unit
+
+    def __call__(self, frame):
+        return self.answer(frame.x0)
+
+    def yardstick(self, model, prompt=None):
+        return 1.0
+
+
+@pytest.mark.parametrize("features, words", [
+    (Own(lambda x: x), "feature: a Own gives a Tensor; takes one that gives the Embedding of 9 points"),
+    (Own(lambda x: Embedding(x[:2], x[:2])), "gives the Embedding of 9 points, tensors (9, k)"),
+    (Own(lambda x: Embedding(x.numpy(), x.numpy())), "gives the Embedding of 9 points, tensors (9, k)"),
+    (Own(unit="a"), "features: the unit of 'own' = 'a': takes a positive number"),
+    (Own, "features: own = the class Own; takes one that is made"),
+])
+def test_features_of_ones_own_that_are_none(features, words):
+    model = Denoiser((3,), lambda x, alpha, sigma: x)
+    refuses(lambda: slice_of(model, Plane.random((3,), 0, grid=3), model.levels(2), features={"own": features}), words)
+    model.features = {}
+    refuses(lambda: slice_of(model, Plane.random((3,), 0, grid=3), model.levels(2)), "features: none given")
 
 
 @pytest.mark.parametrize("function, words", [

@@ -12,7 +12,7 @@ from phasebook.models.exact import ExactModel
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling import samplers
 from phasebook.sampling.levels import Levels, log_snr_levels, scaled_linear_levels
-from phasebook.sampling.protocols import Prompt
+from phasebook.sampling.protocols import Prediction, Prompt
 from phasebook.sampling.samplers import invert, normal_start, resume, sample
 from tests.builders import build, images, noise, refuses
 
@@ -331,6 +331,7 @@ RUNS = {"sample": lambda *given, **options: list(sample(*given, **options)),
     ({"prompt": Prompt({"c": torch.zeros(2, 1)})}, "prompt: of 2 points; takes one for all 3"),
     ({"model": Denoiser((4,), undefined)}, "denoise: the prediction is not finite at step "),
     ({"model": Denoiser((4,), undefined)}, " of 3 (sigma/alpha = "),
+    ({"model": Denoiser}, "model: the class Denoiser; takes a model, such as Denoiser(shape, function)"),
     ({"model": Denoiser((4,), undefined)}, "point 1"),
 ])
 def test_bad_runs_are_one_line(name, change, words):
@@ -355,3 +356,13 @@ def test_bad_runs_are_one_line(name, change, words):
 ])
 def test_bad_options_are_one_line(name, options, words):
     refuses(lambda: RUNS[name](gaussian(1.0), START, log_snr_levels(3), **options), words)
+
+
+@pytest.mark.parametrize("answer, words", [
+    (lambda x: (x, x), "gives tuple"), (lambda x: Prediction(x[:1], x), "gives [(1, 4), (3, 4)]"),
+])
+def test_a_model_of_ones_own_that_does_not_predict_is_named(answer, words):
+    model = gaussian(1.0)
+    model.predict = lambda x, levels, step, prompt=None, read=None: answer(x)
+    takes = "; takes a Prediction of x0 and eps, each of shape (3, 4)"
+    refuses(lambda: list(sample(model, START, log_snr_levels(2))), "model: its predict " + words, takes)

@@ -9,6 +9,7 @@ import torch
 from phasebook.models.denoiser import Denoiser
 from phasebook.sampling.features import OfPixels
 from phasebook.sampling.levels import scaled_linear_levels
+from phasebook.slices.measures.phases import connected
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.slice import RIDGE
 from phasebook.slices.sweep import slice_of
@@ -87,6 +88,12 @@ def test_phases_by_cut_and_by_field(one):
     assert atoms[-1].max() >= cut[-1].max()
     with pytest.raises(ValueError, match="by = 'colour': takes watershed, cut, atom"):
         one.phases(one.ridge(), by="colour")
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32])
+def test_phases_by_a_field_of_any_whole_type(one, dtype):
+    s = replace(one, data=one.data.assign(side=(one.data.atom > 2).astype(dtype)))
+    np.testing.assert_array_equal(s.phases(1.0, by="side")[-1], connected(one.data.atom.values[-1] > 2))
 
 
 def test_only_kept_pictures_and_carried_tangents(one):

@@ -182,7 +182,7 @@ def named_features(model: Model,
     """
     own = dict(model.features)
     if features is None:
-        return dict(list(own.items())[:1])
+        features = list(own)[:1]
     if callable(features):
         features = {"feature": features}
     if not isinstance(features, Mapping):
@@ -203,6 +203,10 @@ def named_features(model: Model,
             if not callable(feature):
                 raise ValueError(f"features: {name} = {brief(feature)}; takes a feature or a function of pixels")
             feature = OfPixels(feature, name=name)
+        if isinstance(feature, type):
+            raise ValueError(f"features: {name} = the class {feature.__name__}; takes one that is made, as in "
+                             f"{feature.__name__}()")
+        number(f"features: the unit of {name!r}", feature.unit, "a positive number", above=0)
         chosen[name] = feature
     if not chosen:
         raise ValueError("features: none given; takes one or more")

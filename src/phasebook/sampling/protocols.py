@@ -139,7 +139,12 @@ class Frame:
     def embedded(self, feature: "Feature") -> Embedding:
         """The frame through a feature; computed once, however many features build on it."""
         if id(feature) not in self._embedded:
-            self._embedded[id(feature)] = feature(self)
+            f = feature(self)
+            p = len(self.x0)
+            if not isinstance(f, Embedding) or not all(isinstance(x, Tensor) and len(x) == p for x in f[:2]):
+                raise ValueError(f"feature: a {type(feature).__name__} gives a {type(f).__name__}; takes one that "
+                                 f"gives the Embedding of {p} points, tensors ({p}, k)")
+            self._embedded[id(feature)] = f
         return self._embedded[id(feature)]
 
 

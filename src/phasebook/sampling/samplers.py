@@ -45,8 +45,9 @@ def normal_start(model: Model, seed: int, count: int = 1) -> State:
 
 def check_kinds(model: Model, levels: Levels, prompt: Prompt | None) -> None:
     """ValueError for an argument in another's place."""
-    if not hasattr(model, "predict"):
-        raise ValueError(f"model: a {type(model).__name__}; takes a model, such as Denoiser(shape, function)")
+    if not hasattr(model, "predict") or isinstance(model, type):
+        said = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise ValueError(f"model: {said}; takes a model, such as Denoiser(shape, function)")
     if not isinstance(levels, Levels):
         raise ValueError(f"levels = {brief(levels)}: takes a Levels, such as model.levels(50)")
     if prompt is not None and not isinstance(prompt, Prompt):
@@ -96,7 +97,12 @@ def _predict(model: Model, x: State, tangents: Float[Tensor, "t p *s"] | None, l
              prompt: Prompt | None) -> tuple[Prediction, Prediction | None]:
     """The prediction, and its derivatives along tangents where there are any."""
     if tangents is None:
-        return model.predict(x, levels, step, prompt), None
+        told = model.predict(x, levels, step, prompt)
+        if not isinstance(told, Prediction) or any(part.shape != x.shape for part in told):
+            said = [tuple(part.shape) for part in told] if isinstance(told, Prediction) else type(told).__name__
+            raise ValueError(f"model: its predict gives {said}; takes a Prediction of x0 and eps, each of shape "
+                             f"{tuple(x.shape)}")
+        return told, None
     return model.push(x, tangents, levels, step, prompt)
 
 

@@ -159,7 +159,7 @@ class Slice:
         Args:
             ridge: the height of a ridge, in the feature's distance.
             by: `watershed`, valleys of `height` parted by ridges that high; `cut`, what stays connected once edges with
-                a larger jump are cut; or the name of an integer field of the model, connected regions of one value.
+                a larger jump are cut; or the name of an integer or boolean field, connected regions of one value.
             feature: whose ridges.
 
         Returns:
@@ -176,7 +176,8 @@ class Slice:
         if by == "cut":
             edges = zip(self.values("jump_alpha", feature), self.values("jump_beta", feature), strict=True)
             return np.stack([basin_labels(up, right, ridge) for up, right in edges])
-        fields = [str(name) for name, v in self.data.items() if v.dtype.kind == "i"]
+        fields = [str(name) for name, v in self.data.items()
+                  if v.dtype.kind in "iub" and v.dims == ("step", "alpha", "beta")]
         if by not in fields:
             raise ValueError(f"by = {brief(by)}: takes {', '.join(['watershed', 'cut', *fields])}")
         return np.stack([connected(one) for one in self.data[by].values])
