@@ -1,6 +1,7 @@
 """Sweeps: the measured slice against latents sampled in pixel space, point by point."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -243,3 +244,16 @@ def test_a_slice_takes_one_prompt(small):
     refuses(lambda: slice_of(small, Plane.random(small.shape, 0, grid=5), small.levels(3),
                              prompt=small.prompt(["a", "b", "c"])),
             "prompt: one a point; a slice takes one for all its points")
+
+
+def test_slices_with_tangents_in_threads_are_those_in_turn():
+    """Forward-mode differentiation has one place in a process: it ended in "Nested forward mode AD"."""
+    model = Denoiser((2,), lambda x, alpha, sigma: torch.tanh(alpha * x))
+
+    def traces(seed):
+        s = slice_of(model, Plane.random((2,), seed, grid=5), model.levels(6), jacobian="jvp")
+        return s.values("trace", exact=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(traces, range(8)))
+    np.testing.assert_array_equal(together, [traces(seed) for seed in range(8)])

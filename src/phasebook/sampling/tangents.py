@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 
 import torch
 from torch import Tensor
@@ -12,19 +13,22 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 __all__ = ["forward_mode", "pushed"]
 
+_ONE = RLock()
+
 
 @contextmanager
 def forward_mode():
-    """Where `pushed` functions may be called, in any thread; a process has one such place at a time. Kernels are those
-    that forward-mode differentiation knows: no flash attention, no fused encoder layers."""
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
-            _prepared()
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
+    """Where `pushed` functions may be called, in any thread; a process has one such place at a time, and others wait.
+    Kernels are those that forward-mode differentiation knows: no flash attention, no fused encoder layers."""
+    with _ONE:
+        fused = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
+                _prepared()
+                yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
 
 
 @cache
