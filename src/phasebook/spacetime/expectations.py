@@ -159,12 +159,14 @@ def expectations(model: Model, eta: Float[ndarray, "p d+1"], probes: Float[Tenso
     alpha, sigma = levels.alpha[:-1], levels.sigma[:-1]
     x = _state(model, eta[:, :-1] * (sigma**2 / alpha)[:, None], shape)
     pushed = _forward if tangents == "forward" else _difference
-    traces = []
-    for some in probes.to(x).split(max(1, AT_ONCE // x.numel())):
+    size = max(1, AT_ONCE // x.numel())
+    trace = np.empty((len(probes), len(x)))         # at once: rows left between large blocks break the heap up
+    for top in range(0, len(probes), size):
+        some = probes[top:top + size].to(x)
         x0, slope = pushed(model, x, some, levels, prompt)
-        traces.append((slope * some.to(slope)[:, None]).flatten(2).double().sum(-1).cpu().numpy())
+        trace[top:top + size] = (slope * some.to(slope)[:, None]).flatten(2).double().sum(-1).cpu().numpy()
     flat = x0.flatten(1).double().cpu().numpy()
-    return Expectations(flat, (flat**2).sum(1) + sigma**2 / alpha * np.concatenate(traces))
+    return Expectations(flat, (flat**2).sum(1) + sigma**2 / alpha * trace)
 
 
 def _shape(model: Model) -> torch.Size:

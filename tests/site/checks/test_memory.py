@@ -65,6 +65,8 @@ def refusal(chapter: str, changes: dict) -> str:
     ("spacetime", {"images": "icons"}, 1.4e9),
     ("network_and_data", {"batch": 4096}, 16e9),
     ("spacetime_of_images", {"batch": 4096}, 16e9),
+    ("spacetime_of_images", {"pictures": "icons a", "batch": 1}, 2.9e9),      # likewise
+    ("spacetime_of_images", {"pairs": 200, "curve_points": 5, "fine_pairs": 200, "fine_points": 129}, 5e9),
 ], ids=str)
 def test_more_than_is_free_is_refused(monkeypatch, chapter, changes, free):
     monkeypatch.setattr(memory, "free_memory", lambda: free)

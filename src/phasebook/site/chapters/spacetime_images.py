@@ -24,7 +24,7 @@ from phasebook.models.vision import check_features
 from phasebook.models.vocabulary import picture_size
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.chapters.network import DATA
-from phasebook.site.checks.memory import LATENT, named
+from phasebook.site.checks.memory import DECODED, LATENT, named
 from phasebook.site.checks.models import (
     Device,
     Seed,
@@ -53,7 +53,7 @@ __all__ = ["Chapter", "affine_rank", "between_trees", "clip_of", "curves_along",
 
 Noise = Annotated[float, Field(ge=0.25, le=100)]
 CURVES = 12             # arrays of the states along all curves that live at a time
-PROBED = 2.2e7          # bytes of a latent of a batch whose divergence is probed from both sides
+ICONS = 8e8             # bytes of all icons, as they are read, and of states that are moved along probes
 PIXELS = 64             # on a side of the icons
 SINGULAR = 1e-10        # eigenvalue of a Gram matrix, over the largest, that counts as zero
 SHARE = 0.05            # of the largest distance: what triples resolve, as of geodesics of a slice
@@ -133,7 +133,8 @@ class Chapter(Parameters):
                 8.0 * n * ((len(self.noise) + 8) * n + 4 * 3 * PIXELS**2),
             named(pairs=self.pairs, curve_points=self.curve_points, fine_pairs=self.fine_pairs,
                   fine_points=self.fine_points): 8.0 * CURVES * points * LATENT,
-            named(batch=self.batch): PROBED * self.batch if self.device == "cpu" else 0.0}
+            named(pictures=repr(self.pictures)): ICONS,
+            named(batch=self.batch): DECODED * self.batch if self.device == "cpu" else 0.0}
 
 
 def affine_rank(points: Float[ndarray, "n d"]) -> int:
