@@ -70,7 +70,8 @@ def resampled(chart: Chart, eta: Float[ndarray, "m d+1"], points: int) -> Float[
     """
     z, points = chart.of_eta(eta), whole("points", points, 2)
     step, middle = np.diff(z, axis=0), (z[1:] + z[:-1]) / 2
-    speed = np.einsum("ni,nij,nj->n", step, chart.gaussian_metric(middle), step)
+    speed = np.array([np.einsum("i,ij,j", dz, chart.gaussian_metric(at[None])[0], dz)       # a table of d^2 for each
+                      for dz, at in zip(step, middle, strict=True)])
     moved = np.append(True, speed > 0)
     if moved.sum() < 2:
         return np.repeat(np.asarray(eta, dtype=float)[:1], points, axis=0)
