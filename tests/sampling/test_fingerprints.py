@@ -142,6 +142,16 @@ def test_layers_of_equal_weights_that_do_something_else_have_another():
     assert len(set(prints)) == len(prints) and fingerprint_of(layers()) == prints[0]
 
 
+def test_long_chains_of_calls_are_followed_to_their_end():
+    def chain(end):
+        names = {"__name__": "__main__"}
+        lines = [f"def f{k}(x): return f{k + 1}(x)" for k in range(999)]
+        exec("\n".join([*lines, f"def f999(x): return {end} * x"]), names)
+        return names["f0"]
+
+    assert fingerprint_of(chain(1)) == fingerprint_of(chain(1)) != fingerprint_of(chain(2))
+
+
 def test_a_module_of_ones_own_is_followed(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     prints = []

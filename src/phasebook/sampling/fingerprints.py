@@ -36,7 +36,12 @@ def fingerprint_of(*values: object) -> str:
         The same text for equal values. What leaves no trace in code or attributes, such as the state of a library in C,
         is not seen.
     """
-    return _said(tuple(values), {}).hex()[:16]
+    seen: dict[int, tuple[object, bytes]] = {}
+    later: list[object] = []
+    digests = [_said(tuple(values), seen, later)]
+    for value in later:         # which grows meanwhile
+        digests.append(_parts(value, seen, later))
+    return _joined("all", *digests).hex()[:16]
 
 
 def _joined(kind: str, *parts: bytes) -> bytes:
@@ -46,19 +51,23 @@ def _joined(kind: str, *parts: bytes) -> bytes:
     return digest.digest()
 
 
-def _said(value: object, seen: dict[int, tuple[object, bytes]]) -> bytes:
-    """The digest of a value; of one that is being looked at, its place among those that are."""
+def _said(value: object, seen: dict[int, tuple[object, bytes]], later: list[object]) -> bytes:
+    """The digest of a value; of one that is being looked at, its place among those that are; of a function or a class
+    its place among those whose turn comes, since calls of calls would be deeper than Python's stack."""
     if isinstance(value, PLAIN):
         return _joined(type(value).__name__, repr(value).encode())
+    if id(value) not in seen and isinstance(value, FunctionType | type):
+        seen[id(value)] = value, b"later %d" % len(later)
+        later.append(value)
     if id(value) not in seen:
         seen[id(value)] = value, b"%d" % len(seen)         # held, so that its id stays its own
-        seen[id(value)] = value, _parts(value, seen)
+        seen[id(value)] = value, _parts(value, seen, later)
     return seen[id(value)][1]
 
 
-def _parts(value: object, seen: dict) -> bytes:
+def _parts(value: object, seen: dict, later: list) -> bytes:
     """The digest of what a value is made of."""
-    each = lambda kind, *parts: _joined(kind, *(_said(part, seen) for part in parts))  # noqa: E731
+    each = lambda kind, *parts: _joined(kind, *(_said(part, seen, later) for part in parts))  # noqa: E731
     if isinstance(value, type):
         return each("class", *_class(value))
     if isinstance(value, ModuleType | Logger):
@@ -71,7 +80,9 @@ def _parts(value: object, seen: dict) -> bytes:
     if isinstance(value, Tensor | ndarray | np.generic):
         return _array(value, each)
     if isinstance(value, Mapping):
-        return _joined("mapping", *sorted(each("item", *item) for item in value.items()))
+        keys = sorted((each("key", key), place) for place, key in enumerate(value))
+        values = list(value.values())
+        return _joined("mapping", *(part for key, place in keys for part in (key, each("value", values[place]))))
     if isinstance(value, set | frozenset):
         return _joined("set", *sorted(each("element", one) for one in value))
     if isinstance(value, list | tuple):
@@ -161,7 +172,7 @@ def _globals(function: FunctionType) -> dict[str, object]:
         value = there[name]
         if isinstance(value, ModuleType) and not _of_a_library(value.__name__):
             value = {key: vars(value)[key] for key in sorted(read & vars(value).keys())}
-        foreign = isinstance(value, FunctionType) and _of_a_library(value.__module__)
+        foreign = isinstance(value, FunctionType) and not value.__closure__ and _of_a_library(value.__module__)
         found[name] = _name(value) if foreign else value
     return found
 
