@@ -62,6 +62,7 @@ def refusal(chapter: str, changes: dict) -> str:
     ("temporal_transitions", {"views": 16, "trained_on": "icons a"}, 4e9),
     ("few_steps", {"seeds": 200, "paths": 65536}, 16e9),
     ("few_steps", {"seeds": 200, "grid": 201, "steps_teacher": 200}, 16e9),
+    ("few_steps", {"network_planes": 1}, 3e9),          # likewise
     ("spacetime", {"images": "icons"}, 1.4e9),
     ("network_and_data", {"batch": 4096}, 16e9),
     ("spacetime_of_images", {"batch": 4096}, 16e9),

@@ -33,6 +33,7 @@ Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
 COUNTED = 1 << 14       # latents at which hard potentials are held against the transport
 ARRAYS = 6              # of numbers inside a layer that live at a time
+ASKED = 1e9             # bytes that networks take, whatever they are asked: icons, a batch decoded, its gradients
 FORESEEN = 5            # arrays of what a network foresees on all planes that live at a time
 Scale = Annotated[float, Field(ge=1e-3, le=1e3)]         # beyond, slopes in float32 are no numbers
 UNEVEN = 0.05           # sizes may differ by this share
@@ -117,7 +118,7 @@ class Chapter(Parameters):
             named(seeds=self.seeds, grid=self.grid, steps_teacher=self.steps_teacher, pictures=self.pictures):
                 8.0 * plane * (dims * foreseen + 3 * self.pictures),
             named(network_planes=self.network_planes, network_grid=self.network_grid, starts=self.starts):
-                4.0 * FORESEEN * self.teacher_steps * points * LATENT}
+                ASKED * bool(self.teacher_steps) + 4.0 * FORESEEN * self.teacher_steps * points * LATENT}
 
     @cached_property        # asked for by the check and by the memory
     def teacher_steps(self) -> int:
@@ -214,7 +215,7 @@ class Sharp(NamedTuple):
 
 def sharp(foreseen: Float[ndarray, "step s g g d"], height: float) -> Sharp:
     """Sharp boundaries: edges of the grid across which the foreseen data jump by more than `height`."""
-    up, right = (np.linalg.norm(np.diff(foreseen, axis=axis), axis=-1) for axis in (2, 3))
+    up, right = (np.stack([np.linalg.norm(np.diff(one, axis=axis), axis=-1) for one in foreseen]) for axis in (1, 2))
     cut = ((up > height).mean((2, 3)) + (right > height).mean((2, 3))) / 2
     phases = [basin_count(basin_labels(a, b, height)) for a, b in zip(up[-1], right[-1], strict=True)]
     return Sharp(cut, np.array(phases))
