@@ -264,7 +264,7 @@ def wrong_pictures(pixels: Float[ndarray, "n y x 3"], p: Chapter, layers: list[s
 
 def ridge_of(centres: Float[ndarray, "n d"]) -> float:
     """The height from which a jump counts as sharp: a fifth of the median distance of two pictures."""
-    apart = np.linalg.norm(centres[:, None] - centres, axis=-1)
+    apart = np.stack([np.linalg.norm(one - centres, axis=-1) for one in centres])
     return float(RIDGE * np.median(apart[np.triu_indices(len(centres), 1)]))
 
 
