@@ -13,7 +13,7 @@ from phasebook.models.gaussian import GaussianModel
 from phasebook.sampling.levels import Levels
 from phasebook.site.chapters.slices import SliceParameters
 from phasebook.site.checks.memory import NUMBER, named
-from phasebook.site.checks.models import small_pictures
+from phasebook.site.checks.models import memory_of_pictures, small_pictures
 from phasebook.site.checks.parameters import Positive
 from phasebook.slices.measures.ridges import ridge_edges, ridges_at
 from phasebook.slices.measures.statistics import steepest
@@ -47,7 +47,8 @@ class Chapter(SliceParameters):
         pictures = len(small_pictures(self.image_set, self.families or None))
         points = self.sets * self.sets_grid**2 + (self.grid**2 if self.jacobian != "differences" else 0)
         tangents = named(jacobian=self.jacobian, grid=self.grid, steps=self.steps, sets=self.sets)
-        return super().memory() | {
+        models = memory_of_pictures(self.image_set, self.resolution, self.families or None, models=2, double=True)
+        return super().memory() | models | {            # one of unit variance beside the chapter's own
             tangents: float(TANGENTS) * points * self.steps,
             named(refined_grid=self.refined_grid): NUMBER * SWEPT * self.refined_grid**2 * pictures}
 
