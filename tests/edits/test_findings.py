@@ -8,7 +8,7 @@ from scipy import stats
 
 from phasebook.edits.findings import agreement, difference, findings, over_sources, rank_at_equal, surplus
 from phasebook.slices.measures.splits import split_steps
-from phasebook.stats import grouped_bootstrap, partial_spearman
+from phasebook.stats import grouped_bootstrap, partial_spearman, spearman
 
 
 def test_difference_at_equal_distance_sees_through_a_confounder():
@@ -29,6 +29,15 @@ def test_a_bend_that_two_share_is_no_correlation_at_equal_distance():
     assert partial_spearman(bend + a, bend + b, distance) > 0.3
     assert abs(rank_at_equal(bend + a, bend + b, distance)) < 0.1          # what a stratum leaves of the bend
     assert rank_at_equal(bend + a + both, bend + b + both, distance) == pytest.approx(0.5, abs=0.07)
+
+
+def test_edits_equally_far_stay_together_in_any_order():
+    """Edits of one pair are equally far; where all are, nothing is regressed out."""
+    rng = np.random.default_rng(0)
+    given, order = rng.integers(0, 6, 60).astype(float), rng.permutation(60)
+    x, y = given + rng.normal(size=(2, 60))
+    assert rank_at_equal(x, y, given) == pytest.approx(rank_at_equal(x[order], y[order], given[order]), abs=1e-9)
+    assert rank_at_equal(x, y, np.ones(60)) == pytest.approx(spearman(x, y), abs=1e-9)
 
 
 def by_distance_alone(rng, n=127, scatter=0.025):

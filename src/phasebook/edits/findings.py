@@ -59,10 +59,10 @@ def rank_at_equal(x: Float[ndarray, " e"], y: Float[ndarray, " e"], given: Float
     """Rank correlation of x and y at equal `given`: its rank and eight strata of it are regressed out of both.
 
     The rank alone would leave a bend that x and y share, and call it a correlation: ranks are squeezed at both ends,
-    and an edit that never parts has the last step whatever its distance.
+    and an edit that never parts has the last step whatever its distance. Equal ones of `given` share a stratum.
     """
-    order = np.argsort(np.argsort(given, kind="stable"), kind="stable")
-    stratum = order * STRATA // max(len(order), 1)
+    below = np.searchsorted(np.sort(given), given)
+    stratum = below * STRATA // max(len(below), 1)
     return partial_spearman(x, y, given, *(stratum == s for s in range(1, STRATA)))
 
 
