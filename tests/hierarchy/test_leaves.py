@@ -45,6 +45,13 @@ def test_one_picture_is_one_leaf():
     assert leaves_of(np.zeros((0, 3)), np.array([3.0, 2, 1])).starts.tolist() == [1]
 
 
+def test_starts_are_one_leaf_where_most_share_one_picture():
+    """The median over all pairs is then of equal pictures: rounding."""
+    ends = np.repeat([0.0, 1.0, 2.0], [8, 1, 1]) + 1e-6 * np.random.default_rng(0).normal(size=10)
+    apart = np.abs(np.subtract.outer(ends, ends))
+    assert leaves_of(condensed(np.stack([apart / 10, apart])), np.array([10.0, 1])).starts.tolist() == [8, 1, 1]
+
+
 def test_leaves_of_a_model_are_those_of_the_distances_of_its_starts():
     model = ExactModel.of_points(np.random.default_rng(0).normal(size=(9, 20)))
     start, levels = normal_start(model, 3, 30), log_snr_levels(25, 20.0, 0.05)

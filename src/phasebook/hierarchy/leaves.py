@@ -22,7 +22,7 @@ from phasebook.slices.measures.splits import split_levels
 
 __all__ = ["Leaves", "leaves_of", "linkage_of", "parted"]
 
-SAME = 0.01                     # of the median final distance: starts that end closer are on one picture
+SAME = 0.01                     # of the median final distance of different pictures: starts that end closer share one
 
 
 class Leaves(NamedTuple):
@@ -52,7 +52,8 @@ def leaves_of(apart: Float[ndarray, "m step"], noise: Float[ndarray, " step"]) -
     starts = round((1 + np.sqrt(1 + 8 * len(apart))) / 2)
     rows, columns = np.triu_indices(starts, 1)
     final = apart[:, -1]
-    same = final <= SAME * (np.median(final) if len(final) else 0)
+    far = final[final > SAME * final.max(initial=0)]       # where most starts share one picture the median is rounding
+    same = final <= SAME * (np.median(far) if len(far) else 0)
     near = csr_array((same[same], (rows[same], columns[same])), shape=(starts, starts))
     count, leaf = connected_components(near, directed=False)
     different = leaf[rows] != leaf[columns]
