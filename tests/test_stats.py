@@ -205,3 +205,12 @@ def test_a_largest_value_of_few_can_refute_and_not_confirm():
     assert (few.low, few.high, few.n) == (0.0, np.inf, 59)
     for found, word in ((few, "undecided"), (largest_of(1.0, 2), "fails")):
         assert verdict(found.value, (found.low, None), "<= 1e-6") == word
+
+
+def test_groups_named_nan_are_one_and_few_draws_give_no_interval():
+    groups = np.r_[np.arange(25.0), np.nan, np.nan]
+    counted = grouped_bootstrap(len, groups, 0)
+    assert counted == grouped_bootstrap(len, np.minimum(np.nan_to_num(groups, nan=25), 25), 0)
+    assert counted.low < counted.value < counted.high
+    few, enough = (grouped_bootstrap(np.mean, np.arange(30), 0, draws=draws) for draws in (38, 39))
+    assert few.high == np.inf == -few.low and np.isfinite([enough.low, enough.high]).all()

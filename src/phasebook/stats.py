@@ -17,6 +17,7 @@ __all__ = ["Estimate", "grouped_bootstrap", "largest_of", "median_interval", "pa
            "slope_interval", "spearman"]
 
 LEVEL = 0.95
+DRAWS = 39              # of fewer draws the least and the largest are no interval of that level
 
 
 class Estimate(NamedTuple):
@@ -126,8 +127,8 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         least: the number of groups below which no interval is given.
 
     Returns:
-        The estimate, `n` the number of data, with infinite ends for fewer than `least` groups, or many draws without
-        the statistic; None where the statistic of the data does not exist.
+        The estimate, `n` the number of data, with infinite ends for fewer than `least` groups or 39 draws, or many
+        draws without the statistic; None where the statistic of the data does not exist.
 
     Raises:
         ValueError: for no draw, groups that are no list, or fewer than two groups at least.
@@ -139,11 +140,11 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         raise ValueError(f"groups: shape {groups.shape}; takes a list, one a datum")
     if len(groups) == 0 or not np.isfinite(value := statistic(np.arange(len(groups)))):
         return None
-    names = np.unique(groups)
-    if len(names) < least:
+    names, which = np.unique(groups, return_inverse=True)      # by place: a group named NaN equals none
+    if len(names) < least or draws < DRAWS:
         return Estimate(float(value), -np.inf, np.inf, len(groups))
     rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(groups == g) for g in names]
+    members = [np.flatnonzero(which == g) for g in range(len(names))]
     drawn = []
     for _ in range(draws):
         chosen = rng.integers(len(names), size=len(names))
