@@ -88,6 +88,14 @@ def test_edits_of_one_source_share_its_picture(exact, images):
     np.testing.assert_allclose(sources.to_target, together.to_target, atol=1e-6)
 
 
+@pytest.mark.parametrize("k_values, words", [
+    ([], "k_values: no step"), ([0.7, 4.2], "k_values = 0.7"), ([-1], "k_values = -1"), ([31], "k_values = 31"),
+])
+def test_steps_that_are_none_are_refused(exact, images, k_values, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        edited(exact, one(*images.names[:2]), k_values)
+
+
 def test_starts_are_those_of_the_seed_or_given(exact, images):
     names = images.names[3], images.names[60]
     own = make(exact.model, one(*names), levels=exact.levels, guidance=1.0, seed=4)

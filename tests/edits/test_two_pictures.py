@@ -72,6 +72,12 @@ def test_between_equal_pictures_there_is_no_way_and_every_edit_succeeds():
     assert foretold(levels, carried, gap(same, same), 3.0, np.array([1, 2, 3])).all()
 
 
+def test_a_way_in_whole_numbers_is_followed_in_fractions():
+    levels, dx, none = log_snr_levels(40, 30.0, 0.05), np.array([0.5, 2.0, 8.0]), np.zeros((3, 40), dtype=int)
+    told = foretold(levels, none.astype(float), dx, 3.0, np.arange(40))
+    assert told.any() and np.array_equal(foretold(levels, none, dx, 3.0, np.arange(40)), told)
+
+
 def test_the_way_is_that_of_the_state_in_pixels(exact, images):
     """Rebuilt in pixels: the inverted state less its picture, projected on the difference of the two pictures."""
     pairs = pick_pairs(images.pixels, images.names, images.family, 1, 0)
@@ -106,6 +112,7 @@ def test_thresholds_lie_between_steps():
     levels = SimpleNamespace(heights=noise)
     np.testing.assert_allclose(thresholds(np.array([0, 1, 2]), levels), [32**0.5, 2, 1])
     np.testing.assert_allclose(thresholds([-1, 1], levels), [np.nan, 2])         # no step succeeds, nothing is lost
+    assert thresholds([3], levels) == thresholds([2], levels)                    # nor at the end
 
 
 @pytest.mark.parametrize("bonus, known", [(0.001, 35.70), (0.1, 3.741)])

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from phasebook.arguments import whole
 from phasebook.edits.judges import Judge, apart, picked
 from phasebook.edits.pairs import EditPairs
 from phasebook.sampling.levels import Levels
@@ -151,8 +152,13 @@ def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], 
         iterations: of each inverted step, at most; 0 is first order.
         tolerance: of an inverted step, in the model's norm.
         parting: whether the targets are followed back as well, which takes as long again and serves nothing else.
+
+    Raises:
+        ValueError: for no step, or one that the sampler does not have.
     """
-    e, k_values = len(pairs), np.asarray(k_values, dtype=int)
+    e, k_values = len(pairs), np.array([whole("k_values", k, 0, levels.steps, "steps") for k in k_values], dtype=int)
+    if not len(k_values):
+        raise ValueError("k_values: no step; takes one at least")
     first, back = _shared(pairs, parting)
     inversion = invert(model, made.x[first], levels, generic, iterations=iterations, tolerance=tolerance)
     inverted = inversion.x[:, back[:e]]

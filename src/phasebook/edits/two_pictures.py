@@ -75,7 +75,7 @@ def foretold(levels: Levels, carried: Float[ndarray, "e k"], dx: Float[ndarray, 
         log_prior: lambda.
         k_values: the starting steps.
     """
-    alpha, sigma, m = levels.alpha, levels.sigma, np.array(carried)
+    alpha, sigma, m = levels.alpha, levels.sigma, np.array(carried, dtype=np.float64)
     for step in range(levels.steps):
         begun = np.asarray(k_values) <= step
         odds = alpha[step] * (m[:, begun] - alpha[step] / 2) * (dx[:, None] / sigma[step]) ** 2
@@ -126,5 +126,5 @@ def thresholds(k_star: ndarray, levels: Levels) -> Float[ndarray, " e"]:
     """The noise level sigma/alpha at which success is lost, between `k*` and the next step (geometric mean); NaN for a
     `k*` of -1, of an edit that succeeds from no step."""
     noise, k_star = levels.heights, np.asarray(k_star)
-    following = np.minimum(k_star + 1, len(noise) - 1)
-    return np.where(k_star < 0, np.nan, np.sqrt(noise[k_star] * noise[following]))
+    own, following = (np.minimum(k, len(noise) - 1) for k in (k_star, k_star + 1))      # the end is no step
+    return np.where(k_star < 0, np.nan, np.sqrt(noise[own] * noise[following]))
