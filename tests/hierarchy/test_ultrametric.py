@@ -60,6 +60,11 @@ def test_triples_below_the_resolution_do_not_count():
     assert triples(1 - np.eye(5)).resolved == 0             # equilateral
 
 
+@pytest.mark.parametrize("unit", [1, 3, 7, 10])
+def test_a_defect_of_a_fifth_agrees_in_any_unit(unit):
+    assert triples(np.array([[0, 10, 5], [10, 0, 9], [5, 9, 0]]) / unit).agree == 1
+
+
 def test_likeness_turns_all_four_the_same_way():
     tree, cloud = random_tree(20, 1), distances_of(np.random.default_rng(0).standard_normal((20, 2)))
     high, low = likeness(tree), likeness(cloud)

@@ -99,7 +99,7 @@ def triples(distances: Float[ndarray, "n n"], resolution: float = 0.0, *, most: 
     resolved = high - low > max(resolution, 1e-9 * d.max())
     if not resolved.any():
         return Triples(0.0, 0.0, len(high))
-    agree = high - middle <= AGREES * (high - low)
+    agree = high - middle <= AGREES * (high - low) + 1e-12 * d.max()       # a fifth is one in any unit
     return Triples(float(agree[resolved].mean()), float(resolved.mean()), len(high))
 
 
