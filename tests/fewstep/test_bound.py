@@ -131,6 +131,8 @@ def test_leaks_at_the_ends_of_their_scale():
         assert slabs_leak(parts, 100.0) == pytest.approx(1) == sectors_leak(parts, 100.0)
     assert slabs_leak(2, 12.0) == pytest.approx(1 - 2 * ndtr(-6), abs=1e-11)
     assert least_leak(np.array([0.5, 0.5]), PAIR, 0.01) == 1
+    with np.errstate(all="raise"):              # a part without a share asks for nothing
+        assert least_leak(np.array([1.0, 0.0]), PAIR, 1.0) == 0
 
 
 @pytest.mark.parametrize("masses, gaps, words", [

@@ -160,6 +160,8 @@ def least_leak(shares: Float[ndarray, " m"], gaps: Float[ndarray, "m m"], consta
         def excess(c, a=a, b=b, width=gap / constant):
             return ndtri(c * a) + ndtri(c * b) + width
 
+        if min(a, b) == 0:              # of no part nothing is asked
+            continue
         if excess(NONE) >= 0:
             return 1.0
         if excess(1.0) > 0:

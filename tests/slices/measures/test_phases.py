@@ -114,6 +114,9 @@ def test_nesting_over_steps_takes_steps_with_fewer_phases():
 def test_links():
     table = link(halves(), quarters())
     assert table.shape == (2, 4) and table.sum() == N * N
+    for kind in (np.uint8, np.uint64):
+        assert np.array_equal(link(halves().astype(kind), quarters().astype(kind)), table)
+    assert nesting(halves(), quarters().astype(np.uint64)).score == 1
     with pytest.raises(ValueError, match="one grid"):
         link(halves(), halves(20))
 

@@ -28,11 +28,11 @@ FAR = 1e3               # heights above the sea, in their own range, from which 
 
 
 def watershed_labels(height: Float[ndarray, "a b"], depth: float) -> Int[ndarray, "a b"]:
-    """Basins of a height: valleys that a path must climb `depth` or more to leave, flooded to the divides.
+    """Basins of a height: valleys that a path must climb more than `depth` to leave, flooded to the divides.
 
     Args:
         height: of every point.
-        depth: least height of the pass between two basins.
+        depth: the pass between two basins is higher than this above each of their floors.
 
     Returns:
         Labels 0, 1, ...; one basin where nothing is that deep.
@@ -138,8 +138,9 @@ def link(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> Int[ndarray,
     coarse, fine = np.asarray(coarse), np.asarray(fine)
     if coarse.shape != fine.shape:
         raise ValueError(f"coarse, fine: shapes {coarse.shape}, {fine.shape}; take labels of one grid")
+    coarse, fine = coarse.ravel().astype(np.int64), fine.ravel().astype(np.int64)       # unsigned ones make no index
     k, j = int(coarse.max()) + 1, int(fine.max()) + 1
-    return np.bincount(coarse.ravel().astype(np.int64) * j + fine.ravel(), minlength=k * j).reshape(k, j)
+    return np.bincount(coarse * j + fine, minlength=k * j).reshape(k, j)
 
 
 def overlaps(coarse: Int[ndarray, "a b"],
@@ -158,7 +159,7 @@ def overlaps(coarse: Int[ndarray, "a b"],
         return k, m, table[k, m]
     if coarse.shape != fine.shape:
         raise ValueError(f"coarse, fine: shapes {coarse.shape}, {fine.shape}; take labels of one grid")
-    keys, count = np.unique(coarse.ravel().astype(np.int64) * j + fine.ravel(), return_counts=True)
+    keys, count = np.unique(coarse.ravel().astype(np.int64) * j + fine.ravel().astype(np.int64), return_counts=True)
     return *divmod(keys, j), count
 
 
