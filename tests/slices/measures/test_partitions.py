@@ -90,6 +90,7 @@ def test_clusters_are_pictures_that_lie_close():
     labels = clusters(points, 3.0)
     assert len(set(labels)) == 3 and all(len(set(labels[k:k + 5])) == 1 for k in (0, 5, 10))
     assert clusters(points[:1], 3.0).tolist() == [0] and len(set(clusters(points, 99.0))) == 1
+    refuses(lambda: clusters(np.arange(6.0), 3.0), "features: shape (6,)")      # to SciPy the distances of four points
 
 
 def test_a_boundary_that_moves_is_displaced_by_that_much():

@@ -14,6 +14,7 @@ from numpy import ndarray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.ndimage import distance_transform_edt
 
+from phasebook.arguments import numbers
 from phasebook.slices.measures.phases import boundary, overlaps
 
 __all__ = ["Shared", "beyond_chance", "clusters", "displacement", "shared_basins", "shared_information"]
@@ -99,10 +100,16 @@ def clusters(features: Float[ndarray, "p k"], apart: float) -> Int[ndarray, " p"
     Args:
         features: of the final pictures.
         apart: in the units of the features.
+
+    Raises:
+        ValueError: for features that are no finite numbers (p, k).
     """
+    features = numbers("features", features, "finite numbers (p, k)").astype(np.float64)
+    if features.ndim != 2:              # SciPy takes a list for the distances of pairs
+        raise ValueError(f"features: shape {features.shape}; takes finite numbers (p, k)")
     if len(features) < 2:
         return np.zeros(len(features), dtype=int)
-    return fcluster(linkage(np.asarray(features, dtype=np.float64), "average"), apart, "distance") - 1
+    return fcluster(linkage(features, "average"), apart, "distance") - 1
 
 
 def displacement(first: Int[ndarray, "a b"], second: Int[ndarray, "a b"],
