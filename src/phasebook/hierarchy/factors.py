@@ -25,6 +25,7 @@ __all__ = ["VarianceShare", "exact_levels", "factor_split", "sampled_levels", "v
 AT_ONCE = 2_500         # states that travel together: a trip has a score of copies of each
 APART = 10**12          # between the seeds of those and of the next
 
+
 class VarianceShare(NamedTuple):
     """Attributes:
     eta: share of the variance between the classes.
