@@ -4,12 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from phasebook.site.checks.memory import named
 from phasebook.site.checks.parameters import Fraction, Parameters
 
 __all__ = ["Chapter"]
 
 Shape = Annotated[float, Field(ge=0, le=1)]
 Oval = Annotated[float, Field(ge=0.3, le=5)]
+BRICK = 500             # bytes of a brick of a transport: its cell, its neighbours, its tears
+BESIDE = 24             # further transports of all samples: four shapes, five at five sizes, and what is solved
 
 
 class Chapter(Parameters):
@@ -31,3 +34,8 @@ class Chapter(Parameters):
             raise ValueError(f"generations = {self.generations}: cantor_ratio ** generations is {smallest:.0e}; "
                              "takes at least 1e-12, so that atoms are distinct")
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: transports onto all shapes are kept for the figures with a slider."""
+        transports = len(self.half_necks) + len(self.cassini_ratios) + BESIDE
+        return {named(n_samples=self.n_samples, shapes=transports): float(BRICK) * self.n_samples * transports}
