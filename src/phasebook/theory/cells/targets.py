@@ -17,6 +17,8 @@ from phasebook.theory.cells.sources import SOURCES
 __all__ = ["Domain", "annulus", "annulus_source", "cassini", "cassini_outline", "dumbbell", "ell", "ellipse",
            "horseshoe", "square", "three_lobes", "two_disks"]
 
+AT_ONCE = 20_000        # bricks that are measured at a time
+
 
 class Domain(NamedTuple):
     """A bounded domain of the plane.
@@ -48,12 +50,17 @@ class Domain(NamedTuple):
         column, row = np.meshgrid(np.arange(-k, k + 1), np.arange(-m, m))
         centre = np.stack([(column + 0.5 * (row % 2)) * spacing, (row + 0.5) * height], axis=-1).reshape(-1, 2)
         fine = (np.arange(6) - 2.5) / 6
-        points = centre[:, None] + np.stack(np.meshgrid(fine * spacing, fine * height), axis=-1).reshape(-1, 2)
-        inside = self.inside(points)
-        count = inside.sum(1)
-        met = count > 0
-        middle = (points * inside[..., None]).sum(1)[met] / count[met, None]
-        return middle, count[met] / count.sum()
+        fine = np.stack(np.meshgrid(fine * spacing, fine * height), axis=-1).reshape(-1, 2)
+        middles, counts = [], []
+        for some in np.array_split(centre, 1 + len(centre) // AT_ONCE):     # of a small domain most of its box is empty
+            points = some[:, None] + fine
+            inside = self.inside(points)
+            count = inside.sum(1)
+            met = count > 0
+            middles.append((points * inside[..., None]).sum(1)[met] / count[met, None])
+            counts.append(count[met])
+        count = np.concatenate(counts)
+        return np.concatenate(middles), count / count.sum()
 
     def sample(self, n: int) -> tuple[Float[ndarray, "m 2"], Float[ndarray, " m"], float]:
         """About n atoms that stand for the uniform density.
