@@ -49,6 +49,7 @@ def refusal(chapter: str, changes: dict) -> str:
     ("one_dimension", {"images": "icons"}, 1e9),
     ("one_dimension", {"images": "icons"}, 9.5e9),      # likewise
     ("one_dimension", {"clones": 1_000_000}, 2e9),
+    ("plane_chain", {"links": [*range(117, 129)]}, 3e9),
     ("singular_sets", {"n_samples": 20_000, "half_necks": [k / 40 for k in range(40)],
                        "cassini_ratios": [0.5 + k / 40 for k in range(40)]}, 3e9),
     ("spacetime", {"triples": 1_000_000}, 1.5e9),

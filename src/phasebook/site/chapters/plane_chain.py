@@ -5,12 +5,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
+from phasebook.site.checks.memory import named
 from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.theory.cells.power_cells import check_atoms
+from phasebook.theory.chains.plane_chain import FINEST
 
 __all__ = ["Chapter"]
 
 FARTHEST = 20.0
+SOLVED = 6_500          # bytes of a grid point of the link that is solved: its linear system and the atoms' shares
 Coordinate = Annotated[float, Field(ge=-1e3, le=1e3)]
 Level = Annotated[float, Field(ge=1e-3, le=1e4)]
 Point = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
@@ -38,3 +41,8 @@ class Chapter(Parameters):
             raise ValueError(f"atoms: they spread over {apart:g}; takes at most {FARTHEST:g} sigma_start = "
                              f"{FARTHEST * self.sigma_start:g}")
         return self
+
+    def memory(self) -> dict[str, float]:
+        """See `Parameters`: the links of all chains are kept, splines on the finest grid at most; one is solved."""
+        maps = sum(set(self.links))
+        return {named(links=self.links): FINEST**2 * (SOLVED + 8.0 * maps)}
