@@ -24,10 +24,9 @@ from scipy.spatial.distance import cdist, pdist, squareform
 
 from phasebook.arguments import number, whole
 from phasebook.mixtures.mixtures import Mixture
+from phasebook.mixtures.modes.mean_shift import PUSHES, UPHILL
 
 __all__ = ["cantor", "gaussian_twin", "growth_exponent", "mode_count", "random_tree", "resolution_levels"]
-
-UPHILL, PUSHES = 1.02, 8    # as of `modes.mean_shift`
 
 
 def cantor(generations: int, ratio: float = 1 / 3) -> Mixture:

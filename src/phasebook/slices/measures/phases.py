@@ -135,10 +135,7 @@ def link(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> Int[ndarray,
     Raises:
         ValueError: for labels of different grids.
     """
-    coarse, fine = np.asarray(coarse), np.asarray(fine)
-    if coarse.shape != fine.shape:
-        raise ValueError(f"coarse, fine: shapes {coarse.shape}, {fine.shape}; take labels of one grid")
-    coarse, fine = coarse.ravel().astype(np.int64), fine.ravel().astype(np.int64)       # unsigned ones make no index
+    coarse, fine = _labels(coarse, fine)
     k, j = int(coarse.max()) + 1, int(fine.max()) + 1
     return np.bincount(coarse * j + fine, minlength=k * j).reshape(k, j)
 
@@ -151,16 +148,22 @@ def overlaps(coarse: Int[ndarray, "a b"],
     Raises:
         ValueError: for labels of different grids.
     """
-    coarse, fine = np.asarray(coarse), np.asarray(fine)
+    coarse, fine = _labels(coarse, fine)
     j = int(fine.max()) + 1
     if (int(coarse.max()) + 1) * j <= DENSE * fine.size:
         table = link(coarse, fine)
         k, m = np.nonzero(table)
         return k, m, table[k, m]
+    keys, count = np.unique(coarse * j + fine, return_counts=True)
+    return *divmod(keys, j), count
+
+
+def _labels(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> tuple[Int[ndarray, " p"], Int[ndarray, " p"]]:
+    """Labels of every point, signed: unsigned ones make no index. ValueError for labels of different grids."""
+    coarse, fine = np.asarray(coarse), np.asarray(fine)
     if coarse.shape != fine.shape:
         raise ValueError(f"coarse, fine: shapes {coarse.shape}, {fine.shape}; take labels of one grid")
-    keys, count = np.unique(coarse.ravel().astype(np.int64) * j + fine.ravel().astype(np.int64), return_counts=True)
-    return *divmod(keys, j), count
+    return coarse.ravel().astype(np.int64), fine.ravel().astype(np.int64)
 
 
 class Nesting(NamedTuple):
