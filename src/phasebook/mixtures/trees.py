@@ -130,12 +130,15 @@ def mode_count(mixture: Mixture, s: float, shifts: int = 400) -> int:
 
 def _shifted(mixture: Mixture, x: Float[ndarray, "m d"], s: float,
              shifts: int) -> tuple[Float[ndarray, "m d"], Float[ndarray, "m n"]]:
-    """Mean shift from some points: where they end, and the responsibilities there, but for the last step."""
+    """Mean shift from some points: where they end, and the weights of the means there, but for the last step:
+    responsibilities over variances."""
     mu, twice = mixture.means, 2 * (mixture.variances + s**2)
+    narrow = twice.min() / twice
     log_weights = np.log(mixture.weights) - mu.shape[1] / 2 * np.log(twice)
     for _ in range(shifts):
         log_terms = log_weights - cdist(x, mu, "sqeuclidean") / twice
         r = np.exp(log_terms - log_terms.max(1, keepdims=True))     # `responsibilities` takes three times as long
+        r *= narrow
         r /= r.sum(1, keepdims=True)
         before, x = x, r @ mu
         if np.abs(x - before).max() < 1e-5 * s:
@@ -146,12 +149,14 @@ def _shifted(mixture: Mixture, x: Float[ndarray, "m d"], s: float,
 def _uphill(mixture: Mixture, r: Float[ndarray, "m n"], s: float) -> tuple[Int[ndarray, " k"], Float[ndarray, "k d"]]:
     """Those of the points `r @ means`, at which mean shift rests, where the density rises on one line: their indices,
     and a step of s / 10 along it."""
-    mu, least = mixture.means - mixture.means.mean(0), UPHILL * (mixture.variances.min() + s**2)
+    mu = mixture.means - mixture.means.mean(0)
+    x, q = r @ mu, r / (mixture.variances + s**2)           # of the Hessian, q (mu - x)(mu - x)^T - 1 is what matters
+    sizes = q @ (mu**2).sum(1) - 2 * (x * (q @ mu)).sum(1) + q.sum(1) * (x**2).sum(1)
     off, away = [], []
-    for i in np.flatnonzero(r @ (mu**2).sum(1) - ((r @ mu)**2).sum(1) > least):     # no variance exceeds their sum
+    for i in np.flatnonzero(sizes > UPHILL):                # no eigenvalue exceeds their sum
         kept = r[i] > 1e-12
-        _, size, along = np.linalg.svd(np.sqrt(r[i, kept])[:, None] * (mu[kept] - r[i] @ mu), full_matrices=False)
-        if size[0]**2 > least:
+        _, size, along = np.linalg.svd(np.sqrt(q[i, kept])[:, None] * (mu[kept] - x[i]), full_matrices=False)
+        if size[0]**2 > UPHILL:
             off.append(i)
             away.append(s / 10 * along[0] * np.sign(along[0][np.abs(along[0]).argmax()]))
     return np.array(off, dtype=int), np.reshape(away, (-1, mu.shape[1]))
