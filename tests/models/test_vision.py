@@ -67,6 +67,12 @@ def test_what_is_cut_off_tells_features_apart(copy):
     assert len(set(said)) == 3 and said[-1] == said[0]
 
 
+def test_equal_weights_of_another_activation_are_other_features(copy):
+    before = load_features(copy).fingerprint
+    edit(copy / "config.json", hidden_act="relu")
+    assert load_features(copy).fingerprint != before
+
+
 # --- one clear line each ----------------------------------------------------------------------------------------
 
 def refused(folder, match):

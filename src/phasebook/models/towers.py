@@ -14,6 +14,7 @@ from torch import Tensor
 
 from phasebook.models.pipelines.checkpoints import check_device, check_dtype, known_directory
 from phasebook.sampling.batches import in_batches
+from phasebook.sampling.fingerprints import fingerprint_of
 
 __all__ = ["Tower", "begun", "column"]
 
@@ -48,14 +49,11 @@ class Tower(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the weights and of how pictures are fitted."""
+        """Hash of the weights, of the layers' settings and of how pictures are fitted."""
         colours, cut = [part.flatten().tolist() for part in (self.mean, self.std)], self.fit(*self.size)
         said = (self.size, self.interpolation, self.normalise, *colours)
         said += () if cut == (self.size, (0, 0)) else cut       # the middle of something larger
-        digest = sha256(repr(said).encode())
-        for tensor in self.model.state_dict().values():
-            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return sha256(f"{said} {fingerprint_of(self.model)}".encode()).hexdigest()[:16]
 
     @abstractmethod
     def fit(self, y: int, x: int) -> tuple[tuple[int, int], tuple[int, int]]:

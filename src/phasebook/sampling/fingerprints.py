@@ -24,6 +24,7 @@ __all__ = ["fingerprint_of"]
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 PACKAGES = {"site-packages", "dist-packages"}
+NOT_COMPUTED = {"training", "name_or_path"}     # of a layer: its mode, and where transformers read it
 
 
 def fingerprint_of(*values: object) -> str:
@@ -129,7 +130,7 @@ def _settings(layer: torch.nn.Module) -> dict[str, object]:
         return {}
     kinds = (*PLAIN, list, tuple, Tensor, ndarray)
     return {name: value for name, value in vars(layer).items()
-            if name[0] != "_" and name != "training" and (isinstance(value, kinds) or callable(value))}
+            if name[0] != "_" and name not in NOT_COMPUTED and (isinstance(value, kinds) or callable(value))}
 
 
 def _of_a_library(module: str | None) -> bool:

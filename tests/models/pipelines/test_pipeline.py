@@ -152,6 +152,19 @@ def test_what_is_made_of_an_answer_tells_models_apart(models, copy):
     assert PipelineModel.load(copy).fingerprint != models["epsilon"].fingerprint
 
 
+@pytest.mark.parametrize("part, setting", [("unet", {"act_fn": "gelu"}), ("unet", {"norm_eps": 0.1}),
+                                           ("text_encoder", {"hidden_act": "gelu"})])
+def test_equal_weights_that_compute_something_else_are_another_model(part, setting, models, copy):
+    edit(copy / part / "config.json", **setting)
+    assert PipelineModel.load(copy).fingerprint != models["epsilon"].fingerprint
+
+
+def test_names_of_versions_tell_no_models_apart(models, copy):
+    edit(copy / "unet" / "config.json", _diffusers_version="0.99", dropout=0.0)
+    edit(copy / "text_encoder" / "config.json", transformers_version="9.9", attention_dropout=0.0)
+    assert PipelineModel.load(copy).fingerprint == models["epsilon"].fingerprint
+
+
 # --- what does not fit ------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("kind", ["EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler",

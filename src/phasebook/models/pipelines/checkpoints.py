@@ -4,11 +4,13 @@ Every refusal is a ValueError of one line that names the parameter, its value an
 safetensors only: a file that would have to be unpickled is never opened.
 """
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import sha256
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteSch
 SOON_READ = 10**8       # bytes of a file
 TIMES = 100_000         # of a table of noise levels; it is usually of 1000
 FLOWS = ("FlowMatchEulerDiscreteScheduler",)
+NOT_COMPUTED = ("architectures", "dtype", "torch_dtype", "transformers_version")
 
 
 def cause(error: BaseException) -> str:
@@ -215,7 +218,7 @@ def own_memory(module) -> None:
 
 
 def digest_of(modules: Iterable, begun: bytes) -> str:
-    """A hash of modules' weights, and of the numbers by which a VAE scales its latents.
+    """A hash of modules' weights, and of the settings by which equal weights would compute something else.
 
     Args:
         modules: of torch.
@@ -223,13 +226,28 @@ def digest_of(modules: Iterable, begun: bytes) -> str:
     """
     digest = sha256(begun)
     for module in modules:
-        config = getattr(module, "config", None)
-        scales = [getattr(config, key, None) for key in ("scaling_factor", "shift_factor")]
-        scales += [said for key in ("latents_mean", "latents_std") if (said := getattr(config, key, None)) is not None]
-        digest.update(repr(scales).encode())
+        digest.update(json.dumps(_own_settings(module), sort_keys=True, default=str).encode())
         for tensor in module.state_dict().values():
             digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _own_settings(module) -> dict[str, Any]:
+    """What a module's configuration sets otherwise than its class does by itself, so that a later version of the
+    library, with more settings, says the same; without names of versions, places and precisions."""
+    config = getattr(module, "config", None)
+    if hasattr(config, "to_dict"):                                              # of transformers
+        said, usual = config.to_dict(), type(config)().to_dict()
+    else:
+        said = dict(config or {})
+        usual = {name: one.default for name, one in signature(type(module).__init__).parameters.items()}
+    return {name: value for name, value in said.items()
+            if not name.startswith("_") and name not in NOT_COMPUTED and _plain(value) != _plain(usual.get(name))}
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, as a file holds them."""
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def check_complete(label: str, part: str, module, missing: Iterable[str] | None = None,
