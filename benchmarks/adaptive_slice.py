@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.icons import GENERIC
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.icons import GENERIC
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
 

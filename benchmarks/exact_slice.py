@@ -14,7 +14,7 @@ import torch
 
 from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.sampling.samplers import sample
 from phasebook.slices.plane import Plane, seeded_anchors

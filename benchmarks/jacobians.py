@@ -7,7 +7,7 @@ The `ratio` of a row is the cost over that of differences; its detail tells the 
 import time
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.protocols import Model

@@ -26,7 +26,7 @@ def _random(folder: Path, kind: str) -> Path:
     """An untrained pipeline of a model's sizes."""
     from transformers import CLIPTokenizer
 
-    from phasebook.models.icons import icons
+    from phasebook.models.pictures.icons import icons
     from phasebook_training import autoencoder
     from phasebook_training.tokenizer import save_tokenizer
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.slices.plane import Plane, seeded_anchors

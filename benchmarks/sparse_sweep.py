@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.sampling.levels import Levels, scaled_linear_levels
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import POINTS_IN_A_TILE

@@ -294,7 +294,7 @@ show(draw.lines({"collapse": {"clouds": (np.tile(dimensions, 12), errors.ravel()
 counts, missed, reason = None, None, "no image set"
 if p.images is not None:
     from phasebook.mixtures.modes.mean_shift import mean_shift_tree, modes_missed
-    from phasebook.models.image_sets import load_images
+    from phasebook.models.pictures.image_sets import load_images
 
     pictures = load_images(p.images)
     flat = 2 * pictures.pixels.reshape(len(pictures), -1).astype(float) - 1

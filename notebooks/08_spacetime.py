@@ -159,7 +159,7 @@ from phasebook.mixtures.spacetime.atoms import great_circle, great_circle_path, 
 
 circle_error, circles, reason = None, {}, "no image set"
 if p.images is not None:
-    from phasebook.models.image_sets import load_images
+    from phasebook.models.pictures.image_sets import load_images
 
     everything = load_images(p.images)
     chosen = rng.choice(len(everything), min(p.pictures, len(everything)), replace=False)

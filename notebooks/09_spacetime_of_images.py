@@ -78,8 +78,8 @@ from phasebook.mixtures.spacetime.atoms import great_circle_path, great_circles,
 from phasebook.mixtures.spacetime.chart import Chart as Coordinates
 from phasebook.mixtures.spacetime.polygon import polygon_length
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
-from phasebook.models.vision import load_features
+from phasebook.models.pictures.image_sets import load_images
+from phasebook.models.towers.vision import load_features
 from phasebook.site.chapters.network import training_pictures
 from phasebook.site.chapters.spacetime_images import (
     affine_rank,

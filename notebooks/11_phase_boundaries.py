@@ -61,7 +61,7 @@ from phasebook.hierarchy.transitions import collapse_of
 from phasebook.models.entropy import full_entropy, half_level, sampled_entropies
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.sampling.levels import named_levels
 from phasebook.site.chapters.slices import PICTURES
 from phasebook.site.figures.base import show

@@ -60,7 +60,7 @@ import numpy as np
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.sampling.levels import named_levels
 from phasebook.site.figures.base import show
 from phasebook.site.figures.slices import Map, curves, show_strip

@@ -66,7 +66,7 @@ from phasebook.fewstep.measures import brenier_mismatch
 from phasebook.fewstep.planes import plane_latents, student_foresees, teacher_foresees
 from phasebook.fewstep.students import distil, fresh_noise, lessons
 from phasebook.fewstep.targets import latents, named_target, of_pictures
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.sampling.batches import side_by_side
 from phasebook.site.chapters.few_steps import (
     formed,
@@ -493,7 +493,7 @@ show(planes([words(name) for name, _ in first], [faces.near(v) for _, v in first
 # %% tags=["hide-input"]
 from pathlib import Path
 
-from phasebook.models.clip import ClipFeatures
+from phasebook.models.towers.clip import ClipFeatures
 from phasebook.site.chapters.network_students import compared, students_of
 
 # %%

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch.nn.functional import normalize
 
-from phasebook.models.clip import ClipFeatures
-from phasebook.models.icons import icons
+from phasebook.models.pictures.icons import icons
+from phasebook.models.towers.clip import ClipFeatures
 
 
 def seen(clip: ClipFeatures, half: str) -> tuple[Counter, Counter]:

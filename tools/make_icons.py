@@ -28,8 +28,8 @@ from numpy import ndarray
 from PIL import Image
 
 from phasebook.models.assets import ROOT, asset
-from phasebook.models.captions import kind_of
-from phasebook.models.image_sets import CELL
+from phasebook.models.pictures.captions import kind_of
+from phasebook.models.pictures.image_sets import CELL
 from tools.render_emoji import sprite
 from tools.split_icons import APART, split
 

@@ -24,7 +24,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont, features
 
 from phasebook.models.assets import ROOT
-from phasebook.models.image_sets import CELL, COLUMNS
+from phasebook.models.pictures.image_sets import CELL, COLUMNS
 
 __all__ = ["Emoji", "caption_of", "family_of", "listed", "load_font", "draw", "sprite", "render", "missing", "main"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
 
-from phasebook.models.icons import PARTS, Icons, icons
+from phasebook.models.pictures.icons import PARTS, Icons, icons
 
 __all__ = ["main", "sheet"]
 

@@ -26,7 +26,7 @@ def diagram() -> str:
     """The live diagram of the emoji, on planes through twelve random latents. A book without it does without these
     imports."""
     from phasebook.models.exact import ExactModel
-    from phasebook.models.image_sets import load_images
+    from phasebook.models.pictures.image_sets import load_images
     from phasebook.site.figures.live import live_html
     from phasebook.slices.plane import seeded_anchors
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from phasebook.arguments import whole
 from phasebook.machine import cores
-from phasebook.models.icons import alike, icons
+from phasebook.models.pictures.icons import alike, icons
 from phasebook.models.pipelines.checkpoints import check_device, known_directory
 from phasebook_training.loop import SEEDS, Settings, Trained
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook.models.views import uniform
+from phasebook.models.pictures.views import uniform
 
 __all__ = ["photometric"]
 

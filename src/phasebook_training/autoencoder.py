@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phasebook.models.views import affine
+from phasebook.models.pictures.views import affine
 from phasebook_training.data import Data
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop, written
 

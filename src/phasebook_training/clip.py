@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phasebook.models.icons import Icons, prompt
-from phasebook.models.views import affine
+from phasebook.models.pictures.icons import Icons, prompt
+from phasebook.models.pictures.views import affine
 from phasebook_training.augment import photometric
 from phasebook_training.loop import Settings, Trained, autocast, begin_from, train_loop, written
 from phasebook_training.tokenizer import LENGTH, tokenizer_of_run, tokens

@@ -10,7 +10,7 @@ __all__ = ["Data"]
 
 
 class Data(Protocol):
-    """Pictures with words, such as `phasebook.models.icons.Icons`."""
+    """Pictures with words, such as `phasebook.models.pictures.icons.Icons`."""
 
     def __len__(self) -> int: ...
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from phasebook.models.views import latent_views
+from phasebook.models.pictures.views import latent_views
 from phasebook_training.data import Data
 from phasebook_training.loop import Settings
 from phasebook_training.tokenizer import LENGTH, tokenizer_of_run, tokens

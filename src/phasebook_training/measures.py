@@ -23,9 +23,9 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 from torch import Tensor
 
-from phasebook.models.clip import ClipFeatures
-from phasebook.models.icons import GENERIC, Icons, alike, prompt
+from phasebook.models.pictures.icons import GENERIC, Icons, alike, prompt
 from phasebook.models.pipelines.checkpoints import check_device
+from phasebook.models.towers.clip import ClipFeatures
 from phasebook_training.autoencoder import reconstruction_error
 
 __all__ = ["Memory", "Recognised", "called", "judges", "load", "main", "melted", "memorisation", "named",

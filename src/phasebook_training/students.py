@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from phasebook.models.icons import GENERIC
+from phasebook.models.pictures.icons import GENERIC
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels

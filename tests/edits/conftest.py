@@ -8,7 +8,7 @@ import torch
 
 from phasebook.edits.judges import Judge
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.sampling.features import Latent, OfPixels
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.sampling.protocols import Frame, Model, Prediction, Prompt

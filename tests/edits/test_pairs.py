@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phasebook.edits.pairs import listed, pick_pairs
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from tests.builders import refuses
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from phasebook.models.assets import ROOT, asset
-from phasebook.models.clip import ClipFeatures
-from phasebook.models.icons import GENERIC, alike
+from phasebook.models.pictures.icons import GENERIC, alike
 from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.models.towers.clip import ClipFeatures
 from phasebook.site.chapters.few_steps import student_record
 from phasebook_training.autoencoder import reconstruction_error
 from phasebook_training.measures import called, melted, memorisation, recognised, sample, spread, sure

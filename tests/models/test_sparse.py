@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.models.sparse import BLOCK, blocks, live
 from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
 from phasebook.slices.plane import Plane, seeded_anchors

@@ -142,7 +142,7 @@ def test_the_tracked_table_keeps_the_rules(table):
 
 
 def test_no_picture_of_one_half_has_its_copy_in_the_other(table):
-    from phasebook.models.icons import PARTS, icons
+    from phasebook.models.pictures.icons import PARTS, icons
 
     data = icons()
     coarse = data.pixels.float().unflatten(-1, (32, 2)).unflatten(-3, (32, 2)).mean((-1, -3)) / 127.5

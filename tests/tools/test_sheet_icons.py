@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from phasebook.models.icons import PARTS, icons
+from phasebook.models.pictures.icons import PARTS, icons
 from tools.sheet_icons import HELD_OUT, LINE, SIDE, main, sheet
 
 

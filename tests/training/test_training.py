@@ -17,10 +17,10 @@ from torch import nn
 import phasebook_training as training
 from phasebook import cli
 from phasebook.machine import cores
-from phasebook.models.clip import ClipFeatures
-from phasebook.models.icons import SHARES, icons
+from phasebook.models.pictures.icons import SHARES, icons
+from phasebook.models.pictures.views import affine
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.models.views import affine
+from phasebook.models.towers.clip import ClipFeatures
 from phasebook_training import autoencoder, clip, diffusion, measures, transformer, unet
 from phasebook_training.augment import photometric
 from phasebook_training.loop import SEEDS, Settings, _generator, begin_from, train_loop, written

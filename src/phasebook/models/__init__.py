@@ -1,1 +1,1 @@
-"""Image sets and models: the exact denoiser of a finite image set, pipelines, features."""
+"""Models and what they stand on: the exact denoiser, functions of one's own, pipelines, image towers, pictures."""

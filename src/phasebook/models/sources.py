@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phasebook.models.exact import NORM, ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.models.towers import Tower
-from phasebook.models.vision import load_features
+from phasebook.models.towers.tower import Tower
+from phasebook.models.towers.vision import load_features
 
 __all__ = ["ExactSource", "FeatureSource", "PipelineSource"]
 

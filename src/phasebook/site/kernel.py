@@ -27,7 +27,7 @@ __all__ = ["main"]
 LATER = {
     "phasebook.models.pipelines.loading":
         "from diffusers import AutoencoderKL, StableDiffusion3Pipeline, StableDiffusionPipeline",
-    "phasebook.models.clip": "import open_clip",
+    "phasebook.models.towers.clip": "import open_clip",
 }
 
 

@@ -166,7 +166,7 @@ def _features(options: argparse.Namespace):
     """The names that were given; in place of a vision model's directory, what loads it in each worker."""
     from phasebook.models.pipelines.checkpoints import known_directory
     from phasebook.models.sources import FeatureSource
-    from phasebook.models.vision import check_features
+    from phasebook.models.towers.vision import check_features
 
     features = {}
     for name in options.features or ():

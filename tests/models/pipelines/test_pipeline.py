@@ -444,7 +444,7 @@ def test_levels_of_another_noise_are_refused(models, kind, call):
 @pytest.mark.parametrize("offline", ["1", "0"])
 def test_models_of_the_hub_without_a_network_are_one_quick_line(offline, tmp_path):
     """In a process of its own: the switch is read at import. With '0' the hub's address leads nowhere."""
-    code = ("import time\nfrom phasebook.models.clip import ClipFeatures\n"
+    code = ("import time\nfrom phasebook.models.towers.clip import ClipFeatures\n"
             "from phasebook.models.pipelines.pipeline import PipelineModel\n"
             "for load in (lambda: PipelineModel.load('nobody/nothing', revision='0' * 40),\n"
             "             lambda: ClipFeatures.load('ViT-B-32-quickgelu', 'openai')):\n"

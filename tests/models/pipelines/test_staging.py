@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load, save_file
 
 from phasebook.models.assets import asset
-from phasebook.models.clip import ClipFeatures, check_feature
 from phasebook.models.pipelines.loading import check_available, load_small_vae, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.staging import staged_clip
+from phasebook.models.towers.clip import ClipFeatures, check_feature
 from tests.builders import build, edit
 
 EVIL = """open({trace!r}, 'w').close()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.site.build import bench, runner
 
 FILES = sorted((runner.root() / "benchmarks").glob("*.py"))

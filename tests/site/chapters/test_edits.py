@@ -10,7 +10,7 @@ from PIL import Image
 
 from phasebook.edits.pairs import listed
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.site.build import runner
 from phasebook.site.chapters.edits import edit_rows, judge_for, needs_panels, pair_rows, with_source
 from phasebook.site.checks.models import Subject

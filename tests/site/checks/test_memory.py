@@ -114,7 +114,7 @@ def test_weights_of_a_network_are_counted_as_their_files_say():
 PEAK = """
 from pathlib import Path
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 model = ExactModel.of(load_images("digits", 64))
 model.gram
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

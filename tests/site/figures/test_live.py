@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.image_sets import load_images
 from phasebook.sampling.protocols import Prompt
 from phasebook.site.figures import live
 from phasebook.slices.plane import Plane, seeded_anchors

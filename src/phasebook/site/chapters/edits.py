@@ -13,15 +13,15 @@ from pydantic import Field, model_validator
 from phasebook.edits.editing import Edits
 from phasebook.edits.judges import Judge
 from phasebook.edits.pairs import pick_pairs
-from phasebook.models.clip import ClipFeatures
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import ImageSet, load_images, read_picture
+from phasebook.models.pictures.image_sets import ImageSet, load_images, read_picture
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.family import check_length
 from phasebook.models.pipelines.loading import tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.models.vision import has_no_words
-from phasebook.models.vocabulary import picture_size, unknown_word
+from phasebook.models.pipelines.vocabulary import picture_size, unknown_word
+from phasebook.models.towers.clip import ClipFeatures
+from phasebook.models.towers.vision import has_no_words
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.protocols import Embedding, Frame, Prompt, State
 from phasebook.sampling.samplers import Resumed

@@ -16,11 +16,11 @@ from phasebook.fewstep.layers import LAYERS, matched
 from phasebook.fewstep.measures import Score, constant_below, demanded, score
 from phasebook.fewstep.students import Student, distil, lessons
 from phasebook.fewstep.targets import latents, named_target, of_pictures
-from phasebook.models.clip import check_feature
 from phasebook.models.pipelines.checkpoints import known_directory
 from phasebook.models.pipelines.loading import check_available
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.staging import read_config
+from phasebook.models.towers.clip import check_feature
 from phasebook.site.checks.memory import LATENT, named
 from phasebook.site.checks.models import Seed, memory_of_network
 from phasebook.site.checks.parameters import Parameters

@@ -17,7 +17,7 @@ from phasebook.hierarchy.trees import distances_of, twin_points
 from phasebook.hierarchy.ultrametric import likeness
 from phasebook.models.atom_features import AtomPixels
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import ImageSet, load_images
+from phasebook.models.pictures.image_sets import ImageSet, load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start

@@ -12,12 +12,12 @@ from numpy import ndarray
 from pydantic import Field, model_validator
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.icons import alike
-from phasebook.models.image_sets import ImageSet
+from phasebook.models.pictures.icons import alike
+from phasebook.models.pictures.image_sets import ImageSet
+from phasebook.models.pictures.views import latent_views
 from phasebook.models.pipelines.loading import check_available
 from phasebook.models.pipelines.parity import diffusers_steps
 from phasebook.models.pipelines.pipeline import PipelineModel
-from phasebook.models.views import latent_views
 from phasebook.sampling.protocols import Frame
 from phasebook.sampling.samplers import normal_start, sample
 from phasebook.site.chapters.slices import Extent, Sets, SetsGrid

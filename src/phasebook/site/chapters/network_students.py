@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from phasebook.fewstep.measures import demanded_on_axis, slope_below
-from phasebook.models.clip import ClipFeatures
-from phasebook.models.icons import alike
+from phasebook.models.pictures.icons import alike
 from phasebook.models.pipelines.pipeline import PipelineModel
+from phasebook.models.towers.clip import ClipFeatures
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Prompt
 from phasebook.sampling.samplers import normal_start, sample

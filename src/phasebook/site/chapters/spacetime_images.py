@@ -19,9 +19,9 @@ from phasebook.mixtures.spacetime.atoms import free_distance, great_circles, lev
 from phasebook.mixtures.spacetime.energy import eta_of
 from phasebook.mixtures.spacetime.polygon import polygon_length
 from phasebook.models.pipelines.checkpoints import known_directory
-from phasebook.models.towers import Tower
-from phasebook.models.vision import check_features
-from phasebook.models.vocabulary import picture_size
+from phasebook.models.pipelines.vocabulary import picture_size
+from phasebook.models.towers.tower import Tower
+from phasebook.models.towers.vision import check_features
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.chapters.network import DATA
 from phasebook.site.checks.memory import DECODED, LATENT, named

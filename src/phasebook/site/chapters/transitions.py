@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from phasebook.hierarchy.factors import exact_levels, sampled_levels
 from phasebook.hierarchy.transitions import Trips, exact_trips, first_ridge, sampled_trips
 from phasebook.models.exact import ExactModel
-from phasebook.models.icons import icons
+from phasebook.models.pictures.icons import icons
 from phasebook.sampling.protocols import Frame, State
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.network import PICTURE_SIDE, deviation_of, memory_of_data, nearest_kind, own_data

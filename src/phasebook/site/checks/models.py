@@ -10,14 +10,14 @@ import torch
 from pydantic import AfterValidator, Field, model_validator
 
 from phasebook.models.exact import ExactModel
-from phasebook.models.image_sets import IMAGE_SETS, RESOLUTIONS, ImageSet, load_images
+from phasebook.models.pictures.image_sets import IMAGE_SETS, RESOLUTIONS, ImageSet, load_images
 from phasebook.models.pipelines.checkpoints import cause, check_device, known_directory
 from phasebook.models.pipelines.family import check_length
 from phasebook.models.pipelines.loading import check_available, noise_at, tokenizer_of
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.vae import encoded
-from phasebook.models.towers import Tower
-from phasebook.models.vision import check_features, load_features
+from phasebook.models.towers.tower import Tower
+from phasebook.models.towers.vision import check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt

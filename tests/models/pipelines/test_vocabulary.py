@@ -2,7 +2,7 @@
 
 from tokenizers import Tokenizer
 
-from phasebook.models.vocabulary import picture_size, unknown_word
+from phasebook.models.pipelines.vocabulary import picture_size, unknown_word
 from tests.builders import build
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from phasebook.models.views import affine, latent_views
+from phasebook.models.pictures.views import affine, latent_views
 from tests.builders import refuses
 
 

@@ -24,7 +24,7 @@ from phasebook.models.pipelines.checkpoints import cause, check_complete, check_
 from phasebook.models.pipelines.loading import unreachable
 from phasebook.models.pipelines.outlines import check_counts, weights_at_most
 from phasebook.models.pipelines.staging import CLIP_WEIGHTS, read_config, staged_clip
-from phasebook.models.towers import Tower, begun, column
+from phasebook.models.towers.tower import Tower, begun, column
 
 __all__ = ["ClipFeatures", "check_feature"]
 

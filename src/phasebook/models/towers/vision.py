@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phasebook.arguments import brief, number
-from phasebook.models.clip import ClipFeatures, check_feature
 from phasebook.models.pipelines.checkpoints import (
     SOON_READ,
     cause,
@@ -27,7 +26,8 @@ from phasebook.models.pipelines.checkpoints import (
 )
 from phasebook.models.pipelines.outlines import outline
 from phasebook.models.pipelines.staging import read_config, staged_vision, weight_files
-from phasebook.models.towers import Tower, begun, column
+from phasebook.models.towers.clip import ClipFeatures, check_feature
+from phasebook.models.towers.tower import Tower, begun, column
 
 __all__ = ["VisionFeatures", "check_features", "has_no_words", "load_features"]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load, save_file
 
-from phasebook.models.clip import ClipFeatures, check_feature
+from phasebook.models.towers.clip import ClipFeatures, check_feature
 
 
 @pytest.fixture

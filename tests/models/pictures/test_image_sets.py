@@ -10,8 +10,9 @@ from jaxtyping import Float32, Int
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from phasebook.models import assets, picture_files
-from phasebook.models.image_sets import IMAGE_SETS, ImageSet, load_images, read_picture
+from phasebook.models import assets
+from phasebook.models.pictures import picture_files
+from phasebook.models.pictures.image_sets import IMAGE_SETS, ImageSet, load_images, read_picture
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -221,7 +222,7 @@ def test_too_few_pictures(folder, removed, count):
 
 
 def test_too_many_pictures(folder, monkeypatch):
-    monkeypatch.setattr("phasebook.models.image_sets.MOST", 1)
+    monkeypatch.setattr("phasebook.models.pictures.image_sets.MOST", 1)
     with pytest.raises(ValueError) as error:
         load_images(folder)
     assert "holds 2 picture files" in one_line(error)
@@ -280,7 +281,7 @@ def test_missing_asset_says_how_to_get_it(monkeypatch, tmp_path):
 
 
 def test_captioned_have_a_kind_and_networks_know_some():
-    from phasebook.models.icons import alike
+    from phasebook.models.pictures.icons import alike
 
     images, known = load_images("captioned", 8), load_images("known", 8)
     assert len(set(images.names)) == len(images) == 549 and len(known) == 109
@@ -328,7 +329,7 @@ def test_a_large_picture_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
 
 def test_so_is_one_of_a_set(folder, monkeypatch):
     Image.new("L", (3000, 3000)).save(folder / "large.png")
-    monkeypatch.setattr("phasebook.models.image_sets.LARGEST", 8_999_999)
+    monkeypatch.setattr("phasebook.models.pictures.image_sets.LARGEST", 8_999_999)
     whole = Image.Image.convert
     small = lambda self, *a: pytest.fail("decoded") if self.width > 99 else whole(self, *a)  # noqa: E731
     monkeypatch.setattr(Image.Image, "convert", small)

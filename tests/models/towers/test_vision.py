@@ -8,9 +8,9 @@ import torch
 import transformers
 from safetensors.torch import load, save_file
 
-from phasebook.models import vision
-from phasebook.models.clip import ClipFeatures
-from phasebook.models.vision import VisionFeatures, check_features, has_no_words, load_features
+from phasebook.models.towers import vision
+from phasebook.models.towers.clip import ClipFeatures
+from phasebook.models.towers.vision import VisionFeatures, check_features, has_no_words, load_features
 from tests.builders import edit
 from tests.models.conftest import SCALED
 

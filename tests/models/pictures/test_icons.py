@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from phasebook.models.assets import asset
-from phasebook.models.icons import GENERIC, PARTS, SHARES, Icons, icons, prompt
-from phasebook.models.image_sets import load_images
+from phasebook.models.pictures.icons import GENERIC, PARTS, SHARES, Icons, icons, prompt
+from phasebook.models.pictures.image_sets import load_images
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from PIL import Image, ImageOps
 
 from phasebook.arguments import whole
 from phasebook.models.assets import asset
-from phasebook.models.captions import kind_of
-from phasebook.models.picture_files import pictures_below
+from phasebook.models.pictures.captions import kind_of
+from phasebook.models.pictures.picture_files import pictures_below
 
 __all__ = ["ImageSet", "load_images", "read_picture", "IMAGE_SETS", "RESOLUTIONS", "CELL", "COLUMNS"]
 
@@ -157,7 +157,7 @@ def _emoji(only_families: bool) -> list[_Row]:
 
 def _captioned(only_known: bool) -> list[_Row]:
     """The emoji that have a kind, all or the things that networks learn; captions are names, kinds the families."""
-    from phasebook.models.icons import alike
+    from phasebook.models.pictures.icons import alike
 
     rows, known = [], set(alike().whats) if only_known else ()
     for entry, cut in _cells():
@@ -180,7 +180,7 @@ def _cells() -> Iterator[tuple[dict[str, str], Callable[[], Image.Image]]]:
 
 def _icons() -> list[_Row]:
     """The icons, style by style."""
-    from phasebook.models.icons import icons
+    from phasebook.models.pictures.icons import icons
 
     data = icons()
     pictures = data.pixels.permute(0, 2, 3, 1).numpy()

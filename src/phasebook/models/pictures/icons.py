@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from phasebook.models.assets import asset
-from phasebook.models.image_sets import CELL, COLUMNS, ImageSet
+from phasebook.models.pictures.image_sets import CELL, COLUMNS, ImageSet
 
 __all__ = ["EXAMPLES", "GENERIC", "Icons", "PARTS", "SHARES", "alike", "icons", "prompt"]
 

@@ -6,7 +6,7 @@ import torch
 import transformers
 from PIL import Image
 
-from phasebook.models.vision import load_features
+from phasebook.models.towers.vision import load_features
 from phasebook.sampling.tangents import forward_mode, pushed
 from tests.models.conftest import KINDS, SCALED
 

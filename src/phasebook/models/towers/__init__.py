@@ -1,0 +1,1 @@
+"""Image towers as features: of open_clip, of transformers."""
