@@ -16,6 +16,8 @@ from phasebook.site.checks.memory import KERNEL, bytes_of_exact, check_memory, n
 from phasebook.site.checks.models import memory_of_network
 from phasebook.site.checks.parameters import ParameterError
 
+RING = [[math.cos(k), math.sin(k)] for k in range(200)]
+
 
 def refusal(chapter: str, changes: dict) -> str:
     with pytest.raises(ParameterError) as error:
@@ -53,7 +55,8 @@ def refusal(chapter: str, changes: dict) -> str:
     ("singular_sets", {"n_samples": 20_000, "half_necks": [k / 40 for k in range(40)],
                        "cassini_ratios": [0.5 + k / 40 for k in range(40)]}, 3e9),
     ("spacetime", {"triples": 1_000_000}, 1.5e9),
-    ("complexity_and_drift", {"tree_branches": 6, "tree_depth": 4, "tree_dimension": 512}, 4e9),
+    ("complexity_and_drift", {"tree_branches": 6, "tree_depth": 4, "tree_dimension": 512}, 2.6e9),
+    ("complexity_and_drift", {"grid": 400, "atoms": RING, "atom_weights": [0.005] * 200}, 7e9),
     ("spacetime_of_images", {"pairs": 200, "curve_points": 129}, 4e9),
     ("transition_paths", {"paths": 2000, "curve_points": 4096, "samples": 10_000_000}, 2e9),
     ("transition_paths", {"paths": 2000, "curve_points": 4096}, 3.7e9),     # likewise
@@ -77,6 +80,16 @@ def test_more_than_is_free_is_refused(monkeypatch, chapter, changes, free):
     said = refusal(chapter, changes)
     assert re.search(r"about [\d.e+]+ GB of memory; takes what fits into the [\d.]+ GB that are free", said)
     assert any(name in said for name in changes) or "image_set" in said
+
+
+@pytest.mark.parametrize("chapter, changes, free", [
+    ("complexity_and_drift", {"tree_branches": 2, "tree_depth": 7, "tree_dimension": 512}, 2.45e9),
+    ("complexity_and_drift", {"tree_branches": 6, "tree_depth": 4, "tree_dimension": 512}, 2.8e9),      # takes 2.2
+], ids=str)
+def test_what_fits_is_not_refused(monkeypatch, chapter, changes, free):
+    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    source = next(source for source in runner.chapters() if source.stem[3:] == chapter)
+    runner.check(source, runner.profile("smoke", source) | changes)
 
 
 def test_the_line_names_the_largest_part_and_what_all_need(monkeypatch):

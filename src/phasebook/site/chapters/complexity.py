@@ -10,6 +10,7 @@ from phasebook.theory.cells.power_cells import check_atoms
 
 __all__ = ["Chapter"]
 
+SQUARES, ROWS = 12, 16  # tables of all leaves by all, and of their coordinates, that live at a time in a mean shift
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
 Point = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
 Weights = Annotated[list[float], Field(min_length=1, max_length=200)]
@@ -59,4 +60,4 @@ class Chapter(Parameters):
         leaves = self.tree_branches**self.tree_depth
         tree = named(tree_dimension=self.tree_dimension, tree_depth=f"{self.tree_depth} ({leaves} leaves)")
         return {named(grid=self.grid, atoms=f"{len(self.atoms)} atoms"): 160.0 * self.grid**2 * len(self.atoms),
-                tree: 8.0 * leaves**2 * (self.tree_dimension + 4)}
+                tree: 8.0 * leaves * (SQUARES * leaves + ROWS * self.tree_dimension)}
