@@ -79,7 +79,11 @@ def test_no_point_is_noisier_than_the_model():
                         (lambda: search_of(denoise_normal, ends[0], chart), "ends: shape (2, 4); takes"),
                         (lambda: search_of(denoise_normal, -ends, chart), "ends: k = -4; takes k > 0"),
                         (lambda: circles(chart, ends, 1), "points = 1"), (lambda: lines(chart, ends, 0), "points = 0"),
-                        (lambda: resampled(chart, ends[0], 1), "points = 1: takes a whole number >= 2")):
+                        (lambda: geodesics(search, 9, (1,), 3, circles(chart, ends[:, ::-1], 9)), "start: its ends"),
+                        (lambda: resampled(chart, ends[0], 1), "points = 1: takes a whole number >= 2"),
+                        (lambda: resampled(chart, ends[0][:, :3], 4), "eta: shape (2, 3); takes"),
+                        (lambda: resampled(chart, ends[0] * np.nan, 4), "eta: NaN or Inf"),
+                        (lambda: resampled(chart, -ends[0], 4), "eta: k = -4; takes k > 0")):
         refuses(call, words)
 
 

@@ -91,6 +91,8 @@ def test_what_is_not_measured():
     eta, e = made(np.random.default_rng(0))
     still = np.repeat(eta[:1], 30, 0), Expectations(np.zeros((30, 1)), np.ones((6, 30)))
     for call, words in ((lambda: measured(eta[:5], e), "eta, expectations: shapes (5, 2), (30, 1), (6, 30)"),
+                        (lambda: clamped_energy(eta, Expectations(e.x0[:2], e.square)), "shapes (30, 2), (2, 1)"),
+                        (lambda: clamped_energy(eta, Expectations(e.x0, e.square[:1])), "probes = 1: takes a whole"),
                         (lambda: length_ratio((eta, e), still), "other: a curve of length 0"),
                         (lambda: length_ratio((eta, e), (eta, e), 1.5), "level = 1.5: takes a share in (0, 1)"),
                         (lambda: negative_terms((eta, Expectations(e.x0, e.square[:1]))), "probes = 1: takes a whole"),

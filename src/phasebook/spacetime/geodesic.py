@@ -67,8 +67,16 @@ def resampled(chart: Chart, eta: Float[ndarray, "m d+1"], points: int) -> Float[
         chart: whose half-space metric measures length.
         eta: natural parameters along a curve; a point equal to the one before it is passed over.
         points: n.
+
+    Raises:
+        ValueError: for parameters that are none of a curve, or fewer than two points.
     """
-    z, points = chart.of_eta(eta), whole("points", points, 2)
+    eta, points = numbers("eta", eta, "natural parameters (m, d + 1)"), whole("points", points, 2)
+    if eta.ndim != 2 or eta.shape != (max(len(eta), 1), len(chart.mean) + 1):
+        raise ValueError(f"eta: shape {eta.shape}; takes natural parameters (m, {len(chart.mean) + 1}), m >= 1")
+    if not (eta[:, -1] < 0).all():
+        raise ValueError(f"eta: k = {-2 * eta[:, -1].max():g}; takes k > 0, noise with some signal")
+    z = chart.of_eta(eta)
     step, middle = np.diff(z, axis=0), (z[1:] + z[:-1]) / 2
     speed = np.array([np.einsum("i,ij,j", dz, chart.gaussian_metric(at[None])[0], dz)       # a table of d^2 for each
                       for dz, at in zip(step, middle, strict=True)])
@@ -154,13 +162,14 @@ def geodesics(search: CurveSearch, points: int = 17, nodes: Sequence[int] = (1, 
         points: at which the energy is summed.
         nodes: free nodes of the splines, coarse to fine.
         iterations: steps that are tried for the first splines; half as many for each later one.
-        start: chart points; the Gaussian circles unless given.
+        start: chart points between the ends of the search; the Gaussian circles unless given.
 
     Returns:
         The curves; of each the start where the search has not lowered its energy.
 
     Raises:
-        ValueError: for fewer points than a spline's nodes and ends, no iteration, or a start that is none of them.
+        ValueError: for fewer points than a spline's nodes and ends, no iteration, or a start that is none of them or
+            has other ends.
     """
     if not isinstance(nodes, Sequence) or not nodes:
         raise ValueError(f"nodes = {brief(nodes)}: takes numbers of nodes, coarse to fine, one at least")
@@ -169,6 +178,9 @@ def geodesics(search: CurveSearch, points: int = 17, nodes: Sequence[int] = (1, 
     wanted = (len(search.ends), points, search.ends.shape[-1])
     if start is not None and np.shape(start) != wanted:
         raise ValueError(f"start: shape {np.shape(start)}; takes chart points {wanted}")
+    # their mu is that of the search's ends, whatever the start has there
+    if start is not None and not np.allclose(start[:, [0, -1]], search.ends, atol=1e-6 * np.ptp(search.ends)):
+        raise ValueError("start: its ends are not those of the search; takes chart points between these")
     z = search.project(circles(search.chart, search.chart.eta(search.ends), points) if start is None else start)
     for stage, m in enumerate(nodes):
         z = _fitted(search, z, m, 1 + max(2, round(iterations * LATER ** min(stage, 1))))

@@ -62,12 +62,17 @@ def clamped_energy(eta: Float[ndarray, "n d+1"], expectations: Expectations) -> 
 
     Args:
         eta: natural parameters along a curve.
-        expectations: of its points; row j of neighbouring points is taken from different probes.
+        expectations: of its points, with r >= 2 probes; row j of neighbouring points is taken from different ones.
 
     Returns:
         `sum_i [sum_j max(d eta_j d mu_j, 0) + max(d eta_t d mu_t, 0)]`, its interval over probes.
+
+    Raises:
+        ValueError: for a single probe, or expectations of other points.
     """
+    _terms(eta, *expectations)                              # of its points
     r, n = expectations.square.shape
+    whole("probes", r, 2)
     other = (np.arange(r)[:, None] + np.arange(n)) % r
     step, square = np.diff(eta, axis=0), np.take_along_axis(expectations.square, other, axis=0)
     space = (step[:, :-1] * np.diff(expectations.x0, axis=0)).clip(0).sum()
