@@ -35,6 +35,7 @@ BAD = [
     ({"models": ["nowhere"]}, "models"), ({"models": []}, "models"),
     ({"models": ["exact", "exact"]}, "takes each model once"),
     ({"image_set": "elephants"}, "image_set = 'elephants'"), ({"compared": ["elephants"]}, "compared = 'elephants'"),
+    ({"compared": ["digits", "mine/digits"]}, "called 'digits'"), ({"compared": ["mine/exact/"]}, "called 'exact'"),
     ({"anchors_seed": -1}, "anchors_seed = -1"), ({"slices": 1}, "slices = 1"), ({"slices": 2.5}, "slices = 2.5"),
     ({"grid": 3}, "grid = 3"), ({"grid": "many"}, "grid = 'many'"), ({"grid": [21, 21]}, "grid = [21, 21]"),
     ({"steps": 1}, "steps = 1"), ({"seed": -1}, "seed = -1"), ({"seed": None}, "seed = None"),

@@ -66,6 +66,8 @@ def test_several_models_have_a_row_each():
     assert {name: c.verdict for name, c in book.claims.items()} == {
         "toy.a": "holds", "toy.a.dreamshaper_8": "fails"}
     assert slug("assets/icons-unet-a/") == "icons_unet_a"
+    book.claim("toy.a", 1.0, model="networks/模型/")        # no letter of an id: the row has a name all the same
+    assert "toy.a.model" in book.claims and slug(".") == "model"
 
 
 def test_what_is_no_number_is_refused():

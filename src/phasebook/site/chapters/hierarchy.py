@@ -33,6 +33,7 @@ from phasebook.site.checks.models import (
 )
 from phasebook.site.checks.parameters import Finite, Fraction
 from phasebook.site.figures.hierarchy import MergeTree, PairStrip, as_bytes
+from phasebook.site.results.ledger import slug
 from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.plane import Plane, check_extent
 from phasebook.slices.slice import Slice
@@ -75,6 +76,11 @@ class Chapter(ModelParameters):
     @model_validator(mode="after")
     def _usable(self):
         check_pairs(self.pair_coordinates, self.extent)
+        called = [slug(name) for name in (*self.models, *self.compared)]
+        if len(set(called)) < len(called):
+            raise ValueError(f"compared = {self.compared}: two, or one and a model, are called "
+                             f"{max(called, key=called.count)!r} in figures and claims; takes sets whose last "
+                             "names differ")
         sizes = {name: len(check_pictures(name, self.resolution, parameter="compared")) for name in self.compared}
         own = {}
         if EXACT in self.models:

@@ -238,5 +238,6 @@ def _ordered(ends: Interval) -> bool:
 
 
 def slug(name: str) -> str:
-    """A model's name as part of an id: the last part of a path or hub id, in letters, digits and underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", name.rstrip("/").rsplit("/", 1)[-1].lower()).strip("_")
+    """A model's name as part of an id: the last part of a path or hub id, in letters, digits and underscores; `model`
+    where it has none of them, in another alphabet say."""
+    return re.sub(r"[^a-z0-9]+", "_", name.rstrip("/").rsplit("/", 1)[-1].lower()).strip("_") or "model"
