@@ -45,6 +45,8 @@ def test_a_strip_holds_each_picture_once_and_its_words():
     assert html.count("<img") == 4 and "what it &lt;shows&gt;" in html
     assert "step 3</b>, σ/α = 0.1" in html and "http" not in html
     assert len(re.findall(r'alt="[^"]+"', html)) == 4
+    named = strip_html(SHOWN, noise, extent, [Map("a <b>net", values)], alt="a map")       # of a folder, say
+    assert "a &lt;b&gt;net" in named and "<b>net" not in named
 
 
 def test_a_figure_needs_an_alternative_text():

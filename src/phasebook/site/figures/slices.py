@@ -142,8 +142,8 @@ def strip_html(steps: Sequence[int], noise: Float[ndarray, " step"], extent: Seq
         for field in maps:
             sharp = field.values.shape[1] < 64
             shown = [_image(webp(field.picture(steps[k])), f"{field.label} at step {steps[k]}", sharp) for k in band]
-            cells += ["<div></div>", f'<div class="pb-head" style="grid-column:span {across}">{field.label}</div>',
-                      "<div></div>", _up(extent), *shown, *blank, _bar(field)]
+            cells += ["<div></div>", f'<div class="pb-head" style="grid-column:span {across}">'
+                      f"{escape(field.label)}</div>", "<div></div>", _up(extent), *shown, *blank, _bar(field)]
         cells += ["<div></div>", *[_right(extent)] * len(band), *blank, "<div></div>"]
     return (f'{STYLE}<div class="pb-strip pb-figure" role="group" aria-label="{escape(alt, quote=True)}" '
             f'style="grid-template-columns:{columns}">{"".join(cells)}</div>')
