@@ -72,6 +72,7 @@ from phasebook.slices.measures.basins import basin_centres, basin_labels
 from phasebook.slices.measures.statistics import (
     basin_counts,
     contrast,
+    half_parted,
     hull,
     interior_sensitivity,
     largest_deviation,
@@ -121,7 +122,8 @@ levels = named_levels(p.schedule, p.steps)
 deviation = largest_deviation(exact.gram.cpu().numpy())
 nu = levels.sigma_over_alpha / deviation
 typical = exact.features["pixels"].yardstick(exact)
-print(f"{len(images)} pictures in {len(images.families)} families, two of them {typical:.2f} apart (median); "
+groups = f"{len(images.families)} famil{'y' if len(images.families) == 1 else 'ies'}"
+print(f"{len(images)} pictures in {groups}, two of them {typical:.2f} apart (median); "
       f"nu from {nu[0]:.2f} to {nu[-1]:.3f} in {p.steps} steps")
 
 # %% [markdown]
@@ -282,8 +284,8 @@ for claim, (key, unit, above) in statistic.items():
     estimates[claim] = {f"norm {norm:g}": median_interval([x and x / unit for x in row]) for norm, row in rows.items()}
 
 runs = by_norm[p.norms[0]]
-half_parted = [int(np.argmax(n >= n[-1] / 2)) for n in (basin_counts(one, one.ridge()) for one in runs)]
-inside = [interior_sensitivity(one)[k] for one, k in zip(runs, half_parted, strict=True)]
+parted = [half_parted(basin_counts(one, one.ridge())) for one in runs]
+inside = [interior_sensitivity(one)[k] for one, k in zip(runs, parted, strict=True) if k is not None]
 
 # %% tags=["hide-input"]
 for claim, row in estimates.items():
@@ -292,7 +294,7 @@ for claim, row in estimates.items():
                  unless="" if scales > 1 else "fewer than two scales of the data reach that far")
 ledger.claim("slice.half_parted_calm", median_interval([x for x in inside if np.isfinite(x)]), note="tangents at the points")
 ledger.number("late_overlap", float(np.median([o.overlap for o in observed[p.norms[0]] if o.overlap is not None] or [0])), "median, ν = 0.1 and last")
-ledger.number("half_parted", [float(nu[k]) for k in half_parted], "nu, a slice each")
+ledger.number("half_parted", [None if k is None else float(nu[k]) for k in parted], "nu, a slice each")
 ledger.number("collapse_predicted", collapse, "nu")
 ledger.number("sigma_over_alpha", levels.sigma_over_alpha, "1")
 ledger.number("sqrt_lambda_1", deviation, "in units of the scaled data")
@@ -369,7 +371,7 @@ show(curves(ratios[:28] / deviation, {k: v[:28] for k, v in still.items()}, xtit
          "lower noise, Unicode groups close to shuffled ones")
 
 # %% tags=["hide-input", "nbval-check-output"]
-ledger.claim("slice.family_before_atom", order, note=f"bootstrap over {len(images.families)} families")
+ledger.claim("slice.family_before_atom", order, note=f"bootstrap over {groups}")
 halves = {name: half(name, np.arange(len(sampled.origin))) for name in labelings}
 ledger.number("half_level", {k: v for k, v in halves.items() if v}, "sigma/alpha at which half the entropy is gone")
 print("; ".join(f"{k}: half gone at nu = {v / deviation:.2f}" for k, v in halves.items() if v))

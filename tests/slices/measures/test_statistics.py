@@ -39,6 +39,11 @@ def test_branching_does_not_punish_a_late_onset():
     assert st.branching(distinct) == pytest.approx(kendalltau(np.arange(20), distinct).statistic)
 
 
+def test_a_slice_that_stays_whole_is_never_half_parted():
+    assert st.half_parted(np.array([1, 1, 2, 3, 5])) == 3 and st.half_parted(np.array([1, 2, 4])) == 1
+    assert st.half_parted(np.ones(4, int)) is None and st.half_parted(np.array([1, 3, 1])) is None
+
+
 def test_rest_begins_after_the_last_movement():
     noise = np.array([2.0, 1.0, 0.5, 0.25])
     assert st.rests_from(noise, np.array([True, False, True, True])) == 0.5

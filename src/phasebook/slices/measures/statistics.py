@@ -22,9 +22,9 @@ from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.stats import Estimate
 
-__all__ = ["Observations", "agreement", "basin_counts", "branching", "centred_gram", "contrast", "early", "hull",
-           "interior_sensitivity", "largest_deviation", "late", "mean_s", "observations", "plane_contrast",
-           "rests_from", "ridge_overlap", "ridge_share", "steepest"]
+__all__ = ["Observations", "agreement", "basin_counts", "branching", "centred_gram", "contrast", "early",
+           "half_parted", "hull", "interior_sensitivity", "largest_deviation", "late", "mean_s", "observations",
+           "plane_contrast", "rests_from", "ridge_overlap", "ridge_share", "steepest"]
 
 MANY = 600                      # points, beyond which one eigenvalue is sought alone
 EARLY, LATE = 1.0, 0.1          # noise levels in units of the data's largest standard deviation
@@ -107,6 +107,12 @@ def branching(count: Int[ndarray, " step"]) -> float:
     sign = np.sign(count[None, :] - count[:, None])[np.triu_indices(len(count), 1)]
     apart = int(np.abs(sign).sum())
     return float(sign.sum() / apart) if apart else 0.0
+
+
+def half_parted(count: Int[ndarray, " step"]) -> int | None:
+    """The first step with half of the last step's basins, or more; None where the last has a single one, and nothing is
+    parted."""
+    return int(np.argmax(count >= count[-1] / 2)) if count[-1] > 1 else None
 
 
 def steepest(one: Slice, feature: str | None = None, exact: bool = False) -> Float[ndarray, " step"]:
