@@ -53,6 +53,13 @@ def test_what_walked_trips_keep_more_than_drawn_ones_has_both_their_errors(shift
     assert (fine.low > 0) == (shift > 0) and rough.high - rough.low > 1.5 * (fine.high - fine.low)
 
 
+def test_trips_of_few_labels_have_no_interval_and_no_warning(recwarn):
+    few = SimpleNamespace(label=np.ones((1, 2)), origin=np.array([0, 1]))
+    many = SimpleNamespace(label=np.ones((1, 60)), origin=np.arange(60) % 12)
+    told = kept_more(few, many, 0)              # hardly a draw of labels has one of the first two in every case
+    assert told.value == 0 and told.low == -np.inf and not recwarn.list
+
+
 def test_a_picture_as_a_state_decodes_to_itself():
     model = ExactModel.of(images(6, 6, 2))
     states = states_of(model, np.array([4, 1]))

@@ -164,8 +164,13 @@ def kept_more(one: Trips, other: Trips, seed: int) -> Estimate | None:
     interval, by labels."""
     kept = np.r_[one.label[0], other.label[0]]
     first = np.arange(len(kept)) < one.label.shape[1]
-    return grouped_bootstrap(lambda i: kept[i][first[i]].mean() - kept[i][~first[i]].mean(),
-                             np.r_[one.origin, other.origin], seed, least=10)
+
+    def more(i: Int[ndarray, " m"]) -> float:
+        """NaN for a draw that leaves one of the sets out."""
+        here = first[i]
+        return kept[i][here].mean() - kept[i][~here].mean() if 0 < here.sum() < len(i) else np.nan
+
+    return grouped_bootstrap(more, np.r_[one.origin, other.origin], seed, least=10)
 
 
 def first_ridges(one: Traveller, several: Sequence[Plane], until: float) -> dict[float, list[float | None]]:
