@@ -199,13 +199,14 @@ height = {k: medians(edges, r.jump) for k, r in ridges.items()}
 
 # %% mystnb={"figure": {"caption": "Slope on the ridges against \u03bd: exactly (medians of eighteen slices; thin: each), and by differences across an edge of the grid. Where double precision cannot resolve a ridge, a lower bound is drawn.", "name": "fig-slope-on-ridges"}} tags=["hide-input"]
 exact_slopes = {k: np.array([x for x in v if x is not None] or [np.nan]) for k, v in slope.items()}
-grid_slopes = [float(np.median(ridges[k].jump)) / several[0].spacing[0] for k in climbed] if len(ridges[last].jump) else [np.nan] * 5
-show(curves(nu[climbed], {"exact, on the ridge": np.array([np.median(exact_slopes[k]) for k in climbed]),
-                          "jump over spacing": np.array(grid_slopes)},
-            faint={"exact, on the ridge": np.stack([exact_slopes[k] for k in climbed], 1)}, log="xy", reverse=True,
-            xtitle="ν", ytitle="slope"),
-     alt="Slope on the ridges against nu: the exact one rises by many orders of magnitude as the noise falls, the "
-         "finite difference levels off")
+if len(ridges[last].jump):
+    grid_slopes = [float(np.median(ridges[k].jump)) / several[0].spacing[0] for k in climbed]
+    show(curves(nu[climbed], {"exact, on the ridge": np.array([np.median(exact_slopes[k]) for k in climbed]),
+                              "jump over spacing": np.array(grid_slopes)},
+                faint={"exact, on the ridge": np.stack([exact_slopes[k] for k in climbed], 1)}, log="xy", reverse=True,
+                xtitle="ν", ytitle="slope"),
+         alt="Slope on the ridges against nu: the exact one rises by many orders of magnitude as the noise falls, the "
+             "finite difference levels off")
 
 # %% [markdown]
 # {numref}`fig-slope-on-ridges` is {numref}`fig-two-pictures` over again. The height of a ridge is settled early; its slope multiplies with every step, and soon no double

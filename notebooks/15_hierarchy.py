@@ -88,6 +88,7 @@ from phasebook.site.chapters.hierarchy import (
     parts_of,
     placed_on_slice,
     points_of,
+    said,
     strips_of,
     through_slice,
     through_splits,
@@ -245,7 +246,7 @@ for one in models_here:
     note = f"median over {p.slices} slices"
     ledger.claim("hierarchy.pairs_diverge", b.before, model=one.name, note=f"before over after; {note}")
     ledger.claim("hierarchy.few_phases_lost", b.lost, model=one.name,
-                 note=f"{b.lost.n} phases gained on {p.slices} slices" if b.lost else "no phase is gained")
+                 note=f"{b.lost.n} phase{'s' * (b.lost.n != 1)} gained on {p.slices} slices" if b.lost else "no phase is gained")
     ledger.claim("hierarchy.coarse_first", b.coarse, model=one.name, note=f"rank correlation; {note}")
     ledger.claim("hierarchy.nesting", b.nested, model=one.name,
                  note=f"{note}; labels dealt at random: {b.shuffled.value:.2f}" if b.shuffled else note)
@@ -255,7 +256,7 @@ for one in models_here:
     ledger.number(f"persistence.{one.title}", stays, "share of the boundary of a step that is boundary at the last")
 for claim, name in (("pairs", "before"), ("coarse", "coarse"), ("nesting", "nested")):
     more = beyond(borders["exact"], cloud, name) if cloud else None
-    note = f"exact model; the clouds' own: {getattr(cloud, name)}" if cloud else "the exact model was not run"
+    note = f"exact model; the clouds' own: {said(getattr(cloud, name))}" if cloud else "the exact model was not run"
     ledger.claim(f"hierarchy.{claim}_beyond_clouds", more, note=note)
 thresholds = {name: [borders[name] if r == p.ridge else boundaries(s, r * yardstick[name], p.seed) for r in p.ridges]
               for name, s in measured.items()}
@@ -350,9 +351,10 @@ blends = {share: [through_splits(blended(apart, share, p.seed + k), p.seed + k, 
 scale = {title: {kind: [getattr(each, kind)["triples"] for each in three] for kind in ("data", "twin", "tree")}
          for title, three in beside.items()}
 scale[first.title] |= {f"blend, {share:g} tree": [one["triples"] for one in each if one] for share, each in blends.items()}
-show(figures.likeness_scales(scale, "share of triples that agree"),
-     alt="Dots on lines, a line a data set: for the emoji and the digits the data lie between their twins on the left and "
-         "their trees on the right")
+if any(values for kinds in scale.values() for values in kinds.values()):
+    show(figures.likeness_scales(scale, "share of triples that agree"),
+         alt="Dots on lines, a line a data set: for the emoji and the digits the data lie between their twins on the left and "
+             "their trees on the right")
 
 # %% tags=["hide-input"]
 for title, three in beside.items():
@@ -415,7 +417,7 @@ show(figures.geodesic_map(np.log(1e-8 + s.values("trace")[wide]), curves.curves[
 for one in models_here:
     inside, across, share = lines_of[one.name]
     ledger.claim("hierarchy.straighter_inside", share, model=one.name,
-                 note=f"in heights of a ridge, inside a phase: {inside}; across a boundary: {across}")
+                 note=f"in heights of a ridge, inside a phase: {said(inside)}; across a boundary: {said(across)}")
 display(HTML(estimates_table({one.title: lines_of[one.name] for one in models_here}, ["inside a phase", "across a boundary", "ratio"],
     "Length of the straight line less that of the geodesic, in heights of a ridge, at the step at which the metric is at rest: medians over "
     "slices, with 95 % intervals; n in their place: too few for one")))

@@ -21,12 +21,14 @@ from phasebook.site.chapters.hierarchy import (
     merge_tree_of,
     parts_of,
     points_of,
+    said,
     through_slice,
     through_splits,
 )
 from phasebook.site.checks.parameters import ParameterError
 from phasebook.slices.plane import Plane
 from phasebook.slices.sweep import slice_of
+from phasebook.stats import Estimate
 
 SOURCE = runner.find_chapter("15")
 ALONE = {"models": ["exact"], "compared": ["digits"], "grid": 21, "steps": 20, "starts": 40}
@@ -152,3 +154,7 @@ def test_few_starts_of_few_pictures_leave_no_traceback():
     model = ExactModel.of_points(np.random.default_rng(3).standard_normal((4, 6)))
     leaves = leaves_of_model(model, model.levels(12), 16, 0)
     assert len(leaves.first) <= 4 and (likeness_of(leaves) is None) == (len(leaves.first) < 4)
+
+
+def test_a_note_says_where_there_is_nothing_to_measure():
+    assert said(None) == "nothing to measure" and said(Estimate(0.25, 0.1, 0.5, 20)).startswith("0.25 (95 % interval")

@@ -38,9 +38,11 @@ from phasebook.slices.measures.splits import final_half, split_levels
 from phasebook.slices.plane import Plane, check_extent
 from phasebook.slices.slice import Slice
 from phasebook.slices.sweep import slice_of
+from phasebook.stats import Estimate
 
 __all__ = ["Chapter", "apart_of", "cloud_of", "compared_subjects", "disjoint_parts", "leaves_of_model", "likeness_of",
-           "merge_tree_of", "parts_of", "placed_on_slice", "points_of", "strips_of", "through_slice", "through_splits"]
+           "merge_tree_of", "parts_of", "placed_on_slice", "points_of", "said", "strips_of", "through_slice",
+           "through_splits"]
 
 TWO_FACTORS = "icons"           # the image set of things in styles
 RESOLUTION = 0.25               # of split heights: a factor 1.28 of the noise
@@ -275,6 +277,11 @@ def _complete(images: ImageSet) -> ImageSet:
     names, captions = (tuple(words[i] for i in kept) for words in (images.names, images.captions))
     return replace(images, pixels=images.pixels[kept], names=names, captions=captions, family=images.family[kept],
                    group=images.group[kept])
+
+
+def said(one: Estimate | None) -> str:
+    """An estimate in a note, or that there is none."""
+    return str(one) if one else "nothing to measure"
 
 
 def strips_of(title: str, s: Slice, pairs: Float[ndarray, "pair 2 2"] | None, count: int) -> list[PairStrip]:
