@@ -13,7 +13,9 @@ lies on both sides. Without an estimate it is `not tested here`. A claim that fa
 same rule, `holds with correction`.
 """
 
+import math
 import re
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -26,12 +28,13 @@ __all__ = ["Bound", "Kind", "Stated", "Verdict", "stated", "verdict"]
 Kind = Literal["paper", "reading", "book", "check"]
 Verdict = Literal["holds", "holds with correction", "fails", "undecided", "not tested here"]
 
-NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
-FORMS = re.compile(rf"(?P<sign><=|>=) (?P<limit>{NUMBER})|(?P<value>{NUMBER}) \+- (?P<tolerance>{NUMBER})")
+SIZE = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+FORMS = re.compile(rf"(?P<sign><=|>=) (?P<limit>-?{SIZE})|(?P<value>-?{SIZE}) \+- (?P<tolerance>{SIZE})")
 
 
 def _bound(text: str) -> str:
-    if not FORMS.fullmatch(text):
+    parts = FORMS.fullmatch(text)
+    if not parts or any(math.isinf(float(parts[name] or 0)) for name in ("limit", "value", "tolerance")):
         raise ValueError(f"bound = {text!r}: takes '<= x', '>= x' or 'x +- tolerance'")
     return text
 
@@ -80,8 +83,8 @@ def limits(bound: str) -> tuple[float, float]:
         return float("-inf"), float(parts["limit"])
     if parts["sign"] == ">=":
         return float(parts["limit"]), float("inf")
-    value, tolerance = float(parts["value"]), float(parts["tolerance"])
-    return value - tolerance, value + tolerance
+    value, tolerance = Decimal(parts["value"]), Decimal(parts["tolerance"])     # of 0.8 +- 0.1 floats leave out 0.7
+    return float(value - tolerance), float(value + tolerance)
 
 
 def verdict(estimate: float | None, interval: tuple[float | None, float | None] | None, bound: str,
