@@ -131,6 +131,26 @@ def test_the_yardstick_is_the_median_of_independent_samples(model, prompt):
     assert len(final_distances(model.features["latent"], model, model.levels(2), prompt, starts=5)) == 10
 
 
+
+@pytest.mark.parametrize("width", [0.0, 1e-6, 1e-3, 0.01])
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.8, 0.95])
+def test_two_modes_are_as_far_apart_as_they_are_whatever_their_shares(share, width):
+    """Of unequal modes most pairs of samples share one: their distance, of a width, was the yardstick."""
+    weights = torch.tensor([share, 1 - share], dtype=torch.float64)
+    modes = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64)
+
+    def denoise(x, alpha, sigma):
+        variance = alpha**2 * width**2 + sigma**2
+        off = x[:, None] - alpha * modes
+        w = torch.softmax(weights.log() - (off**2).sum(2) / (2 * variance), 1)
+        return (w[..., None] * (modes + alpha * width**2 / variance * off)).sum(1)
+
+    model = Denoiser((2,), denoise)
+    assert model.features["latent"].yardstick(model) == pytest.approx(2 / 2**0.5, rel=0.02)
+    constant = Denoiser((2,), lambda x, alpha, sigma: 0 * x + 1)
+    assert constant.features["latent"].yardstick(constant) == 0
+
+
 @pytest.mark.parametrize("features, message", [
     (["clip"], "features = 'clip': takes latent, pixels, or a mapping"), ({"mine": 3}, "features: mine = 3"),
     ([], "features: none given"),
