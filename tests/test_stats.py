@@ -214,3 +214,20 @@ def test_groups_named_nan_are_one_and_few_draws_give_no_interval():
     assert counted.low < counted.value < counted.high
     few, enough = (grouped_bootstrap(np.mean, np.arange(30), 0, draws=draws) for draws in (38, 39))
     assert few.high == np.inf == -few.low and np.isfinite([enough.low, enough.high]).all()
+
+
+def test_a_share_that_no_draw_moves_is_not_known_to_a_point():
+    """Of twenty groups whose shares vary about 0.99, nearly half of all samples hold nothing but ones."""
+    def of(groups, q, seed):
+        rng = np.random.default_rng(seed)
+        hit = rng.random((groups, 4)) < rng.beta(20 * q, 20 * (1 - q), (groups, 1))
+        return grouped_bootstrap(lambda i: hit.ravel()[i].mean(), np.repeat(np.arange(groups), 4), seed, draws=150)
+
+    found = [of(20, 0.99, seed) for seed in range(150)]
+    assert any(one.value == 1 for one in found)
+    assert np.mean([one.low <= 0.99 <= one.high for one in found]) >= 0.9
+    for groups, known in ((59, False), (60, True)):
+        for level in (0.0, 0.9, 1.0):
+            equal = np.full(3 * groups, level)
+            one = grouped_bootstrap(lambda i, x=equal: x[i].mean(), np.repeat(range(groups), 3), 0)
+            assert np.isfinite([one.low, one.high]).all() == known and one.value == pytest.approx(level)

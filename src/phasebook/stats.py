@@ -18,6 +18,7 @@ __all__ = ["Estimate", "grouped_bootstrap", "largest_of", "median_interval", "pa
 
 LEVEL = 0.95
 DRAWS = 39              # of fewer draws the least and the largest are no interval of that level
+MET = 60                # of what was not met in so many, one in twenty at most are such: 0.95^60 = 0.046
 
 
 class Estimate(NamedTuple):
@@ -70,7 +71,7 @@ def median_interval(values: Iterable[float | None], least: int = 12) -> Estimate
     return Estimate(middle, float(known[k - 1]), float(known[n - k]), n)
 
 
-def largest_of(value: float, n: int, least: int = 60) -> float | Estimate:
+def largest_of(value: float, n: int, least: int = MET) -> float | Estimate:
     """The largest of n values, such as falls or shares of a bound, which more of them could only raise.
 
     Args:
@@ -116,8 +117,9 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
 
     The plain percentile interval of G groups is too short by about `sqrt((G - 1) / G) z / t`: its ends are taken at the
     quantiles `Phi(-+ sqrt(G / (G - 1)) t)`, t the 97.5 % quantile of Student's t with G - 1 degrees (Hesterberg 2015,
-    section 5.2). A draw for which the statistic does not exist may have any value: where they are more than a few in a
-    hundred, there is no interval.
+    section 5.2). Where all draws agree, as of a share that is 1 in every group, fewer than sixty groups say nothing of
+    those that were not met (see `largest_of`). A draw for which the statistic does not exist may have any value: where
+    they are more than a few in a hundred, there is no interval.
 
     Args:
         statistic: of an index array into the data; NaN where it does not exist.
@@ -127,8 +129,9 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         least: the number of groups below which no interval is given.
 
     Returns:
-        The estimate, `n` the number of data, with infinite ends for fewer than `least` groups or 39 draws, or many
-        draws without the statistic; None where the statistic of the data does not exist.
+        The estimate, `n` the number of data, with infinite ends for fewer than `least` groups or 39 draws, many draws
+        without the statistic, or fewer than sixty groups whose draws all agree; None where the statistic of the data
+        does not exist.
 
     Raises:
         ValueError: for no draw, groups that are no list, or fewer than two groups at least.
@@ -151,6 +154,8 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         drawn.append(statistic(np.concatenate([members[i] for i in chosen])))
     wide = np.sqrt(len(names) / (len(names) - 1)) * scipy.special.stdtrit(len(names) - 1, (1 + LEVEL) / 2)
     low, high = _end(drawn, scipy.special.ndtr(-wide), -np.inf), _end(drawn, scipy.special.ndtr(wide), np.inf)
+    if len(names) < MET and high - low <= 1e-12 * abs(value):
+        low, high = -np.inf, np.inf
     return Estimate(float(value), low, high, len(groups))
 
 

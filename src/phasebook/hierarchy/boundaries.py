@@ -110,6 +110,8 @@ def lost_over_gained(counts: Int[ndarray, "slice step"], seed: int = 0) -> Estim
     if total < GAINED:
         return Estimate(found.value, -np.inf, np.inf, total)
     single = share_interval(min(int(lost.sum()), total), total)
+    if not lost.any() and len(counts) >= LEAST_SLICES:
+        return single           # of which no draw says anything
     return Estimate(found.value, min(found.low, single.low), max(found.high, single.high), total)
 
 
