@@ -138,6 +138,9 @@ def test_deepest_points():
 @pytest.mark.parametrize("call, words", [
     (lambda: watershed_labels(np.full((4, 4), np.nan), 0.1), "NaN or Inf"),
     (lambda: watershed_labels(np.ones((4, 4)), 0.0), "depth = 0.0"),
+    (lambda: nesting(np.arange(900).reshape(30, 30), np.arange(900).reshape(30, 30) - 1), "^fine: a label -1; takes"),
+    (lambda: link(halves() - 1, halves()), "^coarse: a label -1; takes labels 0, 1, ..."),
+    (lambda: phases_of(halves()[None] - 1, (1, 1)), "^labels: a label -1; takes"),
 ])
 def test_bad_inputs_are_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:

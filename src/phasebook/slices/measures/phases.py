@@ -68,8 +68,8 @@ def connected(labels: Int[ndarray, "a b"]) -> Int[ndarray, "a b"]:
 
 
 def areas(labels: Int[ndarray, "a b"]) -> Float[ndarray, " k"]:
-    """Share of the area of each phase."""
-    return np.bincount(np.asarray(labels).ravel()) / np.size(labels)
+    """Share of the area of each phase. ValueError for labels below 0."""
+    return np.bincount(_numbered("labels", labels).ravel()) / np.size(labels)
 
 
 def boundary(labels: Int[ndarray, "a b"]) -> tuple[Bool[ndarray, "a-1 b"], Bool[ndarray, "a b-1"]]:
@@ -133,7 +133,7 @@ def link(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> Int[ndarray,
     """Points that coarse phase k and fine phase j share.
 
     Raises:
-        ValueError: for labels of different grids.
+        ValueError: for labels of different grids, or below 0.
     """
     coarse, fine = _labels(coarse, fine)
     k, j = int(coarse.max()) + 1, int(fine.max()) + 1
@@ -146,7 +146,7 @@ def overlaps(coarse: Int[ndarray, "a b"],
     large as the square of the number of points where each of them is a phase.
 
     Raises:
-        ValueError: for labels of different grids.
+        ValueError: for labels of different grids, or below 0.
     """
     coarse, fine = _labels(coarse, fine)
     j = int(fine.max()) + 1
@@ -159,11 +159,19 @@ def overlaps(coarse: Int[ndarray, "a b"],
 
 
 def _labels(coarse: Int[ndarray, "a b"], fine: Int[ndarray, "a b"]) -> tuple[Int[ndarray, " p"], Int[ndarray, " p"]]:
-    """Labels of every point, signed: unsigned ones make no index. ValueError for labels of different grids."""
+    """Labels of every point. ValueError for labels of different grids, or below 0."""
     coarse, fine = np.asarray(coarse), np.asarray(fine)
     if coarse.shape != fine.shape:
         raise ValueError(f"coarse, fine: shapes {coarse.shape}, {fine.shape}; take labels of one grid")
-    return coarse.ravel().astype(np.int64), fine.ravel().astype(np.int64)
+    return _numbered("coarse", coarse.ravel()), _numbered("fine", fine.ravel())
+
+
+def _numbered(name: str, labels: Int[ndarray, "*p"]) -> Int[ndarray, "*p"]:
+    """Labels, signed: unsigned ones make no index. ValueError for one below 0, which would be taken for another's."""
+    labels = np.asarray(labels).astype(np.int64)
+    if labels.size and labels.min() < 0:
+        raise ValueError(f"{name}: a label {labels.min()}; takes labels 0, 1, ...")
+    return labels
 
 
 class Nesting(NamedTuple):
