@@ -281,6 +281,17 @@ def test_a_gaussian_is_inverted_by_its_closed_form(made, variance):
     assert float((rough.x[0] - done.x[0]).abs().max()) > 1e-3 and not rough.converged.any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("signal", [0.0, 1e-12, 6e-8, 1e-5, 2.4e-4])
+def test_a_first_level_with_hardly_a_signal_is_inverted_like_pure_noise(signal, dtype):
+    """6e-8 is 1 - sigma in float32: updates of its size, beside alpha = 0.1, moved nothing."""
+    sigma = np.linspace(1 - signal, 0, 11)
+    turn = torch.randn(12, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 4
+    model = Denoiser((12,), lambda x, a, s: 0.9 * torch.tanh(x @ turn.to(x)) + 0.1 * a * x, dtype=dtype)
+    done = invert(model, noise(3, (12,)).to(dtype), Levels("flow", 1 - sigma, sigma, np.arange(10)), iterations=20)
+    assert done.converged[0].all()
+
+
 def test_resuming_from_levels_of_their_own_is_sampling():
     model, levels = gaussian(2.0), scaled_linear_levels(12)
     x = normal_start(model, 5, 4)
@@ -308,6 +319,8 @@ def test_points_that_are_resumed_a_few_at_a_time_end_as_all_at_once(monkeypatch,
 def test_starts_depend_on_their_seed_alone():
     model = gaussian(1.0)
     torch.testing.assert_close(normal_start(model, 3, 4)[2:], normal_start(model, 5, 2))
+    for count in (0, -1, 2.5):
+        refuses(lambda count=count: normal_start(model, 3, count), f"count = {count}: takes a whole number >= 1")
 
 
 def undefined(x, alpha, sigma):

@@ -33,12 +33,13 @@ from phasebook.sampling.solve import solve_step
 
 __all__ = ["Inversion", "Resumed", "check_begin", "check_kinds", "invert", "normal_start", "resume", "sample"]
 
+PURE = 1e-3             # alpha below which a level counts as one of pure noise
 TOGETHER = 2048         # points that `resume` advances at a time: full batches for networks, a bound for the memory
 
 
 def normal_start(model: Model, seed: int, count: int = 1) -> State:
     """States of `count` standard normal latents, each from a generator of its own seeded `seed`, `seed + 1`, ..."""
-    seed = whole("seed", seed, 0, 2**63 - 1)
+    seed, count = whole("seed", seed, 0, 2**63 - 1), whole("count", count, 1)
     draw = [torch.randn(model.shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(count)]
     return model.start(torch.stack(draw).numpy())
 
@@ -292,7 +293,8 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
             return after, prediction.x0
 
         if iterations:
-            rate = float(levels.alpha[step] / levels.alpha[step + 1]) or 1.0      # see solve_step of pure noise
+            alpha = levels.alpha[step]
+            rate = float(alpha / levels.alpha[step + 1]) if alpha > PURE else 1.0         # see solve_step
             x, left, x0[step] = solve_step(advance, states[step + 1], x, rate, iterations, tolerance, model.norm)
             _check_finite(x0[step], levels, step)
             residual[step] = left.float().cpu()

@@ -2,10 +2,10 @@
 
     y <- y + (alpha_k / alpha_{k+1}) (x_{k+1} - F_k(y)),        F_k the step,
 
-the fixed-point iteration on eps (at pure noise, alpha_k = 0, with the rate 1: there F_k moves with y by the factor
-sigma_{k+1} / sigma_k, below 1), with Anderson's mixing of the last few iterates (Walker and Ni 2011), point by point:
-a step that ends near data contracts noise slowly and pictures fast, and mixing learns both. Where the residual grows,
-a point goes back to the best state met and takes plain updates at half the rate.
+the fixed-point iteration on eps (at pure noise, alpha_k = 0 or hardly more, with the rate 1: there F_k moves with y by
+the factor sigma_{k+1} / sigma_k, below 1), with Anderson's mixing of the last few iterates (Walker and Ni 2011), point
+by point: a step that ends near data contracts noise slowly and pictures fast, and mixing learns both. Where the
+residual grows, a point goes back to the best state met and takes plain updates at half the rate.
 """
 
 from collections.abc import Callable
