@@ -74,7 +74,11 @@ show(regions, alt="Map of the latent plane in three flat colours, one for each d
 
 # %% [markdown]
 # The ridges of the trace are the borders of the phases. A sharp ridge is as high on any grid and a smooth
-# transition gets lower on a finer one, so phases are compared at one grid only.
+# transition gets lower on a finer one, so phases are compared at one grid only. `share` is the least height of a border, in
+# parts of the yardstick: modes of smooth data, parted by less, merge into one phase at a larger one.
+#
+# Distances of latents and of pixels are root mean squares over their entries, so that they compare between models: in the
+# plane `det` is a fourth of the determinant of $J^T J$, and `trace` half of its trace.
 #
 # `det` and `trace` are finite differences, as in the paper, so that the grid limits them; `exact=True` does not.
 #
@@ -93,6 +97,25 @@ print(f"resumed from step 20 it ends {'in the same place' if (again - final).abs
 
 # %% [markdown]
 # So a trajectory can be left, gone on with, and gone back, at any level.
+#
+# `between` follows points of the slice through all steps. From their distances splits and trees are read: here, when the
+# middles of the three phases part, pair by pair.
+
+# %% tags=["nbval-check-output"]
+import numpy as np
+
+from phasebook.slices.measures.splits import split_steps
+
+rows, columns = np.transpose([np.argwhere(phases[-1] == k).mean(0).round().astype(int) for k in range(3)])
+apart = s.between(plane.alpha[rows], plane.beta[columns]).distances
+first, second = np.triu_indices(3, 1)
+for i, j, step in zip(first, second, split_steps(apart[:, first, second].T), strict=True):
+    print(f"phases {i} and {j} part at step {step}")
+
+# %% [markdown]
+# What the chapters measure beyond a slice is called by its module, as `split_steps` is: `phasebook.slices.measures` holds
+# splits, ridges, basins and partitions, `phasebook.hierarchy` ultrametricity beside known trees and their twins,
+# `phasebook.edits` edits and their judges. Their docstrings say what each takes.
 #
 # ## A fine slice from a few of its points
 #

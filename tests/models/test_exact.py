@@ -211,6 +211,13 @@ def test_points_have_no_pictures():
             call()
 
 
+def test_atoms_and_pictures_that_are_not_there_are_refused(wide):
+    for index in ([], [len(wide.atoms)], [-1], [0.5], [[0]], "a"):
+        refuses(lambda index=index: wide.subset(index), "index = ", "takes a list of atoms, from 0 to ")
+    for shape in ((1, 3, 4, 5), (3, 8, 8), (1, 1)):
+        refuses(lambda shape=shape: wide.encode(torch.zeros(shape), wide.levels(3), 0), f"pixels: shape {shape}; takes")
+
+
 def test_products_with_the_anchors_of_a_plane_are_taken_once(monkeypatch):
     """The key is what the latents are, not who holds them: an array that was changed in place is another one."""
     from phasebook.models import exact as module

@@ -116,8 +116,9 @@ TWO = [lambda x: 1 + x, lambda x: 1 - x]
     (closed(torch.ones((), dtype=torch.complex64)), closed(torch.ones((), dtype=torch.bool))),
     (closed(np.array(["a"])), closed(np.array(["b"]))), (closed(np.array([None])), closed(np.array([1], dtype=object))),
     (recursive(1.0), recursive(2.0)), (closed({"a", "b"}), closed({"a", "c"})), (np.sin, np.cos),
-    (torch.sin, torch.cos),
-], ids=range(22))
+    (torch.sin, torch.cos), (closed(torch.ones(1, 2).T), closed(torch.zeros(1, 2).T)),
+    (closed(torch.ones(2, 5)[:, :1]), closed(torch.zeros(2, 5)[:, :1])),
+], ids=range(24))
 def test_what_computes_something_else_has_another(one, other):
     assert fingerprint_of(one) != fingerprint_of(other)
     assert fingerprint_of(one) == fingerprint_of(one)
@@ -140,6 +141,29 @@ def test_layers_of_equal_weights_that_do_something_else_have_another():
     others = [layers(), layers(torch.nn.GELU), layers(stride=2), layers(padding=1), *buffers, *encoders]
     prints = [fingerprint_of(network) for network in others]
     assert len(set(prints)) == len(prints) and fingerprint_of(layers()) == prints[0]
+
+
+def test_modes_and_traced_constants_tell_networks_apart():
+    """What a normalisation or a dropout does hangs on its mode; a traced function's numbers stand in its code alone."""
+    eager = torch.nn.Sequential(torch.nn.BatchNorm1d(2))
+    mode = [fingerprint_of(eager.train(on)) for on in (True, False, True)]
+    assert mode[0] == mode[2] != mode[1]
+    x = torch.ones(1, 2)
+    traced = [fingerprint_of(torch.jit.trace(lambda x, c=c: c * x, x)) for c in (2.0, 2.0, 3.0)]
+    assert traced[0] == traced[1] != traced[2]
+    tables = [fingerprint_of(torch.jit.trace(Shifted(torch.arange(2.0) + c), x)) for c in (0, 0, 1)]
+    assert tables[0] == tables[1] != tables[2]
+
+
+class Shifted(torch.nn.Module):
+    """By a table that is no parameter and no buffer."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.table = table
+
+    def forward(self, x):
+        return x + self.table
 
 
 def test_long_chains_of_calls_are_followed_to_their_end():

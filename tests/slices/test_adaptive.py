@@ -138,7 +138,11 @@ def test_an_evaluator_refuses_before_it_is_asked(small, wrong, words):
 
 def test_a_grid_finer_than_the_planes_and_no_function_are_refused(small):
     ask = evaluator(small, Plane.random(small.shape, 0, grid=5), small.levels(2), 1, small.features["pixels"])
-    refuses(lambda: adaptive_basins(ask, 9, 0.5), "points: 8 among their rows and columns; takes those of a grid of 5")
+    refuses(lambda: adaptive_basins(ask, 9, 0.5), "grid = 9: evaluate is of a plane of 5; takes as many")
+    refuses(lambda: adaptive_basins(ask, 3, 0.5), "grid = 3: evaluate is of a plane of 5")
+    for said, points in {"5 among their": [[0, 5]], "-1 among their": [[-1, 0]], "int64 of shape (2,)": [0, 1],
+                         "float64": [[0.0, 1.0]]}.items():
+        refuses(lambda points=points: ask(np.array(points)), f"points: {said}")
     refuses(lambda: adaptive_basins(None, 9, 0.5), "evaluate = None: takes a function of (points)")
 
 

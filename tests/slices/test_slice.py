@@ -64,6 +64,10 @@ def test_telling_steps_increase_and_end_with_the_last(one):
         steps = one.telling(count)
         assert steps == sorted(set(steps)) and steps[0] == 0 and steps[-1] == 11 and len(steps) <= count
     assert one.resting() == one.telling(6)[-2]
+    part = one.data.copy(deep=True)
+    part.det.values[..., -1, -1] = np.nan           # as of a store that is not done
+    for call in (lambda s: s.telling(3), lambda s: s.resting()):
+        refuses(lambda call=call: call(replace(one, data=part)), "slice: some of its tiles are missing")
 
 
 def test_distances_between_points_are_those_of_neighbours(one):

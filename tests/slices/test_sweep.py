@@ -173,7 +173,7 @@ def one(frame):
     ({"features": 3}, ["features = 3: takes latent, pixels"]), ({"features": {3: one}}, ["features: the name 3"]),
     ({"features": {"mine": 3}}, ["features: mine = 3"]), ({"features": [None]}, ["features: None = None"]),
     ({"fields": {"det": one}}, ["fields: the name 'det'"]), ({"fields": {"alpha": one}}, ["the name 'alpha'"]),
-    ({"fields": {1: one}}, ["fields: the name 1"]), ({"fields": {"q": 3}}, ["fields: 'q' = 3; takes a function"]),
+    ({"fields": {1: one}}, ["fields: the name 1"]), ({"fields": {"q": 3}}, ["fields: 'q' = 3: takes a function"]),
     ({"fields": [one]}, ["fields = [", "takes a mapping"]),
     ({"fields": {"q": lambda frame: one(frame) * 1j}}, ["fields: 'q' gives complex128"]),
     ({"fields": {"q": lambda frame: one(frame) + np.nan}}, ["field 'q' is not finite at step 0, alpha = 0, beta = 0"]),

@@ -28,7 +28,8 @@ class Denoiser(Model):
         shape: of one latent, e.g. (2,) or (3, 32, 32).
         denoise: takes a tensor (p, *shape) and the level's alpha and sigma (floats), gives a tensor or array of the
             same shape. Tangents need a function that torch can differentiate forwards.
-        decode: pictures (p, 3, y, x) in [0, 1] of clean states, tensor or array; what lies a little outside is clipped.
+        decode: pictures (p, 3, y, x) in [0, 1] of clean states, tensor or array; what lies outside is clipped, so that
+            pixels in [-1, 1] want `x / 2 + 1 / 2`.
             Without it the model has no pictures.
         name: of the fingerprint, in place of what the functions are: their code, and the values, other functions and
             networks that they use.
@@ -98,6 +99,8 @@ class Denoiser(Model):
         if not isinstance(x, Tensor) or x.ndim < 2 or tuple(x.shape[1:]) != self.shape:
             said = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
             raise ValueError(f"x: {said}; takes states (p, {', '.join(map(str, self.shape))})")
+        if prompt is not None and prompt.conditions:
+            raise ValueError(f"prompt: of another model, with {', '.join(prompt.conditions)}; this one takes none")
         step, read = whole("step", step, 0, levels.steps - 1), read and whole("read", read, 0, levels.steps)
         x0 = self._asked(x, float(levels.alpha[step]), float(levels.sigma[step]))
         if x0.shape != x.shape:
@@ -170,7 +173,7 @@ class Denoiser(Model):
                              f"gives pictures ({len(x0)}, 3, y, x)")
         if not torch.isfinite(pixels).all():
             raise ValueError("decode: gives numbers that are not finite; takes a function that gives pixels in [0, 1]")
-        # unclipped pictures stray to both sides; those of bytes, or from 0 to 255, to one side and far
+        # unclipped pictures stray to both sides; those of bytes, from 0 to 255, to one side and far
         low, mean, high = (float(extreme) for extreme in (pixels.min(), pixels.double().mean(), pixels.max()))
         if not pixels.is_floating_point() or (low >= 0 and mean > 1.5):
             raise ValueError(f"decode: gives {str(pixels.dtype).removeprefix('torch.')} from {low:.3g} to {high:.3g}; "

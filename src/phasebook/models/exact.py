@@ -30,7 +30,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import check_place, number, numbers
+from phasebook.arguments import brief, check_place, number, numbers
 from phasebook.models.atom_features import AtomPixels, Posterior
 from phasebook.models.atoms import centred_atoms, gram_of, pixels_of, products_with
 from phasebook.models.denoiser import checked_latents, combined, listed
@@ -143,8 +143,20 @@ class ExactModel(Model):
                    np.zeros(len(x), dtype=int), ("points",), names, pictures=False)
 
     def subset(self, index: Int[ndarray, " m"]) -> "ExactModel":
-        """The model of some of the atoms, on the same centre and scale, so that levels and distances compare."""
-        index = np.asarray(index)
+        """The model of some of the atoms, on the same centre and scale, so that levels and distances compare.
+
+        Args:
+            index: of the atoms, one or more.
+
+        Returns:
+            The model; atoms that are named twice stand in it twice.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        index, n = np.asarray(index), len(self.atoms)
+        if index.dtype.kind not in "iu" or index.ndim != 1 or not len(index) or index.min() < 0 or index.max() >= n:
+            raise ValueError(f"index = {brief(index)}: takes a list of atoms, from 0 to {n - 1}")
         return replace(self, atoms=self.atoms[torch.as_tensor(index)], family=self.family[index],
                        names=tuple(self.names[i] for i in index))
 
@@ -285,8 +297,18 @@ class ExactModel(Model):
         return (w @ self.atoms).view_as(x)
 
     def encode(self, pixels: Float[Tensor, "p 3 y x"], levels: Levels, seed: int) -> State:
-        """Pictures as states at the clean end, with noise of that level drawn from `seed`. ValueError as `decode`."""
+        """Pictures as states at the clean end, with noise of that level drawn from `seed`.
+
+        Returns:
+            States of the last level.
+
+        Raises:
+            ValueError: as `decode`, or for pictures of another shape.
+        """
         self._check_pictures("encode")
+        if tuple(np.shape(pixels)[1:]) != self.shape:
+            raise ValueError(f"pixels: shape {tuple(np.shape(pixels))}; takes pictures "
+                             f"(p, {', '.join(map(str, self.shape))})")
         latents = (torch.as_tensor(pixels).double().flatten(1) - self.mean.double().cpu()) * self.scale
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
         noisy = levels.alpha[-1] * latents + levels.sigma[-1] * noise

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from phasebook.arguments import brief, latent_shape, number, of_its_kind, tensor_of, whole
+from phasebook.arguments import brief, check_takes, latent_shape, number, of_its_kind, tensor_of, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prompt
 from phasebook.sampling.samplers import check_begin, normal_start
@@ -83,8 +83,7 @@ class OfPixels(_Base):
 
     def __init__(self, function: Callable[[Pixels], Tensor], unit: float = 1.0, at: Collection[int] | None = None,
                  name: str = ""):
-        if not callable(function):
-            raise ValueError(f"function = {brief(function)}: takes a function of pixels")
+        check_takes(f"features: {name!r}" if name else "function", function, "pixels")
         if at is not None and not hasattr(at, "__iter__"):
             raise ValueError(f"at = {brief(at)}: takes a list of steps")
         self.function = function

@@ -24,7 +24,7 @@ __all__ = ["fingerprint_of"]
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 PACKAGES = {"site-packages", "dist-packages"}
-NOT_COMPUTED = {"training", "name_or_path"}     # of a layer: its mode, and where transformers read it
+PLACE = "name_or_path"      # of a layer: where transformers read it
 
 
 def fingerprint_of(*values: object) -> str:
@@ -78,6 +78,8 @@ def _parts(value: object, seen: dict, later: list) -> bytes:
     if isinstance(value, torch.nn.Module):
         layers = [(name, type(layer), _settings(layer)) for name, layer in value.named_modules()]
         return each("network", layers, dict(value.state_dict()), dict(value.named_buffers()))
+    if isinstance(value, torch.jit.ScriptFunction):
+        return _joined("scripted", value.graph.str(False).encode())        # its small constants stand in it
     if isinstance(value, Tensor | ndarray | np.generic):
         return _array(value, each)
     if isinstance(value, Mapping):
@@ -125,12 +127,16 @@ def _bare(value: object) -> object:
 
 
 def _settings(layer: torch.nn.Module) -> dict[str, object]:
-    """What a layer is set to beside its weights: numbers, texts, sizes, arrays, functions."""
+    """What a layer is set to beside its weights: numbers, texts, sizes, arrays, functions, its mode (of training, in
+    which a normalisation or a dropout computes something else); of a traced or scripted one its code."""
     if hasattr(layer, "_orig_mod"):         # compiled: the layer itself comes next
         return {}
+    if isinstance(layer, torch.jit.ScriptModule):
+        code, constants = layer.code_with_constants if hasattr(layer, "forward") else ("", None)
+        return {"training": layer.training, "code": code, "tables": getattr(constants, "const_mapping", None)}
     kinds = (*PLAIN, list, tuple, Tensor, ndarray)
     return {name: value for name, value in vars(layer).items()
-            if name[0] != "_" and name not in NOT_COMPUTED and (isinstance(value, kinds) or callable(value))}
+            if name[0] != "_" and name != PLACE and (isinstance(value, kinds) or callable(value))}
 
 
 def _of_a_library(module: str | None) -> bool:
@@ -145,8 +151,8 @@ def _of_a_library(module: str | None) -> bool:
 def _array(value: Tensor | ndarray | np.generic, each) -> bytes:
     kind = f"{value.dtype} {tuple(value.shape)}"
     if isinstance(value, Tensor):
-        value = value.detach().cpu().to_dense().resolve_conj().contiguous()
-        value = value.view(torch.uint8).numpy() if value.ndim else value.reshape(1).view(torch.uint8).numpy()
+        value = value.detach().cpu().to_dense().resolve_conj()
+        value = value.clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8).numpy()
     elif value.dtype.hasobject:
         return each(kind, value.tolist())
     return _joined(kind, np.ascontiguousarray(value).tobytes())

@@ -152,14 +152,18 @@ def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Fe
                          "OfPixels(function)")
 
     def evaluate(points: Int[ndarray, "m 2"]) -> Embedding:
-        if points.max() >= plane.grid:
-            raise ValueError(f"points: {points.max()} among their rows and columns; takes those of a grid of "
+        points = np.asarray(points)
+        if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "iu":
+            raise ValueError(f"points: {points.dtype} of shape {points.shape}; takes rows and columns (m, 2), whole")
+        if (off := (points < 0) | (points >= plane.grid)).any():
+            raise ValueError(f"points: {points[off][0]} among their rows and columns; takes those of a grid of "
                              f"{plane.grid}, as plane.grid says")
         at = np.stack([plane.alpha[points[:, 0]], plane.beta[points[:, 1]]], -1)
         f = frame_at(model, [plane], [at], levels, step, prompt).embedded(feature)
         f_points = f.points.clone().cpu()
         return Embedding(f_points, f_points if f.duals is f.points else f.duals.clone().cpu())
 
+    evaluate.grid = plane.grid
     return evaluate
 
 
@@ -275,12 +279,14 @@ def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int 
         The basins, the points that were evaluated, and the estimate of what was missed.
 
     Raises:
-        ValueError: for a grid of fewer than 3 points, no cell, a ridge that is not positive, or predictions that are
-            not finite.
+        ValueError: for a grid of fewer than 3 points, or another than that of an `evaluator`, no cell, a ridge that is
+            not positive, or predictions that are not finite.
     """
     grid, coarse, probes = whole("grid", grid, 3), whole("coarse", coarse, 1), whole("probes", probes, 0)
     ridge, seed = number("ridge", ridge, "a positive number", above=0), whole("seed", seed, 0)
     check_takes("evaluate", evaluate, "points")
+    if (own := getattr(evaluate, "grid", grid)) != grid:
+        raise ValueError(f"grid = {grid}: evaluate is of a plane of {own}; takes as many")
     known = _Known(evaluate, grid, ridge)
     lines = np.unique(np.linspace(0, grid - 1, min(coarse, grid - 1) + 1).round().astype(int))
     wanted = np.zeros((grid, grid), dtype=bool)

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import brief, first_not_finite, whole
+from phasebook.arguments import brief, check_takes, first_not_finite, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
 from phasebook.sampling.samplers import sample
@@ -218,8 +218,7 @@ def check_fields(fields: Mapping[str, Callable[[Frame], ndarray]] | None) -> Map
     for name, field in (fields or {}).items():
         if not isinstance(name, str) or name in TAKEN:
             raise ValueError(f"fields: the name {brief(name)}; takes a text that is no name of a slice's own, as E is")
-        if not callable(field):
-            raise ValueError(f"fields: {name!r} = {brief(field)}; takes a function of frames")
+        check_takes(f"fields: {name!r}", field, "frame")
     return fields or {}
 
 

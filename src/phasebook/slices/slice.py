@@ -219,11 +219,14 @@ class Slice:
             Increasing, from the first to the last step that is measured.
 
         Raises:
-            ValueError: for a count that is none.
+            ValueError: for a count that is none, or a slice of which tiles are missing.
         """
         count = whole("count", count, 2)
         at = self.measured(feature)
-        rise = np.maximum.accumulate(np.log(1e-8 + self.values("det", feature)[at].mean((1, 2))))
+        means = self.values("det", feature)[at].mean((1, 2))
+        if not np.isfinite(means).all():
+            raise ValueError("slice: some of its tiles are missing; takes one whose store is done")
+        rise = np.maximum.accumulate(np.log(1e-8 + means))
         last = len(at) - 1
         if rise[-1] - rise[0] < 1e-6:
             return sorted({int(at[round(k)]) for k in np.linspace(0, last, count)})

@@ -30,6 +30,7 @@ from phasebook.slices.stores.reading import open_store
 from phasebook.slices.stores.store import check_store, stored
 from phasebook.slices.stores.work import _options
 from phasebook.slices.sweep import slice_of
+from tests.builders import refuses
 from tests.slices.stores.small_stores import WORDS, files, forked, killed, made
 
 KILLS = int(os.environ.get("STOPS", "0")) or 8
@@ -506,6 +507,12 @@ def test_two_writers_at_once(small, whole, tmp_path):
             assert np.array_equal(s.values("E")[known], open_store(whole).values("E")[known])
         time.sleep(0.02)
     assert [writer.exitcode for writer in writers] == [0, 0] and files(path) == files(whole)
+
+
+def test_arguments_of_a_prompt_that_it_does_not_take_are_refused(small, tmp_path):
+    refuses(lambda: made(small, tmp_path / "x.zarr", prompt={"text": "a"}), "prompt = {'text': 'a'}: missing",
+            "takes texts, guidance, negative by name")
+    assert not (tmp_path / "x.zarr").exists()
 
 
 def test_a_slice_of_a_prompt_is_read_with_one(small, tmp_path):

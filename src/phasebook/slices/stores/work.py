@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from hashlib import sha256
+from inspect import signature
 from re import fullmatch
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ import torch
 from numpy import ndarray
 from torch.utils.flop_counter import FlopCounterMode
 
-from phasebook.arguments import check_takes
+from phasebook.arguments import brief, check_takes
 from phasebook.sampling.fingerprints import fingerprint_of
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
@@ -110,9 +111,19 @@ def opened(work: Work) -> Measurement:
     if not hasattr(model, "predict"):
         raise ValueError(f"model: the source gives a {type(model).__name__}; takes a function that loads a model")
     levels = work.levels if isinstance(work.levels, Levels) else model.levels(work.levels)
-    prompt = model.prompt(**work.prompt) if isinstance(work.prompt, Mapping) else work.prompt
+    prompt = _asked(model, work.prompt) if isinstance(work.prompt, Mapping) else work.prompt
     return measurement_of(model, _plane(work, model), levels, prompt, work.features, work.jacobian,
                           _fields(model, work.fields), work.pictures, work.keep)
+
+
+def _asked(model: Model, prompt: Mapping) -> Prompt:
+    """`model.prompt` of arguments by name. ValueError for a name that it does not take."""
+    takes = signature(model.prompt)
+    try:
+        takes.bind(**prompt)
+    except TypeError as error:
+        raise ValueError(f"prompt = {brief(prompt)}: {error}; takes {', '.join(takes.parameters)} by name") from None
+    return model.prompt(**prompt)
 
 
 def _plane(work: Work, model: Model) -> Plane:
