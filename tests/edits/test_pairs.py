@@ -24,6 +24,18 @@ def test_one_family_has_no_pairs():
         pick_pairs(hearts.pixels, hearts.names, hearts.family, 4, 0)
 
 
+def test_a_copy_in_another_family_is_no_target():
+    """An edit of a picture to its like would succeed from every step, at distance 0."""
+    pixels = np.random.default_rng(0).random((6, 4, 4, 3))
+    pixels[3:5] = pixels[:2] + 1e-3
+    names, family = ["a", "b", "c", "a again", "b again", "d"], [0, 0, 0, 1, 1, 1]
+    pairs = pick_pairs(pixels, names, family, 60, 0)
+    assert all(target.removesuffix(" again") != source.removesuffix(" again")
+               for source, target in zip(pairs.source, pairs.target, strict=True))
+    refuses(lambda: pick_pairs(pixels[[0, 1, 3]] * [[[[1]]], [[[0]]], [[[1]]]], ["a", "b", "a again"], [0, 0, 1], 9, 0),
+            "'a' has nothing but copies in other families; takes")
+
+
 def test_what_are_no_pictures_of_families(images):
     some = images.pixels, images.names, images.family
     assert pick_pairs(images.pixels, images.names, list(images.family), 5, 0) == pick_pairs(*some, 5, 0)

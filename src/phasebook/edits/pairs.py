@@ -52,7 +52,7 @@ def pick_pairs(pixels: Float[ndarray, "n y x 3"], names: Sequence[str], family: 
 
     Raises:
         ValueError: for no edit, pixels that are no fractions, other numbers of names or families than pictures, and
-            where no family has two different pictures, or there is only one family.
+            where no family has two different pictures, or there is only one family, or nothing but copies in others.
     """
     pixels, family, count = np.asarray(pixels), np.asarray(family), whole("count", count, 1)
     if pixels.dtype.kind != "f" or not np.isfinite(pixels).all():
@@ -71,6 +71,10 @@ def pick_pairs(pixels: Float[ndarray, "n y x 3"], names: Sequence[str], family: 
     rows = []
     for group, i in enumerate(sources):
         strangers = np.flatnonzero(family != family[i])
+        strangers = strangers[_unlike(flat[strangers], flat[i])]       # a copy in another family is no edit either
+        if not len(strangers):
+            raise ValueError(f"pairs = {count}: {names[i]!r} has nothing but copies in other families; takes pictures "
+                             "of two families that differ")
         rows.append((names[i], names[rng.choice(partners[i])], "within", group))
         rows.append((names[i], names[rng.choice(strangers)], "across", group))
     return EditPairs(*(tuple(column) for column in zip(*rows[:count], strict=True)))
