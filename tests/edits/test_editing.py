@@ -90,6 +90,7 @@ def test_edits_of_one_source_share_its_picture(exact, images):
 
 @pytest.mark.parametrize("k_values, words", [
     ([], "k_values: no step"), ([0.7, 4.2], "k_values = 0.7"), ([-1], "k_values = -1"), ([31], "k_values = 31"),
+    ([9, 3], r"k_values = \[9, 3\]: takes rising steps"), ([3, 3], r"k_values = \[3, 3\]: takes rising"),
 ])
 def test_steps_that_are_none_are_refused(exact, images, k_values, words):
     with pytest.raises(ValueError, match=f"^{words}"):

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import whole
+from phasebook.arguments import brief, whole
 from phasebook.edits.judges import Judge, apart, picked
 from phasebook.edits.pairs import EditPairs
 from phasebook.sampling.levels import Levels
@@ -154,11 +154,13 @@ def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], 
         parting: whether the targets are followed back as well, which takes as long again and serves nothing else.
 
     Raises:
-        ValueError: for no step, or one that the sampler does not have.
+        ValueError: for no step, one that the sampler does not have, or steps that do not rise.
     """
     e, k_values = len(pairs), np.array([whole("k_values", k, 0, levels.steps, "steps") for k in k_values], dtype=int)
     if not len(k_values):
         raise ValueError("k_values: no step; takes one at least")
+    if (np.diff(k_values) <= 0).any():          # by their order success counts as lost and regained
+        raise ValueError(f"k_values = {brief(k_values.tolist())}: takes rising steps")
     first, back = _shared(pairs, parting)
     inversion = invert(model, made.x[first], levels, generic, iterations=iterations, tolerance=tolerance)
     inverted = inversion.x[:, back[:e]]
