@@ -122,6 +122,17 @@ def test_what_has_no_trips_and_no_collapse():
     refuses(lambda: collapse_of(np.ones((2, 3))), "gram: shape (2, 3)")
 
 
+def test_a_level_that_is_named_twice_is_visited_once():
+    """Of equal levels a parabola in the logarithm of the noise is none."""
+    points, labels = clusters()
+    gram, levels = points @ points.T, [4.0, 2.0, 1.0, 0.5]
+    once, twice = (exact_trips(gram, labels, ratios, 20, 0) for ratios in (levels, levels[1:3] + levels))
+    assert twice.noise.tolist() == once.noise.tolist() == levels
+    model = Denoiser((2,), lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2), name="one")
+    one = sampled_trips(model, torch.ones(3, 2, dtype=torch.float64), model.levels(4), [2, 1, 2], lambda f: np.zeros(3))
+    assert one.noise.tolist() == model.levels(4).heights[[1, 2]].tolist()
+
+
 def test_what_no_sampler_visits():
     """A step before the first would be counted from the end."""
     model = Denoiser((2,), lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2), name="one")

@@ -88,11 +88,11 @@ def starts_of(samples: int, pictures: int, seed: int) -> Int[ndarray, " s"]:
 
 
 def falling(ratios: Float[ndarray, " r"]) -> Float[ndarray, " r"]:
-    """Noise levels sigma/alpha from the largest down. ValueError unless there are some, all positive."""
+    """Noise levels sigma/alpha from the largest down, each once. ValueError unless there are some, all positive."""
     given = np.ravel(numbers("ratios", ratios, "noise levels > 0")).astype(np.float64)
     if not given.size or given.min() <= 0:
         raise ValueError(f"ratios = {brief(given.tolist())}: takes noise levels > 0, one at least")
-    return np.sort(given)[::-1]
+    return np.unique(given)[::-1]
 
 
 def exact_trips(gram: Float[ndarray, "n n"], labels: Int[ndarray, " n"], ratios: Float[ndarray, " r"], samples: int,
@@ -198,8 +198,8 @@ def sampled_trips(model: Model, x0: State, levels: Levels, at: Sequence[int],
 
 
 def visited_steps(at: Sequence[int], levels: Levels) -> list[int]:
-    """Steps of a sampler in order. ValueError for none, or one that it does not have."""
-    steps = sorted(whole("at", step, 0, levels.steps - 1, "steps") for step in at)
+    """Steps of a sampler in order, each once. ValueError for none, or one that it does not have."""
+    steps = sorted({whole("at", step, 0, levels.steps - 1, "steps") for step in at})
     if not steps:
         raise ValueError("at: no step; takes one at least")
     return steps
