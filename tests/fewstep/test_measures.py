@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from phasebook.fewstep import measures
 from phasebook.fewstep.layers import LAYERS
 from phasebook.fewstep.measures import (
     Score,
@@ -36,6 +37,19 @@ def test_an_ascent_finds_a_narrow_ridge_and_stays_below_the_constant():
     start = Z[(Z[:, 0] - 0.7123).abs() > 0.03]
     found = constant_below(ridge, start, 1)[0]
     assert 39 < found <= 40.01
+
+
+def test_secants_are_taken_around_some_points_at_a_time(monkeypatch):
+    """In 156 dimensions those around 256 points of twenty students are a billion numbers."""
+    whole, asked = constant_below(lambda x: torch.sin(3 * x), Z, 3, rounds=2), []
+
+    def watched(x):
+        asked.append(x.numel())
+        return torch.sin(3 * x)
+
+    monkeypatch.setattr(measures, "AROUND", 600)
+    np.testing.assert_allclose(constant_below(watched, Z, 3, rounds=2), whole, rtol=1e-5)
+    assert max(asked) <= 600
 
 
 def test_an_ascent_in_many_dimensions_meets_the_steepest_place_from_below():

@@ -26,6 +26,7 @@ __all__ = ["Score", "brenier_mismatch", "cautious", "constant_below", "demanded"
 Generator = Callable[[Float[Tensor, "s p d"]], Float[Tensor, "s p k"]]
 STEP = 1e-3             # half of a secant
 CANDIDATES, TRIALS = 6, 6
+AROUND = 1 << 24        # coordinates of points around others that secants are taken from at a time
 NEAR = 0.02             # half of a secant in many dimensions, where float32 leaves less room
 LEAP = 0.03             # first leap of the ascent there, in lengths of a latent
 HELD = 16               # latents at a time and thread where gradients are held
@@ -69,8 +70,11 @@ def constant_below(generator: Generator, z: Float[Tensor, "p d"], students: int,
 
 
 def _steepest(generator: Generator, x: Float[Tensor, "s p d"]) -> tuple[Float[Tensor, "s p"], Float[Tensor, "s p d"]]:
-    """Largest singular value of the Jacobian at each point, and its direction in the latents."""
+    """Largest singular value of the Jacobian at each point, and its direction in the latents; some points at a time."""
     (s, p, d), shift = x.shape, STEP * torch.eye(x.shape[-1])
+    if p > (some := max(1, AROUND // (s * 2 * d**2))):
+        found = [_steepest(generator, part) for part in x.split(some, 1)]
+        return torch.cat([slope for slope, _ in found], 1), torch.cat([along for _, along in found], 1)
     around = torch.stack([x[:, :, None] + shift, x[:, :, None] - shift], 2)        # all at once: calls are what costs
     up, down = generator(around.view(s, 2 * p * d, d)).view(s, p, 2, d, -1).unbind(2)
     jacobian = ((up - down) / (2 * STEP)).mT
