@@ -69,6 +69,8 @@ def refusal(chapter: str, changes: dict) -> str:
     ("few_steps", {"seeds": 200, "paths": 65536}, 16e9),
     ("few_steps", {"seeds": 200, "grid": 201, "steps_teacher": 200}, 16e9),
     ("few_steps", {"network_planes": 1}, 3e9),          # likewise
+    ("few_steps", {"network_planes": 40, "network_grid": 101}, 64e9),
+    ("few_steps", {"pictures": 40, "width_emoji": 48, "seeds": 20, "paths": 64, "grid": 5}, 4.3e9),
     ("spacetime", {"images": "icons"}, 1.4e9),
     ("network_and_data", {"batch": 4096}, 16e9),
     ("spacetime_of_images", {"batch": 4096}, 16e9),
@@ -83,6 +85,8 @@ def test_more_than_is_free_is_refused(monkeypatch, chapter, changes, free):
 
 
 @pytest.mark.parametrize("chapter, changes, free", [
+    ("few_steps", {"network_planes": 40, "network_grid": 6, "starts": 400}, 4.3e9),
+    ("spacetime_of_images", {"pairs": 60, "curve_points": 33, "fine_pairs": 60, "fine_points": 129}, 5.6e9),
     ("complexity_and_drift", {"tree_branches": 2, "tree_depth": 7, "tree_dimension": 512}, 2.45e9),
     ("complexity_and_drift", {"tree_branches": 6, "tree_depth": 4, "tree_dimension": 512}, 2.8e9),      # takes 2.2
 ], ids=str)
@@ -99,6 +103,16 @@ def test_the_line_names_the_largest_part_and_what_all_need(monkeypatch):
         check_memory(parts)
     monkeypatch.setattr(memory, "free_memory", lambda: stated(parts))
     check_memory(parts)
+
+
+def test_layers_that_answer_side_by_side_are_counted_together(monkeypatch):
+    source, parts = next(source for source in runner.chapters() if source.stem[3:] == "few_steps"), []
+    monkeypatch.setattr(memory, "free_memory", lambda: float("inf"))
+    for threads in (1, 6):          # paths of eight seeds took 0.75 GB on one, 2 GB on six
+        monkeypatch.setattr("torch.get_num_threads", lambda threads=threads: threads)
+        parts.append(runner.check(source, runner.profile("smoke", source) | {"paths": 32768, "seeds": 8}).memory())
+    one, six = (part[named(seeds=8, paths=32768)] for part in parts)
+    assert one > 0.75e9 and 2e9 < six < 5e9
 
 
 @pytest.mark.parametrize("chapter, changes", [("hierarchy", {"compared": ["digits", "icons"], "starts": [400, 8]}),

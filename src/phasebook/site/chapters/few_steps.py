@@ -13,7 +13,7 @@ from numpy import ndarray
 from pydantic import Field, model_validator
 
 from phasebook.fewstep.layers import LAYERS, matched
-from phasebook.fewstep.measures import Score, constant_below, demanded, score
+from phasebook.fewstep.measures import AROUND, Score, constant_below, demanded, score
 from phasebook.fewstep.students import Student, distil, lessons
 from phasebook.fewstep.targets import latents, named_target, of_pictures
 from phasebook.models.pipelines.checkpoints import known_directory
@@ -21,8 +21,8 @@ from phasebook.models.pipelines.loading import check_available
 from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.models.pipelines.staging import read_config
 from phasebook.models.towers.clip import check_feature
-from phasebook.site.checks.memory import LATENT, named
-from phasebook.site.checks.models import Seed, memory_of_network
+from phasebook.site.checks.memory import named
+from phasebook.site.checks.models import Seed, entries_of, memory_of_network
 from phasebook.site.checks.parameters import Parameters
 from phasebook.slices.measures.basins import basin_count, basin_labels
 
@@ -32,9 +32,10 @@ __all__ = ["Chapter", "Row", "Sharp", "formed", "good", "less", "measured", "pic
 Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
 COUNTED = 1 << 14       # latents at which hard potentials are held against the transport
-ARRAYS = 6              # of numbers inside a layer that live at a time
+CLIMBING = 256          # latents from which the ascent to a constant may begin
+ARRAYS = 5              # of numbers inside a layer that live at a time
 ASKED = 1e9             # bytes that networks take, whatever they are asked: icons, a batch decoded, its gradients
-FORESEEN = 5            # arrays of what a network foresees on all planes that live at a time
+FORESEEN = 3            # arrays of what a network foresees on all planes that live at a time
 Scale = Annotated[float, Field(ge=1e-3, le=1e3)]         # beyond, slopes in float32 are no numbers
 UNEVEN = 0.05           # sizes may differ by this share
 COUNTS = (4, 2, 1)      # steps of a student
@@ -105,20 +106,28 @@ class Chapter(Parameters):
         return LAYERS["mlp"].count(dims, width)
 
     def memory(self) -> dict[str, float]:
-        """See `Parameters`: what students answer at many points at once, and what is foreseen on all planes: on those
-        of the network nothing where it has no students."""
+        """See `Parameters`: what students answer at many points at once, as many of them side by side as there are
+        threads, and what is foreseen on all planes: on those of the network nothing where it has no students."""
         dims, plane = self.pictures - 1, self.seeds * self.grid**2
-        counted = max(self.paths, COUNTED)
-        hidden = max(counted * self._widest(2, self.weights()),
-                     max(self.paths, self.grid**2) * self._widest(dims, self.weights(emoji=True)))
+        flat = sorted((self._width(name, 2, self.weights()) for name in self.layers), reverse=True)
+        held, around, threads = [], [], torch.get_num_threads()
+        for name in self.layers:
+            for k in (0, *self.steps_emoji):            # one without training; neither it nor hard layers are climbed
+                d, climbed = max(k, 1) * dims, bool(k) and not LAYERS[name].jumps
+                around += [climbed * min(AROUND, self.seeds * 2 * CLIMBING * d**2)]
+                held += [max(self.paths, self.grid**2, around[-1] // (self.seeds * d))
+                         * self._width(name, dims, self.weights(emoji=True) // max(k, 1))]
+        hidden = max(self.paths * sum(flat[:threads]), COUNTED * flat[0], sum(sorted(held, reverse=True)[:threads]))
         foreseen = 5 * self.steps_teacher + 3 * len(self.layers) * sum(self.steps_emoji)
         points = self.network_planes * self.network_grid**2 + self.starts
+        entries = entries_of(self.network, parameter="network")
         return memory_of_network(self.network, parameter="network") | {
             named(seeds=self.seeds, paths=self.paths): 4.0 * ARRAYS * self.seeds * hidden,
+            named(seeds=self.seeds, pictures=self.pictures): 4.0 * 4 * sum(sorted(around, reverse=True)[:threads]),
             named(seeds=self.seeds, grid=self.grid, steps_teacher=self.steps_teacher, pictures=self.pictures):
                 8.0 * plane * (dims * foreseen + 3 * self.pictures),
             named(network_planes=self.network_planes, network_grid=self.network_grid, starts=self.starts):
-                ASKED * bool(self.teacher_steps) + 4.0 * FORESEEN * self.teacher_steps * points * LATENT}
+                ASKED * bool(self.teacher_steps) + 4.0 * FORESEEN * self.teacher_steps * points * entries}
 
     @cached_property        # asked for by the check and by the memory
     def teacher_steps(self) -> int:
@@ -136,9 +145,9 @@ class Chapter(Parameters):
             check_teacher(self.network, PipelineModel.load(self.network), records)
         return records[first]["teacher_steps"] if records else 0
 
-    def _widest(self, dims: int, weights: int) -> int:
-        """Numbers that a layer has at one point, of the widest."""
-        return max(matched(name, dims, weights) * (dims + 1 if name.startswith("moe") else 1) for name in self.layers)
+    def _width(self, name: str, dims: int, weights: int) -> int:
+        """Numbers that a layer has at one point."""
+        return matched(name, dims, weights) * (dims + 1 if name.startswith("moe") else 1)
 
     def _check_even(self, name: str, dims: int, steps: list[int]) -> None:
         """Whether the layers can be had in one size."""
@@ -174,10 +183,10 @@ class Row(NamedTuple):
 def measured(student: Student, z: Float[ndarray, "p dims"], teacher: Float[ndarray, "p d"], seeds: int,
              climb: bool = True) -> Row:
     """A row: students on latents z, of which they take as many numbers as they need. Where the map is continuous, and
-    if asked to `climb`, the constant is measured by ascents from 256 of them."""
+    if asked to `climb`, the constant is measured by ascents from some of them."""
     latents = torch.as_tensor(z[:, :student.dims], dtype=torch.float32)
     scored = score(student, latents, teacher)
-    constant = constant_below(student, latents[:256], seeds) if climb and not student.jumps else None
+    constant = constant_below(student, latents[:CLIMBING], seeds) if climb and not student.jumps else None
     asked = None if student.target.gaps is None else demanded(student.target, scored.masses, len(z))
     return Row(student, scored, constant, asked)
 

@@ -21,7 +21,7 @@ from phasebook.models.pictures.image_sets import ImageSet, load_images
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.sampling.samplers import normal_start
-from phasebook.site.checks.memory import LATENT, NUMBER, bytes_of_exact, bytes_of_slices, named
+from phasebook.site.checks.memory import NUMBER, bytes_of_exact, bytes_of_slices, named
 from phasebook.site.checks.models import (
     EXACT,
     ModelParameters,
@@ -29,6 +29,7 @@ from phasebook.site.checks.models import (
     Seed,
     Subject,
     check_pictures,
+    entries_of,
     small_pictures,
 )
 from phasebook.site.checks.parameters import Finite, Fraction
@@ -111,7 +112,7 @@ class Chapter(ModelParameters):
                 3.0 * n * self.resolution**2 * (2 * NUMBER + 1) + bytes_of_exact(part, self.resolution)
         for name in self.models:
             grid, steps, starts = (self.at(key, name) for key in ("grid", "steps", "starts"))
-            entries = 3 * self.resolution**2 if name == EXACT else LATENT
+            entries = 3 * self.resolution**2 if name == EXACT else entries_of(name, self.variant)
             leaves = starts / 4 if name == EXACT else starts        # of the starts of a network each may be one
             n = len(small_pictures(self.image_set, self.families or None)) if name == EXACT else 0
             clouds = 2.0 * NUMBER * self.slices * n**2              # a null for each slice: points, and their products

@@ -24,12 +24,13 @@ from phasebook.models.towers.tower import Tower
 from phasebook.models.towers.vision import check_features
 from phasebook.sampling.protocols import Model, Prompt
 from phasebook.site.chapters.network import DATA
-from phasebook.site.checks.memory import DECODED, LATENT, named
+from phasebook.site.checks.memory import DECODED, named
 from phasebook.site.checks.models import (
     Device,
     Seed,
     check_pictures,
     check_trained,
+    entries_of,
     memory_of_network,
     memory_of_pictures,
     small_pictures,
@@ -128,11 +129,12 @@ class Chapter(Parameters):
         n = len(small_pictures(self.image_set))
         curves = self.pairs + 2 * self.flows + len(self.levels)
         points = curves * self.curve_points + self.fine_pairs * self.fine_points
+        entries = entries_of(self.model, parameter="model")
         return memory_of_pictures(self.image_set) | memory_of_network(self.model, parameter="model") | {
             named(image_set=repr(self.image_set), noise=self.noise):
                 8.0 * n * ((len(self.noise) + 8) * n + 4 * 3 * PIXELS**2),
             named(pairs=self.pairs, curve_points=self.curve_points, fine_pairs=self.fine_pairs,
-                  fine_points=self.fine_points): 8.0 * CURVES * points * LATENT,
+                  fine_points=self.fine_points): 8.0 * CURVES * points * entries,
             named(pictures=repr(self.pictures)): ICONS,
             named(batch=self.batch): DECODED * self.batch if self.device == "cpu" else 0.0}
 

@@ -18,8 +18,17 @@ from phasebook.sampling.protocols import Frame, State
 from phasebook.sampling.samplers import normal_start
 from phasebook.site.chapters.network import PICTURE_SIDE, deviation_of, memory_of_data, nearest_kind, own_data
 from phasebook.site.chapters.slices import Extent, opening
-from phasebook.site.checks.memory import LATENT, NUMBER, TILE, bytes_of_slices, named
-from phasebook.site.checks.models import EXACT, ModelParameters, PerModel, Seed, Subject, check_latents, small_pictures
+from phasebook.site.checks.memory import NUMBER, TILE, bytes_of_slices, named
+from phasebook.site.checks.models import (
+    EXACT,
+    ModelParameters,
+    PerModel,
+    Seed,
+    Subject,
+    check_latents,
+    entries_of,
+    small_pictures,
+)
 from phasebook.site.figures.base import table
 from phasebook.slices.measures.statistics import largest_deviation
 from phasebook.slices.plane import Plane
@@ -80,7 +89,8 @@ class Chapter(ModelParameters):
         if self.trained:
             own = {self.at("trained_on", name) for name in self.trained}
             grid = max(self.at("grid", name) for name in self.trained)
-            parts[named(grid=grid)] = 2.0 * NUMBER * LATENT * grid**2           # the states of a plane
+            entries = max(entries_of(name, self.variant) for name in self.trained)
+            parts[named(grid=grid)] = 2.0 * NUMBER * entries * grid**2          # the states of a plane
             parts |= memory_of_data(own, self.views, max(self.at("starts", name) for name in self.trained))
         return parts
 

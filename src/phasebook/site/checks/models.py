@@ -1,5 +1,6 @@
 """The models that a chapter runs on, side by side: `exact`, directories of pipelines, hub ids."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,13 +22,13 @@ from phasebook.models.towers.vision import check_features, load_features
 from phasebook.sampling.features import Normalised, OfPixels
 from phasebook.sampling.levels import Levels, named_levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
-from phasebook.site.checks.memory import DECODED, NUMBER, SIDE, bytes_of_exact, named
+from phasebook.site.checks.memory import DECODED, LATENT, NUMBER, SIDE, bytes_of_exact, named
 from phasebook.site.checks.parameters import Parameters, Seed
 from phasebook.site.results.ledger import slug
 
 __all__ = ["Device", "ModelParameters", "PerModel", "Seed", "Steps", "Subject", "check_latents",
-           "check_pictures", "check_trained", "judge_of", "memory_of_network", "memory_of_pictures", "small_pictures",
-           "subjects", "trained_subject"]
+           "check_pictures", "check_trained", "entries_of", "judge_of", "memory_of_network", "memory_of_pictures",
+           "small_pictures", "subjects", "trained_subject"]
 
 Device = Annotated[str, AfterValidator(check_device)]
 Steps = Annotated[int, Field(ge=2, le=500)]
@@ -175,6 +176,12 @@ def memory_of_network(name: str, variant: str = "", dtype: str = "float32", para
         return {}
     numbers = sum(w.numel() for part in outline.family.modules(outline.pipe) for w in part.state_dict().values())
     return {named(**{parameter: repr(name), "dtype": dtype}): numbers * (getattr(torch, dtype).itemsize + NUMBER)}
+
+
+def entries_of(name: str, variant: str = "", parameter: str = "models") -> int:
+    """Numbers of a latent of a pipeline; LATENT for a hub id that is not here."""
+    outline = PipelineModel.check(name, variant or None, parameter)
+    return LATENT if outline is None else math.prod(outline.shape)
 
 
 def _decoded(name: str, variant: str) -> float:
