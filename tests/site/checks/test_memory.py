@@ -71,6 +71,8 @@ def refusal(chapter: str, changes: dict) -> str:
     ("few_steps", {"network_planes": 1}, 3e9),          # likewise
     ("few_steps", {"network_planes": 40, "network_grid": 101}, 64e9),
     ("few_steps", {"pictures": 40, "width_emoji": 48, "seeds": 20, "paths": 64, "grid": 5}, 4.3e9),
+    ("few_steps", {"pictures": 40, "width_emoji": 18, "layers": ["mlp", "icnn"], "steps_student": [1], "seeds": 100,
+                   "paths": 32768}, 6.9e9),     # places in 39 dimensions and distances to 40 pictures
     ("spacetime", {"images": "icons"}, 1.4e9),
     ("network_and_data", {"batch": 4096}, 16e9),
     ("spacetime_of_images", {"batch": 4096}, 16e9),

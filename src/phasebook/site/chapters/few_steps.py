@@ -33,6 +33,7 @@ Name = Literal["two_disks", "eight", "unequal", "annulus"]
 Kind = Literal["mlp", "moe_soft", "moe_hard", "potential_soft", "potential_hard", "icnn"]
 COUNTED = 1 << 14       # latents at which hard potentials are held against the transport
 CLIMBING = 256          # latents from which the ascent to a constant may begin
+PARTS = 8               # of a target in the plane, at most; pictures are one more than dimensions
 ARRAYS = 5              # of numbers inside a layer that live at a time
 ASKED = 1e9             # bytes that networks take, whatever they are asked: icons, a batch decoded, its gradients
 FORESEEN = 3            # arrays of what a network foresees on all planes that live at a time
@@ -146,8 +147,8 @@ class Chapter(Parameters):
         return records[first]["teacher_steps"] if records else 0
 
     def _width(self, name: str, dims: int, weights: int) -> int:
-        """Numbers that a layer has at one point."""
-        return matched(name, dims, weights) * (dims + 1 if name.startswith("moe") else 1)
+        """Numbers that a layer has at one point, or its score: where it ends, and its distances to all parts."""
+        return max(matched(name, dims, weights) * (dims + 1 if name.startswith("moe") else 1), 2 * dims + PARTS)
 
     def _check_even(self, name: str, dims: int, steps: list[int]) -> None:
         """Whether the layers can be had in one size."""
