@@ -98,7 +98,7 @@ height = mueller_brown(saddle)[0] - mueller_brown(wells[0])[0]
 flooded = minimax_energy(rough, np.array(wells))
 law = Boltzmann.of(rough, heat, p.nodes)
 first = geodesic(law, half_circle(law, curve_of(np.full(2, 7.0), np.array(wells)), p.points), p.points)
-crossing = transition_paths(rough, heat, laid_out(law, first, p.curve_points), p.paths, p.steps, p.step_size / 2, rng)
+crossing = transition_paths(rough, heat, laid_out(law, first, p.curve_points), p.paths, p.steps, p.rough_step, rng)
 print(f"saddle {height:.2f} above the lowest minimum, by flooding {flooded:.0f}")
 ledger.claim("paths.saddle", flooded / height)
 

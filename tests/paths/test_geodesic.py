@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize
 
 from phasebook.mixtures.spacetime import half_space
 from phasebook.paths import geodesic as module
 from phasebook.paths.denoiser import Boltzmann
 from phasebook.paths.geodesic import Region, curve_of, geodesic, half_circle, laid_out, measured, tether
 from phasebook.paths.potential import FORMULAS, of_formula
+from tests.builders import refuses
 
 LINE = np.linspace(-8, 8, 121)
 GAUSSIAN = Boltzmann.of_log(LINE, LINE, -(LINE[:, None] ** 2 + LINE**2) / 2)
@@ -98,3 +99,33 @@ def test_a_bound_that_binds_does_not_jam_the_search():
     two = geodesic(WELLS, tether(np.array([[-1.0, 0.1], [1.0, 0.0]]), 0.5, 24), 24, least=0.2, method="CG")
     assert one.log_snr.min() == pytest.approx(0.2) and max(one.gain, two.gain) < 1e-4
     assert one.energy == pytest.approx(two.energy, rel=1e-5)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_polygons_of_few_points_are_least(n):
+    """Of no, one and two inner points, against SciPy's minimum of the energy over them."""
+    start = half_circle(WELLS, ENDS, 9)
+    chart, inner = WELLS.chart, half_circle(WELLS, ENDS, n)[1:-1]
+
+    def energy(v):
+        z = np.concatenate([chart.of_eta(ENDS[:1]), v.reshape(-1, 3), chart.of_eta(ENDS[1:])])
+        return module._energy(WELLS, z, -40.0, None, 0.0)[0] / (n - 1)
+
+    v = chart.of_eta(inner).ravel()
+    least = minimize(energy, v, method="Nelder-Mead", options={"maxfev": 20_000, "fatol": 1e-10}).fun if n > 2 \
+        else energy(v)
+    assert geodesic(WELLS, start, n).energy == pytest.approx(least, rel=1e-3)
+
+
+def test_what_is_no_curve():
+    start = half_circle(WELLS, ENDS, 9)
+    for call, words in ((lambda: geodesic(WELLS, start, 1), "n = 1: takes a whole number >= 2"),
+                        (lambda: geodesic(WELLS, start[:, :2], 9), "start: shape (9, 2); takes natural parameters"),
+                        (lambda: geodesic(WELLS, start * np.nan, 9), "start: NaN or Inf at [0, 0]"),
+                        (lambda: geodesic(WELLS, start * [1, 1, -1], 9), "start: k = -5"),
+                        (lambda: geodesic(WELLS, start[[0, 3, 0]], 9), "start: both ends are the same"),
+                        (lambda: half_circle(WELLS, -ENDS, 9), "ends: k = -5"),
+                        (lambda: measured(WELLS, start[:0]), "eta: shape (0, 3)"),
+                        (lambda: laid_out(WELLS, measured(WELLS, start[:1]), 9), "curve: of length 0"),
+                        (lambda: laid_out(WELLS, measured(WELLS, start), 0), "n = 0: takes a whole number >= 1")):
+        refuses(call, words)

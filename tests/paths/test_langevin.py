@@ -7,6 +7,7 @@ from phasebook.models.assets import asset
 from phasebook.paths.geodesic import curve_of, tether
 from phasebook.paths.langevin import transition_paths
 from phasebook.paths.potential import of_formula, of_grid
+from tests.builders import refuses
 
 
 def bowl(x):
@@ -42,3 +43,14 @@ def test_a_tether_with_more_noise_climbs_as_low_as_the_geodesic():
     assert all((np.linalg.norm(run.position[-1] - wells[1], axis=1) < 0.6).mean() >= 0.97 for run in runs.values())
     assert runs[3.2].max_energy.mean() == pytest.approx(37.4, abs=0.4)
     assert runs[4.0].max_energy.mean() == pytest.approx(39.9, abs=0.4)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"kT": -1.0}, "kT = -1.0: takes a temperature > 0"), ({"kT": 0.0}, "kT = 0.0"), ({"size": -0.1}, "size = -0.1"),
+    ({"size": 0.5}, "size = 0.5: Langevin steps are unstable at k = 20.1; takes < 0.2"), ({"paths": 0}, "paths = 0"),
+    ({"steps": 0}, "steps = 0: takes a whole number >= 1"), ({"eta": np.ones((4, 3))}, "eta: k = -2; takes k > 0"),
+    ({"eta": np.ones((0, 3))}, "eta: shape (0, 3)"), ({"eta": np.full((4, 3), np.nan)}, "eta: NaN or Inf"),
+])
+def test_what_makes_no_paths(change, words):
+    given = {"kT": 1.0, "eta": tether(np.array([[-2.0, 0], [1.0, 0]]), 3.0, 5), "paths": 2, "steps": 2, "size": 0.1}
+    refuses(lambda: transition_paths(BOWL, rng=np.random.default_rng(0), **(given | change)), words)

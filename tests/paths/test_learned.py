@@ -1,11 +1,13 @@
 """The learned denoiser: samples of the law, and a Gaussian whose denoiser is known."""
 
 import numpy as np
+import pytest
 
 from phasebook.paths.denoiser import Boltzmann
 from phasebook.paths.geodesic import curve_of
 from phasebook.paths.learned import equilibrium, train
 from phasebook.paths.potential import FORMULAS, of_formula
+from tests.builders import refuses
 
 
 def test_samples_have_the_laws_mean_and_variance():
@@ -40,3 +42,12 @@ def test_the_second_moment_is_the_divergences():
         step = h * np.eye(3)[i]
         div += (learned.moments(eta + step)[0, i] - learned.moments(eta - step)[0, i]) / (2 * h)
     assert np.isclose(mu[2], mu[:2] @ mu[:2] + div, rtol=1e-6)
+
+
+@pytest.mark.parametrize("samples, steps, words", [
+    (np.ones((9, 2)), 1, "samples: shape (9, 2); takes places (s, 2), not all equal"), (np.eye(3), 1, "shape (3, 3)"),
+    (np.zeros((0, 2)), 1, "shape (0, 2)"), (np.full((9, 2), np.nan), 1, "samples: NaN or Inf"),
+    (np.eye(2), 0, "steps = 0: takes a whole number >= 1"),
+])
+def test_what_nothing_is_learned_from(samples, steps, words):
+    refuses(lambda: train(samples, steps, 0), words)

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import check_grad
 
 from phasebook.paths.potential import FORMULAS, double_well, mueller_brown, of_formula, of_grid
+from tests.builders import refuses
 
 
 @pytest.mark.parametrize("formula", [mueller_brown, double_well])
@@ -61,3 +62,13 @@ def test_the_stiffest_place_is_that_of_the_formula():
     assert surface.stiffest(10.0) == pytest.approx(40 * (3 * out**2 - 1), rel=0.02)
     a = -np.pi + 2 * np.pi * np.arange(33) / 33
     assert of_grid(2 + np.cos(a)[:, None] + 0 * a, 1.0).stiffest(9.0) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("formula, low, high, words", [
+    (double_well, (0, 0), (0, 1), "low, high = (0, 0), (0, 1): takes two corners"),
+    (double_well, (1, 1), (0, 0), "low, high = (1, 1), (0, 0)"),
+    (lambda x: (np.full(x.shape[:-1], np.nan), x), (0, 0), (1, 1), "formula: NaN or Inf"),
+    (lambda x: (x, x), (0, 0), (1, 1), "formula: gives shapes (512, 512, 2), (512, 512, 2)"),
+])
+def test_what_is_no_energy_on_a_window(formula, low, high, words):
+    refuses(lambda: of_formula(formula, low, high), words)

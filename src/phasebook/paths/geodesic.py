@@ -21,9 +21,11 @@ from scipy.interpolate import PchipInterpolator
 from scipy.linalg import cholesky_banded, solve_banded
 from scipy.optimize import minimize
 
+from phasebook.arguments import numbers, whole
 from phasebook.paths.denoiser import Boltzmann
 
-__all__ = ["Curve", "Region", "curve_of", "geodesic", "half_circle", "laid_out", "measured", "overlaps", "tether"]
+__all__ = ["Curve", "Region", "checked", "curve_of", "geodesic", "half_circle", "laid_out", "measured", "overlaps",
+           "tether"]
 
 ROUNDS, SETTLED = 4, 1e-5
 FAR = 40.0                          # chart coordinates that far out are refused, in units of the data and of the curve
@@ -70,7 +72,8 @@ class Region(NamedTuple):
 
 
 def measured(law: Boltzmann, eta: Float[ndarray, "n 3"]) -> Curve:
-    """What the law says about a curve given by its natural parameters."""
+    """What the law says about a curve given by its natural parameters. ValueError where these are none."""
+    eta = checked("eta", eta)
     mu, G, _ = law.moments(eta)
     parts = (np.diff(eta, axis=0) * np.diff(mu, axis=0)).sum(1)
     k = -2 * eta[:, 2]
@@ -92,13 +95,14 @@ def tether(ends: Float[ndarray, "2 2"], log_snr: float, n: int) -> Float[ndarray
 
 
 def laid_out(law: Boltzmann, curve: Curve, n: int) -> Float[ndarray, "n 3"]:
-    """Natural parameters at `n` places of equal share of a curve's length."""
+    """Natural parameters at `n` places of equal share of a curve's length. ValueError for a curve of none."""
+    n = whole("n", n, 1)
     return law.chart.eta(_laid_out(law, law.chart.of_eta(curve.eta), n))
 
 
 def half_circle(law: Boltzmann, ends: Float[ndarray, "2 3"], n: int) -> Float[ndarray, "n 3"]:
     """The geodesic between two natural parameters if the law were Gaussian, with its mean and variance."""
-    chart = law.chart
+    chart, ends, n = law.chart, checked("ends", ends), whole("n", n, 2)
     z = chart.circle(*chart.of_eta(ends), np.linspace(0, 1, n))
     z[:, 2] = np.maximum(z[:, 2], chart.level(1e-3 / law.variance))
     return chart.eta(z)
@@ -120,9 +124,12 @@ def geodesic(law: Boltzmann, start: Float[ndarray, "m 3"], n: int, *, least: flo
         The curve; its `gain` says whether the search has converged, its `overlap` what is left of it with the region.
 
     Raises:
-        ValueError: for an end that the region does not allow.
+        ValueError: for an end that the region does not allow; for a start that is no curve between two different ends,
+            or less than two points.
     """
-    chart = law.chart
+    chart, start, n = law.chart, checked("start", start), whole("n", n, 2)
+    if np.array_equal(start[0], start[-1]):
+        raise ValueError("start: both ends are the same; takes a curve between two different ones")
     if region is not None and not (there := overlaps(law, start[[0, -1]], region.eta)).max() <= region.overlap:
         raise ValueError(f"region: the ends overlap it by {there[0]:.2g} and {there[1]:.2g}; takes at most the "
                          f"overlap = {region.overlap:g} that it allows")
@@ -138,6 +145,17 @@ def geodesic(law: Boltzmann, start: Float[ndarray, "m 3"], n: int, *, least: flo
     curve = measured(law, chart.eta(z))
     reached = np.nan if region is None else float(overlaps(law, curve.eta, region.eta).max())
     return curve._replace(gain=gain, overlap=reached)
+
+
+def checked(name: str, eta: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
+    """Natural parameters as an array. ValueError unless they are finite, with k > 0, and at least one."""
+    takes = "natural parameters (n, 3), one at least"
+    eta = numbers(name, eta, takes).astype(float)
+    if eta.ndim != 2 or eta.shape[1] != 3 or not len(eta):
+        raise ValueError(f"{name}: shape {eta.shape}; takes {takes}")
+    if not (eta[:, 2] < 0).all():
+        raise ValueError(f"{name}: k = {-2 * eta[:, 2].max():g}; takes k > 0, noise with some signal")
+    return eta
 
 
 def overlaps(law: Boltzmann, eta: Float[ndarray, "n 3"], star: Float[ndarray, " 3"]) -> Float[ndarray, " n"]:
@@ -165,6 +183,8 @@ def _laid_out(law: Boltzmann, z: Float[ndarray, "m 3"], n: int) -> Float[ndarray
     eta = law.chart.eta(z)
     mu = law.moments(eta)[0]
     parts = np.sqrt(np.maximum((np.diff(eta, axis=0) * np.diff(mu, axis=0)).sum(1), 0))
+    if not parts.any():
+        raise ValueError("curve: of length 0; takes one between two different ends")
     arc = np.concatenate([[0], np.cumsum(parts + 1e-6 * parts.sum() / len(parts))])
     return PchipInterpolator(arc / arc[-1], z)(np.linspace(0, 1, n))
 
@@ -268,5 +288,5 @@ def _transposed(band: Float[ndarray, "6 m"], g: Float[ndarray, " m"]) -> Float[n
     """`U^{-T} g` for an upper banded U."""
     lower = np.zeros_like(band)
     for i in range(6):
-        lower[i, : band.shape[1] - i] = band[5 - i, i:]
+        lower[i, : max(band.shape[1] - i, 0)] = band[5 - i, i:]       # of one inner point there are three
     return solve_banded((5, 0), lower, g)

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.arguments import number, whole
+from phasebook.paths.geodesic import checked
 from phasebook.paths.potential import Potential
 
 __all__ = ["Paths", "transition_paths"]
@@ -46,7 +48,16 @@ def transition_paths(potential: Potential, kT: float, eta: Float[ndarray, "n 3"]
 
     Returns:
         The paths; all start at the place `q / k` of the first point.
+
+    Raises:
+        ValueError: for a temperature or a step that is not positive, natural parameters that are none, no path or
+            step, or steps that the noise alone makes unstable.
     """
+    eta, kT = checked("eta", eta), number("kT", kT, "a temperature > 0, in the unit of the energy", above=0)
+    paths, steps = whole("paths", paths, 1), whole("steps", steps, 1)
+    size, stable = number("size", size, "a step > 0", above=0), 4 / (-2 * eta[:, 2].min())
+    if size >= stable:
+        raise ValueError(f"size = {size:g}: Langevin steps are unstable at k = {4 / stable:.3g}; takes < {stable:.2g}")
     x = np.tile(eta[0, :2] / (-2 * eta[0, 2]), (paths, 1))
     top = potential.read(x)[:, 0]
     kept = np.empty((len(eta), paths, 2))

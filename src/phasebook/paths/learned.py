@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import nn
 
+from phasebook.arguments import numbers, whole
 from phasebook.mixtures.spacetime.chart import Chart
 from phasebook.paths.denoiser import Boltzmann
 
@@ -56,7 +57,14 @@ def train(samples: Float[ndarray, "s 2"], steps: int, seed: int) -> Learned:
 
     Returns:
         The denoiser.
+
+    Raises:
+        ValueError: for samples that are no places of the plane, or all equal; for no step.
     """
+    takes, steps = "places (s, 2), not all equal", whole("steps", steps, 1)
+    samples = numbers("samples", samples, takes)
+    if samples.ndim != 2 or samples.shape[1] != 2 or len(np.unique(samples, axis=0)) < 2:
+        raise ValueError(f"samples: shape {samples.shape}; takes {takes}")
     mean = samples.mean(0)
     chart = Chart(mean, float(((samples - mean) ** 2).mean()))
     generator = torch.Generator().manual_seed(seed)

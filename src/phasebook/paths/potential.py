@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from phasebook.arguments import number, numbers
+from phasebook.arguments import brief, number, numbers
 
 __all__ = ["FORMULAS", "Potential", "double_well", "mueller_brown", "of_formula", "of_grid"]
 
@@ -134,10 +134,19 @@ def of_formula(formula: Callable, low: tuple[float, float], high: tuple[float, f
 
     Returns:
         The potential, its lowest node at 0.
+
+    Raises:
+        ValueError: for a window without an area, or a formula that is not finite on it.
     """
     corner, size = np.array(low, dtype=float), np.subtract(high, low)
+    if corner.shape != (2,) or size.shape != (2,) or not (size > 0).all():
+        raise ValueError(f"low, high = {brief(low)}, {brief(high)}: takes two corners (x, y), the lower one first")
     axes = [np.linspace(low[i], high[i], TABLE) for i in (0, 1)]
-    U, slope = formula(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+    takes = "a function of points (..., 2) that gives U (...) and its gradient (..., 2)"
+    given = formula(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+    U, slope = (numbers("formula", part, takes) for part in given)
+    if U.shape != (TABLE, TABLE) or slope.shape != (TABLE, TABLE, 2):
+        raise ValueError(f"formula: gives shapes {U.shape}, {slope.shape} for {TABLE} x {TABLE} points; takes {takes}")
     return Potential(corner, size, False, np.concatenate([(U - U.min())[..., None], slope], axis=-1))
 
 

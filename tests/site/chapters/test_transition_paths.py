@@ -5,6 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phasebook.paths.denoiser import Boltzmann
+from phasebook.paths.geodesic import geodesic, tether
+from phasebook.paths.langevin import transition_paths
+from phasebook.paths.potential import FORMULAS, of_formula
 from phasebook.site.build import runner, sources
 from phasebook.site.chapters.transition_paths import Chapter, time_inside
 from phasebook.site.checks.parameters import ParameterError
@@ -53,9 +57,36 @@ def refused(change, words):
     ({"overlap": 1.0}, "overlap = 1.0"), ({"points": 16}, "points = 16: .*takes an integer >= 32"),
     ({"levels": [8.0, 7.0], "step_size": 4e-4}, r"nodes = 128: .* at log-SNR 8 \(levels, tether_level\); takes >= 154"),
     ({"nodes": 80}, "nodes = 80: their spacing is coarser .* at log-SNR 7 .*takes >= 94"),
+    (WELLS | {"temperature": 0.02, "step_size": 1e-4, "levels": [5.0, 5.0]},
+     r"nodes = 128: their spacing is coarser than the density where .* 1e\+04 kT \(temperature = 0.02\); takes >= 199"),
 ])
 def test_others_are_refused_in_one_line(change, words):
     refused(change, words)
+
+
+def test_nodes_that_are_taken_resolve_the_density():
+    """The energy of a curve at least log-SNR 3 on nodes that are refused at kT = 0.02, and on those that are asked for,
+    against 384."""
+    surface = of_formula(*FORMULAS["double_well"])
+    wells = np.array(WELLS["endpoints"])
+    ends = tether(wells, 5.0, 2)
+
+    def energy(nodes):
+        bent = np.concatenate([ends[:1], tether(wells, 4.0, 22), ends[1:]])
+        return geodesic(Boltzmann.of(surface, 0.02, nodes), bent, 24, least=3.0).energy
+
+    fine = energy(384)
+    assert abs(energy(96) / fine - 1) > 0.1 > 0.04 > abs(energy(199) / fine - 1)
+
+
+def test_paths_on_the_rough_surface_stay_on_it():
+    """Its levels and temperature are the chapter's own: a step that suits others is too long there."""
+    p = Chapter.read(sources.defaults(SOURCE) | {"levels": [3.0, 3.0], "tether_level": 3.0, "least_level": 2.0,
+                                                  "avoid_level": 2.0, "step_size": 0.01, "overlap": 0.9})
+    surface = of_formula(*FORMULAS["mueller_brown"])
+    eta = tether(np.array([[-0.558, 1.442], [0.623, 0.028]]), 7.0, 40)
+    run = transition_paths(surface, 15.0, eta, 20, 20, p.rough_step, np.random.default_rng(0))
+    assert (np.abs(run.position) < 3).all() and Chapter.read(sources.defaults(SOURCE)).rough_step == 0.0008
 
 
 @pytest.mark.parametrize("array, words", [

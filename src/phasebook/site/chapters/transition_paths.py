@@ -31,7 +31,9 @@ ENDS = [[-2.55, 2.7], [0.95, -0.4]]     # the published experiment's, and the La
 TIME = 128 * 512 * 4e-4
 RUNS = 12               # of paths that are kept, with one in work and where it is looked up
 COPIES = 8              # of the equilibrium samples while they are drawn
-SPACED = 5.0            # the most that the SNR times the square of the spacing of nodes may be: sums err by 4 %
+SPACED = 5.0            # the most that the SNR, or the curvature of the energy over kT, times the square of the spacing
+                        # of nodes may be: sums err by 4 %
+ROUGH = 1e-3            # the longest Langevin step on the surface of Mueller and Brown, at its log-SNR of 7
 SMALLEST = 1e-9         # difference of two energies
 
 Place = Annotated[list[Finite], Field(min_length=2, max_length=2)]
@@ -106,8 +108,10 @@ class Chapter(Parameters):
         for name, level in (("least_level", self.least_level), ("avoid_level", self.avoid_level)):
             if level > min(self.levels):
                 raise ValueError(f"{name} = {level:g}: takes at most the ends' {min(self.levels):g} (levels)")
-        self._check_steps(surface)
-        self._check_nodes(surface)
+        highest = minimax_energy(surface, self.place(self.endpoints), COARSE) + HOT * self.temperature
+        bent = max(surface.stiffest(highest), 0.0) / self.temperature
+        self._check_steps(bent)
+        self._check_nodes(surface, bent)
         self._check_density(surface)
         return self
 
@@ -116,19 +120,19 @@ class Chapter(Parameters):
         return {named(paths=self.paths, curve_points=self.curve_points): 16.0 * RUNS * self.paths * self.curve_points,
                 named(samples=self.samples): 16.0 * COPIES * self.samples}
 
-    def _check_nodes(self, surface: Potential) -> None:
-        """Sums over nodes h apart miss integrals against noise of variance 1/k by `2 exp(-2 pi^2 / (k h^2))`."""
+    def _check_nodes(self, surface: Potential, bent: float) -> None:
+        """Sums over nodes h apart miss integrals against noise of variance 1/k by `2 exp(-2 pi^2 / (k h^2))`, and those
+        against a density that bends by k itself by as much."""
         level = max(*self.levels, self.tether_level)
-        finest = np.sqrt(SPACED / np.exp(level))
-        least = int(np.ceil(surface.size.max() / finest)) + (not self.periodic)
-        if self.nodes < least:
-            raise ValueError(f"nodes = {self.nodes}: their spacing is coarser than the noise at log-SNR {level:g} "
-                             f"(levels, tether_level); takes >= {least}")
+        noise = f"the noise at log-SNR {level:g} (levels, tether_level)"
+        well = f"the density where the energy bends by {bent:.3g} kT (temperature = {self.temperature:g})"
+        for k, what in ((np.exp(level), noise), (bent, well)):
+            least = int(np.ceil(surface.size.max() * np.sqrt(k / SPACED))) + (not self.periodic)
+            if self.nodes < least:
+                raise ValueError(f"nodes = {self.nodes}: their spacing is coarser than {what}; takes >= {least}")
 
-    def _check_steps(self, surface: Potential) -> None:
+    def _check_steps(self, bent: float) -> None:
         """Langevin steps are stable where the noise and the energy bind most."""
-        highest = minimax_energy(surface, self.place(self.endpoints), COARSE) + HOT * self.temperature
-        bent = max(surface.stiffest(highest), 0.0) / self.temperature
         name, level = "levels", max(self.levels)
         if self.tether_level > level:
             name, level = "tether_level", self.tether_level
@@ -154,6 +158,11 @@ class Chapter(Parameters):
     def periodic(self) -> bool:
         """Whether both coordinates are angles."""
         return self.potential not in FORMULAS
+
+    @property
+    def rough_step(self) -> float:
+        """A Langevin step on the surface of Mueller and Brown, whose levels and temperature the chapter sets itself."""
+        return min(self.step_size / 2, ROUGH)
 
     @property
     def unit(self) -> str:
