@@ -176,6 +176,8 @@ def test_masses_in_short_formats_are_reckoned_with_in_float64(dtype):
     (lambda: sectors_leak(2.5, 0.5), "parts = 2.5"), (lambda: sectors_leak(3, -0.5), "width = -0.5"),
     (lambda: slabs_leak(1, 0.5), "parts = 1: takes a whole number >= 2"),
     (lambda: slabs_leak(3, np.nan), "width = nan: takes a number from 0 on"),
+    (lambda: searched_leak(2.0, 0.5), "p = 2.0: takes a number from 0 to 1"),       # a leak of -1, it said
+    (lambda: searched_leak(0.3, -0.5), "width = -0.5"), (lambda: searched_leak(0.3, 0.5, 0), "intervals = 0"),
 ])
 def test_fewer_parts_than_two_and_shares_of_some_have_no_leak(call, words):
     refuses(call, words)

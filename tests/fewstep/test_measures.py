@@ -109,6 +109,9 @@ def test_the_sliced_distance_of_a_shift():
     (lambda: demanded_on_axis("ab"), "values = 'ab': takes a list of numbers"),
     (lambda: sliced_distance(np.zeros((1, 5, 2)), np.zeros((1, 2))), "x, y: shapes (1, 5, 2), (1, 2)"),
     (lambda: sliced_distance(np.zeros((5, 2)), np.zeros((5, 2))), "x, y: shapes (5, 2), (5, 2)"),
+    (lambda: sliced_distance(np.zeros((1, 0, 2)), np.zeros((0, 2))), "x, y: shapes (1, 0, 2), (0, 2)"),
+    (lambda: sliced_distance(np.zeros((1, 5, 2)), np.zeros((5, 2)), 0), "directions = 0: takes a whole number >= 1"),
+    (lambda: cautious(np.array([0.5, 0.5]), 0), "count = 0"), (lambda: cautious(np.array([0.5]), 9, 2.0), "level = 2:"),
 ])
 def test_what_cannot_be_measured_is_refused(call, words):
     refuses(call, words)

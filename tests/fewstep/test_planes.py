@@ -7,6 +7,7 @@ import torch
 from phasebook.fewstep.planes import plane_latents, student_foresees, teacher_foresees, teacher_levels
 from phasebook.fewstep.students import distil, lessons
 from phasebook.fewstep.targets import denoised, flowed, latents, named_target
+from tests.builders import refuses
 
 TARGET = named_target("two_disks")
 
@@ -36,3 +37,10 @@ def test_fresh_noise_is_one_for_a_plane():
     assert said.shape == (2, 2, 3, 3, 2) and np.ptp(said, axis=(2, 3)).max() < 1e-6
     again = student.layers[0](torch.zeros(2, 1, 2)).detach().numpy()
     assert np.allclose(said[0, :, 0, 0], again[:, 0], atol=1e-5)
+
+
+def test_students_of_trajectories_foresee_nothing_before_they_end():
+    students = distil("mlp", [lessons(TARGET, latents(128, 2, 0))], 2, ("trajectory",), weights=100, seeds=2, budget=0,
+                      temperature=1.0)
+    refuses(lambda: student_foresees(students["two_disks", "trajectory"], np.zeros((2, 3, 3, 2)), 0),
+            "student: taught 'trajectory', which answers with states; takes one taught 'consistency'")

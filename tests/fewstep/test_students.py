@@ -1,5 +1,7 @@
 """What students are taught, that they learn it, and how their steps compose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -94,6 +96,8 @@ def test_the_part_of_fresh_noise_is_that_of_the_sampler():
     ({"temperature": 0.0}, "temperature = 0.0: takes a positive number"), ({"seeds": 0}, "seeds = 0: takes a whole"),
     ({"budget": -1}, "budget = -1: takes a whole number >= 0"), ({"weights": 2.5}, "weights = 2.5"),
     ({"steps": 3}, "steps = 3: takes 1, 2 or 4"),
+    ({"taught": [LESSON, replace(OTHER, target=LESSON.target)]}, "taught: targets ['two_disks', 'two_disks'], paths"),
+    ({"taught": [LESSON, replace(OTHER, states=OTHER.states[:, :9])]}, "paths [(256, 2), (9, 2)]; takes different"),
 ])
 def test_what_is_no_student_is_refused(wrong, words):
     usual = SMALL | {"layer": "mlp", "taught": [LESSON], "steps": 2, "budget": 0}

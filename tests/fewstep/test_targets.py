@@ -5,6 +5,7 @@ import pytest
 
 from phasebook.fewstep.targets import TARGETS, denoised, flowed, latents, named_target, of_pictures
 from phasebook.mixtures.latent_flow import latent_flow
+from phasebook.mixtures.mixtures import Mixture
 from tests.builders import refuses
 
 Z = latents(64, 2, 0)
@@ -52,6 +53,8 @@ def test_pictures_come_back_whole():
 @pytest.mark.parametrize("pixels, words", [
     (np.full((1, 2, 2, 3), 0.5), "pixels: 1 pictures, 1 different"),
     (np.full((3, 2, 2, 3), 0.3), "pixels: 3 pictures, 1 different"),
+    (np.zeros((0, 2, 2, 3)), "pixels: 0 pictures, 0 different"),
+    (np.full((3, 2), np.nan), "pixels: NaN or Inf at [0, 0]"),
     (np.arange(12.0).reshape(3, 4)[[0, 1, 2, 0]], "pixels: 4 pictures, 3 different; takes two or more, all different"),
 ])
 def test_equal_pictures_are_no_parts(pixels, words):
@@ -63,6 +66,14 @@ def test_equal_pictures_are_no_parts(pixels, words):
 def test_a_flow_goes_down(levels):
     """Upwards it would take a single step, however long."""
     refuses(lambda: flowed(named_target("eight").mixture, Z, levels), "levels = ", "takes noise levels > 0, descending")
+
+
+def test_gaussians_of_several_variances_are_refused():
+    """That of the first was taken for all: a denoiser off by as much as the data are wide."""
+    mixture = Mixture(np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([0.01, 1.0]), np.array([0.5, 0.5]))
+    refuses(lambda: denoised(mixture, Z, 0.3), "mixture: variances [0.01, 1.0]; takes Gaussians of one variance")
+    refuses(lambda: flowed(mixture, Z, [1.0, 0.3]), "mixture: variances")
+    refuses(lambda: flowed(named_target("eight").mixture, Z, [1.0, 0.3], 0), "rate = 0: takes a whole number >= 1")
 
 
 def test_the_gap_is_the_least_distance_of_two_parts():

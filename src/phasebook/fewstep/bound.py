@@ -206,7 +206,13 @@ def searched_leak(p: float, width: float, intervals: int = 3, seed: int = 0) -> 
 
     Returns:
         The mass within `width` of the preimage, without the preimage itself.
+
+    Raises:
+        ValueError: for a p outside [0, 1], a width below 0, or no interval.
     """
+    p, width = number("p", p, "a number from 0 to 1", 0, 1), number("width", width, "a number from 0 on", least=0)
+    intervals = whole("intervals", intervals, 1)
+
     def leak(v: Float[ndarray, " k"]) -> float:
         low, high = _ends(v[:intervals], v[intervals:], p)
         low, high = low - width, high + width

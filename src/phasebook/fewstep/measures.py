@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy.stats import beta
 from torch import Tensor
 
-from phasebook.arguments import numbers
+from phasebook.arguments import number, numbers, whole
 from phasebook.fewstep.bound import least_constant
 from phasebook.fewstep.students import Student
 from phasebook.fewstep.targets import Target
@@ -136,9 +136,10 @@ def sliced_distance(x: Float[ndarray, "s p d"], y: Float[ndarray, "p d"], direct
         seed: of these.
 
     Raises:
-        ValueError: for another number of points, or of coordinates.
+        ValueError: for another number of points, or of coordinates; for no point or direction.
     """
-    if np.ndim(x) != 3 or np.shape(x)[1:] != np.shape(y):
+    directions = whole("directions", directions, 1)
+    if np.ndim(x) != 3 or np.shape(x)[1:] != np.shape(y) or 0 in np.shape(y):
         raise ValueError(f"x, y: shapes {np.shape(x)}, {np.shape(y)}; take samples (s, p, d) and as many points (p, d)")
     axes = np.random.default_rng(seed).standard_normal((y.shape[1], directions))
     axes = axes / np.linalg.norm(axes, axis=0)
@@ -170,7 +171,13 @@ def cautious(masses: Float[ndarray, "*b m"], count: int, level: float = 1 - MISS
         masses: shares of `count` latents.
         count: of the latents.
         level: of the one-sided interval.
+
+    Raises:
+        ValueError: for no latent, or a level outside (0, 1).
     """
+    count = whole("count", count, 1)
+    if number("level", level, "a share in (0, 1)", above=0) >= 1:
+        raise ValueError(f"level = {level:g}: takes a share in (0, 1)")
     inside = masses.sum(-1, keepdims=True)
     out = np.round((1 - inside) * count)
     upper = np.where(out < count, beta.ppf(level, out + 1, np.maximum(count - out, 1e-9)), 1.0)

@@ -44,7 +44,9 @@ def teacher_foresees(target: Target, z: Float[ndarray, "*b dims"], steps: int,
 
 def student_foresees(student: Student, z: Float[ndarray, "s g g dims"], seed: int) -> Float[ndarray, "k s g g dims"]:
     """The data that each consistency student foresees at each of its steps on its own plane; the fresh noise of a step
-    is one for the whole plane."""
+    is one for the whole plane. ValueError for students of trajectories, whose steps before the last foresee none."""
+    if student.steps > 1 and student.kind != "consistency":
+        raise ValueError(f"student: taught {student.kind!r}, which answers with states; takes one taught 'consistency'")
     s, g = z.shape[:2]
     flat = torch.as_tensor(z, dtype=torch.float32).reshape(s, g * g, -1)
     extra = student.dims - flat.shape[-1]

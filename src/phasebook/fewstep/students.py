@@ -162,7 +162,8 @@ def distil(layer: str, taught: Sequence[Lesson], steps: int, kinds: Sequence[str
         The students by target and kind.
 
     Raises:
-        ValueError: for a layer, a kind or a number of steps that is unknown, no lesson, or a setting that is none.
+        ValueError: for a layer, a kind or a number of steps that is unknown, no lesson, lessons of one name or of
+            different shapes, or a setting that is none.
     """
     if layer not in LAYERS:
         raise ValueError(f"layer = {layer!r}: takes one of {', '.join(LAYERS)}")
@@ -170,6 +171,10 @@ def distil(layer: str, taught: Sequence[Lesson], steps: int, kinds: Sequence[str
         raise ValueError(f"kinds = {brief(kinds)}: takes a list of {', '.join(KINDS)}")
     if not taught:
         raise ValueError("taught: no lesson; takes one at least")
+    called, shapes = [one.target.name for one in taught], [tuple(one.states.shape[1:]) for one in taught]
+    if len(set(called)) < len(called) or len(set(shapes)) > 1:      # students are told apart by names
+        raise ValueError(f"taught: targets {brief(called)}, paths {brief(shapes)}; takes different names, and as many "
+                         "paths of one dimension to each")
     weights, seeds, budget = whole("weights", weights, 1), whole("seeds", seeds, 1), whole("budget", budget, 0)
     temperature = number("temperature", temperature, "a positive number", above=0)
     kinds = ("trajectory",) if steps == 1 else tuple(kinds)

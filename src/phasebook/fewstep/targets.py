@@ -14,7 +14,7 @@ from numpy import ndarray
 from scipy.special import ndtri, softmax
 from scipy.stats import qmc
 
-from phasebook.arguments import brief, numbers
+from phasebook.arguments import brief, numbers, whole
 from phasebook.mixtures.latent_flow import far_level, whitening
 from phasebook.mixtures.mixtures import Mixture
 
@@ -152,7 +152,8 @@ def of_pictures(pixels: Float[ndarray, "n *pixel"]) -> tuple[Target, Float[ndarr
     Raises:
         ValueError: for fewer than two pictures, or two that are equal.
     """
-    flat = np.asarray(pixels, dtype=float).reshape(len(pixels), -1)
+    given = numbers("pixels", pixels, "pictures (n, *pixel)").astype(float)
+    flat = given.reshape(len(given), -1) if given.ndim > 1 and given.size else given.reshape(-1, 1)
     different = len(np.unique(flat, axis=0))
     if different < max(2, len(flat)):
         raise ValueError(f"pixels: {len(flat)} pictures, {different} different; takes two or more, all different")
@@ -175,7 +176,10 @@ def latents(count: int, dims: int, seed: int) -> Float[ndarray, "count dims"]:
 
 
 def denoised(mixture: Mixture, y: Float[ndarray, "p d"], s: float) -> Float[ndarray, "p d"]:
-    """`E[x_0 | y]` at noise level s in the heat frame, for Gaussians of one variance."""
+    """`E[x_0 | y]` at noise level s in the heat frame, for Gaussians of one variance. ValueError for several."""
+    if np.ptp(mixture.variances) > 1e-9 * mixture.variances.max():
+        raise ValueError(f"mixture: variances {brief(mixture.variances.tolist())}; takes Gaussians of one variance, or "
+                         "mixtures.latent_flow, which takes all")
     spread = mixture.variances[0] + s**2
     means, offset = mixture.means, np.log(mixture.weights) - (mixture.means**2).sum(1) / (2 * spread)
     gain = mixture.variances[0] / spread
@@ -196,8 +200,9 @@ def flowed(mixture: Mixture, z: Float[ndarray, "p d"], levels: Float[ndarray, " 
         The states y at the levels.
 
     Raises:
-        ValueError: for levels that are not positive or rise.
+        ValueError: for levels that are not positive or rise, no Runge-Kutta step, or Gaussians of several variances.
     """
+    rate = whole("rate", rate, 1)
     levels = numbers("levels", levels, "noise levels > 0, descending")
     if levels.ndim != 1 or not len(levels) or levels.min() <= 0 or (np.diff(levels) > 0).any():
         raise ValueError(f"levels = {brief(levels.tolist())}: takes noise levels > 0, descending")
