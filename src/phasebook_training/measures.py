@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 from torch import Tensor
 
+from phasebook.arguments import whole as whole_number
 from phasebook.models.pictures.icons import GENERIC, Icons, alike, prompt
 from phasebook.models.pipelines.checkpoints import check_device
 from phasebook.models.towers.clip import ClipFeatures
@@ -227,7 +228,7 @@ def report(pipe, clip: ClipFeatures, whole: ClipFeatures, half: str, prompts: in
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the numbers of a card as JSON; exit code 2 and one line where a model does not load."""
+    """Print the numbers of a card as JSON; exit code 2 and one line where a model or a number is none."""
     parser = argparse.ArgumentParser(prog="python -m phasebook_training.measures")
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("clip", metavar="CLIP", help="trained on the other half")
@@ -242,6 +243,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sheet", type=Path, help="where to write a picture of samples")
     options = parser.parse_args(arguments)
     try:
+        for name, least in (("prompts", 0), ("seeds", 1), ("steps", 1), ("generic", 1)):
+            whole_number(name, getattr(options, name), least)
+        if options.sheet and (options.sheet.suffix.lower() != ".png" or not options.sheet.parent.is_dir()):
+            raise ValueError(f"sheet = {str(options.sheet)!r}: takes a .png in a folder that is there")
         pipe = load(options.model).to(check_device(options.device))
         clip, whole = ClipFeatures.load(options.clip), ClipFeatures.load(options.whole)
     except (ValueError, OSError) as error:

@@ -464,6 +464,18 @@ def test_every_part_trains_resumes_and_loads(tmp_path, monkeypatch, capsys, data
     torch.testing.assert_close(words, features.text(["grinning face"]), atol=1e-2, rtol=1e-2)
 
 
+@pytest.mark.parametrize("wrong, words", [
+    (["--steps", "0"], "steps = 0: takes a whole number >= 1"), (["--generic", "0"], "generic = 0: takes a whole"),
+    (["--seeds", "0"], "seeds = 0: takes a whole number >= 1"), (["--prompts", "-1"], "prompts = -1: takes a whole"),
+    (["--sheet", "nowhere/sheet.png"], "sheet = 'nowhere/sheet.png': takes a .png in a folder that is there"),
+    (["--sheet", "sheet"], "sheet = 'sheet': takes a .png"),
+])
+def test_numbers_that_are_none_are_refused_before_a_picture_is_drawn(wrong, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measures, "load", lambda folder: pytest.fail("loads a model"))
+    assert measures.main([str(tmp_path), "icons-clip-b", *wrong]) == 2
+    assert words in (said := capsys.readouterr().err) and said.count("\n") == 1
+
+
 # --- measures ---------------------------------------------------------------------------------------------------
 
 class Names:
