@@ -51,7 +51,8 @@ class Settings:
         """The rate at a step."""
         start = self.steps * (1 - self.decay)
         fall = min(max((step - start) / max(self.steps - start, 1), 0.0), 1.0)
-        return self.rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * (1 + math.cos(math.pi * fall)) / 2)
+        rise = min(1.0, (step + 1) / max(self.warmup, 1))
+        return self.rate * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * fall)) / 2)
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ def test_the_average_and_the_rate_are_what_they_say(tmp_path):
     rates = [settings.learning_rate(step) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and rates[50] == 1 and rates[100] == pytest.approx(0.02)
     assert rates[75] == pytest.approx(0.51)
+    assert replace(settings, warmup=0).learning_rate(0) == 1                # none: the whole rate at once
     frozen = nn.Linear(2, 2)
     before = frozen.weight.detach().clone()
     train_loop(frozen, lambda step, g: {"loss": (frozen.weight * 0).sum()},
