@@ -32,6 +32,14 @@ def test_run_writes_notebook_and_results(house, phasebook, tmp_path):
     assert sorted(f.name for f in out.iterdir()) == ["01_toy.ipynb", "01_toy.results.json"]
 
 
+def test_a_bad_file_of_claims_is_one_line(house, phasebook, tmp_path, capsys):
+    file = house / "notebooks" / "claims" / "01_toy.yaml"
+    file.write_text(file.read_text().replace("bound:", "bund:"))
+    assert phasebook("run", "01_toy", "-o", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert "notebooks/claims/01_toy.yaml: " in said and said.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
 def test_nothing_runs_twice_until_something_changes(house, phasebook, tmp_path, monkeypatch, capsys):
     out, image = tmp_path / "out", tmp_path / "image.npy"
     image.write_text("one")

@@ -59,7 +59,12 @@ def check(source: Path, changes: Mapping[str, Any]) -> Parameters:
         namespace: dict[str, Any] = {"__name__": f"phasebook_chapter_{source.stem}"}
         exec(compile(parameters, f"{source.name} (parameters)", "exec"), namespace)
         namespace.update(changes)
-        exec(compile(checking, f"{source.name} (check)", "exec"), namespace)
+        try:
+            exec(compile(checking, f"{source.name} (check)", "exec"), namespace)
+        except ParameterError:
+            raise
+        except ValueError as error:     # of what belongs to the chapter: a misspelt key in its file of claims
+            raise ChapterError(f"{source.stem}: {' '.join(str(error).split())}") from error
         chosen = next((value for value in namespace.values() if isinstance(value, Parameters)), None)
         if chosen is None:
             raise ChapterError(f"{source.stem}: the cell after the parameters makes no Parameters model")
