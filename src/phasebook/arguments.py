@@ -145,7 +145,7 @@ def check_takes(name: str, function: Callable, *arguments: str) -> None:
     if not callable(function):
         raise ValueError(f"{name} = {brief(function)}: takes {takes}")
     try:
-        signature = inspect.signature(function.forward if isinstance(function, torch.nn.Module) else function)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):         # of a function in C
         return
     try:

@@ -104,8 +104,6 @@ GOOD = {"name": "mine", "alpha": [0.1, 0.9], "sigma": [0.9, 0.0], "timestep": [5
     ({"timestep": [5, 1]}, "shapes (2,), (2,), (2,); takes (S + 1,), (S + 1,), (S,)"),
     ({"sigma": [0.0, 0.0]}, "sigma = 0 before the end"), ({"alpha": [-0.1, 0.9]}, "a number below 0"),
     ({"alpha": [[0.1, 0.9]]}, "shapes (1, 2)"), ({"sigma": None}, "sigma = None"),
-    ({"alpha": [0.9, 0.5, 0.9], "sigma": [0.1, 0.5, 0.9], "timestep": [5, 1]},
-     "the noise sigma / alpha grows after level 0; takes levels from the noisy end"),
     ({"order": 3}, "order = 3: takes a whole number from 1 to 2"), ({"order": 1.5}, "order = 1.5"),
     ({"order": 2, "alpha": [0.0, 0.9]}, "order = 2: Heun's method divides by alpha"),
     ({"alpha": [0.0, 0.0]}, "alpha = 0 at level 1: takes pure noise at the first level alone"),

@@ -11,7 +11,7 @@ from phasebook.models.denoiser import Denoiser
 from phasebook.models.exact import ExactModel
 from phasebook.models.gaussian import GaussianModel
 from phasebook.sampling.features import OfPixels
-from phasebook.sampling.levels import log_snr_levels, scaled_linear_levels
+from phasebook.sampling.levels import Levels, log_snr_levels, scaled_linear_levels
 from phasebook.sampling.samplers import sample
 from phasebook.slices import sweep
 from phasebook.slices.plane import Plane, seeded_anchors
@@ -257,3 +257,10 @@ def test_slices_with_tangents_in_threads_are_those_in_turn():
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(traces, range(8)))
     np.testing.assert_array_equal(together, [traces(seed) for seed in range(8)])
+
+
+def test_levels_whose_noise_grows_are_refused():
+    model = Denoiser((2,), lambda x, alpha, sigma: x * alpha / (alpha**2 + sigma**2))
+    grows = Levels("mine", [0.99, 0.8, 0.9], [0.1, 0.6, 0.4], [0, 0])
+    refuses(lambda: slice_of(model, Plane.random((2,), seed=0, grid=3), grows),
+            "levels = 'mine': sigma / alpha grows after level 0; takes levels from the noisy end")

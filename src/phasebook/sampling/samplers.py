@@ -60,7 +60,11 @@ def check_kinds(model: Model, levels: Levels, prompt: Prompt | None) -> None:
 
 
 def check_begin(levels: Levels, size: float = 1.0) -> None:
-    """ValueError where latents of this size, root mean square, are no noise of the first level."""
+    """ValueError where latents of this size, root mean square, are no noise of the first level, or the noise grows."""
+    alpha, sigma = levels.alpha, levels.sigma
+    if (grows := sigma[1:] * alpha[:-1] > (1 + 1e-6) * sigma[:-1] * alpha[1:]).any():
+        raise ValueError(f"levels = {levels.name!r}: sigma / alpha grows after level {grows.argmax()}; takes levels "
+                         "from the noisy end")
     if (first := levels.sigma[0]) > 2 * max(1.0, size):
         raise ValueError(f"levels = {levels.name!r}: noise of standard deviation {first:.3g} at the first level, for "
                          f"latents of size {size:.3g}; takes levels from standard normal latents, such as "
