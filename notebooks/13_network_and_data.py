@@ -80,6 +80,7 @@ from phasebook.site.chapters.network import (
     nearest_kind,
     nearest_steps,
     over_slices,
+    same_kinds,
     without_ends,
 )
 from phasebook.site.chapters.slices import planes
@@ -89,7 +90,6 @@ from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.slices import Map, curves, overlaid, show_strip, strip_html
 from phasebook.site.results.tables import told
-from phasebook.slices.measures.partitions import beyond_chance
 from phasebook.slices.measures.ridges import isotropy, medians, ridge_edges, ridges_at, without_swells
 from phasebook.slices.measures.statistics import agreement, basin_counts, late, mean_s, observations, ridge_share
 from phasebook.slices.plane import Plane, seeded_anchors
@@ -369,13 +369,11 @@ same = {}
 for name in twins:
     drawn = np.stack([one.data.kind.values[-1] for one in runs[name]])
     exact = np.stack([data[name].family[one.data.atom.values[-1]] for one in exacts[name]])
-    hits = np.array([[(a == b).mean() for b in exact] for a in drawn])
-    null = (hits.sum(1) - hits.diagonal()) / max(1, len(hits) - 1)
-    same[name] = beyond_chance(hits.diagonal(), null)
+    same[name] = same_kinds(drawn, exact)
 
 # %% tags=["hide-input"]
 for name in networks:
-    ledger.claim("pipeline.same_kind", e := over_slices(same.get(name, np.empty(0))), model=name, note="last step" if e else "other slices agree in full" if name in same else "its data are not at hand")
+    ledger.claim("pipeline.same_kind", e := over_slices(same.get(name, np.empty(0))), model=name, note="last step" if e else "one slice has no others beside it" if p.sets == 1 and name in same else "other slices agree in full" if name in same else "its data are not at hand")
     for label, value in (("agreement", own), ("agreement_null", chance)):
         if name in value and p.sets > 1:
             ledger.number(f"{label}_{networks[name].title}", np.median(value[name], 0), "rank correlation, median over slices")

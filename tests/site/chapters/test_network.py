@@ -29,6 +29,7 @@ from phasebook.site.chapters.network import (
     nearest_steps,
     over_slices,
     own_data,
+    same_kinds,
     training_pictures,
 )
 from phasebook.site.chapters.slices import by_scale, planes
@@ -43,6 +44,15 @@ def atoms(n=12, views=2):
     images = SimpleNamespace(family=np.arange(n) % 3, families=("a", "b", "c"), names=tuple(map(str, range(n))))
     latents = torch.randn(views, n, 2, 4, 4, generator=torch.Generator().manual_seed(0))
     return ExactModel.of_latents(latents, images), latents
+
+
+def test_kinds_are_shared_beyond_what_other_slices_share():
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(4, size=(2, 30, 20, 20))
+    assert np.allclose(same_kinds(one, one), 1) and abs(np.mean(same_kinds(one, other))) < 0.02
+    half = np.where(rng.random(one.shape) < 0.5, one, other)
+    assert np.mean(same_kinds(half, one)) == pytest.approx(0.5, abs=0.02)
+    assert np.isnan(same_kinds(one[:1], one[:1])).all()         # no other slice: nothing to compare with
 
 
 def test_the_nearest_kind_is_that_of_the_nearest_latent():

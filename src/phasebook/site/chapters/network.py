@@ -41,7 +41,7 @@ from phasebook.stats import Estimate, median_interval
 
 __all__ = ["DATA", "PICTURE_SIDE", "Chapter", "Maps", "WithKin", "above_both", "agreement_within", "as_well",
            "datasets", "deviation_of", "from_diffusers", "maps_at", "maps_of", "memory_of_data", "nearest_kind",
-           "nearest_steps", "over_slices", "own_data", "training_pictures", "without_ends"]
+           "nearest_steps", "over_slices", "own_data", "same_kinds", "training_pictures", "without_ends"]
 
 DATA = {"icons a": 1022, "icons b": 1055, "": 0}         # pictures that networks are trained on
 PICTURE_SIDE = 64       # pixels of these
@@ -255,6 +255,19 @@ def agreement_within(first: Maps, second: Maps, low: float, high: float) -> Floa
         return np.empty(0)
     own, chance = agreement(maps_at(first, wanted), maps_at(second, wanted))
     return beyond_chance(own, chance).mean(1)
+
+
+def same_kinds(first: Int[ndarray, "set a b"], second: Int[ndarray, "set a b"]) -> Float[ndarray, " set"]:
+    """On each slice the share of points that two models give one kind, beyond that of the second's other slices; NaN
+    where these agree in full, and for a single slice, which has no others.
+
+    Args:
+        first: kinds of one model.
+        second: of another, on the same slices.
+    """
+    hits = np.array([[(a == b).mean() for b in second] for a in first])
+    own, n = hits.diagonal(), len(hits)
+    return beyond_chance(own, (hits.sum(1) - own) / (n - 1) if n > 1 else np.full(n, np.nan))
 
 
 def over_slices(values: Float[ndarray, " set"]) -> Estimate | None:
