@@ -278,7 +278,7 @@ ledger.claim("images.trace_known", np.abs(by_trace / mu_of(Mixture.atoms(clean),
 r = 0.4 * distances_of(clean)[np.triu_indices(8, 1)].mean()
 between = np.column_stack([clean[:2] / r**2, np.full(2, -0.5 / r**2)])[None]
 wanted = great_circles(level_posteriors(distances_of(clean) ** 2, r))[0, 1]
-hunt = CurveSearch(known, frame, between, sign_probes(known, 8, p.seed), tangents="difference")
+hunt = CurveSearch(known, frame, between, sign_probes(known, 32, p.seed), tangents="difference")
 circle = geodesics(hunt, 17, (1, 5), 60)
 ledger.claim("images.known", measured(circle[0], expectations_along(hunt, circle, all_probes(known))[0]).length.value / wanted,
              note=f"eight latents, distance {wanted:.3f}, exact trace")

@@ -34,7 +34,7 @@ Areas = Mapping[str, Mapping[str, Estimate]]    # by kind of tree, by statistic
 Measure = Callable[[Float[ndarray, "n d"], int], Likeness | None]       # of points and a seed; None: nothing to measure
 
 
-def area_under_curve(trees: Sequence[float], twins: Sequence[float]) -> Estimate:
+def area_under_curve(trees: Sequence[float], twins: Sequence[float], among: int = 1) -> Estimate:
     """The probability that a tree scores above a twin, ties counting half (Mann and Whitney's U over all pairs).
 
     The interval is Newcombe's score interval (2006, method 5): all areas A that the one found is no more than 1.96
@@ -43,6 +43,8 @@ def area_under_curve(trees: Sequence[float], twins: Sequence[float]) -> Estimate
     Args:
         trees: scores of m data with a tree.
         twins: of n data without.
+        among: areas whose least is looked at: the upper ends of all hold at once (Bonferroni), as that of the least
+            must. Its lower end needs no more.
 
     Returns:
         The area, its interval, and m + n.
@@ -58,7 +60,8 @@ def area_under_curve(trees: Sequence[float], twins: Sequence[float]) -> Estimate
     m, n, every = len(a), len(b), np.linspace(0, 1, 20_001)
     more = ((m + n) / 2 - 1) * ((1 - every) / (2 - every) + every / (1 + every))
     variance = every * (1 - every) / (m * n) * (1 + more)
-    inside = every[(area - every) ** 2 <= norm.ppf(0.975) ** 2 * variance]
+    z = np.where(every < area, norm.ppf(0.975), norm.ppf(1 - 0.025 / among))
+    inside = every[(area - every) ** 2 <= z**2 * variance]
     return Estimate(area, min(area, *inside[:1]), max(area, *inside[-1:]), m + n)
 
 
@@ -85,7 +88,8 @@ def separation(measure: Measure, leaves: int, draws: int, seed: int,
                 if (score := measure(data, seed + k)) is not None:
                     scores[side].append(score)
         if all(scores):
-            areas[kind] = {name: area_under_curve(*([s[name] for s in side] for side in scores)) for name in LIKENESS}
+            areas[kind] = {name: area_under_curve(*([s[name] for s in side] for side in scores), among=len(kinds))
+                           for name in LIKENESS}
         else:
             areas[kind] = dict.fromkeys(LIKENESS, Estimate(0.5, -np.inf, np.inf, 0))
     return areas
