@@ -221,7 +221,8 @@ def test_a_share_that_no_draw_moves_is_not_known_to_a_point():
     def of(groups, q, seed):
         rng = np.random.default_rng(seed)
         hit = rng.random((groups, 4)) < rng.beta(20 * q, 20 * (1 - q), (groups, 1))
-        return grouped_bootstrap(lambda i: hit.ravel()[i].mean(), np.repeat(np.arange(groups), 4), seed, draws=150)
+        return grouped_bootstrap(lambda i: hit.ravel()[i].mean(), np.repeat(np.arange(groups), 4), seed, draws=150,
+                                 shares=True)
 
     found = [of(20, 0.99, seed) for seed in range(150)]
     assert any(one.value == 1 for one in found)
@@ -229,5 +230,7 @@ def test_a_share_that_no_draw_moves_is_not_known_to_a_point():
     for groups, known in ((59, False), (60, True)):
         for level in (0.0, 0.9, 1.0):
             equal = np.full(3 * groups, level)
-            one = grouped_bootstrap(lambda i, x=equal: x[i].mean(), np.repeat(range(groups), 3), 0)
+            mean, names = lambda i, x=equal: x[i].mean(), np.repeat(range(groups), 3)
+            one, measured = (grouped_bootstrap(mean, names, 0, shares=shares) for shares in (True, False))
             assert np.isfinite([one.low, one.high]).all() == known and one.value == pytest.approx(level)
+            assert measured.high - measured.low <= 1e-12

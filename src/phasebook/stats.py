@@ -112,14 +112,14 @@ def share_interval(successes: int, n: int) -> Estimate | None:
 
 
 def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: Int[ndarray, " e"], seed: int,
-                      draws: int = 1000, least: int = 20) -> Estimate | None:
+                      draws: int = 1000, least: int = 20, shares: bool = False) -> Estimate | None:
     """A statistic of data that come in groups, with its expanded percentile interval over drawn groups.
 
     The plain percentile interval of G groups is too short by about `sqrt((G - 1) / G) z / t`: its ends are taken at the
     quantiles `Phi(-+ sqrt(G / (G - 1)) t)`, t the 97.5 % quantile of Student's t with G - 1 degrees (Hesterberg 2015,
-    section 5.2). Where all draws agree, as of a share that is 1 in every group, fewer than sixty groups say nothing of
-    those that were not met (see `largest_of`). A draw for which the statistic does not exist may have any value: where
-    they are more than a few in a hundred, there is no interval.
+    section 5.2). Of a share that is 1 in every group all draws agree, and fewer than sixty groups say nothing of those
+    that were not met (see `largest_of`); of measured numbers that agree they do. A draw for which the statistic does
+    not exist may have any value: where they are more than a few in a hundred, there is no interval.
 
     Args:
         statistic: of an index array into the data; NaN where it does not exist.
@@ -127,11 +127,12 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         seed: of the draws.
         draws: how many.
         least: the number of groups below which no interval is given.
+        shares: whether the statistic is made of shares of what is so or not so.
 
     Returns:
         The estimate, `n` the number of data, with infinite ends for fewer than `least` groups or 39 draws, many draws
-        without the statistic, or fewer than sixty groups whose draws all agree; None where the statistic of the data
-        does not exist.
+        without the statistic, or shares of fewer than sixty groups whose draws all agree; None where the statistic of
+        the data does not exist.
 
     Raises:
         ValueError: for no draw, groups that are no list, or fewer than two groups at least.
@@ -154,7 +155,7 @@ def grouped_bootstrap(statistic: Callable[[Int[ndarray, " m"]], float], groups: 
         drawn.append(statistic(np.concatenate([members[i] for i in chosen])))
     wide = np.sqrt(len(names) / (len(names) - 1)) * scipy.special.stdtrit(len(names) - 1, (1 + LEVEL) / 2)
     low, high = _end(drawn, scipy.special.ndtr(-wide), -np.inf), _end(drawn, scipy.special.ndtr(wide), np.inf)
-    if len(names) < MET and high - low <= 1e-12 * abs(value):
+    if shares and len(names) < MET and high - low <= 1e-12 * abs(value):
         low, high = -np.inf, np.inf
     return Estimate(float(value), low, high, len(groups))
 

@@ -103,7 +103,7 @@ def lost_over_gained(counts: Int[ndarray, "slice step"], seed: int = 0) -> Estim
     def share(index):
         return lost[index].sum() / gained[index].sum() if gained[index].any() else np.nan
 
-    found = grouped_bootstrap(share, np.arange(len(counts)), seed, least=LEAST_SLICES)
+    found = grouped_bootstrap(share, np.arange(len(counts)), seed, least=LEAST_SLICES, shares=True)
     if found is None:
         return None
     total = int(gained.sum())

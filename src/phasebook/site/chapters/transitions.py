@@ -180,7 +180,7 @@ def kept_more(one: Trips, other: Trips, seed: int) -> Estimate | None:
         here = first[i]
         return kept[i][here].mean() - kept[i][~here].mean() if 0 < here.sum() < len(i) else np.nan
 
-    return grouped_bootstrap(more, np.r_[one.origin, other.origin], seed, least=10)
+    return grouped_bootstrap(more, np.r_[one.origin, other.origin], seed, least=10, shares=True)
 
 
 def first_ridges(one: Traveller, several: Sequence[Plane], until: float) -> dict[float, list[float | None]]:
