@@ -292,7 +292,7 @@ show(figures.ridge_curves(p.ridges, {pane: {one.title: [getattr(b, name) for b i
 
 # %%
 sets, made_of, areas_of, beside, drawn = {}, {}, {}, {}, []
-known = {(first.levels.steps, n, n // 4): areas["splits, many starts a leaf"]}
+known = {(first.levels.order, *first.levels.sigma_over_alpha, n, n // 4): areas["splits, many starts a leaf"]}
 further = compared_subjects(p)
 for one in [*models_here, *further]:
     n = p.at("starts", first.name if one in further else one.name)
@@ -303,8 +303,8 @@ for one in [*models_here, *further]:
     scored = [placed(here, apart, through, p.seed + k) for k, (each, apart) in enumerate(zip(leaves, made_of[one.title], strict=True))
               if (here := likeness_of(each))]
     sets[one.title], beside[one.title] = leaves, [each for each in scored if each]
-    # known trees of as many points, and through a chain of as many starts and steps, serve all sets alike
-    case = (one.levels.steps, n, points_of(made_of[one.title]))
+    # known trees of as many points, through a chain of the same levels and as many starts, serve all sets alike
+    case = (one.levels.order, *one.levels.sigma_over_alpha, n, points_of(made_of[one.title]))
     if case not in known:
         known[case] = separation(through, case[-1], p.trees, p.seed)
     areas_of[one.title] = known[case]
