@@ -71,7 +71,7 @@ class Subject(NamedTuple):
         """A function that evaluates points of a slice at the last step, and the height of a ridge."""
         plane = Plane(seeded_anchors(self.model.shape, seed), grid=grid)
         evaluate = evaluator(self.model, plane, self.levels, self.levels.steps - 1, self.feature, self.asked)
-        return evaluate, RIDGE * self.feature.yardstick(self.model) / self.feature.unit
+        return evaluate, RIDGE * self.feature.yardstick(self.model)
 
 
 def subject(name: str) -> Subject:

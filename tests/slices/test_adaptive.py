@@ -5,6 +5,8 @@ import pytest
 import torch
 import xarray as xr
 
+from phasebook.models.denoiser import Denoiser
+from phasebook.sampling.features import OfPixels, distances
 from phasebook.sampling.protocols import Embedding
 from phasebook.slices.adaptive import adaptive_basins, evaluator, full_basins, same_basins
 from phasebook.slices.plane import Plane, seeded_anchors
@@ -77,15 +79,21 @@ def test_probes_tell_of_islands_that_the_coarse_grid_steps_over():
     assert min(one.labels.max() for one in found) > 10                  # and what probes have met is followed
 
 
-def test_labels_are_those_of_the_slice(small):
-    levels = small.levels(20)
-    plane = Plane(seeded_anchors(small.shape, 5), grid=33)
-    one = slice_of(small, plane, levels)
-    feature = small.features["pixels"]
-    evaluate = evaluator(small, plane, levels, 19, feature)
-    whole = full_basins(evaluate, 33, one.ridge() / feature.unit)
-    assert same_basins(whole, one.phases(one.ridge(), by="cut")[-1]) > 0.99
-    found = adaptive_basins(evaluate, 33, one.ridge() / feature.unit, coarse=8, probes=20)
+@pytest.mark.parametrize("name", ["pixels", "own", "latent"])
+def test_labels_are_those_of_the_slice(small, name):
+    """At the slice's own height, whatever the unit of the feature's coordinates."""
+    model = Denoiser((2,), lambda x, alpha, sigma: torch.tanh(alpha * x / sigma**2)) if name == "latent" else small
+    feature = OfPixels(lambda pixels: pixels, unit=3.0) if name == "own" else model.features[name]
+    levels, plane = model.levels(20), Plane(seeded_anchors(model.shape, 5), grid=33)
+    one = slice_of(model, plane, levels, features={name: feature})
+    evaluate, cut = evaluator(model, plane, levels, 19, feature), one.phases(one.ridge(), by="cut")[-1]
+    whole = full_basins(evaluate, 33, one.ridge())
+    assert same_basins(whole, cut) > 0.99 and cut.max() > 0 and feature.unit != 1
+    jumps = one.values("jump_alpha")[-1]
+    column = jumps.max(0).argmax()
+    at = np.stack([np.arange(33), np.full(33, column)], -1)
+    assert distances(evaluate(at), 1.0).diagonal(1) == pytest.approx(jumps[:, column], abs=1e-3 * jumps.max())
+    found = adaptive_basins(evaluate, 33, one.ridge(), coarse=8, probes=20)
     assert same_basins(found.labels, whole) >= 0.99 and found.share < 0.8
 
 

@@ -136,7 +136,8 @@ def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Fe
         prompt: for all points.
 
     Returns:
-        A function of points (row, column), index [m, 2].
+        A function of points (row, column), index [m, 2], whose embedding has the feature's distances: `Slice.ridge` of
+        the same feature is a height for it.
 
     Raises:
         ValueError: for an argument in another's place, or a step that the sampler does not have; then for points that
@@ -160,8 +161,8 @@ def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Fe
                              f"{plane.grid}, as plane.grid says")
         at = np.stack([plane.alpha[points[:, 0]], plane.beta[points[:, 1]]], -1)
         f = frame_at(model, [plane], [at], levels, step, prompt).embedded(feature)
-        f_points = f.points.clone().cpu()
-        return Embedding(f_points, f_points if f.duals is f.points else f.duals.clone().cpu())
+        f_points = feature.unit * f.points.cpu()            # distances are the feature's own, as those of a Slice are
+        return Embedding(f_points, f_points if f.duals is f.points else feature.unit * f.duals.cpu())
 
     evaluate.grid = plane.grid
     return evaluate
@@ -269,7 +270,8 @@ def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int 
     Args:
         evaluate: predictions at points (row, column), such as `evaluator(...)`.
         grid: points along each side.
-        ridge: from this distance on, in units of the embedding, neighbours lie in different basins.
+        ridge: from this distance of the embeddings on neighbours lie in different basins: `Slice.ridge(...)` for an
+            `evaluator` of the same feature.
         coarse: cells along each side of the grid that is evaluated whole, on a finer slice the same ones. A basin that
             is narrower than a cell, and whose boundary meets no other, can be missed.
         probes: filled points that are evaluated at random, for the estimate of what was missed.

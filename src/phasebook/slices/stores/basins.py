@@ -93,7 +93,7 @@ def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...
     about = described(work)
     name, step = _asked(about, step)
     whole("grid", about.plane.grid, 3)
-    height = ridge * about.features[name]["yardstick"] / about.features[name]["unit"]
+    height = ridge * about.features[name]["yardstick"]
     if not height > 0:
         raise ValueError(f"ridge = {ridge}: a share of 0, since pictures of this model do not differ by {name}; takes "
                          "a model and a feature by which they do")
@@ -103,7 +103,8 @@ def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...
         place = place_of(path)
         batch = whole("batch", getattr(m.model, "batch", max(1, int(min(BATCH, STATES // about.point_bytes)))), 1)
         _announce(place, about, ask, _least(about, coarse, probes), step, progress)
-        spec = {n: x for n, x in about.spec.items() if n not in OTHERS} | {"step": step, "batch": batch}
+        spec = {n: x for n, x in about.spec.items() if n not in OTHERS}
+        spec |= {"step": step, "batch": batch, "distance": "the feature's"}
         spec = json.loads(json.dumps(spec))
         _begin(place, spec)
         with tqdm(desc="points", disable=not progress) as bar:
