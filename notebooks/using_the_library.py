@@ -10,15 +10,16 @@
 # # Using the library
 #
 # The code behind this book is a library: give it a denoiser, and it gives you slices of the denoiser's latent space, the
-# metric on them, their phases, and the distances between their points. This page shows five uses, from a function of
-# your own to a folder of pictures. It is executed whenever the book is built, and what it prints is compared when the
+# metric on them, their phases, and the distances between their points. This page shows its uses, from a function of
+# your own to edits of a folder of pictures. It is executed whenever the book is built, and what it prints is compared when the
 # book is tested. All names are listed in {doc}`../api`.
 #
 # ## A function of your own
 #
 # Whoever can write down $\hat x_0(x, \alpha, \sigma) = E[x_0 \mid \alpha x_0 + \sigma \varepsilon = x]$ has a model. Here the
-# data are three points in the plane, and the denoiser is their posterior mean. A plane through three random latents is
-# then the latent space itself.
+# data are three points in the plane, and the denoiser is their posterior mean; it answers for each row of `x` by itself,
+# whatever the others are. A plane through three random latents is then the latent space itself; `Plane(latents,
+# normalise=False)` goes through three of your own.
 
 # %%
 import torch
@@ -46,7 +47,8 @@ for step in s.telling(4):
 # The slice is an xarray Dataset behind a few questions: `s.values("det")` is the paper's $S = \det G$ at every step,
 # `s.values("trace", exact=True)` the trace from exact tangents, `s.phases` the regions between ridges, `s.telling` the
 # steps between which something happens. A ridge is a jump of the prediction by a share of the yardstick, the distance of two
-# unrelated predictions. Pictures are one line each, of the metric and of the phases:
+# unrelated predictions (0.2 by default). Of the metric a picture is one line; phases are an array, which any plotting
+# library draws:
 
 # %%
 import plotly.express as px
@@ -75,14 +77,20 @@ show(regions, alt="Map of the latent plane in three flat colours, one for each d
 # %% [markdown]
 # The ridges of the trace are the borders of the phases. A sharp ridge is as high on any grid and a smooth
 # transition gets lower on a finer one, so phases are compared at one grid only. `share` is the least height of a border, in
-# parts of the yardstick: modes of smooth data, parted by less, merge into one phase at a larger one.
+# parts of the yardstick: modes of smooth data, parted by less, merge into one phase at a larger one. A share is good if a
+# little more or less of it gives the same phases. `s.resting()` is the last but one of six telling steps; of smooth data
+# the metric goes on changing after it, to the last step, `s.steps - 1`.
 #
 # Distances of latents and of pixels are root mean squares over their entries, so that they compare between models: in the
-# plane `det` is a fourth of the determinant of $J^T J$, and `trace` half of its trace.
+# plane `det` is a fourth of the determinant of $J^T J$, and `trace` half of its trace. Those of a feature of your own are
+# Euclidean: a function that wants a mean takes it itself.
 #
 # `det` and `trace` are finite differences, as in the paper, so that the grid limits them; `exact=True` does not.
 #
-# The sampler is there for itself, forwards, from any level, and backwards. States come from latents by `model.start`.
+# The sampler is there for itself, forwards, from any level, and backwards. States come from latents by `model.start`. DDIM is
+# of first order: of mixtures with wide components its end moves with the number of steps, and less by Heun's method,
+# `dataclasses.replace(levels, order=2)`. A frame's `after` is the state that its step ends on, with what noise is left
+# there; `x0` is the clean prediction.
 
 # %% tags=["nbval-check-output"]
 from phasebook import invert, resume, sample
@@ -115,13 +123,14 @@ for i, j, step in zip(first, second, split_steps(apart[:, first, second].T), str
 # %% [markdown]
 # What the chapters measure beyond a slice is called by its module, as `split_steps` is: `phasebook.slices.measures` holds
 # splits, ridges, basins and partitions, `phasebook.hierarchy` ultrametricity beside known trees and their twins,
-# `phasebook.edits` edits and their judges. Their docstrings say what each takes.
+# `phasebook.edits` edits and their judges; the last two are used below. Their docstrings say what each takes.
 #
 # ## A fine slice from a few of its points
 #
 # Most points of a fine grid lie inside a phase and have the prediction of their neighbours. `adaptive_basins` evaluates a coarse grid, halves the spacing where
 # neighbours lie further apart than a ridge is high, follows the boundaries that it meets, and fills the rest. What the coarse grid steps over it cannot
-# know: random probes among the filled points estimate the share that was put in a wrong basin. `dataset` keeps all of it, with the estimate, wherever xarray writes. Where an
+# know: random probes among the filled points estimate the share that was put in a basin of other predictions. The basins are those of
+# `s.phases(ridge, by="cut")` on the same grid, to whose ridges a single low edge is a gap. `dataset` keeps all of it, with the estimate, wherever xarray writes. Where an
 # evaluation is dear, `store_basins` does the same and keeps each one in a folder, so that a run that was stopped goes on ({doc}`../cluster`).
 
 # %%
@@ -170,7 +179,8 @@ print("pictures kept, as steps x points x points x pixels:", " x ".join(map(str,
 # %% [markdown]
 # The prompt names one picture, so the whole slice comes to show it, and what varied over the slice falls away.
 #
-# Without `sampler="own"` the sampler is DDIM, the paper's choice, whatever scheduler the pipeline has. A network without
+# Without `sampler="own"` the sampler is DDIM, the paper's choice, whatever scheduler the pipeline has, with the levels and
+# the clipping (`clip_sample`) that this scheduler sets. A network without
 # text is a function again: a `UNet2DModel` that predicts noise is wrapped in three lines, and so is a
 # `UNet2DConditionModel` with `encoder_hidden_states=text.expand(len(x), -1, -1)`. `Denoiser` asks for the clean prediction;
 # the training time is the one whose noise level is nearest, so the levels are those that the network was trained for.
@@ -226,6 +236,40 @@ print("pictures that the slice ends on:", ", ".join(reached))
 # %% [markdown]
 # A slice of an exact model ends on pictures of its folder: there are no others.
 #
+# ## A tree of pictures, and edits
+#
+# Starts that end on one picture are a leaf of the tree, and the noise level at which two pictures part is the height at which
+# their branches meet. `likeness` says how nearly such heights are ultrametric, and `linkage_of` gives the tree as SciPy's
+# functions take it.
+
+# %% tags=["nbval-check-output"]
+from phasebook.hierarchy.leaves import linkage_of, parted
+from phasebook.hierarchy.ultrametric import likeness
+
+starts = model.start(np.random.default_rng(0).standard_normal((40, *model.shape)))
+leaves = parted(model, starts, model.levels(50), model.features["pixels"])
+tree = linkage_of(leaves.heights)
+print("leaves:", ", ".join(images.names[k] for k in model.weights(leaves.x0).argmax(-1).tolist()))
+print(f"cophenetic correlation: {likeness(leaves.heights)['cophenetic']:.2f}")
+
+# %% [markdown]
+# An edit inverts the picture of one prompt to step $k$ and samples on with another prompt. Its $k^*$ is the largest $k$ from which
+# this still ends on the other prompt's picture, here by the distance of pixels: the later, the less of the way is undone.
+# Inversions want float64.
+
+# %% tags=["nbval-check-output"]
+from phasebook.edits.editing import edit, make
+from phasebook.edits.judges import Judge
+from phasebook.edits.pairs import listed
+
+exact = ExactModel.of(images, dtype=torch.float64)
+pairs = listed([("crimson", "gold"), ("crimson", "seagreen"), ("seagreen", "royalblue")])
+made = make(exact, pairs, levels=exact.levels(50), guidance=1.0)
+edits = edit(exact, Judge(exact.features["pixels"]), pairs, range(0, 51, 2), made, levels=exact.levels(50), iterations=50)
+for source, target, k in zip(pairs.source, pairs.target, edits.k_star, strict=True):
+    print(f"{source} to {target}: k* = {k}")
+
+# %% [markdown]
 # ## A model class of your own
 #
 # Anything that inherits from `phasebook.Model` and says how it starts, predicts and decodes can be sampled, inverted,

@@ -172,7 +172,7 @@ class ExactModel(Model):
 
     @property
     def unit(self) -> float:
-        """Root-mean-square distance of two decoded images per unit of latent distance."""
+        """Root-mean-square distance of two decoded images per unit of `norm`, the Euclidean distance of latents."""
         return 1 / (self.scale * self.atoms.shape[1] ** 0.5)
 
     @cached_property
