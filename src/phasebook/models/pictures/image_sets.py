@@ -77,11 +77,11 @@ def load_images(name: str | Path = "families", resolution: int = 64,
 
     Sizes change by Lanczos filtering, which averages when it shrinks. The pictures of a directory are turned as
     their EXIF says, put on white where they are transparent, and taken at 8 bits a channel (files have at most 16);
-    then their middle square is resized (Pillow's `ImageOps.fit`). Its sub-directories, if any, are the families, and pictures beside these form one more, of the
-    directory's own name. Files are pictures by their suffix (`.png`, `.jpg` and others, see `picture_files.SUFFIXES`),
-    and a picture that cannot be read, such as any `.svg` or `.heic`, is refused; files of other suffixes, hidden ones,
-    links that lead nowhere and links to other directories are passed over. Equal pictures are kept: an atom that
-    occurs twice has twice the weight.
+    then their middle square is resized (Pillow's `ImageOps.fit`). Its sub-directories, if any, are the families, and
+    pictures beside these form one more, of the directory's own name. Files are pictures by their suffix (`.png`,
+    `.jpg` and others, see `picture_files.SUFFIXES`), and a picture that cannot be read, such as any `.svg` or `.heic`,
+    is refused; files of other suffixes, hidden ones, links that lead nowhere and links to other directories are passed
+    over. Equal pictures are kept: an atom that occurs twice has twice the weight.
 
     Args:
         name: of a set that is shipped, or a directory of pictures.
