@@ -234,8 +234,16 @@ class Slice:
         return sorted({int(at[k]) for k in (0, last, *(int(np.searchsorted(rise, m)) for m in marks))})
 
     def resting(self, feature: str | None = None) -> int:
-        """The last but one of six telling steps: of pictures, where the mean of det G has come to rest. Of smooth data,
-        whose predictions go on moving inside a phase, it goes on; `steps - 1` is the last step."""
+        """The last but one of six telling steps: of pictures, where the mean of det G has come to rest.
+
+        Of smooth data, whose predictions go on moving inside a phase, it goes on; `steps - 1` is the last step.
+
+        Args:
+            feature: its name; the first by default.
+
+        Returns:
+            The step.
+        """
         steps = self.telling(6, feature)
         return steps[-2] if len(steps) > 1 else steps[-1]
 
