@@ -255,7 +255,8 @@ print(f"cophenetic correlation: {likeness(leaves.heights)['cophenetic']:.2f}")
 # %% [markdown]
 # An edit inverts the picture of one prompt to step $k$ and samples on with another prompt. Its $k^*$ is the largest $k$ from which
 # this still ends on the other prompt's picture, here by the distance of pixels: the later, the less of the way is undone.
-# Inversions want float64.
+# Inversions want float64. States of an exact model are products with its atoms; for a plane through inverted pictures
+# `Denoiser(exact.shape, exact.denoise)` is the same model, whose states are latents.
 
 # %% tags=["nbval-check-output"]
 from phasebook.edits.editing import edit, make

@@ -27,12 +27,12 @@ class Denoiser(Model):
     Args:
         shape: of one latent, e.g. (2,) or (3, 32, 32).
         denoise: takes a tensor (p, *shape) and the level's alpha and sigma (floats), gives a tensor or array of the
-            same shape. Tangents need a function that torch can differentiate forwards.
+            same shape, each point by itself. Tangents need a function that torch can differentiate forwards.
         decode: pictures (p, 3, y, x) in [0, 1] of clean states, tensor or array; what lies outside is clipped, so that
             pixels in [-1, 1] want `x / 2 + 1 / 2`.
             Without it the model has no pictures.
         name: of the fingerprint, in place of what the functions are: their code, and the values, other functions and
-            networks that they use.
+            networks that they use, as they are now: a network that is trained further wants a new `Denoiser`.
         levels: noise levels by number of steps.
         dtype: of the states.
         device: where they live.

@@ -172,7 +172,7 @@ class ExactModel(Model):
 
     @property
     def unit(self) -> float:
-        """Root-mean-square distance of two decoded images per unit of `norm`, the Euclidean distance of latents."""
+        """Root-mean-square distance of two decoded images per unit of Euclidean distance of their latents."""
         return 1 / (self.scale * self.atoms.shape[1] ** 0.5)
 
     @cached_property
