@@ -170,3 +170,8 @@ def test_a_step_over_a_gap_lands_where_it_says():
     assert gaps.mixing(0, 1.0) == pytest.approx((0.4, 0.9 * share, 0.9 * np.sqrt(1 - share**2)))
     assert Levels("none", alpha, sigma, np.arange(2), landing=[alpha[1:], sigma[1:]]).landing is None
     assert gaps.thinned(2).landing is None
+    alone = gaps.alone(0)
+    assert alone.steps == 1 and alone.mixing(0) == gaps.mixing(0) and alone.timestep.tolist() == [0]
+    assert alone.alpha.tolist() == [0.1, 0.4] and alone.sigma.tolist() == [0.99, 0.9]
+    assert gaps.thinned(2).alone(0).alpha.tolist() == [0.1, 0.9]
+    refuses(lambda: gaps.alone(2), "step = 2: takes a whole number from 0 to 1")

@@ -52,12 +52,12 @@ def models(tmp_path_factory):
     return found
 
 
-def theirs(model, z, prompt, guidance):
+def theirs(model, z, prompt, guidance, steps=STEPS):
     """The latents after each inverse step of diffusers' own scheduler, from the clean end."""
     from diffusers import DDIMInverseScheduler
 
     inverse = DDIMInverseScheduler.from_config(model.noise.scheduler.config)
-    inverse.set_timesteps(STEPS)
+    inverse.set_timesteps(steps)
     embeddings = prompt.conditions["embeddings"][0]
     wide = embeddings.repeat_interleave(len(z), 0)
     trace = [z]
@@ -81,6 +81,16 @@ def test_without_iterations_inversion_is_that_of_diffusers(models, kind, guidanc
     expected = theirs(model, z, prompt, guidance)
     assert float((ours.x - expected).abs().max() / expected.abs().max().clamp(min=1)) <= 1e-5
     assert not ours.converged.any() and torch.isinf(ours.residual).all()
+
+
+@pytest.mark.parametrize("kind", ["epsilon trailing", "v trailing"])
+def test_inversion_over_gaps_between_times_is_that_of_diffusers_too(models, kind):
+    """60 does not divide 1000: a step ends 16 times below its own, and the next one begins 16 or 17 below."""
+    model, z, steps = models[kind], 0.4 * noise(1), 60
+    levels_, prompt = model.levels(steps), model.prompt("red apple")
+    assert levels_.landing is not None
+    expected = theirs(model, z, prompt, 1.0, steps)
+    assert float((invert(model, z, levels_, prompt).x - expected).abs().max() / expected.abs().max()) <= 1e-4
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v", "sample", "v trailing"])

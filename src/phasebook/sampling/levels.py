@@ -120,6 +120,23 @@ class Levels:
             raise ValueError(f"stride = {stride}: takes a divisor of the {self.steps} steps")
         return Levels(self.name, self.alpha[::stride], self.sigma[::stride], self.timestep[::stride], self.order)
 
+    def alone(self, step: int) -> "Levels":
+        """One step, from its own level to where it ends: over a gap that is not the next level.
+
+        Args:
+            step: from 0.
+
+        Returns:
+            Two levels.
+
+        Raises:
+            ValueError: for a step that is none of the sampler's.
+        """
+        step = whole("step", step, 0, self.steps - 1)
+        lands = (self.alpha[1:], self.sigma[1:]) if self.landing is None else self.landing
+        alpha, sigma = np.append(self.alpha[step], lands[0][step]), np.append(self.sigma[step], lands[1][step])
+        return Levels(self.name, alpha, sigma, self.timestep[step:step + 1], self.order)
+
     def mixing(self, step: int, eta: float = 0.0) -> tuple[float, float, float]:
         """Coefficients of `x_next = a xhat_0 + b eps + s n`, n standard normal, at `step`.
 

@@ -284,11 +284,13 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
     residual = torch.full((levels.steps, len(x)), torch.inf)
     states[-1] = x
     for step in tqdm(range(levels.steps - 1, stop - 1, -1), desc="invert", disable=not progress):
+        # over a gap the step that is undone has ended before the next level
+        at, k = (levels, step) if levels.landing is None else (levels.alone(step), 0)
         if iterations and step + 1 < levels.steps:
             ahead = x0[step + 1] if step + 2 == levels.steps else 2 * x0[step + 1] - x0[step + 2]
-            back = Prediction.of(ahead, x, levels, step + 1)
+            back = Prediction.of(ahead, x, at, k, read=k + 1)
         else:
-            back = model.predict(x, levels, step, prompt, read=step + 1)
+            back = model.predict(x, at, k, prompt, read=k + 1)
             _check_finite(back.x0, levels, step)
         x = float(levels.alpha[step]) * back.x0 + float(levels.sigma[step]) * back.eps
 
