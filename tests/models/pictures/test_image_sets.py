@@ -391,14 +391,17 @@ def test_the_root_of_the_disk_is_one_line():
 
 def sixteen_bits(path, values, clear=None):
     """A PNG of 16 bits a channel, grey or RGB, one number of which is transparent."""
+    png(path, values.shape[1], 16, [row.astype(">u2").tobytes() for row in values], clear, 2 * (values.ndim - 2))
+
+
+def png(path, width, bits, rows, clear=None, colour=0):
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 2 * (values.ndim - 2), 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, len(rows), bits, colour, 0, 0, 0)
     through = b"" if clear is None else chunk(b"tRNS", np.array(clear, ">u2").tobytes())
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + through + chunk(b"IDAT", zlib.compress(rows))
-                     + chunk(b"IEND", b""))
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + through + chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 
 @pytest.mark.parametrize("clear", [1000, (800, 1800, 2800)])
@@ -417,3 +420,28 @@ def test_a_grey_map_of_sixteen_bits_is_read(tmp_path, most):
     values = np.full((16, 16), most // 4, ">u2")
     (tmp_path / "a.pgm").write_bytes(b"P5 16 16 %d\n" % most + values.tobytes())
     assert np.allclose(read_picture(tmp_path / "a.pgm", "picture"), 0.25, atol=1 / 255)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_what_is_transparent_in_grey_of_few_bits_is_white(tmp_path, bits):
+    """The number that is transparent counts as the file's pixels do, from 0 to 3 or to 15."""
+    shades = np.arange(16) % 2**bits
+    row = np.packbits(shades[:, None] >> np.arange(bits)[::-1] & 1).tobytes()
+    png(tmp_path / "a.png", 16, bits, 16 * [row], clear=1)
+    expected = np.where(shades == 1, 1, shades / (2**bits - 1))
+    assert np.allclose(read_picture(tmp_path / "a.png", "picture")[0, :, 0], expected, atol=1 / 255)
+
+
+@pytest.mark.parametrize(("bits", "zero_is_black"), [(16, 1), (16, 0), (12, 1)])
+def test_grey_of_many_bits_in_a_tiff(tmp_path, bits, zero_is_black):
+    """12 bits have a white of their own, and a file says which end is black."""
+    values = np.linspace(0, 2**bits - 1, 16).astype(int)
+    spread = values[:, None] >> np.arange(bits)[::-1] & 1
+    row = values.astype("<u2").tobytes() if bits == 16 else np.packbits(spread).tobytes()
+    tags = [(256, 16), (257, 16), (258, bits), (259, 1), (262, zero_is_black), (273, 122), (277, 1), (278, 16),
+            (279, 16 * len(row))]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, n) for tag, n in tags)
+    (tmp_path / "a.tif").write_bytes(head + bytes(4) + 16 * row)
+    expected = values / (2**bits - 1)
+    read = read_picture(tmp_path / "a.tif", "picture")
+    assert np.allclose(read, (expected if zero_is_black else 1 - expected)[:, None], atol=1 / 255)

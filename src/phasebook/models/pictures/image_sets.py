@@ -31,6 +31,8 @@ RESOLUTIONS = (8, 256)
 MOST = 10_000                   # the exact model keeps a matrix of n x n numbers
 LARGEST = 10**8          # pixels of one of them
 CELL, COLUMNS = 64, 40          # the emoji sprite: pixels of a cell, cells in a row
+GREYS = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies pixels of 2 and of 4 bits
+PHOTOMETRIC = 262               # the tag of TIFF that says whether 0 is black
 # Readers that may look at a file, whatever its name: Pillow's for PostScript would run Ghostscript on what is in it.
 READERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000", "ICO", "PSD")
 
@@ -274,6 +276,14 @@ class _NoRange(ValueError):
     """Pixels whose black and white are not known; its text says what is taken."""
 
 
+def _raw(image: Image.Image) -> str:
+    """Pillow's name for the pixels as they lie in the file; '' for those of most formats."""
+    if not image.tile:
+        return ""
+    kind = image.tile[0][3]
+    return str(kind[0] if isinstance(kind, tuple) and kind else kind)
+
+
 def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
     """The upright picture in RGB on white. _NoRange for 32-bit numbers."""
     if path.exists() and not path.is_file():        # a pipe would be waited for
@@ -284,14 +294,19 @@ def _opened(path: Path, sizes: Sequence[int] = ()) -> Image.Image:
         if image.width * image.height > LARGEST:
             raise _OtherSize(f"{image.width} x {image.height}")
         scaled = image.mode == "I" and image.format == "PPM"            # by Pillow, to 16 bits
-        halved = "RGB;16B" in map(str, next(iter(image.tile), ()))      # of each channel the upper byte is read
+        raw = _raw(image)
+        white = 4095 if raw == "I;12" else 65535
+        negative = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0    # of 16 bits Pillow leaves it so
         image = ImageOps.exif_transpose(image)
         clear = image.info.get("transparency")
-        if halved and clear is not None:
+        if raw == "RGB;16B" and clear is not None:      # of each channel the upper byte is read
             image.info["transparency"] = tuple(value >> 8 for value in clear)
+        if raw in GREYS and clear is not None:          # the pixels are spread over a byte, this number is not
+            image.info["transparency"] = clear * GREYS[raw]
         if image.mode.startswith("I;16") or scaled:     # Pillow's own conversion cuts 16 bits off at 255
             values = np.asarray(image)
-            image = Image.fromarray(np.where(values == clear, 255, np.rint(values / 257)).astype(np.uint8))
+            shades = np.where(values == clear, 255, np.rint(values / (white / 255))).astype(np.uint8)
+            image = Image.fromarray(255 - shades if negative else shades)
         elif image.mode in ("I", "F"):
             kind = "whole" if image.mode == "I" else "floating-point"
             raise _NoRange(f"pixels are 32-bit {kind} numbers of unknown range; takes 8 or 16 bits a channel")
