@@ -89,6 +89,7 @@ def test_pictures_that_are_none_are_not_encoded(folder, pictures, words):
     ("unet", {"sample_size": [8, 10**5]}, "sample_size = .8, 100000.; takes 1 to 4096"),
     ("unet", {"layers_per_block": 10**9}, "the number 1000000000 in config.json; takes up to 10000000"),
     ("unet", {"layers_per_block": 10**6}, "more layers than its weights"),
+    ("unet", {"layers_per_block": -1}, "its parts do not fit together"),
     ("unet", {"num_class_embeds": 10**7}, r"its configuration asks for 640\d+ numbers, and its weights have \d+"),
     ("unet", {"attention_head_dim": [2, -10**12]}, "the number -1000000000000 in config.json"),
     ("unet", {"in_channels": "four"}, "cannot load its unet"),

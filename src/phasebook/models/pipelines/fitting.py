@@ -102,7 +102,7 @@ def check_geometry(label: str, model: "phasebook.models.pipelines.pipeline.Pipel
             raise RuntimeError(f"a latent {tuple(x.shape)[1:]} becomes {tuple(y.shape)[1:]} in the network, a picture "
                                f"{tuple(picture.shape)[1:]}, where three colours are taken, and a latent "
                                f"{tuple(back.shape)[1:]} again")
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
         if outline and ("meta tensor" in str(error) or isinstance(error, NotImplementedError)):
             return          # a number decides there, which an outline has not
         raise ValueError(f"{label}: its parts do not fit together ({cause(error)})") from None
