@@ -158,7 +158,8 @@ apart = swept.mismatch.max(initial=0.0) > 2e-3
 falls = max(swept.mismatch[1:] / swept.mismatch[:-1]) if apart and len(swept.n) > 1 else None
 agree = "chains and flow agree, or fewer than two chains were resolved"
 long = apart and swept.n[-1] >= 16
-notes = f"{swept.n[-1] if len(swept.n) else 0} maps. {swept.remark}".strip()
+longest = int(swept.n[-1]) if len(swept.n) else 0
+notes = f"{longest} map{'s' * (longest != 1)}. {swept.remark}".strip()
 ledger.claim("plane.links_order", fitted, note=f"{reason} {swept.remark}".strip())
 ledger.claim("plane.decreasing", falls, note=swept.remark if falls else f"{agree} {swept.remark}".strip())
 ledger.claim("plane.longest", swept.mismatch[-1] if long else None, note=notes)

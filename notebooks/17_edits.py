@@ -283,15 +283,15 @@ if "exact" in many:
     e = many["exact"]
     promised = forecast(e, p.log_prior)
     law = agreement(e, promised, p.seed)
-    print(f"k* foretold to within a step: {np.mean(np.abs(promised - e.k_star)[e.done] <= 1):.0%} of the edits")
+    share = f"{np.mean(np.abs(promised - e.k_star)[e.done] <= 1):.0%} of the edits" if e.done.any() else "no edit succeeds"
+    print(f"k* foretold to within a step: {share}")
 
 # %% tags=["hide-input"]
 for name, key in (("exact_law", "within"), ("third_pictures", "across"), ("exact_law_noise", "order")):
     ledger.claim(f"edit.{name}", law.get(key), note="" if law else "the exact model was not run")
 
 # %% mystnb={"figure": {"caption": "Exact model: the noise level at k* against two laws of two pictures, nothing fitted. Left: the distance alone. Right: with the noise that the inverted source carries between the two pictures. Dashed: agreement.", "name": "fig-law"}} tags=["hide-input"]
-if law:
-    both = e.done & (promised >= 0)
+if law and (both := e.done & (promised >= 0)).any():
     plain = constant * gap(e.source, e.target)[both] / np.sqrt(2 * p.log_prior)
     real, told = (thresholds(k[both], e.levels) for k in (e.k_star, promised))
     points = "σ/α at k*", real, np.array(e.pairs.level)[both], np.array(e.pairs.titles)[both], True
@@ -372,7 +372,7 @@ for s in cast:
         estimates["surplus"] = surplus(near[s.name], many[s.name], p.seed)
     if s.name in near:
         ledger.number(f"neighbours_{s.name}", pair_rows(near[s.name]), "as pairs")
-    failed = f"{len(near[s.name].pairs)} pairs; {int((~near[s.name].done).sum())} succeed from no step" if s.name in near else ""
+    failed = f"{len(near[s.name].pairs)} pair{'s' * (len(near[s.name].pairs) != 1)}; {int((~near[s.name].done).sum())} succeed from no step" if s.name in near else ""
     for name, key in (NEAR | {"edit.boundary_costs_as_much": "surplus"}).items():
         e = estimates.get(key)
         ledger.claim(name, e, model=s.name, note=failed if e else "no such pairs here")

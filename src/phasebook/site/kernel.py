@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -40,6 +41,7 @@ def main() -> None:
         os.environ[name] = str(folder)
     vars(tempfile)["tempdir"] = None        # `tune` has asked for it already
     os.environ.pop("JPY_PARENT_PID", None)      # IPython's own watch would end the process before ours has cleared up
+    warnings.filterwarnings("ignore", message="IProgress not found")     # tqdm's, which names a file of this machine
     from ipykernel.kernelapp import launch_new_instance
 
     launch_new_instance()

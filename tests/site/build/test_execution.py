@@ -263,6 +263,12 @@ def test_what_a_cell_prints_is_one_output_however_long_it_takes():
     assert (output.name, output.text) == ("stdout", "012")
 
 
+def test_a_bar_that_nobody_draws_is_no_output():
+    """tqdm, with which models are loaded, says where it lies when it finds no widgets: a path of this machine."""
+    bars = execute(of_one_cell("import tqdm.auto, warnings; warnings.warn('seen')"), "toy", {}, False).cells[0].outputs
+    assert [output.text.count("Warning") for output in bars] == [1] and "UserWarning: seen" in bars[0].text
+
+
 def test_a_system_without_handles_of_processes_has_no_nursery(monkeypatch):
     for refuses in (OSError(38, "not implemented"), PermissionError(1, "not permitted")):
         monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=refuses), raising=False)

@@ -52,13 +52,18 @@ def kernels():
     ("4", {"atoms": [[0.0, 0.0], [1e-3, 0.0]], "atom_weights": [0.5, 0.5], "links": [1], "samples": 20},
      {"plane.decreasing": "not tested here"}),          # a hundred times their distance lies below sigma_end
     ("10", {"endpoints": [[-2.55, 2.7], [-2.5, 2.6]]}, {"paths.low_variance": "not tested here"}),
-], ids=["deep valley", "even density", "faint density", "one atom", "close atoms", "close ends"])
+    ("17", {"models": ["exact"], "resolution": 8, "steps": 2, "k_values": [0], "pairs": 2, "neighbours": 2, "trips": 2,
+            "iterations": 0, "tolerance": 1e-9, "nearness": 0.05, "halvings": 3, "guidance": 1.0,
+            "source_guidance": 1000.0}, {"edit.exact_law": "not tested here"}),
+], ids=["deep valley", "even density", "faint density", "one atom", "close atoms", "close ends", "no edit succeeds"])
 def test_a_chapter_says_what_it_could_not_measure(tmp_path, kernels, chapter, changes, verdicts):
     source = runner.find_chapter(chapter)
     changed = {**runner.profile("smoke", source), **changes}
     done = runner.run(source, changed, tmp_path, progress=False, threads=1, nursery=kernels)
     current = {c.id: c.verdict for c in Results.model_validate_json(done.results.read_text(encoding="utf-8")).claims}
     assert {name: current[name] for name in verdicts} == verdicts
+    said = [o for c in nbformat.read(done.notebook, 4).cells for o in c.get("outputs", ()) if o.output_type == "stream"]
+    assert not [o.text for o in said if o.name == "stderr" or "nan" in o.text]
 
 
 @pytest.mark.parametrize("source", [*CHAPTERS, *PAGES], ids=lambda s: s.stem)
