@@ -14,10 +14,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["brief", "check_place", "check_takes", "first_not_finite", "latent_shape", "number", "numbers",
-           "of_its_kind", "tensor_of", "whole"]
+__all__ = ["brief", "check_place", "check_states", "check_takes", "first_not_finite", "latent_shape", "number",
+           "numbers", "of_its_kind", "pictures", "switch", "tensor_of", "whole"]
 
 ENTRIES = 10**9         # of a latent
+ROUNDED = 0.01          # by which pixels of a resized or halved picture may leave [0, 1]
 OTHER_KIND = ("dtype", "datatype", "expected scalar type", "Input type (", "same device")    # as torch's layers say it
 
 
@@ -69,6 +70,55 @@ def numbers(name: str, value: object, takes: str) -> ndarray:
         where = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
         raise ValueError(f"{name}: NaN or Inf at [{where}]; takes finite numbers")
     return array
+
+
+def switch(name: str, value: object) -> bool:
+    """`value` as a bool. ValueError unless it is one: any text, 'no' too, would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} = {brief(value)}: takes True or False")
+    return bool(value)
+
+
+def pictures(name: str, value: object, sides: tuple[int, ...], fixed: bool = False) -> Tensor:
+    """`value` as a tensor of pictures. ValueError unless it holds floating-point pixels (p, 3, y, x) in [0, 1].
+
+    Args:
+        name: of the parameter.
+        value: a tensor, or what numpy takes for an array.
+        sides: y and x.
+        fixed: whether only these are taken.
+    """
+    takes = f"pictures (p, {', '.join(map(str, (3, *sides)))}) in [0, 1]"
+    pixels = value if isinstance(value, Tensor) else torch.as_tensor(numbers(name, value, takes))
+    if pixels.ndim != 4 or pixels.shape[1] != 3 or 0 in pixels.shape or (fixed and pixels.shape[2:] != tuple(sides)):
+        raise ValueError(f"{name}: shape {tuple(pixels.shape)}; takes {takes}")
+    if not pixels.is_floating_point() or not (-ROUNDED <= pixels.min() and pixels.max() <= 1 + ROUNDED):
+        raise ValueError(f"{name}: {str(pixels.dtype).removeprefix('torch.')} from {pixels.min():g} to "
+                         f"{pixels.max():g}; takes {takes}, floating-point")
+    return pixels
+
+
+def check_states(name: str, x: object, shape: tuple[int, ...], dtype: torch.dtype | None = None,
+                 finite: bool = False) -> None:
+    """ValueError unless `x` is a tensor of states, points first.
+
+    Args:
+        name: of the parameter.
+        x: the states.
+        shape: of one of them.
+        dtype: that they have; None for any.
+        finite: whether NaN and Inf are refused. A prediction's own check is left to samplers, which know the step, and
+            the iterates of an inversion may leave the numbers and come back.
+    """
+    said, kind = f"a {type(x).__name__}", str(dtype).removeprefix("torch.")
+    if isinstance(x, Tensor):
+        said = f"shape {tuple(x.shape)}" if dtype is None else f"{str(x.dtype).removeprefix('torch.')} of shape " \
+                                                               f"{tuple(x.shape)}"
+    if not isinstance(x, Tensor) or x.ndim < 2 or tuple(x.shape[1:]) != tuple(shape) or dtype not in (None, x.dtype):
+        raise ValueError(f"{name}: {said}; takes states (p, {', '.join(map(str, shape))})"
+                         f"{'' if dtype is None else ', ' + kind}, such as those of model.start(latents)")
+    if finite and (point := first_not_finite(x)) is not None:
+        raise ValueError(f"{name}: not finite at point {point}; takes states of finite numbers")
 
 
 def latent_shape(shape: object) -> tuple[int, ...]:

@@ -232,6 +232,7 @@ def test_what_a_model_cannot_be_made_of(options, words):
     (lambda x, a, s: x + 1j * x**2, "denoise: gives complex numbers"), (lambda x, a, s: 3.0, "denoise: gives a float"),
     (lambda x, a, s: np.full(x.shape, "a"), "denoise: gives a ndarray; takes"),
     (lambda x, a, s: (x.numpy() + 1j), "denoise: gives complex numbers"),
+    (lambda x, a, s: x.long(), "denoise: gives int64; takes a function that gives a tensor or an array of floating"),
     (lambda x, a, s: x.to_sparse(), "denoise: gives a sparse tensor; takes"),
     (lambda x, a, s: x.to("meta"), "denoise: gives a tensor without numbers; takes"),
 ])
@@ -266,7 +267,15 @@ def test_pictures_a_little_outside_are_clipped_and_reversed_arrays_are_read():
     (lambda m: m.predict(torch.zeros(1, 2), m.levels(3), 3), "step = 3: takes a whole number from 0 to 2"),
     (lambda m: m.predict(torch.zeros(1, 2), m.levels(3), -1), "step = -1"),
     (lambda m: m.predict(torch.zeros(1, 2), m.levels(3), 0, read=4), "read = 4: takes a whole number from 0 to 3"),
-    (lambda m: m.prompt("", negative="cat"), "prompt = 'cat': this model takes none"),
+    (lambda m: m.prompt("", negative="cat"), "negative = 'cat': this model takes none"),
+    *((lambda m, w=w: m.prompt("", guidance=w), f"guidance = {w!r}: takes a finite number >= 0")
+      for w in ("abc", np.nan, [], -1)),
+    (lambda m: m.predict(torch.zeros(1, 2), None, 0), "levels = None: takes a Levels"),
+    (lambda m: m.predict(torch.zeros(1, 2), m.levels(3), 0, "cat"), "prompt = 'cat': takes a Prompt"),
+    (lambda m: m.norm(None), "x: None; takes differences of states"),
+    (lambda m: Denoiser((2,), two_dimensional, decode=lambda x: x).decode(None), "x0: a NoneType; takes states (p, 2)"),
+    (lambda m: Denoiser((2,), two_dimensional, decode=lambda x: x).decode(torch.full((1, 2), torch.nan)),
+     "x0: not finite at point 0"),
     (lambda m: m.prompt("", negative=None), "negative = None: takes a text"),
     (lambda m: Denoiser((2,), two_dimensional, levels=lambda steps: [1]).levels(3), "levels: gives a list; takes"),
 ])

@@ -172,6 +172,15 @@ def test_bad_images():
     (lambda: ExactModel.of_points(np.zeros((0, 2))), "points: shape (0, 2)"),
     (lambda: ExactModel.of_points("a"), "points = 'a': takes an array (n, d)"),
     (lambda: ExactModel.of_points(np.eye(2), norm=-1), "norm = -1"),
+    (lambda: ExactModel.of(images(), dtype=torch.float16), "dtype = torch.float16: the exact model takes"),
+    (lambda: ExactModel.of(images(), bonus=-1), "bonus = -1: takes a finite number >= 0"),
+    (lambda: ExactModel.of_latents(None, images()), "latents = None: takes an array (views, n, ...)"),
+    (lambda: ExactModel.of_latents("x", images()), "latents = 'x'"),
+    (lambda: ExactModel.of_latents(torch.zeros(12, 2), images()), "latents: shape (12, 2) for 12 images; takes (views"),
+    (lambda: ExactModel.of_latents(torch.zeros(1, 3, 2), images()), "latents: shape (1, 3, 2) for 12 images"),
+    (lambda: ExactModel.of_latents(torch.full((1, 12, 2), torch.nan), images()), "latents: NaN or Inf at [0, 0, 0]"),
+    (lambda: ExactModel.of_latents(torch.zeros(1, 12, 2), "dir"), "images = 'dir': takes an image set"),
+    (lambda: ExactModel.of_latents(torch.zeros(1, 12, 2), images(), "gpu"), "device = 'gpu'"),
 ])
 def test_what_an_exact_model_cannot_be_made_of(call, words):
     refuses(call, words)
@@ -186,6 +195,39 @@ def test_what_an_exact_model_cannot_be_made_of(call, words):
      "prompt: of 3 points; takes one for all 5, or one a point"),
     (lambda m: m.predict(m.start(latents(5, m.shape)), m.levels(2), 0, m.prompt(["family 1"] * 3)),
      "prompt: of 3 points"),
+    (lambda m: m.prompt("family 1", -1), "guidance = -1: takes a finite number >= 0"),
+    (lambda m: m.prompt("family 1", negative="zz"), "negative = 'zz': names no image and no family"),
+    *((lambda m, call=call, x=x: getattr(m, call)(x), f"{name}: {said}; takes states (p, 24), float64") for
+      call, name in (("norm", "x"), ("weights", "x0"), ("decode", "x0")) for x, said in
+      ((None, "a NoneType"), ("x", "a str"), (torch.zeros(2, 12), "float32 of shape (2, 12)"))),
+    (lambda m: m.decode(torch.zeros(2, 24)), "x0: float32 of shape (2, 24)"),
+    (lambda m: m.decode(torch.full((2, 24), torch.nan).double()), "x0: not finite at point 0; takes states of finite"),
+    *((lambda m, x=x: m.predict(x, m.levels(2), 0), f"x: {said}; takes states (p, 24), float64") for x, said in
+      ((None, "a NoneType"), (torch.zeros(2, 12), "float32 of shape (2, 12)"),
+       (torch.zeros(2, 24), "float32 of shape (2, 24)"))),
+    *((lambda m, step=step: m.predict(pure(m), m.levels(2), step), f"step = {step!r}: takes a whole number from 0 to 1")
+      for step in (None, "x", -1, 99, 1.5)),
+    (lambda m: m.predict(pure(m), 2, 0), "levels = 2: takes a Levels"),
+    (lambda m: m.predict(pure(m), m.levels(2), 0, read=3), "read = 3: takes a whole number from 0 to 2"),
+    (lambda m: m.predict(pure(m), m.levels(2), 0, "cat"), "prompt = 'cat': takes a Prompt"),
+    (lambda m: m.predict_each(pure(m), m.levels(2), [0, 2]), "steps = [0, 2]: takes a step from 0 to 1 for each of"),
+    *((lambda m, x=x: m.denoise(x, 0.5, 0.5), f"x: {said}; takes states (p, 3, 6, 6), float64") for x, said in
+      ((None, "a NoneType"), (torch.zeros(1, 3, 4, 4), "float32 of shape (1, 3, 4, 4)"))),
+    *((lambda m, a=a: m.denoise(torch.zeros(1, 3, 6, 6).double(), a, 0.5), f"alpha = {a!r}: takes a number >= 0")
+      for a in (None, "x", np.nan, -1)),
+    *((lambda m, s=s: m.denoise(torch.zeros(1, 3, 6, 6).double(), 0.5, s), f"sigma = {s!r}: takes a number > 0")
+      for s in (None, "x", np.nan, -1, 0)),
+    *((lambda m, seed=seed: m.encode(torch.zeros(1, 3, 6, 6), m.levels(2), seed), f"seed = {seed!r}: takes a whole")
+      for seed in (None, "x", 1.5, -1)),
+    (lambda m: m.encode(9 * torch.ones(1, 3, 6, 6), m.levels(2), 0), "pixels: float32 from 9 to 9; takes pictures"),
+    (lambda m: m.encode(torch.full((1, 3, 6, 6), torch.nan), m.levels(2), 0), "pixels: float32 from nan to nan"),
+    (lambda m: m.encode(np.full((1, 3, 6, 6), np.nan), m.levels(2), 0), "pixels: NaN or Inf at [0, 0, 0, 0]"),
+    (lambda m: m.encode("x", m.levels(2), 0), "pixels = 'x': takes pictures (p, 3, 6, 6) in [0, 1]"),
+    (lambda m: m.encode(torch.zeros(1, 3, 6, 6), 2, 0), "levels = 2: takes a Levels"),
+    (lambda m: list(m.sweep(None, m.levels(2))), "x: a NoneType; takes states (p, 24)"),
+    (lambda m: list(m.sweep(pure(m) * torch.nan, m.levels(2))), "x: not finite at point 0"),
+    (lambda m: list(m.sweep(pure(m), m.levels(2), first=2)), "first = 2: takes a step from 0 to 1"),
+    (lambda m: list(m.sweep(pure(m), m.levels(2), tangents=pure(m)[None] * torch.nan)), "tangents: not finite at"),
 ])
 def test_bad_calls_of_an_exact_model_are_one_line(wide, call, words):
     refuses(lambda: call(wide), words)

@@ -68,7 +68,21 @@ def test_a_gaussian_takes_no_words():
     model = GaussianModel.of(ExactModel.of(images()))
     assert model.prompt("").conditions == {}
     refuses(lambda: model.prompt("family 1"), "prompt = 'family 1': this model takes none")
-    refuses(lambda: model.prompt(["", ""], negative="x"), "prompt = 'x': this model takes none")
+    refuses(lambda: model.prompt(["", ""], negative="x"), "negative = 'x': this model takes none")
+    refuses(lambda: model.prompt("", -1), "guidance = -1: takes a finite number >= 0")
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda m: m.predict(None, m.levels(2), 0), "x: a NoneType; takes states (p, "),
+    (lambda m: m.predict(m.start(np.zeros((1, *m.shape))), m.levels(2), 2), "step = 2: takes a whole number from"),
+    (lambda m: m.predict(m.start(np.zeros((1, *m.shape))), None, 0), "levels = None"),
+    (lambda m: m.predict(m.start(np.zeros((1, *m.shape))), m.levels(2), 0, "cat"), "prompt = 'cat'"),
+    (lambda m: m.decode(torch.zeros(1, 3)), "x0: float32 of shape (1, 3); takes states (p, "),
+    (lambda m: m.decode(m.start(np.zeros((1, *m.shape))) * torch.nan), "x0: not finite at point 0"),
+    (lambda m: m.norm("x"), "x: 'x'; takes differences of states"),
+])
+def test_bad_calls_of_a_gaussian_are_one_line(call, words):
+    refuses(lambda: call(GaussianModel.of(ExactModel.of(images()))), words)
 
 
 def test_a_gaussian_of_something_else_is_refused():

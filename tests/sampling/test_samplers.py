@@ -1,5 +1,6 @@
 """The sampler forwards, resumed and backwards: against diffusers, closed forms, SciPy's root finder and itself."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -342,6 +343,22 @@ RUNS = {"sample": lambda *given, **options: list(sample(*given, **options)),
         "resume": lambda m, x, *given, first=0, **options: resume(m, x, first, *given, **options), "invert": invert}
 
 
+@pytest.mark.parametrize("given, words", [
+    ((None,), "prompt: its conditions are None; takes tensors by name"), (("x",), "prompt: its conditions are 'x'"),
+    (({"c": 3},), "prompt: its conditions are {'c': 3}"), (({"c": torch.tensor(1.0)},), "prompt: its conditions are "),
+    (({}, np.nan), "guidance = nan: takes a finite number >= 0"), (({}, -1), "guidance = -1"), (({}, "a"), "guidance"),
+])
+def test_what_is_no_prompt(given, words):
+    refuses(lambda: Prompt(*given), words)
+
+
+def test_a_prompt_is_sent_to_workers_as_it_is():
+    told = Prompt({"c": torch.zeros(2, 1)}, 3)
+    conditions, guidance = sent = pickle.loads(pickle.dumps(told))
+    assert type(sent) is Prompt and torch.equal(conditions["c"], told.conditions["c"]) and guidance == 3
+    assert Prompt({}).guidance == 1
+
+
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("change, words", [
     ({"model": 3}, "model: a int; takes a model"), ({"levels": 5}, "levels = 5: takes a Levels"),
@@ -349,8 +366,6 @@ RUNS = {"sample": lambda *given, **options: list(sample(*given, **options)),
     ({"x": START[:, :2]}, "x: float64 of shape (3, 2)"), ({"x": START[:0]}, "x: float64 of shape (0, 4)"),
     ({"x": START.numpy()}, "x: a ndarray; takes states"), ({"x": None}, "x: a NoneType"),
     ({"x": START * torch.nan}, "x: not finite at point 0"),
-    ({"prompt": Prompt({"c": 3})}, "prompt: its conditions are {'c': 3}; takes tensors by name"),
-    ({"prompt": Prompt(None)}, "prompt: its conditions are None"),
     ({"prompt": Prompt({"c": torch.zeros(2, 1)})}, "prompt: of 2 points; takes one for all 3"),
     ({"model": Denoiser((4,), undefined)}, "denoise: the prediction is not finite at step "),
     ({"model": Denoiser((4,), undefined)}, " of 3 (sigma/alpha = "),
@@ -368,6 +383,8 @@ def test_bad_runs_are_one_line(name, change, words):
     ("sample", {"tangents": torch.zeros(2, 3, 4)}, "tangents: float32 of shape (2, 3, 4); takes derivatives of x"),
     ("sample", {"tangents": START.new_zeros(0, 3, 4)}, "tangents: float64 of shape (0, 3, 4)"),
     ("sample", {"tangents": np.zeros((2, 3, 4))}, "tangents: a ndarray; takes derivatives of x, a tensor (t, 3, 4)"),
+    ("sample", {"tangents": START[None] * torch.nan}, "tangents: not finite at point 0; takes derivatives of x"),
+    ("resume", {"progress": "x"}, "progress = 'x': takes True or False"), ("invert", {"progress": 1}, "progress = 1"),
     ("resume", {"first": "a"}, "first = 'a': takes a level from 0 to 3"), ("resume", {"first": 1.5}, "first = 1.5"),
     ("resume", {"first": None}, "first = None"), ("resume", {"first": torch.zeros(3, 1).long()}, "first = "),
     ("resume", {"first": torch.tensor([True, True, False])}, "first = "), ("resume", {"seed": "a"}, "seed = 'a'"),

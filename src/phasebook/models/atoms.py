@@ -10,7 +10,7 @@ from torch import Tensor
 
 from phasebook.arguments import brief
 
-__all__ = ["centred_atoms", "gram_of", "pixels_of", "products_with"]
+__all__ = ["centred_atoms", "check_labels", "gram_of", "pixels_of", "products_with"]
 
 AT_ONCE = 6_000_000        # numbers that are in float64 at a time
 
@@ -20,10 +20,15 @@ def _blocks(n: int, width: int) -> Iterator[slice]:
     return (slice(top, top + size) for top in range(0, n, size))
 
 
-def pixels_of(images) -> Float[ndarray, "n y x 3"]:
-    """The pixels of an image set. ValueError unless there are some, finite, and as many names and families."""
+def check_labels(images: object) -> None:
+    """ValueError unless it is an image set, by its attributes."""
     if not all(hasattr(images, key) for key in ("pixels", "family", "families", "names")):
         raise ValueError(f"images = {brief(images)}: takes an image set, such as load_images('families')")
+
+
+def pixels_of(images) -> Float[ndarray, "n y x 3"]:
+    """The pixels of an image set. ValueError unless there are some, finite, and as many names and families."""
+    check_labels(images)
     pixels = np.asarray(images.pixels)
     if len(pixels) == 0 or not np.isfinite(pixels).all():
         raise ValueError("images: none, or with NaN or Inf in them; takes one finite image or more")

@@ -10,11 +10,21 @@ from numpy import ndarray
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-from phasebook.arguments import brief, check_place, check_takes, latent_shape, numbers, of_its_kind, tensor_of, whole
+from phasebook.arguments import (
+    brief,
+    check_place,
+    check_states,
+    check_takes,
+    latent_shape,
+    number,
+    numbers,
+    of_its_kind,
+    tensor_of,
+)
 from phasebook.sampling.features import Latent, OfPixels
 from phasebook.sampling.fingerprints import fingerprint_of
-from phasebook.sampling.levels import Levels, log_snr_levels
-from phasebook.sampling.protocols import Model, Pixels, Prediction, Prompt, State
+from phasebook.sampling.levels import Levels, asked_at, log_snr_levels
+from phasebook.sampling.protocols import Model, Pixels, Prediction, Prompt, State, check_prompt
 
 __all__ = ["Denoiser"]
 
@@ -91,17 +101,16 @@ class Denoiser(Model):
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
         """The empty prompt; a function of (x, alpha, sigma) knows no other."""
-        return wordless(texts, negative)
+        return wordless(texts, guidance, negative)
 
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
         """The function at the level of `step`, and the noise that follows from it at the level of `read`."""
-        if not isinstance(x, Tensor) or x.ndim < 2 or tuple(x.shape[1:]) != self.shape:
-            said = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
-            raise ValueError(f"x: {said}; takes states (p, {', '.join(map(str, self.shape))})")
+        check_states("x", x, self.shape)
+        check_prompt(prompt, len(x))
         if prompt is not None and prompt.conditions:
             raise ValueError(f"prompt: of another model, with {', '.join(prompt.conditions)}; this one takes none")
-        step, read = whole("step", step, 0, levels.steps - 1), read and whole("read", read, 0, levels.steps)
+        step, read = asked_at(levels, step, read)
         x0 = self._asked(x, float(levels.alpha[step]), float(levels.sigma[step]))
         if x0.shape != x.shape:
             raise ValueError(f"denoise: gives shape {tuple(x0.shape)} for {tuple(x.shape)}; takes a function that "
@@ -112,10 +121,13 @@ class Denoiser(Model):
         """The function's answer, copied: it may give the same memory each time. It gets a copy, which it may change."""
         with of_its_kind("denoise", x, NETWORK):
             x0 = self.denoise(x.clone(), alpha, sigma)
-        takes = "a function that gives a tensor or an array of real numbers"
+        takes = "a function that gives a tensor or an array of floating-point numbers"
         if not isinstance(x0, Tensor | ndarray):
             raise ValueError(f"denoise: gives a {type(x0).__name__}; takes {takes}")
-        kept = tensor_of("denoise", x0, takes).to(x, copy=True)
+        given = tensor_of("denoise", x0, takes)
+        if not given.is_floating_point():           # most clean states would be cut off to 0
+            raise ValueError(f"denoise: gives {str(given.dtype).removeprefix('torch.')}; takes {takes}")
+        kept = given.to(x, copy=True)
         lost = not isinstance(x0, Tensor) or unpack_dual(kept).tangent is None
         if lost and unpack_dual(x).tangent is not None and not self._constant(x0, kept, x, alpha, sigma):
             raise ValueError("tangents: denoise gives an array, or leaves torch on the way; takes a function of "
@@ -161,10 +173,12 @@ class Denoiser(Model):
             Pixels (p, 3, y, x) in [0, 1].
 
         Raises:
-            ValueError: where no `decode` was given, or it gives no pictures: another shape or range, or NaN.
+            ValueError: where no `decode` was given, or it gives no pictures: another shape or range, or NaN; for states
+                that are none.
         """
         if self._decode is None:
             raise ValueError("decode: this model has no pictures; takes Denoiser(..., decode=function)")
+        check_states("x0", x0, self.shape, finite=True)
         with of_its_kind("decode", x0, NETWORK):
             pixels = self._decode(x0.clone())           # the next feature looks at the states, too
         pixels = tensor_of("decode", pixels, f"a function that gives pictures ({len(x0)}, 3, y, x)")
@@ -200,12 +214,17 @@ def combined(latents: Float[ndarray, "m *latent"], coefficients: Float[ndarray, 
     return torch.as_tensor(np.tensordot(c, wide, 1))
 
 
-def wordless(texts: str | Sequence[str], negative: str = "") -> Prompt:
-    """The empty prompt of a model that knows no other. ValueError for a text."""
-    named = [t for t in [*listed(texts, negative), negative] if t]
-    if named:
-        raise ValueError(f"prompt = {named[0]!r}: this model takes none")
-    return Prompt({})
+def wordless(texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
+    """The empty prompt of a model that knows no other. ValueError for a text, or a guidance that is none."""
+    for name, given in (("prompt", listed(texts, negative)), ("negative", [negative])):
+        if named := [text for text in given if text]:
+            raise ValueError(f"{name} = {named[0]!r}: this model takes none")
+    return Prompt({}, guided(guidance))
+
+
+def guided(guidance: float) -> float:
+    """The guidance of a prompt as a float. ValueError unless it is a finite number >= 0."""
+    return number("guidance", guidance, "a finite number >= 0 (1 or less: no guidance)", least=0)
 
 
 def listed(texts: str | Sequence[str], negative: str = "") -> list[str]:

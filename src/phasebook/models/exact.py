@@ -30,14 +30,15 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import brief, check_place, number, numbers
+from phasebook.arguments import brief, check_place, check_states, number, numbers, pictures, whole
 from phasebook.models.atom_features import AtomPixels, Posterior
-from phasebook.models.atoms import centred_atoms, gram_of, pixels_of, products_with
+from phasebook.models.atoms import centred_atoms, check_labels, gram_of, pixels_of, products_with
 from phasebook.models.denoiser import checked_latents, combined, listed
 from phasebook.models.entropy import entropy, membership
 from phasebook.models.gram_sweep import gram_sweep, posterior
-from phasebook.sampling.levels import Levels, scaled_linear_levels
-from phasebook.sampling.protocols import Feature, Frame, Model, Pixels, Prediction, Prompt, State
+from phasebook.sampling.levels import Levels, asked_at, check_levels, scaled_linear_levels
+from phasebook.sampling.protocols import Feature, Frame, Model, Pixels, Prediction, Prompt, State, check_prompt
+from phasebook.sampling.samplers import check_tangents
 
 __all__ = ["ExactModel", "NORM"]
 
@@ -82,7 +83,7 @@ class ExactModel(Model):
             device: where the atoms live.
             dtype: float32, or float64 for inversions.
             norm: root mean square norm of the scaled atoms. `sqrt(d)` is Stable Diffusion's unit variance.
-            bonus: of prompts.
+            bonus: of prompts, 0 or more.
 
         Returns:
             The model, with the mean picture taken off and the atoms scaled.
@@ -91,7 +92,9 @@ class ExactModel(Model):
             ValueError: for no image, pixels that are not finite, labels that are not as many, or another argument.
         """
         check_place(dtype, device)
-        norm, bonus = _norm(norm), number("bonus", bonus, "a finite number")
+        if dtype not in (torch.float32, torch.float64):         # products of pictures are beyond the shorter ones
+            raise ValueError(f"dtype = {dtype}: the exact model takes torch.float32 or torch.float64")
+        norm, bonus = _norm(norm), number("bonus", bonus, "a finite number >= 0", least=0)
         pixels = pixels_of(images)
         atoms, mean, scale = centred_atoms(pixels, norm, device, dtype)
         return cls(atoms, mean, scale, (pixels.shape[3], *pixels.shape[1:3]),
@@ -108,10 +111,19 @@ class ExactModel(Model):
 
         Returns:
             The model, which has no pictures.
+
+        Raises:
+            ValueError: for latents that are not finite numbers (v, n, ...), n as many as the images, or a device that
+                is not there.
         """
-        views = len(latents)
-        flat = torch.as_tensor(latents).flatten(0, 1).flatten(1).float().to(device)
-        return cls(flat, torch.zeros_like(flat[0]), 1.0, tuple(latents.shape[2:]),
+        check_labels(images)
+        check_place(torch.float32, device)
+        array, takes = numbers("latents", latents, "an array (views, n, ...)"), f"(views, {len(images.names)}, ...)"
+        if array.ndim < 3 or 0 in array.shape or array.shape[1] != len(images.names):
+            raise ValueError(f"latents: shape {array.shape} for {len(images.names)} images; takes {takes}")
+        views = len(array)
+        flat = torch.as_tensor(array).flatten(0, 1).flatten(1).float().to(device)
+        return cls(flat, torch.zeros_like(flat[0]), 1.0, tuple(array.shape[2:]),
                    np.tile(np.asarray(images.family), views), tuple(images.families), tuple(images.names) * views,
                    pictures=False)
 
@@ -196,8 +208,13 @@ class ExactModel(Model):
         }
 
     def weights(self, x0: State) -> Float[Tensor, "*p n"]:
-        """The posterior over atoms of predicted states: their coordinates `c`."""
+        """The posterior over atoms of predicted states: their coordinates `c`. ValueError for what is no state."""
+        if not isinstance(x0, Tensor) or x0.ndim == 0 or x0.shape[-1] != 2 * len(self.atoms):
+            self._check("x0", x0)
         return x0[..., len(self.atoms):]
+
+    def _check(self, name: str, x: State, finite: bool = False) -> None:
+        check_states(name, x, (2 * len(self.atoms),), self.dtype, finite)
 
     # --- the protocol ------------------------------------------------------------------------------------------
 
@@ -233,25 +250,26 @@ class ExactModel(Model):
 
         Args:
             texts: one, or one a point: `guidance * bonus` on the atoms of that name or family; '' is the plain prior.
-            guidance: a factor.
+            guidance: a factor, 0 or more.
             negative: the same is taken off the atoms of this name or family.
 
         Returns:
             The prompt.
 
         Raises:
-            ValueError: for a text that names no atom, or a guidance that is no number or too large a one.
+            ValueError: for a text that names no atom, or a guidance that is no number >= 0 or too large a one.
         """
-        guidance, single = number("guidance", guidance, "a finite number"), listed(texts, negative)
-        known = {text: self._named(text) for text in {*single, negative}}
-        rows = torch.stack([known[text].to(self.atoms) for text in single]) - known[negative].to(self.atoms)
+        guidance, single = number("guidance", guidance, "a finite number >= 0", least=0), listed(texts, negative)
+        known = {text: self._named("prompt", text) for text in dict.fromkeys(single)}
+        less = self._named("negative", negative).to(self.atoms)
+        rows = torch.stack([known[text].to(self.atoms) for text in single]) - less
         log_prior = rows * self.bonus * guidance
         if not bool(log_prior.isfinite().all()):
             raise ValueError(f"guidance = {guidance:g}: its bonus is beyond {str(self.dtype).removeprefix('torch.')}; "
                              "takes a smaller one")
         return Prompt({"log_prior": log_prior}, guidance)
 
-    def _named(self, text: str) -> Tensor:
+    def _named(self, parameter: str, text: str) -> Tensor:
         wanted = text.strip().casefold()
         names = [name.casefold() for name in self.names]
         families = [self.families[f].casefold() for f in self.family]
@@ -259,15 +277,15 @@ class ExactModel(Model):
         if wanted and not any(hit):
             hit = [wanted in name for name in names]            # part of a name
         if wanted and not any(hit):
-            raise ValueError(f"prompt = {text!r}: names no image and no family; takes {', '.join(self.families)}, "
+            raise ValueError(f"{parameter} = {text!r}: names no image and no family; takes {', '.join(self.families)}, "
                              "or (part of) an image's name")
         return torch.tensor(hit)
 
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
-        """`xhat_0 = (w Gram, w)` and the noise that follows from it."""
-        if x.ndim != 2 or x.shape[1] != 2 * len(self.atoms):
-            raise ValueError(f"x: shape {tuple(x.shape)}; takes states (p, {2 * len(self.atoms)}), from start(latents)")
+        """`xhat_0 = (w Gram, w)` and the noise that follows from it. ValueError for an argument that is none."""
+        self._check("x", x)
+        step, read = asked_at(levels, step, read)
         alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
         q, log_prior = x[:, :len(self.atoms)], _log_prior(prompt, len(x))
         w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
@@ -275,8 +293,9 @@ class ExactModel(Model):
         return Prediction.of(x0, x, levels, step, read)
 
     def decode(self, x0: State) -> Pixels:
-        """The pictures `sum_i w_i x_i`; ValueError where the atoms are none."""
+        """The pictures `sum_i w_i x_i`; ValueError where the atoms are none, or for what is no finite state."""
         self._check_pictures("decode")
+        self._check("x0", x0, finite=True)
         pixels = self.mean + (self.weights(x0) @ self.atoms) / self.scale
         return pixels.view(-1, *self.shape).clamp(0, 1)
 
@@ -285,13 +304,20 @@ class ExactModel(Model):
 
         Returns:
             A number a point; such differences lie in the span of the atoms.
+
+        Raises:
+            ValueError: for what is no state.
         """
+        self._check("x", x)
         off = self.weights(x)
         return ((off @ self.gram * off).sum(1).clamp(min=0) / self.atoms.shape[1]).sqrt()
 
     def denoise(self, x: Float[Tensor, "p *latent"], alpha: float, sigma: float,
                 prompt: Prompt | None = None) -> Float[Tensor, "p *latent"]:
-        """`xhat_0 = E[x_0 | x_t = x]` in pixel space, without the Gram matrix."""
+        """`xhat_0 = E[x_0 | x_t = x]` in pixel space, without the Gram matrix. ValueError for an argument that is none.
+        """
+        check_states("x", x, self.shape, self.dtype)
+        alpha, sigma = number("alpha", alpha, "a number >= 0", least=0), number("sigma", sigma, "a number > 0", above=0)
         log_prior, q = _log_prior(prompt, len(x)), x.flatten(1) @ self.atoms.T
         w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
         return (w @ self.atoms).view_as(x)
@@ -303,13 +329,13 @@ class ExactModel(Model):
             States of the last level.
 
         Raises:
-            ValueError: as `decode`, or for pictures of another shape.
+            ValueError: as `decode`, for pictures of another shape or outside [0, 1], or a seed that is none.
         """
         self._check_pictures("encode")
-        if tuple(np.shape(pixels)[1:]) != self.shape:
-            raise ValueError(f"pixels: shape {tuple(np.shape(pixels))}; takes pictures "
-                             f"(p, {', '.join(map(str, self.shape))})")
-        latents = (torch.as_tensor(pixels).double().flatten(1) - self.mean.double().cpu()) * self.scale
+        pixels = pictures("pixels", pixels, self.shape[1:], fixed=True)
+        check_levels(levels)
+        seed = whole("seed", seed, 0, 2**63 - 1)
+        latents = (pixels.double().cpu().flatten(1) - self.mean.double().cpu()) * self.scale
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
         noisy = levels.alpha[-1] * latents + levels.sigma[-1] * noise
         return self.start(noisy.view(-1, *self.shape).numpy())
@@ -329,6 +355,10 @@ class ExactModel(Model):
         Heun's method and levels with gaps are `sample` itself.
         The tensors of a frame are overwritten by the next step: keep copies. `x` and `after` are not formed.
         """
+        self._check("x", x, finite=True)
+        check_levels(levels)
+        first = whole("first", first, 0, levels.steps - 1, "a step")
+        check_tangents(tangents, x)
         if levels.order > 1 or levels.landing is not None:
             yield from super().sweep(x, levels, prompt, first=first, tangents=tangents)
             return
@@ -338,9 +368,9 @@ class ExactModel(Model):
 
 
 def _log_prior(prompt: Prompt | None, points: int) -> Tensor | None:
+    check_prompt(prompt, points)
     if prompt is None:
         return None
-    prompt.check(points)
     return prompt.conditions.get("log_prior")
 
 

@@ -8,11 +8,21 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import brief
+from phasebook.arguments import brief, check_states
 from phasebook.models.denoiser import wordless
 from phasebook.models.exact import ExactModel
-from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Pixels, Prediction, Prompt, State
+from phasebook.sampling.levels import Levels, asked_at
+from phasebook.sampling.protocols import (
+    Embedding,
+    Feature,
+    Frame,
+    Model,
+    Pixels,
+    Prediction,
+    Prompt,
+    State,
+    check_prompt,
+)
 
 __all__ = ["GaussianModel"]
 
@@ -86,18 +96,22 @@ class GaussianModel(Model):
 
     def prompt(self, texts: str | Sequence[str], guidance: float = 1.0, negative: str = "") -> Prompt:
         """The empty prompt: a Gaussian has nothing to choose from. ValueError for another."""
-        return wordless(texts, negative)
+        return wordless(texts, guidance, negative)
 
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
-        """The linear denoiser, and the noise that follows from it."""
+        """The linear denoiser, and the noise that follows from it. ValueError for an argument that is none."""
+        check_states("x", x, self.variance.shape)
+        check_prompt(prompt, len(x))
+        step, read = asked_at(levels, step, read)
         alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
         s, mean = self.variance.to(x), self.mean.to(x)
         x0 = mean + alpha * s / (alpha**2 * s + sigma**2) * (x - alpha * mean)
         return Prediction.of(x0, x, levels, step, read)
 
     def decode(self, x0: State) -> Pixels:
-        """The pictures of coordinates."""
+        """The pictures of coordinates. ValueError for what are none."""
+        check_states("x0", x0, self.variance.shape, self.exact.dtype, finite=True)
         w = x0 @ self.axes.T.to(x0)
         return self.exact.decode(torch.cat([torch.zeros_like(w), w], 1))
 

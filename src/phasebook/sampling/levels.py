@@ -9,7 +9,9 @@ from numpy import ndarray
 
 from phasebook.arguments import brief, number, numbers, whole
 
-__all__ = ["SCHEDULES", "Levels", "log_snr_levels", "named_levels", "scaled_linear_levels"]
+__all__ = ["SCHEDULES", "Levels", "asked_at", "check_levels", "log_snr_levels", "named_levels", "scaled_linear_levels"]
+
+MOST = 100_000          # steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,31 @@ class Levels:
         return float(alpha_next), float(max(sigma_next**2 - spread**2, 0.0)) ** 0.5, spread
 
 
+def check_levels(levels: object) -> None:
+    """ValueError for anything else."""
+    if not isinstance(levels, Levels):
+        raise ValueError(f"levels = {brief(levels)}: takes a Levels, such as model.levels(50)")
+
+
+def asked_at(levels: Levels, step: int, read: int | None = None) -> tuple[int, int]:
+    """The step at which a model is asked, and the level at which its answer is read.
+
+    Args:
+        levels: of the sampler.
+        step: from 0.
+        read: a level; None for that of the step.
+
+    Returns:
+        Both.
+
+    Raises:
+        ValueError: for no levels, or a step or level that they do not have.
+    """
+    check_levels(levels)
+    step = whole("step", step, 0, levels.steps - 1)
+    return step, step if read is None else whole("read", read, 0, levels.steps)
+
+
 def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: float = 0.012,
                          train_steps: int = 1000, offset: int = 1) -> Levels:
     """Stable Diffusion's schedule: sqrt(beta) linear, 'leading' spacing, final alpha that of training time 0.
@@ -176,7 +203,7 @@ def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: floa
         steps: 1 to train_steps - 1.
         beta_start: beta at training time 0.
         beta_end: beta at the last training time.
-        train_steps: number of training times.
+        train_steps: number of training times, up to 100000.
         offset: of the first time.
 
     Returns:
@@ -185,7 +212,7 @@ def scaled_linear_levels(steps: int, beta_start: float = 0.00085, beta_end: floa
     Raises:
         ValueError: for `steps`, `train_steps` or `offset` out of range, or betas outside (0, 1).
     """
-    steps = whole("steps", steps, 1, whole("train_steps", train_steps, 2) - 1)
+    steps = whole("steps", steps, 1, whole("train_steps", train_steps, 2, MOST) - 1)
     offset = whole("offset", offset, 0, train_steps - 1 - (steps - 1) * (train_steps // steps))
     for name, value in (("beta_start", beta_start), ("beta_end", beta_end)):
         number(name, value, "a number above 0, below 1", above=0, most=1 - 1e-9)
@@ -212,9 +239,12 @@ def log_snr_levels(steps: int, noisiest: float = 20.0, cleanest: float = 0.03) -
     Raises:
         ValueError: unless `noisiest > cleanest > 0`, or for `steps` out of range.
     """
-    steps = whole("steps", steps, 1, 100_000)
+    steps = whole("steps", steps, 1, MOST)
     takes = "numbers noisiest > cleanest > 0"
-    number("noisiest", noisiest, takes, above=number("cleanest", cleanest, takes, above=0))
+    for name, value in (("noisiest", noisiest), ("cleanest", cleanest)):
+        number(name, value, takes, above=0)
+    if not noisiest > cleanest:
+        raise ValueError(f"noisiest, cleanest = {brief(noisiest)}, {brief(cleanest)}: takes {takes}")
     ratio = np.geomspace(noisiest, cleanest, steps + 1)
     alpha = 1 / np.sqrt(1 + ratio**2)
     return Levels("log_snr", alpha, ratio * alpha, np.full(steps, -1))

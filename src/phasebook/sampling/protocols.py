@@ -18,11 +18,13 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.sampling.levels import Levels
+from phasebook.arguments import brief, number
+from phasebook.sampling.levels import Levels, check_levels
 from phasebook.sampling.solve import rms
 from phasebook.sampling.tangents import forward_mode, pushed
 
-__all__ = ["Embedding", "Feature", "Frame", "Model", "Pixels", "Prediction", "Prompt", "State"]
+__all__ = ["Embedding", "Feature", "Frame", "Model", "Pixels", "Prediction", "Prompt", "State", "check_prompt",
+           "check_steps"]
 
 PICTURES = 256          # decoded at a time: 0.8 GB at 512 x 512
 KEPT = 1 << 28          # numbers in the decoded pictures of a frame that are kept for the next feature
@@ -57,16 +59,31 @@ class Prediction(NamedTuple):
         return cls(x0, (x - float(levels.alpha[at]) * x0) / float(levels.sigma[at]))
 
 
-class Prompt(NamedTuple):
+class _Asked(NamedTuple):
+    conditions: Mapping[str, Tensor]
+    guidance: float
+
+
+class Prompt(_Asked):
     """What a model is asked for.
 
     Attributes:
         conditions: tensors by name, each with one row for all points (1, ...) or a row a point (p, ...).
-        guidance: the w of `eps_negative + w (eps_prompt - eps_negative)`; 1 or less: none.
+        guidance: the w of `eps_negative + w (eps_prompt - eps_negative)`, from 0; 1 or less: none.
+
+    Raises:
+        ValueError: for anything else.
     """
 
-    conditions: Mapping[str, Tensor]
-    guidance: float = 1.0
+    __slots__ = ()
+
+    def __new__(cls, conditions: Mapping[str, Tensor], guidance: float = 1.0):
+        """The prompt, checked."""
+        named = isinstance(conditions, Mapping) and conditions.values()
+        if named is False or not all(isinstance(c, Tensor) and c.ndim for c in named):
+            raise ValueError(f"prompt: its conditions are {brief(conditions)}; takes tensors by name, points first")
+        number("guidance", guidance, "a finite number >= 0", least=0)
+        return super().__new__(cls, conditions, guidance)
 
     def pick(self, index: Int[Tensor, " q"]) -> "Prompt":
         """The prompts of some points, in that order."""
@@ -78,6 +95,24 @@ class Prompt(NamedTuple):
         for c in self.conditions.values():
             if len(c) not in (1, points):
                 raise ValueError(f"prompt: of {len(c)} points; takes one for all {points}, or one a point")
+
+
+def check_prompt(prompt: object, points: int | None = None) -> None:
+    """ValueError unless it is a prompt, or None for none, of that many points."""
+    if prompt is not None and not isinstance(prompt, Prompt):
+        raise ValueError(f"prompt = {brief(prompt)}: takes a Prompt, such as model.prompt('a red cat')")
+    if prompt is not None and points is not None:
+        prompt.check(points)
+
+
+def check_steps(steps: object, levels: Levels, points: int) -> Int[ndarray, " p"]:
+    """The step of each point as an array. ValueError unless they are the sampler's own, and as many as points."""
+    check_levels(levels)
+    at = np.asarray(steps)
+    if at.shape != (points,) or at.dtype.kind not in "iu" or (at < 0).any() or (at >= levels.steps).any():
+        raise ValueError(f"steps = {brief(steps)}: takes a step from 0 to {levels.steps - 1} for each of {points} "
+                         "points")
+    return at
 
 
 class Embedding(NamedTuple):
@@ -215,6 +250,7 @@ class Model(Protocol):
     def predict_each(self, x: State, levels: Levels, steps: Int[ndarray, " p"],
                      prompt: Prompt | None = None) -> Prediction:
         """Predictions of points that each lie at a step of their own: level by level, unless a model is faster."""
+        steps = check_steps(steps, levels, len(x))
         parts, order = [], np.argsort(steps, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(steps[order])) + 1):
             index = torch.as_tensor(rows, device=x.device)
@@ -223,7 +259,9 @@ class Model(Protocol):
         return Prediction(*(torch.cat(values)[back] for values in zip(*parts, strict=True)))
 
     def norm(self, x: State) -> Float[Tensor, " p"]:
-        """Of differences of states: root mean square over the entries of the latents."""
+        """Of differences of states: root mean square over the entries of the latents; NaN where one has NaN in it."""
+        if not isinstance(x, Tensor) or x.ndim < 2:
+            raise ValueError(f"x: {brief(x)}; takes differences of states, points first")
         return rms(x)
 
     def push(self, x: State, dx: Float[Tensor, "t p *s"], levels: Levels, step: int,

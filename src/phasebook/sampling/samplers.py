@@ -17,7 +17,7 @@ prediction is guessed from those at the two levels before, which costs nothing a
 goes on from there until the sampler's own step leads from `x_k` to `x_{k+1}`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -26,12 +26,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from phasebook.arguments import brief, first_not_finite, number, whole
-from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Frame, Model, Prediction, Prompt, State
+from phasebook.arguments import brief, first_not_finite, number, switch, whole
+from phasebook.sampling.levels import Levels, check_levels
+from phasebook.sampling.protocols import Frame, Model, Prediction, Prompt, State, check_prompt
 from phasebook.sampling.solve import solve_step
 
-__all__ = ["Inversion", "Resumed", "check_begin", "check_kinds", "invert", "normal_start", "resume", "sample"]
+__all__ = ["Inversion", "Resumed", "check_begin", "check_kinds", "check_model", "check_tangents", "invert",
+           "normal_start", "resume", "sample"]
 
 PURE = 1e-3             # alpha below which a level counts as one of pure noise
 TOGETHER = 2048         # points that `resume` advances at a time: full batches for networks, a bound for the memory
@@ -44,19 +45,18 @@ def normal_start(model: Model, seed: int, count: int = 1) -> State:
     return model.start(torch.stack(draw).numpy())
 
 
-def check_kinds(model: Model, levels: Levels, prompt: Prompt | None) -> None:
-    """ValueError for an argument in another's place."""
+def check_model(model: object) -> None:
+    """ValueError for anything else."""
     if not hasattr(model, "predict") or isinstance(model, type):
         said = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
         raise ValueError(f"model: {said}; takes a model, such as Denoiser(shape, function)")
-    if not isinstance(levels, Levels):
-        raise ValueError(f"levels = {brief(levels)}: takes a Levels, such as model.levels(50)")
-    if prompt is not None and not isinstance(prompt, Prompt):
-        raise ValueError(f"prompt = {brief(prompt)}: takes a Prompt, such as model.prompt('a red cat')")
-    conditions = {} if prompt is None else prompt.conditions
-    named = isinstance(conditions, Mapping) and conditions.values()
-    if named is False or not all(isinstance(c, torch.Tensor) and c.ndim for c in named):
-        raise ValueError(f"prompt: its conditions are {brief(conditions)}; takes tensors by name, points first")
+
+
+def check_kinds(model: Model, levels: Levels, prompt: Prompt | None) -> None:
+    """ValueError for an argument in another's place."""
+    check_model(model)
+    check_levels(levels)
+    check_prompt(prompt)
 
 
 def check_begin(levels: Levels, size: float = 1.0) -> None:
@@ -84,6 +84,19 @@ def _check(model: Model, x: State, levels: Levels, prompt: Prompt | None) -> Non
         raise ValueError(f"x: not finite at point {point}; takes states of finite numbers")
     if prompt is not None:
         prompt.check(len(x))
+
+
+def check_tangents(tangents: object, x: State) -> None:
+    """ValueError unless they are finite derivatives of `x`, or None for none."""
+    if tangents is None:
+        return
+    takes = f"takes derivatives of x, a tensor (t, {', '.join(map(str, x.shape))})"
+    if not isinstance(tangents, torch.Tensor):
+        raise ValueError(f"tangents: a {type(tangents).__name__}; {takes}")
+    if tangents.shape[1:] != x.shape or tangents.dtype != x.dtype or len(tangents) == 0:
+        raise ValueError(f"tangents: {_named(tangents)}; {takes}, {str(x.dtype).removeprefix('torch.')}")
+    if (point := first_not_finite(tangents.flatten(0, 1))) is not None:
+        raise ValueError(f"tangents: not finite at point {point % len(x)}; {takes}, of finite numbers")
 
 
 def _check_finite(x0: State, levels: Levels, step: int, points: Int[Tensor, " p"] | None = None) -> None:
@@ -152,12 +165,7 @@ def sample(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
     """
     _check(model, x, levels, prompt)
     first = whole("first", first, 0, levels.steps - 1, "a step")
-    if tangents is not None:
-        takes = f"takes derivatives of x, a tensor (t, {', '.join(map(str, x.shape))})"
-        if not isinstance(tangents, torch.Tensor):
-            raise ValueError(f"tangents: a {type(tangents).__name__}; {takes}")
-        if tangents.shape[1:] != x.shape or tangents.dtype != x.dtype or len(tangents) == 0:
-            raise ValueError(f"tangents: {_named(tangents)}; {takes}, {str(x.dtype).removeprefix('torch.')}")
+    check_tangents(tangents, x)
     for step in range(first, levels.steps):
         (prediction, slope), after, tangents = _advance(model, x, tangents, levels, step, prompt)
         yield Frame(model, step, prediction.x0, x, after, slope and slope.x0)
@@ -200,6 +208,7 @@ def resume(model: Model, x: State, first: Int[Tensor, " p"], levels: Levels, pro
     _check(model, x, levels, prompt)
     first = _levels_of(first, levels.steps, len(x))
     eta, seed = number("eta", eta, "0 to 1", least=0, most=1), whole("seed", seed, 0, 2**62)
+    switch("progress", progress)
     if eta and levels.order == 2:
         raise ValueError(f"eta = {eta:g}: Heun's method adds no noise; takes 0, or levels of order 1")
     x = x.clone()
@@ -279,7 +288,7 @@ def invert(model: Model, x: State, levels: Levels, prompt: Prompt | None = None,
     """
     _check(model, x, levels, prompt)
     stop, iterations = whole("stop", stop, 0, levels.steps - 1, "a step"), whole("iterations", iterations, 0)
-    tolerance = number("tolerance", tolerance, "a positive number", above=0)
+    tolerance, _ = number("tolerance", tolerance, "a positive number", above=0), switch("progress", progress)
     states, x0 = x.new_zeros(levels.steps + 1, *x.shape), x.new_zeros(levels.steps, *x.shape)
     residual = torch.full((levels.steps, len(x)), torch.inf)
     states[-1] = x

@@ -71,13 +71,13 @@ def test_a_text_encoder_whose_weights_are_no_numbers_is_refused_in_memory(folder
 
 
 @pytest.mark.parametrize("pictures, words", [
-    (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), "uint8 from 0 to 0; takes floating-point numbers"),
+    (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), "uint8 from 0 to 0; takes pictures (p, 3, 16, 16) in [0, 1]"),
     (255 * torch.ones(1, 3, 16, 16), "float32 from 255 to 255"), (torch.full((1, 3, 16, 16), torch.nan), "from nan"),
     (torch.zeros(3, 16, 16), "shape (3, 16, 16)"), (-torch.ones(2, 3, 16, 16), "float32 from -1 to -1"),
 ])
 def test_pictures_that_are_none_are_not_encoded(folder, pictures, words):
     model = PipelineModel.load(folder)
-    refuses(lambda: model.encode(pictures), "pictures: ", words)
+    refuses(lambda: model.encode(pictures), "pixels: ", words)
     assert model.encode(torch.rand(2, 3, 16, 16)).shape == (2, 4, 8, 8)
 
 

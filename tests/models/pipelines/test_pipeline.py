@@ -487,17 +487,22 @@ def test_latents_of_another_shape_are_refused(models):
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda m: m.decode(noise(1, (3, 6, 10))), "latents: shape (1, 3, 6, 10); takes a tensor (n, 4, 6, 10)"),
-    (lambda m: m.decode(noise(1)[0]), "latents: shape (4, 8, 8)"),
-    (lambda m: m.predict(np.zeros((1, 4, 6, 10)), m.levels(2), 0), "latents: a ndarray; takes a tensor"),
-    (lambda m: m.push(noise(1, (3, 6, 10)), noise(1, (3, 6, 10))[None], m.levels(2), 0), "latents: shape (1, 3,"),
+    (lambda m: m.decode(noise(1, (3, 6, 10))), "x0: shape (1, 3, 6, 10); takes a tensor (n, 4, 6, 10)"),
+    (lambda m: m.decode(noise(1)[0]), "x0: shape (4, 8, 8)"), (lambda m: m.decode(None), "x0 = None: takes a tensor"),
+    (lambda m: m.decode(noise(1, m.shape) * torch.nan), "x0: not finite at point 0"),
+    (lambda m: m.predict(np.zeros((1, 4, 6, 10)), m.levels(2), 0), "x: a ndarray; takes a tensor"),
+    (lambda m: m.predict(noise(1, m.shape), None, 0), "levels = None: takes a Levels"),
+    (lambda m: m.push(noise(1, (3, 6, 10)), noise(1, (3, 6, 10))[None], m.levels(2), 0), "x: shape (1, 3,"),
+    (lambda m: m.push(noise(1, m.shape), None, m.levels(2), 0), "tangents: a NoneType; takes (t"),
+    (lambda m: m.predict_each(noise(2, m.shape), m.levels(2), np.array([0, 2])), "steps = array([0, 2]): takes a step"),
+    (lambda m: m.norm(None), "x: None; takes differences of states"), (lambda m: m.encode(None), "pixels = None"),
     (lambda m: m.push(noise(2, m.shape), noise(2, m.shape), m.levels(2), 0), "tangents: shape (2, 4, 6, 10); takes (t"),
     (lambda m: m.predict_each(noise(2), m.levels(2), np.array([0, 1]), m.prompt(["red apple"] * 3)), "prompt: of 3"),
     (lambda m: m.predict(noise(1, m.shape), m.levels(2), 2), "step = 2: takes a whole number from 0 to 1"),
     (lambda m: m.predict(noise(1, m.shape), m.levels(2), 0.5), "step = 0.5: takes"),
     (lambda m: m.predict(noise(1, m.shape), m.levels(2), 0, read=3), "read = 3: takes a whole number from 0 to 2"),
-    (lambda m: m.predict(noise(1, m.shape), m.levels(2), 0, "red apple"), "prompt = 'red apple': takes what"),
-    (lambda m: m.encode(torch.zeros(1, 1, 12, 20)), "pictures: shape (1, 1, 12, 20); takes (n, 3, 12, 20) in [0, 1]"),
+    (lambda m: m.predict(noise(1, m.shape), m.levels(2), 0, "red apple"), "prompt = 'red apple': takes a Prompt"),
+    (lambda m: m.encode(torch.zeros(1, 1, 12, 20)), "pixels: shape (1, 1, 12, 20); takes pictures (p, 3, 12, 20) in"),
 ])
 def test_states_of_another_shape_are_one_line(wide, call, words):
     refuse(lambda: call(wide), words)

@@ -18,8 +18,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import brief, number, whole
-from phasebook.models.denoiser import checked_latents, combined, listed
+from phasebook.arguments import brief, first_not_finite, numbers, pictures
+from phasebook.models.denoiser import checked_latents, combined, guided, listed
 from phasebook.models.pipelines.checkpoints import check_dtype, check_settings, digest_of, known_directory
 from phasebook.models.pipelines.family import Family
 from phasebook.models.pipelines.fitting import check_directory, check_geometry, understood
@@ -28,13 +28,11 @@ from phasebook.models.pipelines.noise import Noise, check_sampler
 from phasebook.models.pipelines.vae import decoded, encoded
 from phasebook.sampling.batches import within_memory
 from phasebook.sampling.features import Latent, OfPixels, root_mean_square
-from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Feature, Model, Pixels, Prediction, Prompt
+from phasebook.sampling.levels import Levels, asked_at
+from phasebook.sampling.protocols import Feature, Model, Pixels, Prediction, Prompt, check_prompt, check_steps
 from phasebook.sampling.tangents import forward_mode, pushed
 
 __all__ = ["PipelineModel"]
-
-ROUNDED = 0.01      # by which pixels of a resized or halved picture may leave [0, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +210,7 @@ class PipelineModel(Model):
         Raises:
             ValueError: for a prompt longer than the tokenizer's limit, which diffusers would cut, or guidance < 0.
         """
-        guidance = number("guidance", guidance, "a finite number >= 0 (1 or less: no guidance)", least=0)
+        guidance = guided(guidance)
         single = listed(texts, negative)
         known = {text: self.family.conditions(self.pipe, text, negative, guidance) for text in dict.fromkeys(single)}
         names = known[single[0]]
@@ -222,7 +220,7 @@ class PipelineModel(Model):
     def predict(self, x: Float[Tensor, "p c y x"], levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
         """The network's prediction, in batches. `levels` are the model's own: the network is told their times."""
-        self._check_latents(x)
+        self._check_latents("x", x)
         function, conditions = self._asked(levels, step, prompt, len(x), read)
         return Prediction(*self._batched(function, x.to(self.device, self.dtype), *conditions))
 
@@ -232,10 +230,11 @@ class PipelineModel(Model):
         """Points of many levels in the same batches, where the network takes a time for each of them."""
         if self.family.network != "unet":
             return super().predict_each(x, levels, steps, prompt)
-        self._check_latents(x)
+        self._check_latents("x", x)
+        steps = check_steps(steps, levels, len(x))
         self.noise.check(levels)
         prompt = self.prompt("") if prompt is None else prompt
-        prompt.check(len(x))
+        check_prompt(prompt, len(x))
         exact = torch.promote_types(self.dtype, torch.float32)      # bfloat16 has no 981
         said = (levels.timestep[steps], levels.alpha[steps], levels.sigma[steps])
         clock = [torch.as_tensor(v).to(self.device, exact) for v in said]
@@ -255,9 +254,10 @@ class PipelineModel(Model):
     def push(self, x: Float[Tensor, "p c y x"], dx: Float[Tensor, "t p c y x"], levels: Levels, step: int,
              prompt: Prompt | None = None) -> tuple[Prediction, Prediction]:
         """The prediction and its derivatives along tangents, in batches of both."""
-        self._check_latents(x)
-        if dx.shape[1:] != x.shape:
-            raise ValueError(f"tangents: shape {tuple(dx.shape)}; takes (t, {', '.join(map(str, x.shape))})")
+        self._check_latents("x", x)
+        if not isinstance(dx, Tensor) or dx.shape[1:] != x.shape or len(dx) == 0:
+            said = f"shape {tuple(dx.shape)}" if isinstance(dx, Tensor) else f"a {type(dx).__name__}"
+            raise ValueError(f"tangents: {said}; takes (t, {', '.join(map(str, x.shape))})")
         x, dx = x.to(self.device, self.dtype), dx.to(self.device, self.dtype)
         function, conditions = self._asked(levels, step, prompt, len(x), None)
         wide = [c.repeat(len(dx), *(1,) * (c.ndim - 1)) for c in conditions]
@@ -269,8 +269,12 @@ class PipelineModel(Model):
     @torch.no_grad()
     def decode(self, x0: Float[Tensor, "p c y x"]) -> Pixels:
         """Pictures of clean latents, float32."""
-        x0 = torch.as_tensor(x0).to(self.device, self.dtype)
-        self._check_latents(x0)
+        if not isinstance(x0, Tensor):
+            x0 = torch.as_tensor(numbers("x0", x0, f"a tensor (n, {', '.join(map(str, self.shape))})"))
+        x0 = x0.to(self.device, self.dtype)
+        self._check_latents("x0", x0)
+        if (point := first_not_finite(x0)) is not None:
+            raise ValueError(f"x0: not finite at point {point}; takes clean latents of finite numbers")
         return self._batched(lambda z: (self.pixels(z),), x0)[0].float()
 
     def output(self, x: Float[Tensor, "p c y x"], levels: Levels, step: int,
@@ -279,11 +283,11 @@ class PipelineModel(Model):
         rows = {name: c.expand(len(x), *c.shape[1:]) for name, c in prompt.conditions.items()}
         return self.family.guided(self.pipe, x, float(levels.timestep[step]), rows, prompt.guidance)
 
-    def _check_latents(self, x: Float[Tensor, "p c y x"]) -> None:
+    def _check_latents(self, name: str, x: Float[Tensor, "p c y x"]) -> None:
         """ValueError unless `x` are latents of this network, of whatever size."""
         if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.shape[0] or len(x) == 0:
             found = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
-            raise ValueError(f"latents: {found}; takes a tensor (n, {', '.join(map(str, self.shape))})")
+            raise ValueError(f"{name}: {found}; takes a tensor (n, {', '.join(map(str, self.shape))})")
 
     # --- the network, in batches -------------------------------------------------------------------------------
 
@@ -291,11 +295,9 @@ class PipelineModel(Model):
                read: int | None) -> tuple[Callable[..., tuple[Tensor, Tensor]], list[Tensor]]:
         """A function of one batch and of its conditions, and the conditions of all points."""
         prompt = self.prompt("") if prompt is None else prompt
-        if not isinstance(prompt, Prompt):
-            raise ValueError(f"prompt = {brief(prompt)}: takes what model.prompt(text) gives")
+        check_prompt(prompt, points)
+        step, at = asked_at(levels, step, read)
         self.noise.check(levels)
-        step = whole("step", step, 0, levels.steps - 1)
-        at = step if read is None else whole("read", read, 0, levels.steps)
         time = float(levels.timestep[step])
         alpha, sigma = float(levels.alpha[at]), float(levels.sigma[at])
 
@@ -303,7 +305,6 @@ class PipelineModel(Model):
             named = dict(zip(prompt.conditions, conditions, strict=True))
             return self.noise.split(y, self.family.guided(self.pipe, y, time, named, prompt.guidance), alpha, sigma)
 
-        prompt.check(points)
         return function, [c.expand(points, *c.shape[1:]) for c in prompt.conditions.values()]
 
     def _batched(self, function: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "p *s"]) -> list[Tensor]:
@@ -327,14 +328,8 @@ class PipelineModel(Model):
         Raises:
             ValueError: for another shape, or numbers that are no pictures.
         """
-        pixels = torch.as_tensor(pixels)
-        if pixels.ndim != 4 or pixels.shape[1] != 3:
-            scale = getattr(self.pipe, "vae_scale_factor", 8) if self.decoder is not None else 1
-            sides = ", ".join(str(n * scale) for n in self.shape[1:])
-            raise ValueError(f"pictures: shape {tuple(pixels.shape)}; takes (n, 3, {sides}) in [0, 1]")
-        if not pixels.is_floating_point() or not (-ROUNDED <= pixels.min() and pixels.max() <= 1 + ROUNDED):
-            raise ValueError(f"pictures: {str(pixels.dtype).removeprefix('torch.')} from {pixels.min():g} to "
-                             f"{pixels.max():g}; takes floating-point numbers in [0, 1]")
+        scale = getattr(self.pipe, "vae_scale_factor", 8) if self.decoder is not None else 1
+        pixels = pictures("pixels", pixels, tuple(n * scale for n in self.shape[1:]))
         place = self.family.place(self.encoder)
         return self._batched(lambda x: (encoded(self.encoder, x, place),), pixels.to(self.device, self.dtype))[0]
 
