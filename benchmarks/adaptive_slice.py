@@ -187,7 +187,8 @@ def _growth(grids: tuple[int, ...], costs: np.ndarray, seconds: np.ndarray) -> l
         {"name": "adaptive slice, exponent of its cost in the grid", **time_s, "ratio": float(fitted.max()),
          "target": "<= 1.4", "detail": f"fitted, the largest of {len(costs)} anchor sets; evaluations, their mean: "
                                        f"{counts}",
-         "curve": {"grid": list(grids), "evaluations": costs.mean(0).tolist(), "seconds": seconds.mean(0).tolist()}},
+         "curve": {"grid, adaptive": list(grids), "evaluations": costs.mean(0).tolist(),
+                   "seconds": seconds.mean(0).tolist()}},
         {"name": "adaptive slice, exponent from one grid to the next", **time_s, "ratio": float(local.max()),
          "target": "<= 1.4", "detail": f"the largest of all steps and anchor sets; means of the sets: {steps}"},
     ]

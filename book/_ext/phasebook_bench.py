@@ -12,8 +12,8 @@ from phasebook.site.paths import root
 
 PAGE, MARK = "book/speed", re.compile(r"\{bench: (cpu|cuda) (table|short|curves)\}")
 ALT = "Panels of seconds of a slice against its sizes, on logarithmic axes: "
-CAPTION = ("What a slice of the exact model costs against each of its sizes, the others as they are; both axes are "
-           "logarithmic.")
+CAPTION = ("What a slice costs against each of its sizes, the others as they are: of the exact model at every point, "
+           "where an axis names nothing else. Both axes are logarithmic.")
 
 
 def filled(machine: str, what: str) -> str:

@@ -47,6 +47,7 @@ def test_adaptive_rows_at_small_sizes(monkeypatch, tmp_path):
     exact = adaptive.Subject(model, model.levels(50), model.features["pixels"])
     fitted, local = adaptive._exponents(exact, (17, 33), (6, 7))
     assert 0.5 < fitted["ratio"] <= local["ratio"] + 1e-9 < 2 and len(fitted["curve"]["evaluations"]) == 2
+    assert next(iter(fitted["curve"])) == "grid, adaptive"              # the panel "grid" is that of every point
     assert adaptive._fine(exact, 6, 17)["ratio"] > 0.9
     for row in adaptive._learner(exact, (6,), 17):
         assert row["target"] == "<= 1" and 0 < row["ratio"] < 2
@@ -123,6 +124,12 @@ def test_the_page_on_speed_shows_what_is_on_record(tmp_path, monkeypatch):
     assert not extension.MARK.search(source[0]) and "| a row | 1 | 2 | 2 | ≥\u00a01 | yes |" in source[0]
     assert "```{raw} html\n<div" in source[0] and "on logarithmic axes: grid" in source[0]
     assert "Every row on record keeps to its target" in source[0] and "(`cuda.json`)" in source[0]
+
+
+def test_the_grid_on_record_is_that_of_every_point_and_an_adaptive_one_says_so():
+    shown = bench.curves(runner.root() / "benchmarks" / "results" / "cpu.json")
+    grid, took = shown["grid"]
+    assert np.polyfit(np.log(grid), np.log(took), 1)[0] > 1.5 and "grid, adaptive" in shown
 
 
 def test_rows_of_a_graphics_card_at_tiny_sizes_without_one():

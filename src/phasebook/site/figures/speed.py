@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -13,7 +14,7 @@ COLUMNS = 3
 
 
 def cost_curves(seconds: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> go.Figure:
-    """Panels of seconds against a size, both axes logarithmic.
+    """Panels of seconds against a size, both axes logarithmic, a decade of seconds or more in each.
 
     Args:
         seconds: sizes and seconds, by what is varied.
@@ -25,5 +26,8 @@ def cost_curves(seconds: Mapping[str, tuple[Sequence[float], Sequence[float]]]) 
         line = {"mode": "lines+markers", "line_color": COLOURS[0], "showlegend": False}
         fig.add_scatter(x=list(sizes), y=list(took), **line, **at)
         fig.update_xaxes(title=name, type="log", tickvals=list(sizes), ticktext=[f"{x:g}" for x in sizes], **at)
-        fig.update_yaxes(title="seconds" if at["col"] == 1 else None, **at, **log_axis(took))
+        low, high = np.log10([min(took), max(took)])
+        shown = (low + high) / 2 + max(0.5, (high - low) / 2 + 0.05) * np.array([-1, 1])   # what is flat looks flat
+        fig.update_yaxes(title="seconds" if at["col"] == 1 else None, range=list(shown), **at,
+                         **log_axis(10**shown * [1.1, 1 / 1.1]))
     return layout(fig, height=230 * rows + 60)
