@@ -375,7 +375,7 @@ show_toy(data, s=0.4, alt="Atoms in the plane with the cells of the posterior as
 # directions, `tree_ratio` times shorter from one generation to the next. The null is a cloud with as many points and the same covariance, drawn from
 # a Gaussian: it also goes from one mode to all of them.
 
-# %% mystnb={"figure": {"caption": "Noise levels at which the number of modes reaches a power of the branching number. Left: Cantor data, with the predicted slope. Right: random trees (dots), their Gaussian twins (rings), and the predicted slope.", "name": "fig-growth"}}
+# %% mystnb={"figure": {"caption": "Noise levels at which the number of modes reaches a power of the branching number. Left: Cantor data, with the predicted slope. Right: a random tree (dots), its Gaussian twin (rings), and the predicted slope.", "name": "fig-growth"}}
 def doublings(mixture, count, branches, depth, ratio):
     """Levels at which the modes of a hierarchy reach each power of its branching number."""
     extent = 2 * np.abs(mixture.means - mixture.means.mean(0)).max()
@@ -392,7 +392,7 @@ for _ in range(p.trees):
     for mixture, kept in ((tree, tree_levels), (hierarchies.gaussian_twin(tree, rng), twin_levels)):
         kept.append(doublings(mixture, hierarchies.mode_count, p.tree_branches, p.tree_depth, p.tree_ratio))
 panels = [growth_panel({"Cantor": dust_levels}, 2, dimension),
-          growth_panel({"trees": tree_levels[0], "Gaussian twin": twin_levels[0]}, p.tree_branches, expected)]
+          growth_panel({"tree": tree_levels[0], "Gaussian twin": twin_levels[0]}, p.tree_branches, expected)]
 show(curves(panels, ["noise level s"] * 2, ["modes", "modes"]), alt="Left: dots on a falling line on logarithmic axes. Right: dots on a "
      "falling line, rings that fall much more steeply within a narrow range of noise.")
 cantor_exponent = hierarchies.growth_exponent(dust_levels, 2)

@@ -20,3 +20,4 @@ def test_a_slider_shows_one_density_at_a_time():
     steps = fig.layout.sliders[0].steps
     assert [sum(step.args[0]["visible"][:3]) for step in steps] == [1, 1, 1]
     assert [trace.visible for trace in fig.data[:3]] == [False, True, False]
+    assert fig.data[3].marker.size <= 3     # a density of one cell in 64, some 6 pixels, stays seen

@@ -95,6 +95,15 @@ def test_stretching_has_one_colour_scale_and_bytes():
     assert maps[0].colorbar.ticktext == ("0.1", "1", "10", "100", "1000", "10000")
 
 
+def test_the_colours_of_stretching_end_at_what_is_there():
+    """Two decades above the largest number would leave every map dark."""
+    for largest, end, ticks in ((232.0, 71, 4), (1e3, 90, 5), (0.01, 0, 2), (np.inf, 120, 6)):
+        maps = np.full((2, 9, 9), 0.5)
+        maps[0, 3, 4] = largest
+        bright = stretching(["2", "1"], maps, np.linspace(-1, 1, 9), WALLS).data[0]
+        assert bright.zmax == end and len(bright.colorbar.tickvals) == ticks
+
+
 def test_crease_and_family_carry_axis_titles():
     axis = np.linspace(-1, 1, 5)
     fig = crease(axis, np.abs(axis)[None] + 0 * axis[:, None], RNG.normal(size=(1, 2, 3)))

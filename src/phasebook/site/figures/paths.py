@@ -79,8 +79,9 @@ def along(axes: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], densities: Fl
         fig.add_trace(go.Heatmap(x=axes[0], y=axes[1], z=scaled, colorscale="Viridis", zmin=0, zmax=1,
                                  visible=k == middle, colorbar={"title": "p / max"}, hoverinfo="skip"))
     x, y = np.float32(curve).T
+    dot = {"color": COLOURS[1], "size": 3}                      # smaller than a cell, which may hold a whole density
     fig.add_trace(go.Scatter(x=x, y=y, mode="lines+markers", name="means", line={"color": "white", "width": 1},
-                             marker={"color": COLOURS[1], "size": 6}, showlegend=False))
+                             marker=dot, showlegend=False))
     steps = []
     for k, share in enumerate(shares):
         visible = [i == k for i in range(len(shares))] + [True]

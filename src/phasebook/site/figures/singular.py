@@ -188,16 +188,18 @@ def _pale(colour: str, share: float = 0.75) -> str:
 
 def stretching(levels: Sequence[str], maps: Float[ndarray, "k g g"], axis: Float[ndarray, " g"],
                walls: Float[ndarray, "m 2 2"], top: int = 4) -> go.Figure:
-    """A Lipschitz constant over the latent plane, one logarithmic colour scale 0.1 .. 10^top, a slider over levels.
+    """A Lipschitz constant over the latent plane, a slider over levels, one logarithmic colour scale from 0.1 to the
+    largest of all levels, 1 at least and 10^top at most.
 
     Values travel as bytes: steps of a thirtieth of a decade.
     """
     fig, first = go.Figure(), 2 * len(levels) // 3
-    ticks = list(range(-1, top + 1))
+    largest = int(np.ceil(30 * np.clip(np.log10(max(np.nanmax(maps), 1e-9)), 0, top)))
+    ticks = list(range(-1, largest // 30 + 1))
     bar = {"title": "Lip", "tickvals": [30 * t for t in ticks], "ticktext": [f"{10.0**t:g}" for t in ticks]}
     for k, values in enumerate(maps):
         shown = np.rint(30 * np.clip(np.log10(np.maximum(values, 1e-9)), -1.0, top)).astype(np.int8)
-        fig.add_trace(go.Heatmap(x=_short(axis), y=_short(axis), z=shown, zmin=-30, zmax=30 * top, colorscale="Inferno",
+        fig.add_trace(go.Heatmap(x=_short(axis), y=_short(axis), z=shown, zmin=-30, zmax=largest, colorscale="Inferno",
                                  visible=k == first, colorbar=bar, hoverinfo="x+y"))
         fig.add_trace(go.Scatter(**_lines(walls), mode="lines", line={"color": "#56B4E9", "width": 1.2, "dash": "dot"},
                                  visible=k == first, name="walls of the one-shot transport"))
