@@ -60,8 +60,8 @@ for name, reason in reasons.items():
 # Five verdicts are possible. A statement **holds** when its whole interval meets the bound; a number without
 # uncertainty is an interval of one point. It **fails** when no point of the interval meets it: that includes every
 # 'always' for which a counterexample was computed. It **holds with correction** when it fails as printed but a repaired
-# form, given in the row, holds. It is **undecided** when the interval lies on both sides of the bound, or the data are too few for an interval, so that more
-# data would be needed to say either. What was not run is **not tested here**, and nothing is concluded from it.
+# form, given in the row, holds. It is **undecided** when the interval lies on both sides of the bound, or there is none: the data are too few for one, or the row's
+# note says why else nothing is decided. What was not run, or left nothing that could be measured, is **not tested here**, and nothing is concluded from it.
 
 # %%
 from IPython.display import HTML
@@ -132,13 +132,13 @@ HTML(claims_table([c for c in paper if c.verdict == "holds"]))
 #
 # ## Undecided, and not tested here
 #
-# Sentences whose interval lies on both sides of their bound or whose data are too few for one, and those of which nothing was or could be measured.
+# Sentences whose interval lies on both sides of their bound or that have none, and those of which nothing was or could be measured.
 
 # %% tags=["hide-input"]
 HTML(claims_table([c for c in paper if c.verdict in ("undecided", "not tested here")]))
 
 # %% [markdown]
-# An undecided row is not a weak 'holds' nor a weak 'fails'. Its interval says how far the data of this book reach; where there is none, the data are too few for one.
+# An undecided row is not a weak 'holds' nor a weak 'fails'. Its interval says how far the data of this book reach; where there is none, the data are too few for one, or its note says why else.
 #
 # ## What this book adds
 #

@@ -17,8 +17,18 @@ def test_table_escapes_text_and_shows_corrections_and_intervals():
     book.claim("toy.c", 0.9, (None, None))
     html = claims_table(list(book.claims.values()))
     for words in ("x &lt; y", "Eq. &lt;1&gt;", "&lt;b&gt;", "Corrected: z &gt; 0", "pb-holds-with-correction",
-                  "0.8 to 1.1", "pb-undecided", "≥ 1", "too few for an interval", "1 of these verdicts rests on"):
+                  "0.8 to 1.1", "pb-undecided", "≥ 1", "no interval", "One of these verdicts rests on"):
         assert words in html
+
+
+@pytest.mark.parametrize("interval, words", [
+    ((None, None), "no interval"), ((3.0, None), "3 or more"), ((None, 3.0), "3 or less"), ((2.0, 4.0), "2 to 4")])
+def test_no_reason_is_made_up_for_an_end_that_is_not_there(interval, words):
+    """A number known from one side, or one that tells nothing, is not always a matter of too few data."""
+    book = ledger(a=TOLD)
+    book.claim("toy.a", 3.0, interval, note="neighbours")
+    html = claims_table(list(book.claims.values()))
+    assert f"3<div class=\"pb-note\">{words}</div>" in html and "too few" not in html
 
 
 def test_it_is_said_how_many_intervals_were_looked_at():

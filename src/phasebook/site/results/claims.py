@@ -92,7 +92,7 @@ def verdict(estimate: float | None, interval: tuple[float | None, float | None] 
     """The verdict by the one rule.
 
     Args:
-        estimate: the number found, or None where nothing was run.
+        estimate: the number found, or None where nothing was run or could be measured.
         interval: its ends, None for an end that is unbounded; None for an estimate without uncertainty.
         bound: as text, see the head of this module.
         corrected: the verdict on the statement's correction, where it has one.

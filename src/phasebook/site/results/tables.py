@@ -68,13 +68,13 @@ def _signs(text: str) -> str:
 
 
 def _measured(c: "Claim | Correction") -> str:
-    """The estimate and, below it, its interval."""
+    """The estimate and, below it, its interval; why there is none is the note's to say."""
     if c.interval is None:
         return shown(c.estimate, c.bound)
-    if None in c.interval:
-        return f'{shown(c.estimate, c.bound)}<div class="pb-note">too few for an interval</div>'
     low, high = (shown(end, c.bound) for end in c.interval)
-    return f'{shown(c.estimate, c.bound)}<div class="pb-note">{low} to {high}</div>'
+    words = {(True, True): "no interval", (False, True): f"{low} or more", (True, False): f"{high} or less"}
+    text = words.get(tuple(end is None for end in c.interval), f"{low} to {high}")
+    return f'{shown(c.estimate, c.bound)}<div class="pb-note">{text}</div>'
 
 
 def multiplicity(claims: "Iterable[Claim]") -> str:
@@ -82,8 +82,10 @@ def multiplicity(claims: "Iterable[Claim]") -> str:
     n = sum(1 for c in claims if c.interval is not None and None not in c.interval)
     if not n:
         return ""
-    return (f"{n} of these verdicts rest{'s' * (n == 1)} on a 95 % interval, each read by itself: about {0.05 * n:.2g} "
-            f"of {n} may miss the truth by chance.")
+    if n == 1:
+        return "One of these verdicts rests on a 95 % interval, which misses the truth by chance one time in twenty."
+    return (f"{n} of these verdicts rest on a 95 % interval, each read by itself: about {0.05 * n:.2g} of {n} may miss "
+            "the truth by chance.")
 
 
 def in_words(bound: str) -> str:
