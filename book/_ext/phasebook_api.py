@@ -5,10 +5,12 @@ in a signature is no broken reference, for no inventory of it is at hand; one of
 """
 
 import importlib
+import inspect
 import pkgutil
 import re
 
 from sphinx.addnodes import desc_signature
+from sphinx.ext.autodoc.preserve_defaults import DefaultValue
 
 PAGE, MARK = "book/api", "{rooms}"
 HIDDEN = ("phasebook.site", "phasebook.cli")        # the book's own machinery
@@ -46,17 +48,34 @@ def fill(app, docname: str, source: list[str]) -> None:
 
 
 def plain(app, what, name, thing, options, lines: list[str]) -> None:
-    """Docstrings are words and formulas: a bar or a star in them is no markup, and a table stays as it is drawn."""
-    shown, in_table = [], False
-    for line in lines:
+    """Docstrings are words and formulas: a bar or a star in them is no markup, and a table or what stands indented
+    behind an empty line stays as it is drawn."""
+    shown, inside = [], ""
+    for k, line in enumerate(lines):
+        if inside == "block" and (not line.strip() or line[0] == " "):
+            shown.append(line)
+            continue
         if line.lstrip().startswith("|") and line.rstrip().endswith("|") and line.count("|") > 2:
-            shown += [] if in_table else ["::", ""]
+            shown += [] if inside else ["::", ""]
             shown.append("    " + line)
-            in_table = True
-        else:
-            shown += ["", escaped(line)] if in_table else [escaped(line)]
-            in_table = False
+            inside = "table"
+            continue
+        shown += [""] if inside == "table" else []
+        inside = "block" if begins_block(lines, k) else ""
+        shown += [f".. code-block:: {'python' if 'import ' in line else 'text'}", "", line] if inside else [
+            escaped(line)]
     lines[:] = shown
+
+
+def begins_block(lines: list[str], k: int) -> bool:
+    """Whether a line is indented under a paragraph, an empty line between: an example or a formula. What follows a
+    section of arguments or stands in a list is none."""
+    if k < 2 or not lines[k].startswith("    ") or lines[k - 1].strip():
+        return False
+    before = k - 2
+    while before and lines[before].strip() and lines[before - 1].strip():
+        before -= 1         # to the first line of its paragraph
+    return not any(line.startswith(" ") for line in lines[before:k - 1]) and not re.match(r"[-*]|\d+\.", lines[before])
 
 
 def escaped(line: str) -> str:
@@ -65,6 +84,21 @@ def escaped(line: str) -> str:
     pieces[::2] = [re.sub(r"([\\|*])", r"\\\1", text) for text in pieces[::2]]
     pieces[1::2] = [code if code[0] == ":" or code[:2] == "``" else f"`{code}`" for code in pieces[1::2]]
     return "".join(pieces)
+
+
+def show_values(app, thing, bound: bool) -> None:
+    """A default that is a constant of its module, in a signature by its value: the name says nothing to a reader.
+    Sphinx has put the defaults as they are written before this is called."""
+    around = getattr(inspect.unwrap(thing), "__globals__", {})
+    signature = getattr(thing, "__signature__", None)
+    if signature is None:
+        return
+    parameters = []
+    for one in signature.parameters.values():
+        value = around.get(repr(one.default)) if repr(one.default).isupper() else None
+        shown = isinstance(value, int | float | str)
+        parameters.append(one.replace(default=DefaultValue(repr(value))) if shown else one)
+    vars(getattr(thing, "__func__", thing))["__signature__"] = signature.replace(parameters=parameters)
 
 
 def skip(app, what, name, thing, skipped, options) -> bool | None:
@@ -97,5 +131,6 @@ def setup(app) -> dict:
     app.connect("source-read", fill)
     app.connect("autodoc-skip-member", skip)
     app.connect("object-description-transform", shorten)
+    app.connect("autodoc-before-process-signature", show_values, priority=600)     # after Sphinx's own
     app.connect("autodoc-process-docstring", plain, priority=400)      # before napoleon adds its own markup
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

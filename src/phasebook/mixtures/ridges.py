@@ -10,7 +10,7 @@ The Lipschitz constant of F_s at z is `1 / sigma_min(K)`, the product of all oth
 Liouville's formula `det K = p_s(y) / phi(z)` gives the determinant without cancellation: right as long as the flow
 squeezes one direction beyond float64 and no second one. float64.
 
-**Bound.** Let the data lie in a set of diameter D. Along any direction the posterior has variance at most `D^2 / 4`
+Bound. Let the data lie in a set of diameter D. Along any direction the posterior has variance at most `D^2 / 4`
 (Popoviciu 1935), so `d log |J| / d log s >= 1 - D^2 / (4 s^2)`, and from `J = S` at the far level S down to s
 
     |J| <= s exp(D^2 / (8 s^2)),

@@ -3,14 +3,19 @@
 import importlib.util
 import inspect
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
 from docutils.parsers.rst import roles
+from sphinx.ext.autodoc.preserve_defaults import update_defvalue
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
+from phasebook.models.exact import ExactModel
 from phasebook.site.build import runner
+from phasebook.slices.slice import Slice
+from phasebook.slices.stores.engine import store_slice
 
 FILE = runner.root() / "book" / "_ext" / "phasebook_api.py"
 spec = importlib.util.spec_from_file_location("phasebook_api", FILE)
@@ -41,6 +46,31 @@ def test_a_table_stays_as_it_is_drawn():
     assert lines == ["Words:", "", "::", "", "    | a | b |", "    |---|---|", "    | 1 | 2 |", "", "More."]
 
 
+def test_examples_and_formulas_keep_their_lines():
+    """What stands indented behind an empty line is a block as it is drawn; arguments and lists are none."""
+    lines = ["Words:", "", "    from phasebook import x", "    y = a*b", "", "    z = |y|", "", "More *of*", "it.",
+             "", "    |J| <= s,", "", "Args:", "    a: one, that", "        goes on.", "", "    b: two.", "",
+             "- an item", "", "    of two paragraphs", ""]
+    kept = lines[12:18]
+    api.plain(None, "module", "m", None, None, lines)
+    assert lines == ["Words:", "", ".. code-block:: python", "", "    from phasebook import x", "    y = a*b", "",
+                     "    z = |y|", "", r"More \*of\*", "it.", "", ".. code-block:: text", "", "    |J| <= s,", "",
+                     *kept, "- an item", "", "    of two paragraphs", ""]
+
+
+def test_a_default_that_is_a_constant_is_shown_by_its_value():
+    """Behind Sphinx's own, which puts it as it is written."""
+    app = SimpleNamespace(config=SimpleNamespace(autodoc_preserve_defaults=True))
+    for thing, bound, shown in ((Slice.ridge, False, "share: float = 0.2"), (store_slice, False, "tries: int = 3"),
+                                (ExactModel.of, True, "bonus: float = 12.0")):
+        update_defvalue(app, thing, bound)
+        try:
+            api.show_values(app, thing, bound)
+            assert shown in str(inspect.signature(thing)).replace("'", "")
+        finally:
+            vars(getattr(thing, "__func__", thing)).pop("__signature__", None)
+
+
 def public():
     """Every public name of the library with its docstring, and those of its classes' members."""
     for module in map(importlib.import_module, api.public_modules("phasebook")):
@@ -67,6 +97,7 @@ def test_every_docstring_can_be_read():
         tree = publish_doctree(str(GoogleDocstring(lines, config, what="function")),
                                settings_overrides={"report_level": 2, "halt_level": 5, "warning_stream": said})
         faults += [f"{name}: {node.astext()}" for node in tree.findall(nodes.literal) if "``" in node.astext()]
+        faults += [f"{name}: loses its lines: {node.astext()}" for node in tree.findall(nodes.block_quote)]
         if said.getvalue():
             faults.append(f"{name}: {said.getvalue().splitlines()[0]}")
             said.truncate(said.seek(0))
