@@ -91,7 +91,7 @@ def _row(name: str, kind: str) -> dict:
     apart = float((mine - theirs).abs().max())
     return {"name": f"{name} slice, {GRID} x {GRID}, {STEPS} steps, guidance {GUIDANCE:g}", "ours_s": ours,
             "peer_s": peer, "ratio": peer / ours, "target": ">= 8",
-            "detail": f"latents differ by {apart:.1e}: {'same' if apart <= TOLERANCE else 'NOT the same'}{origin}"}
+            "detail": f"latents differ by {apart:.1e}: {'same' if apart <= TOLERANCE else 'not the same'}{origin}"}
 
 
 if __name__ == "__main__":

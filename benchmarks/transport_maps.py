@@ -23,7 +23,7 @@ def rows(n: int = 64, atoms: int = 10_000, times: int = 3) -> list[dict]:
     cells = solve(y)
     seconds = time.process_time() - start
     return [
-        {"name": f"Monge-Ampere on the torus, N = {n}", "ours_s": min(runs), "peer_s": 0.1, "ratio": 0.1 / min(runs),
+        {"name": f"Monge–Ampère on the torus, N = {n}", "ours_s": min(runs), "peer_s": 0.1, "ratio": 0.1 / min(runs),
          "target": ">= 1", "detail": "peer: the limit of 0.1 s"},
         {"name": f"semi-discrete transport, {atoms} atoms", "ours_s": seconds, "peer_s": 5.0, "ratio": 5 / seconds,
          "target": ">= 1", "detail": "peer: the limit of 5 s"},

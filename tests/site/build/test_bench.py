@@ -78,6 +78,15 @@ def test_rows_are_kept_beside_the_yardstick_and_shown(tmp_path):
     assert bench.curves(place) == {"grid": ([1, 2], [0.1, 0.2]), "grid (quick)": ([1, 2], [0.1, 0.2])}
 
 
+def test_numbers_of_a_row_are_set_as_its_target_is(tmp_path):
+    place = tmp_path / "cpu.json"
+    bench.write([{"name": "one, 9 x 9 x 5", "benchmark": "b", "ours_s": 7.826e-6, "peer_s": 4854.7,
+                  "ratio": 1.0152e-7, "target": ">= 5e-4", "detail": "by 1.6e-05: not the same", "gflops": [1.0, 1.0],
+                  "holds": False}], place)
+    row = "| one, 9 × 9 × 5 | 7.83·10⁻⁶ | 4855 | 1.02·10⁻⁷ | ≥\u00a05·10⁻⁴ |"
+    assert row in bench.page(place) and "by 1.6·10⁻⁵: not the same" in bench.short(place)
+
+
 @pytest.mark.parametrize("text", ['{"rows": [', "[]", "{}", "7"])
 def test_a_record_that_cannot_be_read_is_one_line_before_anything_is_timed(house, phasebook, capsys, text):
     place = house / "benchmarks" / "results" / "cpu.json"

@@ -11,7 +11,7 @@ from phasebook.stats import Estimate
 if TYPE_CHECKING:
     from phasebook.site.results.ledger import Claim, Correction
 
-__all__ = ["claims_table", "in_words", "multiplicity", "rounded", "shown", "told", "typeset"]
+__all__ = ["claims_table", "in_words", "multiplicity", "rounded", "shown", "signs", "told", "typeset"]
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -30,7 +30,7 @@ def shown(value: float | None, bound: str = "") -> str:
         digits = 1 - math.floor(math.log10(float(tolerance)))
         fixed = f"{value + 0.0:.{max(0, digits)}f}"
         text = max(text, fixed, key=len) if len(fixed) <= 10 and "e" not in text else text
-    return _signs(text)
+    return signs(text)
 
 
 def rounded(value: float, low: float, high: float) -> tuple[str, ...]:
@@ -44,11 +44,11 @@ def rounded(value: float, low: float, high: float) -> tuple[str, ...]:
     """
     three, width = (value, low, high), high - low
     if not 1e-4 < width < 1e3:
-        return tuple(_signs(f"{x + 0.0:.3g}") for x in three)
+        return tuple(signs(f"{x + 0.0:.3g}") for x in three)
     decimals = 0 if all(x == round(x) for x in three) else max(0, 1 - math.floor(math.log10(width)))
     while decimals < 3 and any(x and not round(x, decimals) for x in (low, high)):
         decimals += 1
-    return tuple(_signs(f"{round(x, decimals) + 0.0:.{decimals}f}") for x in three)
+    return tuple(signs(f"{round(x, decimals) + 0.0:.{decimals}f}") for x in three)
 
 
 def told(one: Estimate | None) -> str:
@@ -61,8 +61,8 @@ def told(one: Estimate | None) -> str:
     return (f"{value} [{low}, {high}]" if known else f"{value} (n = {one.n})").replace(" ", "\u00a0")
 
 
-def _signs(text: str) -> str:
-    """Plain digits with a minus, and powers of ten above the line."""
+def signs(text: str) -> str:
+    """Digits as a format gives them with a proper minus, and powers of ten above the line."""
     text = re.sub(r"e([+-]?)0*(\d+)", lambda m: f"·10{(m[1].strip('+') + m[2]).translate(RAISED)}", text)
     return re.sub(r"(?<![\w.])1·(?=10)", "", re.sub(r"(?<![\w.)])-(?=[\d.])", "−", text))
 
@@ -90,7 +90,7 @@ def multiplicity(claims: "Iterable[Claim]") -> str:
 
 def in_words(bound: str) -> str:
     """A bound with proper signs."""
-    return _signs(bound.replace("<=", "≤").replace(">=", "≥").replace("+-", "±"))
+    return signs(bound.replace("<=", "≤").replace(">=", "≥").replace("+-", "±"))
 
 
 def typeset(words: str) -> str:
