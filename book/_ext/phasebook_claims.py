@@ -161,22 +161,15 @@ def mark(app, doctree) -> None:
     for name in [n for n in doctree.findall(literal) if not isinstance(n.parent, reference)]:
         box, words = boxed(name), name.astext()
         several = [i for i, owner in app.env.phasebook_owners.items() if box and i != words == owner]
-        behind = []
-        for k, i in enumerate(several or [words] * (words in claims)):
-            who = f"{'; ' if k else ''}{i.removeprefix(words)[1:].replace('_', '-')} " if several[1:] else ""
-            behind += [Text(f"{who}{measured(claims[i])} " if box else " "), chip(app, i)]
-        parent, at = name.parent, name.parent.index(name)
-        if box and behind:                  # a reader of an answer wants the number; the chip leads to the name
-            parent[at:at + 1] = behind
-        elif len(behind) == 2:              # a name and its verdict stay together, with a stroke behind them
-            after = parent[at + 1] if at + 1 < len(parent) else None
-            stroke = re.match(r"[),.;:]*", after)[0] if isinstance(after, Text) else ""
-            if stroke:
-                parent[at + 1] = Text(after[len(stroke):])
-                behind.append(Text(stroke))
-            parent[at:at + 1] = [inline("", "", claim_name(words, words), *behind, classes=["pb-one"])]
-        else:
-            parent[at + 1:at + 1] = behind
+        pieces = []
+        for i in several or [words] * (words in claims):
+            who = f"{i.removeprefix(words)[1:].replace('_', '-')} " if several[1:] else ""
+            # a reader of an answer wants the number; the chip leads to the name
+            pieces.append([Text(f"{who}{measured(claims[i])} ") if box else claim_name(i, i), chip(app, i)])
+            if not box:
+                pieces[-1].insert(1, Text(" "))
+        if pieces:
+            joined(name, pieces)
     chapter = app.env.docname.rpartition("/")[2]
     told = stated(chapter)
     cells = [c for c in doctree.findall(container) if "cell" in c["classes"]]
@@ -189,6 +182,24 @@ def mark(app, doctree) -> None:
         cells[cell]["ids"] += [f"at-{name}" for name in names]
         if "ledger.emit(" not in codes[cell]:       # its table is just above
             cells[cell].parent.insert(cells[cell].parent.index(cells[cell]) + 1, recorded(app, names, told))
+
+
+def joined(name: Element, pieces: list[list[Element]]) -> None:
+    """In place of a name pieces that no line breaks while it holds them, semicolons between, with the bracket in front
+    of them and the stroke behind."""
+    parent, at = name.parent, name.parent.index(name)
+    before = parent[at - 1] if at else None
+    after = parent[at + 1] if at + 1 < len(parent) else None
+    opened = re.search(r"[(\[]*$", before)[0] if isinstance(before, Text) else ""
+    stroke = re.match(r"[),.;:\]]*", after)[0] if isinstance(after, Text) else ""
+    if stroke:
+        parent[at + 1] = Text(after[len(stroke):])
+    pieces = [[*piece, Text(";")] for piece in pieces[:-1]] + [[*pieces[-1], *([Text(stroke)] if stroke else [])]]
+    pieces[0][:0] = [Text(opened)] if opened else []
+    kept = [node for piece in pieces for node in (Text(" "), inline("", "", *piece, classes=["pb-one"]))][1:]
+    parent[at:at + 1] = kept
+    if opened:
+        parent[at - 1] = Text(before[:-len(opened)])
 
 
 def typed(block: Element) -> bool:
