@@ -172,9 +172,10 @@ from phasebook.site.figures.base import table
 from phasebook.site.results.chance import chances
 
 by_chance = chances(everything)
-HTML(table(("verdicts", "number"), [("that rest on an interval", by_chance.intervals), ("decided ones among them", by_chance.decided),
+beside = table(("verdicts", "number"), [("that rest on an interval", by_chance.intervals), ("decided ones among them", by_chance.decided),
                                      ("of these false by chance alone, on average at most", f"{by_chance.false:.1f}"),
-                                     (f"other ones, were all intervals {by_chance.factor:.2f} times as wide", ", ".join(by_chance.lost) or "none")], "Verdicts and chance"))
+                                     (f"other ones, were all intervals {by_chance.factor:.2f} times as wide", ", ".join(by_chance.lost) or "none")], "Verdicts and chance")
+HTML(f'<div class="pb-words">{beside}</div>')
 
 # %% [markdown]
 # A verdict in the last row is not wrong. It is one that a reader who looks at the whole table should not lean on alone.
