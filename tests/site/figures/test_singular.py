@@ -108,9 +108,12 @@ def test_crease_and_family_carry_axis_titles():
     axis = np.linspace(-1, 1, 5)
     fig = crease(axis, np.abs(axis)[None] + 0 * axis[:, None], RNG.normal(size=(1, 2, 3)))
     assert fig.layout.scene.zaxis.title.text == "φ"
-    fig = family([WALLS[0], WALLS[1]], ["a", "b"], [True, False], np.arange(2.0), np.ones(2), np.ones(2), "b", 1.4)
+    pieces = np.concatenate([WALLS[0], np.full((1, 2), np.nan), WALLS[2]])
+    fig = family([pieces, WALLS[1]], ["a", "b"], [True, False], np.arange(2.0), np.ones(2), np.ones(2), "b", 1.4)
     assert [fig.data[k].line.color for k in (0, 1)] == ["#D55E00", "#0072B2"]
     assert all(a.title.text for a in (fig.layout.xaxis, fig.layout.xaxis2, fig.layout.yaxis, fig.layout.yaxis2))
+    assert fig.layout.xaxis.constrain == fig.layout.yaxis.constrain == "domain"
+    assert fig.layout.xaxis.range[1] > np.abs(WALLS[..., 0]).max()         # whole, where an outline is in pieces
 
 
 def test_staircase_is_flat_on_its_steps():

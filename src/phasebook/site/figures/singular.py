@@ -145,15 +145,15 @@ def family(outlines: Sequence[Float[ndarray, "p 2"]], names: Sequence[str], torn
         line = {"color": WALL if broken else COLOURS[0], "width": 1.6, "simplify": False}
         fig.add_trace(go.Scatter(x=_short(outline[:, 0]), y=_short(outline[:, 1]), mode="lines", name=name, line=line,
                                  showlegend=False), 1, 1)
-    widest = 1.05 * max(float(np.abs(outline[:, 0]).max()) for outline in outlines)
+    widest = 1.05 * max(float(np.nanmax(np.abs(outline[:, 0]))) for outline in outlines)      # gaps between pieces
     for y, name, colour, dash in ((jumps, "jump integral", COLOURS[0], "solid"),
                                   (lengths, "length", COLOURS[2], "dot")):
         fig.add_trace(go.Scatter(x=x, y=_short(y), mode="lines+markers", name=name,
                                  line={"color": colour, "dash": dash}), 1, 2)
     fig.add_vline(x=convex_from, line={"dash": "dash", "color": "#888888"}, annotation_text="convex →", row=1,
                   col=2, annotation_position="top right")
-    fig.update_xaxes(title_text="y₁", range=[-widest, widest], row=1, col=1)
-    fig.update_yaxes(title_text="y₂", scaleanchor="x", row=1, col=1)
+    fig.update_xaxes(title_text="y₁", range=[-widest, widest], constrain="domain", row=1, col=1)
+    fig.update_yaxes(title_text="y₂", scaleanchor="x", constrain="domain", row=1, col=1)
     fig.update_xaxes(title_text=x_title, row=1, col=2)
     fig.update_yaxes(title_text="length; jump integral (units of the target)", row=1, col=2)
     legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.1, "yanchor": "bottom"}
