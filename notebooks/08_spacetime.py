@@ -326,7 +326,7 @@ ledger.claim("spacetime.slice_ridges", share / ridge.mean() if walls else None,
              note=f"the same tenth holds {area[ridge].sum() / area.sum():.0%} of the decoded area" if walls else "no ridge at this time")
 ledger.claim("spacetime.slice_ridges_area", share * area.sum() / area[ridge].sum() if walls else None, note="" if walls else "no ridge at this time")
 
-# %% mystnb={"figure": {"caption": "A slice of a three-dimensional latent space, four Gaussians as data. Left: trace of the pullback metric; its ridges are the walls between components. Right: Gaussian curvature for each unit of the slice.", "name": "fig-slice-curvature"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A slice of a three-dimensional latent space, four Gaussians as data. Left: trace of the pullback metric; its ridges are the walls between components. Right: Gaussian curvature for each unit of the slice; the colours end at the 99th percentile of its size.", "name": "fig-slice-curvature"}} tags=["hide-input"]
 show(draw_spacetime.slice_curvature((u, u), trace, K * area),
      alt="Left: bright ridges between dark regions. Right: red and blue bands of curvature along the same ridges, pale elsewhere.")
 

@@ -32,3 +32,4 @@ def test_curves_have_a_row_a_model():
     assert len(fig.data) == 8 and sum(bool(trace.showlegend) for trace in fig.data) == 2
     trips = trip_curves({"m": np.array([1e-3, 0.0])}, 1e-6)
     assert trips.data[0].x.tolist() == [1.0, 0.5] and trips.data[0].y[1] > 0
+    assert "10⁻⁴" in trips.layout.yaxis.ticktext        # as on every logarithmic axis of the book

@@ -49,6 +49,7 @@ def test_phase_maps_have_a_pane_and_a_title_each():
     assert (image.x, image.y, image.sizex, image.sizey) == (0, 1, 2, 1)
     assert [fig.layout[f"xaxis{k}"].title.text for k in ("", 2, 3, 4, 5)] == [None, None, "β", "β", "β"]
     assert fig.layout.yaxis2.scaleanchor == "x2" and not fig.layout.yaxis2.showticklabels
+    assert all(fig.layout[f"xaxis{k}"].showticklabels is not False for k in ("", 2, 3, 4, 5))      # in each row alike
 
 
 def test_a_shown_step_has_the_colours_that_it_has_among_all_steps():
@@ -93,6 +94,7 @@ def test_scales_have_a_dot_for_each_set():
     fig = likeness_scales({"a": {"data": [0.5, 0.6], "twin": [0.3]}, "b": {"data": [0.4]}}, "x")
     assert {t.name: list(t.x) for t in fig.data} == {"data": [0.5, 0.6, 0.4], "twin": [0.3]}
     assert list(fig.layout.yaxis.ticktext) == ["a", "b"]
+    assert fig.data[0].y == pytest.approx([-0.06, -0.06, 1.0]) and fig.data[1].y == pytest.approx([0.06])   # about it
 
 
 def test_ridge_curves_leave_out_what_is_missing():

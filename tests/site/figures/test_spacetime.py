@@ -31,6 +31,8 @@ def test_curvature_is_drawn_about_zero():
     density = np.linspace(-3, 1, 25).reshape(5, 5)
     left, right = draw.slice_curvature((u, u), np.full((5, 5), 100.0), density).data
     assert (left.z == 2).all() and right.zmin == -right.zmax and right.zmax > 2.5
+    figure = draw.slice_curvature((u, u), np.full((5, 5), 100.0), density)
+    assert figure.layout.yaxis.constrain == figure.layout.yaxis2.constrain == "domain"      # no grid beyond a map
     flat = draw.slice_curvature((u, u), np.ones((5, 5)), np.zeros((5, 5)))
     assert flat.data[1].zmax == 1
 

@@ -12,7 +12,7 @@ from numpy import ndarray
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from phasebook.site.figures.base import COLOURS, layout
+from phasebook.site.figures.base import COLOURS, layout, log_axis
 from phasebook.site.figures.widget import webp
 
 __all__ = ["EditRow", "Panel", "edits_html", "scatters", "show_edits", "success_curves", "trip_curves"]
@@ -164,7 +164,7 @@ def _scatter(fig: go.Figure, panel: Panel, row: int, column: int, rng: np.random
         ends = np.array([x.min(), x.max()])
         fig.add_trace(go.Scatter(x=ends, y=ends, mode="lines", showlegend=False, hoverinfo="skip",
                                  line={"color": "#777777", "dash": "dash"}), row, column)
-    fig.update_xaxes(title=panel.x_title, row=row, col=column, **scale)
+    fig.update_xaxes(title=panel.x_title, ticklabelstandoff=5, row=row, col=column, **scale)   # apart in the corner
     fig.update_yaxes(title=panel.y_title, row=row, col=column, **scale)
 
 
@@ -177,5 +177,6 @@ def trip_curves(errors: Mapping[str, Float[ndarray, " step"]], tolerance: float,
                                  marker={"size": 5}, line={"color": COLOURS[i % len(COLOURS)]}))
     fig.add_hline(tolerance, line={"dash": "dash", "color": "#777777"})
     fig.update_xaxes(title="share of the steps inverted")
-    fig.update_yaxes(title="mean squared error / mean square", type="log", exponentformat="power", dtick=2)
+    shown = np.concatenate([np.maximum(y, 1e-16) for y in errors.values()]) if errors else np.array([tolerance])
+    fig.update_yaxes(title="mean squared error / mean square", **log_axis(shown))
     return layout(fig, height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})

@@ -64,7 +64,7 @@ def phase_maps(rows: Sequence[PhaseRow], extent: Sequence[float]) -> go.Figure:
     a0, a1, b0, b1 = map(float, extent)
     columns = max(len(row.steps) for row in rows)
     titles = [_step_title(row, k) for row in rows for k in [*row.steps, *[None] * (columns - len(row.steps))]]
-    fig = make_subplots(len(rows), columns, subplot_titles=titles, horizontal_spacing=0.03,
+    fig = make_subplots(len(rows), columns, subplot_titles=titles, horizontal_spacing=0.045,
                         vertical_spacing=0.2 / (len(rows) - 1) if len(rows) > 1 else 0)
     for r, row in enumerate(rows, 1):
         colours = phase_colours(row.labels)
@@ -72,7 +72,7 @@ def phase_maps(rows: Sequence[PhaseRow], extent: Sequence[float]) -> go.Figure:
         for c, k in enumerate(row.steps, 1):
             last = not any(len(below.steps) >= c for below in rows[r:])
             _place(fig, webp(colours[k][::-1].repeat(size, 0).repeat(size, 1)), (b0, b1), (a0, a1), row=r, col=c)
-            fig.update_xaxes(title="β" if last else None, range=[b0, b1], showticklabels=last, row=r, col=c)
+            fig.update_xaxes(title="β" if last else None, range=[b0, b1], row=r, col=c)
             fig.update_yaxes(title=f"{row.title}<br>α" if c == 1 else None, range=[a0, a1], showticklabels=c == 1,
                              scaleanchor=fig.get_subplot(r, c).xaxis.plotly_name.replace("axis", ""), row=r, col=c)
     layout(fig, height=80 + 215 * len(rows))
@@ -191,9 +191,11 @@ def likeness_scales(rows: Mapping[str, Mapping[str, Sequence[float]]], xtitle: s
     """
     fig = go.Figure()
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row))
+    # about the row's label, however many it has
+    beside = [{kind: 0.12 * (k - (len(row) - 1) / 2) for k, kind in enumerate(row)} for row in rows.values()]
     for k, kind in enumerate(kinds):
         x = [round(float(v), 4) for row in rows.values() for v in row.get(kind, [])]
-        y = [i + 0.12 * (k - (len(kinds) - 1) / 2) for i, row in enumerate(rows.values()) for _ in row.get(kind, [])]
+        y = [i + beside[i][kind] for i, row in enumerate(rows.values()) for _ in row.get(kind, [])]
         marker = {"color": COLOURS[k % len(COLOURS)], "size": 7, "opacity": 0.7}
         fig.add_scatter(x=x, y=y, mode="markers", name=kind, marker=marker)
     layout(fig, height=140 + 90 * len(rows), legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})

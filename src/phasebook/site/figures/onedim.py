@@ -110,6 +110,7 @@ def lines(panels: Mapping[str, Mapping[str, tuple]], x_titles: Sequence[str], y_
         for i, (update, names) in enumerate(((fig.update_xaxes, x_titles), (fig.update_yaxes, y_titles))):
             scale = log_axis(*(curve[i] for curve in curves.values())) if "xy"[i] in kinds else {}
             update(title=names[k - 1], row=1, col=k, **scale)
+    fig.update_xaxes(ticklabelstandoff=5)       # in the corner apart from the other axis's
     return layout(fig, legend={"orientation": "h", "y": -0.25})
 
 

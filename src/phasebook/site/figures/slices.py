@@ -25,6 +25,8 @@ __all__ = ["Map", "annotated", "as_bytes", "coloured", "curves", "mosaic", "over
 
 RIDGES = "Inferno"
 HIGH, WIDE = 0.07, 0.03      # shares of a map: the height of a label, and the width of a letter
+# of white letters, so that they can be read on a bright ridge
+OUTLINE = ", ".join(f"{x}px {y}px 1px black" for x in (-1, 1) for y in (-1, 1)) + ", 0 0 4px black"
 # text takes the page's colour; scientific colours are left alone in a dark theme (the site's rule for figures)
 STYLE = """<style>
 .pb-strip{display:grid;gap:6px 8px;align-items:center;font-size:.8rem;line-height:1.25;max-width:1000px}
@@ -174,7 +176,7 @@ def annotated(thumbnails: UInt8[ndarray, "row col y x 3"], field: Map, step: int
     place = ["middle right" if s < 0.12 else "middle left" if s > 0.88 else "middle center" for s in share]
     fig.add_scatter(x=[p[1] for p in labels], y=[p[0] for p in labels], text=[p[2] for p in labels], mode="text",
                     textposition=place or None,
-                    textfont={"color": "white", "size": 12, "shadow": "0 0 3px black, 0 0 3px black"},
+                    textfont={"color": "white", "size": 12, "shadow": OUTLINE},
                     hovertemplate="%{text}: α = %{y:.2f}, β = %{x:.2f}<extra></extra>", showlegend=False, **axes)
     corners = [(b, a, t) for b, a, t in ((0, 0, "z₀"), (0, 1, "z₁"), (1, 0, "z₂")) if b0 <= b <= b1 and a0 <= a <= a1]
     low, high = field.range

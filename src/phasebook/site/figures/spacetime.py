@@ -92,8 +92,9 @@ def slice_curvature(axes: tuple[Float[ndarray, " a"], Float[ndarray, " b"]], tra
     for k, (values, scale, limits, place) in enumerate(maps, 1):
         fig.add_trace(go.Heatmap(x=axes[1], y=axes[0], z=np.float32(values), colorscale=scale, colorbar={"x": place},
                                  **limits), 1, k)
-        fig.update_xaxes(title="u₂", row=1, col=k, constrain="domain")
-        fig.update_yaxes(title="u₁", row=1, col=k, scaleanchor=f"x{k if k > 1 else ''}", scaleratio=1)
+        fig.update_xaxes(title="u₂", row=1, col=k, constrain="domain", ticklabelstandoff=5)
+        fig.update_yaxes(title="u₁", row=1, col=k, scaleanchor=f"x{k if k > 1 else ''}", scaleratio=1,
+                         constrain="domain")
     return layout(fig, height=400)
 
 
