@@ -250,7 +250,7 @@ hits = [float((np.abs(place - wall) < 1e-3 * line_size).mean()) if len(cuts) els
 # On the line a boundary between two modes is an antimode of $p_s$, and its place in the latent space is its quantile $F_s(\text{antimode})$. Symmetry
 # may hold it fixed; {numref}`fig-drift` takes unequal atoms.
 
-# %% mystnb={"figure": {"caption": "Place in the latent space, as a quantile, of the boundaries between modes of two atoms with weights 0.3 and 0.7, and of the line's atoms. Dots: where the map first stretches more than the threshold there. Read from right to left, as the noise falls.", "name": "fig-drift"}}
+# %% mystnb={"figure": {"caption": "Place in the latent space, as a quantile, of the boundaries between modes of two atoms with weights 0.3 and 0.7, and of the line's atoms: boundary 1 is that of the two, the others are the line's. Dots: where the map first stretches more than the threshold there. Read from right to left, as the noise falls.", "name": "fig-drift"}}
 tracks = monotone.boundary_tracks(uneven, np.geomspace(1.5, 0.05, 100))
 tracks += monotone.boundary_tracks(line, line_size * np.geomspace(1.5, 0.03, 100))
 births = [monotone.drift(track, 0.0) for track in tracks]

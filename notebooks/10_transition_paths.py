@@ -147,10 +147,11 @@ ledger.claim("paths.free_energy_confirmed", abs(confirmed.energy / other.energy 
 
 # %% mystnb={"figure": {"caption": "Denoising distributions along the free geodesic of the potential, from one end to the other; dots are their means.", "name": "fig-along"}} tags=["hide-input"]
 names = ["φ", "ψ"] if p.periodic else ["x", "y"]
+places = [f"{name} (rad)" if p.periodic else name for name in names]
 picked = np.linspace(0, p.points - 1, 15).round().astype(int)
 axes, shares = [a[::2] for a in energy.axes(p.nodes)], picked / (p.points - 1)
 density = np.stack([law.posterior(free.eta[i])[::2, ::2] for i in picked])
-show(draw_paths.along(axes, density, free.mean[picked], shares, names),
+show(draw_paths.along(axes, density, free.mean[picked], shares, places),
      alt="A bright spot in one well grows, splits over several wells, and shrinks again in the other well as the slider moves.")
 
 # %% [markdown]
@@ -230,7 +231,7 @@ ledger.claim("paths.avoids", ratio, note=f"inside {inside['close'].mean():.2%} a
 # %% mystnb={"figure": {"caption": "The energy over two angles, means of four curves, paths along the free geodesic, and the outline of the region to avoid.", "name": "fig-ramachandran"}} tags=["hide-input"]
 means = {"free": free.mean, "low variance": narrow.mean, "avoiding": around.mean, "straight": measured(law, fine["tether"]).mean}
 top = float(np.quantile(energy.nodes(p.nodes), 0.9))
-show(draw_paths.landscape(energy.axes(p.nodes), energy.nodes(p.nodes), means, names, p.unit, top, runs["geodesic"].position[:, :12], core.astype(float)),
+show(draw_paths.landscape(energy.axes(p.nodes), energy.nodes(p.nodes), means, places, p.unit, top, runs["geodesic"].position[:, :12], core.astype(float)),
      alt="A map of the energy with dark wells at the upper left, the middle left and the right. Thin paths cross from left to right through one pass; thick curves of means run through the wells; a dotted outline marks the region.")
 
 # %% mystnb={"figure": {"caption": "Along the curves of the map before: noise level, and the standard deviation of the denoising distribution.", "name": "fig-levels"}} tags=["hide-input"]

@@ -131,7 +131,7 @@ display(HTML(table(("", *names, "basins"), rows, "Information that basins share 
 for a in names:
     ledger.number(f"basins_{a}", [len(set(x)) for x in basins[a]], "1, a slice each")
 
-# %% mystnb={"figure": {"caption": "Three slices, and how each model divides them, a row each: one colour for each basin, that of the first row's basin with which it shares most points.", "name": "fig-same-basins"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Three slices, and how each model divides them, a row each, \u03b1 up and \u03b2 to the right: one colour for each basin, that of the first row's basin with which it shares most points.", "name": "fig-same-basins"}} tags=["hide-input"]
 shown = np.stack([basins[name].reshape(-1, p.sets_grid, p.sets_grid)[:3] for name in names])
 show(partitions(names, shown), alt="Basins of three slices as the U-Net, the transformer, a U-Net of the other half, other guidance, other steps and two exact denoisers divide them, a row each: "
      "only other steps and guidance keep some of the outlines")

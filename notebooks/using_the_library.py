@@ -54,8 +54,8 @@ for step in s.telling(4):
 import plotly.express as px
 
 metric = s.figure(s.resting())
-regions = px.imshow(phases[s.resting()], x=plane.beta, y=plane.alpha, origin="lower", labels={"x": "β", "y": "α"},
-                    width=480, height=440)
+regions = px.imshow(phases[s.resting()], x=plane.beta, y=plane.alpha, origin="lower", labels={"x": "β", "y": "α", "color": "phase"},
+                    width=480, height=440).update_layout(coloraxis_showscale=False)
 
 # %% [markdown]
 # In a notebook of your own `metric` as the last line of a cell is shown, `metric.write_html("slice.html")` keeps it, and
@@ -71,7 +71,7 @@ show(metric, alt="Heat map of log tr G over the latent plane: three dark regions
 # %% [markdown]
 # Inside a dark region the prediction hardly moves: it is one of the three points. A phase is such a region.
 
-# %% mystnb={"figure": {"caption": "Its phases at the same step: the regions between ridges, by number.", "name": "fig-own-phases"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Its phases at the same step: the regions between ridges. Pointed at, each says its number.", "name": "fig-own-phases"}} tags=["hide-input"]
 show(regions, alt="Map of the latent plane in three flat colours, one for each dark region of the trace")
 
 # %% [markdown]
