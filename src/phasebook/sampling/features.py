@@ -74,6 +74,8 @@ class Latent(_Base):
 class OfPixels(_Base):
     """Any function of the predicted picture: a network's features, or the pixels themselves.
 
+    Distances are Euclidean, times `unit`; their yardstick is the median over independent starts.
+
     Args:
         function: of pixels (p, 3, y, x) in [0, 1], to coordinates (p, k) or of any shape with the points first.
         unit: of distances.
