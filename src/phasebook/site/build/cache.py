@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -66,28 +68,35 @@ def cache_key(source: Path, changes: Mapping[str, Any]) -> str:
     claims = source.parent / "claims" / f"{source.stem}.yaml"
     files = [source, *_files(claims), root() / "requirements.lock", *sorted(imported(source)),
              *_files(root() / "assets")]
+    called = [(file.name, file) for file in files]
     naming = [value for name, value in values.items() if name not in SAID]
     for value in _texts(naming):        # but what this chapter itself wrote there
-        files += [f for f in _named(value) if not f.name.startswith(source.stem + ".")]
-    for file in files:
-        digest.update(os.fsencode(f"{file.name}:") + _digest(file))
+        called += [(where, f) for where, f in _named(value) if not f.name.startswith(source.stem + ".")]
+    for where, file in called:
+        digest.update(os.fsencode(f"{where}:") + _digest(file))
     return digest.hexdigest()
 
 
 def _texts(values: list[Any]) -> Iterator[str]:
-    """Texts among values, also those in lists."""
+    """Texts among values, also those in lists, and in lists that are given as text."""
     for value in values:
         if isinstance(value, list):
             yield from _texts(value)
         elif isinstance(value, str) and value:
             yield value
+            if value.startswith("["):
+                with suppress(ValueError, RecursionError):
+                    yield from _texts([json.loads(value)])
 
 
-def _named(value: str) -> list[Path]:
-    """The files that a parameter names, from here or from the repository."""
+def _named(value: str) -> list[tuple[str, Path]]:
+    """The files that a parameter names, from here or from the repository, each with its place in what is named: the
+    folders of pictures are families. A network's students lie beside it."""
     name = os.path.expanduser(value)
-    place = Path(name) if os.path.exists(name) else root() / name
-    return _files(place) if os.path.exists(place) else []
+    place = name if os.path.exists(name) else str(root() / name)
+    places = [place] if os.path.exists(place) else []
+    places += sorted(glob(escape(place) + "-in-*"))
+    return [(os.path.relpath(file, place), file) for place in places for file in _files(Path(place))]
 
 
 def _digest(file: Path) -> bytes:
