@@ -5,6 +5,7 @@ What a user's own function gives is checked here as well, as far as its kind and
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,8 +15,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-__all__ = ["brief", "check_place", "check_states", "check_takes", "first_not_finite", "latent_shape", "number",
-           "numbers", "of_its_kind", "pictures", "switch", "tensor_of", "whole"]
+__all__ = ["array_of", "brief", "check_place", "check_states", "check_takes", "first_not_finite", "latent_shape",
+           "number", "numbers", "of_its_kind", "pictures", "renamed", "switch", "tensor_of", "whole"]
 
 ENTRIES = 10**9         # of a latent
 ROUNDED = 0.01          # by which pixels of a resized or halved picture may leave [0, 1]
@@ -32,7 +33,7 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _array(value: object) -> ndarray | None:
+def array_of(value: object) -> ndarray | None:
     """Real numbers as an array; None for anything else."""
     if isinstance(value, Tensor):
         value = value.detach().cpu()
@@ -55,7 +56,7 @@ def whole(name: str, value: object, least: int, most: int | None = None, what: s
 def number(name: str, value: object, takes: str, least: float = -np.inf, most: float = np.inf,
            above: float = -np.inf) -> float:
     """`value` as a float. ValueError unless it is one finite number from `least` to `most`, and more than `above`."""
-    array = _array(value)
+    array = array_of(value)
     if array is None or array.ndim or not np.isfinite(array) or not (least <= array <= most and array > above):
         raise ValueError(f"{name} = {brief(value)}: takes {takes}")
     return float(array)
@@ -63,7 +64,7 @@ def number(name: str, value: object, takes: str, least: float = -np.inf, most: f
 
 def numbers(name: str, value: object, takes: str) -> ndarray:
     """`value` as an array. ValueError unless it holds finite real numbers."""
-    array = _array(value)
+    array = array_of(value)
     if array is None:
         raise ValueError(f"{name} = {brief(value)}: takes {takes}")
     if not np.isfinite(array).all():
@@ -179,6 +180,18 @@ def of_its_kind(label: str, x: Tensor, takes: str) -> Iterator[None]:
             raise
         raise ValueError(f"{label}: {str(error).splitlines()[0]}; is given {x.dtype} on {x.device.type}, takes "
                          f"{takes}") from None
+
+
+@contextmanager
+def renamed(was: str, own: str) -> Iterator[None]:
+    """Around calls of the library: refusals name the parameter `own` of whoever calls, in place of the library's."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        said = re.sub(rf"(^|; ){was}( =|:)", rf"\1{own}\2", str(error), count=1)
+        if said == str(error):
+            raise
+        raise (OSError if isinstance(error, OSError) else ValueError)(said) from None
 
 
 def first_not_finite(x: Float[Tensor, "p *s"]) -> int | None:

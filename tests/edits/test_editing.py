@@ -7,6 +7,7 @@ import torch
 from phasebook.edits.editing import edit, k_star, make, monotone, round_trip
 from phasebook.edits.pairs import EditPairs, pick_pairs
 from phasebook.sampling.samplers import Resumed
+from tests.builders import refuses
 
 CERTAIN = 1000.0
 
@@ -95,6 +96,28 @@ def test_edits_of_one_source_share_its_picture(exact, images):
 def test_steps_that_are_none_are_refused(exact, images, k_values, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         edited(exact, one(*images.names[:2]), k_values)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"k_values": 3}, "k_values = 3: takes rising steps from 0 to 30"), ({"judge": "x"}, "judge = 'x': takes a Judge"),
+    ({"made": torch.zeros(2, 3)}, "made: a Tensor; takes what make gives, two states for each of 1 edits"),
+    ({"made": Resumed(torch.zeros(3, 2), torch.zeros(3, 2))}, "made: a Resumed; takes what make gives"),
+    ({"pairs": [("a", "b")]}, "pairs = [('a', 'b')]: takes edits"), ({"model": "x"}, "model: a str; takes a model"),
+    ({"parting": "x"}, "parting = 'x': takes True or False"),
+])
+def test_what_is_no_edit_is_refused_in_one_line(exact, images, change, words):
+    usual = {"model": exact.model, "judge": exact.judge, "pairs": one(*images.names[:2]), "k_values": [3], "made": None}
+    refuses(lambda: edit(*(usual | change).values(), levels=exact.levels) if "parting" not in change else
+            edit(*(usual | {"made": Resumed(torch.zeros(2, 1), torch.zeros(2, 1))}).values(), levels=exact.levels,
+                 **change), words)
+
+
+@pytest.mark.parametrize("starts, words", [
+    ("x", "starts: a str; takes states, one for each of 1 edits"), (torch.zeros(2, 2), "starts: shape (2, 2); takes"),
+    (torch.zeros(1, 2), "x: float32 of shape (2, 2); this model takes states"),
+])
+def test_starts_that_are_none_are_refused(exact, images, starts, words):
+    refuses(lambda: make(exact.model, one(*images.names[:2]), levels=exact.levels, guidance=1.0, starts=starts), words)
 
 
 def test_starts_are_those_of_the_seed_or_given(exact, images):

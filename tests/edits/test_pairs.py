@@ -54,5 +54,5 @@ def test_no_edits_are_none(images):
     some = images.pixels, images.names, images.family
     for count in (0, -1, 2.5):
         refuses(lambda count=count: pick_pairs(*some, count, 0), f"count = {count}: takes a whole number >= 1")
-    for edits in ([], [["a"]], ["ab"], [["a", 3]], [["a", "b", "c"]]):
+    for edits in (None, 3, "ab", [None], [], [["a"]], ["ab"], [["a", 3]], [["a", "b", "c"]]):
         refuses(lambda edits=edits: listed(edits), "edits = ", "takes pairs of texts (source, target), one at least")

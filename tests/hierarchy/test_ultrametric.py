@@ -74,6 +74,7 @@ def test_likeness_turns_all_four_the_same_way():
 @pytest.mark.parametrize("d, words", [
     (np.ones((5, 5)), "not zero on the diagonal"), (np.ones((3, 3)) - np.eye(3), "n >= 4"),
     (np.triu(np.ones((5, 5)), 1), "not symmetric"), (-(1 - np.eye(5)), ">= 0"), (np.full((4, 4), np.nan), "NaN or Inf"),
+    ("x", "distances = 'x': takes a matrix"), (None, "distances = None: takes a matrix"),
 ])
 def test_bad_distances_are_one_line(d, words):
     with pytest.raises(ValueError, match=words) as error:

@@ -170,6 +170,7 @@ def test_a_function_that_loses_points_is_named(model):
     (lambda: OfPixels(3), "function = 3: takes a function of (pixels)"),
     (lambda: OfPixels(lambda: 1, name="mine"), "features: 'mine': a function of (); takes a function of (pixels)"),
     (lambda: OfPixels(abs, at=3), "at = 3: takes a list"),
+    (lambda: OfPixels(abs, at=[]), "at = []: takes one step or more"),
     (lambda: OfPixels(abs, at=[1.5]), "at = 1.5: takes steps"), (lambda: OfPixels(abs, unit=0), "unit = 0"),
     (lambda: OfPixels(abs, unit=float("nan")), "unit = nan"), (lambda: Latent((0,)), "shape = (0,)"),
     (lambda: Normalised(abs), "takes a feature, such as OfPixels(function)"),

@@ -121,6 +121,8 @@ def test_levels_that_are_none_are_refused(change, words):
     (lambda: scaled_linear_levels(5, beta_end=2), "beta_end = 2"),
     (lambda: scaled_linear_levels(5, offset=500), "offset"),
     (lambda: scaled_linear_levels(5, train_steps="a"), "train_steps = 'a'"),
+    (lambda: scaled_linear_levels(5, train_steps=10**9), "train_steps = 1000000000: takes a whole"),
+    (lambda: log_snr_levels(4, cleanest=1e9), "noisiest, cleanest = 20.0, 1000000000.0: takes numbers noisiest >"),
     (lambda: scaled_linear_levels(6).thinned(1.5), "stride = 1.5"),
     (lambda: scaled_linear_levels(6).thinned(4), "stride"),
 ])

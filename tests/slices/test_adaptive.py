@@ -154,6 +154,22 @@ def test_a_grid_finer_than_the_planes_and_no_function_are_refused(small):
     refuses(lambda: adaptive_basins(None, 9, 0.5), "evaluate = None: takes a function of (points)")
 
 
+@pytest.mark.parametrize("call, words", [
+    (lambda found: found.dataset(None), "plane = None: takes a Plane"),
+    (lambda found: found.figure("x"), "plane = 'x': takes a Plane"),
+    (lambda found: found.dataset(Plane.random((2,), 0, grid=5)), "plane.grid = 5: takes 9"),
+    (lambda found: found.filled("x"), "values: <U1 of shape (); takes real numbers of shape (9, 9)"),
+    (lambda found: found.filled(np.zeros((3, 3))), "values: float64 of shape (3, 3)"),
+    (lambda found: found.filled(np.full((9, 9), np.nan)), "values: NaN or Inf at row 0, column 0, which was evaluated"),
+])
+def test_bad_questions_are_one_line(call, words):
+    found = adaptive_basins(lambda at: Embedding(*[torch.as_tensor(at).double()] * 2), 9, 50.0, coarse=2, probes=0)
+    assert not found.evaluated.all()
+    known = np.where(found.evaluated, 1.0, np.nan)              # no other value is read
+    np.testing.assert_allclose(found.filled(known), 1)
+    refuses(lambda: call(found), words)
+
+
 def test_what_is_kept_holds_the_estimate_and_the_figure_says_it(tmp_path):
     plane = Plane(seeded_anchors((2,), 0), grid=101)
     found = adaptive_basins(of(circle, 101)[0], 101, 0.5)

@@ -147,6 +147,7 @@ def test_bad_fields_are_one_line(fields, words):
 
 @pytest.mark.parametrize("alpha, beta, words", [
     ([0.1, 0.2], [0.1], "shapes (2,) and (1,)"), (["a"], [0], "takes n numbers of each"),
+    (None, [0], "alpha, beta = None, [0]: takes n numbers"), ("0.5", [0], "alpha, beta = '0.5'"),
     ([np.nan], [0], "alpha, beta: NaN or Inf at [0]"), ([[0.1]], [[0.1]], "shapes (1, 1)"),
 ])
 def test_points_that_are_none_are_refused(alpha, beta, words):

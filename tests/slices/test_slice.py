@@ -128,11 +128,12 @@ def test_a_height_that_is_none_is_refused(one, value):
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda s: s.telling(2.5), "count = 2.5: takes a whole number >= 2"), (lambda s: s.telling("a"), "count = 'a'"),
+    (lambda s: s.telling(2.5), "count = 2.5: takes a whole number from 2"), (lambda s: s.telling("a"), "count = 'a'"),
+    (lambda s: s.telling(10**9), "count = 1000000000"), (lambda s: s.values("E", exact="x"), "exact = 'x': takes True"),
     (lambda s: s.telling(0), "count = 0"), (lambda s: s.pictures(0), "steps = 0: takes a list of some of [0, 11]"),
     (lambda s: s.pictures(np.array([[0, 11]])), "steps: an array of shape (1, 2); takes a list of some of [0, 11]"),
     (lambda s: s.pictures(["a"]), "no pictures of step a"), (lambda s: s.between([], []), "alpha, beta: no point"),
-    (lambda s: s.between("a", [0.5]), "takes n numbers of each"), (lambda s: s.between(None, 0.5), "alpha, beta = nan"),
+    (lambda s: s.between("a", [0.5]), "takes n numbers of each"), (lambda s: s.between(None, 0.5), "beta = None, 0.5"),
     (lambda s: s.values("det", ["pixels"]), "feature = ['pixels']: not measured here"),
     (lambda s: s.phases(1.0, by=["cut"]), "by = ['cut']: takes watershed, cut, atom"),
     (lambda s: s.phases(1.0, by="E"), "by = 'E': takes watershed, cut, atom"),

@@ -184,7 +184,7 @@ def one(frame):
     ({"pictures": 2, "keep": [1.5]}, ["keep = 1.5"]), ({"pictures": 2, "keep": [4]}, ["keep = 4"]),
     ({"keep": [1]}, ["keep, pictures = [1], 0"]), ({"jacobian": None}, ["jacobian = None"]),
     ({"features": {"": drawn}}, ["features: the name ''; takes a text"]), ({"features": {"\ud800": drawn}}, ["name '"]),
-    ({"features": {"mine": OfPixels(drawn, at=[])}}, ["features: 'mine' is measured at steps []; takes one or more"]),
+    ({"progress": "x"}, ["progress = 'x': takes True or False"]),
     ({"features": {"mine": OfPixels(drawn, at=[1, 4])}}, ["'mine' is measured at steps [1, 4]", "from 0 to 3"]),
 ])
 def test_bad_options_are_one_line(options, words):
@@ -199,6 +199,23 @@ def at_the_middle(value):
         here = (x - middle).abs().max(1, keepdim=True).values < 1e-6
         return torch.where(here, value, stretched(x, alpha, sigma))
     return denoise
+
+
+def test_an_array_is_no_plane(wide):
+    refuses(lambda: slice_of(wide, np.eye(3), wide.levels(2)), "plane = array([[1., 0., 0.], [0., 1.", "takes a Plane")
+
+
+@pytest.mark.parametrize("options", [{}, {"jacobian": "jvp"}, {"fields": {"mine": lambda frame: frame.x0[:, 0]}}])
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_swept(monkeypatch, options):
+    told = measured(**options)
+    need = sum(one.nbytes for name, one in told.data.data_vars.items() if name != "mine")
+    monkeypatch.setattr("phasebook.slices.sweep.free_memory", lambda: 1.2 * told.data.nbytes)
+    measured(**options)
+    monkeypatch.setattr("phasebook.slices.sweep.free_memory", lambda: 0.9 * need)
+    asked = []
+    refuses(lambda: measured(lambda x, alpha, sigma: asked.append(alpha) or stretched(x, alpha, sigma), **options),
+            "plane, levels: ", "GB of memory for this slice, here are ", "store_slice(..., read=False)")
+    assert len(set(asked)) == 1
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

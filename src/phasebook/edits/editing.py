@@ -15,12 +15,12 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from phasebook.arguments import brief, whole
+from phasebook.arguments import brief, switch, whole
 from phasebook.edits.judges import Judge, apart, picked
 from phasebook.edits.pairs import EditPairs
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Frame, Model, Prompt, State
-from phasebook.sampling.samplers import Inversion, Resumed, invert, normal_start, resume
+from phasebook.sampling.samplers import Inversion, Resumed, check_kinds, invert, normal_start, resume
 
 __all__ = ["Edits", "edit", "k_star", "make", "monotone", "round_trip"]
 
@@ -113,7 +113,14 @@ def make(model: Model, pairs: EditPairs, *, levels: Levels, guidance: float, neg
 
     Returns:
         2 e states and pictures: the sources, then the targets.
+
+    Raises:
+        ValueError: for edits or starts that are none, or not one start an edit.
     """
+    _check_pairs(pairs)
+    if starts is not None and (not isinstance(starts, Tensor) or len(starts) != len(pairs)):
+        said = f"shape {tuple(starts.shape)}" if isinstance(starts, Tensor) else f"a {type(starts).__name__}"
+        raise ValueError(f"starts: {said}; takes states, one for each of {len(pairs)} edits")
     if starts is None:
         starts = torch.cat([normal_start(model, seed + group) for group in pairs.group])
     first, back = _shared(pairs)
@@ -121,6 +128,12 @@ def make(model: Model, pairs: EditPairs, *, levels: Levels, guidance: float, neg
     begin = torch.zeros(len(first), dtype=torch.int64)
     made = resume(model, torch.cat([starts, starts])[first], begin, levels, model.prompt(texts, guidance, negative))
     return Resumed(made.x[back], made.x0[back])
+
+
+def _check_pairs(pairs: object) -> None:
+    """ValueError for anything else."""
+    if not isinstance(pairs, EditPairs):
+        raise ValueError(f"pairs = {brief(pairs)}: takes edits, such as listed([(source, target)])")
 
 
 def _shared(pairs: EditPairs, targets: bool = True) -> tuple[Int[ndarray, " m"], Int[ndarray, " n"]]:
@@ -154,8 +167,19 @@ def edit(model: Model, judge: Judge, pairs: EditPairs, k_values: Sequence[int], 
         parting: whether the targets are followed back as well, which takes as long again and serves nothing else.
 
     Raises:
-        ValueError: for no step, one that the sampler does not have, or steps that do not rise.
+        ValueError: for no step, one that the sampler does not have, or steps that do not rise; for a judge, edits or
+            pictures that are none.
     """
+    check_kinds(model, levels, generic)
+    _check_pairs(pairs)
+    if not hasattr(k_values, "__iter__"):
+        raise ValueError(f"k_values = {brief(k_values)}: takes rising steps from 0 to {levels.steps}")
+    if not isinstance(judge, Judge):
+        raise ValueError(f"judge = {brief(judge)}: takes a Judge, such as Judge(model.features['pixels'])")
+    if not isinstance(made, Resumed) or len(made.x) != 2 * len(pairs) or len(made.x0) != 2 * len(pairs):
+        raise ValueError(f"made: a {type(made).__name__}; takes what make gives, two states for each of {len(pairs)} "
+                         "edits")
+    switch("parting", parting)
     e, k_values = len(pairs), np.array([whole("k_values", k, 0, levels.steps, "steps") for k in k_values], dtype=int)
     if not len(k_values):
         raise ValueError("k_values: no step; takes one at least")

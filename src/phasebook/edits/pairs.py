@@ -87,8 +87,10 @@ def _unlike(flat: Float[ndarray, "k d"], one: Float[ndarray, " d"]) -> Bool[ndar
 def listed(edits: Sequence[Sequence[str]]) -> EditPairs:
     """Edits named one by one as (source, target), each with a start of its own. ValueError unless there is one at
     least, of two texts."""
-    edits = [(edit,) if isinstance(edit, str) else tuple(edit) for edit in edits]
+    given = edits = list(edits) if hasattr(edits, "__iter__") and not isinstance(edits, str) else edits
+    edits = [] if not isinstance(edits, list) else [
+        tuple(edit) if hasattr(edit, "__iter__") and not isinstance(edit, str) else (edit,) for edit in edits]
     if not edits or not all(len(edit) == 2 and all(isinstance(text, str) for text in edit) for edit in edits):
-        raise ValueError(f"edits = {brief(edits)}: takes pairs of texts (source, target), one at least")
+        raise ValueError(f"edits = {brief(given)}: takes pairs of texts (source, target), one at least")
     source, target = zip(*edits, strict=True)
     return EditPairs(tuple(source), tuple(target), ("shown",) * len(edits), tuple(range(len(edits))))

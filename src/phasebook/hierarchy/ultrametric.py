@@ -25,6 +25,8 @@ from numpy import ndarray
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
+from phasebook.arguments import array_of, brief
+
 __all__ = ["LIKENESS", "Triples", "check_distances", "cophenetic", "delta", "gap", "likeness", "subdominant", "triples"]
 
 AGREES = 0.2                    # isosceles defect up to which a triple agrees
@@ -50,7 +52,10 @@ def check_distances(distances: Float[ndarray, "n n"], least: int = 4) -> Float[n
         ValueError: unless it is a square, symmetric, finite matrix with zeros on the diagonal, no negative entry, some
             positive one, and `least` points or more.
     """
-    d = np.asarray(distances, dtype=np.float64)
+    d = array_of(distances)
+    if d is None:
+        raise ValueError(f"distances = {brief(distances)}: takes a matrix (n, n) with n >= {least}")
+    d = d.astype(np.float64)
     if d.ndim != 2 or d.shape[0] != d.shape[1] or len(d) < least:
         raise ValueError(f"distances: shape {d.shape}; takes (n, n) with n >= {least}")
     if not np.isfinite(d).all() or (d < 0).any():

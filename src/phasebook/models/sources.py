@@ -42,7 +42,7 @@ class ExactSource:
         """The model itself. ValueError as `load_images` does."""
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"dtype = {self.dtype!r}: the exact model takes float32 or float64")
-        images = load_images(self.image_set, self.resolution, list(self.families) or None)
+        images = load_images(self.image_set, self.resolution, list(self.families) or None, "image_set")
         return ExactModel.of(images, self.device, getattr(torch, self.dtype), self.norm)
 
 

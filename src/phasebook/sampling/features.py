@@ -91,6 +91,8 @@ class OfPixels(_Base):
         self.function = function
         self.unit = number("unit", unit, "a positive number", above=0)
         self.at = None if at is None else frozenset(whole("at", step, 0, what="steps") for step in at)
+        if self.at is not None and not self.at:
+            raise ValueError("at = []: takes one step or more, or None for all")
         self.label = f"feature {name!r}" if name else "feature"
 
     @property

@@ -73,12 +73,15 @@ _json.__name__ = "JSON"         # what argparse calls it
 
 
 def _slice(options: argparse.Namespace) -> None:
-    from phasebook.slices.stores.workers import EngineError  # torch loads in seconds, which other verbs need not pay
+    # torch loads in seconds, which other verbs need not pay
+    from phasebook.arguments import renamed
+    from phasebook.slices.stores.workers import EngineError
 
     try:
-        if options.status:
-            return _status(options.store)
-        _made(options)
+        with renamed("path", "store"):
+            if options.status:
+                return _status(options.store)
+            _made(options)
     except (ValueError, TypeError, FileNotFoundError) as error:
         raise ParameterError(" ".join(str(error).split())) from None
     except EngineError as error:

@@ -29,7 +29,7 @@ from phasebook.sampling.samplers import check_begin, check_kinds
 from phasebook.slices.measures.basins import basin_labels
 from phasebook.slices.measures.phases import link
 from phasebook.slices.measures.ridges import frame_at
-from phasebook.slices.plane import Plane
+from phasebook.slices.plane import Plane, check_plane
 from phasebook.stats import Estimate, share_interval
 
 __all__ = ["COARSE", "PROBES", "Adaptive", "Evaluate", "adaptive_basins", "checked", "evaluator", "full_basins",
@@ -76,8 +76,9 @@ class Adaptive:
             `basin` and `evaluated` over alpha and beta; the estimate of what was missed among the attributes.
 
         Raises:
-            ValueError: for a plane of another grid.
+            ValueError: for a plane of another grid, or none.
         """
+        check_plane(plane)
         if plane.grid != len(self.labels):
             raise ValueError(f"plane.grid = {plane.grid}: takes {len(self.labels)}, the grid of these basins")
         axes = ("alpha", "beta")
@@ -114,7 +115,25 @@ class Adaptive:
                                  margin={"t": 60, "r": 20})
 
     def filled(self, values: Float[ndarray, "a a"]) -> Float[ndarray, "a a"]:
-        """A map that is known at the evaluated points, interpolated linearly between them; no other value is read."""
+        """A map that is known at the evaluated points, interpolated linearly between them; no other value is read.
+
+        Args:
+            values: of every point.
+
+        Returns:
+            The map.
+
+        Raises:
+            ValueError: for another shape, or NaN or Inf at an evaluated point.
+        """
+        values = np.asarray(values)
+        if values.shape != self.labels.shape or values.dtype.kind not in "iuf":
+            raise ValueError(f"values: {values.dtype} of shape {values.shape}; takes real numbers of shape "
+                             f"{self.labels.shape}, one a point")
+        if not (known := np.isfinite(values) | ~self.evaluated).all():
+            row, column = np.argwhere(~known)[0]
+            raise ValueError(f"values: NaN or Inf at row {row}, column {column}, which was evaluated; takes finite "
+                             "numbers at these")
         at = np.argwhere(self.evaluated)
         rest = np.argwhere(~self.evaluated)
         full = np.where(self.evaluated, values, 0.0)
@@ -144,8 +163,7 @@ def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Fe
             the plane's grid does not have.
     """
     check_kinds(model, levels, prompt)
-    if not isinstance(plane, Plane):
-        raise ValueError(f"plane = {brief(plane)}: takes a Plane, such as Plane.random(model.shape, seed=0)")
+    check_plane(plane)
     check_begin(levels, plane.size)
     step = whole("step", step, 0, levels.steps - 1, "a step")
     if not hasattr(feature, "yardstick"):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -175,25 +176,39 @@ def _finite(part: Part, tile: Tile) -> Part:
 
 
 class Arrays:
-    """All that is measured of a tile, which may be the whole slice, each array made when the first part of it comes."""
+    """All that is measured of a tile, which may be the whole slice, each array made when the first part of it comes.
 
-    def __init__(self, measurement: Measurement, area: Tile):
-        self.area, self.pick = area, measurement.pick
+    Args:
+        measurement: of it.
+        area: the tile.
+        free: bytes of memory that it may take.
+    """
+
+    def __init__(self, measurement: Measurement, area: Tile, free: float = np.inf):
+        self.area, self.pick, self.free = area, measurement.pick, free
+        self.siblings = len(METRIC) * (1 if measurement.jacobian == "differences" else 2) + 2      # jumps
         steps, features = measurement.levels.steps, len(measurement.features)
         self.leading = {1: (steps,), 2: (features, steps)}
         self.kept = len(measurement.kept)
         self.whole: dict[str, ndarray] = {}
 
     def put(self, part: Part, tile: Tile) -> None:
-        """A part of a tile in the area."""
+        """A part of a tile in the area. ValueError where an array, with those that surely follow, does not fit."""
         name, at, value = part
         (r0, r1), (c0, c1) = span(self.area, name, self.pick)
         if name not in self.whole:
             leading = (self.kept,) if name == "picture" else self.leading[len(at)]
             shape = (*leading, r1 - r0, c1 - c0, *value.shape[2:])
+            self._check_room(prod(shape) * value.itemsize, self.siblings if name == "E" else 1)
             self.whole[name] = np.full(shape, np.nan if value.dtype.kind == "f" else 0, value.dtype)
         (top, bottom), (left, right) = span(tile, name, self.pick)
         self.whole[name][(*at, slice(top - r0, bottom - r0), slice(left - c0, right - c0))] = value
+
+    def _check_room(self, size: int, count: int) -> None:
+        need = sum(array.nbytes for array in self.whole.values()) + size * count
+        if need > self.free:
+            raise ValueError(f"plane, levels: {need / 1e9:.3g} GB of memory for this slice, here are "
+                             f"{self.free / 1e9:.3g} GB; takes fewer points or steps, or store_slice(..., read=False)")
 
     def variables(self) -> dict[str, tuple[tuple[str, ...], ndarray]]:
         """As an xarray Dataset takes them."""

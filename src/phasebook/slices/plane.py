@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from phasebook.arguments import brief, latent_shape, numbers, whole
+from phasebook.arguments import array_of, brief, latent_shape, numbers, whole
 
-__all__ = ["Plane", "check_anchors", "check_extent", "load_anchors", "paired", "read_array", "seeded_anchors"]
+__all__ = ["Plane", "check_anchors", "check_extent", "check_plane", "load_anchors", "paired", "read_array",
+           "seeded_anchors"]
 
 FLOATS = (np.float16, np.float32, np.float64)
 MOST = 100_000                   # points along a side: ten billion in all
@@ -118,11 +119,10 @@ def check_extent(extent: list[float]) -> list[float]:
 def paired(alpha: Float[ndarray, " n"],
            beta: Float[ndarray, " n"]) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
     """Coordinates of points as two arrays; ValueError unless they are as many numbers of each."""
-    given = [one.detach().cpu() if isinstance(one, torch.Tensor) else one for one in (alpha, beta)]
-    try:
-        a, b = (np.atleast_1d(np.asarray(one, dtype=float)) for one in given)
-    except (TypeError, ValueError):
-        raise ValueError(f"alpha, beta = {brief(alpha)}, {brief(beta)}: takes n numbers of each") from None
+    given = [array_of(one) for one in (alpha, beta)]
+    if any(one is None for one in given):
+        raise ValueError(f"alpha, beta = {brief(alpha)}, {brief(beta)}: takes n numbers of each")
+    a, b = (np.atleast_1d(one.astype(float)) for one in given)
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"alpha, beta: shapes {a.shape} and {b.shape}; takes n numbers of each")
     return a, b
@@ -236,3 +236,9 @@ class Plane:
     def latents(self, alpha: Float[ndarray, " p"], beta: Float[ndarray, " p"]) -> Float[ndarray, "p *latent"]:
         """The latents themselves at points, float64."""
         return np.tensordot(self.coefficients(alpha, beta)[0], self.anchors.astype(np.float64), 1)
+
+
+def check_plane(plane: object) -> None:
+    """ValueError for anything else."""
+    if not isinstance(plane, Plane):
+        raise ValueError(f"plane = {brief(plane)}: takes a Plane, such as Plane.random(model.shape, seed=0)")

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from phasebook.arguments import brief, number, whole
+from phasebook.arguments import brief, number, switch, whole
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
 from phasebook.slices.geodesic import Surface
@@ -26,6 +26,7 @@ __all__ = ["RIDGE", "Slice"]
 NAMES = ("E", "F", "G", "det", "trace", "largest", "jump_alpha", "jump_beta")
 POSITIVE = ("a positive height, in the feature's distance (s.ridge() is one, unless all predictions of the model are "
             "equal: there are no phases then)")
+MOST = 100_000          # telling steps
 RIDGE = 0.2             # a jump over this share of the yardstick is a ridge, wherever ridges are spoken of
 
 
@@ -78,11 +79,12 @@ class Slice:
             The numbers; NaN at steps at which the feature was not measured.
 
         Raises:
-            ValueError: for a feature that was not measured, or tangents that were not carried.
+            ValueError: for a feature that was not measured, tangents that were not carried, or another `exact`.
         """
         feature = self._known(feature)
         if name not in NAMES:
             raise ValueError(f"name = {name!r}: takes one of {', '.join(NAMES)}")
+        switch("exact", exact)
         if exact and name.startswith("jump"):
             raise ValueError(f"exact = True: {name} is a difference; takes {', '.join(NAMES[:6])}")
         if exact and "det_exact" not in self.data:
@@ -166,9 +168,11 @@ class Slice:
             Labels, counted from 0 at every step.
 
         Raises:
-            ValueError: for another `by`, a ridge that is not positive, or a feature measured at some steps alone.
+            ValueError: for another `by`, a ridge that is not positive, a feature measured at some steps alone, or a
+                slice of which tiles are missing.
         """
         ridge = number("ridge", ridge, POSITIVE, above=0)
+        self._check_tiles(feature)
         if by in ("watershed", "cut"):
             self._check_measured(range(self.steps), feature)
         if by == "watershed":
@@ -194,12 +198,19 @@ class Slice:
             Labels, counted from 0.
 
         Raises:
-            ValueError: for a step that the sampler does not have or at which the feature was not measured, or a ridge
-                that is not positive.
+            ValueError: for a step that the sampler does not have or at which the feature was not measured, a ridge that
+                is not positive, or a slice of which tiles are missing.
         """
         ridge = number("ridge", ridge, POSITIVE, above=0)
+        self._check_tiles(feature)
         self._check_measured([self._step(step)], feature)
         return watershed_labels(self.height(step, feature), ridge)
+
+    def _check_tiles(self, feature: str | None) -> None:
+        """ValueError while a store is being written: NaN would be cut off as basins, or are none."""
+        at = self.features[self._known(feature)].at
+        if not np.isfinite(self.values("det", feature)[np.s_[:] if at is None else sorted(at)]).all():
+            raise ValueError("slice: some of its tiles are missing; takes one whose store is done")
 
     def _check_measured(self, steps: Sequence[int], feature: str | None) -> None:
         measured = self.measured(feature).tolist()
@@ -212,7 +223,7 @@ class Slice:
         """Steps at which pictures differ: the logarithm of the mean of det G makes equal progress between them.
 
         Args:
-            count: of steps at most, 2 or more.
+            count: of steps at most, from 2 to 100000.
             feature: its name; the first by default.
 
         Returns:
@@ -221,11 +232,10 @@ class Slice:
         Raises:
             ValueError: for a count that is none, or a slice of which tiles are missing.
         """
-        count = whole("count", count, 2)
+        count = whole("count", count, 2, MOST)
+        self._check_tiles(feature)
         at = self.measured(feature)
         means = self.values("det", feature)[at].mean((1, 2))
-        if not np.isfinite(means).all():
-            raise ValueError("slice: some of its tiles are missing; takes one whose store is done")
         rise = np.maximum.accumulate(np.log(1e-8 + means))
         last = len(at) - 1
         if rise[-1] - rise[0] < 1e-6:

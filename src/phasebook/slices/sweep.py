@@ -12,7 +12,8 @@ import xarray as xr
 from numpy import ndarray
 from tqdm import tqdm
 
-from phasebook.arguments import brief, whole
+from phasebook.arguments import brief, switch, whole
+from phasebook.machine import free_memory
 from phasebook.sampling.features import named_features
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Frame, Model, Prompt
@@ -27,7 +28,7 @@ from phasebook.slices.measurement import (
     picked,
     specification,
 )
-from phasebook.slices.plane import Plane
+from phasebook.slices.plane import Plane, check_plane
 from phasebook.slices.slice import Slice
 from phasebook.slices.tiles import Tile
 
@@ -62,10 +63,11 @@ def slice_of(model: Model, plane: Plane, levels: Levels, *, prompt: Prompt | Non
     Raises:
         ValueError: names step and point of a number that is not finite, and whose it is (`denoise`, a feature, a
             field); a feature that the model does not know; a field that does not give one number a point; a Jacobian
-            that the model does not have.
+            that the model does not have; a slice that does not fit into the memory that is free.
     """
     measurement = measurement_of(model, plane, levels, prompt, features, jacobian, fields, pictures, keep)
-    arrays = Arrays(measurement, Tile(plane, 0, plane.grid, 0, plane.grid))
+    switch("progress", progress)
+    arrays = Arrays(measurement, Tile(plane, 0, plane.grid, 0, plane.grid), free_memory())
     tiles = _rows(plane)
     with tqdm(total=levels.steps * len(tiles), desc="slice", disable=not progress) as bar:
         for tile in tiles:
@@ -103,8 +105,7 @@ def measurement_of(model: Model, plane: Plane, levels: Levels, prompt: Prompt | 
         ValueError: for an argument in another's place, latents of another shape, an unknown feature or step.
     """
     check_kinds(model, levels, prompt)
-    if not isinstance(plane, Plane):
-        raise ValueError(f"plane = {plane!r}: takes a Plane, such as Plane.random(model.shape, seed=0)")
+    check_plane(plane)
     if prompt is not None and any(len(c) != 1 for c in prompt.conditions.values()):
         raise ValueError("prompt: one a point; a slice takes one for all its points, such as model.prompt('a red cat')")
     _check_jacobian(model, jacobian)

@@ -201,7 +201,7 @@ def test_bad_families(chosen):
 def test_bad_names(name):
     with pytest.raises(ValueError) as error:
         load_images(name)
-    assert one_line(error).startswith(f"image_set = {str(name)!r}: takes {', '.join(IMAGE_SETS)} or an existing")
+    assert one_line(error).startswith(f"name = {str(name)!r}: takes {', '.join(IMAGE_SETS)} or an existing")
 
 
 def test_family_of_one_picture(folder):
@@ -218,7 +218,7 @@ def test_too_few_pictures(folder, removed, count):
         (folder / name).unlink()
     with pytest.raises(ValueError) as error:
         load_images(folder)
-    assert one_line(error).startswith(f"image_set = {str(folder)!r}: holds {count} picture files; takes 2 to 10000")
+    assert one_line(error).startswith(f"name = {str(folder)!r}: holds {count} picture files; takes 2 to 10000")
 
 
 def test_too_many_pictures(folder, monkeypatch):
@@ -240,7 +240,7 @@ def test_unreadable_pictures_are_named(folder):
     with pytest.raises(ValueError) as error:
         load_images(folder)
     text = one_line(error)
-    assert text.startswith(f"image_set = {str(folder)!r}: cannot read 'cut.jpg'")
+    assert text.startswith(f"name = {str(folder)!r}: cannot read 'cut.jpg'")
     assert all(name in text for name in ("'drawing.svg'", "'empty.png'", "'flipped.png'", "'text\\n.gif'"))
     assert "'a.png'" not in text
 
@@ -384,7 +384,7 @@ def test_a_whole_disk_is_not_looked_through(tmp_path, monkeypatch):
 
 
 def test_the_root_of_the_disk_is_one_line():
-    with pytest.raises(ValueError, match="^image_set = '/': ") as caught:
+    with pytest.raises(ValueError, match="^name = '/': ") as caught:
         load_images("/", 8)
     assert "\n" not in str(caught.value)
 

@@ -471,7 +471,8 @@ def test_a_name_that_the_hub_would_not_give_is_one_line_too(name):
     ({"unet": None}, "its unet is None; takes a StableDiffusionPipeline with one"),
     ({"vae": None}, "its vae is None"), ({"tokenizer": None}, "its tokenizer is None"),
     ({"scheduler": None}, "its scheduler is None"), ({"batch": 1.5}, "batch = 1.5"),
-    ({"device": "gpu"}, "device = 'gpu'"), ({"sampler": "mine"}, "sampler = 'mine'"), ({"pipe": 3}, "model = 'mine'"),
+    ({"device": "gpu"}, "device = 'gpu'"), ({"sampler": "mine"}, "sampler = 'mine'"),
+    ({"pipe": 3}, "pipe: is a int; takes one of"),
 ])
 def test_what_a_pipeline_model_cannot_be_made_of(models, changes, words):
     pipe, parts = copied(models["epsilon"].pipe), {"unet", "vae", "tokenizer", "scheduler"}

@@ -34,8 +34,8 @@ def refuses(match, *args, **kwargs):
 
 
 def test_names_and_tags(clip_folder, tmp_path):
-    refuses("feature = 'ViT-B-23': no such directory, and no model of open_clip", "ViT-B-23", "openai")
-    refuses("feature = 'ViT-B-32-quickgelu': needs a checkpoint; takes one of openai", "ViT-B-32-quickgelu")
+    refuses("name = 'ViT-B-23': no such directory, and no model of open_clip", "ViT-B-23", "openai")
+    refuses("name = 'ViT-B-32-quickgelu': needs a checkpoint; takes one of openai", "ViT-B-32-quickgelu")
     refuses("pretrained = 'opeani': neither a file nor a checkpoint", "ViT-B-32-quickgelu", "opeani")
     refuses("holds no open_clip_config.json", tmp_path)
     refuses("device = 'tpu9'", clip_folder, device="tpu9")

@@ -51,7 +51,7 @@ def test_lists_are_levels_too():
     (lambda: split_levels(APART, [np.inf, 2.0, 1.0, 0.5]), "noise: NaN or Inf at"),
     (lambda: split_steps(APART[:1], [0.1, 0.2, 0.3]), "threshold: shape .*; takes one number, or one for each"),
     (lambda: split_steps(APART, np.nan), "threshold: NaN or Inf"),
-    (lambda: split_steps(APART, "half"), "threshold = 'half'"),
+    (lambda: split_steps(APART, "half"), "threshold = 'half'"), (lambda: split_steps(APART, -1), "threshold: -1 in it"),
     (lambda: split_levels(APART, [4.0, 3.0, 2.0, 1.0], [0.1, 0.2]), r"threshold: shape \(2,\)"),
 ])
 def test_bad_inputs_are_one_line(call, words):

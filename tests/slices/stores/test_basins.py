@@ -222,7 +222,9 @@ def test_another_slice_is_refused_and_another_ridge_uses_what_is_there(small, wh
 @pytest.mark.parametrize("change, said", [
     ({"step": 4}, "step = 4: takes a step from 0 to 3"), ({"ridge": 0}, "ridge = 0: takes a positive number"),
     ({"coarse": 0}, "coarse = 0: takes"), ({"probes": -1}, "probes = -1: takes"), ({"seed": "x"}, "seed = 'x': takes"),
-    ({"threads": 0}, "threads = 0: takes"), ({"feature": "smell"}, "features = 'smell'"),
+    ({"threads": 0}, "threads = 0: takes"), ({"feature": "smell"}, "feature = 'smell'"),
+    ({"feature": 3}, "feature = 3: takes a name"), ({"feature": {"a": 3}}, "feature: a = 3; takes a feature"),
+    ({"progress": "x"}, "progress = 'x': takes True or False"),
     ({"grid": 2}, "grid = 2: takes"),
     ({"feature": {"a": "pixels", "b": "posterior"}}, "feature: a, b are given; takes one"),
 ])
@@ -230,11 +232,11 @@ def test_bad_arguments_are_one_line_and_nothing_is_written(small, tmp_path, chan
     refuses(lambda: made(small, tmp_path / "b", **change), said)
     assert not (tmp_path / "b").exists()
     refuses(lambda: store_basins(lambda: 1 / 0, None, LEVELS, tmp_path / ("x" * 300)), "name too long")
-    with pytest.raises(OSError, match=r"store = .*: cannot be read \(file name too long\)"):
+    with pytest.raises(OSError, match=r"path = .*: cannot be read \(file name too long\)"):
         basins.place_of(tmp_path / ("x" * 300)).times("evaluations")
-    refuses(lambda: store_basins(7, plane(small), LEVELS, tmp_path / "b"), "model: a int; takes a model")
+    refuses(lambda: store_basins(7, plane(small), LEVELS, tmp_path / "b"), "source: a int; takes a model")
     refuses(lambda: store_basins(lambda name: small, plane(small), LEVELS, tmp_path / "b"),
-            "model: a function of (name)")
+            "source: a function of (name)")
     refuses(lambda: store_basins(small, lambda: plane(small), LEVELS, tmp_path / "b"), "plane: a function of ()")
 
 

@@ -180,7 +180,7 @@ def test_a_field_whose_name_is_no_folders_is_refused(tmp_path, name):
 @pytest.mark.parametrize("path", [None, 3, b"x.zarr"])
 def test_a_place_that_is_none_is_refused(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="^store = .*: takes the path of a folder, or a URL"):
+    with pytest.raises(ValueError, match="^path = .*: takes the path of a folder, or a URL"):
         store_slice(source(), PLANE, 2, path)
     assert not list(tmp_path.iterdir())
 
@@ -188,7 +188,7 @@ def test_a_place_that_is_none_is_refused(path, tmp_path, monkeypatch):
 def test_a_source_that_gives_no_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="^model: the source gives a NoneType; takes a function that loads a model"):
         store_slice(lambda: None, PLANE, 2, tmp_path / "x.zarr")
-    with pytest.raises(ValueError, match=r"^model: a function of \(name\); takes a function of \(\)"):
+    with pytest.raises(ValueError, match=r"^source: a function of \(name\); takes a function of \(\)"):
         store_slice(lambda name: None, PLANE, 2, tmp_path / "x.zarr")
     with pytest.raises(ValueError, match=r"^plane: a function of \(shape, grid\); takes a function of \(shape\)"):
         store_slice(source(), lambda shape, grid: PLANE, 2, tmp_path / "x.zarr")
@@ -222,7 +222,7 @@ def test_what_does_not_fit_is_refused(small, monkeypatch, tmp_path, capsys):
         made(small, tmp_path / "x.zarr")
     monkeypatch.undo()
     monkeypatch.setattr("phasebook.slices.stores.files._Folder.free", lambda self: 10.0)
-    with pytest.raises(ValueError, match=r"^store = .*B to write; takes a place with as much free, here are 10 B$"):
+    with pytest.raises(ValueError, match=r"^path = .*B to write; takes a place with as much free, here are 10 B$"):
         made(small, tmp_path / "x.zarr", progress=True)
     assert "9 tiles, 225 points: 900 evaluations" in capsys.readouterr().out
     monkeypatch.undo()

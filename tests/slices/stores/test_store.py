@@ -365,7 +365,7 @@ ALIKE = {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 
 def test_an_array_that_is_not_the_slices_is_refused_and_mended(small, whole, copy, counted, key, change):
     """Before anything is made of what it claims."""
     _sealed_again(copy, key, change)
-    with pytest.raises(ValueError, match="^store = .*(is not one of a slice|damaged)") as said:
+    with pytest.raises(ValueError, match="^path = .*(is not one of a slice|damaged)") as said:
         open_store(copy)
     assert "\n" not in str(said.value)
     if key != "spec":
@@ -385,7 +385,7 @@ def test_what_is_no_file_or_larger_than_memory_counts_as_damaged(small, whole, c
     made(small, copy)
     assert len(counted) == 2 and files(copy) == files(whole)
     monkeypatch.setattr("phasebook.slices.stores.reading.free_memory", lambda: 1e4)
-    with pytest.raises(ValueError, match=r"^store = .*: [\d.]+ kB of memory for all of it, here are 10 kB; xarray"):
+    with pytest.raises(ValueError, match=r"^path = .*: [\d.]+ kB of memory for all of it, here are 10 kB; xarray"):
         open_store(copy)
 
 
@@ -409,7 +409,7 @@ def test_a_store_runs_nothing(copy, tmp_path):
 
 @pytest.mark.parametrize("url", ["reference://x", "github://x", "zip://x", "generic://x", "nowhere://x"])
 def test_a_url_that_leads_nowhere_is_one_line(url):
-    with pytest.raises(ValueError, match=f"^store = '{url}': .*takes a path or a URL") as said:
+    with pytest.raises(ValueError, match=f"^path = '{url}': .*takes a path or a URL") as said:
         place_of(url)
     assert "\n" not in str(said.value)
 
@@ -448,11 +448,11 @@ def test_a_url_with_folders_and_one_that_fails_in_its_own_way(small, whole, tmp_
 
         with monkeypatch.context() as patch:
             patch.setattr(system, method, fails)
-            with pytest.raises(OSError, match=rf"^store = 'memory://.*: {said} \(token has expired\); what is done"):
+            with pytest.raises(OSError, match=rf"^path = 'memory://.*: {said} \(token has expired\); what is done"):
                 place = place_of("memory://odd.zarr")
                 made(small, "memory://new.zarr") if method in ("pipe_file", "ls") else place.times("checksum")
                 place.get(ROOT)
-    with pytest.raises(ValueError, match="^store = '~nobody-here/x': nobody here has that home"):
+    with pytest.raises(ValueError, match="^path = '~nobody-here/x': nobody here has that home"):
         place_of("~nobody-here/x")
 
 
@@ -519,10 +519,28 @@ def test_a_slice_of_a_prompt_is_read_with_one(small, tmp_path):
     """Without it, distances of its points would be those of the plain distribution."""
     prompt = small.prompt("a")
     kept = made(small, tmp_path / "x.zarr", prompt=prompt)
-    with pytest.raises(ValueError, match="^prompt: none given; store = .* was asked for one; takes the same"):
+    with pytest.raises(ValueError, match="^prompt: none given; path = .* was asked for one; takes the same"):
         open_store(tmp_path / "x.zarr", small)
     read = open_store(tmp_path / "x.zarr", small, prompt)
     assert np.array_equal(*(s.between([0.1, 0.9], [0.2, 0.3]).distances for s in (kept, read)))
+
+
+@pytest.mark.parametrize("call", [
+    lambda s: s.phases(0.1), lambda s: s.phases(0.1, by="cut"), lambda s: s.phases(0.1, by="atom"),
+    lambda s: s.telling(4), lambda s: s.phases_at(1, 0.1),
+])
+def test_phases_of_a_slice_that_is_not_done_are_refused(copy, call):
+    """Missing points would be a basin each, or all of them one more."""
+    call(open_store(copy))
+    for file in (copy / "checksum" / "c").rglob("*"):
+        if file.is_file():
+            file.unlink()
+            refuses(lambda: call(open_store(copy)), "slice: some of its tiles are missing; takes one whose")
+
+
+@pytest.mark.parametrize("given, words", [(("x",), "model: a str; takes a model"), ((None, "x"), "prompt = 'x': ")])
+def test_what_is_no_model_is_refused(whole, given, words):
+    refuses(lambda: open_store(whole, *given), words)
 
 
 def test_files_that_another_program_is_writing_are_left_alone(small, whole, copy):
@@ -561,7 +579,7 @@ def test_tiles_that_somebody_removes_on_the_way_are_not_given_as_nan(small, whol
         return real(work, ends)
 
     monkeypatch.setattr(workers, "computed", computed)
-    with pytest.raises(OSError, match=r"^store = .*: 4 tiles that were done are lost, .*; the same call goes on$"):
+    with pytest.raises(OSError, match=r"^path = .*: 4 tiles that were done are lost, .*; the same call goes on$"):
         made(small, path)
     made(small, path)
     assert files(path) == files(whole) and len(before) == 9 + 4
@@ -612,7 +630,7 @@ def test_a_disk_that_fills_up_on_the_way(small, whole, disk, monkeypatch):
         return real(work, ends)
 
     monkeypatch.setattr(workers, "computed", computed)
-    with pytest.raises(OSError, match=r"^store = .*: \S+ cannot be written \(no space left on device\); what is "
+    with pytest.raises(OSError, match=r"^path = .*: \S+ cannot be written \(no space left on device\); what is "
                                       r"done stays, and the same call goes on$"):
         made(small, path)
     assert stored(path)[0].status().done == 3 and not list(path.rglob("*.part"))

@@ -19,7 +19,7 @@ from jaxtyping import Float32, Int
 from numpy import ndarray
 from PIL import Image, ImageOps
 
-from phasebook.arguments import whole
+from phasebook.arguments import brief, whole
 from phasebook.models.assets import asset
 from phasebook.models.pictures.captions import kind_of
 from phasebook.models.pictures.picture_files import pictures_below
@@ -73,8 +73,8 @@ class _Row:
     group: str
 
 
-def load_images(name: str | Path = "families", resolution: int = 64,
-                families: Sequence[str] | None = None) -> ImageSet:
+def load_images(name: str | Path = "families", resolution: int = 64, families: Sequence[str] | None = None,
+                parameter: str = "name") -> ImageSet:
     """An image set, or some of its families.
 
     Sizes change by Lanczos filtering, which averages when it shrinks. The pictures of a directory are turned as
@@ -89,13 +89,14 @@ def load_images(name: str | Path = "families", resolution: int = 64,
         name: of a set that is shipped, or a directory of pictures.
         resolution: pixels on a side.
         families: only these; None for all.
+        parameter: by which refusals call `name`.
 
     Returns:
         The pictures, with their names and families.
 
     Raises:
-        ValueError: one line that begins with the parameter (`image_set` for `name`, `resolution`, `families`): an
-            unknown name, a picture that cannot be read, fewer than 2 pictures or more than 10 000, a resolution outside
+        ValueError: one line that begins with the parameter (`name`, `resolution`, `families`): an unknown
+            name, a picture that cannot be read, fewer than 2 pictures or more than 10 000, a resolution outside
             8..256, an unknown family.
     """
     low, high = RESOLUTIONS
@@ -109,7 +110,7 @@ def load_images(name: str | Path = "families", resolution: int = 64,
     elif name in IMAGE_SETS:
         table = _emoji(only_families=name == "families")
     else:
-        table = _directory(name, resolution)
+        table = _directory(name, resolution, parameter)
     table = _of_families(table, families)
     family, family_names = _labels([row.family for row in table])
     group, group_names = _labels([row.group for row in table])
@@ -206,9 +207,9 @@ def _digits() -> list[_Row]:
     return rows
 
 
-def _directory(name: str | Path, resolution: int) -> list[_Row]:
+def _directory(name: str | Path, resolution: int, parameter: str) -> list[_Row]:
     """Every picture below a directory, sorted by path; the first level of sub-directories are the families."""
-    refused = f"image_set = {str(name)!r}:"
+    refused = f"{parameter} = {repr(str(name)) if isinstance(name, str | Path) else brief(name)}:"
     root = Path(os.path.expanduser(name)) if isinstance(name, str | Path) and str(name) else None
     if root is None or not os.path.isdir(root):
         raise ValueError(f"{refused} takes {', '.join(IMAGE_SETS)} or an existing directory of pictures")

@@ -21,6 +21,7 @@ from torch import Tensor
 from phasebook.arguments import brief, first_not_finite, numbers, pictures
 from phasebook.models.denoiser import checked_latents, combined, guided, listed
 from phasebook.models.pipelines.checkpoints import check_dtype, check_settings, digest_of, known_directory
+from phasebook.models.pipelines.families import family_of
 from phasebook.models.pipelines.family import Family
 from phasebook.models.pipelines.fitting import check_directory, check_geometry, understood
 from phasebook.models.pipelines.loading import fetch_pipeline, load_parts, load_small_vae
@@ -131,6 +132,7 @@ class PipelineModel(Model):
             raise ValueError(f"name = {brief(name)}: takes a text, by which messages call the model")
         if decoder is not None and not (isinstance(decoder, torch.nn.Module) and hasattr(decoder, "decode")):
             raise ValueError(f"decoder = {brief(decoder)}: takes a VAE of diffusers, such as an AutoencoderTiny")
+        family_of("pipe", type(pipe).__name__)
         label = f"model = {name!r}"
         family, noise = understood(label, pipe, sampler)
         if family.upcasts and pipe.vae.dtype == torch.float16 and pipe.vae.config.get("force_upcast"):

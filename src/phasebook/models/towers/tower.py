@@ -86,7 +86,7 @@ def begun(name: str | Path, device: str, dtype: str) -> tuple[str, Path | None]:
     """
     check_device(device)
     check_dtype(dtype)
-    return f"feature = {str(name)!r}", known_directory(name)
+    return f"name = {str(name)!r}", known_directory(name)
 
 
 def column(values: Sequence[float], device: str) -> Float[Tensor, "3 1 1"]:

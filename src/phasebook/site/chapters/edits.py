@@ -100,12 +100,11 @@ class Chapter(ModelParameters):
         """The pictures that edits of one model are drawn from and judged by: an exact model's own, or those of things
         that networks know; small ones tell their numbers and names."""
         families = self.families or None
-        chosen = self.image_set if name == EXACT else self.network_set
-        try:
-            return small_pictures(chosen, families) if small else load_images(chosen, self.resolution, families)
-        except ValueError as error:
-            own = "image_set" if name == EXACT else "network_set"
-            raise ValueError(str(error).replace("image_set =", f"{own} =", 1)) from None
+        own = "image_set" if name == EXACT else "network_set"
+        chosen = getattr(self, own)
+        if small:
+            return small_pictures(chosen, families, own)
+        return load_images(chosen, self.resolution, families, own)
 
     def k_at(self, name: str) -> list[int]:
         """The steps at which one model resumes; all of its own where none are given."""

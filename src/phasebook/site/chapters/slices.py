@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import AfterValidator, Field, model_validator
 
+from phasebook.arguments import renamed
 from phasebook.models.exact import ExactModel
 from phasebook.sampling.levels import Levels
 from phasebook.site.checks.memory import bytes_of_slices, named
@@ -60,7 +61,8 @@ class SliceParameters(Parameters):
     def _usable(self):
         check_pictures(self.image_set, self.resolution, self.families or None)
         if self.store:
-            check_store(self.store)
+            with renamed("path", "store"):
+                check_store(self.store)
         check_size(self.grid, self.steps)
         anchors = anchors_of(self.anchors, self.anchors_seed, (3, self.resolution, self.resolution))
         check_plane(Plane(anchors, tuple(self.extent), self.grid, self.normalise))
@@ -156,8 +158,9 @@ def swept(store: str, model: ExactModel, plane: Plane, levels: Levels, features:
         jacobian: see `slice_of`.
     """
     if store:
-        return store_slice(model, plane, levels, store, features=features, fields=fields, pictures=pictures,
-                           jacobian=jacobian)
+        with renamed("path", "store"):
+            return store_slice(model, plane, levels, store, features=features, fields=fields, pictures=pictures,
+                               jacobian=jacobian)
     own = {name: model.fields[name] for name in fields}
     return slice_of(model, plane, levels, features=features, fields=own, pictures=pictures, jacobian=jacobian)
 

@@ -191,9 +191,11 @@ def _decoded(name: str, variant: str) -> float:
     return DECODED * max(1.0, plane / SIDE**2)
 
 
-def small_pictures(name: str, families: list[str] | None = None) -> ImageSet:
+def small_pictures(name: str, families: list[str] | None = None, parameter: str = "image_set") -> ImageSet:
     """An image set at 8 x 8 pixels, for its numbers and names; those that are shipped are read once."""
-    return _shipped(name, families and tuple(families)) if name in IMAGE_SETS else load_images(name, SMALL, families)
+    if name in IMAGE_SETS:
+        return _shipped(name, families and tuple(families))
+    return load_images(name, SMALL, families, parameter)
 
 
 @lru_cache
@@ -204,12 +206,9 @@ def _shipped(name: str, families: tuple[str, ...] | None) -> ImageSet:
 def check_pictures(name: str, resolution: int = 64, families: list[str] | None = None,
                    parameter: str = "image_set") -> ImageSet:
     """The image set at 8 x 8 pixels. ValueError, one line, where it is none, or its pictures are all equal."""
-    try:
-        small = small_pictures(name, families)
-        if _equal(small) and _equal(load_images(name, resolution, families)):
-            raise ValueError(f"image_set = {name!r}: all {len(small)} pictures are equal; takes two different ones")
-    except ValueError as error:
-        raise ValueError(str(error).replace("image_set =", f"{parameter} =", 1)) from None
+    small = small_pictures(name, families, parameter)
+    if _equal(small) and _equal(load_images(name, resolution, families, parameter)):
+        raise ValueError(f"{parameter} = {name!r}: all {len(small)} pictures are equal; takes two different ones")
     return small
 
 
@@ -261,7 +260,7 @@ def subjects(p: ModelParameters, judge: Tower | None = None,
     loaded = []
     for name in p.models:
         if name == EXACT:
-            images = load_images(p.image_set, p.resolution, p.families or None)
+            images = load_images(p.image_set, p.resolution, p.families or None, "image_set")
             model = ExactModel.of(images, p.device, **exact)
             levels = named_levels(p.schedule, p.at("steps", name))
             loaded.append(Subject(name, model, levels, None, model.features, images))

@@ -96,9 +96,11 @@ def _beyond(apart: Float[ndarray, "p step"], threshold: float | Float[ndarray, "
 
 
 def _limits(apart: Float[ndarray, "p step"], threshold: float | Float[ndarray, " p"] | None) -> Float[ndarray, " p"]:
-    """The threshold of each pair. ValueError unless it is one finite number, or one a pair."""
+    """The threshold of each pair. ValueError unless it is one finite number >= 0, or one a pair."""
     takes = f"one number, or one for each of {len(apart)} pairs"
     limits = numbers("threshold", median_half(apart) if threshold is None else threshold, takes)
     if limits.shape not in ((), (len(apart),)):
         raise ValueError(f"threshold: shape {limits.shape}; takes {takes}")
+    if limits.min() < 0:            # which everything exceeds
+        raise ValueError(f"threshold: {limits.min():g} in it; takes {takes}, >= 0")
     return np.broadcast_to(limits, len(apart))

@@ -22,7 +22,7 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
-from phasebook.arguments import number, whole
+from phasebook.arguments import brief, number, renamed, switch, whole
 from phasebook.machine import free_memory
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
@@ -84,13 +84,18 @@ def store_basins(source: Model | Source, plane: Plane | Callable[[tuple[int, ...
     """
     coarse, probes, seed = whole("coarse", coarse, 1), whole("probes", probes, 0), whole("seed", seed, 0)
     ridge, threads = number("ridge", ridge, "a positive number", above=0), whole("threads", threads, 1, 256)
+    switch("progress", progress)
     if not hasattr(source, "predict") and not callable(source):
-        raise ValueError(f"model: a {type(source).__name__}; takes a model, or a function that loads one")
+        raise ValueError(f"source: a {type(source).__name__}; takes a model, or a function that loads one")
+    if not (feature is None or isinstance(feature, str | Mapping) or callable(feature)):
+        raise ValueError(f"feature = {brief(feature)}: takes a name of the model's own, a feature or a function of "
+                         "pixels, or one of these by its name")
     check_basins(path)              # before minutes of loading a model
     features = feature if feature is None or isinstance(feature, Mapping) or callable(feature) else [feature]
     work = Work((lambda: source) if hasattr(source, "predict") else source, plane, levels, prompt, features,
                 threads=threads)
-    about = described(work)
+    with renamed("features", "feature"):
+        about = described(work)
     name, step = _asked(about, step)
     whole("grid", about.plane.grid, 3)
     height = ridge * about.features[name]["yardstick"]
@@ -207,7 +212,7 @@ def _announce(place: Place, about: Description, ask: Evaluate, least: int, step:
                    f"{short_of(about.operations * part, 'floating-point operations')} and {short_of(size)} on disk")
     left = max(0, least - sum(points for *_, points in _answers(place)))
     if left * size > (free := place.free()):
-        raise ValueError(f"store = {place.url!r}: {short_of(left * size)} to write at least; takes a place with as "
+        raise ValueError(f"path = {place.url!r}: {short_of(left * size)} to write at least; takes a place with as "
                          f"much free, here are {short_of(free)}")
     if (need := COPIES * least * size + POINT * about.plane.grid**2) > (free := free_memory()):
         raise ValueError(f"grid, coarse, probes: about {short_of(need)} of memory at least; takes what fits into the "
@@ -235,7 +240,7 @@ def check_basins(url: str | Path) -> dict | None:
     except OSError as error:
         raise ValueError(str(error)) from None
     if others:
-        raise ValueError(f"store = {place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a folder, "
+        raise ValueError(f"path = {place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a folder, "
                          "new or of basins")
     place.try_out()
     return _said(data)
@@ -273,7 +278,7 @@ def _begin(place: Place, spec: dict) -> None:
     else:
         slices = {of for _, of, _ in _answers(place)}
         if slices and hash_of(spec)[:16] not in slices:
-            raise ValueError(f"store = {place.url!r}: its {ROOT} is damaged, and no evaluation is of this slice; takes "
+            raise ValueError(f"path = {place.url!r}: its {ROOT} is damaged, and no evaluation is of this slice; takes "
                              "a place of its own")
         data = json.dumps({"spec": spec, "hash": hash_of(spec)}, indent=1, sort_keys=True).encode()
         if not place.put(ROOT, data, new=place.get(ROOT) is None):

@@ -70,7 +70,7 @@ class Cost:
             loaded: of these, how many hold the model already.
         """
         if self.disk > free_disk:
-            raise ValueError(f"store = {place!r}: {short_of(self.disk)} to write; takes a place with as much free, "
+            raise ValueError(f"path = {place!r}: {short_of(self.disk)} to write; takes a place with as much free, "
                              f"here are {short_of(free_disk)}")
         need = workers * self.memory - loaded * self.resident
         if self.tiles and need > free:

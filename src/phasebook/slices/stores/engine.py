@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from phasebook.arguments import brief, whole
+from phasebook.arguments import brief, switch, whole
 from phasebook.machine import free_memory
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Feature, Model, Prompt
@@ -72,6 +72,8 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
         EngineError: in one line, where a tile fails for good or the scheduler is lost; what is done stays.
     """
     _check(tile=tile, threads=threads, tries=tries, **({} if workers is None else {"workers": workers}))
+    for name, value in (("read", read), ("progress", progress)):
+        switch(name, value)
     check_engine(engine)
     if isinstance(fields, str | Mapping) or not hasattr(fields, "__iter__"):
         raise ValueError(f"fields = {brief(fields)}: takes a list of names")
@@ -81,7 +83,7 @@ def store_slice(source: Model | Source, plane: Plane | Callable[[tuple[int, ...]
                          "or a function without arguments")
     load = (lambda: source) if live else source
     if not callable(load):
-        raise ValueError(f"model: a {type(source).__name__}; takes a model, or a function that loads one")
+        raise ValueError(f"source: a {type(source).__name__}; takes a model, or a function that loads one")
     work = Work(load, plane, levels, prompt, features, jacobian, tuple(fields), pictures, keep, tile, threads,
                 engine == "dask")
     with engine_of(engine, workers, threads, tries) as run:

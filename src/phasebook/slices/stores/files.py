@@ -64,7 +64,7 @@ class Place(ABC):
         """An error in one line."""
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = " ".join(str(said).lower().split())[:300]
-        return OSError(f"store = {self.url!r}: {what} ({reason}); what is done stays, and the same call goes on")
+        return OSError(f"path = {self.url!r}: {what} ({reason}); what is done stays, and the same call goes on")
 
 
 class _Folder(Place):
@@ -120,7 +120,7 @@ class _Folder(Place):
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise OSError(f"store = {self.url!r}: takes a folder, new or of a slice "
+            raise OSError(f"path = {self.url!r}: takes a folder, new or of a slice "
                           f"({(error.strerror or '').lower()})") from None
 
     def foreign(self, name: str) -> bool:
@@ -141,7 +141,7 @@ class _Folder(Place):
         except OSError as error:
             lost = os.path.islink(self.root) and not self.root.exists()
             reason = "a link to nothing" if lost else (error.strerror or str(error)).lower()
-            raise ValueError(f"store = {self.url!r}: cannot be written ({reason}); takes a folder, new or of a "
+            raise ValueError(f"path = {self.url!r}: cannot be written ({reason}); takes a folder, new or of a "
                              "slice") from None
         finally:
             for place in made:
@@ -237,7 +237,7 @@ def _home(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ValueError(f"store = {text!r}: nobody here has that home; takes the path of a folder") from None
+        raise ValueError(f"path = {text!r}: nobody here has that home; takes the path of a folder") from None
 
 
 def place_of(url: str | Path) -> Place:
@@ -251,16 +251,16 @@ def place_of(url: str | Path) -> Place:
 
     text = str(url)
     if not isinstance(url, str | os.PathLike):
-        raise ValueError(f"store = {brief(url)}: takes the path of a folder, or a URL such as s3://bucket/slice.zarr")
+        raise ValueError(f"path = {brief(url)}: takes the path of a folder, or a URL such as s3://bucket/slice.zarr")
     if not text:
-        raise ValueError("store = '': takes the path of a folder, or a URL such as s3://bucket/slice.zarr")
+        raise ValueError("path = '': takes the path of a folder, or a URL such as s3://bucket/slice.zarr")
     if "\0" in text:
-        raise ValueError(f"store = {text!r}: takes a path without a null character")
+        raise ValueError(f"path = {text!r}: takes a path without a null character")
     if "://" not in text:
         return _Folder(text, _home(text))
     try:
         system, root = url_to_fs(text)
     except Exception as error:  # file systems that miss something of theirs raise some six kinds
         reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise ValueError(f"store = {text!r}: {reason}; takes a path or a URL that fsspec knows") from None
+        raise ValueError(f"path = {text!r}: {reason}; takes a path or a URL that fsspec knows") from None
     return _Folder(text, Path(root)) if isinstance(system, LocalFileSystem) else _Remote(text, system, root)

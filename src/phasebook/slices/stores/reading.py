@@ -6,7 +6,8 @@ import xarray as xr
 
 from phasebook.machine import free_memory
 from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
+from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt, check_prompt
+from phasebook.sampling.samplers import check_model
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import Slice
 from phasebook.slices.stores.cost import COPIES, short_of
@@ -44,16 +45,19 @@ def open_store(path: str | Path, model: Model | None = None, prompt: Prompt | No
         prompt: that it was asked for; likewise, where it was asked for one.
 
     Raises:
-        ValueError: where there is no store, or one of another model, or of a prompt and none is given with the model,
-            or its coordinates are damaged.
+        ValueError: for a model or a prompt that is none; where there is no store, or one of another model, or of a
+            prompt and none is given with the model, or its coordinates are damaged.
         OSError: where it cannot be read.
     """
+    if model is not None:
+        check_model(model)
+    check_prompt(prompt)
     store, attributes, root = stored(path)
     spec = store.spec
     if model is not None and model.fingerprint != spec["model"]:
-        raise ValueError(f"model: {model.fingerprint}; store = {store.place.url!r} is of another, {spec['model']}")
+        raise ValueError(f"model: {model.fingerprint}; path = {store.place.url!r} is of another, {spec['model']}")
     if model is not None and spec["prompt"] and (prompt is None or not prompt.conditions):
-        raise ValueError(f"prompt: none given; store = {store.place.url!r} was asked for one; takes the same, from "
+        raise ValueError(f"prompt: none given; path = {store.place.url!r} was asked for one; takes the same, from "
                          "model.prompt")
     data = _decoded(store, attributes, root)
     levels = Levels(spec["schedule"], data.level_alpha.values, data.level_sigma.values, data.timestep.values,
@@ -73,7 +77,7 @@ def _decoded(store: Store, attributes: dict, root: bytes) -> xr.Dataset:
 
     files, total = store.framed(attributes)
     if COPIES * total > (free := free_memory()):
-        raise ValueError(f"store = {store.place.url!r}: {short_of(COPIES * total)} of memory for all of it, here are "
+        raise ValueError(f"path = {store.place.url!r}: {short_of(COPIES * total)} of memory for all of it, here are "
                          f"{short_of(free)}; xarray.open_zarr reads parts of it")
     for tile in store.tiles():
         files |= store.sound(tile) or {}
@@ -83,4 +87,4 @@ def _decoded(store: Store, attributes: dict, root: bytes) -> xr.Dataset:
         return xr.open_zarr(held, chunks=None, decode_cf=False, zarr_format=3, consolidated=False).load()
     except Exception as error:  # metadata that are none make zarr raise some six kinds
         reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise ValueError(f"store = {store.place.url!r}: is not one of a slice ({reason})") from None
+        raise ValueError(f"path = {store.place.url!r}: is not one of a slice ({reason})") from None

@@ -132,11 +132,11 @@ class Store(Layout):
         top = {key.split("/")[0] for key in [*frame, *self.variables]} | {".zarr.json"}
         others = [name for name in self.place.names() if name not in top and not name.endswith(".part")]
         if others:
-            raise ValueError(f"store = {self.place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a "
+            raise ValueError(f"path = {self.place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a "
                              "folder, new or of a slice")
         marks = [tile for tile in self.tiles() if self.place.get(self.mark(tile)) is not None]
         if marks and not any(self.sound(tile) for tile in marks):
-            raise ValueError(f"store = {self.place.url!r}: its zarr.json is damaged, and no tile is of this slice; "
+            raise ValueError(f"path = {self.place.url!r}: its zarr.json is damaged, and no tile is of this slice; "
                              "takes a place of its own")
         return frame
 
@@ -153,17 +153,17 @@ class Store(Layout):
         anchors = [key for key in sealed if key not in wanted]
         if wanted - sealed.keys() or len(anchors) != 1 or not anchors[0].startswith("anchors/c/0"):
             odd = min(wanted ^ sealed.keys(), default="anchors")
-            raise ValueError(f"store = {self.place.url!r}: is not one of a slice ({odd})")
+            raise ValueError(f"path = {self.place.url!r}: is not one of a slice ({odd})")
         files = {key: self.place.get(key) for key in sealed}
         wrong = [key for key, data in files.items() if data is None or short(data) != sealed[key]]
         if wrong:
-            raise ValueError(f"store = {self.place.url!r}: {wrong[0]} is damaged; the same call that made the store "
+            raise ValueError(f"path = {self.place.url!r}: {wrong[0]} is damaged; the same call that made the store "
                              "mends it")
         try:
             return files, check_arrays(files, attributes, self.spec)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = " ".join(str(error).split())[:160]
-            raise ValueError(f"store = {self.place.url!r}: is not one of a slice ({reason})") from None
+            raise ValueError(f"path = {self.place.url!r}: is not one of a slice ({reason})") from None
 
     def put(self, tile: tuple[int, int], chunks: Mapping[str, bytes]) -> None:
         """Write a tile, its mark last. OSError in one line where that fails.
@@ -194,7 +194,7 @@ class Store(Layout):
         """
         is_there = self.sound if whole else self.marked
         if lost := sum(not is_there(tile) for tile in self.tiles()):
-            raise OSError(f"store = {self.place.url!r}: {lost} tiles that were done are lost, to somebody else who "
+            raise OSError(f"path = {self.place.url!r}: {lost} tiles that were done are lost, to somebody else who "
                           "wrote or removed files there; the same call goes on")
 
     def marked(self, tile: tuple[int, int]) -> bool:
@@ -231,7 +231,7 @@ def check_same(url: str, theirs: dict, spec: dict) -> None:
     differing = [n for n in {**spec, **theirs} if n not in LABELS and text(theirs, n) != text(spec, n)]
     if differing:
         said = [f"{n} = {_brief(theirs.get(n))} there, {_brief(spec.get(n))} here" for n in differing]
-        raise ValueError(f"store = {url!r}: holds another slice ({'; '.join(said[:4])}); takes a place of its own")
+        raise ValueError(f"path = {url!r}: holds another slice ({'; '.join(said[:4])}); takes a place of its own")
 
 
 def _brief(value: object) -> str:
@@ -254,7 +254,7 @@ def check_store(url: str | Path) -> None:
         raise ValueError(str(error)) from None
     _check_root(place, root)
     if others:
-        raise ValueError(f"store = {place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a folder, "
+        raise ValueError(f"path = {place.url!r}: holds other files, such as {sorted(others)[0]!r}; takes a folder, "
                          "new or of a slice")
     place.try_out()
 
@@ -262,7 +262,7 @@ def check_store(url: str | Path) -> None:
 def _check_root(place: Place, data: bytes | None) -> None:
     """ValueError for a root that somebody else has written."""
     if is_foreign(data):
-        raise ValueError(f"store = {place.url!r}: its zarr.json is none of a slice's; takes a folder, "
+        raise ValueError(f"path = {place.url!r}: its zarr.json is none of a slice's; takes a folder, "
                          "new or of a slice")
 
 
@@ -278,9 +278,9 @@ def stored(url: str | Path) -> tuple[Store, dict, bytes]:
     place = place_of(url)
     data = place.get(ROOT)
     if data is None:
-        raise ValueError(f"store = {place.url!r}: no store there; takes a path that `phasebook slice` has written")
+        raise ValueError(f"path = {place.url!r}: no store there; takes a path that `phasebook slice` has written")
     attributes = sealed(data)
     if attributes is None:
-        raise ValueError(f"store = {place.url!r}: its zarr.json is damaged or not of a slice; the same call that made "
+        raise ValueError(f"path = {place.url!r}: its zarr.json is damaged or not of a slice; the same call that made "
                          "the store mends it")
     return Store(place, json.loads(attributes["spec"]), attributes["variables"]), attributes, data

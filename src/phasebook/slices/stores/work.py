@@ -104,7 +104,7 @@ def opened(work: Work) -> Measurement:
     Raises:
         ValueError: as `slice_of` does.
     """
-    check_takes("model", work.source)
+    check_takes("source", work.source)
     if callable(work.plane):
         check_takes("plane", work.plane, "shape")
     model = work.source()
