@@ -335,11 +335,11 @@ ledger.claim("singular.ridges_stay", max(drifts) if drifts else None, note=f"fro
 ledger.claim("singular.ridges_stay_any", max(sum(passed.values(), []), default=None), note="; ".join(
     f"{name}: {max(some):.3f}" if some else f"{name}: no ridge" for name, some in passed.items()))
 ledger.claim("modes.line_falls", largest_of(lost_on_line, p.mode_steps), note=f"{p.mode_steps} random steps of random mixtures")
-ledger.claim("modes.triangle", window[0] * np.sqrt(2), note=f"the count goes 1, then 4, then 3: it falls {lost_in_plane} time as the noise does")
+ledger.claim("modes.triangle", window[0] * np.sqrt(2), note=f"the count goes 1, then 4, then 3: it falls {'once' if lost_in_plane == 1 else f'{lost_in_plane} times'} as the noise does")
+ledger.claim("singular.steep_parts", largest_of(fallen, len(several)), note=f"of {len(several)} random mixtures, threshold {p.lipschitz_threshold:g}")
 ledger.claim("singular.steep_parts_any", sum(map(monotone.falls, (wide, equal, regions))), note="a wide Gaussian between two narrow ones, "
              f"twelve equal atoms of the same shape, and the plane: {', '.join(map(str, regions))}; "
              f"falls {', '.join(str(monotone.falls(counts)) for counts in (wide, equal, regions))}")
-ledger.claim("singular.steep_parts", largest_of(fallen, len(several)), note=f"of {len(several)} random mixtures, threshold {p.lipschitz_threshold:g}")
 
 # %% [markdown]
 # One count never falls for a reason that concerns diffusion: modes on the line. Steep regions merge in the plane, where three of the chapter's own

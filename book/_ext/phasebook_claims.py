@@ -52,6 +52,7 @@ PAPER, STATEMENTS = "book/paper", "{statements}"
 PARTS = (("Equations", lambda name: name.startswith("Eq")), ("Theorems", lambda name: name.startswith("Theorem")),
          ("Observations and figures (Section 3)", lambda name: name.startswith(("Sec. 3", "Section 3", "Fig"))),
          ("Other sentences", lambda name: True))
+SECTIONS = {"Abstract": 0, "Introduction": 1, "Discussion": 4}     # places of the paper that go by a name
 
 
 class Place(NamedTuple):
@@ -98,8 +99,10 @@ def numbers(reference: str) -> list[str]:
 
 
 def in_order(reference: str) -> tuple:
-    """Equations, figures and theorems by their numbers, then by the words."""
-    return ([int(n) for n in re.findall(r"\d+", reference)], reference)
+    """Equations, figures, sections and theorems by their numbers, then by the words; those with a name where they stand
+    in the paper."""
+    named = [number for word, number in SECTIONS.items() if reference.startswith(word)]
+    return (named + [int(n) for n in re.findall(r"\d+", reference)], reference)
 
 
 def escaped(words: str) -> str:
