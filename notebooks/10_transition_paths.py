@@ -194,7 +194,7 @@ arrived = {level: (far < 3 * np.exp(-level / 2)).mean() for level, far in away.i
 above = {level: run.max_energy - tops["geodesic"] for level, run in at.items()}
 passing = np.array([above[level] for level in at if arrived[level] >= 0.95])
 least = grouped_bootstrap(lambda i: float(passing[:, i].mean(1).min()), np.arange(p.paths), p.seed) if len(passing) else None
-ledger.claim("paths.null_lowest", least, note="; ".join(f"log-SNR {level:.3g}: {above[level].mean():.2f}, {arrived[level]:.0%} arrive" for level in at))
+ledger.claim("paths.null_lowest", least, note="; ".join(f"log-SNR {level:.3g}: {above[level].mean():.2f}, {arrived[level]:.1%} arrive" for level in at))
 HTML(table(("log-SNR of the tether", "paths that arrive", f"mean MaxEnergy above the geodesic's, {p.unit}"),
            [(f"{level:.3g}", f"{arrived[level]:.1%}", f"{above[level].mean():.2f}") for level in at], "A straight tether at other levels"))
 

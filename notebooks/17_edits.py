@@ -207,7 +207,7 @@ show_edits({s.title: (*edit_rows(shown[s.name], s), s.levels.sigma_over_alpha) f
                "unlike ones")
 
 # %% [markdown]
-# Each row of the exact model changes once, and not in the order of meanings. The mountain gets its snow from little noise; the red heart, to us the smallest of
+# Each row of the exact model changes all at once, and not in the order of meanings. The mountain gets its snow from little noise; the red heart, to us the smallest of
 # edits, must go back further, for a large patch of another colour is a long way in pixels. Next to a frame there may come out a third picture: there the bonus of
 # one picture loses against a whole family.
 #
@@ -227,7 +227,7 @@ for s in cast:
                   parting=False, **p.sampling(s.name))
     albums[s.title] = edit_album(chosen, s.model, generic[s.name])
 
-# %% mystnb={"figure": {"caption": "Edits to choose, made beforehand: source, what the model reads in it once it is noised to step k, and the result of sampling on from there under the target's prompt; one for each model.", "name": "fig-choose"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Edits to choose, made beforehand from a dozen of the steps, so that k* may lie between two of them: source, what the model reads in it once it is noised to step k, and the result of sampling on from there under the target's prompt; one for each model.", "name": "fig-choose"}} tags=["hide-input"]
 show_albums(albums, alt="an edit to choose by its source, its target and the step it goes back to, in three pictures")
 
 # %% [markdown]
@@ -376,8 +376,8 @@ for s in cast:
     for name, key in (NEAR | {"edit.boundary_costs_as_much": "surplus"}).items():
         e = estimates.get(key)
         ledger.claim(name, e, model=s.name, note=failed if e else "no such pairs here")
-        print(f"{s.title}, {SAID[key]}: " + ("no such pairs here" if e is None else f"{e.value:z.1f} " + (
-            f"({e.low:z.1f} to {e.high:z.1f})" if np.isfinite(e.low) else f"(n = {e.n}: too few for an interval)")))
+        print(f"{s.title}, {SAID[key]}: " + ("no such pairs here" if e is None else f"{e.value:z.2f} " + (
+            f"({e.low:z.2f} to {e.high:z.2f})" if np.isfinite(e.low) else f"(n = {e.n}: too few for an interval)")))
 
 # %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* (-1: from no step) against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]

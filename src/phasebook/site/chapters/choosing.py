@@ -72,10 +72,11 @@ def _pictures(model: Model, x0: Tensor) -> UInt8[ndarray, "p y x 3"]:
 
 
 def _notes(edits: Edits) -> list[str]:
-    """Of each edit from each step: whether it succeeds, and k*."""
+    """Of each edit from each step: whether it succeeds, and the last of these steps that does, which is k* only where
+    all steps are among them."""
     texts = []
     for title, success, star in zip(edits.pairs.titles, edits.success, edits.k_star, strict=True):
-        most = f"the last that succeeds is k* = {star}" if star >= 0 else "it succeeds from none"
+        most = f"the last that succeeds is {star}" if star >= 0 else "it succeeds from none"
         texts += [f"{title} {'succeeds' if one else 'fails'} from here; of the steps to choose from, {most}."
                   for one in success]
     return texts
