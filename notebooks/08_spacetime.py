@@ -332,7 +332,7 @@ show(draw_spacetime.slice_curvature((u, u), trace, K * area),
 
 # %% [markdown]
 # The slice is curved without any features, of both signs, and most along its ridges, where a tenth of the slice holds three tenths of it: 'within a single mode, the latent geometry is flat' and a geodesic that crosses a boundary 'curves', as the introduction has it. One qualification: a ridge is where the decoder stretches, so the same tenth of the slice is also a large part of the decoded
-# surface, a quarter of it, and holds 1.2 times as much of the curvature. *Per unit of that surface* ridges are hardly more curved than the rest: `spacetime.slice_ridges` holds, and with area as its null, `spacetime.slice_ridges_area`, it fails. What one loses is the objection: on a slice 'geodesic' and 'Riemannian basin' mean something. What CLIP adds as a feature map comes on top.
+# surface, a quarter of it, and holds 1.2 times as much of the curvature. *Per unit of that surface* ridges are hardly more curved than the rest (`spacetime.slice_ridges`, and with area as its null `spacetime.slice_ridges_area`). What one loses is the objection: on a slice 'geodesic' and 'Riemannian basin' mean something. What CLIP adds as a feature map comes on top.
 #
 # The stochastic decoder, the reverse SDE, is no way around. It maps $x_T$ to $p(x_0 \mid x_T)$, which at full noise hardly depends on $x_T$: at fixed time the Fisher-Rao metric in $x$ is $(\alpha_t^2 / \sigma_t^4) \operatorname{Var}[x_0 \mid x_t = x]$, and goes to zero like $k \operatorname{Var}[x_0]$. That is why spacetime keeps the time as a coordinate.
 

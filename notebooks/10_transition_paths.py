@@ -200,7 +200,7 @@ HTML(table(("log-SNR of the tether", "paths that arrive", f"mean MaxEnergy above
 
 # %% [markdown]
 # Nor is the rest the geometry's alone, for the tether of `paths.null` stands at one level, which `tether_level` sets. The table lowers it. A path counts as arrived that ends within three standard deviations of the noise from the second well. At log-SNR 3.6 paths climb 0.9 above those of the geodesic, at 3.4 by 0.4,
-# at 3.2 no higher, and still nearly all of them arrive; at 3 half of them stay behind. So `paths.null_lowest` fails. What the geodesic is worth here is that it finds its noise by itself. A tether has to be told, and the best level lies next to those at which paths are lost.
+# at 3.2 no higher, and still nearly all of them arrive; at 3 half of them stay behind (`paths.null_lowest`). What the geodesic is worth here is that it finds its noise by itself. A tether has to be told, and the best level lies next to those at which paths are lost.
 #
 # ## Constraints
 #

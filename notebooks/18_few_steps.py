@@ -411,7 +411,7 @@ for name in p.layers:
         lines.append((words(name), kind, told(more[name, kind])))
 display(HTML(table(("layer", "lesson", "how much less four steps leak (negative: more)"), lines, "Four steps against one: medians over seeds with intervals")))
 ledger.claim("few.steps_leak_less_at_equal_cost", more.get(("mlp", "trajectory")),
-             note=", ".join(chain) if more else "no student in four steps")
+             note=", ".join(map(words, chain)) if more else "no student in four steps")
 
 # %% [markdown]
 # At equal cost steps helped most surely the soft potential, whose slopes multiply to hundreds. The MLP leaks more in four steps than in one, and the claim fails, as it would for the hard experts: with a quarter of

@@ -166,7 +166,7 @@ def mark(app, doctree) -> None:
         several = [i for i, owner in app.env.phasebook_owners.items() if box and i != words == owner]
         pieces = []
         for i in several or [words] * (words in claims):
-            who = f"{i.removeprefix(words)[1:].replace('_', '-')} " if several[1:] else ""
+            who = f"{whose(i.removeprefix(words)[1:])} " if several[1:] else ""
             # a reader of an answer wants the number; the chip leads to the name
             pieces.append([Text(f"{who}{measured(claims[i])} ") if box else claim_name(i, i), chip(app, i)])
             if not box:
@@ -203,6 +203,13 @@ def joined(name: Element, pieces: list[list[Element]]) -> None:
     parent[at:at + 1] = kept
     if opened:
         parent[at - 1] = Text(before[:-len(opened)])
+
+
+def whose(model: str) -> str:
+    """A model as the chapters call it; a layer of few steps as its figures and tables do."""
+    from phasebook.site.chapters.few_steps import WORDS
+
+    return WORDS.get(model) or model.replace("_", "-")
 
 
 def typed(block: Element) -> bool:

@@ -15,7 +15,10 @@ def test_tables_say_what_is_used():
     areas = {"comb": low | {"triples": high["gap"]}, "ternary": high}
     html = places_table({"an-emoji": sets}, {"an-emoji": areas}, ["triples"], 0)
     assert "<td>0.5\u00a0[0.5,\u00a00.5]</td>" in html and "not used" not in html
-    assert "an\u2011emoji" in html and "Sets: an-emoji 12" in html
+    assert "an\u2011emoji" in html and "12 sets of each" in html and "Resolved: the share of triples" in html
+    html = places_table({"noise 0.35": sets, "noise 0.5": sets[:9]}, dict.fromkeys(("noise 0.35", "noise 0.5"), areas),
+                        ["triples"], 0)
+    assert "Sets: noise 0.35 12, noise 0.5 9" in html and "of each" not in html
     html = places_table({"emoji": []}, {"emoji": {"comb": low}}, ["cophenetic"], 0)
     assert "not used" in html and html.count("<td>–</td>") == 5
 

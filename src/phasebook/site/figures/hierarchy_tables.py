@@ -57,11 +57,13 @@ def places_table(beside: Mapping[str, Sequence[Placed]], areas: Mapping[str, Are
             resolved = _median([each.data["resolved"] for each in three])
             at = place(three, [name], seed)
             rows.append([title.replace("-", HYPHEN), name, f"{least:.2f}{used}", *ends, resolved, told(at)])
-    sizes = ", ".join(f"{title} {len(three)}" for title, three in beside.items())
+    counts = {title: len(three) for title, three in beside.items()}
+    sizes = (f"{next(iter(counts.values()))} sets of each" if len(set(counts.values())) == 1 else
+             "Sets: " + ", ".join(f"{title} {count}" for title, count in counts.items()))
     head = ["leaves of", "statistic", "least area", "twin", "data", "tree", "resolved", "place"]
     return table(head, rows, "Likeness to a tree, medians over sets, and the place of the data between twin (0) and "
                  "tree (1). Least area: under the ROC curve, for the kind of tree that is told worst from its twin. "
-                 f"Sets: {sizes}")
+                 f"Resolved: the share of triples whose longest and shortest distance can be told apart. {sizes}")
 
 
 def _median(values: Sequence[float]) -> str:
