@@ -82,7 +82,7 @@ too_coarse = "" if fine_enough else "n_samples below 400: too few bricks for a r
 # Everything is in the numbers $g_i$, which must be such that cell $i$ has mass $p_i$. For two atoms at $\pm 1$ there is nothing to solve: both cells
 # are half planes, and the wall between them stands at a quantile.
 
-# %% mystnb={"figure": {"caption": "The Brenier potential of the transport onto two atoms at (-1, 0) and (1, 0). It is a sheet folded once, two planes that meet in a valley; the map, its gradient, is constant on each and jumps across the crease.", "name": "fig-crease"}}
+# %% mystnb={"figure": {"caption": "The Brenier potential of the transport onto two atoms at (\u22121, 0) and (1, 0). It is a sheet folded once, two planes that meet in a valley; the map, its gradient, is constant on each and jumps across the crease.", "name": "fig-crease"}}
 sheet = solve([[-1.0, 0.0], [1.0, 0.0]], None, p.source)
 axis = np.linspace(-1.5, 1.5, 41)
 plane = np.stack(np.meshgrid(axis, axis), axis=-1)

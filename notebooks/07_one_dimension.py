@@ -72,7 +72,7 @@ split = mode_tree(two, 0.5, 2.0, 30).merges[0].ratio
 ratios = np.linspace(0.3, 1.5, 25)
 pitchfork = np.array([(r, y) for r in ratios for y in modes_1d(two, 1.0, r).modes])
 
-# %% mystnb={"figure": {"caption": "Two atoms at -1 and 1: modes found by the program (dots) and the closed form of the split (line). The middle branch is an antimode below the split.", "name": "fig-pitchfork"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Two atoms at \u22121 and 1: modes found by the program (dots) and the closed form of the split (line). The middle branch is an antimode below the split.", "name": "fig-pitchfork"}} tags=["hide-input"]
 from phasebook.site.figures import onedim as draw
 from phasebook.site.figures.base import show
 
@@ -271,7 +271,7 @@ if len(early) and np.ptp(law.means) > 0:
 ledger.claim("modes.atoms_turn", slope, note=f"for smooth data {slope_smooth:.3f}" if len(early) else "atoms so close that rounding hides their gap")
 ledger.claim("modes.lipschitz_diverges", max(largest), note=f"two Gaussians, atoms: {', '.join(f'{x:.3f}' for x in largest)}")
 
-# %% mystnb={"figure": {"caption": "Left: relative error in time of the collapse formula against the dimension, one dot a cloud. Right: root-mean-square rate in time of the noise prediction of smooth data near t = 0, VP schedule, with the power -1/2.", "name": "fig-regimes"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: relative error in time of the collapse formula against the dimension, one dot a cloud. Right: root-mean-square rate in time of the noise prediction of smooth data near t = 0, VP schedule, with the power \u22121/2.", "name": "fig-regimes"}} tags=["hide-input"]
 smooth_rate = np.array([regimes.noise_rate(smooth, vp, t) for t in tiny])
 show(draw.lines({"collapse": {"clouds": (np.tile(dimensions, 12), errors.ravel(), "markers")},
                  "rate": {"two Gaussians": (tiny, smooth_rate),
@@ -307,7 +307,7 @@ if p.images is not None:
     if len(pictures) <= 800:
         missed, reason = sum(modes_missed(gram, r, 200, rng) for r in middle), ""
 
-# %% mystnb={"figure": {"caption": "Mode tree of the image set: every leaf an image, every join a merger of modes, at the height of its noise ratio (pixels in [-1, 1]). Below, the images in the order of the leaves, in staggered rows.", "name": "fig-dendrogram"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Mode tree of the image set: every leaf an image, every join a merger of modes, at the height of its noise ratio (pixels in [\u22121, 1]). Below, the images in the order of the leaves, in staggered rows.", "name": "fig-dendrogram"}} tags=["hide-input"]
 ledger.claim("modes.images_missed", missed, note=reason)
 if counts is not None and counts[0] > 1 and counts[-1] == 1:
     from scipy.cluster.hierarchy import leaves_list

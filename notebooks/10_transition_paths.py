@@ -116,7 +116,7 @@ show(draw_paths.landscape(rough.axes(p.nodes), rough.nodes(p.nodes), {"geodesic"
 #
 # ## Alanine dipeptide
 #
-# The molecule of the published experiment has two angles, $\varphi$ and $\psi$, that tell its shapes apart. Our energy is a relaxed scan: at each of 89 x 89 pairs of angles all else is at rest (amber99sb-ildn in vacuum {cite:p}`lindorff2010improved`, by OpenMM {cite:p}`eastman2017openmm`;
+# The molecule of the published experiment has two angles, $\varphi$ and $\psi$, that tell its shapes apart. Our energy is a relaxed scan: at each of 89 × 89 pairs of angles all else is at rest (amber99sb-ildn in vacuum {cite:p}`lindorff2010improved`, by OpenMM {cite:p}`eastman2017openmm`;
 # `python -m tools.scan_alanine` makes it again within a minute). It is continued by its Fourier series, and the periods of the angles are cut where the Boltzmann density is least, so that no well is torn. As in the published code $kT = 1$ kJ/mol, which is 120 K.
 
 # %% tags=["nbval-check-output"]

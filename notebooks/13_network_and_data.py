@@ -89,7 +89,7 @@ from phasebook.site.checks.models import judge_of, subjects, trained_subject
 from phasebook.site.figures.album import show_albums
 from phasebook.site.figures.base import show, table
 from phasebook.site.figures.slices import Map, curves, overlaid, show_strip, strip_html
-from phasebook.site.results.tables import told
+from phasebook.site.results.tables import signs, told
 from phasebook.slices.measures.ridges import isotropy, medians, ridge_edges, ridges_at, without_swells
 from phasebook.slices.measures.statistics import agreement, basin_counts, late, mean_s, observations, ridge_share
 from phasebook.slices.plane import Plane, seeded_anchors
@@ -138,7 +138,7 @@ for name, s in networks.items():
     ledger.claim("pipeline.matches_diffusers", apart[name], model=name, note="eta 0; guidance 1, 5 and the chapter's own",
                  unless="" if p.dtype == "float32" else f"{p.dtype} rounds by more than the bound")
     ledger.number(f"nu_{s.title}", [x if np.isfinite(x) else None for x in noise[name]], "1; none for pure noise")
-    print(f"{s.title}: nu from {noise[name][np.isfinite(noise[name])][0]:.2f} to {noise[name][-1]:.3f} in {s.levels.steps} steps; "
+    print(f"{s.title}: nu from {noise[name][np.isfinite(noise[name])][0]:.2f} to {signs(f'{noise[name][-1]:.2g}')} in {s.levels.steps} steps; "
           f"the latents are {'' if apart[name] <= 1e-5 else 'not '}diffusers' own, to a hundred-thousandth")
 
 # %% [markdown]
@@ -289,7 +289,7 @@ if rows:
 # %% [markdown]
 # A network's $S$ starts from as little as that of the exact denoiser and rises by three and a half to four and a half orders of magnitude in {numref}`fig-two-means`, but later, and ends lower. Late on
 # the mean of $S$ of the transformer's CLIP features has come to rest, as the paper reports of its own (`pipeline.mean_s_rests`); of the U-Net's twenty steps only the last two are late, between which little could move, so that nothing is decided. Neither asks for a boundary, as a null tells: the denoiser of a Gaussian with the mean and the covariance of the training latents has none, and
-# the mean of $S$ of its latent is half a percent at large noise of what it is at small noise, and late on moves by three percent of its rise.
+# the mean of $S$ of its latent is half a per cent at large noise of what it is at small noise, and late on moves by three per cent of its rise.
 #
 # Of ridges so coarse a grid tells little. Nearly nine edges in ten of a network's slices are above a ridge's height, and a quarter of the Gaussian's. Its 'basins' grow in number no less steadily than a network's,
 # and at the U-Net's steps nine in ten of its 'ridges' stand: what was counted are swells. So the claims count *sharp* ridges alone: a jump, divided by the Gaussian's on the same edge, has to be
@@ -465,7 +465,7 @@ for name in networks:       # in the last window, where boundaries form
 # network: one that agrees with nobody agrees with both halves alike.
 #
 # The two differences to the Gaussian are taken each by itself, and the lower one counts. The larger of two agreements, slice by slice, would lie above either where both scatter: of three maps that agree alike it makes a
-# difference of -0.04 to -0.24. What remains leans against the claim: what is a network's own lowers its agreement with the smooth map once, and that of two networks twice.
+# difference of −0.04 to −0.24. What remains leans against the claim: what is a network's own lowers its agreement with the smooth map once, and that of two networks twice.
 #
 # ## What was shown, and what was not
 #

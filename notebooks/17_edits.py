@@ -327,7 +327,7 @@ for s in cast:
     for name, key in RANDOM.items():
         ledger.claim(name, by_name.get(s.name, {}).get(key), model=s.name, note=failures.get(s.name, "no pairs were drawn"))
 
-# %% mystnb={"figure": {"caption": "k* of each pair (-1: it succeeds from no step), against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model. Whole numbers are jittered by up to a quarter, so that equal pairs stay visible.", "name": "fig-split"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "k* of each pair (\u22121: it succeeds from no step), against its split step (the last one, the number of steps, means never) and against the distance of the two clean latents; a row a model. Whole numbers are jittered by up to a quarter, so that equal pairs stay visible.", "name": "fig-split"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in many for panel in needs_panels(many[s.name], s.title)]
 if panels:
     show(scatters(panels), alt="k* against split step and against distance for each model: in the exact model it rises with the "
@@ -379,7 +379,7 @@ for s in cast:
         print(f"{s.title}, {SAID[key]}: " + ("no such pairs here" if e is None else f"{e.value:z.2f} " + (
             f"({e.low:z.2f} to {e.high:z.2f})" if np.isfinite(e.low) else f"(n = {e.n}: too few for an interval)")))
 
-# %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* (-1: from no step) against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Neighbours on two sides of a boundary: k* (\u22121: from no step) against the split step and against the distance of the two pictures; a row a model. Whole numbers are jittered by up to a quarter.", "name": "fig-neighbours"}} tags=["hide-input"]
 panels = [panel for s in cast if s.name in near for panel in needs_panels(near[s.name], s.title)]
 if panels:
     show(scatters(panels), alt="k* against the split step and against the distance for neighbouring starts: in the exact model it "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phasebook.site.results.claims import StatedCorrection
-from phasebook.site.results.tables import claims_table, in_words, multiplicity, shown, told
+from phasebook.site.results.tables import claims_table, in_words, multiplicity, shown, signs, told
 from phasebook.stats import Estimate
 from tests.site.results.test_ledger import TOLD, ledger
 
@@ -43,7 +43,7 @@ def test_it_is_said_how_many_intervals_were_looked_at():
 
 @pytest.mark.parametrize("value, bound, text", [
     (4.0747198, "4.07472 +- 0.0001", "4.07472"), (0.8693, "1 +- 0.25", "0.8693"), (2.0, "2 +- 0", "2"),
-    (4.819e6, "", "4.819·10⁶"),
+    (4.819e6, "", "4.819·10⁶"), (1 - 2e-9, "1 +- 1e-8", "0.999999998"),
     (-3.2e-12, "<= 1e-9", "−3.2·10⁻¹²"), (1e-6, "", "10⁻⁶"), (110.0, "", "110"), (None, "1 +- 0.1", "–")])
 def test_a_number_has_the_digits_that_its_bound_asks_for(value, bound, text):
     assert shown(value, bound) == text
@@ -51,6 +51,14 @@ def test_a_number_has_the_digits_that_its_bound_asks_for(value, bound, text):
 
 def test_a_bound_has_proper_signs():
     assert in_words("<= -1e-4") == "≤ −10⁻⁴" and in_words("1 +- 5e-4") == "1 ± 5·10⁻⁴"
+
+
+@pytest.mark.parametrize("words, text", [
+    ("err 1e-06 at 89 x 89 x 2, 26%", "err 10⁻⁶ at 89 × 89 × 2, 26\u00a0%"),
+    ("from -0.04 to -3.2e-12", "from −0.04 to −3.2·10⁻¹²"),
+    ("icons-unet-a, step3, tree-2, 3-5", "icons-unet-a, step3, tree-2, 3-5")])
+def test_numbers_in_words_have_proper_signs(words, text):
+    assert signs(words) == text
 
 
 @pytest.mark.parametrize("asked, text", [

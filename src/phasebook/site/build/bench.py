@@ -83,7 +83,7 @@ def page(place: Path) -> str:
     lines = ["| what | ours, s | peer, s | ratio | target | kept | 10⁹ op/s |", "|---|---|---|---|---|---|---|"]
     words = {True: "yes", False: "**no**", None: ""}
     for row in _rows(place):
-        cells = [_times(row["name"]), *(_number(row[key]) for key in ("ours_s", "peer_s", "ratio")),
+        cells = [signs(row["name"]), *(_number(row[key]) for key in ("ours_s", "peer_s", "ratio")),
                  in_words(row["target"]).replace(" ", "\u00a0"),
                  words[row["holds"]], " to ".join(f"{rate:.0f}" for rate in row["gflops"])]
         lines.append("| " + " | ".join(cells) + " |")
@@ -96,8 +96,8 @@ def short(place: Path) -> str:
     for row in _rows(place):
         if row["holds"] is False:
             part = row["ratio"] / float(row["target"].split()[1])
-            lines.append(f"- {_times(row['name'])}: {_number(row['ratio'])} where the target is "
-                         f"{in_words(row['target'])}, {part:.2g} times the bound ({signs(_times(row['detail']))})")
+            lines.append(f"- {signs(row['name'])}: {_number(row['ratio'])} where the target is "
+                         f"{in_words(row['target'])}, {part:.2g} times the bound ({signs(row['detail'])})")
     return "\n".join(lines) or "Every row on record keeps to its target."
 
 
@@ -110,11 +110,6 @@ def curves(place: Path) -> dict[str, tuple[list[float], list[float]]]:
             title = name if name not in curves else f"{name} ({row['benchmark'].replace('_', ' ')})"
             curves[title] = sizes, row["curve"]["seconds"]
     return curves
-
-
-def _times(words: str) -> str:
-    """Sizes with the sign of a product: 101 × 101."""
-    return re.sub(r"(?<=\d) x (?=\d)", " × ", words)
 
 
 def _number(value: float) -> str:

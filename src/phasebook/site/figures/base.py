@@ -15,6 +15,8 @@ from IPython.display import display
 from jaxtyping import Float
 from numpy import ndarray
 
+from phasebook.site.results.tables import signs
+
 __all__ = ["COLOURS", "SEQUENTIAL", "cells", "html_of", "json_block", "layout", "log_axis", "noise_words",
            "power_words", "show", "table"]
 
@@ -104,8 +106,8 @@ def json_block(data: object) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
-    """A plain HTML table of text cells, scrolling sideways by itself where the page is narrow."""
+    """A plain HTML table of text cells, numbers with proper signs; it scrolls by itself where the page is narrow."""
     head = "".join(f"<th>{escape(h)}</th>" for h in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{escape(signs(str(c)))}</td>" for c in row) + "</tr>" for row in rows)
     return (f'<div class="pb-scroll"><table class="pb-table"><caption><span>{escape(caption)}</span></caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")

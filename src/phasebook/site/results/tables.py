@@ -29,7 +29,7 @@ def shown(value: float | None, bound: str = "") -> str:
     if tolerance and float(tolerance) > 0:
         digits = 1 - math.floor(math.log10(float(tolerance)))
         fixed = f"{value + 0.0:.{max(0, digits)}f}"
-        text = max(text, fixed, key=len) if len(fixed) <= 10 and "e" not in text else text
+        text = max(text, fixed, key=len) if len(fixed) <= 12 and "e" not in text else text
     return signs(text)
 
 
@@ -62,8 +62,10 @@ def told(one: Estimate | None) -> str:
 
 
 def signs(text: str) -> str:
-    """Digits as a format gives them with a proper minus, and powers of ten above the line."""
-    text = re.sub(r"e([+-]?)0*(\d+)", lambda m: f"·10{(m[1].strip('+') + m[2]).translate(RAISED)}", text)
+    """Numbers as a format gives them, in a text or alone, with proper signs: minus, powers of ten above the line, a
+    cross between sizes, and a space before per cent."""
+    text = re.sub(r"(?<=\d) x (?=\d)", " × ", re.sub(r"(?<=\d)%", "\u00a0%", text))
+    text = re.sub(r"(?<=\d)e([+-]?)0*(\d+)", lambda m: f"·10{(m[1].strip('+') + m[2]).translate(RAISED)}", text)
     return re.sub(r"(?<![\w.])1·(?=10)", "", re.sub(r"(?<![\w.)])-(?=[\d.])", "−", text))
 
 
@@ -113,7 +115,7 @@ def claims_table(claims: "list[Claim]", caption: str = "") -> str:
             bound += f'<div class="pb-correction">{in_words(k.bound)}</div>'
             measured += f'<div class="pb-correction">{_measured(k)}</div>'
         if c.note:
-            words += f'<div class="pb-note">{typeset(escape(c.note))}</div>'
+            words += f'<div class="pb-note">{typeset(escape(signs(c.note)))}</div>'
         kind = c.verdict.replace(" ", "-")
         name = re.sub(r"[._]", r"\g<0><wbr>", c.id)
         rows.append(
