@@ -44,6 +44,7 @@ from phasebook.site.results.claims import stated
 from phasebook.site.results.places import line_of, of_model, recorded_in
 from phasebook.site.results.tables import rounded, typeset
 
+TOY = 'class="pb-widget pb-toy"'
 LEDGER = f"book/chapters/{CLAIMS}"
 ROW = re.compile(r'<tr id="([^"]+)" role="row">(.*?)</td>', re.S)
 LABEL = re.compile(r'(<div class="pb-note">\w+: )\(?((?:eq|prop|thm|cor|lem)-[\w-]+)\)?</div>')
@@ -252,10 +253,12 @@ def enclosing(node: Element) -> Element:
 
 
 def nearest(around: Element, cell: Element) -> str:
-    """The label of the figure of a section that stands last before a cell, else first behind it; '' for none."""
+    """The label of the figure of a section that stands last before a cell, else first behind it; '' for none. What is
+    there to be played with shows no claim."""
     before = ""
     passed = False
-    for node in around.findall(lambda n: n is cell or isinstance(n, figure)):
+    for node in around.findall(lambda n: n is cell or isinstance(n, figure) and not any(
+            TOY in shown.astext() for shown in n.findall(raw))):
         if node is cell:
             passed = True
         elif node.get("ids") and not passed:
