@@ -69,7 +69,7 @@ def test_the_command_line_answers_before_torch_is_loaded():
 # Tests of no single module: the house, all notebooks, the built pages, the API page, benchmarks, the shipped weights,
 # their training.
 OF_NO_MODULE = {"test_house", "test_mutations", "test_notebooks", "test_browser", "test_api", "test_bench",
-                "test_reruns", "test_front", "test_conformance", "test_shipped", "test_training"}
+                "test_reruns", "test_front", "test_conformance", "test_shipped", "test_training", "test_claims_pages"}
 
 
 def test_tests_mirror_the_package():
