@@ -57,9 +57,9 @@ def test_a_name_keeps_its_brackets_and_strokes(before, after, pieces, words):
 
 def test_a_claim_leads_to_the_figure_before_it_and_to_no_toy():
     cell, other = container(), container()
-    toy = figure("", raw("", f"<div {pages.TOY}></div>", format="html"), ids=["fig-toy"])
-    assert pages.TOY in toy_html(Mixture.atoms([[-1.0, 0.0], [1.0, 0.0]]), alt="two atoms")
+    toy = figure("", raw("", f"<div {claims.TOY}></div>", format="html"), ids=["fig-toy"])
+    assert claims.TOY in toy_html(Mixture.atoms([[-1.0, 0.0], [1.0, 0.0]]), alt="two atoms")
     first, second = figure(ids=["fig-a"]), figure(ids=["fig-b"])
     around = section("", toy, cell, first, other, second)
-    assert pages.nearest(around, other) == "fig-a" and pages.nearest(around, cell) == "fig-a"
-    assert pages.nearest(section("", cell, toy), cell) == ""
+    assert claims.nearest(around, other) == "fig-a" and claims.nearest(around, cell) == "fig-a"
+    assert claims.nearest(section("", cell, toy), cell) == ""
