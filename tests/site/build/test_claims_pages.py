@@ -5,9 +5,11 @@ import json
 import re
 
 import pytest
-from docutils.nodes import Text, literal, paragraph
+from docutils.nodes import Text, container, figure, literal, paragraph, raw, section
 
+from phasebook.mixtures.mixtures import Mixture
 from phasebook.site.build import runner
+from phasebook.site.figures.toy import toy_html
 
 FILE = runner.root() / "book" / "_ext" / "phasebook_claims.py"
 spec = importlib.util.spec_from_file_location("phasebook_claims", FILE)
