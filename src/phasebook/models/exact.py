@@ -32,12 +32,13 @@ from torch import Tensor
 
 from phasebook.arguments import brief, check_place, check_states, number, numbers, pictures, whole
 from phasebook.models.atom_features import AtomPixels, Posterior
+from phasebook.models.atom_prompts import log_prior, prompt_of
 from phasebook.models.atoms import centred_atoms, check_labels, gram_of, pixels_of, products_with
-from phasebook.models.denoiser import checked_latents, combined, listed
+from phasebook.models.denoiser import checked_latents, combined
 from phasebook.models.entropy import entropy, membership
 from phasebook.models.gram_sweep import gram_sweep, posterior
 from phasebook.sampling.levels import Levels, asked_at, check_levels, scaled_linear_levels
-from phasebook.sampling.protocols import Feature, Frame, Model, Pixels, Prediction, Prompt, State, check_prompt
+from phasebook.sampling.protocols import Feature, Frame, Model, Pixels, Prediction, Prompt, State
 from phasebook.sampling.samplers import check_tangents
 
 __all__ = ["ExactModel", "NORM"]
@@ -259,27 +260,8 @@ class ExactModel(Model):
         Raises:
             ValueError: for a text that names no atom, or a guidance that is no number >= 0 or too large a one.
         """
-        guidance, single = number("guidance", guidance, "a finite number >= 0", least=0), listed(texts, negative)
-        known = {text: self._named("prompt", text) for text in dict.fromkeys(single)}
-        less = self._named("negative", negative).to(self.atoms)
-        rows = torch.stack([known[text].to(self.atoms) for text in single]) - less
-        log_prior = rows * self.bonus * guidance
-        if not bool(log_prior.isfinite().all()):
-            raise ValueError(f"guidance = {guidance:g}: its bonus is beyond {str(self.dtype).removeprefix('torch.')}; "
-                             "takes a smaller one")
-        return Prompt({"log_prior": log_prior}, guidance)
-
-    def _named(self, parameter: str, text: str) -> Tensor:
-        wanted = text.strip().casefold()
-        names = [name.casefold() for name in self.names]
-        families = [self.families[f].casefold() for f in self.family]
-        hit = [bool(wanted) and wanted in label for label in zip(names, families, strict=True)]
-        if wanted and not any(hit):
-            hit = [wanted in name for name in names]            # part of a name
-        if wanted and not any(hit):
-            raise ValueError(f"{parameter} = {text!r}: names no image and no family; takes {', '.join(self.families)}, "
-                             "or (part of) an image's name")
-        return torch.tensor(hit)
+        families = [self.families[f] for f in self.family]
+        return prompt_of(texts, guidance, negative, self.names, families, self.bonus, self.atoms)
 
     def predict(self, x: State, levels: Levels, step: int, prompt: Prompt | None = None,
                 read: int | None = None) -> Prediction:
@@ -287,8 +269,8 @@ class ExactModel(Model):
         self._check("x", x)
         step, read = asked_at(levels, step, read)
         alpha, sigma = float(levels.alpha[step]), float(levels.sigma[step])
-        q, log_prior = x[:, :len(self.atoms)], _log_prior(prompt, len(x))
-        w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
+        q, prior = x[:, :len(self.atoms)], log_prior(prompt, len(x))
+        w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, prior)
         x0 = torch.cat([w @ self.gram, w], 1)
         return Prediction.of(x0, x, levels, step, read)
 
@@ -318,8 +300,8 @@ class ExactModel(Model):
         """
         check_states("x", x, self.shape, self.dtype)
         alpha, sigma = number("alpha", alpha, "a number >= 0", least=0), number("sigma", sigma, "a number > 0", above=0)
-        log_prior, q = _log_prior(prompt, len(x)), x.flatten(1) @ self.atoms.T
-        w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, log_prior)
+        q, prior = x.flatten(1) @ self.atoms.T, log_prior(prompt, len(x))
+        w = posterior(q, self._norms, alpha / sigma**2, (alpha / sigma) ** 2, prior)
         return (w @ self.atoms).view_as(x)
 
     def encode(self, pixels: Float[Tensor, "p 3 y x"], levels: Levels, seed: int) -> State:
@@ -362,16 +344,8 @@ class ExactModel(Model):
         if levels.order > 1 or levels.landing is not None:
             yield from super().sweep(x, levels, prompt, first=first, tangents=tangents)
             return
-        log_prior = _log_prior(prompt, len(x))
-        for step, x0, dx0 in gram_sweep(x, self.gram, levels, log_prior, first, tangents):
+        for step, x0, dx0 in gram_sweep(x, self.gram, levels, log_prior(prompt, len(x)), first, tangents):
             yield Frame(self, step, x0, dx0=dx0)
-
-
-def _log_prior(prompt: Prompt | None, points: int) -> Tensor | None:
-    check_prompt(prompt, points)
-    if prompt is None:
-        return None
-    return prompt.conditions.get("log_prior")
 
 
 def _norm(norm: float) -> float:
