@@ -26,7 +26,8 @@ from phasebook.models.pipelines.pipeline import PipelineModel
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Frame, Model, Prompt
 from phasebook.site.chapters.network import training_pictures
-from phasebook.slices.adaptive import Evaluate, adaptive_basins, evaluator, full_basins, same_basins
+from phasebook.slices.adaptive import adaptive_basins, full_basins, same_basins
+from phasebook.slices.evaluator import Evaluate, evaluator
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.slice import RIDGE
 from phasebook_training.measures import load

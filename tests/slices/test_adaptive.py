@@ -8,7 +8,8 @@ import xarray as xr
 from phasebook.models.denoiser import Denoiser
 from phasebook.sampling.features import OfPixels, distances
 from phasebook.sampling.protocols import Embedding
-from phasebook.slices.adaptive import adaptive_basins, evaluator, full_basins, same_basins
+from phasebook.slices.adaptive import adaptive_basins, full_basins, same_basins
+from phasebook.slices.evaluator import evaluator
 from phasebook.slices.plane import Plane, seeded_anchors
 from phasebook.slices.sweep import slice_of
 from tests.builders import refuses

@@ -11,7 +11,6 @@ The cost is the coarse grid, the probes, and a few points for each step of the g
 finer it grows with the length of the boundaries, not with the area.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,20 +21,16 @@ from numpy import ndarray
 from scipy.interpolate import griddata
 from scipy.optimize import linear_sum_assignment
 
-from phasebook.arguments import brief, check_takes, first_not_finite, number, whole
-from phasebook.sampling.levels import Levels
-from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
-from phasebook.sampling.samplers import check_begin, check_kinds
+from phasebook.arguments import check_takes, number, whole
+from phasebook.sampling.protocols import Embedding
+from phasebook.slices.evaluator import Evaluate, checked, joined
 from phasebook.slices.measures.basins import basin_labels
 from phasebook.slices.measures.phases import link
-from phasebook.slices.measures.ridges import frame_at
 from phasebook.slices.plane import Plane, check_plane
 from phasebook.stats import Estimate, share_interval
 
-__all__ = ["COARSE", "PROBES", "Adaptive", "Evaluate", "adaptive_basins", "checked", "evaluator", "full_basins",
-           "joined", "same_basins"]
+__all__ = ["COARSE", "PROBES", "Adaptive", "adaptive_basins", "full_basins", "same_basins"]
 
-Evaluate = Callable[[Int[ndarray, "m 2"]], Embedding]
 CHUNK = 100_000         # pairs of points compared at a time
 COARSE = 12             # cells along each side of what is evaluated whole
 PROBES = 200            # points that were filled, evaluated at random
@@ -142,50 +137,6 @@ class Adaptive:
         return full
 
 
-def evaluator(model: Model, plane: Plane, levels: Levels, step: int, feature: Feature,
-              prompt: Prompt | None = None) -> Evaluate:
-    """The predictions of a step at points of a plane's grid, given by row and column.
-
-    Args:
-        model: any.
-        plane: the grid.
-        levels: of the sampler.
-        step: whose predictions are wanted.
-        feature: by which they are compared.
-        prompt: for all points.
-
-    Returns:
-        A function of points (row, column), index [m, 2], whose embedding has the feature's distances: `Slice.ridge` of
-        the same feature is a height for it.
-
-    Raises:
-        ValueError: for an argument in another's place, or a step that the sampler does not have; then for points that
-            the plane's grid does not have.
-    """
-    check_kinds(model, levels, prompt)
-    check_plane(plane)
-    check_begin(levels, plane.size)
-    step = whole("step", step, 0, levels.steps - 1, "a step")
-    if not hasattr(feature, "yardstick"):
-        raise ValueError(f"feature = {brief(feature)}: takes a feature, such as model.features['latent'] or "
-                         "OfPixels(function)")
-
-    def evaluate(points: Int[ndarray, "m 2"]) -> Embedding:
-        points = np.asarray(points)
-        if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "iu":
-            raise ValueError(f"points: {points.dtype} of shape {points.shape}; takes rows and columns (m, 2), whole")
-        if (off := (points < 0) | (points >= plane.grid)).any():
-            raise ValueError(f"points: {points[off][0]} among their rows and columns; takes those of a grid of "
-                             f"{plane.grid}, as plane.grid says")
-        at = np.stack([plane.alpha[points[:, 0]], plane.beta[points[:, 1]]], -1)
-        f = frame_at(model, [plane], [at], levels, step, prompt).embedded(feature)
-        f_points = feature.unit * f.points.cpu()            # distances are the feature's own, as those of a Slice are
-        return Embedding(f_points, f_points if f.duals is f.points else feature.unit * f.duals.cpu())
-
-    evaluate.grid = plane.grid
-    return evaluate
-
-
 class _Known:
     """What has been evaluated, and for every point of the grid the evaluated one that stands for it (-1: none yet)."""
 
@@ -262,23 +213,6 @@ class _Known:
         share = share_interval(wrong, len(at))
         part = len(left) / self.stands.size
         return Estimate(share.value * part, share.low * part, share.high * part, len(at))
-
-
-def checked(f: Embedding, at: Int[ndarray, "m 2"]) -> Embedding:
-    """What an evaluation gave. ValueError unless it is a finite prediction for each of these points."""
-    if not isinstance(f, Embedding) or len(f.points) != len(at):
-        raise ValueError(f"evaluate: gives a {type(f).__name__}; takes a function that gives the Embedding of points "
-                         "(row, column), as evaluator(...) does")
-    if (k := first_not_finite(f.points)) is not None:           # NaN lies apart from nothing: it would be filled in
-        raise ValueError(f"evaluate: the prediction is not finite at row {at[k, 0]}, column {at[k, 1]}")
-    return f
-
-
-def joined(parts: list[Embedding]) -> Embedding:
-    """Coordinates of several sets of points as those of one."""
-    points = torch.cat([f.points for f in parts])
-    plain = all(f.duals is f.points for f in parts)
-    return Embedding(points, points if plain else torch.cat([f.duals for f in parts]))
 
 
 def adaptive_basins(evaluate: Evaluate, grid: int, ridge: float, *, coarse: int = COARSE, probes: int = PROBES,

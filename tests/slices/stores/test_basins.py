@@ -17,7 +17,8 @@ import xarray as xr
 from phasebook.models.denoiser import Denoiser
 from phasebook.sampling.levels import scaled_linear_levels
 from phasebook.sampling.protocols import Embedding
-from phasebook.slices.adaptive import adaptive_basins, evaluator
+from phasebook.slices.adaptive import adaptive_basins
+from phasebook.slices.evaluator import evaluator
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import RIDGE
 from phasebook.slices.stores import basins

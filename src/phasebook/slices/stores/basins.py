@@ -26,7 +26,8 @@ from phasebook.arguments import brief, number, renamed, switch, whole
 from phasebook.machine import free_memory
 from phasebook.sampling.levels import Levels
 from phasebook.sampling.protocols import Embedding, Feature, Model, Prompt
-from phasebook.slices.adaptive import COARSE, PROBES, Adaptive, Evaluate, adaptive_basins, checked, evaluator, joined
+from phasebook.slices.adaptive import COARSE, PROBES, Adaptive, adaptive_basins
+from phasebook.slices.evaluator import Evaluate, checked, evaluator, joined
 from phasebook.slices.plane import Plane
 from phasebook.slices.slice import RIDGE
 from phasebook.slices.stores.cost import short_of
