@@ -53,6 +53,17 @@ def test_reads_lists_given_as_text():
     assert p.extent == [-1, 2, 0, 1] and p.epsilons == [1e-3]
 
 
+def test_none_given_as_text_where_a_text_may_be_none():
+    """`-p images None`: the default is a text, so the door hands on a text."""
+    class Pictures(Parameters):
+        images: str | None
+        prompt: str = ""
+
+    for word in ("None", "null"):
+        read = Pictures.read({"images": word, "prompt": word})
+        assert read.images is None and read.prompt == word
+
+
 def test_a_word_or_a_list_of_words_given_as_text():
     class Halves(Parameters):
         half: Literal["a", "b"] | list[Literal["a", "b"]]

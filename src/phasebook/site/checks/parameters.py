@@ -56,8 +56,10 @@ class Parameters(BaseModel):
     @classmethod
     def _from_text(cls, value: Any, info) -> Any:
         """A list given as text (`-p extent "[0,1,0,1]"`) is read as JSON; a whole number given for text is text
-        (`-p prompt 5`, which papermill reads as a number)."""
+        (`-p prompt 5`, which papermill reads as a number), and `None` where that is taken (`-p images None`)."""
         annotation = cls.model_fields[info.field_name].annotation
+        if isinstance(value, str) and value in ("None", "null") and _mentions(annotation, types.NoneType):
+            return None
         if annotation is str and type(value) is int:
             return str(value)
         listed = isinstance(value, str) and value.startswith("[") and _mentions(annotation, list)
