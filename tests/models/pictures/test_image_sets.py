@@ -201,7 +201,7 @@ def test_bad_families(chosen):
 def test_bad_names(name):
     with pytest.raises(ValueError) as error:
         load_images(name)
-    assert one_line(error).startswith(f"name = {str(name)!r}: takes {', '.join(IMAGE_SETS)} or an existing")
+    assert one_line(error).startswith(f"name = {name!r}: takes {', '.join(IMAGE_SETS)} or an existing")
 
 
 def test_family_of_one_picture(folder):
