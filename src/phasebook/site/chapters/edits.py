@@ -100,8 +100,7 @@ class Chapter(ModelParameters):
         """The pictures that edits of one model are drawn from and judged by: an exact model's own, or those of things
         that networks know; small ones tell their numbers and names."""
         families = self.families or None
-        own = "image_set" if name == EXACT else "network_set"
-        chosen = getattr(self, own)
+        own, chosen = ("image_set", self.image_set) if name == EXACT else ("network_set", self.network_set)
         if small:
             return small_pictures(chosen, families, own)
         return load_images(chosen, self.resolution, families, own)
