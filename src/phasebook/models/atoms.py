@@ -20,15 +20,15 @@ def _blocks(n: int, width: int) -> Iterator[slice]:
     return (slice(top, top + size) for top in range(0, n, size))
 
 
-def check_labels(images: object) -> None:
-    """ValueError unless it is an image set, by its attributes."""
-    if not all(hasattr(images, key) for key in ("pixels", "family", "families", "names")):
+def check_labels(images: object, *also: str) -> None:
+    """ValueError unless it has the names and families of an image set, and what else is asked for."""
+    if not all(hasattr(images, key) for key in ("family", "families", "names", *also)):
         raise ValueError(f"images = {brief(images)}: takes an image set, such as load_images('families')")
 
 
 def pixels_of(images) -> Float[ndarray, "n y x 3"]:
     """The pixels of an image set. ValueError unless there are some, finite, and as many names and families."""
-    check_labels(images)
+    check_labels(images, "pixels")
     pixels = np.asarray(images.pixels)
     if len(pixels) == 0 or not np.isfinite(pixels).all():
         raise ValueError("images: none, or with NaN or Inf in them; takes one finite image or more")
